@@ -1,0 +1,61 @@
+"""One exception for each meaning; the message says what was tried, what came back, what to do next."""
+
+
+class SyseventError(Exception):
+    """Anything this project raises on purpose."""
+
+
+class UsageError(SyseventError):
+    """The user asked for something that does not exist or does not fit together."""
+
+
+class BadTargetFile(UsageError):
+    """A TOML file of targets or tracks cannot be used as it is."""
+
+
+class NotApplicable(SyseventError):
+    """The claim does not apply here (verdict SKIP); the message says what would make it apply."""
+
+
+class InfrastructureError(SyseventError):
+    """Something under or around the kernel broke: never a verdict about the ABI (verdict MISS)."""
+
+
+class ToolMissing(InfrastructureError):
+    """A program of this machine is not installed; the message carries the line that installs it."""
+
+
+class ImageError(InfrastructureError):
+    """A kernel image could not be had."""
+
+
+class DownloadFailed(ImageError):
+    """The mirror did not give the file."""
+
+
+class NotCached(ImageError):
+    """Offline, and the file is not in the cache."""
+
+
+class BadSignature(ImageError):
+    """A file is not what its signature, or the signed index above it, says. Never retried."""
+
+
+class BuildFailed(InfrastructureError):
+    """The compiler refused a VMM or payload."""
+
+
+class GuestLost(InfrastructureError):
+    """The L1 guest panicked, rebooted, fell silent, or its QEMU ended."""
+
+
+class BadWire(InfrastructureError):
+    """Bytes from a guest that are not a well-formed record."""
+
+
+class HostUnreachable(InfrastructureError):
+    """A lab machine cannot be reached."""
+
+
+class HarnessError(SyseventError):
+    """Our own scenario or VMM did something it must not do (verdict ERROR)."""

@@ -1,0 +1,34 @@
+"""What a user may set once for all commands: in the environment, or with an option that wins over it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where things are kept and where they come from."""
+
+    cache: Path  # downloads, images, compiled VMMs; safe to delete at any time
+    mirror: str | None  # base URL of a Debian mirror; None: take the machine's own from its apt configuration
+    keyring: Path | None  # OpenPGP certificates that may sign Debian's release files; None: the machine's own
+    offline: bool  # never touch the network
+
+
+def from_environment(
+    *, mirror: str | None = None, keyring: str | None = None, offline: bool = False
+) -> Settings:
+    """Settings of this process: SYSEVENT_CACHE, _MIRROR, _KEYRING, _OFFLINE, overridden by the arguments."""
+    env = os.environ
+    cache = env.get("SYSEVENT_CACHE")
+    ring = keyring or env.get("SYSEVENT_KEYRING")
+    return Settings(
+        cache=Path(cache).expanduser() if cache else platformdirs.user_cache_path("sysevent"),
+        mirror=mirror or env.get("SYSEVENT_MIRROR") or None,
+        keyring=Path(ring).expanduser() if ring else None,
+        offline=offline or env.get("SYSEVENT_OFFLINE", "") not in ("", "0"),
+    )
