@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The guest's first process: mounts, loads the modules it was given, finds the channel, runs the VMM on it,
+ * and powers off. What it has to say goes to the console.
+ */
+#include "../vmm/sys.h"
+
+#define CHANNEL_PATIENCE 10000 /* ms until the channel's device node must be there */
+#define MODULES_MAX 64
+#define NAME_MAX 64
+
+#define REBOOT_MAGIC1 0xfee1dead
+#define REBOOT_MAGIC2 672274793
+#define REBOOT_POWER_OFF 0x4321fedc
+#define REBOOT_RESTART 0x01234567
+#define SYSLOG_CONSOLE_LEVEL 8
+
+/* The kernel's struct termios, include/uapi/asm-generic/termbits.h. */
+#define TCSETS 0x5402
+#define CS8_CREAD_CLOCAL_115200 (0x30 | 0x80 | 0x800 | 0x1002)
+#define VMIN 6
+struct termios {
+	u32 iflag, oflag, cflag, lflag;
+	u8 line, cc[19];
+};
+
+static void mount_all(void)
+{
+	static const struct {
+		const char *type, *at;
+	} mounts[] = {{"devtmpfs", "/dev"}, {"proc", "/proc"}, {"sysfs", "/sys"}};
+
+	for (u32 i = 0; i < LENGTH(mounts); i++) {
+		long ret;
+
+		SYS(mkdirat, AT_FDCWD, mounts[i].at, 0755, 0, 0, 0);
+		ret = SYS(mount, mounts[i].type, mounts[i].at, mounts[i].type, 0, 0, 0);
+		if (ret < 0)
+			complain(mounts[i].at, (int)ret);
+	}
+}
+
+static void load_module(const char *name)
+{
+	char path[NAME_MAX + 16] = "/modules/";
+	int fd;
+	long ret;
+
+	memcpy(path + 9, name, text_length(name) + 1);
+	fd = sys_open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		complain(path, fd);
+		return;
+	}
+	ret = SYS(finit_module, fd, "", 0, 0, 0, 0);
+	sys_close(fd);
+	/* Said but not fatal: the vendor module for the other vendor's CPU refuses, and must. */
+	if (ret < 0)
+		complain(path, (int)ret);
+}
+
+/* Their names begin with their place in the order, so the order of the names is the order to load them in. */
+static void load_modules(void)
+{
+	static char names[MODULES_MAX][NAME_MAX];
+	static u8 entries[8192] __attribute__((aligned(8)));
+	int fd = sys_open("/modules", O_RDONLY | O_CLOEXEC);
+	u32 count = 0;
+	long got;
+
+	if (fd < 0)
+		return;
+	while ((got = SYS(getdents64, fd, entries, sizeof(entries), 0, 0, 0)) > 0) {
+		for (long at = 0; at < got;) {
+			const char *name = (const char *)entries + at + 19;
+			u16 size;
+
+			memcpy(&size, entries + at + 16, 2);
+			if (name[0] != '.' && count < MODULES_MAX && text_length(name) < NAME_MAX)
+				memcpy(names[count++], name, text_length(name) + 1);
+			at += size;
+		}
+	}
+	sys_close(fd);
+	for (u32 done = 0; done < count; done++) {
+		u32 least = done;
+		char swap[NAME_MAX];
+
+		for (u32 i = done + 1; i < count; i++)
+			if (memcmp(names[i], names[least], 2) < 0)
+				least = i;
+		memcpy(swap, names[done], NAME_MAX);
+		memcpy(names[done], names[least], NAME_MAX);
+		memcpy(names[least], swap, NAME_MAX);
+		load_module(names[done]);
+	}
+}
+
+static const char *environment(char **envp, const char *name)
+{
+	usize length = text_length(name);
+
+	for (; *envp; envp++)
+		if (text_length(*envp) > length && memcmp(*envp, name, length) == 0 && (*envp)[length] == '=')
+			return *envp + length + 1;
+	return NULL;
+}
+
+/* sysevent_channel=NAME on the kernel's command line names a node in /dev. */
+static int open_channel(const char *name)
+{
+	char path[NAME_MAX + 8] = "/dev/";
+	int fd = -1;
+
+	memcpy(path + 5, name, text_length(name) + 1);
+	for (u32 waited = 0; waited < CHANNEL_PATIENCE; waited += 2) {
+		fd = sys_open(path, O_RDWR | O_NOCTTY);
+		if (fd >= 0)
+			break;
+		sys_sleep(2);
+	}
+	if (fd < 0) {
+		complain(path, fd);
+		return fd;
+	}
+	if (memcmp(name, "tty", 3) == 0) {
+		struct termios raw;
+
+		memset(&raw, 0, sizeof(raw));
+		raw.cflag = CS8_CREAD_CLOCAL_115200;
+		raw.cc[VMIN] = 1;
+		sys_ioctl(fd, TCSETS, (uptr)&raw);
+		/* Records share this line with the kernel: let it say nothing less than that it dies. */
+		SYS(syslog, SYSLOG_CONSOLE_LEVEL, 0, 1, 0, 0, 0);
+	}
+	return fd;
+}
+
+static int run_vmm(int channel, char **envp)
+{
+	static char workers[4][16];
+	char *argv[8] = {"/vmm", "serve"};
+	int count = 2, pid, status = 0;
+
+	for (char abi = '1'; abi <= '9' && count < 6; abi++) {
+		char path[] = "/vmm.?";
+		char *worker = workers[count - 2];
+		int fd;
+
+		path[5] = abi;
+		fd = sys_open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		sys_close(fd);
+		worker[0] = abi;
+		worker[1] = ':';
+		memcpy(worker + 2, path, sizeof(path));
+		argv[count++] = worker;
+	}
+	pid = sys_fork();
+	if (pid == 0) {
+		SYS(dup3, channel, 0, 0, 0, 0, 0);
+		SYS(dup3, channel, 1, 0, 0, 0, 0);
+		status = (int)SYS(execve, argv[0], argv, envp, 0, 0, 0);
+		complain(argv[0], status);
+		sys_exit(127);
+	}
+	/* As the first process we are also handed every orphan. */
+	while (SYS(wait4, -1, &status, 0, 0, 0, 0) != pid)
+		;
+	return status;
+}
+
+int program(int argc, char **argv, char **envp)
+{
+	const char *name;
+	int channel;
+
+	(void)argc;
+	(void)argv;
+	mount_all();
+	load_modules();
+	name = environment(envp, "sysevent_channel");
+	if (!name || text_length(name) >= NAME_MAX) {
+		complain("the kernel's command line names no sysevent_channel=", 0);
+	} else {
+		channel = open_channel(name);
+		if (channel >= 0) {
+			int status = run_vmm(channel, envp);
+
+			if (status)
+				complain("the VMM ended with status", status);
+		}
+	}
+	SYS(reboot, REBOOT_MAGIC1, REBOOT_MAGIC2, REBOOT_POWER_OFF, 0, 0, 0);
+	/* A kernel without ACPI or PSCI cannot power off; QEMU runs with -no-reboot. */
+	SYS(reboot, REBOOT_MAGIC1, REBOOT_MAGIC2, REBOOT_RESTART, 0, 0, 0);
+	for (;;)
+		sys_sleep(1000);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A minimal VMM that does what it is told and hands back what it saw.
+ *
+ *   vmm serve ABI:PATH...   requests on standard input, replies on standard output; starts the workers
+ *   vmm work                one worker: the same frames, no supervision
+ */
+#include "sys.h"
+#include "scenario.h"
+#include "serve.h"
+
+static u8 request_buffer[FRAME_BUFFER] __attribute__((aligned(16)));
+static u8 reply_buffer[FRAME_BUFFER] __attribute__((aligned(16)));
+
+static int work(void)
+{
+	struct frame request, reply;
+
+	sys_block_signals(SIGMASK(SIG_USR1) | SIGMASK(SIG_PIPE));
+	while (frame_read(0, request_buffer, &request) == 0) {
+		int spent;
+
+		reply.body = reply_buffer + WIRE_HEADER;
+		spent = scenario_run(&request, &reply);
+		if (frame_write(1, reply_buffer, &reply) < 0 || spent)
+			return 1;
+	}
+	return 0;
+}
+
+int program(int argc, char **argv, char **envp)
+{
+	if (argc >= 3 && text_equal(argv[1], "serve"))
+		return serve(argv + 2, argc - 2, envp);
+	if (argc == 2 && text_equal(argv[1], "work"))
+		return work();
+	complain("usage: vmm serve ABI:PATH... | vmm work", 0);
+	return 2;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a libc would have brought. */
+#include "sys.h"
+
+ABI_ENTRY;
+
+void __attribute__((noreturn, used)) start(long *stack)
+{
+	int argc = (int)stack[0];
+	char **argv = (char **)(stack + 1);
+
+	sys_exit(program(argc, argv, argv + argc + 1));
+}
+
+/* The compiler may turn a loop into a call of the function it stands in; -fno-builtin keeps it from that. */
+void *memcpy(void *to, const void *from, usize length)
+{
+	for (usize i = 0; i < length; i++)
+		((u8 *)to)[i] = ((const u8 *)from)[i];
+	return to;
+}
+
+void *memmove(void *to, const void *from, usize length)
+{
+	if ((uptr)to <= (uptr)from)
+		return memcpy(to, from, length);
+	while (length--)
+		((u8 *)to)[length] = ((const u8 *)from)[length];
+	return to;
+}
+
+void *memset(void *at, int byte, usize length)
+{
+	for (usize i = 0; i < length; i++)
+		((u8 *)at)[i] = (u8)byte;
+	return at;
+}
+
+int memcmp(const void *a, const void *b, usize length)
+{
+	for (usize i = 0; i < length; i++)
+		if (((const u8 *)a)[i] != ((const u8 *)b)[i])
+			return ((const u8 *)a)[i] - ((const u8 *)b)[i];
+	return 0;
+}
+
+usize text_length(const char *text)
+{
+	usize length = 0;
+
+	while (text[length])
+		length++;
+	return length;
+}
+
+int text_equal(const char *a, const char *b)
+{
+	usize length = text_length(a);
+
+	return length == text_length(b) && memcmp(a, b, length) == 0;
+}
+
+void complain(const char *what, int error)
+{
+	char line[160];
+	char digits[12];
+	usize at = 0, count = 0;
+	u32 number = error < 0 ? (u32)-error : (u32)error;
+
+	for (const char *c = "sysevent: "; *c; c++)
+		line[at++] = *c;
+	for (; *what && at < sizeof(line) - 24; what++)
+		line[at++] = *what;
+	if (error) {
+		for (const char *c = ": errno "; *c; c++)
+			line[at++] = *c;
+		do
+			digits[count++] = (char)('0' + number % 10);
+		while (number /= 10);
+		while (count)
+			line[at++] = digits[--count];
+	}
+	line[at++] = '\n';
+	sys_write(2, line, at);
+}

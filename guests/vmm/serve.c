@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The supervisor: it never touches KVM, so nothing that KVM does can keep it from answering. A worker that
+ * dies or hangs becomes a reply that says so, and the next request gets a new one.
+ */
+#include "sys.h"
+#include "frame.h"
+#include "serve.h"
+
+#ifndef BUILD_ID
+#define BUILD_ID "unknown"
+#endif
+
+#define WORKERS_MAX 4
+#define GRACE 4000 /* ms beyond a request's deadline, in which the worker's own watchdogs act */
+#define PATIENCE 5000 /* ms for the other end of a virtio port to connect */
+
+static struct worker {
+	u16 abi;
+	const char *path;
+	int pid; /* 0: not running */
+	int to, from;
+} workers[WORKERS_MAX];
+
+static u8 incoming[FRAME_BUFFER] __attribute__((aligned(16)));
+static u8 outgoing[FRAME_BUFFER] __attribute__((aligned(16)));
+
+static int say_hello(void)
+{
+	struct frame hello = {WIRE_HELLO, ABI_NUMBER, 0, 0, outgoing + WIRE_HEADER};
+	u32 version = WIRE_VERSION, abi = ABI_NUMBER;
+	struct {
+		char sysname[65], nodename[65], release[65], version[65], machine[65], domain[65];
+	} names;
+
+	memset(&names, 0, sizeof(names));
+	SYS(uname, &names, 0, 0, 0, 0, 0);
+	memcpy(hello.body, &version, 4);
+	memcpy(hello.body + 4, &abi, 4);
+	memcpy(hello.body + 8, names.release, 65);
+	memcpy(hello.body + 73, names.machine, 65);
+	memcpy(hello.body + 138, BUILD_ID, text_length(BUILD_ID));
+	hello.length = 138 + (u32)text_length(BUILD_ID);
+	return frame_write(1, outgoing, &hello);
+}
+
+static int worker_start(struct worker *worker, char **envp)
+{
+	char *argv[] = {(char *)worker->path, "work", NULL};
+	int requests[2], replies[2], pid;
+
+	if (SYS(pipe2, requests, O_CLOEXEC, 0, 0, 0, 0) < 0)
+		return -E_NOMEM;
+	if (SYS(pipe2, replies, O_CLOEXEC, 0, 0, 0, 0) < 0) {
+		sys_close(requests[0]);
+		sys_close(requests[1]);
+		return -E_NOMEM;
+	}
+	pid = sys_fork();
+	if (pid == 0) {
+		long ret;
+
+		SYS(prctl, PR_SET_PDEATHSIG, SIG_KILL, 0, 0, 0, 0);
+		SYS(dup3, requests[0], 0, 0, 0, 0, 0);
+		SYS(dup3, replies[1], 1, 0, 0, 0, 0);
+		ret = SYS(execve, worker->path, argv, envp, 0, 0, 0);
+		sys_exit((int)-ret & 0xff);
+	}
+	sys_close(requests[0]);
+	sys_close(replies[1]);
+	if (pid < 0) {
+		sys_close(requests[1]);
+		sys_close(replies[0]);
+		return pid;
+	}
+	worker->pid = pid;
+	worker->to = requests[1];
+	worker->from = replies[0];
+	return 0;
+}
+
+/* The signal it died of, minus its exit code, or 0 when it is not dead yet, as inside a KVM_RUN that hangs. */
+static s32 worker_end(struct worker *worker)
+{
+	int status = 0;
+	long got = 0;
+
+	sys_close(worker->to);
+	sys_close(worker->from);
+	/* One that fell by itself is given the time to be seen falling: its own signal is the better news. */
+	for (int tries = 0; tries < 400 && got == 0; tries++) {
+		if (tries == 100)
+			SYS(kill, worker->pid, SIG_KILL, 0, 0, 0, 0);
+		got = SYS(wait4, worker->pid, &status, WNOHANG, 0, 0, 0);
+		if (got == 0)
+			sys_sleep(5);
+	}
+	worker->pid = 0;
+	if (got <= 0)
+		return 0;
+	return status & 0x7f ? status & 0x7f : -(status >> 8 & 0xff);
+}
+
+static void fail(struct frame *reply, const struct frame *request, u16 state, s32 detail)
+{
+	u16 done = 0;
+
+	*reply = (struct frame){WIRE_REPLY, request->abi, request->sequence, 8, outgoing + WIRE_HEADER};
+	memcpy(reply->body, &state, 2);
+	memcpy(reply->body + 2, &done, 2);
+	memcpy(reply->body + 4, &detail, 4);
+}
+
+static void ask_worker(const struct frame *request, struct frame *reply, char **envp)
+{
+	struct worker *worker = NULL;
+	struct pollfd poll;
+	u32 deadline = 0;
+	u16 state;
+	int ret;
+
+	for (u32 i = 0; i < WORKERS_MAX; i++)
+		if (workers[i].path && workers[i].abi == request->abi)
+			worker = &workers[i];
+	if (!worker) {
+		fail(reply, request, STATE_NO_WORKER, 0);
+		return;
+	}
+	if (!worker->pid) {
+		ret = worker_start(worker, envp);
+		if (ret < 0) {
+			fail(reply, request, STATE_NO_WORKER, -ret);
+			return;
+		}
+	}
+	if (request->length >= 4)
+		memcpy(&deadline, request->body, 4);
+	if (frame_write(worker->to, incoming, request) < 0) {
+		fail(reply, request, STATE_DIED, worker_end(worker));
+		return;
+	}
+	poll = (struct pollfd){worker->from, POLLIN, 0};
+	ret = sys_poll(&poll, 1, deadline + GRACE);
+	if (ret <= 0) {
+		SYS(kill, worker->pid, SIG_KILL, 0, 0, 0, 0);
+		fail(reply, request, STATE_HUNG, worker_end(worker));
+		return;
+	}
+	if (frame_read(worker->from, outgoing, reply) < 0) {
+		fail(reply, request, STATE_DIED, worker_end(worker));
+		return;
+	}
+	memcpy(&state, reply->body, 2);
+	if (state == STATE_STUCK) {
+		SYS(kill, worker->pid, SIG_KILL, 0, 0, 0, 0);
+		worker_end(worker);
+	}
+}
+
+static int add_worker(u32 index, const char *argument)
+{
+	u16 abi = 0;
+
+	while (*argument >= '0' && *argument <= '9')
+		abi = (u16)(abi * 10 + (*argument++ - '0'));
+	if (*argument != ':' || index >= WORKERS_MAX)
+		return -E_INVAL;
+	workers[index].abi = abi;
+	workers[index].path = argument + 1;
+	return 0;
+}
+
+int serve(char **arguments, int count, char **envp)
+{
+	struct frame request, reply;
+	int ret;
+
+	for (int i = 0; i < count; i++) {
+		if (add_worker((u32)i, arguments[i]) < 0) {
+			complain("a worker is named <abi number>:<path>, at most 4 of them", 0);
+			return 2;
+		}
+	}
+	frame_patience = PATIENCE;
+	sys_block_signals(SIGMASK(SIG_PIPE));
+	ret = say_hello();
+	while (ret == 0) {
+		ret = frame_read(0, incoming, &request);
+		if (ret < 0 || request.kind == WIRE_BYE)
+			break;
+		if (request.kind != WIRE_REQUEST)
+			continue;
+		ask_worker(&request, &reply, envp);
+		ret = frame_write(1, outgoing, &reply);
+	}
+	if (ret < 0)
+		complain("the channel to the harness ended", ret);
+	return ret < 0;
+}

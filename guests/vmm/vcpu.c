@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sys.h"
+#include "kvm.h"
+#include "wire.h"
+#include "vcpu.h"
+
+#define STACK 16384
+#define KICK_EVERY 10 /* ms; one signal would do, but a lost one must not hang us */
+#define GRACE 2000    /* ms */
+#define PAGE 4096     /* what of kvm_run is poisoned and looked at, whatever the page size */
+
+enum command { IDLE, RUN };
+
+/* A vCPU's thread outlives its scenario and serves the vCPU of the same index in the next one. */
+static struct thread {
+	u32 command; /* a futex */
+	int tid;     /* 0: not started */
+	struct vcpu *vcpu;
+	u8 stack[STACK] __attribute__((aligned(16)));
+} threads[VCPUS_MAX];
+
+static void thread_main(void *argument)
+{
+	struct thread *thread = argument;
+
+	for (;;) {
+		struct vcpu *vcpu;
+		u32 begin;
+
+		while (__atomic_load_n(&thread->command, __ATOMIC_ACQUIRE) == IDLE)
+			sys_futex_wait_forever(&thread->command, IDLE);
+		vcpu = thread->vcpu;
+		/* A signal meant for the run before must not end this one. */
+		while (sys_take_signal(SIGMASK(SIG_USR1)) > 0)
+			;
+		begin = sys_microseconds();
+		vcpu->ret = sys_ioctl(vcpu->fd, KVM_RUN, 0);
+		vcpu->microseconds = sys_microseconds() - begin;
+		__atomic_store_n(&thread->command, IDLE, __ATOMIC_RELEASE);
+		__atomic_store_n(&vcpu->running, 0, __ATOMIC_RELEASE);
+		sys_futex_wake(&vcpu->running);
+	}
+}
+
+static int thread_ready(struct thread *thread)
+{
+	if (!thread->tid) {
+		long tid = thread_clone(CLONE_THREAD_FLAGS, thread->stack + STACK, thread_main, thread);
+
+		if (tid < 0)
+			return (int)tid;
+		thread->tid = (int)tid;
+	}
+	return 0;
+}
+
+/*
+ * Poisoned is what the kernel writes and nobody but it: exit_reason to flags (8..16), the union (32..288) and
+ * the sync area (304..). cr8 (16) and kvm_valid_regs, kvm_dirty_regs (288..304) are read by the kernel.
+ */
+static void poison_run(struct vcpu *vcpu, u32 poison)
+{
+	vcpu->run[RUN_IMMEDIATE_EXIT] = 0;
+	if (!(poison & START_KEEP)) {
+		memset(vcpu->run + RUN_EXIT_REASON, (int)poison, RUN_CR8 - RUN_EXIT_REASON);
+		memset(vcpu->run + RUN_UNION, (int)poison, RUN_VALID_REGS - RUN_UNION);
+		memset(vcpu->run + RUN_VALID_REGS, 0, 16);
+		memset(vcpu->run + RUN_VALID_REGS + 16, (int)poison, PAGE - RUN_VALID_REGS - 16);
+	}
+	memcpy(vcpu->run + vcpu->patch_at, vcpu->patch, vcpu->patch_length);
+	vcpu->patch_length = 0;
+}
+
+int vcpu_start(struct vcpu *vcpu, u32 index, u32 poison)
+{
+	struct thread *thread = &threads[index];
+	int ret;
+
+	if (__atomic_load_n(&vcpu->running, __ATOMIC_ACQUIRE))
+		return -E_INVAL;
+	ret = thread_ready(thread);
+	if (ret < 0)
+		return ret;
+	poison_run(vcpu, poison);
+	vcpu->poison = poison;
+	vcpu->kicked = 0;
+	vcpu->ret = 0;
+	thread->vcpu = vcpu;
+	__atomic_store_n(&vcpu->running, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&thread->command, RUN, __ATOMIC_RELEASE);
+	sys_futex_wake(&thread->command);
+	return 0;
+}
+
+static int wait_until_back(struct vcpu *vcpu, u32 milliseconds)
+{
+	u32 begin = sys_microseconds();
+
+	while (__atomic_load_n(&vcpu->running, __ATOMIC_ACQUIRE)) {
+		u32 passed = (sys_microseconds() - begin) / 1000;
+
+		if (passed >= milliseconds)
+			return -E_TIMEDOUT;
+		sys_futex_wait(&vcpu->running, 1, milliseconds - passed);
+	}
+	return 0;
+}
+
+int vcpu_wait(struct vcpu *vcpu, u32 index, u32 milliseconds)
+{
+	u32 begin = sys_microseconds();
+
+	if (wait_until_back(vcpu, milliseconds) == 0)
+		return 0;
+	vcpu->kicked = 1;
+	do {
+		SYS(tgkill, SYS(getpid, 0, 0, 0, 0, 0, 0), threads[index].tid, SIG_USR1, 0, 0, 0);
+		if (wait_until_back(vcpu, KICK_EVERY) == 0)
+			return 0;
+	} while ((sys_microseconds() - begin) / 1000 < milliseconds + GRACE);
+	return -E_TIMEDOUT;
+}
+
+u32 vcpu_tail_changed(const struct vcpu *vcpu, u32 *first)
+{
+	u32 changed = 0;
+
+	*first = 0;
+	if (vcpu->poison & START_KEEP)
+		return 0;
+	for (u32 at = RUN_HEAD; at < PAGE; at++) {
+		if (vcpu->run[at] == (u8)vcpu->poison)
+			continue;
+		if (!changed++)
+			*first = at;
+	}
+	return changed;
+}

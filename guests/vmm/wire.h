@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the harness and the VMM say to each other. Little-endian everywhere.
+ * The other half is src/sysevent/probe/wire.py; a unit test holds the two together.
+ *
+ *   frame   = magic u32 | kind u16 | abi u16 | sequence u32 | length u32 | body | crc32 of all before
+ *   request = deadline_ms u32 | steps u32 | step...
+ *   step    = op u16 | flags u16 | length u32 | body
+ *   reply   = state u16 | steps done u16 | detail i32 | result...
+ *   result  = op u16 | flags u16 | length u32 | ret i32 | errno i32 | body
+ */
+#ifndef WIRE_H
+#define WIRE_H
+
+#include "types.h"
+
+#define WIRE_VERSION 1
+#define WIRE_MAGIC 0x31564553u /* "SEV1" */
+#define WIRE_HEADER 16
+#define WIRE_CRC 4
+#define WIRE_BODY_MAX (1u << 20)
+
+enum wire_kind {
+	WIRE_HELLO = 1,	  /* guest to harness, once: version u32, abi u32, kernel release, build id */
+	WIRE_REQUEST = 2, /* harness to guest: one scenario */
+	WIRE_REPLY = 3,	  /* guest to harness: what it gave */
+	WIRE_BYE = 4,	  /* harness to guest: no more scenarios, power off */
+};
+
+enum wire_state {
+	STATE_DONE = 0,	     /* every step ran */
+	STATE_STOPPED = 1,   /* a step that must succeed did not: detail is its index, the rest did not run */
+	STATE_STUCK = 2,     /* KVM_RUN did not come back after a signal: detail is the step */
+	STATE_DIED = 3,	     /* the worker died: detail is the signal, or minus its exit code */
+	STATE_HUNG = 4,	     /* the worker gave no answer before the deadline and was killed */
+	STATE_NO_WORKER = 5, /* no VMM of this ABI here, or it cannot be started: detail is errno */
+	STATE_BAD = 6,	     /* the request is malformed: detail is the step */
+};
+
+enum wire_op {
+	OP_VM = 1,     /* machine type u64 */
+	OP_MEMORY = 2, /* gpa u64, size u64, slot u32 */
+	OP_WRITE = 3,  /* gpa u64, bytes */
+	OP_READ = 4,   /* gpa u64, length u32 -> bytes */
+	OP_VCPU = 5,   /* id u32, feature words u32[] */
+	OP_ENTRY = 6,  /* vcpu u32, 0 u32, pc u64, argument registers u64[] */
+	OP_IOCTL = 7,  /* fd u32, request u32, argument u64, buffer -> buffer */
+	OP_START = 8,  /* vcpu u32, poison u32 */
+	OP_WAIT = 9,   /* vcpu u32, milliseconds u32 -> exit */
+	OP_SLEEP = 10, /* milliseconds u32 */
+	OP_REGS = 11,  /* vcpu u32 -> registers */
+	OP_HEAD = 12,  /* vcpu u32, offset u32, bytes: put into kvm_run at the next start, after the poison */
+	OP_OPEN = 13,  /* flags u32, path: opened, closed again */
+};
+
+#define STEP_REQUIRED 1u /* an error ends the scenario */
+
+/* In OP_START's poison: the byte, or these. */
+#define START_KEEP 0x100u /* leave kvm_run as the last exit left it */
+
+/*
+ * OP_IOCTL without a buffer passes the argument itself. With a buffer it passes the buffer's address; when the
+ * structure holds a pointer, the value lies behind it in the buffer, and the argument says where:
+ * offset of the value | offset of the pointer << 32. The pointer comes back as 0.
+ */
+/* OP_IOCTL's fd */
+#define FD_SYSTEM 0u
+#define FD_VM 1u
+#define FD_VCPU 2u /* + vcpu */
+
+/* flags of a WAIT's result */
+#define EXIT_KICKED 1u	/* the watchdog ended KVM_RUN with a signal */
+#define EXIT_RUNNING 2u /* still inside KVM_RUN after the signal: stuck */
+
+/*
+ * exit = microseconds u32 | tail bytes changed u32 | first of them u32 (offset in kvm_run) | registers u32
+ *      | kvm_run's first RUN_HEAD bytes | registers u64[]
+ */
+#define EXIT_FIXED 16
+#define RUN_HEAD 320 /* head, the 256 bytes of the union, kvm_valid_regs, kvm_dirty_regs, 16 bytes of s.regs */
+
+#endif
