@@ -434,8 +434,8 @@ int scenario_run(const struct frame *request, struct frame *reply)
 		take(&steps, &op, 2);
 		take(&steps, &wanted, 2);
 		length = take_u32(&steps);
-		header = give(&out, RESULT_HEADER);
-		if (steps.bad || length > steps.left || !header) {
+		header = steps.bad || length > steps.left ? NULL : give(&out, RESULT_HEADER);
+		if (!header) {
 			state = STATE_BAD;
 			detail = (s32)done;
 			break;

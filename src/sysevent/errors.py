@@ -49,6 +49,10 @@ class GuestLost(InfrastructureError):
     """The L1 guest panicked, rebooted, fell silent, or its QEMU ended."""
 
 
+class VcpuStuck(InfrastructureError):
+    """A vCPU inside KVM_RUN that not even a signal brings back, as some nested software KVMs have it."""
+
+
 class BadWire(InfrastructureError):
     """Bytes from a guest that are not a well-formed record."""
 

@@ -48,3 +48,71 @@ class KernelImage:
     version: str  # the package's version, "" for one's own build
     image: Path  # the file QEMU's -kernel takes
     modules: Path | None  # a directory with *.ko, *.ko.xz, ... anywhere below it; None when there are none
+
+
+@dataclass(frozen=True, slots=True)
+class RawExit:
+    """What was in kvm_run after one KVM_RUN, byte for byte, and what stood around it."""
+
+    ret: int  # of the ioctl: 0, or -1 with errno
+    errno: int
+    kicked: bool  # the watchdog ended it with a signal
+    microseconds: int
+    poison: int | None  # the byte every output held before KVM_RUN; None: left as the last exit left it
+    head: bytes  # kvm_run[0:320]
+    tail_changed: int  # bytes beyond, in the first page, that lost their poison
+    tail_first: int  # offset of the first of them in kvm_run
+    registers: tuple[int, ...]  # in the order of decode/registers.py; empty when they could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a step that is no KVM_RUN gave."""
+
+    ret: int
+    errno: int
+    data: bytes  # an ioctl's buffer, or guest memory
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything one scenario gave on one target: its labelled steps."""
+
+    scenario: str
+    arch: str
+    abi: str
+    exits: dict[str, RawExit]
+    answers: dict[str, Answer]
+    symbols: dict[str, int]  # of the payloads it loaded, as "payload.label"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a target says of itself before anything is judged."""
+
+    arch: str
+    release: str  # uname -r
+    capabilities: dict[str, int]  # "system/215", "vm/215", ... -> what KVM_CHECK_EXTENSION gave
+    features: dict[str, int]  # what the guest's firmware interface says, "psci.version", "psci.0x84000012", ...
+    build_id: str = ""  # of the VMM that asked
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One thing that is not as the contract says."""
+
+    what: str  # "ndata", "x0", "written bytes"
+    expected: str
+    got: str
+    span: tuple[int, int] | None = None  # the bytes of kvm_run that it was read from
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One claim judged on one target."""
+
+    test: str  # kvm.system_event.arm64.psci.reset2
+    status: Status
+    level: Level
+    reason: str  # one sentence
+    mismatches: tuple[Mismatch, ...] = ()

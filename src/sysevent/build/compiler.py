@@ -1,0 +1,85 @@
+"""Which compiler builds for which ABI: one's own, zig, or a cross gcc, in this order."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from sysevent.arches import Abi
+from sysevent.errors import BuildFailed, ToolMissing
+
+# Freestanding, reproducible, and free of everything a libc or a sanitizer runtime would have to bring.
+FLAGS = (
+    "-std=gnu11",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-ffreestanding",
+    "-fno-builtin",
+    "-fno-stack-protector",
+    "-fno-pie",
+    "-fno-unwind-tables",
+    "-fno-asynchronous-unwind-tables",
+    "-nostdlib",
+    "-static",
+)
+_DEADLINE = 300  # seconds; a first zig run on a busy machine fills its own cache
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """A command that compiles and links C and assembly for one ABI."""
+
+    command: tuple[str, ...]
+    version: str  # goes into the cache key: another compiler, another binary
+
+
+def find(abi: Abi) -> Compiler:
+    """The compiler for abi: $CC_<abi>, the ziglang wheel, or <triple>-gcc; ToolMissing when there is none."""
+    named = os.environ.get(f"CC_{abi.name}")
+    if named:
+        command = tuple(shlex.split(named))
+        return Compiler(command, _version(command))
+    if importlib.util.find_spec("ziglang"):
+        from importlib.metadata import version
+
+        zig = (sys.executable, "-m", "ziglang", "cc", "-target", abi.zig_target, "-fno-sanitize=all")
+        return Compiler(zig, f"zig {version('ziglang')}")
+    gcc = shutil.which(f"{abi.gnu_prefix}gcc")
+    if gcc:
+        return Compiler((gcc,), _version((gcc,)))
+    raise ToolMissing(
+        f"no compiler for {abi.name}: install the ziglang wheel (pip install ziglang), or "
+        f"{abi.gnu_prefix}gcc, or set CC_{abi.name}"
+    )
+
+
+def _version(command: tuple[str, ...]) -> str:
+    try:
+        shown = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ToolMissing(f"the compiler {shlex.join(command)} does not run: {error}") from error
+    return shown.stdout.splitlines()[0] if shown.stdout else shlex.join(command)
+
+
+def build(compiler: Compiler, abi: Abi, flags: tuple[str, ...], sources: list[Path], output: Path, cache: Path) -> None:
+    """Compile and link sources into output; BuildFailed carries what the compiler said."""
+    command = [*compiler.command, *FLAGS, *abi.flags, *flags, *map(str, sources), "-o", str(output)]
+    # zig keeps what it built itself; its default place may be read-only, and ours is deleted with ours.
+    env = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(cache / "zig"), "ZIG_LOCAL_CACHE_DIR": str(cache / "zig")}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_DEADLINE, check=False, env=env)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BuildFailed(f"building {output.name} for {abi.name}: {error}") from error
+    if done.returncode:
+        raise BuildFailed(
+            f"building {output.name} for {abi.name} failed with {done.returncode}:\n"
+            f"  {shlex.join(command)}\n{done.stderr.strip()}"
+        )

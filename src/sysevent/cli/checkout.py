@@ -1,0 +1,30 @@
+"""Where the suites and the harness's own tests are: in the checkout that this package runs from."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import sysevent
+from sysevent.errors import UsageError
+
+ROOT = Path(sysevent.__file__).resolve().parents[2]
+
+
+def pytest_in(folder: str, arguments: Sequence[str], *, root: Path = ROOT) -> NoReturn:
+    """Become pytest at the root of the checkout, which has folder; UsageError when there is no checkout.
+
+    Becoming it leaves one process: Ctrl-C, a signal and the exit code are pytest's own.
+    """
+    if not (root / folder).is_dir():
+        raise UsageError(
+            f"{root / folder} is not there: this verb works from a git checkout of sysevent, installed "
+            f"editable (./sysevent does that), not from an installed copy of the package alone"
+        )
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.chdir(root)
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])

@@ -1,0 +1,249 @@
+"""sysevent doctor: what this machine has and lacks for the main job, a line per check."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sysevent.arches import ARCHITECTURES, Architecture
+from sysevent.cli import packages
+from sysevent.cli.run import say
+from sysevent.errors import SyseventError
+from sysevent.images import apt
+from sysevent.images import keyring as certificates
+from sysevent.settings import Settings, from_environment
+
+_NEEDED_MB = 1500  # kernels of three architectures, unpacked, and what is compiled
+_KVM_GET_API_VERSION = 0xAE00  # include/uapi/linux/kvm.h: _IO(KVMIO, 0x00)
+_KVM_CREATE_VM = 0xAE01  # _IO(KVMIO, 0x01)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    subject: str
+    ok: bool
+    found: str  # one line
+    fix: str = ""  # when it is not ok: what to do
+    needed: bool = True  # by the main job on TCG targets; what is not needed never fails the doctor
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where kernels come from, as in `run`, and --install-deps."""
+    parser.add_argument(
+        "--mirror", metavar="URL", help="Debian mirror; by default the one this machine's apt uses"
+    )
+    parser.add_argument(
+        "--keyring", metavar="FILE", help="OpenPGP certificates that may sign Debian's release files"
+    )
+    parser.add_argument("--install-deps", action="store_true", help="first install a QEMU that is missing")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print every finding; 0 when nothing that the TCG targets need is missing, else 1."""
+    missing = packages.missing_qemu(ARCHITECTURES)
+    if args.install_deps and missing:
+        packages.install(packages.qemu_keys(missing), say)
+    settings = from_environment(mirror=args.mirror, keyring=args.keyring)
+    lacking = 0
+    for finding in findings(settings):
+        print(render(finding), flush=True)
+        lacking += finding.needed and not finding.ok
+    print(
+        f"{lacking} of what TCG targets need is missing" if lacking else "everything TCG targets need is here"
+    )
+    return 1 if lacking else 0
+
+
+def render(finding: Finding) -> str:
+    """The line of a finding, and a second one that says how to fix it."""
+    word = "ok" if finding.ok else "missing" if finding.needed else "no"
+    line = f"{word:8}{finding.subject:18}{finding.found}"
+    return line if finding.ok or not finding.fix else f"{line}\n{'':26}fix: {finding.fix}"
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """Every check, the quick ones first; each is made when it is asked for."""
+    yield python()
+    yield dependencies()
+    for arch in ARCHITECTURES.values():
+        yield qemu(arch)
+    yield cache(settings.cache)
+    yield guarded("mirror", lambda: mirror(settings), fix="--mirror URL, or SYSEVENT_MIRROR")
+    yield guarded("keyring", lambda: keyring(settings), fix=keyring_fix())
+    for arch in ARCHITECTURES.values():
+        yield compiler(arch)
+    yield local_kvm()
+
+
+def guarded(subject: str, check: Callable[[], Finding], fix: str) -> Finding:
+    """The finding of a check; an error of ours becomes one."""
+    try:
+        return check()
+    except SyseventError as error:
+        return Finding(subject, ok=False, found=" ".join(str(error).split()), fix=fix)
+
+
+def keyring_fix() -> str:
+    """How to get Debian's keyring here."""
+    line = packages.install_line([packages.KEYRING], packages.this_machine(), root=os.geteuid() == 0)
+    return indented(f"--keyring FILE, or SYSEVENT_KEYRING, or\n{line}")
+
+
+def indented(text: str) -> str:
+    """Text of several lines, to stand behind `fix: `."""
+    return text.replace("\n", f"\n{'':31}")
+
+
+def python() -> Finding:
+    """The interpreter: the launcher has seen to its version."""
+    return Finding("python", ok=True, found=f"{sys.version.split()[0]} ({sys.executable})")
+
+
+def dependencies() -> Finding:
+    """Whether each distribution that ours names is installed; their versions are pip's business."""
+    names = sorted(
+        re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+        for requirement in importlib.metadata.requires("sysevent") or ()
+    )
+    lacking = [name for name in names if not _installed(name)]
+    return Finding(
+        "dependencies",
+        ok=not lacking,
+        found=f"not installed: {', '.join(lacking)}" if lacking else f"all {len(names)} installed",
+        fix="./sysevent installs them in .venv; elsewhere: pip install -r requirements.lock",
+    )
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def qemu(arch: Architecture) -> Finding:
+    """QEMU's system emulator of an architecture, and its version."""
+    path = shutil.which(arch.qemu)
+    if not path:
+        line = packages.install_line([arch.qemu_package], packages.this_machine(), root=os.geteuid() == 0)
+        return Finding(arch.qemu, ok=False, found="not on PATH", fix=indented(line))
+    code, output = _output([path, "--version"])
+    version = qemu_version(output)
+    if code or not version:
+        return Finding(
+            arch.qemu, ok=False, found=f"{path} --version: {output.strip() or f'exit code {code}'}"
+        )
+    note = ""
+    if arch.name == "x86_64" and version < (8, 0):
+        # TCG's cmpxchg16b leaves stale flags: 10 of 56 Debian boots died with plain -cpu max on 7.2.
+        note = "; before 8.0 its `-cpu max` corrupts x86 guests: ours get max,-cx16, yours should, too"
+    return Finding(arch.qemu, ok=True, found=".".join(map(str, version)) + note)
+
+
+def qemu_version(output: str) -> tuple[int, ...]:
+    """The version in what `qemu --version` prints; () when there is none."""
+    found = re.search(r"version (\d+)\.(\d+)\.(\d+)", output)
+    return tuple(map(int, found.groups())) if found else ()
+
+
+def cache(folder: Path) -> Finding:
+    """Whether the cache directory takes a file, and how much fits there."""
+    fix = "set SYSEVENT_CACHE to a directory with room"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            free = shutil.disk_usage(folder).free // 1_000_000
+    except OSError as error:
+        return Finding("cache", ok=False, found=str(error), fix=fix)
+    found = f"{folder}: {free} MB free"
+    if free < _NEEDED_MB:
+        return Finding("cache", ok=False, found=f"{found}, {_NEEDED_MB} are needed", fix=fix)
+    return Finding("cache", ok=True, found=found)
+
+
+def mirror(settings: Settings) -> Finding:
+    """Where Debian kernels would be downloaded from. It is not contacted."""
+    if settings.offline:
+        return Finding("mirror", ok=True, found="not used: offline")
+    if settings.mirror:
+        return Finding("mirror", ok=True, found=f"{settings.mirror} (as set)")
+    return Finding("mirror", ok=True, found=f"{apt.mirror()} (from apt's configuration)")
+
+
+def keyring(settings: Settings) -> Finding:
+    """The certificates that Debian's release files are checked with."""
+    loaded = certificates.load(settings)
+    return Finding("keyring", ok=True, found=f"{loaded.path}: {len(loaded.certificates)} certificates")
+
+
+def compiler(arch: Architecture) -> Finding:
+    """Whether zig compiles and links a small program for each ABI of an architecture."""
+    subject = f"compiler {arch.name}"
+    source = "void _start(void) { for (;;) { } }\n"
+    for abi in arch.abis:
+        with tempfile.TemporaryDirectory(prefix="sysevent-doctor-") as folder:
+            program = Path(folder, "program")
+            command = [sys.executable, "-m", "ziglang", "cc", "-target", abi.zig_target, *abi.flags]
+            command += ["-nostdlib", "-static", "-O1", "-x", "c", "-", "-o", str(program)]
+            code, output = _output(command, text=source, extra={"ZIG_LOCAL_CACHE_DIR": folder})
+            if code or not program.is_file():
+                last = (output.strip().splitlines() or [f"exit code {code}"])[-1]
+                return Finding(subject, ok=False, found=f"zig cc -target {abi.zig_target}: {last}")
+    return Finding(subject, ok=True, found=f"zig compiles for {', '.join(abi.name for abi in arch.abis)}")
+
+
+def local_kvm(device: Path = Path("/dev/kvm")) -> Finding:
+    """What the local KVM answered. Only opening it and making a VM is tried: no guest ran.
+
+    A KVM that answers can still fail to run a guest, as nested software ones do; the target `local`
+    tells. The TCG targets do not need it.
+    """
+    fix = "only the target `local` needs it; the TCG targets do not"
+    steps = []
+    try:
+        kvm = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        return Finding(str(device), ok=False, found=f"open: {error.strerror}", fix=fix, needed=False)
+    try:
+        steps.append(f"open: ok, KVM_GET_API_VERSION: {fcntl.ioctl(kvm, _KVM_GET_API_VERSION, 0)}")
+        os.close(fcntl.ioctl(kvm, _KVM_CREATE_VM, 0))
+        steps.append("KVM_CREATE_VM: ok (no guest was run)")
+    except OSError as error:
+        name = "KVM_CREATE_VM" if steps else "KVM_GET_API_VERSION"
+        steps.append(f"{name}: {error.strerror}")
+        return Finding(str(device), ok=False, found=", ".join(steps), fix=fix, needed=False)
+    finally:
+        os.close(kvm)
+    return Finding(str(device), ok=True, found=", ".join(steps), needed=False)
+
+
+def _output(command: list[str], *, text: str = "", extra: dict[str, str] | None = None) -> tuple[int, str]:
+    """Exit code and output, both streams, of a command; 127 and the reason when it does not start or end."""
+    try:
+        done = subprocess.run(
+            command,
+            input=text,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=120,
+            check=False,
+            env={**os.environ, **(extra or {})},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 127, str(error)
+    return done.returncode, done.stdout

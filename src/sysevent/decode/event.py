@@ -1,0 +1,61 @@
+"""A raw exit read with frozen offsets: fields by name, and which bytes the kernel wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sysevent.decode import layout, names
+from sysevent.decode.registers import REGISTERS
+from sysevent.model import RawExit
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One exit, decoded. No field is believed to be valid; that is the judge's business."""
+
+    raw: RawExit
+    registers: dict[str, int]
+
+    def field(self, name: str) -> int:
+        """The value of a member of kvm_run by its name in decode/layout.py."""
+        field = layout.FIELDS[name]
+        return int.from_bytes(self.raw.head[field.offset : field.offset + field.size], "little")
+
+    @property
+    def exit_reason(self) -> int:
+        return self.field("exit_reason")
+
+    @property
+    def written(self) -> tuple[tuple[int, int], ...]:
+        """Half-open ranges of kvm_run's union (32 to 288) that lost their poison; empty without poison."""
+        if self.raw.poison is None:
+            return ()
+        start, end = layout.UNION
+        return ranges([n for n in range(start, end) if self.raw.head[n] != self.raw.poison])
+
+    def __str__(self) -> str:
+        if self.raw.ret < 0:
+            return f"KVM_RUN failed with errno {names.errno(self.raw.errno)}"
+        shown = f"exit {names.exit_reason(self.exit_reason)}"
+        if self.exit_reason == 24:
+            shown += f" type {names.event_type(self.field('type'))} ndata {self.field('ndata')}"
+            shown += f" data[0] {self.field('data[0]'):#x}"
+        return shown
+
+
+def decode(raw: RawExit, arch: str) -> Event:
+    """The event that raw is, with the registers of arch by name (none, when they could not be read)."""
+    known = REGISTERS[arch]
+    values = raw.registers if len(raw.registers) == len(known) else ()
+    return Event(raw, dict(zip(known, values, strict=False)))
+
+
+def ranges(offsets: list[int]) -> tuple[tuple[int, int], ...]:
+    """Sorted offsets as half-open ranges."""
+    found: list[tuple[int, int]] = []
+    for offset in offsets:
+        if found and found[-1][1] == offset:
+            found[-1] = (found[-1][0], offset + 1)
+        else:
+            found.append((offset, offset + 1))
+    return tuple(found)

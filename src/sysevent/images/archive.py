@@ -1,0 +1,189 @@
+"""Debian's archive as seen from here: every file checked against a signature before it is used.
+
+InRelease (signed) -> Packages.xz (size and SHA-256 in InRelease) -> .deb (size and SHA-256 in Packages).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import lzma
+import time
+import urllib.parse
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sysevent.errors import BadSignature, NotCached, UsageError
+from sysevent.images import apt, keyring, packages, release
+from sysevent.images.cache import Cache, digest
+from sysevent.images.download import Downloader, Expected, Gone
+from sysevent.model import Progress
+from sysevent.settings import Settings
+
+FRESH = timedelta(hours=24).total_seconds()  # how long an index is believed without asking the mirror again
+_RELEASE_LIMIT = 4 << 20  # bytes; the largest InRelease (sid) has 0.2 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The last release file that was fetched of a suite."""
+
+    inrelease: str  # hash of the blob
+    mirror: str
+    checked: float  # Unix time
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A release file with where it came from."""
+
+    release: release.Release
+    inrelease: str
+    checked: float
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Access to one archive. `hint` is the command that would fetch what is missing offline."""
+
+    settings: Settings
+    progress: Progress
+    hint: str = "sysevent images fetch"
+
+    @functools.cached_property
+    def cache(self) -> Cache:
+        """Where everything is kept."""
+        return Cache(self.settings.cache)
+
+    @functools.cached_property
+    def mirror(self) -> str:
+        """Base URL without a slash at its end."""
+        if self.settings.mirror is None:
+            return apt.mirror()
+        if urllib.parse.urlsplit(self.settings.mirror).scheme not in ("http", "https"):
+            raise UsageError(
+                f"--mirror takes the URL of a Debian mirror (http or https), not {self.settings.mirror}"
+            )
+        return self.settings.mirror.rstrip("/")
+
+    @functools.cached_property
+    def keyring(self) -> keyring.Keyring:
+        """Who may sign."""
+        return keyring.load(self.settings)
+
+    @functools.cached_property
+    def downloader(self) -> Downloader:
+        """The way to the mirror."""
+        return Downloader(self.progress, apt.proxies(urllib.parse.urlsplit(self.mirror).hostname or ""))
+
+    def suite(self, name: str, *, refresh: bool = False) -> Suite:
+        """The release file of a suite: the cached one while it is fresh, or when offline.
+
+        Raises Gone when the mirror has no such suite, NotCached, DownloadFailed, BadSignature.
+        """
+        path = self.cache.root / "suites" / f"{name}.json"
+        seen = self.cache.read(path, Seen)
+        if seen is not None and not refresh:
+            fresh = time.time() - seen.checked < FRESH and seen.mirror == self._origin
+            if (fresh or self.settings.offline) and (known := self._cached(name, seen)):
+                return known
+        if self.settings.offline:
+            raise NotCached(
+                f"offline, and the index of Debian {name} is not in the cache: run `{self.hint}` online"
+            )
+        url = f"{self.mirror}/dists/{name}/InRelease"
+        signed = self.downloader.fetch(url, f"Debian {name}: index", _RELEASE_LIMIT)
+        fetched = release.parse(self.keyring.content(signed, url), name, url)
+        old = self._cached(name, seen) if seen is not None and seen.mirror == self._origin else None
+        if old and old.release.date and fetched.date and fetched.date < old.release.date:
+            self.progress(
+                f"Debian {name}: the mirror went back to an index of {fetched.date:%Y-%m-%d}; keeping ours"
+            )
+            inrelease, fetched = old.inrelease, old.release
+        else:
+            inrelease = self.cache.keep(signed)
+        if fetched.valid_until and fetched.valid_until < datetime.now(UTC):
+            # Not refused: an old kernel is still a kernel that Debian signed, and archived suites stay so for ever.
+            self.progress(
+                f"Debian {name}: the mirror is behind, its index was valid until {fetched.valid_until:%Y-%m-%d}"
+            )
+        now = time.time()
+        self.cache.record(path, Seen(inrelease, self._origin, now))
+        return Suite(fetched, inrelease, now)
+
+    def packages(self, suite: Suite, debian_arch: str) -> tuple[tuple[packages.Package, ...], str] | None:
+        """The kernel packages of a suite and the hash of the index they stand in; None without such an arch."""
+        entry = suite.release.index(debian_arch)
+        if entry is None:
+            return None
+        path, expected = entry
+        base = f"dists/{suite.release.suite}"
+        urls = [f"{base}/{path}"]
+        if suite.release.by_hash:  # still there while the mirror replaces its indices
+            urls.insert(0, f"{base}/{Path(path).parent}/by-hash/SHA256/{expected.sha256}")
+        label = f"Debian {suite.release.suite} {debian_arch}: package index"
+        return self._parse(self.blob(urls, expected, label), f"{base}/{path}"), expected.sha256
+
+    def _parse(self, blob: Path, name: str) -> tuple[packages.Package, ...]:
+        try:
+            return packages.parse(lzma.decompress(blob.read_bytes()), name)
+        except lzma.LZMAError as error:
+            raise BadSignature(f"{name}: {error}") from None
+
+    def blob(self, paths: list[str], expected: Expected, label: str) -> Path:
+        """The file with this hash, checked just now, from the cache or from the first of paths there is.
+
+        Raises Gone when the mirror has none of them, NotCached, DownloadFailed, BadSignature.
+        """
+        target = self.cache.blob(expected.sha256)
+        if self._intact(target, expected, label):
+            return target
+        if self.settings.offline:
+            raise NotCached(f"offline, and {label} is not in the cache: run `{self.hint}` online")
+        with self.cache.lock(f"blob-{expected.sha256[:32]}", label, self.progress):
+            if self._intact(target, expected, label):  # another process was faster
+                return target
+            part = self.cache.part(expected.sha256)
+            for number, path in enumerate(paths, 1):
+                try:
+                    self.downloader.fetch_to(
+                        f"{self.mirror}/{urllib.parse.quote(path)}", part, expected, label
+                    )
+                    break
+                except Gone:
+                    if number == len(paths):
+                        raise
+            return self.cache.adopt(part, expected.sha256)
+
+    def deb(self, package: packages.Package, label: str) -> Path:
+        """A package's file, likewise."""
+        return self.blob(
+            [package.filename], Expected(package.size, package.sha256), f"{label}: {package.name}"
+        )
+
+    def _intact(self, blob: Path, expected: Expected, label: str) -> bool:
+        """Whether a blob is there and still what it was when it was stored; a damaged one is removed."""
+        if not blob.exists():
+            return False
+        if digest(blob) == expected.sha256:
+            return True
+        self.progress(f"{label}: damaged in the cache, throwing it away")
+        blob.unlink(missing_ok=True)
+        return False
+
+    @property
+    def _origin(self) -> str:
+        return self.settings.mirror or ""
+
+    def _cached(self, name: str, seen: Seen) -> Suite | None:
+        blob = self.cache.blob(seen.inrelease)
+        try:
+            signed = blob.read_bytes()
+        except OSError:
+            return None
+        if hashlib.sha256(signed).hexdigest() != seen.inrelease:
+            blob.unlink(missing_ok=True)
+            return None
+        parsed = release.parse(self.keyring.content(signed, f"InRelease of {name} (cached)"), name, name)
+        return Suite(parsed, seen.inrelease, seen.checked)

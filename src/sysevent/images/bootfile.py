@@ -1,0 +1,164 @@
+"""Kernel images by their first bytes: what they are, for which architecture, whether they are whole.
+
+Sources: Documentation/arch/arm64/booting.rst, Documentation/arch/riscv/boot-image-header.rst,
+Documentation/arch/x86/boot.rst, drivers/firmware/efi/libstub/zboot-header.S, the PE and ELF formats.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.segments import NoteSegment
+
+from sysevent.errors import ImageError
+from sysevent.images import compression
+
+_PVH_NOTE = 18  # XEN_ELFNOTE_PHYS32_ENTRY, include/xen/interface/elfnote.h
+_ELF_ARCHES = {"EM_AARCH64": "arm64", "EM_RISCV": "riscv64", "EM_X86_64": "x86_64"}
+
+
+@dataclass(frozen=True, slots=True)
+class BootFile:
+    """A kernel image that QEMU can start."""
+
+    arch: str  # our name
+    kind: str  # as people call it
+    release: str  # "" when the file does not tell
+    unwrapped: bytes | None  # the image itself, when the file is a wrapped one that older QEMUs cannot open
+
+
+def inspect(data: bytes, name: str) -> BootFile:
+    """Recognise the image in data; ImageError (naming name) says why it is of no use."""
+    if data[56:60] == b"ARM\x64":
+        _check_pe(data, name)
+        return BootFile("arm64", "arm64 Image", _banner(data), None)
+    if data[0x38:0x3C] == b"RSC\x05":
+        _check_pe(data, name)
+        return BootFile("riscv64", "riscv Image", _banner(data), None)
+    if data[0x202:0x206] == b"HdrS":
+        return _bzimage(data, name)
+    if data[:4] == b"\x7fELF":
+        return _elf(data, name)
+    if data[:2] == b"\x1f\x8b":
+        return _wrapped(_decompress("gzip", data, name), f"the gzip file {name}")
+    if data[:2] == b"MZ" and data[4:8] == b"zimg":
+        return _zboot(data, name)
+    if len(data) < 0x206:
+        raise ImageError(f"{name} has only {len(data)} bytes: not a kernel image, or cut off")
+    raise ImageError(
+        f"{name} is no kernel image that is known here: expected an arm64 or riscv Image, an x86 bzImage (vmlinuz), "
+        f"an ELF vmlinux, or one of them in gzip or EFI zboot; it begins with {data[:8].hex(' ')}"
+    )
+
+
+def _bzimage(data: bytes, name: str) -> BootFile:
+    setup_sectors, size = data[0x1F1] or 4, struct.unpack_from("<I", data, 0x1F4)[0] * 16
+    whole = (setup_sectors + 1) * 512 + size
+    if len(data) < whole:
+        raise ImageError(f"{name} is cut off: a bzImage of {whole} bytes, {len(data)} are there")
+    protocol, version, flags = (struct.unpack_from("<H", data, at)[0] for at in (0x206, 0x20E, 0x236))
+    if protocol < 0x20C or not flags & 1:  # XLF_KERNEL_64
+        raise ImageError(f"{name} is a 32-bit x86 kernel; guests here are x86_64")
+    text = data[version + 0x200 : version + 0x300].split(b"\0", 1)[0] if version else b""
+    return BootFile("x86_64", "x86 bzImage", text.decode("ascii", "replace").split(" ", 1)[0], None)
+
+
+def _elf(data: bytes, name: str) -> BootFile:
+    try:
+        elf = ELFFile(io.BytesIO(data))
+        arch = _ELF_ARCHES.get(elf["e_machine"])
+        ends = [s["p_offset"] + s["p_filesz"] for s in elf.iter_segments()]
+        ends.append(elf["e_shoff"] + elf["e_shnum"] * elf["e_shentsize"])
+        if max(ends) > len(data):
+            raise ImageError(f"{name} is cut off: an ELF file of {max(ends)} bytes, {len(data)} are there")
+        if arch is None or elf.elfclass != 64:
+            raise ImageError(
+                f"{name} is an ELF file for {elf['e_machine']} ({elf.elfclass} bits), which no target here runs"
+            )
+        pvh = any(
+            note["n_name"] == "Xen" and note["n_type"] in (_PVH_NOTE, "XEN_ELFNOTE_PHYS32_ENTRY")
+            for segment in elf.iter_segments()
+            if isinstance(segment, NoteSegment)
+            for note in segment.iter_notes()
+        )
+    except (ELFError, struct.error, ValueError) as error:
+        raise ImageError(f"{name} is a damaged ELF file, or cut off: {error}") from None
+    if arch != "x86_64":
+        # QEMU loads such a file, but as a bare program: without a device tree, at the wrong address.
+        boot = {"arm64": "arch/arm64/boot/Image", "riscv64": "arch/riscv/boot/Image"}[arch]
+        raise ImageError(f"{name} is an ELF vmlinux for {arch}; QEMU boots {boot} of the same build instead")
+    if not pvh:
+        raise ImageError(
+            f"{name} has no PVH entry (CONFIG_PVH), so QEMU cannot boot it; take arch/x86/boot/bzImage"
+        )
+    return BootFile(arch, "ELF vmlinux", _banner(data), None)
+
+
+def _zboot(data: bytes, name: str) -> BootFile:
+    offset, size = struct.unpack_from("<II", data, 8)
+    kind = data[24:56].split(b"\0", 1)[0].decode("ascii", "replace")
+    if not size or offset + size > len(data):
+        raise ImageError(
+            f"{name} is cut off: an EFI zboot image of at least {offset + size} bytes, {len(data)} are there"
+        )
+    return _wrapped(_decompress(kind, data[offset : offset + size], name), f"the EFI zboot image {name}")
+
+
+def _decompress(kind: str, data: bytes, name: str) -> bytes:
+    try:
+        # Behind the compressed data may stand its size (zboot) or padding, which gzip.decompress() refuses.
+        if kind.startswith("gzip"):
+            stream = zlib.decompressobj(wbits=31)
+            plain = stream.decompress(data)
+            if not stream.eof:
+                raise EOFError
+            return plain
+        if kind.startswith("zstd"):
+            return compression.unzstd(data, name)
+        if kind in ("xz", "xzkern", "lzma"):
+            return lzma.LZMADecompressor().decompress(data)
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
+        raise ImageError(
+            f"{name} is damaged or cut off: its {kind} data does not decompress {error}".rstrip()
+        ) from None
+    raise ImageError(
+        f"{name} is compressed with {kind}, which is not known here; take the plain Image of the same build"
+    )
+
+
+def _wrapped(plain: bytes, name: str) -> BootFile:
+    inner = inspect(plain, f"what is inside {name}")
+    return BootFile(inner.arch, inner.kind, inner.release, inner.unwrapped or plain)
+
+
+def _check_pe(data: bytes, name: str) -> None:
+    """Images with an EFI stub are PE files, whose section table tells how long they must be."""
+    if data[:2] != b"MZ":
+        return  # no EFI stub: nothing in the header tells the length of the file
+    (at,) = struct.unpack_from("<I", data, 0x3C)
+    if len(data) < at + 24 or data[at : at + 4] != b"PE\0\0":
+        raise ImageError(f"{name} is cut off inside its header: {len(data)} bytes")
+    sections, optional = struct.unpack_from("<H", data, at + 6)[0], struct.unpack_from("<H", data, at + 20)[0]
+    table = at + 24 + optional
+    if len(data) < table + 40 * sections:
+        raise ImageError(f"{name} is cut off inside its header: {len(data)} bytes")
+    whole = max(
+        (sum(struct.unpack_from("<II", data, table + 40 * number + 16)) for number in range(sections)),
+        default=0,
+    )
+    if len(data) < whole:
+        raise ImageError(f"{name} is cut off: an Image of {whole} bytes, {len(data)} are there")
+
+
+def _banner(data: bytes) -> str:
+    """The release in linux_banner (init/version.c)."""
+    match = re.search(rb"Linux version (\d[^\s\0]{0,100}) \(", data)
+    return match.group(1).decode("ascii", "replace") if match else ""

@@ -1,0 +1,158 @@
+"""From a track to the packages it means today."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sysevent.arches import Architecture
+from sysevent.errors import DownloadFailed, NotApplicable, NotCached
+from sysevent.images import packages
+from sysevent.images.archive import FRESH, Archive
+from sysevent.images.cache import Cache
+from sysevent.images.download import Gone
+from sysevent.images.tracks import Track
+from sysevent.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Which packages a track means on one architecture, and the signed chain that says so."""
+
+    track: str
+    arch: str
+    rule: str  # the track's definition at the time
+    mirror: str  # as the settings had it; "" for the machine's own
+    keyring: str  # likewise
+    suite: str
+    kernel: packages.Kernel
+    inrelease: str  # hash of the signed release file
+    index: str  # hash of the package index that it names, in which the packages stand
+    checked: float  # Unix time; of the oldest index that was looked at
+
+    @property
+    def age(self) -> float:
+        """Seconds since the mirror was asked."""
+        return time.time() - self.checked
+
+    @property
+    def blobs(self) -> frozenset[str]:
+        """Hashes of all the files it stands on."""
+        return frozenset((self.inrelease, self.index, self.kernel.image.sha256, self.kernel.modules.sha256))
+
+
+def kept(cache: Cache) -> Iterator[tuple[Path, Resolution]]:
+    """All the resolutions in a cache, with the files they are in."""
+    for path in sorted((cache.root / "tracks").glob("*.json")):
+        if resolution := cache.read(path, Resolution):
+            yield path, resolution
+
+
+def remembered(track: Track, arch: Architecture, cache: Cache, settings: Settings) -> Resolution | None:
+    """The last resolution, unless the track or the keyring has changed since."""
+    known = cache.read(_path(track, arch, cache), Resolution)
+    if known and known.rule == track.rule and known.keyring == str(settings.keyring or ""):
+        return known
+    return None
+
+
+def resolve(
+    track: Track, arch: Architecture, archive: Archive, tracks: Sequence[Track], *, refresh: bool = False
+) -> Resolution:
+    """The packages of a track, without asking the mirror when it was asked within a day (or never, offline).
+
+    When the mirror cannot be reached, the last answer is used, with a note to progress. Raises NotApplicable,
+    NotCached, DownloadFailed, BadSignature.
+    """
+    if arch.name not in track.packages:
+        raise _not_applicable(track, arch, tracks, "")
+    settings = archive.settings
+    known = remembered(track, arch, archive.cache, settings)
+    if known and not refresh and _current(known, settings):
+        return known
+    label = f"{track.spec} {arch.name}"
+    with archive.cache.lock(f"track-{track.name}-{arch.name}", label, archive.progress):
+        known = remembered(track, arch, archive.cache, settings)
+        if known and not refresh and _current(known, settings):  # another process was faster
+            return known
+        try:
+            found = _look(track, arch, archive, tracks, refresh=refresh)
+        except (DownloadFailed, NotCached) as error:
+            if known is None or refresh:
+                raise
+            hours = known.age / 3600
+            archive.progress(
+                f"{label}: using what was current {hours:.0f} hours ago, the mirror does not answer ({error})"
+            )
+            return known
+        archive.cache.record(_path(track, arch, archive.cache), found)
+        return found
+
+
+def _current(known: Resolution, settings: Settings) -> bool:
+    return settings.offline or (known.age < FRESH and known.mirror == (settings.mirror or ""))
+
+
+def _look(
+    track: Track, arch: Architecture, archive: Archive, tracks: Sequence[Track], *, refresh: bool
+) -> Resolution:
+    found: list[Resolution] = []
+    absent: list[str] = []
+    checked = time.time()
+    for name in track.suites:
+        try:
+            suite = archive.suite(name, refresh=refresh)
+        except Gone:
+            absent.append(name)
+            continue
+        try:
+            listed = archive.packages(suite, arch.debian, by_hash=True)
+        except Gone:  # the mirror has newer indices than our release file, or does not keep them by hash
+            suite = archive.suite(name, refresh=True)
+            listed = archive.packages(suite, arch.debian, by_hash=False)
+        checked = min(checked, suite.checked)
+        if listed is None:
+            continue
+        kernel = packages.best(listed[0], track.packages[arch.name])
+        if kernel is None:
+            continue
+        found.append(
+            Resolution(
+                track=track.name,
+                arch=arch.name,
+                rule=track.rule,
+                mirror=archive.settings.mirror or "",
+                keyring=str(archive.settings.keyring or ""),
+                suite=name,
+                kernel=kernel,
+                inrelease=suite.inrelease,
+                index=listed[1],
+                checked=checked,
+            )
+        )
+        if track.pick == "first":
+            break
+    if len(absent) == len(track.suites):
+        raise DownloadFailed(
+            f"{archive.mirror} has no suite {' or '.join(absent)}: {track.spec} is not to be had there"
+        )
+    if not found:
+        raise _not_applicable(
+            track, arch, tracks, f" in {', '.join(s for s in track.suites if s not in absent)}"
+        )
+    return replace(
+        max(found, key=lambda r: r.kernel.version), checked=checked
+    )  # the earlier suite when equal
+
+
+def _not_applicable(track: Track, arch: Architecture, tracks: Sequence[Track], where: str) -> NotApplicable:
+    others = ", ".join(t.spec for t in tracks if arch.name in t.packages and t is not track) or "none"
+    return NotApplicable(
+        f"Debian has no kernel {track.name} for {arch.name}{where}; tracks with one for {arch.name}: {others}"
+    )
+
+
+def _path(track: Track, arch: Architecture, cache: Cache) -> Path:
+    return cache.root / "tracks" / f"{track.name}-{arch.name}.json"

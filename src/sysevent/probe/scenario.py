@@ -1,0 +1,145 @@
+"""Scenarios as a user writes them: named steps on one virtual machine.
+
+A step is a frozen value; encode() in probe/request.py turns it into bytes for the VMM. Only labelled steps
+come back in an Observation, under their label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+POISON = 0xAA  # nothing KVM writes into an exit of ours looks like 0xaaaaaaaa
+KEEP = None  # instead of a poison: leave kvm_run as the last exit left it
+
+
+@dataclass(frozen=True, slots=True)
+class Vm:
+    """KVM_CREATE_VM; type 0 is whatever the architecture needs on this machine."""
+
+    type: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Zeroed guest memory in a slot."""
+
+    gpa: int
+    size: int
+    slot: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A payload's segments into guest memory."""
+
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    gpa: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Guest memory, as an answer."""
+
+    gpa: int
+    length: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vcpu:
+    """KVM_CREATE_VCPU and what the architecture needs on top; features are kvm_vcpu_init's words on arm64."""
+
+    id: int = 0
+    features: tuple[int, ...] = ()
+    label: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a vCPU starts, and its argument registers: x0.., a0.., or rax rbx rcx rdx rsi rdi on x86."""
+
+    payload: str
+    arguments: tuple[int, ...] = ()
+    vcpu: int = 0
+    symbol: str = ""  # a global label of the payload; empty: its entry
+
+
+@dataclass(frozen=True, slots=True)
+class Ioctl:
+    """Any ioctl, by number: fd is "system", "vm" or a vCPU's index."""
+
+    fd: str | int
+    request: int
+    argument: int = 0  # passed as it is when there is no buffer
+    buffer: bytes = b""
+    pointer: tuple[int, int] | None = None  # (offset of a pointer, offset of the value behind it) in the buffer
+    label: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Bytes put into kvm_run at the next start, after the poison: immediate_exit (1), kvm_valid_regs (288)."""
+
+    offset: int
+    data: bytes
+    vcpu: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Poison kvm_run and enter KVM_RUN on the vCPU's own thread; returns at once."""
+
+    vcpu: int = 0
+    poison: int | None = POISON
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Until the vCPU is back from KVM_RUN, or a signal after so many milliseconds brought it back."""
+
+    label: str
+    vcpu: int = 0
+    milliseconds: int = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """open() of a path in L1, closed again; the answer is the errno."""
+
+    path: str
+    label: str
+    flags: int = 2
+
+
+Step = Vm | Memory | Load | Write | Read | Vcpu | Entry | Ioctl | Head | Start | Wait | Sleep | Open
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Steps with a name, for one architecture."""
+
+    name: str
+    arch: str
+    steps: tuple[Step, ...]
+
+    @property
+    def payloads(self) -> tuple[str, ...]:
+        """The payloads it needs, each once."""
+        return tuple(dict.fromkeys(step.payload for step in self.steps if isinstance(step, Load)))
+
+
+def run(label: str, vcpu: int = 0, *, poison: int | None = POISON, milliseconds: int = 3000) -> tuple[Step, ...]:
+    """One KVM_RUN from start to exit."""
+    return (Start(vcpu, poison), Wait(label, vcpu, milliseconds))
