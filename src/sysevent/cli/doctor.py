@@ -13,17 +13,20 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sysevent.arches import ARCHITECTURES, Architecture
+from sysevent.build import compiler as compilers
 from sysevent.cli import packages
 from sysevent.cli.run import say
-from sysevent.errors import SyseventError
+from sysevent.errors import BuildFailed, SyseventError
 from sysevent.images import apt
 from sysevent.images import keyring as certificates
 from sysevent.settings import Settings, from_environment
 
 _NEEDED_MB = 1500  # kernels of three architectures, unpacked, and what is compiled
+_COMPILER_FIX = "pip install ziglang, or set CC_<abi>"
 _KVM_GET_API_VERSION = 0xAE00  # include/uapi/linux/kvm.h: _IO(KVMIO, 0x00)
 _KVM_CREATE_VM = 0xAE01  # _IO(KVMIO, 0x01)
 
@@ -69,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
 def render(finding: Finding) -> str:
     """The line of a finding, and a second one that says how to fix it."""
     word = "ok" if finding.ok else "missing" if finding.needed else "no"
-    line = f"{word:8}{finding.subject:18}{finding.found}"
-    return line if finding.ok or not finding.fix else f"{line}\n{'':26}fix: {finding.fix}"
+    line = f"{word:8}{finding.subject:22}{finding.found}"
+    return line if finding.ok or not finding.fix else f"{line}\n{'':30}fix: {finding.fix}"
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
@@ -80,10 +83,10 @@ def findings(settings: Settings) -> Iterator[Finding]:
     for arch in ARCHITECTURES.values():
         yield qemu(arch)
     yield cache(settings.cache)
-    yield guarded("mirror", lambda: mirror(settings), fix="--mirror URL, or SYSEVENT_MIRROR")
-    yield guarded("keyring", lambda: keyring(settings), fix=keyring_fix())
+    yield guarded("mirror", partial(mirror, settings), fix="--mirror URL, or SYSEVENT_MIRROR")
+    yield guarded("keyring", partial(keyring, settings), fix=keyring_fix())
     for arch in ARCHITECTURES.values():
-        yield compiler(arch)
+        yield guarded(f"compiler {arch.name}", partial(compiler, arch, settings), fix=_COMPILER_FIX)
     yield local_kvm()
 
 
@@ -103,7 +106,7 @@ def keyring_fix() -> str:
 
 def indented(text: str) -> str:
     """Text of several lines, to stand behind `fix: `."""
-    return text.replace("\n", f"\n{'':31}")
+    return text.replace("\n", f"\n{'':35}")
 
 
 def python() -> Finding:
@@ -189,20 +192,22 @@ def keyring(settings: Settings) -> Finding:
     return Finding("keyring", ok=True, found=f"{loaded.path}: {len(loaded.certificates)} certificates")
 
 
-def compiler(arch: Architecture) -> Finding:
-    """Whether zig compiles and links a small program for each ABI of an architecture."""
+def compiler(arch: Architecture, settings: Settings) -> Finding:
+    """Whether a small program compiles and links for each ABI of an architecture, as the VMM will."""
     subject = f"compiler {arch.name}"
-    source = "void _start(void) { for (;;) { } }\n"
-    for abi in arch.abis:
-        with tempfile.TemporaryDirectory(prefix="sysevent-doctor-") as folder:
-            program = Path(folder, "program")
-            command = [sys.executable, "-m", "ziglang", "cc", "-target", abi.zig_target, *abi.flags]
-            command += ["-nostdlib", "-static", "-O1", "-x", "c", "-", "-o", str(program)]
-            code, output = _output(command, text=source, extra={"ZIG_LOCAL_CACHE_DIR": folder})
-            if code or not program.is_file():
-                last = (output.strip().splitlines() or [f"exit code {code}"])[-1]
-                return Finding(subject, ok=False, found=f"zig cc -target {abi.zig_target}: {last}")
-    return Finding(subject, ok=True, found=f"zig compiles for {', '.join(abi.name for abi in arch.abis)}")
+    versions = {}
+    with tempfile.TemporaryDirectory(prefix="sysevent-doctor-") as folder:
+        source = Path(folder, "program.c")
+        source.write_text("void _start(void) { for (;;) { } }\n", encoding="ascii")
+        for abi in arch.abis:
+            chosen = compilers.find(abi)
+            try:
+                compilers.build(chosen, abi, (), [source], Path(folder, abi.name), settings.cache)
+            except BuildFailed as error:
+                last = (str(error).strip().splitlines() or [""])[-1]
+                return Finding(subject, ok=False, found=f"{chosen.version} for {abi.name}: {last}")
+            versions[abi.name] = chosen.version
+    return Finding(subject, ok=True, found=", ".join(f"{name}: {text}" for name, text in versions.items()))
 
 
 def local_kvm(device: Path = Path("/dev/kvm")) -> Finding:
@@ -230,19 +235,18 @@ def local_kvm(device: Path = Path("/dev/kvm")) -> Finding:
     return Finding(str(device), ok=True, found=", ".join(steps), needed=False)
 
 
-def _output(command: list[str], *, text: str = "", extra: dict[str, str] | None = None) -> tuple[int, str]:
+def _output(command: list[str]) -> tuple[int, str]:
     """Exit code and output, both streams, of a command; 127 and the reason when it does not start or end."""
     try:
         done = subprocess.run(
             command,
-            input=text,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=120,
+            timeout=60,
             check=False,
-            env={**os.environ, **(extra or {})},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return 127, str(error)

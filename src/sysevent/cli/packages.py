@@ -63,7 +63,7 @@ MANAGERS = (
         refresh=(),
         install=("dnf", "install", "-y", "--setopt=install_weak_deps=False"),
         paste="dnf install {packages}",
-        # Fedora's qemu.spec: -core leaves out the user interfaces; riscv's holds OpenSBI, x86's needs seabios-bin.
+        # Fedora's qemu.spec: -core leaves out user interfaces; riscv's holds OpenSBI, x86's needs SeaBIOS.
         packages={
             "qemu-arm": ("qemu-system-aarch64-core",),
             "qemu-riscv": ("qemu-system-riscv-core",),
@@ -132,12 +132,12 @@ def choose(ids: Iterable[str], present: Iterable[str]) -> Manager | None:
 
     The distribution goes first: a Debian machine can have dnf or pacman lying around.
     """
-    here = set(present)
     for one in ids:
         for manager in MANAGERS:
             # openSUSE calls itself opensuse-leap, opensuse-tumbleweed, opensuse-slowroll.
-            if one.partition("-")[0] in manager.distributions and manager.program in here:
+            if one.partition("-")[0] in manager.distributions:
                 return manager
+    here = set(present)
     found = [manager for manager in MANAGERS if manager.program in here]
     return found[0] if len(found) == 1 else None
 

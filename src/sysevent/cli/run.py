@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.cli import packages
-from sysevent.cli.checkout import pytest_in
+from sysevent.cli.engine import become_pytest
 from sysevent.errors import ToolMissing, UsageError
 from sysevent.model import Progress
 
@@ -34,7 +34,7 @@ _ONCE = (
 _FLAGS = (
     ("--offline", "use what is in the cache, never the network"),
     ("--strict-observed", "a changed behaviour that the kernel never promised fails, too"),
-    ("--floor", "also run what only the oldest supported kernels can show"),
+    ("--floor", "passed on to pytest as it is: see pytest --help"),
 )
 
 
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     archs = needed_archs(args.target, args.arch)
     explicit = bool(args.target or args.arch)
     see_to_qemu(archs, install=args.install_deps, explicit=explicit, progress=say)
-    pytest_in("suites", [*pytest_options(args, Path.cwd()), *args.pytest_args])
+    become_pytest("suites", [*pytest_options(args, Path.cwd()), *args.pytest_args])
 
 
 def needed_archs(targets: Sequence[str], archs: Sequence[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sysevent.cli.checkout import pytest_in
+from sysevent.cli.engine import become_pytest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,4 +16,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Become pytest on tests/, or on the paths among its arguments."""
     # Which words are paths only pytest can tell: so change what it takes when there is none.
-    pytest_in("tests", ["-o", "testpaths=tests", *args.pytest_args])
+    become_pytest("tests", ["-o", "testpaths=tests", *args.pytest_args])

@@ -18,10 +18,8 @@ from debian import deb822
 from sysevent.errors import ImageError
 
 # Suites of Debian's main archive, by codename and by role; https://www.debian.org/releases/.
-_SUITES = frozenset(
-    "buster bullseye bookworm trixie forky duke sid experimental rc-buggy "
-    "oldoldstable oldstable stable testing unstable".split()
-)
+_CODENAMES = {"buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "rc-buggy"}
+_ROLES = {"oldoldstable", "oldstable", "stable", "testing", "unstable", "experimental"}
 _POCKETS = re.compile(r"-(updates|proposed-updates|backports|backports-sloppy)$")
 
 
@@ -105,7 +103,7 @@ def _is_main_archive(source: Source) -> bool:
         return False
     if source.signed_by and "debian-archive" not in source.signed_by:
         return False
-    return "main" in source.components and _POCKETS.sub("", source.suite) in _SUITES
+    return "main" in source.components and _POCKETS.sub("", source.suite) in _CODENAMES | _ROLES
 
 
 def proxies(host: str) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from sysevent.errors import BadSignature, NotCached, UsageError
 from sysevent.images import apt, keyring, packages, release
 from sysevent.images.cache import Cache, digest
-from sysevent.images.download import Downloader, Expected, Gone
+from sysevent.images.download import Downloader, Expected
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
@@ -41,6 +41,14 @@ class Suite:
     release: release.Release
     inrelease: str
     checked: float
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The kernel packages of one suite and architecture, and the hash of the index they stand in."""
+
+    sha256: str
+    packages: tuple[packages.Package, ...]
 
 
 @dataclass(frozen=True)
@@ -104,37 +112,34 @@ class Archive:
         else:
             inrelease = self.cache.keep(signed)
         if fetched.valid_until and fetched.valid_until < datetime.now(UTC):
-            # Not refused: an old kernel is still a kernel that Debian signed, and archived suites stay so for ever.
+            # Not refused: an old kernel is still one that Debian signed, and archived suites stay so.
             self.progress(
-                f"Debian {name}: the mirror is behind, its index was valid until {fetched.valid_until:%Y-%m-%d}"
+                f"Debian {name}: the mirror is behind, its index expired on {fetched.valid_until:%Y-%m-%d}"
             )
         now = time.time()
         self.cache.record(path, Seen(inrelease, self._origin, now))
         return Suite(fetched, inrelease, now)
 
-    def packages(self, suite: Suite, debian_arch: str) -> tuple[tuple[packages.Package, ...], str] | None:
-        """The kernel packages of a suite and the hash of the index they stand in; None without such an arch."""
+    def listing(self, suite: Suite, debian_arch: str, *, by_hash: bool) -> Listing | None:
+        """The kernel packages of a suite; None when it has no such architecture.
+
+        The index is asked for by its hash, where it stays when the mirror moves on, or by its plain name.
+        Raises Gone when it is not there.
+        """
         entry = suite.release.index(debian_arch)
         if entry is None:
             return None
         path, expected = entry
-        base = f"dists/{suite.release.suite}"
-        urls = [f"{base}/{path}"]
-        if suite.release.by_hash:  # still there while the mirror replaces its indices
-            urls.insert(0, f"{base}/{Path(path).parent}/by-hash/SHA256/{expected.sha256}")
+        name = f"dists/{suite.release.suite}/{path}"
+        url = f"{name.rpartition('/')[0]}/by-hash/SHA256/{expected.sha256}"
         label = f"Debian {suite.release.suite} {debian_arch}: package index"
-        return self._parse(self.blob(urls, expected, label), f"{base}/{path}"), expected.sha256
+        blob = self.blob(url if by_hash and suite.release.by_hash else name, expected, label)
+        return Listing(expected.sha256, parse_index(blob, name))
 
-    def _parse(self, blob: Path, name: str) -> tuple[packages.Package, ...]:
-        try:
-            return packages.parse(lzma.decompress(blob.read_bytes()), name)
-        except lzma.LZMAError as error:
-            raise BadSignature(f"{name}: {error}") from None
+    def blob(self, path: str, expected: Expected, label: str) -> Path:
+        """The file with this hash, checked just now, from the cache or from path on the mirror.
 
-    def blob(self, paths: list[str], expected: Expected, label: str) -> Path:
-        """The file with this hash, checked just now, from the cache or from the first of paths there is.
-
-        Raises Gone when the mirror has none of them, NotCached, DownloadFailed, BadSignature.
+        Raises Gone when the mirror does not have it, NotCached, DownloadFailed, BadSignature.
         """
         target = self.cache.blob(expected.sha256)
         if self._intact(target, expected, label):
@@ -145,22 +150,12 @@ class Archive:
             if self._intact(target, expected, label):  # another process was faster
                 return target
             part = self.cache.part(expected.sha256)
-            for number, path in enumerate(paths, 1):
-                try:
-                    self.downloader.fetch_to(
-                        f"{self.mirror}/{urllib.parse.quote(path)}", part, expected, label
-                    )
-                    break
-                except Gone:
-                    if number == len(paths):
-                        raise
+            self.downloader.fetch_to(f"{self.mirror}/{urllib.parse.quote(path)}", part, expected, label)
             return self.cache.adopt(part, expected.sha256)
 
     def deb(self, package: packages.Package, label: str) -> Path:
         """A package's file, likewise."""
-        return self.blob(
-            [package.filename], Expected(package.size, package.sha256), f"{label}: {package.name}"
-        )
+        return self.blob(package.filename, Expected(package.size, package.sha256), f"{label}: {package.name}")
 
     def _intact(self, blob: Path, expected: Expected, label: str) -> bool:
         """Whether a blob is there and still what it was when it was stored; a damaged one is removed."""
@@ -187,3 +182,11 @@ class Archive:
             return None
         parsed = release.parse(self.keyring.content(signed, f"InRelease of {name} (cached)"), name, name)
         return Suite(parsed, seen.inrelease, seen.checked)
+
+
+def parse_index(blob: Path, name: str) -> tuple[packages.Package, ...]:
+    """The kernel packages in a Packages.xz; BadSignature (naming name) when it is not one."""
+    try:
+        return packages.parse(lzma.decompress(blob.read_bytes()), name)
+    except (lzma.LZMAError, EOFError) as error:
+        raise BadSignature(f"{name}: {error}") from None

@@ -54,7 +54,7 @@ def inspect(data: bytes, name: str) -> BootFile:
     if len(data) < 0x206:
         raise ImageError(f"{name} has only {len(data)} bytes: not a kernel image, or cut off")
     raise ImageError(
-        f"{name} is no kernel image that is known here: expected an arm64 or riscv Image, an x86 bzImage (vmlinuz), "
+        f"{name} is no kernel image that is known here: expected an arm64 or riscv Image, an x86 bzImage, "
         f"an ELF vmlinux, or one of them in gzip or EFI zboot; it begins with {data[:8].hex(' ')}"
     )
 
@@ -81,7 +81,7 @@ def _elf(data: bytes, name: str) -> BootFile:
             raise ImageError(f"{name} is cut off: an ELF file of {max(ends)} bytes, {len(data)} are there")
         if arch is None or elf.elfclass != 64:
             raise ImageError(
-                f"{name} is an ELF file for {elf['e_machine']} ({elf.elfclass} bits), which no target here runs"
+                f"{name} is an ELF file for {elf['e_machine']} ({elf.elfclass} bits): no target runs that"
             )
         pvh = any(
             note["n_name"] == "Xen" and note["n_type"] in (_PVH_NOTE, "XEN_ELFNOTE_PHYS32_ENTRY")

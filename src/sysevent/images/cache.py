@@ -3,7 +3,8 @@
     blobs/sha256/HASH        InRelease files, package indices, packages: exactly as the mirror sent them
     suites/SUITE.json        which InRelease was last seen, and when
     tracks/TRACK-ARCH.json   which packages a track means (resolve.py)
-    kernels/RELEASE-HASH/    kernel images taken out of packages, or unwrapped
+    kernels/RELEASE-HASH/    kernel images taken out of packages
+    unwrapped/NAME-HASH/     users' own images, where QEMU could not open the wrapping
     modules/HASH.bin         decompressed modules with their dependencies, in load order
     initramfs/HASH.cpio      finished archives
     parts/, locks/           downloads under way
@@ -58,7 +59,7 @@ class Cache:
         """Make a finished, verified download a blob; returns its path."""
         path = self.blob(sha256)
         self._parent(path)
-        with open(part, "rb") as file:
+        with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
         return path
@@ -68,14 +69,15 @@ class Cache:
         self._parent(path)
         try:
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+                draft = Path(file.name)
                 try:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-                    os.chmod(file.name, 0o644)
-                    os.replace(file.name, path)
+                    draft.chmod(0o644)
+                    draft.replace(path)
                 except BaseException:
-                    Path(file.name).unlink(missing_ok=True)
+                    draft.unlink(missing_ok=True)
                     raise
         except OSError as error:
             raise ImageError(f"cannot write {path}: {error.strerror}") from error
@@ -118,5 +120,5 @@ class Cache:
 
 def digest(path: Path) -> str:
     """The SHA-256 of a file."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

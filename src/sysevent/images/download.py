@@ -28,6 +28,10 @@ class Gone(DownloadFailed):
     """The mirror says that it has no such file (404, 410)."""
 
 
+class OtherLength(BadSignature):
+    """The mirror's file is not a changed one but another one: its length is not the signed index's."""
+
+
 class _Transient(DownloadFailed):
     """Worth another try: the connection broke, timed out, or the server was overloaded."""
 
@@ -79,7 +83,7 @@ class Downloader:
             if resumed:
                 self.progress(f"{label}: the half-finished download does not verify, starting afresh")
         raise BadSignature(
-            f"{url} does not have the SHA-256 that the signed index gives ({expected.sha256}); it was thrown away"
+            f"{url} does not have the SHA-256 of the signed index ({expected.sha256}); it was thrown away"
         )
 
     def _continue(self, url: str, part: Path, expected: Expected, label: str) -> None:
@@ -100,10 +104,10 @@ class Downloader:
                 part.unlink(missing_ok=True)
                 if have:
                     raise _Transient(f"{url}: the rest on the server does not fit what is already here")
-                raise BadSignature(f"{url} has {announced} bytes, the signed index says {expected.size}")
+                raise OtherLength(f"{url} has {announced} bytes, the signed index says {expected.size}")
             meter = _Meter(self.progress, label, expected.size)
             try:
-                with open(part, "ab" if have else "wb") as file:
+                with part.open("ab" if have else "wb") as file:
                     _copy(response, file, have, expected.size, meter)
             except _TooLong:
                 part.unlink()

@@ -12,7 +12,7 @@ import msgspec
 from sysevent.arches import Architecture
 from sysevent.errors import UsageError
 from sysevent.images import deb, modules, newc
-from sysevent.images.cache import Cache, digest
+from sysevent.images.cache import Cache
 from sysevent.images.modules import Module
 from sysevent.model import KernelImage, Progress
 from sysevent.settings import Settings
@@ -49,7 +49,7 @@ def build(
 def kernel_modules(
     kernel: KernelImage, arch: Architecture, wanted: Sequence[str], cache: Cache, progress: Progress
 ) -> tuple[Module, ...]:
-    """The wanted modules of a kernel with their dependencies, decompressed, in the order in which they load."""
+    """The wanted modules of a kernel with their dependencies, decompressed, in load order."""
     if kernel.modules is None or not wanted:
         return ()
     where = kernel.modules
@@ -70,11 +70,11 @@ def _from_package(
     names = sorted({modules.normal(name) for name in wanted}, key=[modules.normal(n) for n in wanted].index)
     key = hashlib.sha256("\0".join([_FORMAT, package.name, *names]).encode()).hexdigest()
     kept = cache.root / "modules" / f"{package.name[:16]}-{key[:32]}.bin"
-    if (found := _read(kept)) is not None:
+    if (found := read_modules(kept)) is not None:
         return found
     what = f"modules of Linux {release} {arch.name}"
     with cache.lock(f"modules-{key[:32]}", what, progress):
-        if (found := _read(kept)) is not None:  # another process was faster
+        if (found := read_modules(kept)) is not None:  # another process was faster
             return found
         progress(f"{what}: taking {', '.join(names)} out of the package")
         with deb.modules(package, cache.root / "parts") as files:
@@ -88,8 +88,8 @@ def _from_package(
 _FORMAT = "1"  # of the kept files; part of their names
 
 
-def _read(kept: Path) -> tuple[Module, ...] | None:
-    """What was kept; None when it is not there or not what was written."""
+def read_modules(kept: Path) -> tuple[Module, ...] | None:
+    """What was kept in a file; None when it is not there or not what was written."""
     try:
         data = kept.read_bytes()
     except OSError:
@@ -110,6 +110,3 @@ def _entries(files: Mapping[str, bytes], loaded: Sequence[Module]) -> list[newc.
     directories = [newc.directory(path) for path in sorted(parents.union(_MOUNT_POINTS))]
     # The kernel opens /dev/console for init before anything is mounted (init/main.c, console_on_rootfs).
     return [*directories, newc.character_device("dev/console", *_CONSOLE), *contents]
-
-
-__all__ = ["build", "digest", "kernel_modules"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,12 +35,19 @@ class Unpacked:
 
 
 def find(
-    spec: str, arch: Architecture, settings: Settings, progress: Progress, modules: Path | None = None
+    spec: str,
+    arch: Architecture,
+    settings: Settings,
+    progress: Progress,
+    modules: Path | None = None,
+    *,
+    refresh: bool = False,
 ) -> KernelImage:
     """The kernel that spec means on an architecture, on this machine's disk.
 
     spec is `debian:TRACK`, `tree:PATH` (a built kernel tree), or the path of an image. Debian's kernels are
     downloaded when needed; their modules stay in the package, and KernelImage.modules is that package's file.
+    refresh asks the mirror what a track means even when it was asked today.
     Raises UsageError for a spec that means nothing, NotApplicable when Debian has no such kernel for the
     architecture, and ImageError or one of its kind otherwise.
     """
@@ -47,8 +55,7 @@ def find(
     if colon and kind == "debian":
         if modules is not None:
             raise UsageError(f"{spec} brings its own modules: --modules goes with a path to a kernel image")
-        known = tracks.load()
-        return _debian(tracks.track(rest, known), arch, settings, progress, known)
+        return _debian(tracks.track(rest, tracks.load()), arch, settings, progress, refresh=refresh)
     if modules is not None and not modules.is_dir():
         raise UsageError(f"--modules {modules}: no such directory")
     if colon and kind == "tree":
@@ -65,16 +72,16 @@ def find(
 
 
 def _debian(
-    track: Track, arch: Architecture, settings: Settings, progress: Progress, known: tuple[Track, ...]
+    track: Track, arch: Architecture, settings: Settings, progress: Progress, *, refresh: bool
 ) -> KernelImage:
     archive = Archive(settings, progress, f"sysevent images fetch --kernel {track.spec} --arch {arch.name}")
-    resolution = resolve(track, arch, archive, known)
+    resolution = resolve(track, arch, archive, refresh=refresh)
     try:
         return obtain(resolution, track, arch, archive)
     except Gone as error:
         # The mirror has removed the package since it was asked: a newer one has come.
         progress(f"{track.spec} {arch.name}: {error}; asking for the index anew")
-        return obtain(resolve(track, arch, archive, known, refresh=True), track, arch, archive)
+        return obtain(resolve(track, arch, archive, refresh=True), track, arch, archive)
 
 
 def obtain(resolution: Resolution, track: Track, arch: Architecture, archive: Archive) -> KernelImage:
@@ -95,8 +102,8 @@ def obtain(resolution: Resolution, track: Track, arch: Architecture, archive: Ar
 
 
 def image_path(release: str, sha256: str, cache: Cache) -> Path:
-    """Where the image out of the file with this hash is kept; the name tells people which it is."""
-    return cache.root / "kernels" / f"{release or 'image'}-{sha256[:16]}" / "vmlinuz"
+    """Where the image out of the package with this hash is kept; the name tells people which it is."""
+    return cache.root / "kernels" / f"{release}-{sha256[:16]}" / "vmlinuz"
 
 
 def _store(image: Path, data: bytes, arch: Architecture, cache: Cache) -> None:
@@ -149,8 +156,11 @@ def _file(
     if found.unwrapped is not None:
         # QEMU before 8.2 knows no zboot, and riscv64 no gzip at all: hand it the plain image.
         cache = Cache(settings.cache)
-        image = image_path(found.release, hashlib.sha256(data).hexdigest(), cache)
-        if not _whole(image, cache):
+        sha256 = hashlib.sha256(data).hexdigest()
+        image = cache.root / "unwrapped" / f"{found.release or 'image'}-{sha256[:16]}" / "Image"
+        if _whole(image, cache):
+            os.utime(image)  # prune keeps what was used lately
+        else:
             _store(image, found.unwrapped, arch, cache)
     return KernelImage(spec, arch.name, release or found.release, "", image, modules)
 

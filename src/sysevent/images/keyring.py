@@ -12,7 +12,7 @@ from pysequoia import packet
 from sysevent.errors import BadSignature, ImageError
 from sysevent.settings import Settings
 
-# Where Debian's package debian-archive-keyring puts them: .pgp since trixie, .gpg before (and still, as a link).
+# Where Debian's package debian-archive-keyring puts them: .pgp since trixie, .gpg before (now a link).
 MACHINE_KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
@@ -30,9 +30,9 @@ class Keyring:
     def content(self, signed: bytes, name: str) -> bytes:
         """What was signed in a clear-signed file; BadSignature (naming name) when nothing is to be believed.
 
-        One good signature suffices: Debian signs with the keys of several releases, and an older keyring lacks
-        the newer ones. A signature by a key that we know and that does not hold is a refusal all the same:
-        somebody changed the file. Keys that have expired or were revoked count as unknown.
+        One good signature suffices: Debian signs with the keys of several releases, and an older keyring
+        lacks the newer ones. A signature by a key that we know and that does not hold is a refusal all the
+        same: somebody changed the file. Keys that have expired or were revoked count as unknown.
         """
         issuers: list[str] = []
 
@@ -112,11 +112,13 @@ def _signing_keys(certificate: pysequoia.Cert, now: datetime) -> list[str]:
         elif item.tag == packet.Tag.Signature and subkey is not None:
             if item.signature_type == packet.SignatureType.SubkeyRevocation:
                 revoked = True
-            elif item.signature_type == packet.SignatureType.SubkeyBinding and (
-                newest is None
-                or (item.signature_created and newest.signature_created)
-                and item.signature_created > newest.signature_created
-            ):
+            elif item.signature_type == packet.SignatureType.SubkeyBinding and _later(item, newest):
                 newest = item
     close()
     return keys
+
+
+def _later(signature: packet.Packet, than: packet.Packet | None) -> bool:
+    if than is None or than.signature_created is None:
+        return True
+    return signature.signature_created is not None and signature.signature_created > than.signature_created

@@ -57,7 +57,7 @@ def normal(name: str) -> str:
 def directory(path: Path) -> FileModules:
     """The modules below a directory: an installed lib/modules/R, or a built kernel tree.
 
-    A tree has tens of thousands of files, but lists its modules in modules.order: as .ko up to 6.3, as .o after.
+    A tree has tens of thousands of files, but lists its modules in modules.order (.ko up to 6.3, .o later).
     """
     order = path / "modules.order"
     if (path / "include" / "config" / "kernel.release").exists() and order.exists():

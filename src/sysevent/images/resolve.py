@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sysevent.arches import Architecture
-from sysevent.errors import DownloadFailed, NotApplicable, NotCached
+from sysevent.errors import DownloadFailed, ImageError, NotApplicable
 from sysevent.images import packages
-from sysevent.images.archive import FRESH, Archive
+from sysevent.images.archive import FRESH, Archive, Listing, Suite
 from sysevent.images.cache import Cache
-from sysevent.images.download import Gone
-from sysevent.images.tracks import Track
+from sysevent.images.download import Gone, OtherLength
+from sysevent.images.tracks import Track, load
 from sysevent.settings import Settings
 
 
@@ -58,16 +58,14 @@ def remembered(track: Track, arch: Architecture, cache: Cache, settings: Setting
     return None
 
 
-def resolve(
-    track: Track, arch: Architecture, archive: Archive, tracks: Sequence[Track], *, refresh: bool = False
-) -> Resolution:
+def resolve(track: Track, arch: Architecture, archive: Archive, *, refresh: bool = False) -> Resolution:
     """The packages of a track, without asking the mirror when it was asked within a day (or never, offline).
 
     When the mirror cannot be reached, the last answer is used, with a note to progress. Raises NotApplicable,
     NotCached, DownloadFailed, BadSignature.
     """
     if arch.name not in track.packages:
-        raise _not_applicable(track, arch, tracks, "")
+        raise _not_applicable(track, arch, "")
     settings = archive.settings
     known = remembered(track, arch, archive.cache, settings)
     if known and not refresh and _current(known, settings):
@@ -78,14 +76,12 @@ def resolve(
         if known and not refresh and _current(known, settings):  # another process was faster
             return known
         try:
-            found = _look(track, arch, archive, tracks, refresh=refresh)
-        except (DownloadFailed, NotCached) as error:
+            found = _look(track, arch, archive, refresh=refresh)
+        except DownloadFailed as error:
             if known is None or refresh:
                 raise
             hours = known.age / 3600
-            archive.progress(
-                f"{label}: using what was current {hours:.0f} hours ago, the mirror does not answer ({error})"
-            )
+            archive.progress(f"{label}: the mirror fails ({error}); using what it had {hours:.0f} hours ago")
             return known
         archive.cache.record(_path(track, arch, archive.cache), found)
         return found
@@ -95,60 +91,61 @@ def _current(known: Resolution, settings: Settings) -> bool:
     return settings.offline or (known.age < FRESH and known.mirror == (settings.mirror or ""))
 
 
-def _look(
-    track: Track, arch: Architecture, archive: Archive, tracks: Sequence[Track], *, refresh: bool
-) -> Resolution:
+def _look(track: Track, arch: Architecture, archive: Archive, *, refresh: bool) -> Resolution:
     found: list[Resolution] = []
-    absent: list[str] = []
+    absent: list[ImageError] = []
     checked = time.time()
     for name in track.suites:
         try:
-            suite = archive.suite(name, refresh=refresh)
-        except Gone:
-            absent.append(name)
+            suite, listing = _listing(name, arch, archive, refresh=refresh)
+        except (Gone, OtherLength) as error:
+            archive.progress(f"{track.spec} {arch.name}: leaving out {name}: {error}")
+            absent.append(error)
             continue
-        try:
-            listed = archive.packages(suite, arch.debian, by_hash=True)
-        except Gone:  # the mirror has newer indices than our release file, or does not keep them by hash
-            suite = archive.suite(name, refresh=True)
-            listed = archive.packages(suite, arch.debian, by_hash=False)
         checked = min(checked, suite.checked)
-        if listed is None:
+        if listing is None or not (kernel := packages.best(listing.packages, track.packages[arch.name])):
             continue
-        kernel = packages.best(listed[0], track.packages[arch.name])
-        if kernel is None:
-            continue
-        found.append(
-            Resolution(
-                track=track.name,
-                arch=arch.name,
-                rule=track.rule,
-                mirror=archive.settings.mirror or "",
-                keyring=str(archive.settings.keyring or ""),
-                suite=name,
-                kernel=kernel,
-                inrelease=suite.inrelease,
-                index=listed[1],
-                checked=checked,
-            )
+        resolution = Resolution(
+            track=track.name,
+            arch=arch.name,
+            rule=track.rule,
+            mirror=archive.settings.mirror or "",
+            keyring=str(archive.settings.keyring or ""),
+            suite=name,
+            kernel=kernel,
+            inrelease=suite.inrelease,
+            index=listing.sha256,
+            checked=checked,
         )
+        found.append(resolution)
         if track.pick == "first":
             break
-    if len(absent) == len(track.suites):
-        raise DownloadFailed(
-            f"{archive.mirror} has no suite {' or '.join(absent)}: {track.spec} is not to be had there"
-        )
+    if not found and absent:
+        raise absent[0]
     if not found:
-        raise _not_applicable(
-            track, arch, tracks, f" in {', '.join(s for s in track.suites if s not in absent)}"
-        )
-    return replace(
-        max(found, key=lambda r: r.kernel.version), checked=checked
-    )  # the earlier suite when equal
+        raise _not_applicable(track, arch, f" in {' or '.join(track.suites)}")
+    best = max(found, key=lambda r: r.kernel.version)  # the earlier suite's on equal versions
+    return replace(best, checked=checked)
 
 
-def _not_applicable(track: Track, arch: Architecture, tracks: Sequence[Track], where: str) -> NotApplicable:
-    others = ", ".join(t.spec for t in tracks if arch.name in t.packages and t is not track) or "none"
+def _listing(
+    name: str, arch: Architecture, archive: Archive, *, refresh: bool
+) -> tuple[Suite, Listing | None]:
+    """A suite with its kernel packages.
+
+    Raises Gone when the mirror has not got the suite, and OtherLength when its index and its release file are
+    of different days: a mirror that is being updated, or never quite is.
+    """
+    suite = archive.suite(name, refresh=refresh)
+    try:
+        return suite, archive.listing(suite, arch.debian, by_hash=True)
+    except Gone:  # the mirror has newer indices than our release file, or does not keep them by hash
+        suite = archive.suite(name, refresh=True)
+        return suite, archive.listing(suite, arch.debian, by_hash=False)
+
+
+def _not_applicable(track: Track, arch: Architecture, where: str) -> NotApplicable:
+    others = ", ".join(t.spec for t in load() if arch.name in t.packages and t.name != track.name) or "none"
     return NotApplicable(
         f"Debian has no kernel {track.name} for {arch.name}{where}; tracks with one for {arch.name}: {others}"
     )

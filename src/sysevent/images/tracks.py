@@ -12,9 +12,10 @@ from typing import Literal
 import msgspec
 
 from sysevent.arches import ARCHITECTURES
+from sysevent.checkout import IMAGES
 from sysevent.errors import BadTargetFile, UsageError
 
-TRACKS_FILE = Path(__file__).resolve().parents[3] / "images" / "tracks.toml"
+TRACKS_FILE = IMAGES / "tracks.toml"
 
 
 class Track(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,20 +51,8 @@ def load(path: Path = TRACKS_FILE) -> tuple[Track, ...]:
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise BadTargetFile(f"{path}: {error}") from None
     for number, track in enumerate(tracks):
-        where = f"{path}: track[{number}] ({track.name})"
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.]*", track.name):
-            raise BadTargetFile(f"{where}: a name is letters, digits and dots")
-        if track.name in {other.name for other in tracks[:number]}:
-            raise BadTargetFile(f"{where}: the name is taken by an earlier track")
-        if not track.suites or not track.packages:
-            raise BadTargetFile(f"{where}: needs at least one suite and one architecture")
-        for suite in track.suites:  # goes into URLs and file names
-            if not re.fullmatch(r"[a-z][a-z0-9-]*", suite):
-                raise BadTargetFile(f"{where}: {suite!r} is not the name of a Debian suite")
-        for arch in track.packages:
-            if arch not in ARCHITECTURES:
-                known = ", ".join(sorted(ARCHITECTURES))
-                raise BadTargetFile(f"{where}: no architecture is called {arch!r}; there are {known}")
+        if problem := _problem(track, tracks[:number]):
+            raise BadTargetFile(f"{path}: track[{number}] ({track.name}): {problem}")
     return tracks
 
 
@@ -74,3 +63,20 @@ def track(name: str, tracks: Sequence[Track]) -> Track:
             return candidate
     known = ", ".join(t.spec for t in tracks)
     raise UsageError(f"no kernel track is called debian:{name}; there are {known}")
+
+
+def _problem(track: Track, earlier: Sequence[Track]) -> str | None:
+    """What the types alone do not forbid. Names and suites become parts of URLs and file names."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.]*", track.name):
+        return "a name is letters, digits and dots"
+    if track.name in {other.name for other in earlier}:
+        return "the name is taken by an earlier track"
+    if not track.suites or not track.packages:
+        return "needs at least one suite and one architecture"
+    for suite in track.suites:
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", suite):
+            return f"{suite!r} is not the name of a Debian suite"
+    for arch in track.packages:
+        if arch not in ARCHITECTURES:
+            return f"no architecture is called {arch!r}; there are {', '.join(sorted(ARCHITECTURES))}"
+    return None

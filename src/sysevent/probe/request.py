@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Mapping
 
@@ -88,10 +89,11 @@ def decode(scenario: s.Scenario, payloads: Mapping[str, Payload], abi: str, repl
     results = iter(reply.results)
     poisons: dict[int, int | None] = {}
     for step in scenario.steps:
-        for _ in range(len(payloads[step.payload].segments) if isinstance(step, s.Load) else 1):
-            result = next(results, None)
-            if result is None:
-                raise BadWire(f"{scenario.name}: the reply says done and has no result for {step}")
+        count = len(payloads[step.payload].segments) if isinstance(step, s.Load) else 1
+        own = list(itertools.islice(results, count))
+        if len(own) < count:
+            raise BadWire(f"{scenario.name}: the reply says done and has no result for {step}")
+        result = own[-1]
         if isinstance(step, s.Start):
             poisons[step.vcpu] = step.poison
         elif isinstance(step, s.Wait):
@@ -100,7 +102,9 @@ def decode(scenario: s.Scenario, payloads: Mapping[str, Payload], abi: str, repl
             answers[step.label] = Answer(result.ret, result.errno, result.body)
     if next(results, None) is not None:
         raise BadWire(f"{scenario.name}: the reply holds more results than there were steps")
-    symbols = {f"{name}.{label}": at for name in scenario.payloads for label, at in payloads[name].symbols.items()}
+    symbols = {
+        f"{name}.{label}": at for name in scenario.payloads for label, at in payloads[name].symbols.items()
+    }
     return Observation(scenario.name, scenario.arch, abi, exits, answers, symbols)
 
 

@@ -78,7 +78,9 @@ class Ioctl:
     request: int
     argument: int = 0  # passed as it is when there is no buffer
     buffer: bytes = b""
-    pointer: tuple[int, int] | None = None  # (offset of a pointer, offset of the value behind it) in the buffer
+    pointer: tuple[int, int] | None = (
+        None  # (offset of a pointer, offset of the value behind it) in the buffer
+    )
     label: str = ""
     required: bool = True
 
@@ -140,6 +142,8 @@ class Scenario:
         return tuple(dict.fromkeys(step.payload for step in self.steps if isinstance(step, Load)))
 
 
-def run(label: str, vcpu: int = 0, *, poison: int | None = POISON, milliseconds: int = 3000) -> tuple[Step, ...]:
+def run(
+    label: str, vcpu: int = 0, *, poison: int | None = POISON, milliseconds: int = 3000
+) -> tuple[Step, ...]:
     """One KVM_RUN from start to exit."""
     return (Start(vcpu, poison), Wait(label, vcpu, milliseconds))

@@ -129,7 +129,9 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._held = bytearray()
-        self.rubbish = bytearray()  # console text on a shared line, noise, broken frames; the reader's to empty
+        self.rubbish = (
+            bytearray()
+        )  # console text on a shared line, noise, broken frames; the reader's to empty
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that data completes."""

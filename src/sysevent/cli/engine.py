@@ -1,4 +1,4 @@
-"""Where the suites and the harness's own tests are: in the checkout that this package runs from."""
+"""pytest, the engine of both `sysevent run` and `sysevent test`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import sysevent
+from sysevent.checkout import ROOT
 from sysevent.errors import UsageError
 
-ROOT = Path(sysevent.__file__).resolve().parents[2]
 
-
-def pytest_in(folder: str, arguments: Sequence[str], *, root: Path = ROOT) -> NoReturn:
+def become_pytest(folder: str, arguments: Sequence[str], *, root: Path = ROOT) -> NoReturn:
     """Become pytest at the root of the checkout, which has folder; UsageError when there is no checkout.
 
     Becoming it leaves one process: Ctrl-C, a signal and the exit code are pytest's own.

@@ -1,0 +1,177 @@
+"""sysevent images: the kernels that guests boot. list, fetch, verify, prune."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES, Architecture, architecture
+from sysevent.errors import ImageError, NotApplicable, UsageError
+from sysevent.images import initramfs, inventory, kernels, tracks
+from sysevent.images.cache import Cache
+from sysevent.images.tracks import Track
+from sysevent.model import KernelImage, Progress
+from sysevent.settings import Settings, from_environment
+
+_BYTES_SO_FAR = re.compile(r"[\d.]+ of [\d.]+ MB$")  # a line that the next one replaces
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One sub-verb each, with the options that all of them share."""
+    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    common.add_argument(
+        "--arch", metavar="ARCH", action="append", default=[], help=f"{', '.join(ARCHITECTURES)} (repeatable)"
+    )
+    common.add_argument(
+        "--kernel", metavar="SPEC", action="append", default=[], help="a track: debian:6.12 (repeatable)"
+    )
+    common.add_argument(
+        "--mirror", metavar="URL", help="Debian mirror; by default the one this machine's apt uses"
+    )
+    common.add_argument(
+        "--keyring", metavar="FILE", help="OpenPGP certificates that may sign Debian's release files"
+    )
+    common.add_argument("--offline", action="store_true", help="use what is in the cache, never the network")
+    verbs = parser.add_subparsers(dest="images_verb", metavar="VERB", required=True)
+    for name, (_, text) in _VERBS.items():
+        verb = verbs.add_parser(name, help=text, description=text, parents=[common], allow_abbrev=False)
+        if name == "fetch":
+            verb.add_argument(
+                "--refresh", action="store_true", help="ask the mirror even when it was asked within a day"
+            )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the sub-verb says."""
+    settings = from_environment(mirror=args.mirror, keyring=args.keyring, offline=args.offline)
+    function, _ = _VERBS[args.images_verb]
+    return function(args, settings)
+
+
+def _list(args: argparse.Namespace, settings: Settings) -> int:
+    lines = [("kernel", "arch", "state", "version", "suite", "size", "asked")]
+    for row in inventory.rows(_tracks(args), _archs(args), settings):
+        size = f"{row.size / 1e6:.0f} MB" if row.size else ""
+        state = "not in Debian" if row.state == "none" else row.state
+        lines.append((row.track.spec, row.arch, state, row.version, row.suite, size, _ago(row.age)))
+    console = Console()
+    if console.is_terminal:
+        table = Table(*lines[0], box=None, pad_edge=False, header_style="bold")
+        for line in lines[1:]:
+            table.add_row(*map(escape, line), style="dim" if line[2] in ("-", "not in Debian") else "")
+        console.print(table)
+        return 0
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
+    return 0
+
+
+def _fetch(args: argparse.Namespace, settings: Settings) -> int:
+    chosen = [(track, arch) for track in _tracks(args) for arch in _archs(args)]
+    failed: list[ImageError] = []
+    with _progress() as progress:
+        for track, arch in chosen:
+            try:
+                kernel = kernels.find(track.spec, arch, settings, progress, refresh=args.refresh)
+                modules = [*arch.kvm_modules, *CHANNEL_MODULES]
+                initramfs.kernel_modules(kernel, arch, modules, Cache(settings.cache), progress)
+            except NotApplicable:
+                if args.kernel and args.arch:
+                    raise
+                continue  # "all of them" means those that exist
+            except ImageError as error:  # the others can still be had
+                if len(chosen) == 1:
+                    raise
+                progress(f"{track.spec} {arch.name}: {error}")
+                failed.append(error)
+            else:
+                print(_line(kernel))
+    if failed:
+        raise ImageError(
+            f"{len(failed)} of {len(chosen)} kernels could not be fetched; the first: {failed[0]}"
+        )
+    return 0
+
+
+def _verify(args: argparse.Namespace, settings: Settings) -> int:
+    with _progress(brief=True) as progress:
+        found = list(inventory.verify(settings, progress))
+    for damage in found:
+        fate = "removed; its next use makes or fetches it again" if damage.removed else "kept"
+        print(f"{damage.path}: {damage.problem} ({fate})")
+    if not found:
+        print(f"all of {settings.cache} is what its signatures say")
+    return 1 if found else 0
+
+
+def _prune(args: argparse.Namespace, settings: Settings) -> int:
+    if args.arch or args.kernel:
+        raise UsageError(
+            "prune goes by what no track refers to any more: it takes neither --arch nor --kernel"
+        )
+    pruned = inventory.prune(settings, list(ARCHITECTURES.values()))
+    print(f"removed {pruned.files} files, {pruned.size / 1e6:.0f} MB")
+    return 0
+
+
+_VERBS: dict[str, tuple[Callable[[argparse.Namespace, Settings], int], str]] = {
+    "list": (_list, "which tracks there are, and what of them is in the cache"),
+    "fetch": (_fetch, "bring kernels into the cache, so that runs need no network"),
+    "verify": (_verify, "hash the cache again and follow the signatures; exit 1 when something is wrong"),
+    "prune": (_prune, "remove what no track refers to any more"),
+}
+
+
+def _tracks(args: argparse.Namespace) -> Sequence[Track]:
+    known = tracks.load()
+    if not args.kernel:
+        return known
+    for spec in args.kernel:
+        if not spec.startswith("debian:"):
+            specs = ", ".join(t.spec for t in known)
+            raise UsageError(f"--kernel {spec}: images are kept of tracks only; there are {specs}")
+    return [tracks.track(spec.removeprefix("debian:"), known) for spec in args.kernel]
+
+
+def _archs(args: argparse.Namespace) -> Sequence[Architecture]:
+    return [architecture(name) for name in args.arch] or list(ARCHITECTURES.values())
+
+
+def _line(kernel: KernelImage) -> str:
+    return f"{kernel.spec} {kernel.arch}: Linux {kernel.release} ({kernel.version})"
+
+
+def _ago(age: float | None) -> str:
+    if age is None:
+        return ""
+    delta = timedelta(seconds=age)
+    return f"{delta.days} days ago" if delta.days > 1 else f"{age / 3600:.0f} hours ago"
+
+
+@contextlib.contextmanager
+def _progress(*, brief: bool = False) -> Iterator[Progress]:
+    """What to tell while somebody waits: one changing line on a terminal, lines on stderr otherwise.
+
+    What is more than a count of bytes stays on the terminal, unless it is to be brief.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield (lambda line: None) if brief else (lambda line: print(line, file=sys.stderr, flush=True))
+        return
+    with console.status("") as status:
+
+        def tell(line: str) -> None:
+            if not brief and not _BYTES_SO_FAR.search(line):
+                console.print(escape(line), style="dim", highlight=False)
+            status.update(escape(line))
+
+        yield tell

@@ -1,0 +1,247 @@
+"""What a row of the contract can say about an observation. Each check gives its mismatches, and does no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from sysevent.decode import layout, names
+from sysevent.decode.event import Event, decode
+from sysevent.model import Mismatch, Observation
+
+_EINTR = 4
+
+
+class Check(Protocol):
+    """One thing that must hold."""
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        """Empty when it holds."""
+
+    @property
+    def gate(self) -> bool:
+        """When it does not hold, the checks after it would only repeat that."""
+
+
+def event(seen: Observation, label: str) -> Event | None:
+    """The exit called label, decoded; None when the scenario has none."""
+    raw = seen.exits.get(label)
+    return None if raw is None else decode(raw, seen.arch)
+
+
+def _shown(field: str, value: int) -> str:
+    if field == "exit_reason":
+        return names.exit_reason(value)
+    if field == "type":
+        return names.event_type(value)
+    return str(value) if value < 10 else f"{value:#x}"
+
+
+def _prefix(label: str) -> str:
+    return "" if label == "exit" else f"{label}: "
+
+
+@dataclass(frozen=True, slots=True)
+class Exits:
+    """KVM_RUN returned 0 with this exit reason."""
+
+    reason: int
+    label: str = "exit"
+    gate: bool = True
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        found = event(seen, self.label)
+        wanted = names.exit_reason(self.reason)
+        what = f"{_prefix(self.label)}exit_reason"
+        if found is None:
+            return [Mismatch(what, wanted, "no such exit was recorded")]
+        if found.raw.kicked:
+            took = f"none within {found.raw.microseconds / 1e6:.1f} s: the watchdog ended KVM_RUN"
+            return [Mismatch(what, wanted, took)]
+        if found.raw.ret:
+            return [Mismatch(what, wanted, f"KVM_RUN failed with errno {names.errno(found.raw.errno)}")]
+        if found.exit_reason != self.reason:
+            return [Mismatch(what, wanted, _explain(found), layout.EXIT_REASON.span)]
+        return []
+
+
+def _explain(found: Event) -> str:
+    """An exit nobody expected, with what tells most about it."""
+    shown = names.exit_reason(found.exit_reason)
+    registers = found.registers
+    if found.exit_reason == 6 and "x0" in registers:
+        return f"{shown}: the guest went on, x0={registers['x0']:#x}"
+    if found.exit_reason == 6 and "a0" in registers:
+        return f"{shown}: the guest went on, a0={registers['a0']:#x} a1={registers['a1']:#x}"
+    if found.exit_reason == 2:
+        return f"{shown}: the guest went on"
+    if found.exit_reason == 24:
+        return f"{shown} of type {names.event_type(found.field('type'))}"
+    return shown
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """A member of kvm_run has this value."""
+
+    field: str
+    value: int
+    label: str = "exit"
+    gate: bool = False
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        found = event(seen, self.label)
+        what = f"{_prefix(self.label)}{self.field}"
+        if found is None:
+            return [Mismatch(what, _shown(self.field, self.value), "no such exit was recorded")]
+        got = found.field(self.field)
+        if got == self.value:
+            return []
+        member = layout.FIELDS[self.field]
+        raw = found.raw.head[member.offset : member.offset + member.size]
+        unwritten = found.raw.poison is not None and raw == bytes([found.raw.poison]) * member.size
+        shown = "not written (still poison)" if unwritten else _shown(self.field, got)
+        return [Mismatch(what, _shown(self.field, self.value), shown, member.span)]
+
+
+@dataclass(frozen=True, slots=True)
+class NoNdata:
+    """Before capability 215 the bytes of ndata are padding: nobody may find a count in them."""
+
+    label: str = "exit"
+    gate: bool = False
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        found = event(seen, self.label)
+        if found is None:
+            return []
+        raw = found.raw.head[layout.NDATA.offset : layout.NDATA.offset + layout.NDATA.size]
+        poison = b"" if found.raw.poison is None else bytes([found.raw.poison]) * 4
+        if raw in (bytes(4), poison):
+            return []
+        got = f"{found.field('ndata')}, without capability 215"
+        return [Mismatch(f"{_prefix(self.label)}ndata", "0 or not written", got, layout.NDATA.span)]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Exactly these bytes of the union lost their poison."""
+
+    spans: tuple[tuple[int, int], ...]
+    label: str = "exit"
+    gate: bool = False
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        found = event(seen, self.label)
+        got = found.written if found else ()
+        if found and got == self.spans:
+            return []
+        return [Mismatch(f"{_prefix(self.label)}written bytes", spans(self.spans), spans(got), layout.UNION)]
+
+
+@dataclass(frozen=True, slots=True)
+class NothingBeyond:
+    """Nothing after the union was written: kvm_valid_regs, kvm_dirty_regs, and the rest of the page.
+
+    arm64 keeps s.regs.device_irq_level (304..312) up to date when the interrupt controller is userspace's
+    (arch/arm64/kvm/arch_timer.c, kvm_timer_update_run), so those bytes are nobody's business here.
+    """
+
+    label: str = "exit"
+    gate: bool = False
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        found = event(seen, self.label)
+        if found is None or found.raw.poison is None:
+            return []
+        wrong = []
+        for member in (layout.VALID_REGS, layout.DIRTY_REGS):
+            if found.field(member.name):
+                wrong.append(Mismatch(member.name, "0", f"{found.field(member.name):#x}", member.span))
+        start = 312 if seen.arch == "arm64" else 304
+        rest = found.raw.head[start:]
+        if rest != bytes([found.raw.poison]) * len(rest):
+            wrong.append(
+                Mismatch("bytes after the union", "not written", "written", (start, len(found.raw.head)))
+            )
+        if found.raw.tail_changed:
+            got = f"{found.raw.tail_changed} bytes written, the first at {found.raw.tail_first}"
+            wrong.append(Mismatch("bytes after the union", "not written", got))
+        return wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """A register of the vCPU that exited."""
+
+    name: str
+    value: int
+    label: str = "exit"
+    gate: bool = False
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        found = event(seen, self.label)
+        what = f"{_prefix(self.label)}{self.name}"
+        if found is None or self.name not in found.registers:
+            return [Mismatch(what, f"{self.value:#x}", "the registers could not be read")]
+        got = found.registers[self.name]
+        return [] if got == self.value else [Mismatch(what, f"{self.value:#x}", f"{got:#x}")]
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """The program counter stands at a label of the payload, as "call.returned"."""
+
+    symbol: str
+    register: str  # pc, or rip
+    label: str = "exit"
+    gate: bool = False
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        return Register(self.register, seen.symbols[self.symbol], self.label).mismatches(seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Gives:
+    """An ioctl that is no KVM_RUN returned this, or failed with this errno."""
+
+    label: str
+    ret: int = 0
+    errno: int = 0
+    gate: bool = False
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        answer = seen.answers.get(self.label)
+        wanted = f"errno {names.errno(self.errno)}" if self.errno else str(self.ret)
+        if answer is None:
+            return [Mismatch(self.label, wanted, "it was not asked")]
+        if self.errno:
+            right = answer.ret < 0 and answer.errno == self.errno
+        else:
+            right = answer.ret == self.ret
+        got = str(answer.ret) if answer.ret >= 0 else f"errno {names.errno(answer.errno)}"
+        return [] if right else [Mismatch(self.label, wanted, got)]
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """An ioctl's buffer holds this little-endian number there."""
+
+    label: str
+    value: int
+    offset: int = 0
+    size: int = 4
+    gate: bool = False
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        answer = seen.answers.get(self.label)
+        if answer is None or answer.ret < 0:
+            got = "it was not asked" if answer is None else f"errno {names.errno(answer.errno)}"
+            return [Mismatch(self.label, str(self.value), got)]
+        value = int.from_bytes(answer.data[self.offset : self.offset + self.size], "little")
+        return [] if value == self.value else [Mismatch(self.label, f"{self.value:#x}", f"{value:#x}")]
+
+
+def spans(found: tuple[tuple[int, int], ...]) -> str:
+    """Half-open byte ranges for a person."""
+    return ", ".join(f"{start}..{end - 1}" for start, end in found) or "none"

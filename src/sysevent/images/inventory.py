@@ -1,0 +1,184 @@
+"""What the cache holds: listed, checked, thinned out."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from sysevent.arches import Architecture
+from sysevent.errors import BadSignature, ImageError
+from sysevent.images import deb, initramfs, kernels, keyring, packages, release
+from sysevent.images.archive import Seen, parse_index
+from sysevent.images.cache import Cache, digest
+from sysevent.images.resolve import Resolution, kept, remembered
+from sysevent.images.tracks import Track, load
+from sysevent.model import Progress
+from sysevent.settings import Settings
+
+_GRACE = timedelta(hours=1)  # what is younger may belong to a download whose resolution is not written yet
+_UNUSED = timedelta(days=7)  # of archives and unwrapped images: cheap to make again
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One track on one architecture."""
+
+    track: Track
+    arch: str
+    state: str  # "cached", "known" (resolved, files missing), "-" (never fetched), "none" (not in Debian)
+    version: str
+    suite: str
+    size: int  # bytes of its packages on disk
+    age: float | None  # seconds since the mirror was asked
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A file of the cache that is not what it should be."""
+
+    path: Path
+    problem: str
+    removed: bool  # the next use makes or fetches it again
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was removed."""
+
+    files: int
+    size: int
+
+
+def rows(tracks: Sequence[Track], archs: Sequence[Architecture], settings: Settings) -> Iterator[Row]:
+    """What is cached of each track on each architecture; asks nobody."""
+    cache = Cache(settings.cache)
+    for track in tracks:
+        for arch in archs:
+            if arch.name not in track.packages:
+                yield Row(track, arch.name, "none", "", "", 0, None)
+                continue
+            known = remembered(track, arch, cache, settings)
+            if known is None:
+                yield Row(track, arch.name, "-", "", "", 0, None)
+                continue
+            wanted = {package.sha256: package.size for package in (known.kernel.image, known.kernel.modules)}
+            there = {sha256: size for sha256, size in wanted.items() if cache.blob(sha256).exists()}
+            state = "cached" if there == wanted else "known"
+            version = known.kernel.image.version
+            yield Row(track, arch.name, state, version, known.suite, sum(there.values()), known.age)
+
+
+def verify(settings: Settings, progress: Progress) -> Iterator[Damage]:
+    """Hash every file again and follow every track's chain of signed indices; what is wrong.
+
+    A damaged file is removed. A chain that does not hold is reported as it is: the keyring may be at fault.
+    """
+    cache = Cache(settings.cache)
+    yield from _damaged_files(cache, progress)
+    ring = keyring.load(settings)
+    for path, resolution in kept(cache):
+        progress(f"following the signatures of debian:{resolution.track} {resolution.arch}")
+        try:
+            _follow(resolution, cache, ring)
+        except FileNotFoundError as error:
+            yield Damage(
+                path, f"cannot be followed: {Path(error.filename).name} is not in the cache", removed=False
+            )
+        except ImageError as error:
+            yield Damage(path, str(error), removed=False)
+
+
+def _damaged_files(cache: Cache, progress: Progress) -> Iterator[Damage]:
+    for path in _files(cache, "blobs/sha256", "initramfs", "kernels", "unwrapped", "modules"):
+        progress(f"hashing {path.relative_to(cache.root)}")
+        if path.parent.name == "sha256":
+            good = digest(path) == path.name
+        elif path.suffix == ".cpio":
+            good = digest(path) == path.stem
+        elif path.suffix == ".bin":
+            good = initramfs.read_modules(path) is not None
+        elif path.suffix == ".json":
+            continue
+        else:
+            note = cache.read(path.with_name("unpacked.json"), kernels.Unpacked)
+            good = note is not None and digest(path) == note.sha256
+        if not good:
+            path.unlink(missing_ok=True)
+            yield Damage(path, "its bytes are not those that were stored", removed=True)
+
+
+def _follow(resolution: Resolution, cache: Cache, ring: keyring.Keyring) -> None:
+    """Raises FileNotFoundError, BadSignature."""
+    name = f"InRelease of {resolution.suite}"
+    content = ring.content(cache.blob(resolution.inrelease).read_bytes(), name)
+    listed = release.parse(content, resolution.suite, name)
+    path = next((p for p, file in listed.files.items() if file.sha256 == resolution.index), None)
+    if path is None:
+        raise BadSignature(f"{name} does not name the package index that debian:{resolution.track} came from")
+    known = parse_index(cache.blob(resolution.index), f"{resolution.suite}: {path}")
+    for package in (resolution.kernel.image, resolution.kernel.modules):
+        if package not in known:
+            raise BadSignature(
+                f"{resolution.suite}: {path} has no {package.name} {package.version} of that hash"
+            )
+        if digest(cache.blob(package.sha256)) != package.sha256:
+            raise BadSignature(f"{package.filename} does not have the SHA-256 of the signed index")
+    _compare_image(resolution.kernel, cache)
+
+
+def _compare_image(kernel: packages.Kernel, cache: Cache) -> None:
+    image = kernels.image_path(kernel.release, kernel.image.sha256, cache)
+    if not image.exists():
+        return
+    inside = deb.kernel_image(cache.blob(kernel.image.sha256))
+    if hashlib.sha256(inside).hexdigest() != digest(image):
+        raise BadSignature(f"{image} is not the kernel in {kernel.image.filename}")
+
+
+def prune(
+    settings: Settings,
+    archs: Sequence[Architecture],
+    *,
+    grace: timedelta = _GRACE,
+    unused: timedelta = _UNUSED,
+) -> Pruned:
+    """Remove what no track refers to any more, and archives that were not used lately."""
+    cache = Cache(settings.cache)
+    current = [r for t in load() for a in archs if (r := remembered(t, a, cache, settings))]
+    suites = {suite for track in load() for suite in track.suites}
+    keep = {cache.root / "tracks" / f"{r.track}-{r.arch}.json" for r in current}
+    keep |= {cache.root / "suites" / f"{suite}.json" for suite in suites}
+    seen = [cache.read(path, Seen) for path in sorted(keep) if path.parent.name == "suites"]
+    keep |= {cache.blob(s.inrelease) for s in seen if s}
+    for resolution in current:
+        keep |= {cache.blob(sha256) for sha256 in resolution.blobs}
+        image = kernels.image_path(resolution.kernel.release, resolution.kernel.image.sha256, cache)
+        keep |= {image, image.with_name("unpacked.json")}
+        keep |= set((cache.root / "modules").glob(f"{resolution.kernel.modules.sha256[:16]}-*.bin"))
+
+    count = size = 0
+    for patience, folders in (
+        (grace, ("blobs/sha256", "suites", "tracks", "kernels", "modules")),
+        (unused, ("initramfs", "unwrapped")),
+        (timedelta(days=1), ("parts",)),
+    ):
+        for path in _files(cache, *folders):
+            stat = path.stat()
+            if path in keep or time.time() - stat.st_mtime < patience.total_seconds():
+                continue
+            path.unlink(missing_ok=True)
+            count, size = count + 1, size + stat.st_size
+    for folder in (*(cache.root / "kernels").glob("*"), *(cache.root / "unwrapped").glob("*")):
+        if not any(path.name != "unpacked.json" for path in folder.iterdir()):
+            shutil.rmtree(folder)
+    return Pruned(count, size)
+
+
+def _files(cache: Cache, *folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted(path for path in (cache.root / folder).rglob("*") if path.is_file())

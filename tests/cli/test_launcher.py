@@ -1,0 +1,274 @@
+"""./sysevent: what it decides, with a set-up that is faked. tests/cli/test_packages.py has apt."""
+
+import ast
+import os
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+import pytest
+
+from sysevent.checkout import ROOT
+
+LAUNCHER = ROOT / "sysevent"
+
+# In place of `python -m venv` and pip: makes what they would, and writes down that it was called.
+FAKE_PYTHON = """#!/bin/sh
+echo "$*" >> calls
+case "$*" in
+*-c*) exec {python} "$@" ;;
+*venv*) mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+*--no-deps*)
+    printf '#!/bin/sh\\necho "handed over: $*"\\n' > .venv/bin/sysevent
+    chmod +x .venv/bin/sysevent ;;
+*) {body} ;;
+esac
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout with the launcher and its two inputs."""
+    root = tmp_path / "checkout"
+    root.mkdir()
+    (root / "sysevent").write_bytes(LAUNCHER.read_bytes())
+    (root / "sysevent").chmod(0o755)
+    (root / "pyproject.toml").write_text("[project]\n")
+    (root / "requirements.lock").write_text("a==1\n")
+    return root
+
+
+def load(path):
+    """The launcher as a module."""
+    module = types.ModuleType("launcher")
+    module.__file__ = str(path)
+    exec(compile(path.read_text(), path, "exec"), vars(module))
+    return module
+
+
+@pytest.fixture
+def launcher(checkout, monkeypatch):
+    """The launcher of that checkout, with a fake set-up."""
+    module = load(checkout / "sysevent")
+    fake_python(checkout)
+    monkeypatch.setattr(module, "usable_python", lambda: str(checkout.parent / "python3.11"))
+    return module
+
+
+def fake_python(checkout, body=":"):
+    """An interpreter that pretends; body is what its `pip install -r` does."""
+    path = checkout.parent / "python3.11"
+    path.write_text(FAKE_PYTHON.format(python=sys.executable, body=body))
+    path.chmod(0o755)
+    return path
+
+
+def calls(checkout):
+    """How often the fake interpreter was called since the last time."""
+    path = checkout / "calls"
+    count = len(path.read_text().splitlines()) if path.exists() else 0
+    path.unlink(missing_ok=True)
+    return count
+
+
+def test_first_use_sets_up_and_the_next_does_not(launcher, checkout):
+    """venv, dependencies, the project itself; then the key fits."""
+    assert launcher.stored() == ""
+    launcher.set_up(install_deps=False)
+    assert calls(checkout) == 3
+    assert launcher.stored() == launcher.wanted()
+    launcher.set_up(install_deps=False)
+    assert calls(checkout) == 0
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "requirements.lock"])
+def test_changed_pins_update_in_place(launcher, checkout, name):
+    """What is installed already stays: only pip runs."""
+    launcher.set_up(install_deps=False)
+    kept = checkout / ".venv" / "kept"
+    kept.touch()
+    calls(checkout)
+    (checkout / name).write_text("changed\n")
+    assert launcher.stored() != launcher.wanted()
+    launcher.set_up(install_deps=False)
+    assert calls(checkout) == 2
+    assert kept.exists()
+    assert launcher.stored() == launcher.wanted()
+
+
+def test_moved_checkout_is_set_up_anew(launcher, checkout, monkeypatch):
+    """Scripts in a .venv name its path."""
+    launcher.set_up(install_deps=False)
+    state = Path(launcher.STATE)
+    state.write_text(state.read_text().replace(str(checkout), "/elsewhere"))
+    left = checkout / ".venv" / "lib"
+    left.mkdir()
+    calls(checkout)
+    launcher.set_up(install_deps=False)
+    assert calls(checkout) == 3
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("gone", ["python", "sysevent"])
+def test_gone_interpreter_or_command_is_set_up_anew(launcher, checkout, gone):
+    """As after an upgrade of the system's Python."""
+    launcher.set_up(install_deps=False)
+    calls(checkout)
+    (checkout / ".venv" / "bin" / gone).unlink()
+    assert launcher.stored() == ""
+    launcher.set_up(install_deps=False)
+    assert calls(checkout) == 3
+
+
+def test_failed_step_leaves_nothing_usable(launcher, checkout):
+    """It shows the words of pip; the next use starts over."""
+    fake_python(checkout, "echo no such version; exit 1")
+    with pytest.raises(launcher.SetupFailed, match=r"(?s)pip install.*no such version"):
+        launcher.set_up(install_deps=False)
+    assert launcher.stored() == ""
+    left = checkout / ".venv" / "half"
+    left.touch()
+    fake_python(checkout)
+    launcher.set_up(install_deps=False)
+    assert launcher.stored() == launcher.wanted()
+    assert not left.exists()
+
+
+def test_failed_update_is_redone_from_scratch(launcher, checkout):
+    """An environment that was half changed counts as unfinished."""
+    launcher.set_up(install_deps=False)
+    (checkout / "requirements.lock").write_text("a==2\n")
+    broken = (checkout / ".venv" / "bin" / "python").read_text().replace("*) : ;;", "*) exit 1 ;;")
+    (checkout / ".venv" / "bin" / "python").write_text(broken)
+    with pytest.raises(launcher.SetupFailed):
+        launcher.set_up(install_deps=False)
+    assert launcher.stored() == ""
+
+
+def test_venv_of_somebody_else_is_refused(launcher, checkout):
+    """It is not ours to erase."""
+    theirs = checkout / ".venv" / "bin" / "activate"
+    theirs.parent.mkdir(parents=True)
+    theirs.touch()
+    with pytest.raises(launcher.SetupFailed, match="not made by this launcher"):
+        launcher.set_up(install_deps=False)
+    assert theirs.exists()
+
+
+def test_two_at_once_set_up_once(launcher, checkout):
+    """The second waits for the first, and both are handed over."""
+    fake_python(checkout, "sleep 0.5")
+    script = (
+        "import sys; path, python, *sys.argv = sys.argv[1:]\n"
+        "launcher = {'__name__': 'launcher', '__file__': path}\n"
+        "exec(compile(open(path).read(), path, 'exec'), launcher)\n"
+        "launcher['usable_python'] = lambda: python\n"
+        "sys.exit(launcher['main']())\n"
+    )
+    python = checkout.parent / "python3.11"
+    command = [sys.executable, "-c", script, checkout / "sysevent", python, "sysevent", "hello"]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=30) for process in running]
+    assert [out for out, _ in outputs] == ["handed over: hello\n"] * 2
+    assert sum("waiting for it" in err for _, err in outputs) == 1
+    assert calls(checkout) == 3
+
+
+def test_killed_set_up_is_redone_after_its_child_ended(launcher, checkout):
+    """The child of a killed launcher still writes: the next one waits for it, then starts over."""
+    fake_python(checkout, "touch started; sleep 0.6; touch ended")
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        launcher.set_up(install_deps=False)
+        os._exit(0)
+    while not (checkout / "started").exists():
+        time.sleep(0.01)
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    assert not (checkout / "ended").exists()
+    fake_python(checkout)
+    calls(checkout)
+    launcher.set_up(install_deps=False)
+    assert (checkout / "ended").exists()
+    assert calls(checkout) == 3
+    assert launcher.stored() == launcher.wanted()
+
+
+@pytest.fixture
+def pythons(checkout, monkeypatch, tmp_path):
+    """The launcher, and a PATH of interpreters that say what they are told."""
+    module = load(checkout / "sysevent")
+    folder = tmp_path / "path"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+
+    def put(name, answer):
+        path = folder / name
+        path.write_text(f"#!/bin/sh\n{answer}\n")
+        path.chmod(0o755)
+        return str(path)
+
+    module.put = put
+    return module
+
+
+def says(version, complete, path):
+    """A shell command that answers like an interpreter of a version."""
+    return f"echo {version.replace('.', ' ')} {complete} {path}"
+
+
+def test_this_interpreter_goes_first(pythons, monkeypatch):
+    """When it can do it."""
+    this = pythons.put("python3", says("3.12", 1, "/opt/this"))
+    pythons.put("python3.13", says("3.13", 1, "/opt/other"))
+    monkeypatch.setattr(sys, "executable", this)
+    assert pythons.usable_python() == "/opt/this"
+
+
+def test_too_old_uses_a_newer_one_on_path(pythons, monkeypatch):
+    """Names that do not work, as a version manager leaves them, are passed over."""
+    monkeypatch.setattr(sys, "executable", pythons.put("python3", says("3.9", 1, "/opt/old")))
+    pythons.put("python3.13", "echo 'command not found' >&2; exit 127")
+    pythons.put("python3.12", says("3.12", 1, "/opt/twelve"))
+    assert pythons.usable_python() == "/opt/twelve"
+
+
+def test_too_old_and_alone_says_so(pythons, monkeypatch):
+    """With what is needed and what is there."""
+    monkeypatch.setattr(sys, "executable", pythons.put("python3", says("3.9", 1, "/opt/old")))
+    with pytest.raises(pythons.SetupFailed, match=r"needs Python 3\.11 or newer"):
+        pythons.usable_python()
+
+
+def test_missing_ensurepip_names_the_package(pythons, monkeypatch):
+    """pythonX.Y-venv, for an interpreter that is not the system's python3."""
+    monkeypatch.setattr(sys, "executable", pythons.put("python3", says("3.12", 0, "/opt/this")))
+    with pytest.raises(pythons.MissingVenv, match=r"apt-get install -y python3\.12-venv") as missing:
+        pythons.usable_python()
+    assert missing.value.package == "python3.12-venv"
+
+
+def test_missing_ensurepip_of_the_system(pythons):
+    """python3-venv, which follows Debian's default version."""
+    assert pythons.MissingVenv("/usr/bin/python3", (3, 13)).package == "python3-venv"
+
+
+def test_install_deps_before_the_dashes_only(checkout, launcher, monkeypatch):
+    """What stands after -- is pytest's."""
+    seen = []
+    monkeypatch.setattr(launcher, "set_up", seen.append)
+    monkeypatch.setattr("os.execv", lambda path, argv: seen.append(argv[1:]))
+    for words in (["run", "--install-deps"], ["run", "--", "--install-deps"]):
+        monkeypatch.setattr(sys, "argv", ["sysevent", *words])
+        launcher.main()
+    assert seen == [True, ["run", "--install-deps"], False, ["run", "--", "--install-deps"]]
+
+
+def test_old_interpreters_can_read_it():
+    """Its syntax is that of Python 3.6 (RHEL 8), so that one can say what it lacks."""
+    ast.parse(LAUNCHER.read_text(), feature_version=(3, 6))

@@ -1,0 +1,133 @@
+"""The sysevent command: dispatch, exit codes, what is imported when."""
+
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from sysevent import cli, errors
+from sysevent.cli import engine
+
+
+@pytest.fixture
+def verb(monkeypatch):
+    """Replaces the module of a verb by one that does what a function says."""
+
+    def replace(name, action):
+        module = types.SimpleNamespace(
+            add_arguments=lambda parser: parser.add_argument("--known", action="store_true"), run=action
+        )
+        monkeypatch.setitem(sys.modules, f"sysevent.cli.{name}", module)
+
+    return replace
+
+
+def raiser(error):
+    """A verb that ends with an exception."""
+
+    def action(args):
+        raise error
+
+    return action
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.UsageError("no such thing"), 2),
+        (errors.BadTargetFile("no such thing"), 2),
+        (errors.ToolMissing("no such thing"), 3),
+        (errors.BadSignature("no such thing"), 3),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_our_exceptions_are_one_line_and_a_code(verb, capsys, error, code):
+    """Never a traceback."""
+    verb("doctor", raiser(error))
+    assert cli.main(["doctor"]) == code
+    assert capsys.readouterr() == ("", "sysevent: no such thing\n")
+
+
+def test_interrupt_is_130(verb, capsys):
+    """As a shell has it."""
+    verb("doctor", raiser(KeyboardInterrupt()))
+    assert cli.main(["doctor"]) == 130
+
+
+def test_a_bug_stays_a_traceback(verb):
+    """What we did not raise on purpose must not be hidden."""
+    verb("doctor", raiser(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["doctor"])
+
+
+def test_exit_code_of_the_verb_is_ours(verb):
+    """Whatever it is."""
+    verb("doctor", lambda args: 1)
+    assert cli.main(["doctor"]) == 1
+
+
+def test_after_two_dashes_everything_is_pytests(verb):
+    """Also what looks like an option of ours."""
+    seen = []
+    verb("run", lambda args: seen.append((args.known, args.pytest_args)) or 0)
+    cli.main(["run", "--known", "--", "-k", "reset", "--known", "--", "x"])
+    assert seen == [(True, ["-k", "reset", "--known", "--", "x"])]
+
+
+def test_unknown_option_of_run_is_refused(verb, capsys):
+    """A misspelt one must not silently reach pytest; the way there is named."""
+    verb("run", lambda args: pytest.fail("ran"))
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["run", "--knwon"])
+    assert stop.value.code == 2
+    assert "goes after --" in capsys.readouterr().err
+
+
+def test_every_argument_of_test_is_pytests(verb):
+    """In their order."""
+    seen = []
+    verb("test", lambda args: seen.append(args.pytest_args) or 0)
+    cli.main(["test", "-k", "wire", "-x", "tests/cli", "--", "-q"])
+    assert seen == [["-k", "wire", "-x", "tests/cli", "-q"]]
+
+
+def test_unknown_verb_is_refused(capsys):
+    """argparse names the ones there are."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["rnu"])
+    assert stop.value.code == 2
+    assert "doctor" in capsys.readouterr().err
+
+
+def test_help_imports_no_verb():
+    """So that it is quick: none of what the verbs need is loaded."""
+    code = (
+        "import sys, contextlib, io\n"
+        "from sysevent.cli import main\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main(['--help'])\n"
+        "print(*(m for m in sys.modules if m.startswith('sysevent.cli.') or m == 'subprocess'))\n"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "\n"
+    )
+
+
+def test_pytest_runs_at_the_root(monkeypatch, tmp_path):
+    """With this interpreter, as this process."""
+    (tmp_path / "suites").mkdir()
+    seen = []
+    monkeypatch.setattr("os.execv", lambda path, argv: seen.append((path, argv)))
+    monkeypatch.chdir("/")
+    engine.become_pytest("suites", ["-k", "x"], root=tmp_path)
+    assert seen == [(sys.executable, [sys.executable, "-m", "pytest", "-k", "x"])]
+    assert Path.cwd() == tmp_path
+
+
+def test_without_a_checkout_it_says_so(tmp_path):
+    """A copy of the package in site-packages has no suites."""
+    with pytest.raises(errors.UsageError, match="git checkout"):
+        engine.become_pytest("suites", [], root=tmp_path)

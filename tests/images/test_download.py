@@ -1,0 +1,170 @@
+"""Downloads: resumed, retried, refused."""
+
+import hashlib
+
+import pytest
+
+from sysevent.errors import BadSignature, DownloadFailed
+from sysevent.images.download import Downloader, Expected, Gone, OtherLength
+
+DATA = bytes(range(256)) * 2000
+EXPECTED = Expected(len(DATA), hashlib.sha256(DATA).hexdigest())
+
+
+@pytest.fixture
+def fetch(mirror, tmp_path, said):
+    mirror.write("file", DATA)
+    part = tmp_path / "x.part"
+
+    def fetch(expected=EXPECTED):
+        loader = Downloader(said, {}, attempts=3, pause=0.0, timeout=2.0)
+        loader.fetch_to(f"{mirror.url}/file", part, expected, "the file")
+        return part.read_bytes()
+
+    fetch.part = part
+    return fetch
+
+
+def cut(length, times):
+    """A fault: the connection ends after length bytes, so many times."""
+    left = [times]
+
+    def fault(handler, data):
+        ranged = int((handler.headers.get("Range") or "bytes=0-")[6:-1])
+        rest = data[ranged:]
+        left[0] -= 1
+        status = 206 if ranged else 200
+        headers = {"Content-Range": f"bytes {ranged}-{len(data) - 1}/{len(data)}"} if ranged else {}
+        handler.answer(status, rest if left[0] < 0 else rest[:length], headers, length=len(rest))
+        handler.close_connection = True
+
+    return fault
+
+
+def status(code, times):
+    left = [times]
+
+    def fault(handler, data):
+        left[0] -= 1
+        handler.answer(code if left[0] >= 0 else 200, data)
+
+    return fault
+
+
+def test_whole(fetch, said):
+    assert fetch() == DATA
+    assert said[-1] == "the file 0.5 of 0.5 MB"
+
+
+def test_takes_up_where_another_process_stopped(fetch, mirror):
+    fetch.part.write_bytes(DATA[:1000])
+    assert fetch() == DATA
+    assert mirror.log == [("/file", "bytes=1000-")]
+
+
+def test_a_server_that_ignores_ranges(fetch, mirror):
+    fetch.part.write_bytes(DATA[:1000])
+    mirror.faults["/file"] = lambda handler, data: handler.answer(200, data)
+    assert fetch() == DATA
+
+
+def test_a_stale_part_is_fetched_afresh_once(fetch, mirror, said):
+    fetch.part.write_bytes(b"stale" * 100)
+    assert fetch() == DATA
+    assert mirror.log == [("/file", "bytes=500-"), ("/file", None)]
+    assert "does not verify, starting afresh" in said.text
+
+
+def test_a_part_that_is_too_long(fetch):
+    fetch.part.write_bytes(DATA + b"x")
+    assert fetch() == DATA
+
+
+def test_a_complete_but_wrong_part(fetch, mirror):
+    fetch.part.write_bytes(bytes(len(DATA)))
+    assert fetch() == DATA
+    assert mirror.log == [("/file", None)]
+
+
+def test_a_broken_connection_is_resumed(fetch, mirror, said):
+    mirror.faults["/file"] = cut(100_000, times=2)
+    assert fetch() == DATA
+    assert mirror.log == [("/file", None), ("/file", "bytes=100000-"), ("/file", "bytes=200000-")]
+    assert "attempt 1 of 3 failed" in said.text
+
+
+def test_gives_up_after_some_attempts(fetch, mirror):
+    mirror.faults["/file"] = status(503, times=9)
+    with pytest.raises(DownloadFailed, match="503"):
+        fetch()
+    assert mirror.asked("/file") == 3
+
+
+def test_an_overloaded_server_gets_another_chance(fetch, mirror):
+    mirror.faults["/file"] = status(503, times=1)
+    assert fetch() == DATA
+
+
+@pytest.mark.parametrize(("code", "kind"), [(404, Gone), (403, DownloadFailed)])
+def test_a_clear_no_is_not_retried(fetch, mirror, code, kind):
+    mirror.faults["/file"] = status(code, times=9)
+    with pytest.raises(kind, match=str(code)):
+        fetch()
+    assert mirror.asked("/file") == 1
+
+
+def test_one_changed_byte(fetch, mirror):
+    mirror.write("file", DATA[:5000] + b"\xff" + DATA[5001:])
+    with pytest.raises(BadSignature, match=f"{mirror.url}/file"):
+        fetch()
+    assert not fetch.part.exists()
+    assert mirror.asked("/file") == 1
+
+
+def test_one_changed_byte_behind_a_part(fetch, mirror):
+    mirror.write("file", DATA[:5000] + b"\xff" + DATA[5001:])
+    fetch.part.write_bytes(DATA[:1000])
+    with pytest.raises(BadSignature):
+        fetch()
+    assert not fetch.part.exists()
+    assert mirror.asked("/file") == 2
+
+
+@pytest.mark.parametrize("data", [DATA[:-1], DATA + b"x", b"<html>"])
+def test_another_length(fetch, mirror, data):
+    mirror.write("file", data)
+    with pytest.raises(OtherLength):
+        fetch()
+    assert mirror.asked("/file") == 1
+
+
+def test_endless_without_a_length(fetch, mirror):
+    def flood(handler, data):
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(100):
+            handler.wfile.write(data)
+
+    mirror.faults["/file"] = flood
+    with pytest.raises(BadSignature, match="longer than"):
+        fetch()
+    assert not fetch.part.exists()
+
+
+def test_nobody_there(tmp_path, said):
+    loader = Downloader(said, {}, attempts=2, pause=0.0, timeout=2.0)
+    with pytest.raises(DownloadFailed, match="refused"):
+        loader.fetch("http://127.0.0.1:9/x", "the index", 100)
+    assert len(said) == 2
+
+
+def test_small_files_have_a_limit(mirror, said):
+    mirror.write("big", b"x" * 101)
+    with pytest.raises(DownloadFailed, match="longer than 100"):
+        Downloader(said, {}).fetch(f"{mirror.url}/big", "the index", 100)
+
+
+def test_a_cut_index_is_retried(mirror, said):
+    mirror.write("index", b"y" * 100)
+    mirror.faults["/index"] = cut(10, times=1)
+    assert Downloader(said, {}, pause=0.0).fetch(f"{mirror.url}/index", "the index", 1000) == b"y" * 100

@@ -1,0 +1,161 @@
+"""list, verify and prune, and the command around them."""
+
+import argparse
+from datetime import timedelta
+
+import pytest
+
+from sysevent.arches import ARCHITECTURES, architecture
+from sysevent.cli import images
+from sysevent.errors import BadSignature, NotApplicable, UsageError
+from sysevent.images import initramfs, inventory, kernels, tracks
+from sysevent.images.cache import Cache
+
+ARCHS = list(ARCHITECTURES.values())
+NOW = timedelta(0)
+
+
+@pytest.fixture
+def kernel(trixie, settings, said):
+    arm64 = architecture("arm64")
+    kernel = kernels.find("debian:6.12", arm64, settings, said)
+    initramfs.build(kernel, arm64, {"/init": b"#!"}, ["virtio_console"], settings, said)
+    return kernel
+
+
+@pytest.fixture
+def run(monkeypatch, settings, kernel):
+    """The command with the test's settings."""
+    for name in ("CACHE", "MIRROR", "KEYRING"):
+        monkeypatch.setenv(f"SYSEVENT_{name}", str(getattr(settings, name.lower())))
+
+    def run(*argv):
+        parser = argparse.ArgumentParser()
+        images.add_arguments(parser)
+        return images.run(parser.parse_args(argv))
+
+    return run
+
+
+def files(settings):
+    return {
+        p.relative_to(settings.cache)
+        for p in settings.cache.rglob("*")
+        if p.is_file() and p.parent.name not in ("locks", "tracks", "suites")
+    }
+
+
+def test_rows(kernel, settings, trixie):
+    rows = {(row.track.name, row.arch): row for row in inventory.rows(tracks.load(), ARCHS, settings)}
+    cached = rows["6.12", "arm64"]
+    assert (cached.state, cached.version, cached.suite, cached.size) == (
+        "cached",
+        "6.12.1-1",
+        "trixie",
+        len(trixie.deb),
+    )
+    assert cached.age < 60
+    assert rows["6.12", "x86_64"].state == "-"
+    assert rows["5.10", "riscv64"].state == "none"
+    kernel.modules.unlink()
+    rows = {(row.track.name, row.arch): row for row in inventory.rows(tracks.load(), ARCHS, settings)}
+    assert rows["6.12", "arm64"].state == "known"
+
+
+def test_verify_finds_nothing(kernel, settings, said):
+    assert list(inventory.verify(settings, said)) == []
+
+
+def test_verify_finds_one_changed_byte_in_any_file(kernel, settings, said):
+    victims = files(settings)
+    assert {path.parts[0] for path in victims} == {"blobs", "kernels", "modules", "initramfs"}
+    for victim in sorted(victims):
+        path = settings.cache / victim
+        if path.name == "unpacked.json":
+            continue
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        damage = list(inventory.verify(settings, said))
+        assert (damage[0].path, damage[0].removed) == (path, True)
+        assert not path.exists()
+        path.write_bytes(data)
+    assert list(inventory.verify(settings, said)) == []
+
+
+def test_verify_checks_against_the_signatures(kernel, settings, said, mirror):
+    settings.keyring.write_bytes(bytes(type(mirror.key).generate("mallory").extract_certificate()))
+    (damage,) = inventory.verify(settings, said)
+    assert "not signed by a key" in damage.problem
+    assert not damage.removed
+
+
+def test_verify_compares_the_image_with_the_package(kernel, settings, said):
+    cache = Cache(settings.cache)
+    kernels._store(kernel.image, kernel.image.read_bytes() + b"!", architecture("arm64"), cache)
+    (damage,) = inventory.verify(settings, said)
+    assert "is not the kernel in" in damage.problem
+
+
+def test_prune_keeps_what_is_in_use(kernel, settings):
+    before = files(settings)
+    assert inventory.prune(settings, ARCHS, grace=NOW).files == 0
+    assert files(settings) == before
+
+
+def test_prune_removes_what_nothing_refers_to(kernel, settings, said, trixie, make_deb, arm64_image):
+    old = files(settings)
+    newer = make_deb({"boot/vmlinuz-6.12.2": arm64_image("6.12.2")})
+    trixie.add("trixie", "arm64", [("linux-image-6.12.2+deb13-cloud-arm64", "6.12.2-1", newer)])
+    kernels.find("debian:6.12", architecture("arm64"), settings, said, refresh=True)
+    (settings.cache / "parts/x.part").write_bytes(b"fresh")
+    assert inventory.prune(settings, ARCHS).files == 0, "everything is young"
+    pruned = inventory.prune(settings, ARCHS, grace=NOW)
+    left = files(settings)
+    gone = {path for path in old if path not in left}
+    assert {path.parts[0] for path in gone} == {"blobs", "kernels", "modules"}
+    assert pruned.files == len(gone)
+    assert sum(path.parts[0] == "blobs" for path in left) == 3, "InRelease, Packages, the package"
+    assert not kernel.image.parent.exists()
+    assert kernels.find("debian:6.12", architecture("arm64"), settings, said).version == "6.12.2-1"
+    assert inventory.prune(settings, ARCHS, grace=NOW, unused=NOW).files == 1, "the initramfs"
+
+
+def test_command_list(run, capsys):
+    assert run("list", "--arch", "arm64") == 0
+    out = capsys.readouterr().out
+    assert "debian:6.12    arm64  cached  6.12.1-1  trixie" in out
+    assert "riscv64" not in out
+
+
+def test_command_fetch(run, capsys):
+    assert run("fetch", "--kernel", "debian:6.12", "--arch", "arm64") == 0
+    assert capsys.readouterr().out == "debian:6.12 arm64: Linux 6.12.1+deb13-cloud-arm64 (6.12.1-1)\n"
+    with pytest.raises(NotApplicable):
+        run("fetch", "--kernel", "debian:5.10", "--arch", "riscv64")
+
+
+def test_command_verify(run, kernel, capsys):
+    assert run("verify") == 0
+    kernel.image.write_bytes(b"x")
+    assert run("verify") == 1
+    assert f"{kernel.image}: its bytes are not those that were stored" in capsys.readouterr().out
+
+
+def test_command_lets_the_top_level_print(run, settings, mirror):
+    settings.keyring.write_bytes(bytes(type(mirror.key).generate("mallory").extract_certificate()))
+    with pytest.raises(BadSignature):
+        run("fetch", "--kernel", "debian:6.12", "--arch", "arm64", "--refresh")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("fetch", "--kernel", "Image"),
+        ("fetch", "--kernel", "debian:4.4"),
+        ("list", "--arch", "vax"),
+        ("prune", "--arch", "arm64"),
+    ],
+)
+def test_command_misused(run, argv):
+    with pytest.raises(UsageError):
+        run(*argv)
