@@ -24,6 +24,7 @@
 #define RUN_CR8 16
 #define RUN_UNION 32
 #define RUN_VALID_REGS 288
+#define RUN_SYNC_REST 312 /* s.regs without its first 8 bytes */
 
 struct kvm_one_reg {
 	u64 id;

@@ -56,7 +56,9 @@ static int thread_ready(struct thread *thread)
 
 /*
  * Poisoned is what the kernel writes and nobody but it: exit_reason to flags (8..16), the union (32..288) and
- * the sync area (304..). cr8 (16) and kvm_valid_regs, kvm_dirty_regs (288..304) are read by the kernel.
+ * the rest of the sync area (312..). The kernel reads cr8 (16), kvm_valid_regs and kvm_dirty_regs (288..304),
+ * and on arm64 s.regs.device_irq_level (304..312): a level that is not the timer's ends KVM_RUN with EINTR
+ * (arch/arm64/kvm/arch_timer.c, kvm_timer_should_notify_user).
  */
 static void poison_run(struct vcpu *vcpu, u32 poison)
 {
@@ -64,8 +66,8 @@ static void poison_run(struct vcpu *vcpu, u32 poison)
 	if (!(poison & START_KEEP)) {
 		memset(vcpu->run + RUN_EXIT_REASON, (int)poison, RUN_CR8 - RUN_EXIT_REASON);
 		memset(vcpu->run + RUN_UNION, (int)poison, RUN_VALID_REGS - RUN_UNION);
-		memset(vcpu->run + RUN_VALID_REGS, 0, 16);
-		memset(vcpu->run + RUN_VALID_REGS + 16, (int)poison, PAGE - RUN_VALID_REGS - 16);
+		memset(vcpu->run + RUN_VALID_REGS, 0, RUN_SYNC_REST - RUN_VALID_REGS);
+		memset(vcpu->run + RUN_SYNC_REST, (int)poison, PAGE - RUN_SYNC_REST);
 	}
 	memcpy(vcpu->run + vcpu->patch_at, vcpu->patch, vcpu->patch_length);
 	vcpu->patch_length = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the harness and the VMM say to each other. Little-endian everywhere.
- * The other half is src/sysevent/probe/wire.py; a unit test holds the two together.
+ * The other half is src/sysevent/wire.py; a unit test holds the two together.
  *
  *   frame   = magic u32 | kind u16 | abi u16 | sequence u32 | length u32 | body | crc32 of all before
  *   request = deadline_ms u32 | steps u32 | step...

@@ -141,6 +141,16 @@ def test_command_verify(run, kernel, capsys):
     assert f"{kernel.image}: its bytes are not those that were stored" in capsys.readouterr().out
 
 
+def test_command_fetch_repairs_what_verify_removed(run, settings, trixie):
+    for end in ("InRelease", "Packages.xz", "arm64.deb"):
+        data = trixie.find(f"trixie/{end}" if end == "InRelease" else end).read_bytes()
+        (blob,) = [p for p in (settings.cache / "blobs/sha256").iterdir() if p.read_bytes() == data]
+        blob.write_bytes(data[:-1] + b"?")
+        assert [run("verify") for _ in range(2)] == [1, 1], "removed, then missing"
+        assert run("fetch", "--kernel", "debian:6.12", "--arch", "arm64") == 0
+        assert run("verify") == 0
+
+
 def test_command_lets_the_top_level_print(run, settings, mirror):
     settings.keyring.write_bytes(bytes(type(mirror.key).generate("mallory").extract_certificate()))
     with pytest.raises(BadSignature):

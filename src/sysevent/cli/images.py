@@ -7,7 +7,6 @@ import contextlib
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,7 +17,7 @@ from sysevent.errors import ImageError, NotApplicable, UsageError
 from sysevent.images import initramfs, inventory, kernels, tracks
 from sysevent.images.cache import Cache
 from sysevent.images.tracks import Track
-from sysevent.model import KernelImage, Progress
+from sysevent.model import Progress
 from sysevent.settings import Settings, from_environment
 
 _BYTES_SO_FAR = re.compile(r"[\d.]+ of [\d.]+ MB$")  # a line that the next one replaces
@@ -60,13 +59,15 @@ def _list(args: argparse.Namespace, settings: Settings) -> int:
     lines = [("kernel", "arch", "state", "version", "suite", "size", "asked")]
     for row in inventory.rows(_tracks(args), _archs(args), settings):
         size = f"{row.size / 1e6:.0f} MB" if row.size else ""
-        state = "not in Debian" if row.state == "none" else row.state
-        lines.append((row.track.spec, row.arch, state, row.version, row.suite, size, _ago(row.age)))
+        if row.state == "none":
+            lines.append((row.track.spec, row.arch, "-", "not in Debian", "", "", ""))
+        else:
+            lines.append((row.track.spec, row.arch, row.state, row.version, row.suite, size, _ago(row.age)))
     console = Console()
     if console.is_terminal:
-        table = Table(*lines[0], box=None, pad_edge=False, header_style="bold")
+        table = Table(*lines[0], box=None, padding=(0, 1, 0, 0), header_style="bold")
         for line in lines[1:]:
-            table.add_row(*map(escape, line), style="dim" if line[2] in ("-", "not in Debian") else "")
+            table.add_row(*map(escape, line), style="dim" if line[2] == "-" else "")
         console.print(table)
         return 0
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -78,23 +79,24 @@ def _list(args: argparse.Namespace, settings: Settings) -> int:
 def _fetch(args: argparse.Namespace, settings: Settings) -> int:
     chosen = [(track, arch) for track in _tracks(args) for arch in _archs(args)]
     failed: list[ImageError] = []
-    with _progress() as progress:
-        for track, arch in chosen:
-            try:
-                kernel = kernels.find(track.spec, arch, settings, progress, refresh=args.refresh)
+    for track, arch in chosen:
+        refresh = args.refresh or (not settings.offline and inventory.is_broken(track, arch, settings))
+        try:
+            with _progress() as progress:
+                kernel = kernels.find(track.spec, arch, settings, progress, refresh=refresh)
                 modules = [*arch.kvm_modules, *CHANNEL_MODULES]
                 initramfs.kernel_modules(kernel, arch, modules, Cache(settings.cache), progress)
-            except NotApplicable:
-                if args.kernel and args.arch:
-                    raise
-                continue  # "all of them" means those that exist
-            except ImageError as error:  # the others can still be had
-                if len(chosen) == 1:
-                    raise
-                progress(f"{track.spec} {arch.name}: {error}")
-                failed.append(error)
-            else:
-                print(_line(kernel))
+        except NotApplicable:
+            if args.kernel and args.arch:
+                raise
+            continue  # "all of them" means those that exist
+        except ImageError as error:  # the others can still be had
+            if len(chosen) == 1:
+                raise
+            print(f"{track.spec} {arch.name}: {error}", file=sys.stderr)
+            failed.append(error)
+        else:
+            print(f"{track.spec} {arch.name}: Linux {kernel.release} ({kernel.version})", flush=True)
     if failed:
         raise ImageError(
             f"{len(failed)} of {len(chosen)} kernels could not be fetched; the first: {failed[0]}"
@@ -146,15 +148,13 @@ def _archs(args: argparse.Namespace) -> Sequence[Architecture]:
     return [architecture(name) for name in args.arch] or list(ARCHITECTURES.values())
 
 
-def _line(kernel: KernelImage) -> str:
-    return f"{kernel.spec} {kernel.arch}: Linux {kernel.release} ({kernel.version})"
-
-
 def _ago(age: float | None) -> str:
     if age is None:
         return ""
-    delta = timedelta(seconds=age)
-    return f"{delta.days} days ago" if delta.days > 1 else f"{age / 3600:.0f} hours ago"
+    for seconds, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if age >= 2 * seconds:
+            return f"{age // seconds:.0f} {unit} ago"
+    return "just now"
 
 
 @contextlib.contextmanager

@@ -143,8 +143,8 @@ class Written:
 class NothingBeyond:
     """Nothing after the union was written: kvm_valid_regs, kvm_dirty_regs, and the rest of the page.
 
-    arm64 keeps s.regs.device_irq_level (304..312) up to date when the interrupt controller is userspace's
-    (arch/arm64/kvm/arch_timer.c, kvm_timer_update_run), so those bytes are nobody's business here.
+    Bytes 304..312 are left out: arm64's KVM reads and writes s.regs.device_irq_level there as long as the
+    interrupt controller is userspace's (arch/arm64/kvm/arch_timer.c, kvm_timer_update_run).
     """
 
     label: str = "exit"
@@ -158,7 +158,7 @@ class NothingBeyond:
         for member in (layout.VALID_REGS, layout.DIRTY_REGS):
             if found.field(member.name):
                 wrong.append(Mismatch(member.name, "0", f"{found.field(member.name):#x}", member.span))
-        start = 312 if seen.arch == "arm64" else 304
+        start = layout.SYNC_REST.offset
         rest = found.raw.head[start:]
         if rest != bytes([found.raw.poison]) * len(rest):
             wrong.append(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from sysevent.contract import release
 from sysevent.contract.checks import Check
-from sysevent.errors import NotApplicable
 from sysevent.model import Facts, Level
 
 # Every claim's name in run.jsonl begins with this; kcidb-io wants [A-Za-z0-9_-] and dots.
@@ -53,37 +51,3 @@ class Claim:
     def test(self) -> str:
         """Its name in run.jsonl."""
         return f"{PREFIX}.{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """A claim as it applies to one kernel."""
-
-    claim: Claim
-    contract: Contract
-    checks: tuple[Check, ...]
-
-
-def contract(facts: Facts, minimum: tuple[int, int] = (0, 0)) -> Contract:
-    """Which contract a kernel is judged by: the new one when it says so or when it must."""
-    says_so = any(facts.capabilities.get(f"{fd}/215", 0) > 0 for fd in ("system", "vm"))
-    must = release.held_to(facts.release, minimum) >= release.EVENT_DATA
-    return Contract.DATA if says_so or must else Contract.FLAGS
-
-
-def bind(claim: Claim, facts: Facts, minimum: tuple[int, int] = (0, 0)) -> Expectation:
-    """What a claim means for a kernel.
-
-    NotApplicable when the kernel lacks what the claim is about and its release need not have it. A kernel
-    that must have it is judged all the same: then the claim fails, and says so.
-    """
-    for need in claim.needs:
-        if not need.met(facts) and release.held_to(facts.release, minimum) < need.since:
-            since = ".".join(map(str, need.since))
-            raise NotApplicable(
-                f"Linux {facts.release} has no {need.words}: it came with v{since}; "
-                f"a kernel with a backport of it is judged, and --floor {since} demands it"
-            )
-    which = contract(facts, minimum)
-    old = which is Contract.FLAGS and claim.before is not None
-    return Expectation(claim, which, claim.before if old and claim.before is not None else claim.checks)

@@ -1,18 +1,69 @@
-"""An expectation and an observation make a verdict. No I/O: the whole of it runs on recorded exits."""
+"""A claim, a kernel's facts and an observation make a verdict. No I/O: all of it runs on recorded exits."""
 
 from __future__ import annotations
 
-from sysevent.contract.claim import Contract, Expectation
-from sysevent.model import Level, Mismatch, Observation, Status, Verdict
+from dataclasses import dataclass
+
+from sysevent.contract import release
+from sysevent.contract.checks import Check
+from sysevent.contract.claim import Claim, Contract
+from sysevent.errors import HarnessError, NotApplicable
+from sysevent.model import Facts, Level, Mismatch, Observation, Status, Verdict
 
 
-def judge(expectation: Expectation, seen: Observation, *, strict: bool = False) -> Verdict:
+@dataclass(frozen=True, slots=True, eq=False)
+class Expectation:
+    """A claim as it applies to one kernel; it equals an observation that leaves nothing to object to."""
+
+    claim: Claim
+    contract: Contract
+    checks: tuple[Check, ...]
+    strict: bool = False  # a change of what was only observed fails, too
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Observation):
+            return NotImplemented
+        return judge(self, other).status is not Status.FAIL
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def contract(facts: Facts, minimum: tuple[int, int] = (0, 0)) -> Contract:
+    """Which contract a kernel is judged by: the new one when it says so or when it must."""
+    says_so = any(facts.capabilities.get(f"{fd}/215", 0) > 0 for fd in ("system", "vm"))
+    must = release.held_to(facts.release, minimum) >= release.EVENT_DATA
+    return Contract.DATA if says_so or must else Contract.FLAGS
+
+
+def bind(
+    claim: Claim, facts: Facts, *, minimum: tuple[int, int] = (0, 0), strict: bool = False
+) -> Expectation:
+    """What a claim means for a kernel.
+
+    NotApplicable when the kernel lacks what the claim is about and its release need not have it. A kernel
+    that must have it is judged all the same: then the claim fails, and says so.
+    """
+    for need in claim.needs:
+        if not need.met(facts) and release.held_to(facts.release, minimum) < need.since:
+            since = ".".join(map(str, need.since))
+            raise NotApplicable(
+                f"Linux {facts.release} has no {need.words}: it came with v{since}; "
+                f"a kernel with a backport of it is judged, and --floor {since} demands it"
+            )
+    which = contract(facts, minimum)
+    checks = claim.checks if which is Contract.DATA or claim.before is None else claim.before
+    return Expectation(claim, which, checks, strict)
+
+
+def judge(expectation: Expectation, seen: Observation) -> Verdict:
     """The verdict, with every mismatch behind it.
 
     A broken promise is FAIL. Behaviour that is only observed and has changed is DONE with a note, and FAIL
-    only when strict.
+    only when the expectation is strict. HarnessError when the observation is another scenario's.
     """
     claim = expectation.claim
+    if seen.scenario != claim.scenario:
+        raise HarnessError(f"{claim.name} is about {claim.scenario}, and was compared with {seen.scenario}")
     wrong: list[Mismatch] = []
     for check in expectation.checks:
         found = check.mismatches(seen)
@@ -22,12 +73,12 @@ def judge(expectation: Expectation, seen: Observation, *, strict: bool = False) 
     if not wrong:
         words = claim.says
         if expectation.contract is Contract.FLAGS and claim.before is not None:
-            words += f" Judged by the contract of {Contract.FLAGS}."
+            words += f" Judged by the old contract: {Contract.FLAGS}."
         return Verdict(claim.test, Status.PASS, claim.level, words)
     first = wrong[0]
     more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
     told = f"{first.what}: got {first.got}, expected {first.expected}{more}"
-    if claim.level is Level.OBSERVED and not strict:
-        note = f"Behaviour nobody promised has changed: {told}. {claim.says}"
+    if claim.level is Level.OBSERVED and not expectation.strict:
+        note = f"Behaviour that nobody promised has changed: {told}. {claim.says}"
         return Verdict(claim.test, Status.DONE, claim.level, note, tuple(wrong))
     return Verdict(claim.test, Status.FAIL, claim.level, f"{told}. {claim.says}", tuple(wrong))

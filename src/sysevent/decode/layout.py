@@ -36,7 +36,7 @@ DATA: Final = tuple(Field(f"data[{n}]", 40 + 8 * n, 8) for n in range(16))
 FLAGS = Field("flags", 40, 8)  # its name before v5.18; today data[0] by another name, for userspace only
 VALID_REGS = Field("kvm_valid_regs", 288, 8)
 DIRTY_REGS = Field("kvm_dirty_regs", 296, 8)
-SYNC_REGS = Field("s.regs", 304, 16)  # its beginning
+SYNC_REST = Field("s.regs", 312, 8)  # what of it comes back, without the 8 bytes that arm64 reads
 
 MMIO_ADDRESS = Field("mmio.phys_addr", 32, 8)
 IO_DIRECTION = Field("io.direction", 32, 1)
@@ -51,7 +51,7 @@ FIELDS: Final = {
     field.name: field
     for field in (
         *(IMMEDIATE_EXIT, EXIT_REASON, READY, IF_FLAG, RUN_FLAGS, TYPE, NDATA, *DATA, FLAGS),
-        *(VALID_REGS, DIRTY_REGS, SYNC_REGS, MMIO_ADDRESS, IO_DIRECTION, IO_SIZE, IO_PORT, IO_COUNT),
+        *(VALID_REGS, DIRTY_REGS, SYNC_REST, MMIO_ADDRESS, IO_DIRECTION, IO_SIZE, IO_PORT, IO_COUNT),
         *(IO_DATA_OFFSET, DEBUG_HSR, DEBUG_HSR_HIGH),
     )
 }

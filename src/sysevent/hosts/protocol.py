@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from sysevent.probe.wire import Hello, Reply
+from sysevent.wire import Hello, Reply
 
 
 class Host(Protocol):

@@ -13,7 +13,7 @@ from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
 from sysevent.errors import GuestLost
 from sysevent.images import initramfs
 from sysevent.model import KernelImage, Progress
-from sysevent.probe import wire
+from sysevent import wire
 from sysevent.qemu.argv import Machine, argv
 from sysevent.qemu.console import Console
 from sysevent.qemu.monitor import Monitor

@@ -104,6 +104,8 @@ class Cache:
         except filelock.Timeout:
             progress(f"{what}: waiting for another process that is at it")
             lock.acquire()  # without a limit: the kernel drops the lock of a process that dies
+        except OSError as error:
+            raise ImageError(f"cannot use the cache in {self.root}: {path}: {error.strerror}") from error
         try:
             yield
         finally:

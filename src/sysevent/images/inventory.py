@@ -73,6 +73,13 @@ def rows(tracks: Sequence[Track], archs: Sequence[Architecture], settings: Setti
             yield Row(track, arch.name, state, version, known.suite, sum(there.values()), known.age)
 
 
+def is_broken(track: Track, arch: Architecture, settings: Settings) -> bool:
+    """Whether files are missing of what was once resolved, so that its signatures cannot be followed."""
+    cache = Cache(settings.cache)
+    known = remembered(track, arch, cache, settings)
+    return known is not None and not all(cache.blob(sha256).exists() for sha256 in known.blobs)
+
+
 def verify(settings: Settings, progress: Progress) -> Iterator[Damage]:
     """Hash every file again and follow every track's chain of signed indices; what is wrong.
 
@@ -86,9 +93,8 @@ def verify(settings: Settings, progress: Progress) -> Iterator[Damage]:
         try:
             _follow(resolution, cache, ring)
         except FileNotFoundError as error:
-            yield Damage(
-                path, f"cannot be followed: {Path(error.filename).name} is not in the cache", removed=False
-            )
+            lost = Path(error.filename).name
+            yield Damage(path, f"the cache lacks {lost}; `sysevent images fetch` gets it", removed=False)
         except ImageError as error:
             yield Damage(path, str(error), removed=False)
 

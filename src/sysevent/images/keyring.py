@@ -50,9 +50,7 @@ class Keyring:
             ) from None
         if result.bytes is None or not result.valid_sigs:
             raise BadSignature(f"{name} carries no signature by a key in {self.path}")
-        good = {
-            key for sig in result.valid_sigs for key in (sig.signing_key.lower(), sig.certificate.lower())
-        }
+        good = {sig.signing_key.lower() for sig in result.valid_sigs}
         for issuer in issuers:
             # An issuer is a fingerprint, or its last 16 digits in old signatures.
             if any(key.endswith(issuer) for key in self.signing) and not any(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sysevent.decode.event import decode
 from sysevent.model import Facts, Observation
-from sysevent.probe.wire import Hello
+from sysevent.wire import Hello
 
 _EXIT_MMIO = 6
 

@@ -10,8 +10,8 @@ from sysevent.build.programs import Payload
 from sysevent.errors import BadWire, HarnessError, VcpuStuck
 from sysevent.model import Answer, Observation, RawExit
 from sysevent.probe import scenario as s
-from sysevent.probe import wire
-from sysevent.probe.wire import Op
+from sysevent import wire
+from sysevent.wire import Op
 
 _FDS = {"system": 0, "vm": 1}
 _FD_VCPU = 2

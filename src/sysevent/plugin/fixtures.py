@@ -1,0 +1,102 @@
+"""The ladder of fixtures: target (what), guest (booted), probe and expected (asked and judged)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from sysevent.contract import judge, table
+from sysevent.contract.judge import Expectation
+from sysevent.errors import NotApplicable
+from sysevent.images.kernels import WrongArchitecture
+from sysevent.model import Facts, Observation
+from sysevent.plugin import options
+from sysevent.plugin.case import CASE, Case
+from sysevent.plugin.run import Run
+from sysevent.probe.guest import Guest
+from sysevent.targets.spec import TargetSpec
+
+RUN = pytest.StashKey[Run]()
+
+
+@pytest.fixture(scope="session")
+def target(request: pytest.FixtureRequest) -> TargetSpec:
+    """The place whose kernel is asked; the test's id names it."""
+    spec: TargetSpec = request.param
+    return spec
+
+
+@pytest.fixture(scope="session")
+def sysevent_run(request: pytest.FixtureRequest) -> Run:
+    """This session's results, log and guests."""
+    config = request.config
+    if RUN not in config.stash:
+        config.stash[RUN] = Run(config)
+    return config.stash[RUN]
+
+
+@pytest.fixture(scope="session")
+def guest(target: TargetSpec, sysevent_run: Run) -> Iterator[Guest]:
+    """The target, booted, with its facts read."""
+    found = sysevent_run.guest(target)
+    if shutil.which(found.arch.qemu) is None:
+        pytest.skip(f"{found.arch.qemu} is not installed: `sysevent doctor` gives the line that installs it")
+    try:
+        sysevent_run.tell_target(found, found.facts())
+    except (NotApplicable, WrongArchitecture) as error:
+        pytest.skip(str(error))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def facts(guest: Guest) -> Facts:
+    """What the target's kernel says of itself."""
+    return guest.facts()
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest, target: TargetSpec, abi: str, facts: Facts) -> Case:
+    """What this test has asked and expected so far; the verdict is made from it."""
+    found = Case(target, abi, facts)
+    request.node.stash[CASE] = found
+    return found
+
+
+@pytest.fixture
+def expected(case: Case, pytestconfig: pytest.Config) -> Callable[[str], Expectation]:
+    """expected("arm64.psci.off"): what that claim means for this kernel. Skips when it means nothing here.
+
+    Stands left of the comparison, so that a kernel without the feature is not even asked.
+    """
+
+    def expect(name: str) -> Expectation:
+        claim = table.claim(name)
+        case.claim = claim
+        try:
+            found = judge.bind(
+                claim,
+                case.facts,
+                minimum=options.floor(pytestconfig),
+                strict=pytestconfig.getoption("strict_observed"),
+            )
+        except NotApplicable as error:
+            pytest.skip(str(error))
+        case.expectation = found
+        return found
+
+    return expect
+
+
+@pytest.fixture
+def probe(case: Case, guest: Guest, abi: str) -> Callable[[str], Observation]:
+    """probe("arm64.psci.off"): what that scenario gave on this target, bytes and all."""
+
+    def ask(name: str) -> Observation:
+        case.seen = guest.observe(name, abi)
+        case.seconds = guest.seconds[name, case.seen.abi]
+        return case.seen
+
+    return ask

@@ -1,0 +1,77 @@
+"""The command line that others script against, as pytest options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sysevent import settings
+from sysevent.contract import release
+from sysevent.errors import UsageError
+from sysevent.settings import Settings
+from sysevent.targets import spec
+from sysevent.targets.spec import TargetSpec
+
+TARGETS = pytest.StashKey[list[TargetSpec]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("sysevent", "the KVM system-event ABI")
+    group.addoption("--target", metavar="GLOB", action="append", default=[], help="targets to run on, by name")
+    group.addoption("--arch", metavar="ARCH", action="append", default=[], help="targets of this architecture")
+    group.addoption("--targets", metavar="FILE", action="append", default=[], help="more targets, in TOML")
+    group.addoption(
+        "--kernel",
+        metavar="SPEC",
+        action="append",
+        default=[],
+        help="kernel to test: debian:6.12, a path to an image, or tree:PATH; repeatable",
+    )
+    group.addoption("--modules", metavar="DIR", help="kernel modules for a --kernel that is a path")
+    group.addoption("--abi", metavar="ABI", action="append", default=[], help="ABI of the VMM: native, i386")
+    group.addoption(
+        "--require",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="a SKIP or MISS on these targets fails the run",
+    )
+    group.addoption("--results", metavar="DIR", help="where the results go; default results/<time>")
+    group.addoption(
+        "--floor", metavar="RELEASE", help="a kernel must have what mainline RELEASE has, whatever it is called"
+    )
+    group.addoption(
+        "--strict-observed", action="store_true", help="a change of what was never promised fails, too"
+    )
+    group.addoption("--mirror", metavar="URL", help="Debian mirror; default: this machine's apt configuration")
+    group.addoption("--keyring", metavar="FILE", help="certificates that may sign Debian's release files")
+    group.addoption("--offline", action="store_true", help="use what is cached, never the network")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "arch(name): the claims of this test are about one architecture")
+    try:
+        known = [*spec.builtin(), *(row for file in config.getoption("targets") for row in spec.read(Path(file)))]
+        spec.unique(known, "--targets")
+        config.stash[TARGETS] = spec.select(
+            known, config.getoption("target"), config.getoption("arch"), config.getoption("kernel")
+        )
+        floor(config)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def floor(config: pytest.Config) -> tuple[int, int]:
+    """The release that --floor names; (0, 0) without."""
+    text = config.getoption("floor")
+    return release.floor(text) if text else (0, 0)
+
+
+def of(config: pytest.Config) -> Settings:
+    """The settings of this session."""
+    return settings.from_environment(
+        mirror=config.getoption("mirror"),
+        keyring=config.getoption("keyring"),
+        offline=config.getoption("offline"),
+    )

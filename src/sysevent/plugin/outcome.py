@@ -1,0 +1,206 @@
+"""From pytest's outcomes to verdicts: recorded, counted, shown in a matrix, and turned into an exit code."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from sysevent.arches import ARCHITECTURES
+from sysevent.contract.claim import PREFIX
+from sysevent.contract.judge import Expectation, judge
+from sysevent.decode.event import decode
+from sysevent.errors import HarnessError, InfrastructureError, SyseventError
+from sysevent.model import Level, Observation, Status, Verdict
+from sysevent.plugin.case import CASE, Case
+from sysevent.plugin.fixtures import RUN
+from sysevent.report import failure, runlog
+from sysevent.report.matrix import lines, matrix, summary
+from sysevent.targets.spec import TargetSpec
+
+_MARKUP = {
+    Status.FAIL: {"red": True, "bold": True},
+    Status.ERROR: {"red": True},
+    Status.MISS: {"yellow": True, "bold": True},
+    Status.PASS: {"green": True},
+    Status.DONE: {"cyan": True},
+    Status.SKIP: {"yellow": True},
+}
+_CURRENT = pytest.StashKey[pytest.Item]()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.config.stash[_CURRENT] = item
+
+
+def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
+    """A failed claim, told by the judge instead of by a difference of two objects."""
+    if op != "==" or not isinstance(left, Expectation) or not isinstance(right, Observation):
+        return None
+    item = config.stash[_CURRENT]
+    case = item.stash[CASE]
+    told = failure.explain(left, right, case.facts)
+    if RUN in config.stash:
+        told.append(f"  logs  {config.stash[RUN].results / case.target.id}")
+    return [*told, f"  again {again(item)}"]
+
+
+def again(item: pytest.Item) -> str:
+    """The command that runs one test once more, on the same kernel."""
+    options = [f"--kernel {kernel}" for kernel in item.config.getoption("kernel")]
+    options += [f"--targets {file}" for file in item.config.getoption("targets")]
+    return " ".join(["pytest", f"'{item.nodeid}'", *options])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[None]:  # the wrapper's return value is the report
+    report: pytest.TestReport = yield  # type: ignore[assignment]
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    spec = params.get("target")
+    if not isinstance(spec, TargetSpec):
+        return report  # type: ignore[return-value]
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, SyseventError):
+        report.longrepr = str(error)  # one clear message: a traceback of ours tells a user nothing
+    if report.when == "call" or (report.when == "setup" and not report.passed):
+        case = item.stash.get(CASE, None)
+        verdict = verdict_of(item, report, error, case)
+        if verdict.status is Status.ERROR and report.passed:
+            report.outcome = "failed"
+            report.longrepr = verdict.reason
+        report.user_properties.append(("sysevent", verdict.status.value))
+        _record(item, spec, str(params["abi"]), case, verdict)
+    return report  # type: ignore[return-value]
+
+
+def verdict_of(
+    item: pytest.Item, report: pytest.TestReport, error: BaseException | None, case: Case | None
+) -> Verdict:
+    """The verdict of one test. Only a judged observation makes a PASS or a FAIL."""
+    claim = case.claim if case else None
+    test = claim.test if claim else f"{PREFIX}.{_path(item)}"
+    level = claim.level if claim else Level.ABI
+    if report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        return Verdict(test, Status.SKIP, level, reason.removeprefix("Skipped: "))
+    if isinstance(error, InfrastructureError):
+        return Verdict(test, Status.MISS, level, str(error).splitlines()[0])
+    if isinstance(error, HarnessError) or (error is not None and not isinstance(error, AssertionError)):
+        return Verdict(test, Status.ERROR, level, str(error).splitlines()[0] if str(error) else repr(error))
+    if case is None or case.expectation is None or case.seen is None:
+        return Verdict(test, Status.ERROR, level, "the test compared no expectation with any observation")
+    verdict = judge(case.expectation, case.seen)
+    if (verdict.status is Status.FAIL) != (error is not None):
+        return Verdict(test, Status.ERROR, level, f"the test and the judge disagree: {verdict.reason}")
+    return verdict
+
+
+def _path(item: pytest.Item) -> str:
+    """A name for a test that got to no claim: its file and function, in the letters kcidb-io allows."""
+    parts = item.nodeid.partition("[")[0].removeprefix("suites/").replace(".py::", ".").split("/")
+    return ".".join(re.sub(r"[^A-Za-z0-9_.-]", "_", part) for part in parts)
+
+
+def _record(item: pytest.Item, spec: TargetSpec, abi: str, case: Case | None, verdict: Verdict) -> None:
+    if RUN not in item.config.stash:
+        return
+    seen = case.seen if case else None
+    raw = {label: exit_.head.hex() for label, exit_ in seen.exits.items()} if seen else {}
+    written = (
+        {label: decode(exit_, seen.arch).written for label, exit_ in seen.exits.items()} if seen else {}
+    )
+    item.config.stash[RUN].log.write(
+        "verdict",
+        test=verdict.test,
+        target=spec.id,
+        kernel=case.facts.release if case else "",
+        abi=abi,
+        native=abi == ARCHITECTURES[spec.arch].abis[0].name,
+        status=verdict.status.value,
+        level=verdict.level.value,
+        reason=verdict.reason,
+        expected={wrong.what: wrong.expected for wrong in verdict.mismatches},
+        got={wrong.what: wrong.got for wrong in verdict.mismatches},
+        raw=raw,
+        written=written,
+        nodeid=item.nodeid,
+        seconds=round(case.seconds, 4) if case else 0.0,
+    )
+
+
+def _status(report: pytest.TestReport | pytest.CollectReport) -> Status | None:
+    for name, value in getattr(report, "user_properties", ()):
+        if name == "sysevent":
+            return Status(str(value))
+    return None
+
+
+def pytest_report_teststatus(
+    report: pytest.TestReport | pytest.CollectReport,
+) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    """MISS, ERROR and DONE under their own names, so that nobody takes a lost guest for a broken kernel."""
+    status = _status(report)
+    if status not in (Status.MISS, Status.ERROR, Status.DONE) or report.when == "teardown":
+        return None
+    letter, category = {"MISS": ("M", "missed"), "ERROR": ("E", "error"), "DONE": ("n", "noted")}[status]
+    return category, letter, (status.value, _MARKUP[status])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """The exit code: 0 only when something was judged, nothing failed, and nothing required is missing."""
+    config = session.config
+    if RUN not in config.stash:
+        return
+    run = config.stash[RUN]
+    records = [record for record in runlog.read(run.log.path) if record["record"] == "verdict"]
+    judged = any(record["status"] in ("PASS", "DONE", "FAIL") for record in records)
+    if exitstatus == pytest.ExitCode.OK:
+        if wanting(records, config.getoption("require")):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        elif not judged:
+            session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    counts = {status.value: count for status, count in matrix(records).counts.items()}
+    run.close(int(session.exitstatus), counts)
+
+
+def wanting(records: list[runlog.Record], globs: list[str]) -> list[str]:
+    """What --require names and the run did not give: a line for each SKIP or MISS there, or glob without any verdict."""
+    told = []
+    for glob in globs:
+        here = [record for record in records if fnmatch.fnmatchcase(record["target"], glob)]
+        told += [
+            f"{record['status']} {record['test']} on {record['target']}: {record['reason']}"
+            for record in here
+            if record["status"] in ("SKIP", "MISS")
+        ]
+        if not here:
+            told.append(f"no verdict at all on {glob}")
+    return told
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The matrix of claim by target, from the records on disk."""
+    if RUN not in config.stash:
+        return
+    run = config.stash[RUN]
+    records = list(runlog.read(run.log.path))
+    found = matrix(records)
+    write = terminalreporter.write_line
+    terminalreporter.section("claims by target")
+    for line, worst in lines(found):
+        write(line, **(_MARKUP[worst] if worst else {"bold": True}))
+    for record in records:
+        if record["record"] == "verdict" and record["status"] in ("FAIL", "ERROR", "MISS", "DONE"):
+            reason = record["reason"].splitlines()[0]
+            status = Status(record["status"])
+            write(f"{status} {record['test']} on {record['target']}: {reason}", **_MARKUP[status])
+    for line in wanting([r for r in records if r["record"] == "verdict"], config.getoption("require")):
+        write(f"required: {line}", red=True)
+    targets = [record for record in records if record["record"] == "target"]
+    write(f"{len(targets)} targets: {summary(found)}")
+    write(f"results: {run.results}")

@@ -1,0 +1,42 @@
+"""What a failure prints: the claim, the field, the raw bytes with the field marked, and what to do next."""
+
+from __future__ import annotations
+
+from sysevent.contract.judge import Expectation, judge
+from sysevent.model import Facts, Mismatch, Observation, RawExit
+
+_ROW = 16
+_SHOWN = 64  # bytes of kvm_run that are shown when no field is beyond them
+
+
+def explain(expectation: Expectation, seen: Observation, facts: Facts) -> list[str]:
+    """The lines of a failure, the most telling first."""
+    verdict = judge(expectation, seen)
+    claim = expectation.claim
+    lines = [f"{claim.test}: {verdict.reason}"]
+    lines += [f"  {wrong.what}: got {wrong.got}, expected {wrong.expected}" for wrong in verdict.mismatches]
+    lines.append(f"  rests on {claim.source}")
+    lines.append(f"  judged by {expectation.contract}")
+    lines.append(f"  Linux {facts.release}, VMM {seen.abi} {facts.build_id}")
+    for label, raw in seen.exits.items():
+        lines.append(f"  kvm_run at {label!r}, poison {poison(raw)}; ^^ marks what is wrong:")
+        lines += [f"    {line}" for line in dump(raw, verdict.mismatches)]
+    return lines
+
+
+def poison(raw: RawExit) -> str:
+    return "none" if raw.poison is None else f"{raw.poison:02x}"
+
+
+def dump(raw: RawExit, wrong: tuple[Mismatch, ...]) -> list[str]:
+    """kvm_run's first bytes as hex, with a line of marks below every row that holds a wrong field."""
+    spans = [span for span in (mismatch.span for mismatch in wrong) if span]
+    last = max([_SHOWN, *(min(end, start + _ROW) for start, end in spans)])
+    text = []
+    for at in range(0, min(last, len(raw.head)), _ROW):
+        text.append(f"{at:3}  {raw.head[at : at + _ROW].hex(' ')}")
+        marked = {n for start, end in spans for n in range(start, end)} & set(range(at, at + _ROW))
+        # Marking a whole union that was not written as it should be says nothing.
+        if marked and len(marked) < _ROW:
+            text.append("     " + " ".join("^^" if n in marked else "  " for n in range(at, at + _ROW)).rstrip())
+    return text

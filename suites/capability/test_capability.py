@@ -1,0 +1,6 @@
+"""KVM_CAP_SYSTEM_EVENT_DATA: what tells a VMM that it may read ndata and data[]."""
+
+
+def test_capability(probe, expected, facts):
+    """Capability 215 is there on /dev/kvm and on a VM, or, before v5.18, on neither."""
+    assert expected(f"{facts.arch}.capability") == probe(f"{facts.arch}.facts")
