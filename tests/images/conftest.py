@@ -1,6 +1,7 @@
 """Builders for tiny stand-ins of the real things, and a Debian mirror on this machine."""
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import http.server
@@ -17,7 +18,8 @@ import pysequoia
 import pytest
 from pysequoia import SignatureMode, Tsk
 
-from sysevent.images import apt, archive
+from sysevent.arches import architecture
+from sysevent.images import apt, archive, kernels
 from sysevent.images.download import Downloader
 from sysevent.settings import Settings
 
@@ -252,3 +254,13 @@ def trixie(mirror, make_module):
     )
     mirror.add("trixie", "arm64", [("linux-image-6.12.1+deb13-cloud-arm64", "6.12.1-1", mirror.deb)])
     return mirror
+
+
+@pytest.fixture
+def find(settings, said):
+    """kernels.find() with the test's settings, or some of them changed."""
+
+    def find(spec="debian:6.12", arch="arm64", **changes):
+        return kernels.find(spec, architecture(arch), dataclasses.replace(settings, **changes), said)
+
+    return find

@@ -40,6 +40,7 @@ def test_one_line_with_options(etc):
         "deb mirror+file:/etc/apt/mirrors.list trixie main\n"
         "deb http://mirror.example/debian-security trixie-security main\n"
         "deb http://security.mirror.example/ trixie main\n"
+        "deb http://mirror.example/security trixie main\n"
         "deb [ arch=amd64 enabled=no ] http://off.example/debian trixie main\n"
         "deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.pgp] "
         "https://mirror.example/debian trixie main non-free # ours\n"
@@ -54,9 +55,11 @@ def test_one_line_with_options(etc):
         "deb http://vendor.example/linux/debian bookworm stable",
         "deb http://mirror.example/ubuntu noble main",
         "deb http://vendor.example/ cloud-sdk-bookworm main",
+        "deb http://mirror.example/security trixie main",
+        "deb http://security.mirror.example/debian trixie main",
     ],
 )
-def test_third_parties_are_not_debian(etc, line):
+def test_what_is_not_debians_main_archive(etc, line):
     (etc / "sources.list").write_text(line)
     with pytest.raises(ImageError, match=r"--mirror URL or SYSEVENT_MIRROR"):
         apt.mirror(etc)

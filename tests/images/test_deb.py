@@ -32,7 +32,7 @@ def test_where_the_kernel_lies(package, path, compression):
 
 def test_no_kernel(package):
     with pytest.raises(ImageError, match="holds no kernel image"):
-        deb.kernel_image(package({"usr/share/doc/vmlinuz": b""}))
+        deb.kernel_image(package({"usr/share/boot/vmlinuz-6": b"", "usr/share/doc/vmlinuz": b""}))
 
 
 def test_modules(package, tmp_path):

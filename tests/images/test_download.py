@@ -66,6 +66,7 @@ def test_a_server_that_ignores_ranges(fetch, mirror):
     fetch.part.write_bytes(DATA[:1000])
     mirror.faults["/file"] = lambda handler, data: handler.answer(200, data)
     assert fetch() == DATA
+    assert mirror.asked("/file") == 1
 
 
 def test_a_stale_part_is_fetched_afresh_once(fetch, mirror, said):

@@ -96,6 +96,13 @@ def test_verify_compares_the_image_with_the_package(kernel, settings, said):
     assert "is not the kernel in" in damage.problem
 
 
+def test_verify_looks_the_package_up_in_the_signed_index(kernel, settings, said):
+    (path,) = (settings.cache / "tracks").glob("*.json")
+    path.write_text(path.read_text().replace("6.12.1-1", "6.12.1-2", 1))
+    (damage,) = inventory.verify(settings, said)
+    assert "has no linux-image-6.12.1+deb13-cloud-arm64 6.12.1-2 of that hash" in damage.problem
+
+
 def test_prune_keeps_what_is_in_use(kernel, settings):
     before = files(settings)
     assert inventory.prune(settings, ARCHS, grace=NOW).files == 0

@@ -1,38 +1,21 @@
 """debian:TRACK against a mirror on this machine, from the signature down to the file that QEMU gets."""
 
-import dataclasses
+import hashlib
 import subprocess
 import sys
-import time
+import threading
 
 import pytest
 
 from sysevent.arches import architecture
 from sysevent.errors import BadSignature, DownloadFailed, NotApplicable, NotCached, UsageError
-from sysevent.images import initramfs, kernels
-from sysevent.images.archive import Seen
+from sysevent.images import initramfs
+from sysevent.images.archive import Archive
 from sysevent.images.cache import Cache
-from sysevent.images.resolve import Resolution
+from sysevent.images.download import Expected
 
 ARM64 = architecture("arm64")
 DEB = "6.12.1-1_arm64.deb"
-
-
-@pytest.fixture
-def find(settings, said):
-    def find(spec="debian:6.12", arch="arm64", **changes):
-        return kernels.find(spec, architecture(arch), dataclasses.replace(settings, **changes), said)
-
-    return find
-
-
-def age(settings, hours):
-    """Make the cache believe that the mirror was asked so long ago."""
-    cache = Cache(settings.cache)
-    for folder, kind in (("tracks", Resolution), ("suites", Seen)):
-        for path in (settings.cache / folder).glob("*.json"):
-            value = cache.read(path, kind)
-            cache.record(path, dataclasses.replace(value, checked=time.time() - hours * 3600))
 
 
 def test_cold_then_warm(find, trixie, arm64_image):
@@ -137,66 +120,6 @@ def test_no_suite_at_all(find, mirror):
         find()
 
 
-def test_a_package_that_left_the_mirror(find, trixie, said):
-    find()
-    for blob in trixie.root.rglob("*.deb"):
-        blob.unlink()
-    cached = [
-        p
-        for p in Cache(find().modules.parents[2]).root.rglob("*")
-        if p.is_file() and p.read_bytes() == trixie.deb
-    ]
-    for path in [*cached, find().image]:
-        path.unlink()
-    trixie.add("trixie", "arm64", [("linux-image-6.12.2+deb13-cloud-arm64", "6.12.2-1", trixie.deb)])
-    assert find().version == "6.12.2-1"
-    assert "asking for the index anew" in said.text
-
-
-def test_refreshed_after_a_day(find, trixie, settings):
-    find()
-    trixie.add("trixie", "arm64", [("linux-image-6.12.2+deb13-cloud-arm64", "6.12.2-1", trixie.deb)])
-    age(settings, 23)
-    assert find().version == "6.12.1-1"
-    age(settings, 25)
-    assert find().version == "6.12.2-1"
-
-
-def test_the_last_answer_when_the_mirror_is_away(find, trixie, settings, said):
-    find()
-    age(settings, 30)
-    trixie.faults["InRelease"] = lambda handler, data: handler.answer(503, b"")
-    assert find().version == "6.12.1-1"
-    assert "using what it had 30 hours ago" in said.text
-
-
-def test_a_forged_refresh_is_not_papered_over(find, trixie, settings):
-    find()
-    age(settings, 30)
-    trixie.faults["InRelease"] = lambda handler, data: handler.answer(200, data.replace(b"trixie", b"trixiE"))
-    with pytest.raises(BadSignature):
-        find()
-
-
-def test_a_mirror_that_goes_back_in_time(find, trixie, settings, said):
-    find()
-    age(settings, 30)
-    trixie.add("trixie", "arm64", [], Date="Fri, 20 Nov 2026 02:10:46 UTC")
-    assert find().version == "6.12.1-1"
-    assert "went back to an index of 2026-11-20" in said.text
-
-
-def test_an_expired_index_is_told(find, trixie, said):
-    trixie.add(
-        "trixie",
-        "arm64",
-        [("linux-image-6.12.1-cloud-arm64", "1", trixie.deb)],
-        **{"Valid-Until": "Mon, 1 Jan 2024 00:00:00 UTC"},
-    )
-    find()
-    assert "its index expired on 2024-01-01" in said.text
-
-
 def test_a_mirror_without_by_hash(find, trixie):
     for path in trixie.root.rglob("by-hash/SHA256/*"):
         path.unlink()
@@ -235,6 +158,21 @@ def test_modules_come_out_of_the_package(find, trixie, settings, said, make_modu
     assert initramfs.kernel_modules(kernel, ARM64, wanted, Cache(settings.cache), said) == loaded, (
         "made again"
     )
+
+
+def test_threads_share_one_download(trixie, settings, said):
+    trixie.delay = 0.05
+    expected = Expected(len(trixie.deb), hashlib.sha256(trixie.deb).hexdigest())
+    path = str(trixie.find(DEB).relative_to(trixie.root))
+    threads = [
+        threading.Thread(target=Archive(settings, said).blob, args=(path, expected, "x")) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert trixie.asked(DEB) == 1
+    assert "waiting for another process" in said.text
 
 
 def test_processes_share_one_download(trixie, settings):

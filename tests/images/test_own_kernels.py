@@ -62,6 +62,11 @@ def test_tree(find, tree):
     )
 
 
+def test_a_trees_release_file_knows_best(find, tree):
+    (tree / "include/config/kernel.release").write_text("6.12.1-mine+\n")
+    assert find(f"tree:{tree}").release == "6.12.1-mine+"
+
+
 def test_a_tree_of_another_architecture(find, tree):
     with pytest.raises(kernels.WrongArchitecture, match="has arch/arm64/boot/Image"):
         find(f"tree:{tree}", RISCV64)

@@ -86,7 +86,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield guarded("mirror", partial(mirror, settings), fix="--mirror URL, or SYSEVENT_MIRROR")
     yield guarded("keyring", partial(keyring, settings), fix=keyring_fix())
     for arch in ARCHITECTURES.values():
-        yield guarded(f"compiler {arch.name}", partial(compiler, arch, settings), fix=_COMPILER_FIX)
+        yield guarded(f"compiler {arch.name}", partial(compiler, arch), fix=_COMPILER_FIX)
     yield local_kvm()
 
 
@@ -192,7 +192,7 @@ def keyring(settings: Settings) -> Finding:
     return Finding("keyring", ok=True, found=f"{loaded.path}: {len(loaded.certificates)} certificates")
 
 
-def compiler(arch: Architecture, settings: Settings) -> Finding:
+def compiler(arch: Architecture) -> Finding:
     """Whether a small program compiles and links for each ABI of an architecture, as the VMM will."""
     subject = f"compiler {arch.name}"
     versions = {}
@@ -202,7 +202,7 @@ def compiler(arch: Architecture, settings: Settings) -> Finding:
         for abi in arch.abis:
             chosen = compilers.find(abi)
             try:
-                compilers.build(chosen, abi, (), [source], Path(folder, abi.name), settings.cache)
+                compilers.build(chosen, abi, (), [source], Path(folder, abi.name), Path(folder))
             except BuildFailed as error:
                 last = (str(error).strip().splitlines() or [""])[-1]
                 return Finding(subject, ok=False, found=f"{chosen.version} for {abi.name}: {last}")

@@ -59,30 +59,40 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Iterator[None]:  # the wrapper's return value is the report
     report: pytest.TestReport = yield  # type: ignore[assignment]
-    params = getattr(getattr(item, "callspec", None), "params", {})
-    spec = params.get("target")
-    if not isinstance(spec, TargetSpec):
+    place = _place(item)
+    if place is None:
         return report  # type: ignore[return-value]
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, SyseventError):
         report.longrepr = str(error)  # one clear message: a traceback of ours tells a user nothing
     if report.when == "call" or (report.when == "setup" and not report.passed):
         case = item.stash.get(CASE, None)
-        verdict = verdict_of(item, report, error, case)
+        verdict = verdict_of(item, report, error, case, place)
         if verdict.status is Status.ERROR and report.passed:
             report.outcome = "failed"
             report.longrepr = verdict.reason
         report.user_properties.append(("sysevent", verdict.status.value))
-        _record(item, spec, str(params["abi"]), case, verdict)
+        _record(item, *place, case, verdict)
     return report  # type: ignore[return-value]
 
 
+def _place(item: pytest.Item) -> tuple[TargetSpec, str] | None:
+    """The target and the VMM's ABI of a test; None for a test that asks no kernel."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    spec = params.get("target")
+    return (spec, str(params["abi"])) if isinstance(spec, TargetSpec) else None
+
+
 def verdict_of(
-    item: pytest.Item, report: pytest.TestReport, error: BaseException | None, case: Case | None
+    item: pytest.Item,
+    report: pytest.TestReport,
+    error: BaseException | None,
+    case: Case | None,
+    place: tuple[TargetSpec, str],
 ) -> Verdict:
     """The verdict of one test. Only a judged observation makes a PASS or a FAIL."""
     claim = case.claim if case else None
-    test = claim.test if claim else f"{PREFIX}.{_path(item)}"
+    test = claim.test if claim else f"{PREFIX}.{_path(item, *place)}"
     level = claim.level if claim else Level.ABI
     if report.skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
@@ -99,10 +109,17 @@ def verdict_of(
     return verdict
 
 
-def _path(item: pytest.Item) -> str:
-    """A name for a test that got to no claim: its file and function, in the letters kcidb-io allows."""
-    parts = item.nodeid.partition("[")[0].removeprefix("suites/").replace(".py::", ".").split("/")
-    return ".".join(re.sub(r"[^A-Za-z0-9_.-]", "_", part) for part in parts)
+def _path(item: pytest.Item, spec: TargetSpec, abi: str) -> str:
+    """A name for a test that got to no claim, since its target cannot be asked: its file, function and parameters.
+
+    Only letters that kcidb-io allows, and no empty part between two dots.
+    """
+    name, _, parameters = item.nodeid.partition("[")
+    own = parameters.rstrip("]")
+    for part in (spec.id, abi):
+        own = own.removeprefix(part).strip("-")
+    parts = [*name.removeprefix("suites/").replace(".py::", "/").split("/"), *([own] if own else [])]
+    return ".".join(re.sub(r"[^A-Za-z0-9_-]", "_", part) for part in parts)
 
 
 def _record(item: pytest.Item, spec: TargetSpec, abi: str, case: Case | None, verdict: Verdict) -> None:

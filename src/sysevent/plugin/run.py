@@ -13,10 +13,11 @@ import pytest
 import sysevent
 from sysevent.checkout import ROOT
 from sysevent.errors import SyseventError
-from sysevent.model import Facts
+from sysevent.model import Facts, Observation
 from sysevent.plugin import options
 from sysevent.probe.guest import Guest, Incident
 from sysevent.qemu import version as qemu_version
+from sysevent.report import recorded
 from sysevent.report.runlog import SCHEMA, RunLog
 from sysevent.targets.spec import TargetSpec
 
@@ -61,6 +62,7 @@ class Run:
             self.results / spec.id.replace("/", "_"),
             self.progress,
             self._incident,
+            self._observation,
             Path(modules) if modules else None,
         )
         self._guests.append(guest)
@@ -76,6 +78,9 @@ class Run:
         )
         what = incident.reason.splitlines()[0]
         self.progress(f"{what}{' - booting once more' if incident.retried else ''}")
+
+    def _observation(self, target: str, seen: Observation) -> None:
+        self.log.write("observation", target=target, **recorded.observation(seen))
 
     def tell_target(self, guest: Guest, facts: Facts) -> None:
         """Record what a target is, once."""

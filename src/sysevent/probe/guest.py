@@ -44,6 +44,7 @@ class Guest:
         logs: Path,
         progress: Progress,
         on_incident: Callable[[Incident], None],
+        on_observation: Callable[[str, Observation], None],
         modules: Path | None = None,
     ) -> None:
         self.spec = spec
@@ -52,6 +53,7 @@ class Guest:
         self._settings = settings
         self._progress = progress
         self._on_incident = on_incident
+        self._on_observation = on_observation
         self._modules = modules
         self._host: QemuGuest | None = None
         self._boots = 0
@@ -95,14 +97,15 @@ class Guest:
         if key not in self._observed:
             begin = time.monotonic()
             try:
-                self._observed[key] = self._ask_twice(catalog.scenario(name), self.abi(abi))
+                seen = self._observed[key] = self._ask_twice(catalog.scenario(name), self.abi(abi))
+                self._on_observation(self.spec.id, seen)
             except SyseventError as error:
                 self._observed[key] = error
             self.seconds[key] = time.monotonic() - begin
-        seen = self._observed[key]
-        if isinstance(seen, SyseventError):
-            raise seen
-        return seen
+        found = self._observed[key]
+        if isinstance(found, SyseventError):
+            raise found
+        return found
 
     def _ask_twice(self, scenario: Scenario, abi: Abi) -> Observation:
         if scenario.arch != self.arch.name:
