@@ -106,13 +106,22 @@ static const char *environment(char **envp, const char *name)
 	return NULL;
 }
 
-/* sysevent_channel=NAME on the kernel's command line names a node in /dev. */
+/* A node in /dev, which may need a moment to appear; -errno when it does not. */
 static int open_channel(const char *name)
 {
 	char path[NAME_MAX + 8] = "/dev/";
 	int fd = -1;
 
+	if (!name || text_length(name) >= NAME_MAX)
+		return -E_INVAL;
 	memcpy(path + 5, name, text_length(name) + 1);
+	/* virtio_console makes this class when it is there at all; without it, no waiting will help. */
+	if (memcmp(name, "vport", 5) == 0) {
+		fd = sys_open("/sys/class/virtio-ports", O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return fd;
+		sys_close(fd);
+	}
 	for (u32 waited = 0; waited < CHANNEL_PATIENCE; waited += 2) {
 		fd = sys_open(path, O_RDWR | O_NOCTTY);
 		if (fd >= 0)
@@ -173,24 +182,23 @@ static int run_vmm(int channel, char **envp)
 
 int program(int argc, char **argv, char **envp)
 {
-	const char *name;
 	int channel;
 
 	(void)argc;
 	(void)argv;
 	mount_all();
 	load_modules();
-	name = environment(envp, "sysevent_channel");
-	if (!name || text_length(name) >= NAME_MAX) {
-		complain("the kernel's command line names no sysevent_channel=", 0);
+	/* From the kernel's command line: a channel of our own, and the serial line for kernels that lack it. */
+	channel = open_channel(environment(envp, "sysevent_channel"));
+	if (channel < 0)
+		channel = open_channel(environment(envp, "sysevent_serial"));
+	if (channel < 0) {
+		complain("neither sysevent_channel= nor sysevent_serial= names a device that can be opened", channel);
 	} else {
-		channel = open_channel(name);
-		if (channel >= 0) {
-			int status = run_vmm(channel, envp);
+		int status = run_vmm(channel, envp);
 
-			if (status)
-				complain("the VMM ended with status", status);
-		}
+		if (status)
+			complain("the VMM ended with status", status);
 	}
 	SYS(reboot, REBOOT_MAGIC1, REBOOT_MAGIC2, REBOOT_POWER_OFF, 0, 0, 0);
 	/* A kernel without ACPI or PSCI cannot power off; QEMU runs with -no-reboot. */

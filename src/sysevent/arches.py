@@ -33,7 +33,9 @@ class Architecture:
     qemu: str  # QEMU's system emulator
     qemu_package: str  # key into the table of package names in cli/packages.py
     elf_machine: str  # pyelftools' name of e_machine
-    kvm_modules: tuple[str, ...]  # what to load for /dev/kvm, when it is not built in; dependencies come along
+    kvm_modules: tuple[
+        str, ...
+    ]  # what to load for /dev/kvm, when it is not built in; dependencies come along
     console: str  # the kernel's name of the first serial line
     abis: tuple[Abi, ...]  # native first
 

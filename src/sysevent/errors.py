@@ -49,6 +49,10 @@ class GuestLost(InfrastructureError):
     """The L1 guest panicked, rebooted, fell silent, or its QEMU ended."""
 
 
+class NoKvm(InfrastructureError):
+    """There is no usable /dev/kvm where the VMM runs."""
+
+
 class VcpuStuck(InfrastructureError):
     """A vCPU inside KVM_RUN that not even a signal brings back, as some nested software KVMs have it."""
 

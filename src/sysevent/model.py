@@ -93,7 +93,9 @@ class Facts:
     arch: str
     release: str  # uname -r
     capabilities: dict[str, int]  # "system/215", "vm/215", ... -> what KVM_CHECK_EXTENSION gave
-    features: dict[str, int]  # what the guest's firmware interface says, "psci.version", "psci.0x84000012", ...
+    features: dict[
+        str, int
+    ]  # what the guest's firmware interface says, "psci.version", "psci.0x84000012", ...
     build_id: str = ""  # of the VMM that asked
 
 

@@ -11,6 +11,7 @@ import struct
 import tarfile
 import threading
 import time
+import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -166,7 +167,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         ranged = self.headers.get("Range")
         self.mirror.log.append((self.path, ranged))
         time.sleep(self.mirror.delay)
-        path = self.mirror.root / http.server.urllib.parse.unquote(self.path).lstrip("/")
+        path = self.mirror.root / urllib.parse.unquote(self.path).lstrip("/")
         data = path.read_bytes() if path.is_file() else None
         with contextlib.suppress(ConnectionError):
             for end, fault in self.mirror.faults.items():

@@ -53,6 +53,12 @@ def test_arm64(arm64_image):
     assert (found.arch, found.release, found.unwrapped) == ("arm64", "6.12.1-mine", None)
 
 
+@pytest.mark.parametrize("release", ["6/../../x", "6\x1b[2J", "x" * 9])
+def test_a_release_that_is_none(arm64_image, release):
+    assert bootfile.inspect(arm64_image(release), "Image").release == ""
+    assert set("/\x1b").isdisjoint(bootfile.inspect(bzimage(release), "bzImage").release)
+
+
 def test_riscv64():
     found = bootfile.inspect(riscv_image(), "Image")
     assert (found.arch, found.release) == ("riscv64", "6.12.1")

@@ -67,6 +67,15 @@ def test_another_keyring_does_not_inherit_trust(find, trixie, tmp_path, mirror):
             find(keyring=other, offline=offline)
 
 
+def test_a_mirror_that_is_signed_by_another_key_from_now_on(find, trixie, tmp_path):
+    find()
+    trixie.key = type(trixie.key).generate("new")
+    trixie.add("trixie", "arm64", [("linux-image-6.12.2-cloud-arm64", "6.12.2-1", trixie.deb)])
+    ring = tmp_path / "new.pgp"
+    ring.write_bytes(bytes(trixie.key.extract_certificate()))
+    assert find(keyring=ring).version == "6.12.2-1"
+
+
 def test_not_in_debian_names_the_tracks_that_are(find):
     with pytest.raises(
         NotApplicable, match=r"no kernel 5\.10 for riscv64; .*debian:6\.12, debian:7\.2, debian:newest"

@@ -56,6 +56,7 @@ def test_the_last_answer_when_the_mirror_is_away(find, trixie, settings, said):
     trixie.faults["InRelease"] = lambda handler, data: handler.answer(503, b"")
     assert find().version == "6.12.1-1"
     assert "using what it had 30 hours ago" in said.text
+    assert trixie.asked("InRelease") == 2, "with an answer in hand there is one attempt"
 
 
 def test_a_forged_refresh_is_not_papered_over(find, trixie, settings):

@@ -63,19 +63,25 @@ def find(abi: Abi) -> Compiler:
 
 def _version(command: tuple[str, ...]) -> str:
     try:
-        shown = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60, check=True)
+        shown = subprocess.run(
+            [*command, "--version"], capture_output=True, text=True, timeout=60, check=True
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise ToolMissing(f"the compiler {shlex.join(command)} does not run: {error}") from error
     return shown.stdout.splitlines()[0] if shown.stdout else shlex.join(command)
 
 
-def build(compiler: Compiler, abi: Abi, flags: tuple[str, ...], sources: list[Path], output: Path, cache: Path) -> None:
+def build(
+    compiler: Compiler, abi: Abi, flags: tuple[str, ...], sources: list[Path], output: Path, cache: Path
+) -> None:
     """Compile and link sources into output; BuildFailed carries what the compiler said."""
     command = [*compiler.command, *FLAGS, *abi.flags, *flags, *map(str, sources), "-o", str(output)]
     # zig keeps what it built itself; its default place may be read-only, and ours is deleted with ours.
     env = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(cache / "zig"), "ZIG_LOCAL_CACHE_DIR": str(cache / "zig")}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_DEADLINE, check=False, env=env)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_DEADLINE, check=False, env=env
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BuildFailed(f"building {output.name} for {abi.name}: {error}") from error
     if done.returncode:

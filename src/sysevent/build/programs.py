@@ -102,7 +102,12 @@ def _program(name: str, abi: Abi, sources: list[Path], reads: list[Path], settin
 
 
 def _compile(
-    name: str, abi: Abi, flags: tuple[str, ...], sources: list[Path], reads: Iterable[Path], settings: Settings
+    name: str,
+    abi: Abi,
+    flags: tuple[str, ...],
+    sources: list[Path],
+    reads: Iterable[Path],
+    settings: Settings,
 ) -> Program:
     tool = compiler.find(abi)
     key = hashlib.sha256(repr((name, abi, flags, compiler.FLAGS, tool)).encode())

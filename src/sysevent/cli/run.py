@@ -27,6 +27,7 @@ _ONCE = (
     ("--targets", "FILE", True, "more targets, in TOML: a lab's"),
     ("--modules", "DIR", True, "kernel modules for a --kernel that is a path"),
     ("--abi", "ABI", False, "ABI of the VMM: native, or i386 on x86_64"),
+    ("--floor", "RELEASE", False, "a kernel must have what mainline RELEASE has, whatever it is called"),
     ("--results", "DIR", True, "where the results go; by default results/<time>"),
     ("--mirror", "URL", False, "Debian mirror; by default the one this machine's apt uses"),
     ("--keyring", "FILE", True, "OpenPGP certificates that may sign Debian's release files"),
@@ -34,7 +35,6 @@ _ONCE = (
 _FLAGS = (
     ("--offline", "use what is in the cache, never the network"),
     ("--strict-observed", "a changed behaviour that the kernel never promised fails, too"),
-    ("--floor", "passed on to pytest as it is: see pytest --help"),
 )
 
 

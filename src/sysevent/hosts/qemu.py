@@ -35,16 +35,15 @@ class QemuGuest:
         logs: Path,
         settings: Settings,
         progress: Progress,
-        *,
-        serial_channel: bool = False,
     ) -> None:
         self._spec = spec
         self._kernel = kernel
         self._logs = logs
         self._settings = settings
         self._progress = progress
-        self._serial_channel = serial_channel
         self._frames = wire.FrameReader()
+        self._console_frames = wire.FrameReader()
+        self._on_console = spec.channel == "serial"  # or found out, when the HELLO comes there
         self._arrived: list[wire.Frame] = []
         self._sequence = 0
         self._started = 0.0
@@ -66,7 +65,7 @@ class QemuGuest:
             return ours
 
         monitor, console = pair(), pair()
-        if not self._serial_channel:
+        if not self._on_console:
             self._channel = self._closing.enter_context(pair())
         machine = Machine(
             arch=arch,
@@ -77,7 +76,7 @@ class QemuGuest:
             initramfs=archive,
             monitor=theirs[0].fileno(),
             console=theirs[1].fileno(),
-            channel=None if self._serial_channel else theirs[2].fileno(),
+            channel=theirs[2].fileno() if self._channel else None,
         )
         self._started = time.monotonic()
         try:
@@ -104,7 +103,7 @@ class QemuGuest:
         self._sequence += 1
         data = wire.pack(wire.Frame(wire.Kind.REQUEST, abi, self._sequence, request))
         try:
-            if self._channel is None:
+            if self._on_console or self._channel is None:
                 self._console.send(data)
             else:
                 self._channel.sendall(data)
@@ -146,11 +145,12 @@ class QemuGuest:
         if self._console.open and self._console.fileno() in ready:
             text = self._console.pump()
             got = bool(text)
-            if self._channel is None:
-                self._arrived += self._frames.feed(text)
-                text = bytes(self._frames.rubbish)
-                self._frames.rubbish.clear()
-            self._console.note(text)
+            # Frames come here from a kernel that has no virtio_console; then requests must go here, too.
+            frames = self._console_frames.feed(text)
+            self._on_console = self._on_console or bool(frames)
+            self._arrived += frames
+            self._console.note(bytes(self._console_frames.rubbish))
+            self._console_frames.rubbish.clear()
         if self._channel is not None and self._channel.fileno() in ready:
             try:
                 data = self._channel.recv(262144)

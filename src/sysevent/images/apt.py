@@ -17,7 +17,7 @@ from debian import deb822
 
 from sysevent.errors import ImageError
 
-# Suites of Debian's main archive, by codename and by role; https://www.debian.org/releases/.
+# Suites of Debian's main archive, by codename and by role.
 _CODENAMES = {"buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "rc-buggy"}
 _ROLES = {"oldoldstable", "oldstable", "stable", "testing", "unstable", "experimental"}
 _POCKETS = re.compile(r"-(updates|proposed-updates|backports|backports-sloppy)$")

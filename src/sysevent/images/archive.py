@@ -58,6 +58,7 @@ class Archive:
     settings: Settings
     progress: Progress
     hint: str = "sysevent images fetch"
+    patience: int = 4  # attempts at a download
 
     @functools.cached_property
     def cache(self) -> Cache:
@@ -83,7 +84,8 @@ class Archive:
     @functools.cached_property
     def downloader(self) -> Downloader:
         """The way to the mirror."""
-        return Downloader(self.progress, apt.proxies(urllib.parse.urlsplit(self.mirror).hostname or ""))
+        proxies = apt.proxies(urllib.parse.urlsplit(self.mirror).hostname or "")
+        return Downloader(self.progress, proxies, self.patience)
 
     def suite(self, name: str, *, refresh: bool = False) -> Suite:
         """The release file of a suite: the cached one while it is fresh, or when offline.
@@ -180,8 +182,13 @@ class Archive:
         if hashlib.sha256(signed).hexdigest() != seen.inrelease:
             blob.unlink(missing_ok=True)
             return None
-        parsed = release.parse(self.keyring.content(signed, f"InRelease of {name} (cached)"), name, name)
-        return Suite(parsed, seen.inrelease, seen.checked)
+        try:
+            content = self.keyring.content(signed, f"InRelease of {name} (cached)")
+        except BadSignature:
+            if self.settings.offline:
+                raise
+            return None  # another keyring than when it was stored: the mirror's file must stand up to it
+        return Suite(release.parse(content, name, name), seen.inrelease, seen.checked)
 
 
 def parse_index(blob: Path, name: str) -> tuple[packages.Package, ...]:

@@ -21,6 +21,9 @@ from elftools.elf.segments import NoteSegment
 from sysevent.errors import ImageError
 from sysevent.images import compression
 
+# A release becomes part of file names and is printed, so it is only taken when it looks like one.
+_RELEASE = re.compile(rb"\d[\w.+~-]{0,100}")
+_BANNER = re.compile(rb"Linux version (%s) \(" % _RELEASE.pattern)
 _PVH_NOTE = 18  # XEN_ELFNOTE_PHYS32_ENTRY, include/xen/interface/elfnote.h
 _ELF_ARCHES = {"EM_AARCH64": "arm64", "EM_RISCV": "riscv64", "EM_X86_64": "x86_64"}
 
@@ -67,8 +70,8 @@ def _bzimage(data: bytes, name: str) -> BootFile:
     protocol, version, flags = (struct.unpack_from("<H", data, at)[0] for at in (0x206, 0x20E, 0x236))
     if protocol < 0x20C or not flags & 1:  # XLF_KERNEL_64
         raise ImageError(f"{name} is a 32-bit x86 kernel; guests here are x86_64")
-    text = data[version + 0x200 : version + 0x300].split(b"\0", 1)[0] if version else b""
-    return BootFile("x86_64", "x86 bzImage", text.decode("ascii", "replace").split(" ", 1)[0], None)
+    text = _RELEASE.match(data, version + 0x200) if version else None
+    return BootFile("x86_64", "x86 bzImage", text.group().decode() if text else "", None)
 
 
 def _elf(data: bytes, name: str) -> BootFile:
@@ -160,5 +163,5 @@ def _check_pe(data: bytes, name: str) -> None:
 
 def _banner(data: bytes) -> str:
     """The release in linux_banner (init/version.c)."""
-    match = re.search(rb"Linux version (\d[^\s\0]{0,100}) \(", data)
-    return match.group(1).decode("ascii", "replace") if match else ""
+    match = _BANNER.search(data)
+    return match.group(1).decode() if match else ""

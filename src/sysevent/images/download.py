@@ -65,7 +65,7 @@ class Downloader:
                 return data
 
         self.progress(label)
-        return self._retry(label, attempt)
+        return self._retry(url, attempt)
 
     def fetch_to(self, url: str, part: Path, expected: Expected, label: str) -> None:
         """Complete the file part from url, and check it.
@@ -76,7 +76,7 @@ class Downloader:
         """
         resumed = part.exists()
         for _ in range(2 if resumed else 1):
-            self._retry(label, lambda: self._continue(url, part, expected, label))
+            self._retry(url, lambda: self._continue(url, part, expected, label))
             if digest(part) == expected.sha256:
                 return
             part.unlink()
@@ -132,32 +132,38 @@ class Downloader:
             if error.code == 416:  # our part is as long as, or longer than, the file
                 raise _Transient(f"{url}: nothing to resume (416)") from None
             kind = _Transient if error.code >= 500 or error.code in (408, 429) else DownloadFailed
-            raise kind(f"{url}: the mirror answered {error.code} {error.reason}") from None
+            raise kind(f"{url}: the mirror answered {error.code}") from None
         assert isinstance(response, http.client.HTTPResponse)
         return response
 
-    def _retry(self, label: str, attempt: Callable[[], T]) -> T:
+    def _retry(self, url: str, attempt: Callable[[], T]) -> T:
         def once() -> T:
             try:
                 return attempt()
             except urllib.error.URLError as error:
+                why = getattr(error.reason, "strerror", None) or error.reason
                 # A certificate that does not verify will not do so in a second either.
                 kind = DownloadFailed if "CERTIFICATE_VERIFY_FAILED" in str(error.reason) else _Transient
-                raise kind(f"{label}: {error.reason}") from None
-            except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
-                raise _Transient(f"{label}: {error or type(error).__name__}") from None
+                raise kind(f"{url}: {why}") from None
+            except (OSError, http.client.HTTPException) as error:
+                raise _Transient(f"{url}: {error or type(error).__name__}") from None
 
         def before(state: tenacity.RetryCallState) -> None:
             why = state.outcome.exception() if state.outcome else None
-            self.progress(f"{label}: attempt {state.attempt_number} of {self.attempts} failed: {why}")
+            self.progress(f"{why} (attempt {state.attempt_number} of {self.attempts})")
 
-        return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_Transient),
-            stop=tenacity.stop_after_attempt(self.attempts),
-            wait=tenacity.wait_exponential(multiplier=self.pause, min=self.pause, max=10),
-            before_sleep=before,
-            reraise=True,
-        )(once)
+        try:
+            return tenacity.Retrying(
+                retry=tenacity.retry_if_exception_type(_Transient),
+                stop=tenacity.stop_after_attempt(self.attempts),
+                wait=tenacity.wait_exponential(multiplier=self.pause, min=self.pause, max=10),
+                before_sleep=before,
+                reraise=True,
+            )(once)
+        except _Transient as error:
+            raise DownloadFailed(
+                f"{error} ({self.attempts} attempts); --mirror names another mirror, --offline uses the cache"
+            ) from None
 
 
 class _TooLong(Exception):

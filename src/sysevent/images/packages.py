@@ -12,7 +12,7 @@ from debian.debian_support import Version
 from sysevent.errors import BadSignature
 from sysevent.images.release import is_sha256
 
-_KERNEL = re.compile(rb"^Package: linux-(?:image|binary|modules)-[0-9]\S*$", re.MULTILINE)
+_KERNEL = re.compile(rb"^Package: linux-(?:image|binary|modules)-[0-9][a-z0-9.+-]*$", re.MULTILINE)
 _UNSIGNED = "-unsigned"
 
 

@@ -1,6 +1,6 @@
 """A suite's release file: the signed list of its indices.
 
-https://wiki.debian.org/DebianRepository/Format, sections Release files and by-hash.
+Debian's wiki, DebianRepository/Format: sections "Release" files and by-hash.
 """
 
 from __future__ import annotations

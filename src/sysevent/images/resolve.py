@@ -76,7 +76,9 @@ def resolve(track: Track, arch: Architecture, archive: Archive, *, refresh: bool
         if known and not refresh and _current(known, settings):  # another process was faster
             return known
         try:
-            found = _look(track, arch, archive, refresh=refresh)
+            # With an answer in hand, nobody should wait long for a mirror that does not answer.
+            asked = replace(archive, patience=1) if known and not refresh else archive
+            found = _look(track, arch, asked, refresh=refresh)
         except DownloadFailed as error:
             if known is None or refresh:
                 raise

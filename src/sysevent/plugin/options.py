@@ -18,8 +18,12 @@ TARGETS = pytest.StashKey[list[TargetSpec]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("sysevent", "the KVM system-event ABI")
-    group.addoption("--target", metavar="GLOB", action="append", default=[], help="targets to run on, by name")
-    group.addoption("--arch", metavar="ARCH", action="append", default=[], help="targets of this architecture")
+    group.addoption(
+        "--target", metavar="GLOB", action="append", default=[], help="targets to run on, by name"
+    )
+    group.addoption(
+        "--arch", metavar="ARCH", action="append", default=[], help="targets of this architecture"
+    )
     group.addoption("--targets", metavar="FILE", action="append", default=[], help="more targets, in TOML")
     group.addoption(
         "--kernel",
@@ -39,12 +43,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--results", metavar="DIR", help="where the results go; default results/<time>")
     group.addoption(
-        "--floor", metavar="RELEASE", help="a kernel must have what mainline RELEASE has, whatever it is called"
+        "--floor",
+        metavar="RELEASE",
+        help="a kernel must have what mainline RELEASE has, whatever it is called",
     )
     group.addoption(
         "--strict-observed", action="store_true", help="a change of what was never promised fails, too"
     )
-    group.addoption("--mirror", metavar="URL", help="Debian mirror; default: this machine's apt configuration")
+    group.addoption(
+        "--mirror", metavar="URL", help="Debian mirror; default: this machine's apt configuration"
+    )
     group.addoption("--keyring", metavar="FILE", help="certificates that may sign Debian's release files")
     group.addoption("--offline", action="store_true", help="use what is cached, never the network")
 
@@ -52,7 +60,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "arch(name): the claims of this test are about one architecture")
     try:
-        known = [*spec.builtin(), *(row for file in config.getoption("targets") for row in spec.read(Path(file)))]
+        known = [
+            *spec.builtin(),
+            *(row for file in config.getoption("targets") for row in spec.read(Path(file))),
+        ]
         spec.unique(known, "--targets")
         config.stash[TARGETS] = spec.select(
             known, config.getoption("target"), config.getoption("arch"), config.getoption("kernel")

@@ -35,7 +35,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     item.config.stash[_CURRENT] = item
 
 
-def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
+def pytest_assertrepr_compare(
+    config: pytest.Config, op: str, left: object, right: object
+) -> list[str] | None:
     """A failed claim, told by the judge instead of by a difference of two objects."""
     if op != "==" or not isinstance(left, Expectation) or not isinstance(right, Observation):
         return None
@@ -127,9 +129,7 @@ def _record(item: pytest.Item, spec: TargetSpec, abi: str, case: Case | None, ve
         return
     seen = case.seen if case else None
     raw = {label: exit_.head.hex() for label, exit_ in seen.exits.items()} if seen else {}
-    written = (
-        {label: decode(exit_, seen.arch).written for label, exit_ in seen.exits.items()} if seen else {}
-    )
+    written = {label: decode(exit_, seen.arch).written for label, exit_ in seen.exits.items()} if seen else {}
     item.config.stash[RUN].log.write(
         "verdict",
         test=verdict.test,
@@ -219,5 +219,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for line in wanting([r for r in records if r["record"] == "verdict"], config.getoption("require")):
         write(f"required: {line}", red=True)
     targets = [record for record in records if record["record"] == "target"]
-    write(f"{len(targets)} targets: {summary(found)}")
+    write(f"{len(targets)} target{'' if len(targets) == 1 else 's'} asked: {summary(found)}")
     write(f"results: {run.results}")

@@ -23,9 +23,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if marker is None or spec.arch in marker.args
         for abi in _abis(spec, metafunc.config.getoption("abi"))
     ]
-    ids = [spec.id if abi == ARCHITECTURES[spec.arch].abis[0].name else f"{spec.id}-{abi}" for spec, abi in places]
+    ids = [
+        spec.id if abi == ARCHITECTURES[spec.arch].abis[0].name else f"{spec.id}-{abi}"
+        for spec, abi in places
+    ]
     metafunc.parametrize(
-        ("target", "abi"), places or [(None, None)], ids=ids or [_NOWHERE], indirect=["target"], scope="session"
+        ("target", "abi"),
+        places or [(None, None)],
+        ids=ids or [_NOWHERE],
+        indirect=["target"],
+        scope="session",
     )
 
 

@@ -109,7 +109,9 @@ class Guest:
 
     def _ask_twice(self, scenario: Scenario, abi: Abi) -> Observation:
         if scenario.arch != self.arch.name:
-            raise NotApplicable(f"{scenario.name} is for {scenario.arch}; {self.spec.name} is {self.arch.name}")
+            raise NotApplicable(
+                f"{scenario.name} is for {scenario.arch}; {self.spec.name} is {self.arch.name}"
+            )
         payloads = {name: self._payload(name) for name in scenario.payloads}
         body, deadline = request.encode(scenario, payloads)
         try:
@@ -161,7 +163,9 @@ class Guest:
         host = self._host = QemuGuest(self.spec, kernel, logs, self._settings, self._progress)
         self._hello = host.put(files)
         self.seconds_to_boot = host.seconds_to_boot
-        self._progress(f"{self.spec.id}: Linux {self._hello.release} answers after {host.seconds_to_boot:.1f} s")
+        self._progress(
+            f"{self.spec.id}: Linux {self._hello.release} answers after {host.seconds_to_boot:.1f} s"
+        )
         return host
 
     def _lost(self, error: GuestLost, *, retried: bool) -> None:

@@ -7,7 +7,8 @@ import struct
 from collections.abc import Mapping
 
 from sysevent.build.programs import Payload
-from sysevent.errors import BadWire, HarnessError, VcpuStuck
+from sysevent.decode import names
+from sysevent.errors import BadWire, HarnessError, NoKvm, VcpuStuck
 from sysevent.model import Answer, Observation, RawExit
 from sysevent.probe import scenario as s
 from sysevent import wire
@@ -15,6 +16,7 @@ from sysevent.wire import Op
 
 _FDS = {"system": 0, "vm": 1}
 _FD_VCPU = 2
+_NO_KVM = (2, 6, 19)  # ENOENT, ENXIO, ENODEV
 _SLACK = 2000  # ms for everything that is no KVM_RUN, and for the watchdog's second attempt
 
 
@@ -126,7 +128,11 @@ def _raw_exit(result: wire.Result, poison: int | None) -> RawExit:
 def _check(reply: wire.Reply, scenario: s.Scenario) -> None:
     name, detail = scenario.name, reply.detail
     last = reply.results[-1] if reply.results else None
-    refused = f"{Op(last.op).name} gave errno {last.errno}" if last and last.op in list(Op) else "no step ran"
+    refused = (
+        f"{Op(last.op).name} gave errno {names.errno(last.errno)}"
+        if last and last.op in list(Op)
+        else "no step ran"
+    )
     match reply.state:
         case wire.State.DONE:
             return
@@ -134,6 +140,11 @@ def _check(reply: wire.Reply, scenario: s.Scenario) -> None:
             raise VcpuStuck(f"{name}: KVM_RUN in step {detail} came back neither by itself nor for a signal")
         case wire.State.HUNG:
             raise VcpuStuck(f"{name}: the VMM gave no answer before its deadline and was killed")
+        case wire.State.STOPPED if last and last.op == Op.VM and last.errno in _NO_KVM:
+            raise NoKvm(
+                f"/dev/kvm cannot be opened there (errno {names.errno(last.errno)}): the CPU offers no "
+                "virtualization, or the kernel has no KVM for it, or its module did not load"
+            )
         case wire.State.STOPPED:
             raise HarnessError(f"{name}: step {detail}, which must succeed, was refused: {refused}")
         case wire.State.DIED:

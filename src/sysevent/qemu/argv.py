@@ -24,7 +24,7 @@ MACHINES = {
     "x86_64": "q35",
 }
 
-# The guest's device node of a machine's virtio port, and of its serial line.
+# The guest's device node of a machine's virtio port: the first port of the first such device.
 VIRTIO_CHANNEL = "vport0p1"
 
 
@@ -40,10 +40,10 @@ class Machine:
     initramfs: Path
     console: int
     monitor: int
-    channel: int | None  # None: records travel on the console
+    channel: int | None  # None: the guest gets no virtio port, and records travel on the console
 
 
-def kernel_command_line(arch: Architecture, *, channel: str) -> str:
+def kernel_command_line(arch: Architecture, *, virtio: bool) -> str:
     """What the L1 kernel is told."""
     return " ".join(
         (
@@ -53,7 +53,9 @@ def kernel_command_line(arch: Architecture, *, channel: str) -> str:
             "oops=panic",
             "panic=-1",
             # An unknown key=value ends up in the environment of init (init/main.c, unknown_bootoption).
-            f"sysevent_channel={channel}",
+            # A kernel without virtio_console takes the serial line.
+            *([f"sysevent_channel={VIRTIO_CHANNEL}"] if virtio else []),
+            f"sysevent_serial={arch.console}",
         )
     )
 
@@ -61,7 +63,6 @@ def kernel_command_line(arch: Architecture, *, channel: str) -> str:
 def argv(machine: Machine) -> list[str]:
     """The command that boots machine."""
     arch = machine.arch
-    channel = arch.console if machine.channel is None else VIRTIO_CHANNEL
     # fmt: off
     command = [
         arch.qemu,
@@ -76,7 +77,7 @@ def argv(machine: Machine) -> list[str]:
 
         "-kernel", str(machine.kernel),
         "-initrd", str(machine.initramfs),
-        "-append", kernel_command_line(arch, channel=channel),
+        "-append", kernel_command_line(arch, virtio=machine.channel is not None),
 
         "-chardev", f"socket,id=monitor,fd={machine.monitor}",
         "-mon", "chardev=monitor,mode=control",

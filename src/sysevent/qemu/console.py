@@ -35,7 +35,9 @@ def trouble(text: str) -> tuple[str, str] | None:
 
 def escape(text: str) -> str:
     """Text of a guest with nothing in it that a terminal would act on; line ends stay."""
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text.replace("\r", ""))
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text.replace("\r", "")
+    )
 
 
 class Console:

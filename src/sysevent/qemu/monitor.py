@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 from collections.abc import Coroutine
@@ -23,6 +24,7 @@ class Monitor:
     def __init__(self, connection: socket.socket) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []  # in the order they came
         self._client = QMPClient("sysevent")
+        self._client.logger.setLevel(logging.CRITICAL)  # what it would log, it also raises
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="qmp", daemon=True)
         self._thread.start()
@@ -59,9 +61,10 @@ class Monitor:
 
     def close(self) -> None:
         """Disconnect and end the thread; never raises, since QEMU may be long gone."""
-        self._ready.cancel()
-        # disconnect() raises EOFError after QEMU has quit: it reports how the connection ended.
+        # Not cancelled: qemu.qmp asserts its own state when a connection under way is. QEMU has ended, or is
+        # about to answer. disconnect() raises EOFError after QEMU has quit: it reports how the connection ended.
         with contextlib.suppress(QMPError, EOFError, OSError, TimeoutError, asyncio.CancelledError):
+            self._ready.result(_DEADLINE)
             self._run(self._client.disconnect())
         self._run(_cancel_all())
         self._loop.call_soon_threadsafe(self._loop.stop)

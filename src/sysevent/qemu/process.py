@@ -22,13 +22,17 @@ class QemuProcess:
         """ToolMissing when a program is not installed; what QEMU says goes to log."""
         qemu = shutil.which(command[0])
         if qemu is None:
-            raise ToolMissing(f"{command[0]} is not installed; `sysevent doctor` gives the line that installs it")
+            raise ToolMissing(
+                f"{command[0]} is not installed; `sysevent doctor` gives the line that installs it"
+            )
         # The kernel kills it when we die, whatever kills us. The signal comes when the *thread* that started it
         # ends (prctl(2), PR_SET_PDEATHSIG). setpriv, of util-linux, sets it without running Python in the child;
         # QEMU's own -run-with exit-with-parent=on comes only with 10.2.
         setpriv = shutil.which("setpriv")
         if setpriv is None:
-            raise ToolMissing("setpriv is not installed: it is part of util-linux, of every Linux distribution")
+            raise ToolMissing(
+                "setpriv is not installed: it is part of util-linux, of every Linux distribution"
+            )
         self.command = [qemu, *command[1:]]
         self.log = log
         with log.open("wb") as said:

@@ -17,7 +17,9 @@ def version(arch: Architecture) -> str:
     if qemu is None:
         return ""
     try:
-        said = subprocess.run([qemu, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+        said = subprocess.run(
+            [qemu, "--version"], capture_output=True, text=True, timeout=30, check=False
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
     found = re.search(r"version (\S+)", said)

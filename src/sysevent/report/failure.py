@@ -38,5 +38,7 @@ def dump(raw: RawExit, wrong: tuple[Mismatch, ...]) -> list[str]:
         marked = {n for start, end in spans for n in range(start, end)} & set(range(at, at + _ROW))
         # Marking a whole union that was not written as it should be says nothing.
         if marked and len(marked) < _ROW:
-            text.append("     " + " ".join("^^" if n in marked else "  " for n in range(at, at + _ROW)).rstrip())
+            text.append(
+                "     " + " ".join("^^" if n in marked else "  " for n in range(at, at + _ROW)).rstrip()
+            )
     return text

@@ -17,7 +17,9 @@ def observation(seen: Observation) -> dict[str, Any]:
         "arch": seen.arch,
         "abi": seen.abi,
         "exits": {label: asdict(raw) | {"head": raw.head.hex()} for label, raw in seen.exits.items()},
-        "answers": {label: asdict(answer) | {"data": answer.data.hex()} for label, answer in seen.answers.items()},
+        "answers": {
+            label: asdict(answer) | {"data": answer.data.hex()} for label, answer in seen.answers.items()
+        },
         "symbols": seen.symbols,
     }
 
@@ -26,9 +28,7 @@ def read_observation(record: Record) -> Observation:
     """The observation of a record; UsageError when it is incomplete."""
     try:
         exits = {
-            label: RawExit(
-                **raw | {"head": bytes.fromhex(raw["head"]), "registers": tuple(raw["registers"])}
-            )
+            label: RawExit(**raw | {"head": bytes.fromhex(raw["head"]), "registers": tuple(raw["registers"])})
             for label, raw in record["exits"].items()
         }
         answers = {

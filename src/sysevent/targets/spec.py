@@ -23,6 +23,7 @@ class TargetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accel: Literal["tcg"] = "tcg"
     cpu: str = ""  # QEMU's -cpu; empty: the one that qemu/argv.py knows to work
     memory: int = 512  # MiB
+    channel: Literal["virtio", "serial"] = "virtio"  # virtio falls back to serial by itself
     boot: int = 180  # seconds until the guest must have answered; a loaded laptop is ten times slower
     kernel: str = "debian:6.12"  # what to boot, as --kernel takes it
     label: str = ""  # set when one target is asked with several kernels: then ids must differ
@@ -93,7 +94,9 @@ def select(
         and (not archs or spec.arch in archs)
     ]
     if not chosen:
-        raise UsageError(f"no target matches both --target {' '.join(globs)} and --arch {' '.join(archs)}: {names}")
+        raise UsageError(
+            f"no target matches both --target {' '.join(globs)} and --arch {' '.join(archs)}: {names}"
+        )
     if not kernels:
         return chosen
     if len(set(kernels)) == 1:
@@ -110,7 +113,9 @@ def _labels(kernels: Sequence[str]) -> dict[str, str]:
     """A short name for each kernel, distinct, and free of what pytest ids use themselves."""
     labels: dict[str, str] = {}
     for kernel in kernels:
-        short = kernel if ":" in kernel and "/" not in kernel else Path(kernel.partition(":")[2] or kernel).name
+        short = (
+            kernel if ":" in kernel and "/" not in kernel else Path(kernel.partition(":")[2] or kernel).name
+        )
         if short in labels.values() and kernel not in labels:
             short = f"{short}~{len(labels) + 1}"
         labels.setdefault(kernel, short)
