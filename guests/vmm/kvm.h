@@ -26,6 +26,10 @@
 #define RUN_VALID_REGS 288
 #define RUN_SYNC_REST 312 /* s.regs without its first 8 bytes */
 
+#define EXIT_MMIO 6
+#define EXIT_RISCV_SBI 35
+#define EXIT_RISCV_CSR 36
+
 struct kvm_one_reg {
 	u64 id;
 	u64 address;

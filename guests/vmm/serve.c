@@ -25,9 +25,9 @@ static struct worker {
 static u8 incoming[FRAME_BUFFER] __attribute__((aligned(16)));
 static u8 outgoing[FRAME_BUFFER] __attribute__((aligned(16)));
 
-static int say_hello(void)
+static int say_hello(u32 sequence)
 {
-	struct frame hello = {WIRE_HELLO, ABI_NUMBER, 0, 0, outgoing + WIRE_HEADER};
+	struct frame hello = {WIRE_HELLO, ABI_NUMBER, sequence, 0, outgoing + WIRE_HEADER};
 	u32 version = WIRE_VERSION, abi = ABI_NUMBER;
 	struct {
 		char sysname[65], nodename[65], release[65], version[65], machine[65], domain[65];
@@ -181,13 +181,19 @@ int serve(char **arguments, int count, char **envp)
 			return 2;
 		}
 	}
-	frame_patience = PATIENCE;
 	sys_block_signals(SIGMASK(SIG_PIPE));
-	ret = say_hello();
+	ret = say_hello(0);
 	while (ret == 0) {
+		/* Of the channel alone: a worker whose pipe has ended is dead, and waiting is no help. */
+		frame_patience = PATIENCE;
 		ret = frame_read(0, incoming, &request);
+		frame_patience = 0;
 		if (ret < 0 || request.kind == WIRE_BYE)
 			break;
+		if (request.kind == WIRE_PING) {
+			ret = say_hello(request.sequence);
+			continue;
+		}
 		if (request.kind != WIRE_REQUEST)
 			continue;
 		ask_worker(&request, &reply, envp);

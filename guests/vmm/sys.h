@@ -11,6 +11,8 @@
 #include "sys/i386.h"
 #elif defined(__aarch64__)
 #include "sys/arm64.h"
+#elif defined(__arm__)
+#include "sys/arm.h"
 #elif defined(__riscv) && __riscv_xlen == 64
 #include "sys/riscv64.h"
 #else

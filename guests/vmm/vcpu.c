@@ -62,9 +62,15 @@ static int thread_ready(struct thread *thread)
  */
 static void poison_run(struct vcpu *vcpu, u32 poison)
 {
+	u32 reason;
+
+	memcpy(&reason, vcpu->run + RUN_EXIT_REASON, 4);
 	vcpu->run[RUN_IMMEDIATE_EXIT] = 0;
 	if (!(poison & START_KEEP)) {
 		memset(vcpu->run + RUN_EXIT_REASON, (int)poison, RUN_CR8 - RUN_EXIT_REASON);
+		/* arm64 and riscv finish these by what exit_reason says when KVM_RUN is entered again. */
+		if (reason == EXIT_MMIO || reason == EXIT_RISCV_SBI || reason == EXIT_RISCV_CSR)
+			memcpy(vcpu->run + RUN_EXIT_REASON, &reason, 4);
 		memset(vcpu->run + RUN_UNION, (int)poison, RUN_VALID_REGS - RUN_UNION);
 		memset(vcpu->run + RUN_VALID_REGS, 0, RUN_SYNC_REST - RUN_VALID_REGS);
 		memset(vcpu->run + RUN_SYNC_REST, (int)poison, PAGE - RUN_SYNC_REST);

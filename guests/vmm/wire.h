@@ -21,10 +21,11 @@
 #define WIRE_BODY_MAX (1u << 20)
 
 enum wire_kind {
-	WIRE_HELLO = 1,	  /* guest to harness, once: version u32, abi u32, kernel release, build id */
+	WIRE_HELLO = 1,	  /* guest to harness, first of all: version u32, abi u32, kernel release, build id */
 	WIRE_REQUEST = 2, /* harness to guest: one scenario */
 	WIRE_REPLY = 3,	  /* guest to harness: what it gave */
 	WIRE_BYE = 4,	  /* harness to guest: no more scenarios, power off */
+	WIRE_PING = 5,	  /* harness to guest: say HELLO again, with this sequence; a restored guest is asked so */
 };
 
 enum wire_state {
@@ -51,6 +52,7 @@ enum wire_op {
 	OP_REGS = 11,  /* vcpu u32 -> registers */
 	OP_HEAD = 12,  /* vcpu u32, offset u32, bytes: put into kvm_run at the next start, after the poison */
 	OP_OPEN = 13,  /* flags u32, path: opened, closed again */
+	OP_FILE = 14,  /* offset u32, length u32, path -> bytes; fewer at the file's end */
 };
 
 #define STEP_REQUIRED 1u /* an error ends the scenario */

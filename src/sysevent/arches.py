@@ -21,6 +21,8 @@ class Abi:
     gnu_prefix: str  # of a cross gcc: <prefix>gcc
     flags: tuple[str, ...]  # what the compiler must also be told
     word: int  # bytes in a long
+    zig_flags: tuple[str, ...] = ()  # what zig alone must be told
+    kvm: bool = True  # False: KVM refuses a process of this ABI, which is all there is to claim about it
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,16 @@ CHANNEL_MODULES = ("virtio_pci", "virtio_console")
 _X86_64 = Abi("x86_64", 1, "x86_64-freestanding-none", "x86_64-linux-gnu-", ("-mno-red-zone",), 8)
 _I386 = Abi("i386", 2, "x86-freestanding-none", "i686-linux-gnu-", ("-march=i686",), 4)
 _ARM64 = Abi("arm64", 3, "aarch64-freestanding-none", "aarch64-linux-gnu-", ("-mgeneral-regs-only",), 8)
+_ARM = Abi(
+    "arm",
+    5,
+    "arm-freestanding-eabi",
+    "arm-linux-gnueabihf-",
+    ("-marm",),
+    4,
+    kvm=False,
+    zig_flags=("-mcpu=cortex_a7",),  # its default has no atomic instructions
+)
 _RISCV64 = Abi("riscv64", 4, "riscv64-freestanding-none", "riscv64-linux-gnu-", ("-mabi=lp64d",), 8)
 
 ARCHITECTURES = {
@@ -60,7 +72,7 @@ ARCHITECTURES = {
             elf_machine="EM_AARCH64",
             kvm_modules=(),  # KVM cannot be a module on arm64
             console="ttyAMA0",
-            abis=(_ARM64,),
+            abis=(_ARM64, _ARM),
         ),
         Architecture(
             name="riscv64",

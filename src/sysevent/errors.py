@@ -45,6 +45,14 @@ class BuildFailed(InfrastructureError):
     """The compiler refused a VMM or payload."""
 
 
+class KernelNotBuilt(InfrastructureError):
+    """A revision of a kernel tree cannot be built: nothing is known about its KVM."""
+
+
+class DiskFull(InfrastructureError):
+    """There is no room left: whatever follows would fail for the same reason, and says nothing of any kernel."""
+
+
 class GuestLost(InfrastructureError):
     """The L1 guest panicked, rebooted, fell silent, or its QEMU ended."""
 

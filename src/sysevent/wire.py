@@ -1,6 +1,6 @@
 """The wire between harness and VMM: frames, and the encoding of requests and replies.
 
-The other half is guests/vmm/wire.h; tests/probe/test_wire.py holds the two together. What comes from a
+The other half is guests/vmm/wire.h; tests/test_wire.py holds the two together. What comes from a
 guest is hostile: every length is checked here, and everything that does not fit is BadWire.
 """
 
@@ -30,6 +30,7 @@ class Kind(enum.IntEnum):
     REQUEST = 2
     REPLY = 3
     BYE = 4
+    PING = 5
 
 
 class State(enum.IntEnum):
@@ -58,6 +59,7 @@ class Op(enum.IntEnum):
     REGS = 11
     HEAD = 12
     OPEN = 13
+    FILE = 14
 
 
 STEP_REQUIRED = 1

@@ -1,6 +1,9 @@
 """KVM_CAP_SYSTEM_EVENT_DATA: what tells a VMM that it may read ndata and data[]."""
 
+import pytest
 
-def test_capability(probe, expected, facts):
+
+@pytest.mark.claims("*.capability")
+def test_capability(probe, expected, claim):
     """Capability 215 is there on /dev/kvm and on a VM, or, before v5.18, on neither."""
-    assert expected(f"{facts.arch}.capability") == probe(f"{facts.arch}.facts")
+    assert expected(claim) == probe(claim)

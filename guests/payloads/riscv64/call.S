@@ -12,3 +12,21 @@ returned:
 	li	t0, 0x0a000000
 	sd	a0, 0(t0)
 	j	_start
+
+	/* First a store that fills kvm_run's union with a5, then the call. */
+	.globl mmio_first
+mmio_first:
+	li	t0, 0x0a000000
+	sd	a5, 0(t0)
+	.globl mmio_passed
+mmio_passed:
+	ecall
+	j	returned
+
+	/* A peer at work: counts up in memory at a1, so that everyone can see whether it runs. */
+	.globl spin
+spin:
+	ld	a2, 0(a1)
+	addi	a2, a2, 1
+	sd	a2, 0(a1)
+	j	spin

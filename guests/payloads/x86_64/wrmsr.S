@@ -12,3 +12,29 @@ _start:
 returned:
 	outb	%al, $0xe9
 	jmp	_start
+
+	/* First an OUT, or a store where no memory is, that fill kvm_run's union; then the WRMSR. */
+	.globl out_first
+out_first:
+	outb	%al, $0xe9
+	wrmsr
+	jmp	returned
+
+	.globl mmio_first
+mmio_first:
+	movl	%ebx, 0xd0000000
+	wrmsr
+	jmp	returned
+
+	/* Reads the MSR in ecx into edx:eax. */
+	.globl rdmsr
+rdmsr:
+	rdmsr
+	outb	%al, $0xe9
+	jmp	rdmsr
+
+	/* A peer at work: counts up in memory at ebx, so that everyone can see whether it runs. */
+	.globl spin
+spin:
+	incl	(%ebx)
+	jmp	spin

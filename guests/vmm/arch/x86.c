@@ -19,6 +19,7 @@
 #define SREGS_CS 0
 #define SREGS_SEGMENT 24
 #define SREGS_SS 120
+#define SREGS_IDT_LIMIT 216
 #define SREGS_CR0 224
 
 struct kvm_segment {
@@ -58,6 +59,8 @@ int arch_set_entry(int vcpu_fd, u64 pc, const u64 *arguments, u32 count)
 	flat.selector = 16;
 	for (u32 at = SREGS_SEGMENT; at <= SREGS_SS; at += SREGS_SEGMENT)
 		memcpy(sregs + at, &flat, sizeof(flat));
+	/* No interrupt descriptors: any exception becomes a triple fault instead of wandering off. */
+	memset(sregs + SREGS_IDT_LIMIT, 0, 2);
 	memcpy(&cr0, sregs + SREGS_CR0, 8);
 	cr0 |= 1;
 	memcpy(sregs + SREGS_CR0, &cr0, 8);

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,16 @@ def find(abi: Abi) -> Compiler:
     if importlib.util.find_spec("ziglang"):
         from importlib.metadata import version
 
-        zig = (sys.executable, "-m", "ziglang", "cc", "-target", abi.zig_target, "-fno-sanitize=all")
+        zig = (
+            sys.executable,
+            "-m",
+            "ziglang",
+            "cc",
+            "-target",
+            abi.zig_target,
+            "-fno-sanitize=all",
+            *abi.zig_flags,
+        )
         return Compiler(zig, f"zig {version('ziglang')}")
     gcc = shutil.which(f"{abi.gnu_prefix}gcc")
     if gcc:
@@ -71,13 +81,27 @@ def _version(command: tuple[str, ...]) -> str:
     return shown.stdout.splitlines()[0] if shown.stdout else shlex.join(command)
 
 
+def writable(folder: Path) -> Path:
+    """folder, made when it is missing; BuildFailed when nothing can be put into it: zig would never answer."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise BuildFailed(
+            f"{folder} cannot be written to: {error.strerror}. What is compiled is kept there: "
+            "set SYSEVENT_CACHE to a directory that can be written to"
+        ) from error
+
+
 def build(
     compiler: Compiler, abi: Abi, flags: tuple[str, ...], sources: list[Path], output: Path, cache: Path
 ) -> None:
     """Compile and link sources into output; BuildFailed carries what the compiler said."""
+    zig_cache = str(writable(cache / "zig"))
     command = [*compiler.command, *FLAGS, *abi.flags, *flags, *map(str, sources), "-o", str(output)]
     # zig keeps what it built itself; its default place may be read-only, and ours is deleted with ours.
-    env = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(cache / "zig"), "ZIG_LOCAL_CACHE_DIR": str(cache / "zig")}
+    env = os.environ | {"ZIG_GLOBAL_CACHE_DIR": zig_cache, "ZIG_LOCAL_CACHE_DIR": zig_cache}
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_DEADLINE, check=False, env=env

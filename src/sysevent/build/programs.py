@@ -64,7 +64,7 @@ def payload(arch: Architecture, name: str, settings: Settings) -> Payload:
     source, script = folder / f"{name}.S", folder / "payload.ld"
     if not source.is_file():
         raise HarnessError(f"no payload {name!r} for {arch.name}: {source} does not exist")
-    abi = arch.abis[-1] if arch.name == "x86_64" else arch.abis[0]  # x86 payloads are 32-bit code
+    abi = arch.abis[1] if arch.name == "x86_64" else arch.abis[0]  # x86 payloads are 32-bit code
     built = _compile(f"payload-{name}", abi, (f"-Wl,-T,{script}",), [source], [script], settings)
     return read_payload(name, built.path)
 
@@ -116,8 +116,8 @@ def _compile(
     build_id = key.hexdigest()[:16]
     folder = settings.cache / "build"
     output = folder / f"{name}-{abi.name}-{build_id}"
-    if not output.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+    if not _there(output):
+        compiler.writable(folder)
         # Into a name of our own first: several processes may build the same program at once.
         handle, part = tempfile.mkstemp(dir=folder, prefix=f"{output.name}.")
         os.close(handle)
@@ -128,3 +128,11 @@ def _compile(
         finally:
             Path(part).unlink(missing_ok=True)
     return Program(output, build_id)
+
+
+def _there(path: Path) -> bool:
+    # Path.exists() raises when a directory above may not be searched.
+    try:
+        return path.exists()
+    except OSError:
+        return False

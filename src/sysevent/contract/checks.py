@@ -9,8 +9,6 @@ from sysevent.decode import layout, names
 from sysevent.decode.event import Event, decode
 from sysevent.model import Mismatch, Observation
 
-_EINTR = 4
-
 
 class Check(Protocol):
     """One thing that must hold."""
@@ -202,44 +200,20 @@ class At:
 
 
 @dataclass(frozen=True, slots=True)
-class Gives:
-    """An ioctl that is no KVM_RUN returned this, or failed with this errno."""
+class RegisterOneOf:
+    """A register holds one of these."""
 
-    label: str
-    ret: int = 0
-    errno: int = 0
+    name: str
+    values: tuple[int, ...]
+    label: str = "exit"
     gate: bool = False
 
     def mismatches(self, seen: Observation) -> list[Mismatch]:
-        answer = seen.answers.get(self.label)
-        wanted = f"errno {names.errno(self.errno)}" if self.errno else str(self.ret)
-        if answer is None:
-            return [Mismatch(self.label, wanted, "it was not asked")]
-        if self.errno:
-            right = answer.ret < 0 and answer.errno == self.errno
-        else:
-            right = answer.ret == self.ret
-        got = str(answer.ret) if answer.ret >= 0 else f"errno {names.errno(answer.errno)}"
-        return [] if right else [Mismatch(self.label, wanted, got)]
-
-
-@dataclass(frozen=True, slots=True)
-class Contains:
-    """An ioctl's buffer holds this little-endian number there."""
-
-    label: str
-    value: int
-    offset: int = 0
-    size: int = 4
-    gate: bool = False
-
-    def mismatches(self, seen: Observation) -> list[Mismatch]:
-        answer = seen.answers.get(self.label)
-        if answer is None or answer.ret < 0:
-            got = "it was not asked" if answer is None else f"errno {names.errno(answer.errno)}"
-            return [Mismatch(self.label, str(self.value), got)]
-        value = int.from_bytes(answer.data[self.offset : self.offset + self.size], "little")
-        return [] if value == self.value else [Mismatch(self.label, f"{self.value:#x}", f"{value:#x}")]
+        found = [Register(self.name, value, self.label).mismatches(seen) for value in self.values]
+        if not all(found):
+            return []
+        wanted = " or ".join(f"{value:#x}" for value in self.values)
+        return [Mismatch(found[0][0].what, wanted, found[0][0].got)]
 
 
 def spans(found: tuple[tuple[int, int], ...]) -> str:

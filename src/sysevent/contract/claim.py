@@ -24,14 +24,29 @@ class Need:
     """Something a kernel has or has not; asked of the kernel, owed from a release on."""
 
     words: str  # what it is, with the commit that brought it
-    since: tuple[int, int]
+    since: tuple[int, int] | None  # the release that owes it; None: a matter of configuration or hardware
     fact: str  # in Facts: "vm/216" of the capabilities, or "psci.features.0x84000012" of the features
-    least: int = 1  # what a capability must answer; a feature must not be negative as an int64
+    absent: bool = False  # the claim is about kernels that do not have it
 
     def met(self, facts: Facts) -> bool:
         if self.fact in facts.capabilities:
-            return facts.capabilities[self.fact] >= self.least
-        return facts.features.get(self.fact, 1 << 63) < 1 << 31
+            there = facts.capabilities[self.fact] > 0
+        else:
+            # Firmware calls answer with negative errors, as 32 or 64 bits.
+            there = facts.features.get(self.fact, 1 << 63) < 1 << 31
+        return there is not self.absent
+
+    def why_not(self, facts: Facts) -> str:
+        """For a kernel that does not meet it and need not: what it would take."""
+        if self.absent:
+            return f"Linux {facts.release} has {self.words}; this claim is about kernels without"
+        lacks = f"Linux {facts.release} offers no {self.words}"
+        if self.since is None:
+            return f"{lacks} here"
+        since = ".".join(map(str, self.since))
+        return (
+            f"{lacks}: it came with v{since}; a kernel with a backport is judged, --floor {since} demands it"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,12 @@ class Claim:
     checks: tuple[Check, ...]
     before: tuple[Check, ...] | None = None  # the same under the old contract; None: as checks
     needs: tuple[Need, ...] = ()
+    abi: str = ""  # of the VMM that must ask; empty: any
+
+    @property
+    def arch(self) -> str:
+        """The architecture it is about."""
+        return self.name.partition(".")[0]
 
     @property
     def test(self) -> str:

@@ -43,13 +43,10 @@ def bind(
     NotApplicable when the kernel lacks what the claim is about and its release need not have it. A kernel
     that must have it is judged all the same: then the claim fails, and says so.
     """
+    held_to = release.held_to(facts.release, minimum)
     for need in claim.needs:
-        if not need.met(facts) and release.held_to(facts.release, minimum) < need.since:
-            since = ".".join(map(str, need.since))
-            raise NotApplicable(
-                f"Linux {facts.release} has no {need.words}: it came with v{since}; "
-                f"a kernel with a backport of it is judged, and --floor {since} demands it"
-            )
+        if not need.met(facts) and (need.since is None or held_to < need.since):
+            raise NotApplicable(need.why_not(facts))
     which = contract(facts, minimum)
     checks = claim.checks if which is Contract.DATA or claim.before is None else claim.before
     return Expectation(claim, which, checks, strict)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from sysevent.contract import arm64, riscv64, x86_64
+import fnmatch
+from collections.abc import Iterable
+
+from sysevent.contract import arm64, arm64_states, riscv64, x86_64
 from sysevent.contract.claim import Claim
 from sysevent.errors import HarnessError
 
 CLAIMS: dict[str, Claim] = {
-    claim.name: claim for rows in (arm64.CLAIMS, riscv64.CLAIMS, x86_64.CLAIMS) for claim in rows
+    claim.name: claim
+    for rows in (arm64.CLAIMS, arm64_states.CLAIMS, riscv64.CLAIMS, x86_64.CLAIMS)
+    for claim in rows
 }
 
 
@@ -17,3 +22,13 @@ def claim(name: str) -> Claim:
         return CLAIMS[name]
     except KeyError:
         raise HarnessError(f"no claim is called {name!r}; they stand in src/sysevent/contract/") from None
+
+
+def select(patterns: Iterable[str]) -> list[Claim]:
+    """The claims whose names match a glob, in the order of the tables; HarnessError for a glob without any."""
+    for pattern in patterns:
+        if not fnmatch.filter(CLAIMS, pattern):
+            raise HarnessError(f"no claim matches {pattern!r}; they stand in src/sysevent/contract/")
+    return [
+        claim for name, claim in CLAIMS.items() if any(fnmatch.fnmatchcase(name, glob) for glob in patterns)
+    ]

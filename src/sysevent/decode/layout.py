@@ -36,6 +36,7 @@ DATA: Final = tuple(Field(f"data[{n}]", 40 + 8 * n, 8) for n in range(16))
 FLAGS = Field("flags", 40, 8)  # its name before v5.18; today data[0] by another name, for userspace only
 VALID_REGS = Field("kvm_valid_regs", 288, 8)
 DIRTY_REGS = Field("kvm_dirty_regs", 296, 8)
+SYNC_FIRST = Field("s.regs[0]", 304, 8)  # rax on x86, device_irq_level on arm64
 SYNC_REST = Field("s.regs", 312, 8)  # what of it comes back, without the 8 bytes that arm64 reads
 
 MMIO_ADDRESS = Field("mmio.phys_addr", 32, 8)
@@ -44,6 +45,7 @@ IO_SIZE = Field("io.size", 33, 1)
 IO_PORT = Field("io.port", 34, 2)
 IO_COUNT = Field("io.count", 36, 4)
 IO_DATA_OFFSET = Field("io.data_offset", 40, 8)
+SBI_EXTENSION = Field("riscv_sbi.extension_id", 32, 8)
 DEBUG_HSR = Field("debug.hsr", 32, 4)  # arm64
 DEBUG_HSR_HIGH = Field("debug.hsr_high", 36, 4)  # arm64, v5.19 (18f3976fdb5d)
 
@@ -51,7 +53,17 @@ FIELDS: Final = {
     field.name: field
     for field in (
         *(IMMEDIATE_EXIT, EXIT_REASON, READY, IF_FLAG, RUN_FLAGS, TYPE, NDATA, *DATA, FLAGS),
-        *(VALID_REGS, DIRTY_REGS, SYNC_REST, MMIO_ADDRESS, IO_DIRECTION, IO_SIZE, IO_PORT, IO_COUNT),
-        *(IO_DATA_OFFSET, DEBUG_HSR, DEBUG_HSR_HIGH),
+        *(
+            VALID_REGS,
+            DIRTY_REGS,
+            SYNC_FIRST,
+            SYNC_REST,
+            MMIO_ADDRESS,
+            IO_DIRECTION,
+            IO_SIZE,
+            IO_PORT,
+            IO_COUNT,
+        ),
+        *(IO_DATA_OFFSET, SBI_EXTENSION, DEBUG_HSR, DEBUG_HSR_HIGH),
     )
 }

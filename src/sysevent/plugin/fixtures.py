@@ -92,11 +92,12 @@ def expected(case: Case, pytestconfig: pytest.Config) -> Callable[[str], Expecta
 
 @pytest.fixture
 def probe(case: Case, guest: Guest, abi: str) -> Callable[[str], Observation]:
-    """probe("arm64.psci.off"): what that scenario gave on this target, bytes and all."""
+    """probe("arm64.psci.off"): what the scenario of that claim gave on this target, bytes and all."""
 
     def ask(name: str) -> Observation:
-        case.seen = guest.observe(name, abi)
-        case.seconds = guest.seconds[name, case.seen.abi]
+        claim = table.claim(name)
+        case.seen = guest.observe(claim.scenario, claim.abi or abi)
+        case.seconds = guest.seconds[claim.scenario, case.seen.abi]
         return case.seen
 
     return ask

@@ -58,7 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "arch(name): the claims of this test are about one architecture")
+    config.addinivalue_line("markers", "claims(glob, ...): the claims, by name, that this test is about")
     try:
         known = [
             *spec.builtin(),

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
-import re
 from collections.abc import Iterator
 
 import pytest
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.contract.claim import PREFIX
+from sysevent.contract import table
 from sysevent.contract.judge import Expectation, judge
 from sysevent.decode.event import decode
 from sysevent.errors import HarnessError, InfrastructureError, SyseventError
-from sysevent.model import Level, Observation, Status, Verdict
-from sysevent.plugin.case import CASE, Case
+from sysevent.model import Observation, Status, Verdict
+from sysevent.plugin.case import CASE, OWN_VERDICT, Case
 from sysevent.plugin.fixtures import RUN
 from sysevent.report import failure, runlog
 from sysevent.report.matrix import lines, matrix, summary
@@ -69,7 +68,7 @@ def pytest_runtest_makereport(
         report.longrepr = str(error)  # one clear message: a traceback of ours tells a user nothing
     if report.when == "call" or (report.when == "setup" and not report.passed):
         case = item.stash.get(CASE, None)
-        verdict = verdict_of(item, report, error, case, place)
+        verdict = verdict_of(item, report, error, case)
         if verdict.status is Status.ERROR and report.passed:
             report.outcome = "failed"
             report.longrepr = verdict.reason
@@ -79,10 +78,12 @@ def pytest_runtest_makereport(
 
 
 def _place(item: pytest.Item) -> tuple[TargetSpec, str] | None:
-    """The target and the VMM's ABI of a test; None for a test that asks no kernel."""
+    """The target and the VMM's ABI of a test; None for a test that asks no kernel, or is judged elsewhere."""
+    if OWN_VERDICT in item.stash:
+        return None
     params = getattr(getattr(item, "callspec", None), "params", {})
     spec = params.get("target")
-    return (spec, str(params["abi"])) if isinstance(spec, TargetSpec) else None
+    return (spec, str(params["abi"])) if isinstance(spec, TargetSpec) and "claim" in params else None
 
 
 def verdict_of(
@@ -90,12 +91,10 @@ def verdict_of(
     report: pytest.TestReport,
     error: BaseException | None,
     case: Case | None,
-    place: tuple[TargetSpec, str],
 ) -> Verdict:
     """The verdict of one test. Only a judged observation makes a PASS or a FAIL."""
-    claim = case.claim if case else None
-    test = claim.test if claim else f"{PREFIX}.{_path(item, *place)}"
-    level = claim.level if claim else Level.ABI
+    claim = table.claim(item.callspec.params["claim"])  # type: ignore[attr-defined]
+    test, level = claim.test, claim.level
     if report.skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         return Verdict(test, Status.SKIP, level, reason.removeprefix("Skipped: "))
@@ -109,19 +108,6 @@ def verdict_of(
     if (verdict.status is Status.FAIL) != (error is not None):
         return Verdict(test, Status.ERROR, level, f"the test and the judge disagree: {verdict.reason}")
     return verdict
-
-
-def _path(item: pytest.Item, spec: TargetSpec, abi: str) -> str:
-    """A name for a test that got to no claim, since its target cannot be asked: its file, function and parameters.
-
-    Only letters that kcidb-io allows, and no empty part between two dots.
-    """
-    name, _, parameters = item.nodeid.partition("[")
-    own = parameters.rstrip("]")
-    for part in (spec.id, abi):
-        own = own.removeprefix(part).strip("-")
-    parts = [*name.removeprefix("suites/").replace(".py::", "/").split("/"), *([own] if own else [])]
-    return ".".join(re.sub(r"[^A-Za-z0-9_-]", "_", part) for part in parts)
 
 
 def _record(item: pytest.Item, spec: TargetSpec, abi: str, case: Case | None, verdict: Verdict) -> None:

@@ -1,25 +1,52 @@
-"""What the facts scenario of each architecture tells: capabilities, and what the guest's firmware offers."""
+"""What the facts scenarios of an architecture tell: capabilities, and what its KVM offers beyond them."""
 
 from __future__ import annotations
 
-from sysevent.decode.event import decode
+from collections.abc import Sequence
+
+from sysevent.decode.event import Event, decode
 from sysevent.model import Facts, Observation
 from sysevent.wire import Hello
 
-_EXIT_MMIO = 6
+_EXIT_DEBUG, _EXIT_MMIO, _EXIT_SHUTDOWN = 4, 6, 8
+_VALUE_AT = 16  # of a register in the answer of KVM_GET_ONE_REG
 
 
-def facts(observation: Observation, hello: Hello) -> Facts:
-    """The facts of a target. A question that did not come back is left out: then the kernel does not offer it,
-    and a claim that needs it decides whether it must."""
-    capabilities = {
-        label: answer.ret
-        for label, answer in observation.answers.items()
-        if label.startswith(("system/", "vm/"))
-    }
+def facts(seen: Sequence[Observation], hello: Hello) -> Facts:
+    """The facts of a target, from its facts scenarios.
+
+    A question that did not come back is left out: then the kernel does not offer the feature, and a claim
+    that needs it decides whether the kernel must.
+    """
+    capabilities: dict[str, int] = {}
     features: dict[str, int] = {}
-    for label, raw in observation.exits.items():
-        event = decode(raw, observation.arch)
-        if raw.ret == 0 and event.exit_reason == _EXIT_MMIO and event.registers:
-            features[label] = event.registers["x0"]
-    return Facts(observation.arch, hello.release, capabilities, features, hello.build_id)
+    for observation in seen:
+        for label, answer in observation.answers.items():
+            if label.startswith(("system/", "vm/")):
+                capabilities[label] = answer.ret
+            elif answer.ret == 0:
+                features[label] = int.from_bytes(answer.data[_VALUE_AT : _VALUE_AT + 8], "little")
+        for label, raw in observation.exits.items():
+            if raw.ret == 0:
+                value = _feature(label, decode(raw, observation.arch))
+                if value is not None:
+                    features[label] = value
+    return Facts(seen[0].arch, hello.release, capabilities, features, hello.build_id)
+
+
+def _feature(label: str, exit_: Event) -> int | None:
+    """What an exit says about the feature it was provoked for; None: that it is not there."""
+    if label == "hyperv.gated":
+        # The #GP of a guest without an IDT is a triple fault.
+        return 0 if exit_.exit_reason == _EXIT_SHUTDOWN else None
+    if label == "debug":
+        # KVM_DEBUG_ARCH_HSR_HIGH_VALID in kvm_run.flags, v5.19 (18f3976fdb5d)
+        return 0 if exit_.exit_reason == _EXIT_DEBUG and exit_.field("run.flags") & 1 else None
+    if exit_.exit_reason != _EXIT_MMIO or not exit_.registers:
+        return None
+    if label.startswith("sbi.probe."):
+        # SBI's probe_extension: error in a0, and in a1 whether it is there.
+        return 0 if exit_.registers["a0"] == 0 and exit_.registers["a1"] else None
+    if label == "exit":
+        return None
+    return exit_.registers.get("x0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,17 +11,19 @@ from pathlib import Path
 from sysevent import wire
 from sysevent.arches import ARCHITECTURES, Abi
 from sysevent.build import programs
-from sysevent.errors import GuestLost, NotApplicable, SyseventError, UsageError
+from sysevent.decode import names
+from sysevent.errors import GuestLost, HarnessError, NotApplicable, SyseventError, UsageError, VcpuStuck
 from sysevent.hosts.qemu import QemuGuest
 from sysevent.images import kernels
 from sysevent.model import Facts, KernelImage, Observation, Progress
 from sysevent.probe import catalog, request
 from sysevent.probe.facts import facts
-from sysevent.probe.scenario import Scenario
+from sysevent.probe.scenario import File, Scenario
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
 _BOOTS = 4  # a guest that was lost this often is not worth another boot
+_PIECE = 960 << 10  # bytes of a file that come in one reply (wire.BODY_MAX is 1 MiB)
 _SLOW = 5.0  # how much longer than the VMM's own deadline a reply may take under TCG on a loaded machine
 
 
@@ -83,7 +86,12 @@ class Guest:
 
     def facts(self) -> Facts:
         """What the running kernel says of itself."""
-        seen = self.observe(f"{self.arch.name}.facts", self.arch.abis[0].name)
+        first, *others = catalog.FACTS[self.arch.name]
+        native = self.arch.abis[0].name
+        seen = [self.observe(first, native)]
+        for name in others:
+            with contextlib.suppress(HarnessError, VcpuStuck):
+                seen.append(self.observe(name, native))
         assert self._hello is not None
         return facts(seen, self._hello)
 
@@ -106,6 +114,22 @@ class Guest:
         if isinstance(found, SyseventError):
             raise found
         return found
+
+    def file(self, path: str) -> bytes:
+        """A file of L1, whole; in pieces that fit into a reply, and in no record of the run.
+
+        NotApplicable when it cannot be opened there.
+        """
+        data, size = b"", _PIECE
+        while size == _PIECE:
+            step = File(path, "file", len(data), _PIECE)
+            piece = self._ask_twice(Scenario(f"file {path}", self.arch.name, (step,)), self.arch.abis[0])
+            answer = piece.answers["file"]
+            if answer.ret < 0:
+                raise NotApplicable(f"{path} of {self.spec.id}: errno {names.errno(answer.errno)}")
+            data += answer.data
+            size = len(answer.data)
+        return data
 
     def _ask_twice(self, scenario: Scenario, abi: Abi) -> Observation:
         if scenario.arch != self.arch.name:

@@ -6,17 +6,18 @@ import itertools
 import struct
 from collections.abc import Mapping
 
+from sysevent import wire
 from sysevent.build.programs import Payload
 from sysevent.decode import names
-from sysevent.errors import BadWire, HarnessError, NoKvm, VcpuStuck
+from sysevent.errors import BadWire, HarnessError, NoKvm, NotApplicable, VcpuStuck
 from sysevent.model import Answer, Observation, RawExit
 from sysevent.probe import scenario as s
-from sysevent import wire
 from sysevent.wire import Op
 
 _FDS = {"system": 0, "vm": 1}
 _FD_VCPU = 2
 _NO_KVM = (2, 6, 19)  # ENOENT, ENXIO, ENODEV
+_ENOEXEC = 8
 _SLACK = 2000  # ms for everything that is no KVM_RUN, and for the watchdog's second attempt
 
 
@@ -49,14 +50,14 @@ def _encode_step(step: s.Step, payloads: Mapping[str, Payload]) -> list[bytes]:
             return one(Op.WRITE, struct.pack("<Q", gpa) + data)
         case s.Read(gpa, length):
             return one(Op.READ, struct.pack("<QI", gpa, length))
-        case s.Vcpu(number, features, _, required):
-            return one(Op.VCPU, struct.pack(f"<I{len(features)}I", number, *features), required)
+        case s.Vcpu(number, features, label):
+            return one(Op.VCPU, struct.pack(f"<I{len(features)}I", number, *features), required=not label)
         case s.Entry(name, arguments, vcpu, symbol):
             payload = payloads[name]
             pc = payload.symbols[symbol] if symbol else payload.entry
             return one(Op.ENTRY, struct.pack(f"<IIQ{len(arguments)}Q", vcpu, 0, pc, *arguments))
         case s.Ioctl():
-            return one(Op.IOCTL, _ioctl(step), step.required)
+            return one(Op.IOCTL, _ioctl(step), required=not step.label)
         case s.Head(offset, data, vcpu):
             return one(Op.HEAD, struct.pack("<II", vcpu, offset) + data)
         case s.Start(vcpu, poison):
@@ -67,6 +68,8 @@ def _encode_step(step: s.Step, payloads: Mapping[str, Payload]) -> list[bytes]:
             return one(Op.SLEEP, struct.pack("<I", milliseconds))
         case s.Open(path, _, flags):
             return one(Op.OPEN, struct.pack("<I", flags) + path.encode(), False)
+        case s.File(path, _, offset, length):
+            return one(Op.FILE, struct.pack("<II", offset, length) + path.encode(), False)
 
 
 def _ioctl(step: s.Ioctl) -> bytes:
@@ -100,7 +103,7 @@ def decode(scenario: s.Scenario, payloads: Mapping[str, Payload], abi: str, repl
             poisons[step.vcpu] = step.poison
         elif isinstance(step, s.Wait):
             exits[step.label] = _raw_exit(result, poisons.get(step.vcpu))
-        elif isinstance(step, s.Read | s.Vcpu | s.Ioctl | s.Open) and step.label:
+        elif isinstance(step, s.Read | s.Vcpu | s.Ioctl | s.Open | s.File) and step.label:
             answers[step.label] = Answer(result.ret, result.errno, result.body)
     if next(results, None) is not None:
         raise BadWire(f"{scenario.name}: the reply holds more results than there were steps")
@@ -147,6 +150,11 @@ def _check(reply: wire.Reply, scenario: s.Scenario) -> None:
             )
         case wire.State.STOPPED:
             raise HarnessError(f"{name}: step {detail}, which must succeed, was refused: {refused}")
+        case wire.State.DIED if detail == -_ENOEXEC:
+            raise NotApplicable(
+                f"{name}: this kernel runs no programs of that ABI: it takes CONFIG_COMPAT (arm64, riscv64) or "
+                "CONFIG_IA32_EMULATION (x86-64), and a CPU that has the mode"
+            )
         case wire.State.DIED:
             how = f"of signal {detail}" if detail > 0 else f"with exit code {-detail}"
             raise HarnessError(f"{name}: the VMM died {how}")

@@ -56,8 +56,7 @@ class Vcpu:
 
     id: int = 0
     features: tuple[int, ...] = ()
-    label: str = ""
-    required: bool = True
+    label: str = ""  # with one, a refusal is an answer; without, it ends the scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +80,7 @@ class Ioctl:
     pointer: tuple[int, int] | None = (
         None  # (offset of a pointer, offset of the value behind it) in the buffer
     )
-    label: str = ""
-    required: bool = True
+    label: str = ""  # with one, a refusal is an answer; without, it ends the scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,17 @@ class Open:
     flags: int = 2
 
 
-Step = Vm | Memory | Load | Write | Read | Vcpu | Entry | Ioctl | Head | Start | Wait | Sleep | Open
+@dataclass(frozen=True, slots=True)
+class File:
+    """Bytes of a file in L1, from an offset on; fewer when it ends before."""
+
+    path: str
+    label: str
+    offset: int = 0
+    length: int = 4096
+
+
+Step = Vm | Memory | Load | Write | Read | Vcpu | Entry | Ioctl | Head | Start | Wait | Sleep | Open | File
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from sysevent.errors import HarnessError
-from sysevent.probe.catalog import arm64, riscv64, x86_64
+from sysevent.probe.catalog import arm64, arm64_states, riscv64, riscv64_states, x86_64, x86_64_states
 from sysevent.probe.scenario import Scenario
 
+_ALL = (arm64, arm64_states, riscv64, riscv64_states, x86_64, x86_64_states)
+
 SCENARIOS: dict[str, Scenario] = {
-    scenario.name: scenario for arch in (arm64, riscv64, x86_64) for scenario in (arch.FACTS, *arch.SCENARIOS)
+    scenario.name: scenario
+    for scenario in (
+        *(arch.FACTS for arch in (arm64, riscv64, x86_64)),
+        *(scenario for rows in _ALL for scenario in rows.SCENARIOS),
+    )
 }
-FACTS: dict[str, Scenario] = {arch.FACTS.arch: arch.FACTS for arch in (arm64, riscv64, x86_64)}
+
+# What is asked before anything is judged. The first tells the capabilities and must work; what another one
+# cannot tell counts as not there.
+FACTS: dict[str, tuple[str, ...]] = {
+    "arm64": (arm64.FACTS.name, arm64.SMC.name, arm64_states.DEBUG.name),
+    "riscv64": (riscv64.FACTS.name,),
+    "x86_64": (x86_64.FACTS.name,),
+}
 
 
 def scenario(name: str) -> Scenario:
