@@ -1,7 +1,7 @@
 """The sysevent command: one module per verb, imported when its verb is asked for.
 
 A verb's module has add_arguments(parser) and run(args) -> exit code. Every exit code but pytest's own
-(run, test) is one of these:
+(run, test) and git's (bisect) is one of these:
 
 0    done
 1    done, and the answer is no (doctor: something is missing)
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Protocol, cast
 
@@ -26,8 +27,16 @@ VERBS = {  # verb: its line in --help. Its module has the same name
     "test": "the harness's own tests: no QEMU, seconds",
     "doctor": "what this machine has and lacks, and how to fix it",
     "targets": "the targets there are, and what each needs",
+    "report": "what a recorded run found: the matrix, and how each generation of userspace reads its events",
     "images": "the kernels that guests boot: list, fetch, verify, prune",
+    "layout": "what KVM's headers mean in bytes, for every ABI: show, scan, diff",
+    "bisect": "which commit, or which release, changed what a VMM reads",
+    "diff": "what two kernels, or two runs, give differently, byte by byte",
 }
+
+# git takes every exit code from 1 to 127 for "bad", but 125: where the answer is for git, whatever goes wrong
+# here must be more, even an error of our own (git-bisect(1), "bisect run").
+_STOP = {"bisect": 129}
 
 _PYTEST_VERBS = ("run", "test")  # what stands after -- goes to pytest
 
@@ -42,25 +51,40 @@ class _Verb(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line argv (by default this process's); the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    stop = _STOP.get(_verb_of(words) or "")
     try:
-        return _dispatch(list(sys.argv[1:] if argv is None else argv))
+        return _dispatch(words)
     except UsageError as error:
         _complain(error)
-        return 2
+        return stop or 2
     except SyseventError as error:
         _complain(error)
-        return 3
+        return stop or 3
     except KeyboardInterrupt:
         print("sysevent: interrupted", file=sys.stderr)
         return 130
+    except SystemExit as error:  # argparse's
+        if stop and error.code:
+            return stop
+        raise
+    except Exception:
+        if stop is None:
+            raise
+        traceback.print_exc()
+        return stop
 
 
 def _complain(error: SyseventError) -> None:
     print(f"sysevent: {error}", file=sys.stderr)
 
 
+def _verb_of(argv: Sequence[str]) -> str | None:
+    return next((word for word in argv if not word.startswith("-")), None)
+
+
 def _dispatch(argv: list[str]) -> int:
-    name = next((word for word in argv if not word.startswith("-")), None)
+    name = _verb_of(argv)
     own, for_pytest = argv, list[str]()
     if name in _PYTEST_VERBS and "--" in argv:
         cut = argv.index("--")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import pytest
 
@@ -15,7 +16,7 @@ from sysevent.errors import HarnessError, InfrastructureError, SyseventError
 from sysevent.model import Observation, Status, Verdict
 from sysevent.plugin.case import CASE, OWN_VERDICT, Case
 from sysevent.plugin.fixtures import RUN
-from sysevent.report import failure, runlog
+from sysevent.report import failure, readers, runlog
 from sysevent.report.matrix import lines, matrix, summary
 from sysevent.targets.spec import TargetSpec
 
@@ -160,7 +161,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if RUN not in config.stash:
         return
     run = config.stash[RUN]
-    records = [record for record in runlog.read(run.log.path) if record["record"] == "verdict"]
+    everything = list(runlog.read(run.log.path))
+    for target, reading in readers.read(everything):
+        run.log.write("reading", target=target, **asdict(reading))
+    records = [record for record in everything if record["record"] == "verdict"]
     judged = any(record["status"] in ("PASS", "DONE", "FAIL") for record in records)
     if exitstatus == pytest.ExitCode.OK:
         if wanting(records, config.getoption("require")):
@@ -197,6 +201,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("claims by target")
     for line, worst in lines(found):
         write(line, **(_MARKUP[worst] if worst else {"bold": True}))
+    table_of_readers = readers.lines(readers.read(records))
+    if table_of_readers:
+        terminalreporter.section("how each generation of userspace reads these events")
+        for line in table_of_readers:
+            write(line)
+        write("event by event: sysevent report " + str(run.results))
+        write("")
     for record in records:
         if record["record"] == "verdict" and record["status"] in ("FAIL", "ERROR", "MISS", "DONE"):
             reason = record["reason"].splitlines()[0]

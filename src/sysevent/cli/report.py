@@ -1,0 +1,55 @@
+"""sysevent report: a recorded run, rendered again from its run.jsonl."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from sysevent.checkout import ROOT
+from sysevent.model import Status
+from sysevent.report import readers, runlog
+from sysevent.report.matrix import lines, matrix, summary
+
+_STYLES = {
+    Status.FAIL: "bold red",
+    Status.ERROR: "red",
+    Status.MISS: "bold yellow",
+    Status.PASS: "green",
+    Status.DONE: "cyan",
+    Status.SKIP: "yellow",
+}
+_FINDINGS = {"right": "green", "wrong": "bold red", "garbage": "red"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which run."""
+    parser.add_argument(
+        "run", nargs="?", default=str(ROOT / "results" / "latest"), help="its results directory"
+    )
+    parser.add_argument("--reader", metavar="NAME", help="only this reader, event by event")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the matrix, the reasons of what is not PASS, the readers' table, and who is misled by which event."""
+    place = Path(args.run)
+    records = list(runlog.read(place / "run.jsonl" if place.is_dir() else place))
+    console = Console(highlight=False)
+    found = matrix(records)
+    for line, worst in lines(found):
+        console.print(line, style=_STYLES[worst] if worst else "bold", markup=False, soft_wrap=True)
+    console.print(summary(found), style="bold")
+    for record in records:
+        if record["record"] == "verdict" and record["status"] not in ("PASS", "SKIP"):
+            told = f"{record['status']} {record['test']} on {record['target']}: {record['reason']}"
+            console.print(told, style=_STYLES[Status(record["status"])], markup=False, soft_wrap=True)
+    readings = readers.read(records)
+    for line in readers.lines(readings):
+        console.print(line, markup=False, soft_wrap=True)
+    for target, reading in readings:
+        finding = reading.finding.value
+        if args.reader in (None, reading.reader) and (args.reader or finding != "right"):
+            told = f"{finding}: {reading.reader!r} on {target}, {reading.abi}, {reading.event}: {reading.told}"
+            console.print(told, style=_FINDINGS[finding], markup=False, soft_wrap=True)
+    return 0
