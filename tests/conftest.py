@@ -1,0 +1,42 @@
+"""Recordings of real kernels, which the whole right half of the harness is run on."""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sysevent.model import Facts, Observation
+from sysevent.report import recorded, runlog
+
+RUNS = Path(__file__).parent / "data" / "runs"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one run saw of one kernel: facts by target, and observations by (target, scenario, ABI)."""
+
+    facts: dict[str, Facts]
+    seen: dict[tuple[str, str, str], Observation]
+
+    def of(self, target: str, scenario: str, abi: str = "") -> Observation:
+        """One observation; without an ABI the native one, which has the name of the architecture."""
+        return self.seen[target, scenario, abi or self.facts[target].arch]
+
+
+@functools.cache
+def _recording(name: str) -> Recording:
+    facts, seen = {}, {}
+    for record in runlog.read(RUNS / f"{name}.jsonl"):
+        if record["record"] == "target":
+            facts[record["name"]] = recorded.read_facts(record)
+        else:
+            observation = recorded.read_observation(record)
+            seen[record["target"], observation.scenario, observation.abi] = observation
+    return Recording(facts, seen)
+
+
+@pytest.fixture
+def recording():
+    """recording("debian-6.12"): tests/data/runs/debian-6.12.jsonl, as Facts and Observations."""
+    return _recording
