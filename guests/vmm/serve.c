@@ -12,7 +12,7 @@
 #endif
 
 #define WORKERS_MAX 4
-#define GRACE 4000 /* ms beyond a request's deadline, in which the worker's own watchdogs act */
+#define GRACE 4000    /* ms beyond a request's deadline, in which the worker's own watchdogs act */
 #define PATIENCE 5000 /* ms for the other end of a virtio port to connect */
 
 static struct worker {

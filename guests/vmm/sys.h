@@ -62,8 +62,7 @@ struct pollfd {
 	short revents;
 };
 
-#define SYS(nr, a, b, c, d, e, f)                                                                            \
-	syscall6(NR_##nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define SYS(nr, a, b, c, d, e, f) syscall6(NR_##nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 static inline long sys_read(int fd, void *to, usize length)
 {

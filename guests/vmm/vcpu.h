@@ -9,15 +9,15 @@
 #define PATCH_MAX 64
 
 struct vcpu {
-	int fd;		 /* -1: none */
-	u8 *run;	 /* the kvm_run page, shared with the kernel */
-	usize run_size;	 /* bytes mapped */
-	u32 running;	 /* 1 from start until KVM_RUN has come back; a futex */
-	s32 ret;	 /* what KVM_RUN gave: 0 or -errno */
+	int fd;		/* -1: none */
+	u8 *run;	/* the kvm_run page, shared with the kernel */
+	usize run_size; /* bytes mapped */
+	u32 running;	/* 1 from start until KVM_RUN has come back; a futex */
+	s32 ret;	/* what KVM_RUN gave: 0 or -errno */
 	u32 microseconds;
-	u32 poison;	 /* as in OP_START, of the run that is going on or has ended */
+	u32 poison; /* as in OP_START, of the run that is going on or has ended */
 	u32 kicked;
-	u32 patch_at;	 /* OP_HEAD's bytes, until the next start */
+	u32 patch_at; /* OP_HEAD's bytes, until the next start */
 	u32 patch_length;
 	u8 patch[PATCH_MAX];
 };

@@ -66,8 +66,8 @@ int arch_read_registers(int vcpu_fd, u64 *registers)
 	u32 count = 0;
 
 	for (u32 i = 0; i < 31 + LENGTH(special); i++) {
-		int ret = one_register(vcpu_fd, KVM_GET_ONE_REG, i < 31 ? 2ull * i : special[i - 31],
-				       &registers[count++]);
+		int ret =
+		    one_register(vcpu_fd, KVM_GET_ONE_REG, i < 31 ? 2ull * i : special[i - 31], &registers[count++]);
 
 		if (ret < 0)
 			return ret;

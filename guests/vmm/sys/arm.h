@@ -52,26 +52,23 @@ static inline long syscall6(long nr, long a, long b, long c, long d, long e, lon
 	register long r4 __asm__("r4") = e;
 	register long r5 __asm__("r5") = f;
 
-	__asm__ volatile("svc #0"
-			 : "+r"(r0)
-			 : "r"(r7), "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5)
-			 : "memory");
+	__asm__ volatile("svc #0" : "+r"(r0) : "r"(r7), "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5) : "memory");
 	return r0;
 }
 
 /* KVM serves no 32-bit process on arm64, so no vCPU ever needs a thread here. */
-#define ABI_ENTRY                                                                                            \
-	__asm__(".text\n"                                                                                    \
-		".arm\n"                                                                                     \
-		".globl _start\n"                                                                            \
-		"_start:\n"                                                                                  \
-		"	mov fp, #0\n"                                                                        \
-		"	mov r0, sp\n"                                                                        \
-		"	bic sp, sp, #7\n"                                                                    \
-		"	bl start\n"                                                                          \
-		".globl thread_clone\n"                                                                      \
-		"thread_clone:\n"                                                                            \
-		"	mvn r0, #37\n" /* -ENOSYS */                                                         \
+#define ABI_ENTRY                                                                                                      \
+	__asm__(".text\n"                                                                                              \
+		".arm\n"                                                                                               \
+		".globl _start\n"                                                                                      \
+		"_start:\n"                                                                                            \
+		"	mov fp, #0\n"                                                                                        \
+		"	mov r0, sp\n"                                                                                        \
+		"	bic sp, sp, #7\n"                                                                                    \
+		"	bl start\n"                                                                                          \
+		".globl thread_clone\n"                                                                                \
+		"thread_clone:\n"                                                                                      \
+		"	mvn r0, #37\n" /* -ENOSYS */                                                                   \
 		"	bx lr\n")
 
 #endif

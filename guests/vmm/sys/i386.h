@@ -64,42 +64,42 @@ static inline long syscall6(long nr, long a, long b, long c, long d, long e, lon
 	return ret;
 }
 
-#define ABI_ENTRY                                                                                            \
-	__asm__(".text\n"                                                                                    \
-		".globl _start\n"                                                                            \
-		"_start:\n"                                                                                  \
-		"	xor %ebp, %ebp\n"                                                                    \
-		"	mov %esp, %eax\n"                                                                    \
-		"	and $-16, %esp\n"                                                                    \
-		"	sub $12, %esp\n"                                                                     \
-		"	push %eax\n"                                                                         \
-		"	call start\n"                                                                        \
-		".globl thread_clone\n"                                                                      \
-		"thread_clone:\n"                                                                            \
-		"	push %ebx\n"                                                                         \
-		"	push %esi\n"                                                                         \
-		"	push %edi\n"                                                                         \
-		"	mov 16(%esp), %ebx\n"                                                                \
-		"	mov 20(%esp), %ecx\n"                                                                \
-		"	sub $16, %ecx\n"                                                                     \
-		"	mov 24(%esp), %eax\n"                                                                \
-		"	mov %eax, 12(%ecx)\n"                                                                \
-		"	mov 28(%esp), %eax\n"                                                                \
-		"	mov %eax, 0(%ecx)\n"                                                                 \
-		"	xor %edx, %edx\n"                                                                    \
-		"	xor %esi, %esi\n"                                                                    \
-		"	xor %edi, %edi\n"                                                                    \
-		"	mov $120, %eax\n"                                                                    \
-		"	int $0x80\n"                                                                         \
-		"	test %eax, %eax\n"                                                                   \
-		"	jnz 1f\n"                                                                            \
-		"	xor %ebp, %ebp\n"                                                                    \
-		"	mov 12(%esp), %eax\n"                                                                \
-		"	call *%eax\n"                                                                        \
-		"	ud2\n"                                                                               \
-		"1:	pop %edi\n"                                                                          \
-		"	pop %esi\n"                                                                          \
-		"	pop %ebx\n"                                                                          \
+#define ABI_ENTRY                                                                                                      \
+	__asm__(".text\n"                                                                                              \
+		".globl _start\n"                                                                                      \
+		"_start:\n"                                                                                            \
+		"	xor %ebp, %ebp\n"                                                                                    \
+		"	mov %esp, %eax\n"                                                                                    \
+		"	and $-16, %esp\n"                                                                                    \
+		"	sub $12, %esp\n"                                                                                     \
+		"	push %eax\n"                                                                                         \
+		"	call start\n"                                                                                        \
+		".globl thread_clone\n"                                                                                \
+		"thread_clone:\n"                                                                                      \
+		"	push %ebx\n"                                                                                         \
+		"	push %esi\n"                                                                                         \
+		"	push %edi\n"                                                                                         \
+		"	mov 16(%esp), %ebx\n"                                                                                \
+		"	mov 20(%esp), %ecx\n"                                                                                \
+		"	sub $16, %ecx\n"                                                                                     \
+		"	mov 24(%esp), %eax\n"                                                                                \
+		"	mov %eax, 12(%ecx)\n"                                                                                \
+		"	mov 28(%esp), %eax\n"                                                                                \
+		"	mov %eax, 0(%ecx)\n"                                                                                 \
+		"	xor %edx, %edx\n"                                                                                    \
+		"	xor %esi, %esi\n"                                                                                    \
+		"	xor %edi, %edi\n"                                                                                    \
+		"	mov $120, %eax\n"                                                                                    \
+		"	int $0x80\n"                                                                                         \
+		"	test %eax, %eax\n"                                                                                   \
+		"	jnz 1f\n"                                                                                            \
+		"	xor %ebp, %ebp\n"                                                                                    \
+		"	mov 12(%esp), %eax\n"                                                                                \
+		"	call *%eax\n"                                                                                        \
+		"	ud2\n"                                                                                               \
+		"1:	pop %edi\n"                                                                                        \
+		"	pop %esi\n"                                                                                          \
+		"	pop %ebx\n"                                                                                          \
 		"	ret\n")
 
 #endif

@@ -55,31 +55,31 @@ static inline long syscall6(long nr, long a, long b, long c, long d, long e, lon
 }
 
 /* long thread_clone(flags, stack top, function, argument): the child calls the function and must not return. */
-#define ABI_ENTRY                                                                                            \
-	__asm__(".text\n"                                                                                    \
-		".globl _start\n"                                                                            \
-		"_start:\n"                                                                                  \
-		"	xor %ebp, %ebp\n"                                                                    \
-		"	mov %rsp, %rdi\n"                                                                    \
-		"	and $-16, %rsp\n"                                                                    \
-		"	call start\n"                                                                        \
-		".globl thread_clone\n"                                                                      \
-		"thread_clone:\n"                                                                            \
-		"	sub $16, %rsi\n"                                                                     \
-		"	mov %rdx, 0(%rsi)\n"                                                                 \
-		"	mov %rcx, 8(%rsi)\n"                                                                 \
-		"	mov $56, %eax\n"                                                                     \
-		"	xor %edx, %edx\n"                                                                    \
-		"	xor %r10d, %r10d\n"                                                                  \
-		"	xor %r8d, %r8d\n"                                                                    \
-		"	syscall\n"                                                                           \
-		"	test %rax, %rax\n"                                                                   \
-		"	jnz 1f\n"                                                                            \
-		"	xor %ebp, %ebp\n"                                                                    \
-		"	pop %rax\n"                                                                          \
-		"	pop %rdi\n"                                                                          \
-		"	call *%rax\n"                                                                        \
-		"	ud2\n"                                                                               \
+#define ABI_ENTRY                                                                                                      \
+	__asm__(".text\n"                                                                                              \
+		".globl _start\n"                                                                                      \
+		"_start:\n"                                                                                            \
+		"	xor %ebp, %ebp\n"                                                                                    \
+		"	mov %rsp, %rdi\n"                                                                                    \
+		"	and $-16, %rsp\n"                                                                                    \
+		"	call start\n"                                                                                        \
+		".globl thread_clone\n"                                                                                \
+		"thread_clone:\n"                                                                                      \
+		"	sub $16, %rsi\n"                                                                                     \
+		"	mov %rdx, 0(%rsi)\n"                                                                                 \
+		"	mov %rcx, 8(%rsi)\n"                                                                                 \
+		"	mov $56, %eax\n"                                                                                     \
+		"	xor %edx, %edx\n"                                                                                    \
+		"	xor %r10d, %r10d\n"                                                                                  \
+		"	xor %r8d, %r8d\n"                                                                                    \
+		"	syscall\n"                                                                                           \
+		"	test %rax, %rax\n"                                                                                   \
+		"	jnz 1f\n"                                                                                            \
+		"	xor %ebp, %ebp\n"                                                                                    \
+		"	pop %rax\n"                                                                                          \
+		"	pop %rdi\n"                                                                                          \
+		"	call *%rax\n"                                                                                        \
+		"	ud2\n"                                                                                               \
 		"1:	ret\n")
 
 #endif

@@ -102,10 +102,7 @@ class Gives:
         wanted = f"errno {names.errno(self.errno)}" if self.errno else str(self.ret)
         if answer is None:
             return [Mismatch(self.label, wanted, "it was not asked")]
-        if self.errno:
-            right = answer.ret < 0 and answer.errno == self.errno
-        else:
-            right = answer.ret == self.ret
+        right = (answer.ret, answer.errno) == ((-1, self.errno) if self.errno else (self.ret, 0))
         got = str(answer.ret) if answer.ret >= 0 else f"errno {names.errno(answer.errno)}"
         return [] if right else [Mismatch(self.label, wanted, got)]
 

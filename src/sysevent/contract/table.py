@@ -5,14 +5,14 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable
 
-from sysevent.contract import arm64, arm64_states, riscv64, x86_64
+from sysevent.contract import arm64, arm64_callers, arm64_states, riscv64, x86_64, x86_64_states, xen
 from sysevent.contract.claim import Claim
 from sysevent.errors import HarnessError
 
 CLAIMS: dict[str, Claim] = {
     claim.name: claim
-    for rows in (arm64.CLAIMS, arm64_states.CLAIMS, riscv64.CLAIMS, x86_64.CLAIMS)
-    for claim in rows
+    for rows in (arm64, arm64_callers, arm64_states, riscv64, x86_64, x86_64_states, xen)
+    for claim in rows.CLAIMS
 }
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.contract import table
-from sysevent.contract.judge import Expectation, judge
+from sysevent.contract.judge import judge
 from sysevent.decode.event import decode
 from sysevent.errors import HarnessError, InfrastructureError, SyseventError
-from sysevent.model import Observation, Status, Verdict
+from sysevent.model import Status, Verdict
 from sysevent.plugin.case import CASE, OWN_VERDICT, Case
 from sysevent.plugin.fixtures import RUN
 from sysevent.report import failure, readers, runlog
@@ -28,32 +28,31 @@ _MARKUP = {
     Status.DONE: {"cyan": True},
     Status.SKIP: {"yellow": True},
 }
-_CURRENT = pytest.StashKey[pytest.Item]()
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    item.config.stash[_CURRENT] = item
-
-
-def pytest_assertrepr_compare(
-    config: pytest.Config, op: str, left: object, right: object
-) -> list[str] | None:
-    """A failed claim, told by the judge instead of by a difference of two objects."""
-    if op != "==" or not isinstance(left, Expectation) or not isinstance(right, Observation):
-        return None
-    item = config.stash[_CURRENT]
-    case = item.stash[CASE]
-    told = failure.explain(left, right, case.facts)
-    if RUN in config.stash:
-        told.append(f"  logs  {config.stash[RUN].results / case.target.id}")
-    return [*told, f"  again {again(item)}"]
+def told(item: pytest.Item, case: Case | None) -> str:
+    """A failed claim as the judge tells it, where pytest would show the difference of two objects."""
+    if case is None or case.expectation is None or case.seen is None:
+        return ""
+    text = failure.explain(case.expectation, case.seen, case.facts)
+    if RUN in item.config.stash:
+        text.append(f"  logs  {item.config.stash[RUN].results / case.target.id}")
+    return "\n".join([*text, f"  again {again(item)}"])
 
 
 def again(item: pytest.Item) -> str:
-    """The command that runs one test once more, on the same kernel."""
-    options = [f"--kernel {kernel}" for kernel in item.config.getoption("kernel")]
-    options += [f"--targets {file}" for file in item.config.getoption("targets")]
-    return " ".join(["pytest", f"'{item.nodeid}'", *options])
+    """The command that runs one test once more, on the same kernel and by the same contract."""
+    config = item.config
+    options = [
+        f"--{name} {value}"
+        for name in ("targets", "kernel", "modules", "floor")
+        for value in _listed(config.getoption(name))
+    ]
+    return " ".join(["./sysevent run", *options, f"-- '{item.nodeid}'"])
+
+
+def _listed(value: str | list[str] | None) -> list[str]:
+    return value if isinstance(value, list) else [value] if value else []
 
 
 @pytest.hookimpl(wrapper=True)
@@ -73,6 +72,8 @@ def pytest_runtest_makereport(
         if verdict.status is Status.ERROR and report.passed:
             report.outcome = "failed"
             report.longrepr = verdict.reason
+        if verdict.status is Status.FAIL:
+            report.longrepr = told(item, case)
         report.user_properties.append(("sysevent", verdict.status.value))
         _record(item, *place, case, verdict)
     return report  # type: ignore[return-value]
@@ -176,14 +177,17 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def wanting(records: list[runlog.Record], globs: list[str]) -> list[str]:
-    """What --require names and the run did not give: a line for each SKIP or MISS there, or glob without any verdict."""
+    """What --require names and the run did not give, a line each: a target that was not asked, or a MISS there.
+
+    A claim that does not apply to a target's kernel is not wanting: no lab can make it apply.
+    """
     told = []
     for glob in globs:
         here = [record for record in records if fnmatch.fnmatchcase(record["target"], glob)]
         told += [
             f"{record['status']} {record['test']} on {record['target']}: {record['reason']}"
             for record in here
-            if record["status"] in ("SKIP", "MISS")
+            if record["status"] == "MISS" or (record["status"] == "SKIP" and not record["kernel"])
         ]
         if not here:
             told.append(f"no verdict at all on {glob}")

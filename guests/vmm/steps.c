@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the steps of a scenario do, on the one virtual machine that a worker has at a time. */
+#include "sys.h"
+#include "kvm.h"
+#include "wire.h"
+#include "arch.h"
+#include "vcpu.h"
+#include "steps.h"
+
+#define REGIONS_MAX 8
+#define IOCTL_BUFFER_MAX 16384
+
+static struct machine {
+	int system_fd, vm_fd;
+	u32 run_size;
+	struct vcpu vcpus[VCPUS_MAX];
+	struct region {
+		u64 gpa, size;
+		u8 *at;
+	} regions[REGIONS_MAX];
+	u32 region_count;
+} vm;
+
+void take(struct input *in, void *to, u32 length)
+{
+	if (length > in->left) {
+		in->bad = 1;
+		memset(to, 0, length);
+		return;
+	}
+	memcpy(to, in->at, length);
+	in->at += length;
+	in->left -= length;
+}
+
+u32 take_u32(struct input *in)
+{
+	u32 value;
+
+	take(in, &value, 4);
+	return value;
+}
+
+static u64 take_u64(struct input *in)
+{
+	u64 value;
+
+	take(in, &value, 8);
+	return value;
+}
+
+void *give(struct output *out, u32 length)
+{
+	u8 *at = out->at + out->used;
+
+	if (length > out->room - out->used)
+		return NULL;
+	out->used += length;
+	return at;
+}
+
+/* 0, or -ENOMEM when the reply has no room for them. */
+static int give_bytes(struct output *out, const void *from, u32 length)
+{
+	void *to = give(out, length);
+
+	if (!to)
+		return -E_NOMEM;
+	memcpy(to, from, length);
+	return 0;
+}
+
+static struct vcpu *take_vcpu(struct input *in, u32 *index)
+{
+	*index = take_u32(in);
+	if (*index < VCPUS_MAX && vm.vcpus[*index].fd >= 0)
+		return &vm.vcpus[*index];
+	in->bad = 1;
+	return NULL;
+}
+
+static u8 *guest_memory(u64 gpa, u64 length)
+{
+	for (u32 i = 0; i < vm.region_count; i++) {
+		struct region *region = &vm.regions[i];
+
+		if (gpa >= region->gpa && length <= region->size && gpa - region->gpa <= region->size - length)
+			return region->at + (usize)(gpa - region->gpa);
+	}
+	return NULL;
+}
+
+static int do_vm(struct input *in)
+{
+	u64 type = take_u64(in);
+
+	if (vm.vm_fd >= 0 || in->bad)
+		return -E_INVAL;
+	vm.vm_fd = sys_ioctl(vm.system_fd, KVM_CREATE_VM, (uptr)(type ? type : arch_machine_type(vm.system_fd)));
+	return vm.vm_fd < 0 ? vm.vm_fd : 0;
+}
+
+static int do_memory(struct input *in)
+{
+	struct kvm_memory_region kvm;
+	struct region *region = &vm.regions[vm.region_count];
+	int ret;
+
+	kvm.gpa = take_u64(in);
+	kvm.size = take_u64(in);
+	kvm.slot = take_u32(in);
+	if (in->bad || vm.region_count == REGIONS_MAX)
+		return -E_INVAL;
+	region->gpa = kvm.gpa;
+	region->size = kvm.size;
+	region->at = sys_map((usize)region->size, MAP_SHARED | MAP_ANONYMOUS, -1);
+	if (!region->at)
+		return -E_NOMEM;
+	vm.region_count++;
+	kvm.flags = 0;
+	kvm.address = (uptr)region->at;
+	ret = sys_ioctl(vm.vm_fd, KVM_SET_USER_MEMORY_REGION, (uptr)&kvm);
+	return ret < 0 ? ret : 0;
+}
+
+static int do_write(struct input *in)
+{
+	u64 gpa = take_u64(in);
+	u8 *to = guest_memory(gpa, in->left);
+
+	if (in->bad || !to)
+		return -E_INVAL;
+	memcpy(to, in->at, in->left);
+	return 0;
+}
+
+static int do_read(struct input *in, struct output *out)
+{
+	u64 gpa = take_u64(in);
+	u32 length = take_u32(in);
+	u8 *from = guest_memory(gpa, length);
+
+	if (in->bad || !from)
+		return -E_INVAL;
+	return give_bytes(out, from, length);
+}
+
+static int do_vcpu(struct input *in)
+{
+	/* All signals but the blocked ones get through while the guest runs; the blocked one is our watchdog.
+	 */
+	static const struct {
+		u32 length;
+		u8 unblocked[8];
+	} mask = {8, {0}};
+	u32 features[8];
+	u32 id = take_u32(in), count = in->left / 4;
+	struct vcpu *vcpu = id < VCPUS_MAX ? &vm.vcpus[id] : NULL;
+	int ret;
+
+	if (!vcpu || vcpu->fd >= 0 || count > LENGTH(features) || in->bad)
+		return -E_INVAL;
+	take(in, features, 4 * count);
+	memset(vcpu, 0, sizeof(*vcpu));
+	vcpu->fd = sys_ioctl(vm.vm_fd, KVM_CREATE_VCPU, id);
+	if (vcpu->fd < 0)
+		return vcpu->fd;
+	vcpu->run_size = vm.run_size;
+	vcpu->run = sys_map(vcpu->run_size, MAP_SHARED, vcpu->fd);
+	if (!vcpu->run)
+		return -E_NOMEM;
+	ret = sys_ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, (uptr)&mask);
+	if (ret >= 0)
+		ret = arch_vcpu_init(vm.vm_fd, vcpu->fd, features, count);
+	return ret < 0 ? ret : 0;
+}
+
+static int do_entry(struct input *in)
+{
+	u64 arguments[32];
+	u32 index, count;
+	struct vcpu *vcpu = take_vcpu(in, &index);
+	u64 pc;
+
+	take_u32(in);
+	pc = take_u64(in);
+	count = in->left / 8;
+	if (!vcpu || in->bad || count > LENGTH(arguments))
+		return -E_INVAL;
+	take(in, arguments, 8 * count);
+	return arch_set_entry(vcpu->fd, pc, arguments, count);
+}
+
+static int do_ioctl(struct input *in, struct output *out)
+{
+	static u8 buffer[IOCTL_BUFFER_MAX] __attribute__((aligned(16)));
+	u32 which = take_u32(in), request = take_u32(in), length;
+	u64 argument = take_u64(in);
+	u32 value_at = (u32)argument, pointer_at = (u32)(argument >> 32);
+	int fd = -1, ret;
+
+	if (which == FD_SYSTEM)
+		fd = vm.system_fd;
+	else if (which == FD_VM)
+		fd = vm.vm_fd;
+	else if (which - FD_VCPU < VCPUS_MAX)
+		fd = vm.vcpus[which - FD_VCPU].fd;
+	length = in->left;
+	if (fd < 0 || in->bad || length > sizeof(buffer))
+		return -E_INVAL;
+	if (!length)
+		return sys_ioctl(fd, request, (uptr)argument);
+	take(in, buffer, length);
+	if (argument) {
+		u64 address = (uptr)buffer + value_at;
+
+		if (value_at >= length || length < 8 || pointer_at > length - 8)
+			return -E_INVAL;
+		memcpy(buffer + pointer_at, &address, 8);
+	}
+	ret = sys_ioctl(fd, request, (uptr)buffer);
+	if (argument)
+		memset(buffer + pointer_at, 0, 8);
+	return give_bytes(out, buffer, length) < 0 ? -E_NOMEM : ret;
+}
+
+static int give_registers(const struct vcpu *vcpu, struct output *out, u32 *count)
+{
+	u64 registers[ARCH_REGISTERS_MAX];
+	int ret = arch_read_registers(vcpu->fd, registers);
+
+	*count = ret < 0 ? 0 : (u32)ret;
+	give_bytes(out, registers, 8 * *count);
+	return ret < 0 ? ret : 0;
+}
+
+static int do_start(struct input *in)
+{
+	u32 index;
+	struct vcpu *vcpu = take_vcpu(in, &index);
+	u32 poison = take_u32(in);
+
+	return in->bad ? -E_INVAL : vcpu_start(vcpu, index, poison);
+}
+
+static int do_wait(struct input *in, struct output *out, u16 *flags, int *stuck)
+{
+	u32 index, fixed[4];
+	struct vcpu *vcpu = take_vcpu(in, &index);
+	u32 milliseconds = take_u32(in);
+	u8 *fixed_at;
+
+	if (in->bad)
+		return -E_INVAL;
+	if (vcpu_wait(vcpu, index, milliseconds) < 0) {
+		*flags = EXIT_KICKED | EXIT_RUNNING;
+		*stuck = 1;
+		return -E_TIMEDOUT;
+	}
+	*flags = vcpu->kicked ? EXIT_KICKED : 0;
+	fixed[0] = vcpu->microseconds;
+	fixed[1] = vcpu_tail_changed(vcpu, &fixed[2]);
+	fixed_at = give(out, sizeof(fixed));
+	give_bytes(out, vcpu->run, RUN_HEAD);
+	if (!fixed_at)
+		return -E_NOMEM;
+	give_registers(vcpu, out, &fixed[3]);
+	memcpy(fixed_at, fixed, sizeof(fixed));
+	return vcpu->ret;
+}
+
+static int do_registers(struct input *in, struct output *out)
+{
+	u32 index, count;
+	struct vcpu *vcpu = take_vcpu(in, &index);
+
+	return vcpu ? give_registers(vcpu, out, &count) : -E_INVAL;
+}
+
+static int do_head(struct input *in)
+{
+	u32 index;
+	struct vcpu *vcpu = take_vcpu(in, &index);
+	u32 offset = take_u32(in);
+
+	if (in->bad || in->left > PATCH_MAX || offset > RUN_HEAD - in->left)
+		return -E_INVAL;
+	vcpu->patch_at = offset;
+	vcpu->patch_length = in->left;
+	take(in, vcpu->patch, in->left);
+	return 0;
+}
+
+static int do_open(struct input *in)
+{
+	char path[128];
+	u32 flags = take_u32(in), length = in->left;
+	int fd;
+
+	if (in->bad || length >= sizeof(path))
+		return -E_INVAL;
+	take(in, path, length);
+	path[length] = 0;
+	fd = sys_open(path, (int)flags | O_CLOEXEC);
+	if (fd >= 0)
+		sys_close(fd);
+	return fd < 0 ? fd : 0;
+}
+
+/* Of a file in L1, such as /sys/kernel/btf/vmlinux. */
+static int do_file(struct input *in, struct output *out)
+{
+	char path[128];
+	u32 skip = take_u32(in), want = take_u32(in), length = in->left, got = 0;
+	u8 *to = out->at + out->used;
+	long ret = 1;
+	int fd;
+
+	if (in->bad || length >= sizeof(path) || !want || want > out->room - out->used)
+		return -E_INVAL;
+	take(in, path, length);
+	path[length] = 0;
+	fd = sys_open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	/* What lies before is read, too, and overwritten: one system call less to know by number. */
+	while (skip && (ret = sys_read(fd, to, skip < want ? skip : want)) > 0)
+		skip -= (u32)ret;
+	while (ret > 0 && got < want && (ret = sys_read(fd, to + got, want - got)) > 0)
+		got += (u32)ret;
+	sys_close(fd);
+	out->used += got;
+	return ret < 0 ? (int)ret : 0;
+}
+
+int step_do(u16 op, struct input *in, struct output *out, u16 *flags, int *stuck)
+{
+	switch (op) {
+	case OP_VM:
+		return do_vm(in);
+	case OP_MEMORY:
+		return do_memory(in);
+	case OP_WRITE:
+		return do_write(in);
+	case OP_READ:
+		return do_read(in, out);
+	case OP_VCPU:
+		return do_vcpu(in);
+	case OP_ENTRY:
+		return do_entry(in);
+	case OP_IOCTL:
+		return do_ioctl(in, out);
+	case OP_START:
+		return do_start(in);
+	case OP_WAIT:
+		return do_wait(in, out, flags, stuck);
+	case OP_SLEEP:
+		sys_sleep(take_u32(in));
+		return 0;
+	case OP_REGS:
+		return do_registers(in, out);
+	case OP_HEAD:
+		return do_head(in);
+	case OP_OPEN:
+		return do_open(in);
+	case OP_FILE:
+		return do_file(in, out);
+	default:
+		in->bad = 1;
+		return -E_INVAL;
+	}
+}
+
+int machine_open(void)
+{
+	int size;
+
+	memset(&vm, 0, sizeof(vm));
+	vm.vm_fd = -1;
+	for (u32 i = 0; i < VCPUS_MAX; i++)
+		vm.vcpus[i].fd = -1;
+	vm.system_fd = sys_open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (vm.system_fd < 0)
+		return vm.system_fd;
+	size = sys_ioctl(vm.system_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	vm.run_size = size > 0 ? (u32)size : 4096;
+	return 0;
+}
+
+int machine_close(void)
+{
+	int stuck = 0;
+
+	for (u32 i = 0; i < VCPUS_MAX; i++) {
+		struct vcpu *vcpu = &vm.vcpus[i];
+
+		if (vcpu->fd < 0)
+			continue;
+		if (vcpu_wait(vcpu, i, 0) < 0) {
+			stuck = 1;
+			continue;
+		}
+		if (vcpu->run)
+			sys_unmap(vcpu->run, vcpu->run_size);
+		sys_close(vcpu->fd);
+	}
+	if (stuck)
+		return 1;
+	if (vm.vm_fd >= 0)
+		sys_close(vm.vm_fd);
+	if (vm.system_fd >= 0)
+		sys_close(vm.system_fd);
+	for (u32 i = 0; i < vm.region_count; i++)
+		sys_unmap(vm.regions[i].at, (usize)vm.regions[i].size);
+	return 0;
+}

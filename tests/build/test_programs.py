@@ -1,0 +1,160 @@
+"""What is compiled when, and what a payload's ELF file tells."""
+
+import struct
+
+import pytest
+
+from sysevent.build import compiler, programs
+from sysevent.errors import BuildFailed, HarnessError
+
+
+@pytest.fixture
+def build(arch, cache, cc, sources):
+    """Builds the three kinds of programs; their paths."""
+
+    def run():
+        return {
+            "vmm": programs.vmm(arch, arch.abis[0], cache).path,
+            "init": programs.init(arch, cache).path,
+            "payload": programs._compile(
+                "payload-call",
+                arch.abis[0],
+                (f"-Wl,-T,{sources}/payloads/riscv64/payload.ld",),
+                [sources / "payloads/riscv64/call.S"],
+                [sources / "payloads/riscv64/payload.ld"],
+                cache,
+            ).path,
+        }
+
+    return run
+
+
+def test_built_once(build, cc):
+    """The second time nothing is run, and nothing lies about."""
+    first = build()
+    assert len(cc.calls) == 3
+    assert build() == first
+    assert len(cc.calls) == 3
+    assert all(path.read_text() == "built\n" for path in first.values())
+    assert sorted(next(iter(first.values())).parent.iterdir()) == sorted(first.values())
+
+
+@pytest.mark.parametrize(
+    ("file", "rebuilt"),
+    [
+        ("vmm/main.c", {"vmm"}),
+        ("vmm/frame.c", {"vmm"}),
+        ("vmm/arch/riscv64.c", {"vmm"}),
+        ("vmm/runtime.c", {"vmm", "init"}),
+        ("vmm/wire.h", {"vmm", "init"}),
+        ("vmm/sys/riscv64.h", {"vmm", "init"}),
+        ("init/init.c", {"init"}),
+        ("payloads/riscv64/call.S", {"payload"}),
+        ("payloads/riscv64/payload.ld", {"payload"}),
+    ],
+)
+def test_an_edit_is_seen(build, sources, file, rebuilt):
+    """By the programs that it is of, and by no other; undone, the old ones are there."""
+    first = build()
+    old = (sources / file).read_text()
+    (sources / file).write_text(old + " ")
+    second = build()
+    assert {name for name in first if first[name] != second[name]} == rebuilt
+    (sources / file).write_text(old)
+    assert build() == first
+
+
+def test_another_compiler_builds_anew(build, cc):
+    first = build()
+    cc.version("fake 1.1")
+    assert not set(build().values()) & set(first.values())
+
+
+def test_other_flags_build_anew(build, monkeypatch):
+    first = build()
+    monkeypatch.setattr(compiler, "FLAGS", (*compiler.FLAGS, "-O3"))
+    assert not set(build().values()) & set(first.values())
+
+
+def test_a_vmm_is_told_its_build_id(arch, cache, cc, sources):
+    """The one in its file's name, which it says in its HELLO."""
+    found = programs.vmm(arch, arch.abis[0], cache)
+    assert found.path.name == f"vmm-riscv64-{found.build_id}"
+    assert f'-DBUILD_ID="{found.build_id}"' in cc.calls[0]
+    assert "-mabi=lp64d" in cc.calls[0]
+
+
+def test_no_such_payload(arch, cache):
+    """Ours to have written, so no fault of the machine."""
+    with pytest.raises(HarnessError, match="no payload 'nonsense' for riscv64: .*/nonsense.S does not exist"):
+        programs.payload(arch, "nonsense", cache)
+
+
+def elf(segments, symbols=(), entry=0x1000):
+    """A 64-bit ELF program with loadable segments (address, bytes, size in memory) and symbols (name, value, binding)."""
+    count = len(segments)
+    at = 64 + 56 * count
+    body, headers = b"", b""
+    for address, data, size in segments:
+        headers += struct.pack("<IIQQQQQQ", 1, 7, at + len(body), 0xDEAD0000, address, len(data), size, 1)
+        body += data
+    names = b"\0" + b"".join(name.encode() + b"\0" for name, _, _ in symbols)
+    table = bytes(24) + b"".join(
+        struct.pack("<IBBHQQ", names.index(name.encode() + b"\0"), binding << 4, 0, 1, value, 0)
+        for name, value, binding in symbols
+    )
+    shnames = b"\0.symtab\0.strtab\0.shstrtab\0"
+    start = at + len(body)
+    sections = bytes(64)
+    for name, kind, offset, size, link, entsize in (
+        (1, 2, start, len(table), 2, 24),
+        (9, 3, start + len(table), len(names), 0, 0),
+        (17, 3, start + len(table) + len(names), len(shnames), 0, 0),
+    ):
+        sections += struct.pack("<IIQQQQIIQQ", name, kind, 0, 0, offset, size, link, 1, 1, entsize)
+    tail = table + names + shnames
+    head = b"\x7fELF\x02\x01\x01" + bytes(9)
+    head += struct.pack("<HHIQQQIHHHHHH", 2, 243, 1, entry, 64, start + len(tail), 0, 64, 56, count, 64, 4, 3)
+    return head + headers + body + tail + sections
+
+
+def test_payload(tmp_path):
+    """Physical addresses, memory beyond the file as zeros, the entry, and global labels only."""
+    path = tmp_path / "program"
+    path.write_bytes(
+        elf(
+            [(0x80000000, b"code", 4), (0x80001000, b"d", 3), (0x80002000, b"", 0)],
+            [("_start", 0x80000000, 1), ("returned", 0x80000004, 1), ("local", 0x80000002, 0)],
+            entry=0x80000000,
+        )
+    )
+    assert programs.read_payload("call", path) == programs.Payload(
+        "call",
+        ((0x80000000, b"code"), (0x80001000, b"d\0\0")),
+        0x80000000,
+        {"_start": 0x80000000, "returned": 0x80000004},
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is no ELF program"),
+        (b"#!/bin/sh\n", "is no ELF program"),
+        (b"\x7fELF", "is no ELF program"),
+        (elf([(0, b"x", 1)])[:70], "is no ELF program"),
+        (elf([]), "has nothing to load"),
+    ],
+    ids=["empty", "script", "magic", "cut", "no_segments"],
+)
+def test_no_payload(tmp_path, content, words):
+    """BuildFailed names the file."""
+    path = tmp_path / "program"
+    path.write_bytes(content)
+    with pytest.raises(BuildFailed, match=f"{path} {words}"):
+        programs.read_payload("x", path)
+
+
+def test_a_payload_that_is_not_there(tmp_path):
+    with pytest.raises(BuildFailed, match="is no ELF program"):
+        programs.read_payload("x", tmp_path / "missing")

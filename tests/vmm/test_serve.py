@@ -1,0 +1,215 @@
+"""The supervisor: it answers, whatever comes in and whatever becomes of its workers. Needs no KVM."""
+
+import os
+import struct
+import time
+
+import pytest
+
+from sysevent import wire
+from sysevent.wire import Frame, State
+
+SOON = 3  # seconds: sooner than the five in which a channel may come back
+
+
+def test_hello(program, start):
+    """Version, ABI, this kernel's names and the build it is of."""
+    frame = start(program.path, "serve", f"1:{program.path}").frame()
+    assert (frame.kind, frame.abi, frame.sequence) == (wire.Kind.HELLO, 1, 0)
+    names = os.uname()
+    assert wire.unpack_hello(frame.body) == wire.Hello(1, 1, names.release, "x86_64", program.build_id)
+
+
+def test_requests_are_answered_in_order(program, serve, steps):
+    """One worker carries out them all."""
+    vmm = serve(program.path, program.path)
+    for _ in range(3):
+        reply = vmm.ask(steps.open("/"), steps.open("/not-here"))
+        assert reply.state is State.DONE
+        assert [(found.op, found.ret, found.errno) for found in reply.results] == [
+            (wire.Op.OPEN, 0, 0),
+            (wire.Op.OPEN, -1, 2),
+        ]
+    assert len(vmm.workers()) == 1
+
+
+def test_unknown_abi(program, serve, steps):
+    """No worker of it, and the next request is answered."""
+    vmm = serve(program.path, program.path)
+    assert vmm.ask(steps.open("/"), abi=2) == wire.Reply(State.NO_WORKER, 0, ())
+    assert vmm.ask(steps.open("/")).state is State.DONE
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"login: \r\n",
+        b"SEV1SEV1SEV1 and no frame" + bytes(16),
+        b"SEV1" + struct.pack("<HHII", 2, 1, 1, (1 << 20) + 1),
+        b"SEV1" + struct.pack("<HHII", 2, 1, 1, 0xFFFFFFFF),
+        bytes(100_000),
+    ],
+    ids=["text", "magics", "too_long", "longest", "zeros"],
+)
+def test_rubbish_before_a_frame_is_skipped(program, serve, steps, rubbish):
+    vmm = serve(program.path, program.path)
+    vmm.send(rubbish)
+    assert vmm.ask(steps.open("/")).state is State.DONE
+
+
+@pytest.mark.parametrize("place", [4, 6, 8, 17, -1], ids=["kind", "abi", "sequence", "body", "crc"])
+def test_a_broken_frame_is_dropped(program, serve, steps, place):
+    """And said, and the next one is answered."""
+    vmm = serve(program.path, program.path)
+    broken = bytearray(wire.pack(Frame(wire.Kind.REQUEST, 1, 99, wire.pack_request(100, [steps.open("/")]))))
+    broken[place] ^= 1
+    vmm.send(bytes(broken))
+    assert vmm.ask(steps.open("/")).state is State.DONE
+    assert "a frame with a wrong checksum was dropped" in vmm.said()
+
+
+def test_a_magic_number_before_a_frame(program, serve, steps):
+    """Costs that frame, whose first bytes it takes for its own, and no other."""
+    vmm = serve(program.path, program.path)
+    vmm.send(b"SEV1" + wire.pack(Frame(wire.Kind.REQUEST, 1, 1, wire.pack_request(100, [steps.open("/")]))))
+    assert vmm.ask(steps.open("/")).state is State.DONE
+
+
+def test_a_frame_that_is_no_request_is_not_answered(program, serve, steps):
+    vmm = serve(program.path, program.path)
+    vmm.send(wire.pack(Frame(wire.Kind.REPLY, 1, 50, b"")) + wire.pack(Frame(77, 1, 51, b"")))
+    assert vmm.ask(steps.open("/")).state is State.DONE
+
+
+@pytest.mark.parametrize(("mode", "errno"), [(None, 2), (0o644, 13)], ids=["missing", "not_executable"])
+def test_a_worker_that_cannot_be_started(program, serve, steps, tmp_path, mode, errno):
+    """It died with the error of its execve, at once, and so it does the next time."""
+    path = tmp_path / "worker"
+    if mode is not None:
+        path.write_bytes(program.path.read_bytes())
+        path.chmod(mode)
+    vmm = serve(program.path, path)
+    begin = time.monotonic()
+    for _ in range(2):
+        assert vmm.ask(steps.open("/")) == wire.Reply(State.DIED, -errno, ())
+    assert time.monotonic() - begin < SOON
+
+
+def test_a_worker_killed_at_rest(program, serve, steps, kill):
+    """The request that finds it dead is told of its signal, and the one after has a new worker."""
+    vmm = serve(program.path, program.path)
+    vmm.ask(steps.open("/"))
+    (old,) = vmm.workers()
+    kill(old)
+    begin = time.monotonic()
+    assert vmm.ask(steps.open("/")) == wire.Reply(State.DIED, 9, ())
+    assert vmm.ask(steps.open("/")).state is State.DONE
+    assert time.monotonic() - begin < SOON
+    assert vmm.workers() != [old]
+
+
+def test_a_worker_killed_at_work(program, blind, serve, steps):
+    """The request that it was carrying out ends with it."""
+    vmm = serve(program.path, blind)
+    sequence = vmm.request(wire.pack_request(60_000, [steps.sleep(60_000)]))
+    begin = time.monotonic()
+    while not vmm.workers() and time.monotonic() - begin < SOON:
+        time.sleep(0.002)
+    (worker,) = vmm.workers()
+    os.kill(worker, 9)
+    assert vmm.reply(sequence) == wire.Reply(State.DIED, 9, ())
+    assert time.monotonic() - begin < SOON
+    assert vmm.ask(steps.sleep(0)).state is State.DONE
+
+
+def script(path, text):
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_worker_that_ends_by_itself(program, serve, steps, tmp_path):
+    """Its exit code, negated."""
+    vmm = serve(program.path, script(tmp_path / "worker", "exit 7"))
+    assert vmm.ask(steps.open("/")) == wire.Reply(State.DIED, -7, ())
+
+
+def test_a_worker_that_talks_nonsense(program, serve, steps, tmp_path):
+    """No frame in it, and then its end: it died."""
+    vmm = serve(program.path, script(tmp_path / "worker", "echo 'no frame at all'"))
+    assert vmm.ask(steps.open("/")) == wire.Reply(State.DIED, 0, ())
+
+
+def test_a_worker_that_hangs(blind, serve, steps, tmp_path, is_gone):
+    """It is killed when its request's deadline and the grace are over; the next one is answered by a new one."""
+    marker = tmp_path / "hung"
+    text = f"if [ -e {marker} ]; then exec {blind} work; fi; touch {marker}; exec sleep 60"
+    vmm = serve(blind, script(tmp_path / "worker", text))
+    begin = time.monotonic()
+    sequence = vmm.request(wire.pack_request(300, [steps.sleep(0)]))
+    while not marker.exists() and time.monotonic() - begin < SOON:
+        time.sleep(0.002)
+    (worker,) = vmm.workers()
+    reply = vmm.reply(sequence)
+    took = time.monotonic() - begin
+    assert reply.state is State.HUNG
+    assert 0.5 <= took < SOON
+    assert is_gone(worker)
+    assert vmm.ask(steps.sleep(0)).state is State.DONE
+
+
+def test_the_grace_is_counted_from_the_request_s_deadline(blind, serve, steps):
+    """A request that may take its time does, and is not taken for one that hangs."""
+    vmm = serve(blind, blind)
+    assert vmm.ask(steps.sleep(400), milliseconds=1000).state is State.DONE
+    assert vmm.ask(steps.sleep(1000), milliseconds=100).state is State.HUNG
+
+
+def test_bye(program, serve, steps, is_gone):
+    """Exit code 0, and the worker goes along."""
+    vmm = serve(program.path, program.path)
+    vmm.ask(steps.open("/"))
+    (worker,) = vmm.workers()
+    vmm.send(wire.pack(Frame(wire.Kind.BYE, 0, 0, b"")))
+    assert vmm.process.wait(SOON) == 0
+    assert is_gone(worker)
+
+
+def test_end_of_input(blind, serve):
+    """Exit code 1 after the patience that a channel is given, and a word why."""
+    vmm = serve(blind, blind)
+    assert vmm.end() == 1
+    assert "the channel to the harness ended: errno 5" in vmm.said()
+
+
+def test_input_that_ends_within_a_frame(blind, serve, steps):
+    """The same."""
+    vmm = serve(blind, blind)
+    vmm.send(wire.pack(Frame(wire.Kind.REQUEST, 1, 1, bytes(100)))[:50])
+    assert vmm.end() == 1
+
+
+def test_a_killed_supervisor_takes_its_worker_along(program, serve, steps, is_gone):
+    vmm = serve(program.path, program.path)
+    vmm.ask(steps.open("/"))
+    (worker,) = vmm.workers()
+    vmm.process.kill()
+    assert is_gone(worker)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "usage: vmm serve"),
+        (("serve",), "usage: vmm serve"),
+        (("work", "more"), "usage: vmm serve"),
+        (("serve", "/vmm"), "a worker is named"),
+        (("serve", "1:/a", "2:/b", "3:/c", "4:/d", "5:/e"), "at most 4"),
+    ],
+    ids=["nothing", "no_worker", "too_much", "no_abi", "five"],
+)
+def test_wrong_arguments(program, start, arguments, words):
+    """Exit code 2 and a sentence."""
+    vmm = start(program.path, *arguments)
+    assert vmm.process.wait(SOON) == 2
+    assert words in vmm.said()
