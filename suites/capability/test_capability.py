@@ -7,3 +7,9 @@ import pytest
 def test_capability(probe, expected, claim):
     """Capability 215 is there on /dev/kvm and on a VM, or, before v5.18, on neither."""
     assert expected(claim) == probe(claim)
+
+
+@pytest.mark.claims("*.capability.*")
+def test_neighbouring_capability(probe, expected, claim):
+    """What a VMM asks before it uses a part of the contract that came later is there, too."""
+    assert expected(claim) == probe(claim)

@@ -3,7 +3,7 @@
 import pytest
 
 
-@pytest.mark.claims("arm64.psci_*", "arm64.psci.versions*")
+@pytest.mark.claims("arm64.psci_*", "arm64.psci.versions*", "arm64.psci.features.*")
 def test_versions(probe, expected, claim):
     """A guest has the calls of the PSCI version that its VMM selected, and no others."""
     assert expected(claim) == probe(claim)

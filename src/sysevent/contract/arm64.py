@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from sysevent.contract.around import Gives
 from sysevent.contract.checks import At, Check, Exits, Holds, Register, Written
 from sysevent.contract.claim import Claim, Need
 from sysevent.contract.common import (
@@ -23,6 +24,7 @@ from sysevent.probe.catalog.arm64 import (
     RETURNED,
     SYSTEM_OFF2,
     SYSTEM_RESET2,
+    SYSTEM_SUSPEND,
     VENDOR,
     VENDOR_HIGH,
 )
@@ -76,7 +78,9 @@ _RESET2 = {
 }
 _RESERVED = {
     "reset2.reserved": "SYSTEM_RESET2, 32-bit call, reserved type 1,",
-    "reset2_64.reserved": "SYSTEM_RESET2, 64-bit call, reserved type 0x7fffffff,",
+    "reset2.reserved_high": "SYSTEM_RESET2, 32-bit call, reserved type 0x7fffffff,",
+    "reset2_64.reserved": "SYSTEM_RESET2, 64-bit call, reserved type 1,",
+    "reset2_64.reserved_high": "SYSTEM_RESET2, 64-bit call, reserved type 0x7fffffff,",
 }
 
 
@@ -94,6 +98,37 @@ def _written(name: str, what: str, *needs: Need) -> Claim:
 
 CLAIMS = (
     capability("arm64"),
+    _row(
+        "capability.suspend",
+        "KVM_CAP_ARM_SYSTEM_SUSPEND (216) is 1 on /dev/kvm and on a VM.",
+        "Documentation/virt/kvm/api.rst, KVM_CAP_ARM_SYSTEM_SUSPEND; bfbab4456877, v5.19",
+        (Gives("system/216", 1), Gives("vm/216", 1)),
+        CAP_SUSPEND,
+        scenario="facts",
+    ),
+    _row(
+        "psci.features.reset2",
+        "PSCI_FEATURES knows SYSTEM_RESET2 in the version that a guest gets by default.",
+        "Arm DEN0022, PSCI_FEATURES; d43583b890e7, v5.18",
+        refused(0, f"psci.features.{SYSTEM_RESET2:#x}"),
+        RESET2,
+        scenario="facts",
+    ),
+    _row(
+        "psci.features.off2",
+        "PSCI_FEATURES says that SYSTEM_OFF2 can hibernate (bit 0) in the version that a guest gets by default.",
+        f"Arm DEN0022, PSCI_FEATURES; {_OFF2}",
+        refused(1, f"psci.features.{SYSTEM_OFF2:#x}"),
+        OFF2,
+        scenario="facts",
+    ),
+    _row(
+        "psci.features.suspend",
+        "PSCI_FEATURES denies SYSTEM_SUSPEND as long as KVM_CAP_ARM_SYSTEM_SUSPEND is not enabled.",
+        "Documentation/virt/kvm/api.rst, KVM_CAP_ARM_SYSTEM_SUSPEND",
+        refused(NOT_SUPPORTED, f"psci.features.{SYSTEM_SUSPEND:#x}"),
+        scenario="facts",
+    ),
     *(
         _row(
             f"psci.{name}",
@@ -184,12 +219,13 @@ CLAIMS = (
     ),
     *(
         _row(
-            f"psci.off2.wrong.{name}",
-            f"PSCI SYSTEM_OFF2 with type and cookie {name} is no event: INVALID_PARAMETERS (-2) in x0.",
+            f"psci.off2{width}.wrong.{name}",
+            f"PSCI SYSTEM_OFF2, {bits}-bit call, with type and cookie {name} is no event: INVALID_PARAMETERS (-2).",
             f"Arm DEN0022, SYSTEM_OFF2; {_OFF2}",
             refused(INVALID_PARAMETERS),
             OFF2,
         )
+        for width, bits in (("", 32), ("_64", 64))
         for name in ("1.1", "0.1", "2.0")
     ),
     _written("off", "PSCI SYSTEM_OFF"),

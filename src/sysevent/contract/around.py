@@ -65,7 +65,11 @@ class SameBytes:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Whether peers went on counting between two readings of guest memory: vCPU n's counter is at 8 * n."""
+    """Whether peers went on counting between two readings of guest memory: vCPU n's counter is at 8 * n.
+
+    When they must stand still, every one of them must. When they must run, one that counts is enough: in so
+    short a time a busy machine does not get round to all of them.
+    """
 
     first: str
     second: str
@@ -76,16 +80,15 @@ class Counters:
     def mismatches(self, seen: Observation) -> list[Mismatch]:
         wrong = []
         for peer in range(1, self.peers):
-            values = [
-                int.from_bytes(seen.answers[label].data[8 * peer : 8 * peer + 8], "little")
-                if label in seen.answers
-                else 0
-                for label in (self.first, self.second)
-            ]
-            if (values[1] > values[0]) != self.running:
-                wanted = f"{'more than' if self.running else 'still'} {values[0]}"
-                wrong.append(Mismatch(f"vCPU {peer}'s count, {self.second}", wanted, str(values[1])))
-        return wrong
+            before, after = (self._count(seen, label, peer) for label in (self.first, self.second))
+            if (after > before) != self.running:
+                wanted = f"{'more than' if self.running else 'still'} {before}"
+                wrong.append(Mismatch(f"vCPU {peer}'s count, {self.second}", wanted, str(after)))
+        return [] if self.running and len(wrong) < self.peers - 1 else wrong
+
+    def _count(self, seen: Observation, label: str, peer: int) -> int:
+        answer = seen.answers.get(label)
+        return int.from_bytes(answer.data[8 * peer : 8 * peer + 8], "little") if answer else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,13 @@ _NO_EVENT = {
 
 CLAIMS = (
     capability("riscv64"),
+    _row(
+        "srst.probe",
+        "SBI's probe_extension finds SRST: 0 in a0 and 1 in a1.",
+        "RISC-V SBI specification, probe_extension; arch/riscv/kvm/vcpu_sbi_base.c",
+        (*_went_on("sbi.probe.srst"), Register("a0", 0, "sbi.probe.srst"), Register("a1", 1, "sbi.probe.srst")),
+        scenario="facts",
+    ),
     *(
         _srst(
             f"srst.{kind}.{reason:#x}",

@@ -83,6 +83,22 @@ def went_on(label: str = "exit") -> tuple[Check, ...]:
 
 CLAIMS = (
     capability("x86_64"),
+    _row(
+        "capability.triple_fault",
+        "KVM_CAP_X86_TRIPLE_FAULT_EVENT (218) is 1 on /dev/kvm and on a VM.",
+        _INJECT,
+        (Gives("system/218", 1), Gives("vm/218", 1)),
+        TRIPLE_FAULT_EVENT,
+        scenario="facts",
+    ),
+    _row(
+        "capability.enforce_cpuid",
+        "KVM_CAP_HYPERV_ENFORCE_CPUID (199) is 1 on /dev/kvm and on a VM.",
+        _ENFORCE,
+        (Gives("system/199", 1), Gives("vm/199", 1)),
+        ENFORCES,
+        scenario="facts",
+    ),
     *(
         _row(
             f"hyperv.{name}",

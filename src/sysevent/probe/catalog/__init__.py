@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sysevent.errors import HarnessError
-from sysevent.probe.catalog import arm64, arm64_states, riscv64, riscv64_states, x86_64, x86_64_states
+from sysevent.probe.catalog import arm64, arm64_states, riscv64, riscv64_states, x86_64, x86_64_states, xen
 from sysevent.probe.scenario import Scenario
 
-_ALL = (arm64, arm64_states, riscv64, riscv64_states, x86_64, x86_64_states)
+_ALL = (arm64, arm64_states, riscv64, riscv64_states, x86_64, x86_64_states, xen)
 
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
@@ -21,7 +21,7 @@ SCENARIOS: dict[str, Scenario] = {
 FACTS: dict[str, tuple[str, ...]] = {
     "arm64": (arm64.FACTS.name, arm64.SMC.name, arm64_states.DEBUG.name),
     "riscv64": (riscv64.FACTS.name,),
-    "x86_64": (x86_64.FACTS.name,),
+    "x86_64": (x86_64.FACTS.name, xen.FACTS.name),
 }
 
 

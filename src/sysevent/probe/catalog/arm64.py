@@ -146,7 +146,9 @@ SCENARIOS = (
     *(call(f"psci.reset2{name}", SYSTEM_RESET2, kind, COOKIE) for name, kind in _RESET2_TYPES.items()),
     *(call(f"psci.reset2_64{name}", SYSTEM_RESET2_64, kind, COOKIE) for name, kind in _RESET2_TYPES.items()),
     call("psci.reset2.reserved", SYSTEM_RESET2, 1, COOKIE),
-    call("psci.reset2_64.reserved", SYSTEM_RESET2_64, 0x7FFF_FFFF, COOKIE),
+    call("psci.reset2.reserved_high", SYSTEM_RESET2, 0x7FFF_FFFF, COOKIE),
+    call("psci.reset2_64.reserved", SYSTEM_RESET2_64, 1, COOKIE),
+    call("psci.reset2_64.reserved_high", SYSTEM_RESET2_64, 0x7FFF_FFFF, COOKIE),
     call("psci.reset2.upper", SYSTEM_RESET2, 0xDEAD_0000_0000_0000 | VENDOR, COOKIE),
     call("psci.reset2_64.upper", SYSTEM_RESET2_64, 0x1_0000_0000, COOKIE),
     *(
@@ -154,7 +156,11 @@ SCENARIOS = (
         for width, fid in (("", SYSTEM_OFF2), ("_64", SYSTEM_OFF2_64))
         for kind in (0, 1)
     ),
-    *(call(f"psci.off2.wrong.{name}", SYSTEM_OFF2, *values) for name, values in _OFF2_WRONG.items()),
+    *(
+        call(f"psci.off2{width}.wrong.{name}", fid, *values)
+        for width, fid in (("", SYSTEM_OFF2), ("_64", SYSTEM_OFF2_64))
+        for name, values in _OFF2_WRONG.items()
+    ),
     # PSCI by version
     *(
         call(f"psci_0_1.{name}", fid, features=0)

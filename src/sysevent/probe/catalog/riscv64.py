@@ -21,6 +21,7 @@ RAM_SIZE = 0x1_0000
 COUNTERS = RAM + 0x8000  # a peer's is at 8 times its number
 RETURNED = 0x0A00_0000  # where payloads store to when the call comes back
 
+A0 = 0x8030_0000_0200_000A  # the KVM_*_ONE_REG id of a0
 # KVM_REG_RISCV | KVM_REG_SIZE_U64 | KVM_REG_RISCV_SBI_EXT | KVM_REG_RISCV_SBI_SINGLE, since v6.4
 SBI_ENABLE = 0x8030_0000_0800_0000
 ENABLE_V01, ENABLE_SRST, ENABLE_SUSP = 0, 4, 11
@@ -70,6 +71,10 @@ FACTS = Scenario(
         ),
         Entry("call", registers(LEGACY_SHUTDOWN, 0, function=PROBE_EXTENSION, extension=BASE)),
         *run("sbi.probe.legacy_shutdown"),
+        # The payload loops; only what is asked for changes.
+        ioctls.set_one_reg(0, A0, SRST),
+        ioctls.set_one_reg(0, A0 + 1, 0),
+        *run("sbi.probe.srst"),
     ),
 )
 
