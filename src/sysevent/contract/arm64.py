@@ -22,9 +22,14 @@ from sysevent.model import Level
 from sysevent.probe.catalog.arm64 import (
     COOKIE,
     RETURNED,
+    SYSTEM_OFF,
     SYSTEM_OFF2,
+    SYSTEM_OFF2_64,
+    SYSTEM_RESET,
     SYSTEM_RESET2,
+    SYSTEM_RESET2_64,
     SYSTEM_SUSPEND,
+    SYSTEM_SUSPEND_64,
     VENDOR,
     VENDOR_HIGH,
 )
@@ -84,6 +89,22 @@ _RESERVED = {
 }
 
 
+_DENIES = "denies, as long as KVM_CAP_ARM_SYSTEM_SUSPEND is not enabled,"
+_SUSPEND = "Documentation/virt/kvm/api.rst, KVM_CAP_ARM_SYSTEM_SUSPEND"
+_KNOWS = "Arm DEN0022, PSCI_FEATURES; arch/arm64/kvm/psci.c, kvm_psci_1_x_call"
+# name, function, PSCI_FEATURES' answer, what that says, source, needs
+_FEATURES: tuple[tuple[str, int, int, str, str, tuple[Need, ...]], ...] = (
+    ("off", SYSTEM_OFF, 0, "knows", _KNOWS, ()),
+    ("reset", SYSTEM_RESET, 0, "knows", _KNOWS, ()),
+    ("reset2", SYSTEM_RESET2, 0, "knows", _KNOWS, (RESET2,)),
+    ("reset2_64", SYSTEM_RESET2_64, 0, "knows", _KNOWS, (RESET2,)),
+    ("off2", SYSTEM_OFF2, 1, "allows hibernation (bit 0) by", f"{_KNOWS}; {_OFF2}", (OFF2,)),
+    ("off2_64", SYSTEM_OFF2_64, 1, "allows hibernation (bit 0) by", f"{_KNOWS}; {_OFF2}", (OFF2,)),
+    ("suspend", SYSTEM_SUSPEND, NOT_SUPPORTED, _DENIES, _SUSPEND, ()),
+    ("suspend_64", SYSTEM_SUSPEND_64, NOT_SUPPORTED, _DENIES, _SUSPEND, ()),
+)
+
+
 def _written(name: str, what: str, *needs: Need) -> Claim:
     return _observed(
         f"psci.{name}.written",
@@ -106,28 +127,16 @@ CLAIMS = (
         CAP_SUSPEND,
         scenario="facts",
     ),
-    _row(
-        "psci.features.reset2",
-        "PSCI_FEATURES knows SYSTEM_RESET2 in the version that a guest gets by default.",
-        "Arm DEN0022, PSCI_FEATURES; d43583b890e7, v5.18",
-        refused(0, f"psci.features.{SYSTEM_RESET2:#x}"),
-        RESET2,
-        scenario="facts",
-    ),
-    _row(
-        "psci.features.off2",
-        "PSCI_FEATURES says that SYSTEM_OFF2 can hibernate (bit 0) in the version that a guest gets by default.",
-        f"Arm DEN0022, PSCI_FEATURES; {_OFF2}",
-        refused(1, f"psci.features.{SYSTEM_OFF2:#x}"),
-        OFF2,
-        scenario="facts",
-    ),
-    _row(
-        "psci.features.suspend",
-        "PSCI_FEATURES denies SYSTEM_SUSPEND as long as KVM_CAP_ARM_SYSTEM_SUSPEND is not enabled.",
-        "Documentation/virt/kvm/api.rst, KVM_CAP_ARM_SYSTEM_SUSPEND",
-        refused(NOT_SUPPORTED, f"psci.features.{SYSTEM_SUSPEND:#x}"),
-        scenario="facts",
+    *(
+        _row(
+            f"psci.features.{name}",
+            f"PSCI_FEATURES {says} {name.upper()}, in the version that a guest gets by default.",
+            source,
+            refused(value, f"psci.features.{fid:#x}"),
+            *needs,
+            scenario="facts",
+        )
+        for name, fid, value, says, source, needs in _FEATURES
     ),
     *(
         _row(

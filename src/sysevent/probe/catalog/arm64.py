@@ -104,7 +104,10 @@ def ask(label: str, fid: int, *arguments: int) -> tuple[Step, ...]:
 
 
 _ENABLE_SUSPEND = ioctls.enable_cap("vm", ioctls.CAP_ARM_SYSTEM_SUSPEND)
-_ASKED_FEATURES = (SYSTEM_RESET2, SYSTEM_OFF2, SYSTEM_SUSPEND)
+_ASKED_FEATURES = (
+    *(SYSTEM_OFF, SYSTEM_RESET, SYSTEM_RESET2, SYSTEM_RESET2_64),
+    *(SYSTEM_OFF2, SYSTEM_OFF2_64, SYSTEM_SUSPEND, SYSTEM_SUSPEND_64),
+)
 
 FACTS = Scenario(
     "arm64.facts",
