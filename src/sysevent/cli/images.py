@@ -14,6 +14,7 @@ from rich.table import Table
 
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES, Architecture, architecture
 from sysevent.errors import ImageError, NotApplicable, UsageError
+from sysevent.hosts.snapshots import Snapshots
 from sysevent.images import initramfs, inventory, kernels, tracks
 from sysevent.images.cache import Cache
 from sysevent.images.tracks import Track
@@ -121,7 +122,8 @@ def _prune(args: argparse.Namespace, settings: Settings) -> int:
             "prune goes by what no track refers to any more: it takes neither --arch nor --kernel"
         )
     pruned = inventory.prune(settings, list(ARCHITECTURES.values()))
-    print(f"removed {pruned.files} files, {pruned.size / 1e6:.0f} MB")
+    snapshots, size = Snapshots(settings.cache).prune(unused=inventory.UNUSED)
+    print(f"removed {pruned.files + snapshots} files, {(pruned.size + size) / 1e6:.0f} MB")
     return 0
 
 

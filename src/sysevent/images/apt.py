@@ -8,12 +8,9 @@ from __future__ import annotations
 import re
 import subprocess
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from debian import deb822
 
 from sysevent.errors import ImageError
 
@@ -63,6 +60,8 @@ def parse_list(text: str) -> Iterator[Source]:
 
 def parse_deb822(text: str) -> Iterator[Source]:
     """Paragraph style: Types, URIs, Suites, Components, Enabled, Signed-By."""
+    from debian import deb822  # here: slow to import, and only needed when a mirror is looked for
+
     for fields in deb822.Deb822.iter_paragraphs(text, use_apt_pkg=False):
         enabled = fields.get("Enabled", "yes").strip().lower() not in (
             "no",
@@ -115,6 +114,8 @@ def proxies(host: str) -> Mapping[str, str]:
         text = run.stdout if run.returncode == 0 else ""
     except (OSError, subprocess.TimeoutExpired):
         text = ""
+    import urllib.request  # here: it brings http.client and ssl along
+
     return parse_proxies(text, host, urllib.request.getproxies())
 
 

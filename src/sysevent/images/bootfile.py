@@ -14,10 +14,6 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.segments import NoteSegment
-
 from sysevent.errors import ImageError
 from sysevent.images import compression
 
@@ -75,6 +71,10 @@ def _bzimage(data: bytes, name: str) -> BootFile:
 
 
 def _elf(data: bytes, name: str) -> BootFile:
+    from elftools.common.exceptions import ELFError  # here: slow to import, and rarely needed
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.segments import NoteSegment
+
     try:
         elf = ELFFile(io.BytesIO(data))
         arch = _ELF_ARCHES.get(elf["e_machine"])

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import filelock
 import msgspec
 
 from sysevent.errors import ImageError
@@ -96,6 +95,8 @@ class Cache:
     @contextlib.contextmanager
     def lock(self, name: str, what: str, progress: Progress) -> Iterator[None]:
         """Hold a lock that all processes with this cache share; progress is told when that means waiting."""
+        import filelock  # here: it brings asyncio along, and only who writes needs a lock
+
         path = self.root / "locks" / f"{name}.lock"
         self._parent(path)
         lock = filelock.FileLock(path)

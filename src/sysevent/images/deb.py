@@ -14,9 +14,6 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from debian.arfile import ArError
-from debian.debfile import DebFile
-
 from sysevent.errors import ImageError, ToolMissing
 from sysevent.images.modules import MODULE_NAME, FileModules
 
@@ -35,6 +32,30 @@ def kernel_image(path: Path) -> bytes:
             ):
                 return file.read()
     raise ImageError(f"the package {path} holds no kernel image (boot/vmlinuz-*, lib/modules/*/vmlinuz)")
+
+
+def extract(path: Path, into: Path, wanted: re.Pattern[str]) -> None:
+    """The files of a package whose names match wanted, with what their symbolic links lead to.
+
+    Only plain names below into are written, whatever the archive says: no absolute path, no step upwards.
+    """
+    with _files(path) as archive, _damage(path):
+        links = []
+        for member in archive:
+            name = str(member.name)
+            if not wanted.fullmatch(name) or ".." in name.split("/") or name.startswith("/"):
+                continue
+            target = into / name
+            if member.issym():
+                links.append((target, target.parent / str(member.linkname)))
+            elif member.isfile() and (file := archive.extractfile(member)):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(file.read())
+        inside = into.resolve()
+        for link, to in links:
+            if to.resolve().is_relative_to(inside) and to.is_file():
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.write_bytes(to.read_bytes())
 
 
 @contextlib.contextmanager
@@ -71,6 +92,8 @@ def modules(path: Path, scratch: Path) -> Iterator[FileModules]:
 
 @contextlib.contextmanager
 def _files(path: Path) -> Iterator[tarfile.TarFile]:
+    from debian.debfile import DebFile  # here: slow to import, and most runs unpack nothing
+
     with _damage(path), DebFile(str(path)) as deb:
         if deb.data is None:
             raise ImageError(f"{path} is not a Debian package")
@@ -79,6 +102,8 @@ def _files(path: Path) -> Iterator[tarfile.TarFile]:
 
 @contextlib.contextmanager
 def _damage(path: Path) -> Iterator[None]:
+    from debian.arfile import ArError
+
     try:
         yield
     except OSError as error:  # python-debian raises bare ones for a damaged archive

@@ -12,13 +12,14 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TypeVar
-
-import tenacity
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from sysevent.errors import BadSignature, DownloadFailed, ImageError
 from sysevent.images.cache import digest
 from sysevent.model import Progress
+
+if TYPE_CHECKING:
+    import tenacity
 
 T = TypeVar("T")
 _CHUNK = 1 << 17
@@ -137,6 +138,8 @@ class Downloader:
         return response
 
     def _retry(self, url: str, attempt: Callable[[], T]) -> T:
+        import tenacity  # here: slow to import, and most runs download nothing
+
         def once() -> T:
             try:
                 return attempt()

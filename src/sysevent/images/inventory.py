@@ -21,7 +21,7 @@ from sysevent.model import Progress
 from sysevent.settings import Settings
 
 _GRACE = timedelta(hours=1)  # what is younger may belong to a download whose resolution is not written yet
-_UNUSED = timedelta(days=7)  # of archives and unwrapped images: cheap to make again
+UNUSED = timedelta(days=7)  # of archives and unwrapped images: cheap to make again
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def prune(
     archs: Sequence[Architecture],
     *,
     grace: timedelta = _GRACE,
-    unused: timedelta = _UNUSED,
+    unused: timedelta = UNUSED,
 ) -> Pruned:
     """Remove what no track refers to any more, and archives that were not used lately."""
     cache = Cache(settings.cache)
@@ -170,7 +170,7 @@ def prune(
     count = size = 0
     for patience, folders in (
         (grace, ("blobs/sha256", "suites", "tracks", "kernels", "modules")),
-        (unused, ("initramfs", "unwrapped")),
+        (unused, ("initramfs", "unwrapped", "vmlinux")),
         (timedelta(days=1), ("parts",)),
     ):
         for path in _files(cache, *folders):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sysevent.arches import Architecture
 from sysevent.errors import ImageError, UsageError
-from sysevent.images import bootfile, deb, tracks
+from sysevent.images import bootfile, deb, published, tracks
 from sysevent.images.archive import Archive
 from sysevent.images.cache import Cache
 from sysevent.images.download import Gone
@@ -45,8 +45,9 @@ def find(
 ) -> KernelImage:
     """The kernel that spec means on an architecture, on this machine's disk.
 
-    spec is `debian:TRACK`, `tree:PATH` (a built kernel tree), or the path of an image. Debian's kernels are
-    downloaded when needed; their modules stay in the package, and KernelImage.modules is that package's file.
+    spec is `debian:TRACK`, `debian:VERSION` (of a package, such as 6.12.94-1), `tree:PATH` (a built kernel
+    tree), or the path of an image. Debian's kernels are downloaded when needed; their modules stay in the
+    package, and KernelImage.modules is that package's file.
     refresh asks the mirror what a track means even when it was asked today.
     Raises UsageError for a spec that means nothing, NotApplicable when Debian has no such kernel for the
     architecture, and ImageError or one of its kind otherwise.
@@ -55,7 +56,10 @@ def find(
     if colon and kind == "debian":
         if modules is not None:
             raise UsageError(f"{spec} brings its own modules: --modules goes with a path to a kernel image")
-        return _debian(tracks.track(rest, tracks.load()), arch, settings, progress, refresh=refresh)
+        known = tracks.load()
+        if "-" in rest and all(rest != track.name for track in known):  # a package's whole version
+            return _published(rest, arch, settings, progress)
+        return _debian(tracks.track(rest, known), arch, settings, progress, refresh=refresh)
     if modules is not None and not modules.is_dir():
         raise UsageError(f"--modules {modules}: no such directory")
     if colon and kind == "tree":
@@ -82,6 +86,25 @@ def _debian(
         # The mirror has removed the package since it was asked: a newer one has come.
         progress(f"{track.spec} {arch.name}: {error}; asking for the index anew")
         return obtain(resolve(track, arch, archive, refresh=True), track, arch, archive)
+
+
+def _published(version: str, arch: Architecture, settings: Settings, progress: Progress) -> KernelImage:
+    archive = Archive(settings, progress)
+    one = published.choose(published.published(arch, archive), version)
+    track = Track(version, (one.suite,), {arch.name: (one.kernel.image.name,)})
+    resolution = Resolution(
+        track=version,
+        arch=arch.name,
+        rule=track.rule,
+        mirror=settings.mirror or "",
+        keyring=str(settings.keyring or ""),
+        suite=one.suite,
+        kernel=one.kernel,
+        inrelease=one.inrelease,
+        index=one.index,
+        checked=0.0,
+    )
+    return obtain(resolution, track, arch, archive)
 
 
 def obtain(resolution: Resolution, track: Track, arch: Architecture, archive: Archive) -> KernelImage:

@@ -12,9 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-
 from sysevent.errors import ImageError
 from sysevent.images import compression
 
@@ -105,6 +102,9 @@ def closure(wanted: Iterable[str], files: FileModules) -> tuple[Module, ...]:
 
 def load(name: str, path: str, files: FileModules) -> Module:
     """Read and decompress one module; ImageError when it is none."""
+    from elftools.common.exceptions import ELFError  # here: slow to import; read modules are kept
+    from elftools.elf.elffile import ELFFile
+
     what = f"{path} in {files.where}"
     try:
         data = _decompress(files.read(path), path, what)

@@ -1,18 +1,22 @@
-"""A suite's package index: which kernels it has."""
+"""A suite's package index: which kernels it has, and which of their headers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-from debian import deb822
-from debian.debian_support import Version
+from typing import TYPE_CHECKING
 
 from sysevent.errors import BadSignature
 from sysevent.images.release import is_sha256
 
-_KERNEL = re.compile(rb"^Package: linux-(?:image|binary|modules)-[0-9][a-z0-9.+-]*$", re.MULTILINE)
+if TYPE_CHECKING:  # slow to import, and a kernel that is cached needs none of it
+    from debian.debian_support import Version
+
+_KERNEL = re.compile(
+    rb"^Package: linux-(?:(?:image|binary|modules)-[0-9][a-z0-9.+-]*|libc-dev(?:-[a-z0-9]+-cross)?)$",
+    re.MULTILINE,
+)
 _UNSIGNED = "-unsigned"
 
 
@@ -38,14 +42,18 @@ class Kernel:
     @property
     def version(self) -> Version:
         """Its package's version, which sorts by Debian's order."""
+        from debian.debian_support import Version
+
         return Version(self.image.version)
 
 
 def parse(index: bytes, name: str) -> tuple[Package, ...]:
-    """The kernel packages of a decompressed Packages file; BadSignature when an entry makes no sense.
+    """The kernel and header packages of a decompressed Packages file; BadSignature when one makes no sense.
 
     A Packages file has 60 MB and a dozen kernels, so only their paragraphs are looked at.
     """
+    from debian import deb822
+
     found = []
     for match in _KERNEL.finditer(index):
         start = index.rfind(b"\n\n", 0, match.start()) + 1

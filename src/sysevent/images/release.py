@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from debian import deb822
-
 from sysevent.errors import BadSignature
 from sysevent.images.download import Expected
 
@@ -40,6 +38,8 @@ def parse(content: bytes, asked: str, name: str) -> Release:
 
     Without the comparison a mirror could answer with the validly signed file of another suite.
     """
+    from debian import deb822  # here: slow to import, and a cached kernel needs no release file
+
     fields = deb822.Deb822(content, encoding="utf-8")
     suite, codename = fields.get("Suite", ""), fields.get("Codename", "")
     if asked not in (suite, codename):

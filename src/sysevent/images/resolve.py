@@ -99,13 +99,13 @@ def _look(track: Track, arch: Architecture, archive: Archive, *, refresh: bool) 
     checked = time.time()
     for name in track.suites:
         try:
-            suite, listing = _listing(name, arch, archive, refresh=refresh)
+            suite, listed = listing(name, arch, archive, refresh=refresh)
         except (Gone, OtherLength) as error:
             archive.progress(f"{track.spec} {arch.name}: leaving out {name}: {error}")
             absent.append(error)
             continue
         checked = min(checked, suite.checked)
-        if listing is None or not (kernel := packages.best(listing.packages, track.packages[arch.name])):
+        if listed is None or not (kernel := packages.best(listed.packages, track.packages[arch.name])):
             continue
         resolution = Resolution(
             track=track.name,
@@ -116,7 +116,7 @@ def _look(track: Track, arch: Architecture, archive: Archive, *, refresh: bool) 
             suite=name,
             kernel=kernel,
             inrelease=suite.inrelease,
-            index=listing.sha256,
+            index=listed.sha256,
             checked=checked,
         )
         found.append(resolution)
@@ -130,7 +130,7 @@ def _look(track: Track, arch: Architecture, archive: Archive, *, refresh: bool) 
     return replace(best, checked=checked)
 
 
-def _listing(
+def listing(
     name: str, arch: Architecture, archive: Archive, *, refresh: bool
 ) -> tuple[Suite, Listing | None]:
     """A suite with its kernel packages.

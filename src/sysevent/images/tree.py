@@ -1,0 +1,105 @@
+"""uapi headers out of a kernel tree: exported by its own `make headers_install` into the cache.
+
+Documentation/kbuild/headers_install.rst.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from sysevent.arches import Architecture
+from sysevent.errors import BuildFailed, NotApplicable, UsageError
+from sysevent.model import Progress
+from sysevent.settings import Settings
+
+_GUARDS = {"arm64": "__ARM_KVM_H__", "riscv": "__LINUX_KVM_RISCV_H", "x86": "_ASM_X86_KVM_H"}  # of asm/kvm.h
+_DEADLINE = 600  # seconds; it takes ten
+
+
+def exported(tree: Path, arch: Architecture, settings: Settings, progress: Progress) -> tuple[Path, str]:
+    """A directory with include/ in it, and the tree's version.
+
+    A directory that was exported already (usr/include of a built tree, or INSTALL_HDR_PATH) is taken as it
+    is. UsageError when there is no kernel tree, NotApplicable when it was exported for another architecture,
+    BuildFailed when make fails.
+    """
+    if not tree.is_dir():
+        raise UsageError(f"tree:{tree}: no such directory")
+    if not (tree / "Makefile").is_file() or not (tree / "include" / "uapi" / "linux" / "kvm.h").is_file():
+        for root in (tree / "usr", tree):
+            if (root / "include" / "linux" / "kvm.h").is_file():
+                _check_guard(root, arch)
+                return root, ""
+        raise UsageError(f"tree:{tree} is neither a kernel tree nor has exported headers in it")
+    version = _version(tree / "Makefile")
+    key = _hash(tree, arch)
+    target = settings.cache / "headers" / f"tree-{arch.kernel}-{key[:24]}"
+    if not (target / "include" / "linux" / "kvm.h").is_file():
+        progress(f"exporting the headers of {tree} for {arch.kernel}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix="export-") as folder:
+            _export(tree, arch, Path(folder))
+            shutil.rmtree(target, ignore_errors=True)
+            (Path(folder) / "installed").replace(target)
+    return target, version
+
+
+def _check_guard(root: Path, arch: Architecture) -> None:
+    """Exported headers do not say whose they are, and those of another architecture would compile, too."""
+    try:
+        text = (root / "include" / "asm" / "kvm.h").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    if _GUARDS[arch.kernel] not in text:
+        raise NotApplicable(
+            f"{root}/include was exported for another architecture than {arch.name}, or has no KVM: "
+            f"make headers_install ARCH={arch.kernel}"
+        )
+
+
+def _export(tree: Path, arch: Architecture, scratch: Path) -> None:
+    """Out of the tree's way where it lets us: a tree that was built in place refuses O=."""
+    install = ["headers_install", f"ARCH={arch.kernel}", f"INSTALL_HDR_PATH={scratch / 'installed'}"]
+    said = ""
+    for where in ([f"O={scratch / 'out'}"], []):
+        (scratch / "out").mkdir(exist_ok=True)
+        try:
+            done = subprocess.run(
+                ["make", "-s", "-C", str(tree), *where, *install],
+                capture_output=True,
+                text=True,
+                timeout=_DEADLINE,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise BuildFailed(
+                f"make headers_install in {tree}: {error} (apt install make gcc rsync)"
+            ) from error
+        if done.returncode == 0 and (scratch / "installed" / "include" / "linux" / "kvm.h").is_file():
+            return
+        said = done.stderr.strip() or done.stdout.strip()
+    raise BuildFailed(f"make headers_install in {tree} failed:\n{said[-2000:]}")
+
+
+def _hash(tree: Path, arch: Architecture) -> str:
+    total = hashlib.sha256()
+    for folder in ("include/uapi", f"arch/{arch.kernel}/include/uapi"):
+        for path in sorted((tree / folder).rglob("*.h")):
+            total.update(str(path.relative_to(tree)).encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()
+
+
+def _version(makefile: Path) -> str:
+    text = makefile.read_text(encoding="utf-8", errors="replace")
+    found = dict(
+        re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *=[ \t]*(\S*)$", text, re.MULTILINE)
+    )
+    if "VERSION" not in found:
+        return ""
+    numbers = [found["VERSION"], found.get("PATCHLEVEL", "0"), found.get("SUBLEVEL", "0")]
+    return f"{'.'.join(numbers)}{found.get('EXTRAVERSION', '')}"
