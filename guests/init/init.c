@@ -186,6 +186,9 @@ int program(int argc, char **argv, char **envp)
 
 	(void)argc;
 	(void)argv;
+	/* For `sysevent bench`: when the kernel was done with itself. */
+	if (environment(envp, "sysevent_trace"))
+		complain("init", 0);
 	mount_all();
 	load_modules();
 	/* From the kernel's command line: a channel of our own, and the serial line for kernels that lack it. */

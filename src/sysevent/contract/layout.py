@@ -37,7 +37,7 @@ class Subject:
     userspace: Userspace
     layout: Layout
     kernel: Layout  # the same headers for the kernel's own ABI
-    btf: Struct | None = None  # struct kvm_run in the running kernel's BTF
+    btf: Layout | None = None  # struct kvm_run, and what it holds, in the running kernel's BTF
 
     @property
     def new(self) -> bool:
@@ -132,28 +132,28 @@ def system_event(subject: Subject) -> dict[str, Field]:
     }
 
 
-def _places(struct: Struct, subject: Subject, wanted: dict[str, Field]) -> list[Mismatch]:
+def _places(layout: Layout, wanted: dict[str, Field]) -> list[Mismatch]:
     """Every member where it was promised, by DWARF or BTF and by the compiler's own offsetof."""
     wrong = []
     for path, field in wanted.items():
-        there = find(struct, path, subject.layout.structs)
+        there = find(layout.structs["kvm_run"], path, layout.structs)
         expected = f"{field.offset}, {field.size} bytes"
         if there is None:
             wrong.append(Mismatch(path, expected, "no such member", field.span))
         elif (there.offset, there.size) != (field.offset, field.size):
             wrong.append(Mismatch(path, expected, f"{there.offset}, {there.size} bytes", field.span))
-        witness = subject.layout.asserted.get(path)
-        if struct is subject.run and witness is not None and witness != field.offset:
+        witness = layout.asserted.get(path)
+        if witness is not None and witness != field.offset:
             wrong.append(Mismatch(f"offsetof {path}", str(field.offset), str(witness), field.span))
     return wrong
 
 
 def _head(subject: Subject) -> Found:
-    return _places(subject.run, subject, head(subject.userspace.arch)), ""
+    return _places(subject.layout, head(subject.userspace.arch)), ""
 
 
 def _system_event(subject: Subject) -> Found:
-    wrong = _places(subject.run, subject, system_event(subject))
+    wrong = _places(subject.layout, system_event(subject))
     if not subject.new and find(subject.run, "system_event.ndata"):
         wrong.append(Mismatch("system_event.ndata", "none without capability 215", "a member"))
     return wrong, ""
@@ -170,7 +170,7 @@ def _union(subject: Subject) -> Found:
     for leaf in leaves(subject.run, subject.layout.structs):
         if start <= leaf.offset < end < leaf.end:
             wrong.append(Mismatch(leaf.path, f"within {start}..{end - 1}", f"ends at {leaf.end - 1}"))
-    return wrong + _places(subject.run, subject, {"kvm_valid_regs": frozen.VALID_REGS}), ""
+    return wrong + _places(subject.layout, {"kvm_valid_regs": frozen.VALID_REGS}), ""
 
 
 def _numbers(subject: Subject) -> Found:
@@ -212,17 +212,20 @@ def _running(subject: Subject) -> Found:
     wanted = head(own.arch) | system_event(kernel)
     if subject.new:
         wanted.pop("system_event.flags")
-    if find(subject.btf, _UNSAFE):
+    if find(subject.btf.structs["kvm_run"], _UNSAFE):
         wanted[_UNSAFE] = wanted.pop("immediate_exit")
-    wrong = _places(subject.btf, kernel, wanted)
-    known = []
-    for shift in shifts(subject.btf, subject.run, subject.layout.structs):
-        told = row("kvm_run", shift.path, own.arch)
-        if subject.userspace is not own and told is not None:
-            known.append(shift.path)
-            continue
-        wrong.append(Mismatch(f"{shift.path} in the headers", str(shift.native), str(shift.other)))
-    live = [path for path in known if (r := row("kvm_run", path, own.arch)) and r.fate is Fate.WRONG]
+    wrong = _places(subject.btf, wanted)
+    live = []
+    for name, struct in subject.btf.structs.items():
+        if name not in subject.layout.structs:
+            continue  # one of the kernel's own
+        for shift in shifts(struct, subject.layout.structs[name], subject.layout.structs):
+            told = row(name, shift.path, own.arch)
+            if subject.userspace is own or told is None:
+                what = f"{name}.{shift.path} in the headers".replace(". ", " ")
+                wrong.append(Mismatch(what, str(shift.native), str(shift.other)))
+            elif told.fate is Fate.WRONG:
+                live.append(f"{name}.{shift.path}")
     return wrong, f"Known to differ for {subject.userspace.name}: {', '.join(live)}" if live else ""
 
 

@@ -50,8 +50,10 @@ def draw(views: Mapping[str, Drawn]) -> list[Line]:
         scale = "".join(str(at).ljust(_SCALE * _WIDTH) for at in range(row, stop, _SCALE))
         lines.append(((f"{'':{label}}{scale}".rstrip(), Look.PLAIN),))
         for name, view in views.items():
+            covered = {at for leaf in view.leaves for at in range(leaf.offset, leaf.end)}
             for number, lane in enumerate(_lanes(view)):
-                cells = _cells(lane, row, min(stop, view.end), differing, first=number == 0)
+                shown = covered if number == 0 else None
+                cells = _cells(lane, row, min(stop, view.end), differing, shown)
                 if cells:
                     head = name if number == 0 else ""
                     lines.append(((f"{head:{label}}", Look.PLAIN), *cells, ("|", Look.PLAIN)))
@@ -78,7 +80,7 @@ def _differing(views: Sequence[Drawn]) -> set[str]:
 def _lanes(view: Drawn) -> list[list[Leaf]]:
     """The members in as few lanes as keep overlapping ones apart."""
     lanes: list[list[Leaf]] = [[]]
-    for leaf in sorted(view.leaves, key=lambda found: found.offset):
+    for leaf in sorted(view.leaves, key=lambda found: (found.offset, -found.size)):
         for lane in lanes:
             if not lane or lane[-1].end <= leaf.offset:
                 lane.append(leaf)
@@ -89,21 +91,21 @@ def _lanes(view: Drawn) -> list[list[Leaf]]:
 
 
 def _cells(
-    lane: Sequence[Leaf], row: int, stop: int, differing: set[str], *, first: bool
+    lane: Sequence[Leaf], row: int, stop: int, differing: set[str], covered: set[int] | None
 ) -> list[tuple[str, Look]]:
+    """A lane's piece of a row; the first lane alone is told what is covered, and shows what is not."""
     cells: list[tuple[str, Look]] = []
-    at, drawn = row, False
+    at = row
     for leaf in lane:
         begin, end = max(leaf.offset, row), min(leaf.end, stop)
         if begin >= end:
             continue
-        if begin > at:
-            cells.append(_gap(at, begin, padding=first))
+        cells += _gap(at, begin, covered)
         cells.append((_cell(leaf, begin, end), Look.OTHER if leaf.path in differing else Look.SAME))
-        at, drawn = end, True
-    if at < stop and (drawn or first):
-        cells.append(_gap(at, stop, padding=first))
-    return cells if drawn or first else []
+        at = end
+    if at == row and covered is None:
+        return []
+    return cells + _gap(at, stop, covered)
 
 
 def _cell(leaf: Leaf, begin: int, end: int) -> str:
@@ -114,9 +116,16 @@ def _cell(leaf: Leaf, begin: int, end: int) -> str:
     return f"|{name:{room}}"
 
 
-def _gap(begin: int, end: int, *, padding: bool) -> tuple[str, Look]:
-    """Bytes that no member of the first lane covers are padding; in the lanes below they are just empty."""
-    width = (end - begin) * _WIDTH
-    if not padding:
-        return " " * width, Look.PLAIN
-    return "|" + "\N{MIDDLE DOT}" * (width - 1), Look.PADDING
+def _gap(begin: int, end: int, covered: set[int] | None) -> list[tuple[str, Look]]:
+    """Bytes that no member covers are padding; those of another lane are just empty."""
+    cells: list[tuple[str, Look]] = []
+    while begin < end:
+        empty = covered is None or begin in covered
+        stop = begin + 1
+        while stop < end and (covered is None or stop in covered) == empty:
+            stop += 1
+        width = (stop - begin) * _WIDTH
+        fill = " " * width if empty else "|" + "\N{MIDDLE DOT}" * (width - 1)
+        cells.append((fill, Look.PLAIN if empty else Look.PADDING))
+        begin = stop
+    return cells

@@ -35,7 +35,7 @@ class Scanned:
 
 
 def table(report: Sequence[Scanned]) -> list[Line]:
-    """A row for each pair of ABIs and kernel: how many structures of each fate, and the names of the wrong ones."""
+    """A row for each pair of ABIs and kernel: how many structures meet each fate, which are read wrongly."""
     rows = [("ABI pair", "kernel", *Fate, "implicit padding", "read wrongly")]
     for entry in sorted(report, key=lambda e: [e2.pair for e2 in report].index(e.pair)):
         if entry.hazards is None:
@@ -49,8 +49,8 @@ def table(report: Sequence[Scanned]) -> list[Line]:
     lines: list[Line] = []
     for number, row in enumerate(rows):
         text = "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
-        wrong = number > 0 and row[-1] not in ("none", "no KVM there")
-        lines.append(((text, Look.HEAD if number == 0 else Look.OTHER if wrong else Look.PLAIN),))
+        bad = number > 0 and row[-1] not in ("none", "no KVM there")
+        lines.append(((text, Look.HEAD if number == 0 else Look.OTHER if bad else Look.PLAIN),))
     return lines
 
 
@@ -116,17 +116,24 @@ def changes(old: str, new: str, userspace: Userspace, found: Comparison) -> list
         ("an old binary misreads", misread, Look.OTHER),
         ("moved, and nobody reads it", [c for c in found.changes if c.kind.misread and c.spared], Look.PLAIN),
         ("added into padding", [c for c in found.changes if c.kind is Kind.FILLED], Look.SAME),
-        ("other", [c for c in found.changes if c.kind not in (Kind.FILLED,) and not c.kind.misread], Look.PLAIN),
+        (
+            "other",
+            [c for c in found.changes if c.kind not in (Kind.FILLED,) and not c.kind.misread],
+            Look.PLAIN,
+        ),
     ):
         if group:
             lines.append(((f"  {title}: {len(group)}", Look.HEAD),))
-            lines += [((f"    {_change(change)}", look),) for change in group]
+            told = dict.fromkeys(f"    {_change(change)}" for change in group)
+            lines += [((text, look),) for text in told]
     if not misread:
         lines.append((("  an old binary misreads nothing", Look.SAME),))
+    if found.renumbered:
+        lines.append(((f"  an old binary has another number: {len(found.renumbered)}", Look.HEAD),))
+    for numbers, look in ((found.renumbered, Look.OTHER), (found.bounds, Look.PLAIN)):
+        lines += [((f"  {name}: {before:#x} -> {after:#x}", look),) for name, before, after in numbers]
     for name, before, after in found.sizes:
         lines.append(((f"  struct {name}: {before} -> {after} bytes", Look.PLAIN),))
-    for name, before, after in found.renumbered:
-        lines.append(((f"  {name}: {before:#x} -> {after:#x}", Look.PLAIN),))
     for word, names in (("new", found.added), ("gone", found.removed)):
         if names:
             lines.append(((f"  {word} structures: {', '.join(names)}", Look.PLAIN),))
@@ -135,6 +142,8 @@ def changes(old: str, new: str, userspace: Userspace, found: Comparison) -> list
 
 
 def _change(change: Change) -> str:
+    if change.kind is Kind.ALTERNATIVE:
+        return f"{change.kind:13} {change.struct}.{change.path.partition('.')[0]}"
     place = " -> ".join(f"@{at} ({size} bytes)" for at, size in filter(None, (change.old, change.new)))
     told = "; ".join(filter(None, (change.note, _WORDS.get(change.kind, ""), change.spared)))
     return f"{change.kind:13} {change.struct}.{change.path} {place}{f': {told}' if told else ''}"

@@ -1,0 +1,141 @@
+"""Structures out of the DWARF of a linked program (pyelftools cannot relocate a RISC-V object's).
+
+DWARF 5: section 5.7 (structures, unions and their members), 5.5 (arrays), 5.3 (modifiers).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from elftools.common.exceptions import DWARFError, ELFError
+from elftools.elf.elffile import ELFFile
+
+from sysevent.decode.structs import Member, Struct
+from sysevent.errors import BuildFailed
+
+_AGGREGATES = {"DW_TAG_structure_type": "struct", "DW_TAG_union_type": "union"}
+_TRANSPARENT = ("DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type", "DW_TAG_atomic_type")
+
+
+def structs(path: Path) -> tuple[dict[str, Struct], dict[str, int]]:
+    """Every named structure, and every enumerator with its value; BuildFailed without DWARF."""
+    try:
+        with path.open("rb") as file:
+            elf = ELFFile(file)
+            if not elf.has_dwarf_info():
+                raise BuildFailed(f"{path} has no DWARF: the compiler was told to leave it out, or did")
+            reader = _Reader(elf.get_dwarf_info())
+            return reader.structs, reader.enumerators
+    except (ELFError, DWARFError, OSError) as error:
+        raise BuildFailed(f"{path}: its DWARF cannot be read: {error}") from error
+
+
+class _Reader:
+    """One pass over the compilation units; types are followed as members ask for them."""
+
+    def __init__(self, dwarf: Any) -> None:
+        self.structs: dict[str, Struct] = {}
+        self.enumerators: dict[str, int] = {}
+        for unit in dwarf.iter_CUs():
+            for die in unit.iter_DIEs():
+                if die.tag in _AGGREGATES and (name := _name(die)) and _complete(die):
+                    self._keep(name, die)
+                elif die.tag == "DW_TAG_typedef" and (name := _name(die)):
+                    of = _type(die)
+                    if of is not None and of.tag in _AGGREGATES and not _name(of):
+                        self._keep(name, of)
+                elif die.tag == "DW_TAG_enumerator":
+                    self.enumerators[_name(die)] = die.attributes["DW_AT_const_value"].value % 2**64
+
+    def _keep(self, name: str, die: Any) -> None:
+        self.structs[name] = Struct(name, _AGGREGATES[die.tag], _size(die), self._members(die))
+
+    def _members(self, die: Any) -> tuple[Member, ...]:
+        return tuple(self._member(child) for child in die.iter_children() if child.tag == "DW_TAG_member")
+
+    def _member(self, die: Any) -> Member:
+        offset = _number(die, "DW_AT_data_member_location")
+        text, size, core = _describe(_type(die))
+        bits = None
+        if "DW_AT_bit_size" in die.attributes:
+            first = _number(die, "DW_AT_data_bit_offset")
+            # Counted from the beginning of the structure; ours is counted from the unit that holds it.
+            offset = first // 8 // size * size
+            bits = (first - 8 * offset, _number(die, "DW_AT_bit_size"))
+        if core is not None and core.tag in _AGGREGATES:
+            if not _name(core):
+                kind = _AGGREGATES[core.tag]
+                return Member(_name(die), offset, size, text, bits, kind, members=self._members(core))
+            return Member(_name(die), offset, size, text, bits, ref=_name(core))
+        if core is not None and core.tag == "DW_TAG_typedef":
+            return Member(_name(die), offset, size, text, bits, ref=_name(core))
+        return Member(_name(die), offset, size, text, bits)
+
+
+def _describe(die: Any) -> tuple[str, int, Any]:
+    """A type as C writes it, its size, and the aggregate (or its only name, a typedef) that it is made of."""
+    if die is None:
+        return "void", 1, None
+    tag, name = die.tag, _name(die)
+    if tag in _TRANSPARENT:
+        return _describe(_type(die))
+    if tag == "DW_TAG_typedef":
+        text, size, core = _describe(_type(die))
+        if core is not None and core.tag in _AGGREGATES and not _name(core):
+            return name, size, die
+        # An array behind a typedef stays visible: its element may be what differs.
+        return (f"{name}" if "[" not in text else text), size, core
+    if tag in _AGGREGATES:
+        kind = _AGGREGATES[tag]
+        return f"{kind} {name}".strip(), _size(die), die
+    if tag == "DW_TAG_array_type":
+        return _array(die)
+    if tag == "DW_TAG_pointer_type":
+        of = _type(die)
+        function = of is not None and of.tag == "DW_TAG_subroutine_type"
+        return ("function" if function else _describe(of)[0]) + " *", _pointer(die), None
+    if tag == "DW_TAG_enumeration_type":
+        return f"enum {name}".strip(), _size(die), None
+    return name, _size(die), None
+
+
+def _array(die: Any) -> tuple[str, int, Any]:
+    text, size, core = _describe(_type(die))
+    for bound in die.iter_children():
+        if bound.tag == "DW_TAG_subrange_type":
+            number = _elements(bound)
+            text, size = f"{text}[{number or ''}]", size * number
+    return text, size, core
+
+
+def _pointer(die: Any) -> int:
+    return _size(die) or int(die.cu["address_size"])
+
+
+def _elements(bound: Any) -> int:
+    if "DW_AT_count" in bound.attributes:
+        return _number(bound, "DW_AT_count")
+    return _number(bound, "DW_AT_upper_bound", -1) + 1
+
+
+def _type(die: Any) -> Any:
+    return die.get_DIE_from_attribute("DW_AT_type") if "DW_AT_type" in die.attributes else None
+
+
+def _name(die: Any) -> str:
+    found = die.attributes.get("DW_AT_name")
+    return found.value.decode("utf-8", "replace") if found else ""
+
+
+def _complete(die: Any) -> bool:
+    return "DW_AT_byte_size" in die.attributes
+
+
+def _size(die: Any) -> int:
+    return _number(die, "DW_AT_byte_size")
+
+
+def _number(die: Any, attribute: str, default: int = 0) -> int:
+    found = die.attributes.get(attribute)
+    return default if found is None or not isinstance(found.value, int) else int(found.value)
