@@ -114,7 +114,7 @@ def test_a_cache_below_a_directory_that_may_not_be_searched(cc, arch, cache, sou
 
     monkeypatch.setattr(programs.Path, "exists", refuse)
     monkeypatch.setattr(compiler.Path, "mkdir", refuse)
-    with pytest.raises(BuildFailed, match="cannot be written to: Permission denied.*SYSEVENT_CACHE"):
+    with pytest.raises(BuildFailed, match=r"cannot be written to: Permission denied.*SYSEVENT_CACHE"):
         programs.payload(arch, "call", cache)
 
 

@@ -86,12 +86,14 @@ def test_a_vmm_is_told_its_build_id(arch, cache, cc, sources):
 
 def test_no_such_payload(arch, cache):
     """Ours to have written, so no fault of the machine."""
-    with pytest.raises(HarnessError, match="no payload 'nonsense' for riscv64: .*/nonsense.S does not exist"):
+    with pytest.raises(
+        HarnessError, match=r"no payload 'nonsense' for riscv64: .*/nonsense.S does not exist"
+    ):
         programs.payload(arch, "nonsense", cache)
 
 
 def elf(segments, symbols=(), entry=0x1000):
-    """A 64-bit ELF program with loadable segments (address, bytes, size in memory) and symbols (name, value, binding)."""
+    """A 64-bit ELF program: segments (address, bytes, size in memory), symbols (name, value, binding)."""
     count = len(segments)
     at = 64 + 56 * count
     body, headers = b"", b""

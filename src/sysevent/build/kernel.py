@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sysevent.arches import Architecture
 from sysevent.build import kconfig
-from sysevent.build.toolchain import Toolchain, accepted, toolchains
+from sysevent.build.toolchain import Toolchain, accepted, plain_environment, toolchains
 from sysevent.errors import DiskFull, KernelNotBuilt, UsageError
 from sysevent.model import Progress
 
@@ -71,42 +71,48 @@ class KernelBuilder:
             *("LOCALVERSION=", *toolchain.make),  # without it, git's state becomes part of the release
         ]
         begin = time.monotonic()
-        refused = self._configure(make, toolchain, output, log)
+        refused = self._configure(make, toolchain, output, tree, log)
         configured = time.monotonic()
         goal = _GOALS[self.arch.kernel]
-        self._run([*make, goal], toolchain.environment(), log, f"building {goal}")
+        self._run([*make, goal], toolchain.environment(), tree, log, f"building {goal}")
         seconds = {"configure": configured - begin, "build": time.monotonic() - configured}
         notes = (f"not honoured: {', '.join(refused)}",) if refused else ()
         return Built(f"tree:{output}", seconds, notes, toolchain.name)
 
     def headers(self, tree: Path, log: Path) -> Path:
-        """The uapi headers of the tree as userspace gets them: a directory for -I. Raises as build() does."""
-        toolchain = accepted(tree, self.arch, self._toolchains)
+        """The uapi headers of the tree as userspace gets them: a directory for -I. Raises as build() does.
+
+        It takes no cross compiler; what did not change since the last time is not made again.
+        """
         output = self._place / f"{self.arch.name}-headers"
         output.mkdir(parents=True, exist_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
-        # Into usr/include from nothing: a header that a revision does not have must not stay behind.
-        shutil.rmtree(output / "usr", ignore_errors=True)
+        rules = tree / "scripts" / "Makefile.headersinst"
+        if "unwanted" not in (rules.read_text(errors="replace") if rules.exists() else ""):
+            # Before v5.3 a header that a revision does not have would stay behind.
+            shutil.rmtree(output / "usr", ignore_errors=True)
         make = ["make", "-C", str(tree), f"O={output}", f"ARCH={self.arch.kernel}", f"-j{self._jobs}"]
-        self._run([*make, *toolchain.make, "headers"], toolchain.environment(), log, "exporting headers")
+        self._run([*make, "headers"], plain_environment(), tree, log, "exporting headers")
         return output / "usr" / "include"
 
     def _configure(
-        self, make: Sequence[str], toolchain: Toolchain, output: Path, log: Path
+        self, make: Sequence[str], toolchain: Toolchain, output: Path, tree: Path, log: Path
     ) -> tuple[str, ...]:
         """Leave a .config with everything that is needed; the names of what is optional and was refused."""
         env = toolchain.environment()
         for with_fallback in (False, True):
             wanted = [wish for wish in self._wishes if with_fallback or not wish.fallback]
-            dotconfig = configure(make, wanted, env, output, lambda c, e: self._run(c, e, log, "configuring"))
+            dotconfig = configure(
+                make, wanted, env, output, lambda c, e: self._run(c, e, tree, log, "configuring")
+            )
             refused = kconfig.refused(wanted, dotconfig)
             lacking = [wish.text for wish in refused if not wish.optional and not wish.fallback]
             if not lacking:
                 return tuple(wish.symbol for wish in refused)
         raise KernelNotBuilt(f"this revision's configuration refuses {', '.join(lacking)}; {log}")
 
-    def _run(self, command: Sequence[str], env: Mapping[str, str], log: Path, doing: str) -> None:
+    def _run(self, command: Sequence[str], env: Mapping[str, str], tree: Path, log: Path, doing: str) -> None:
         """One make, to its end; a sign of life now and then."""
         begin = time.monotonic()
         with log.open("ab") as said:
@@ -134,7 +140,7 @@ class KernelBuilder:
                 _end(process)
                 raise
         if code:
-            raise failure(log, self._place, doing)
+            raise failure(log, self._place, tree, doing)
 
 
 def configure(
@@ -151,17 +157,16 @@ def configure(
     return (output / ".config").read_text(encoding="utf-8", errors="replace")
 
 
-def failure(log: Path, place: Path, doing: str) -> DiskFull | KernelNotBuilt | UsageError:
+def failure(log: Path, place: Path, tree: Path, doing: str) -> DiskFull | KernelNotBuilt | UsageError:
     """What a make that failed means, by its output and the room on the disk."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    # As people know the files: from the top of the tree.
+    lines = log.read_text(encoding="utf-8", errors="replace").replace(f"{tree}/", "").splitlines()
     tail = lines[-200:]
     if any(os.strerror(errno.ENOSPC) in line for line in tail) or shutil.disk_usage(place).free < _ROOM:
         return DiskFull(f"{doing}: no space left on the disk of {place}")
     if any("source tree is not clean" in line for line in tail):
         return UsageError("the tree was built in place, so make refuses to build elsewhere: make mrproper")
-    telling = [
-        line for line in tail if re.search(r"\berror\b|\*\*\*|undefined reference", line, re.IGNORECASE)
-    ]
+    telling = [line for line in tail if re.search(r"\berror: |\*\*\* |undefined reference", line)]
     first = telling[0] if telling else (tail[-1] if tail else "make said nothing")
     shown = "\n".join(f"  {line}" for line in (telling or tail)[:_SHOWN])
     return KernelNotBuilt(f"{doing} failed: {first.strip()}\n{shown}\n  all of it: {log}")

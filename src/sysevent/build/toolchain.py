@@ -44,11 +44,10 @@ class Toolchain:
 
     def environment(self) -> dict[str, str]:
         """This process's, with what makes a build the same every time, so that ccache finds it again."""
-        env = {key: value for key, value in os.environ.items() if key not in _LEFT_OUT}
+        env = plain_environment()
         if self.folder:
             env["PATH"] = f"{self.folder}{os.pathsep}{env.get('PATH', '')}"
         return env | {
-            "LC_ALL": "C",
             "CCACHE_DEPEND": "1",  # a compile that misses costs no preprocessor run of its own
             "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
             "KBUILD_BUILD_USER": "sysevent",
@@ -62,6 +61,11 @@ _LEFT_OUT = {
     *("ARCH", "CROSS_COMPILE", "LLVM", "LLVM_IAS", "CC", "HOSTCC", "LOCALVERSION", "KCONFIG_CONFIG"),
     *("KCONFIG_ALLCONFIG", "KBUILD_OUTPUT", "O", "INSTALL_MOD_PATH", "MAKEFLAGS", "MFLAGS", "W", "C", "V"),
 }
+
+
+def plain_environment() -> dict[str, str]:
+    """This process's, without what would make a build another one."""
+    return {key: value for key, value in os.environ.items() if key not in _LEFT_OUT} | {"LC_ALL": "C"}
 
 
 def toolchains(arch: Architecture) -> list[Toolchain]:
@@ -111,6 +115,11 @@ def missing(arch: Architecture) -> tuple[str, ...]:
     if not toolchains(arch):
         lacking.append(f"gcc-{arch.name}")
     return tuple(lacking)
+
+
+def missing_for_headers() -> tuple[str, ...]:
+    """The same, of what exporting a tree's headers lacks."""
+    return () if all(map(shutil.which, ("git", "make", "gcc", "rsync"))) else ("kernel-build",)
 
 
 def _headers_there(arch: Architecture) -> bool:

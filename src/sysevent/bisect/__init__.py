@@ -1,0 +1,1 @@
+"""Which commit, or which release, changed what a VMM reads."""

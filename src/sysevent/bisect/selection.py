@@ -1,0 +1,51 @@
+"""Which claims a pattern means."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
+
+from sysevent.contract.claim import PREFIX, Claim
+from sysevent.errors import UsageError
+
+
+class Named(Protocol):
+    """A claim of any kind."""
+
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=Named)
+
+
+def select(patterns: Sequence[str], claims: Iterable[N], arch: str = "") -> tuple[N, ...]:
+    """The claims that a pattern names, in the order of the table; all of them without a pattern.
+
+    A pattern is a claim's whole name, with or without kvm.system_event in front, or a glob, or a part of a
+    name. A whole name means that claim only, even where it is a part of others. arch leaves out the others'.
+    """
+    known = [claim for claim in claims if not arch or claim.name.startswith(f"{arch}.")]
+    if not patterns:
+        return tuple(known)
+    return tuple(claim for claim in known if any(_matches(claim, pattern, known) for pattern in patterns))
+
+
+def _matches(claim: Named, pattern: str, known: Sequence[Named]) -> bool:
+    short = pattern.removeprefix(f"{PREFIX}.")
+    if any(other.name == short for other in known):
+        return claim.name == short
+    if any(sign in short for sign in "*?["):
+        return fnmatch.fnmatchcase(claim.name, short)
+    return short in claim.name
+
+
+def architecture_of(chosen: Iterable[Claim], patterns: Sequence[str]) -> str:
+    """The architecture that all of the chosen claims are about; UsageError when it is not one."""
+    found = sorted({claim.name.partition(".")[0] for claim in chosen})
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"--test {' '.join(patterns)} selects no claim")
+    raise UsageError(f"--arch is needed: the claims selected are about {', '.join(found)}")

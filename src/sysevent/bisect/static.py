@@ -1,0 +1,143 @@
+"""Bisecting what headers mean: a revision's uapi headers are exported and compiled, and no kernel is built."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sysevent.arches import Architecture
+from sysevent.bisect.ask import one_line, stop_when_full
+from sysevent.bisect.outcome import Outcome, decide
+from sysevent.bisect.probes import rounded
+from sysevent.bisect.step import Judged, Step
+from sysevent.contract import layout as contract
+from sysevent.contract.claim import PREFIX
+from sysevent.contract.layout import LayoutClaim, Subject
+from sysevent.errors import InfrastructureError, NotApplicable
+from sysevent.images import headers
+from sysevent.layout import compiled
+from sysevent.layout.abis import USERSPACES, Userspace, native
+from sysevent.model import Progress
+from sysevent.settings import Settings
+
+_FOREIGN_ONLY = "hazards"  # about what an ABI shares with the kernel's own
+
+
+@dataclass(frozen=True, slots=True)
+class StaticClaim:
+    """One claim about headers, for one ABI."""
+
+    name: str  # layout.i386.system_event
+    userspace: Userspace
+    claim: LayoutClaim
+
+    @property
+    def test(self) -> str:
+        """Its name in run.jsonl."""
+        return f"{PREFIX}.{self.name}"
+
+
+def static_claims(arch: str = "") -> tuple[StaticClaim, ...]:
+    """Every claim about headers, for every ABI of an architecture, or of all."""
+    return tuple(
+        StaticClaim(f"layout.{userspace.name}.{claim.name}", userspace, claim)
+        for userspace in USERSPACES.values()
+        if not arch or userspace.arch == arch
+        for claim in contract.STATIC
+        if claim.name != _FOREIGN_ONLY or userspace is not native(userspace.arch)
+    )
+
+
+Read = Callable[[Path, Sequence[Userspace]], dict[str, Subject]]
+"""From a checked-out tree to what its headers mean to each ABI. Raises InfrastructureError, NotApplicable."""
+
+
+Export = Callable[[Path], Path]
+"""From a checked-out tree to its exported headers: build.kernel.KernelBuilder.headers, with a log."""
+
+
+def reader(arch: Architecture, export: Export, settings: Settings, progress: Progress) -> Read:
+    """Exports headers with the tree's own make, and compiles them; what did not change is not done again."""
+
+    def read(tree: Path, userspaces: Sequence[Userspace]) -> dict[str, Subject]:
+        own = native(arch.name)
+        root = export(tree)
+        key = headers.content_hash(headers.include_directories(root, arch.name))
+        spec = f"the tree at {tree}"
+        found = headers.Headers(spec, arch.name, version(tree / "Makefile"), key, None, root)
+        known = compiled.layouts(
+            found, {own.name: own, **{u.name: u for u in userspaces}}.values(), settings, progress
+        )
+        return {
+            u.name: Subject(found.spec, found.version, u, known[u.name], known[own.name]) for u in userspaces
+        }
+
+    return read
+
+
+def version(makefile: Path) -> str:
+    """What a tree calls itself, as uname -r will begin: 6.12.107, 6.13.0-rc1."""
+    text = makefile.read_text(encoding="utf-8", errors="replace")
+    names = ("VERSION", "PATCHLEVEL", "SUBLEVEL", "EXTRAVERSION")
+    found = {name: match[1] for name in names if (match := re.search(rf"(?m)^{name} *=[ \t]*(\S*)$", text))}
+    return ".".join(found.get(name, "0") for name in names[:3]) + found.get("EXTRAVERSION", "")
+
+
+class LayoutProbe:
+    """Checks a commit out, exports its headers, compiles them."""
+
+    def __init__(
+        self,
+        checkout: Callable[[str], None],
+        title: Callable[[str], str],
+        tree: Path,
+        read: Read,
+        claims: Sequence[StaticClaim],
+        tools: dict[str, str],
+    ) -> None:
+        self._checkout = checkout
+        self._title = title
+        self._tree = tree
+        self._read = read
+        self._claims = claims
+        self._tools = tools
+
+    def __call__(self, revision: str, tests: frozenset[str] | None) -> Step:
+        """The step; headers that cannot be exported or do not compile tell nothing."""
+        claims = [claim for claim in self._claims if tests is None or claim.test in tests]
+        title = self._title(revision)
+        begin = time.monotonic()
+        self._checkout(revision)
+        seconds = {"checkout": time.monotonic() - begin}
+        begin = time.monotonic()
+        called = ""
+        judged: tuple[Judged, ...] = ()
+        try:
+            subjects = self._read(self._tree, tuple({c.userspace.name: c.userspace for c in claims}.values()))
+            judged = tuple(_judged(claim, subjects[claim.userspace.name]) for claim in claims)
+            called = next(iter(subjects.values())).version if subjects else ""
+            outcome, reason = decide([one.status for one in judged], all_apply=tests is not None)
+        except (InfrastructureError, NotApplicable) as error:
+            stop_when_full(error)
+            outcome, reason = Outcome.UNKNOWN, one_line(error)
+        seconds["headers"] = time.monotonic() - begin
+        return Step(
+            revision,
+            title,
+            outcome,
+            reason,
+            kernel=called,
+            judged=judged,
+            seconds=rounded(seconds),
+            tools=self._tools,
+        )
+
+
+def _judged(claim: StaticClaim, subject: Subject) -> Judged:
+    verdict = contract.judge(claim.claim, subject)
+    return Judged(
+        claim.test, claim.claim.says, claim.claim.source, verdict.status, verdict.reason, verdict.mismatches
+    )

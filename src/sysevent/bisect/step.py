@@ -1,0 +1,65 @@
+"""What was found out about one revision, as values that go into a file and come back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sysevent.bisect.outcome import Outcome
+from sysevent.contract.judge import Expectation, judge
+from sysevent.model import Facts, Mismatch, Observation, Status
+from sysevent.report import recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One claim on one kernel, with the bytes that it was judged by."""
+
+    test: str
+    says: str
+    source: str
+    status: Status
+    reason: str
+    mismatches: tuple[Mismatch, ...] = ()
+    observation: dict[str, Any] | None = None  # as report/recorded.py writes it
+
+    @property
+    def seen(self) -> Observation | None:
+        return recorded.read_observation(self.observation) if self.observation else None
+
+
+def judged(expectation: Expectation, seen: Observation) -> Judged:
+    """The verdict on an observation, to be kept."""
+    claim, verdict = expectation.claim, judge(expectation, seen)
+    return Judged(
+        claim.test,
+        claim.says,
+        claim.source,
+        verdict.status,
+        verdict.reason,
+        verdict.mismatches,
+        recorded.observation(seen),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One revision, tried."""
+
+    revision: str  # a commit's hash, or a package's version
+    title: str  # for people: the commit's subject, or the kernel's release
+    outcome: Outcome
+    reason: str
+    kernel: str = ""  # uname -r
+    facts: Facts | None = None
+    judged: tuple[Judged, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)  # by what took them
+    notes: tuple[str, ...] = ()
+    tools: dict[str, str] = field(default_factory=dict)  # what built and asked: compiler, QEMU, VMM
+    logs: str = ""
+
+    @property
+    def first(self) -> Judged | None:
+        """The claim that tells most: the first that failed, else the first."""
+        failed = [one for one in self.judged if one.status is Status.FAIL]
+        return next(iter([*failed, *self.judged]), None)

@@ -1,0 +1,186 @@
+"""Whole bisections on a real git history, with recorded kernels."""
+
+import pytest
+
+from sysevent.bisect import report
+from sysevent.bisect.drive import End
+from sysevent.bisect.outcome import Outcome
+from sysevent.bisect.search import HistoryDoesNotFit, Line
+from sysevent.bisect.state import State
+from sysevent.errors import DiskFull
+
+
+def test_finds_the_commit(ask, tree, bench):
+    """The commit that breaks an event, past one that does not build and one that does not boot."""
+    result = ask()
+    assert result.finding.end is End.FOUND
+    assert result.finding.suspects == (tree.commits[9],)
+    assert result.finding.tests == ("kvm.system_event.arm64.psci.off",)
+    outcomes = {step.revision: step.outcome for step in result.state.steps}
+    assert outcomes[tree.commits[8]] is Outcome.GOOD
+    assert outcomes[tree.commits[9]] is Outcome.BAD
+    assert len(bench.built) <= 8
+
+
+@pytest.mark.parametrize("first", [1, 2, 5, 12, 13])
+def test_finds_every_commit(first, ask, make_tree, bench):
+    """Whichever it is, between a good and a bad end that both are checked."""
+    rows = [{"ndata": 1 if n < first else 0} for n in range(14)]
+    other = make_tree(rows)
+    result = ask(history=other)
+    assert result.finding.suspects == (other.commits[first],)
+    assert bench.built[:2] == [0, 13]
+
+
+def test_unbuildable_and_unbootable_are_skipped(ask, make_tree):
+    """They are never taken for bad, however many there are: then all that is left is named."""
+    rows = [{"ndata": 1 if n < 7 else 0} for n in range(14)]
+    for n in (5, 6, 7):
+        rows[n] |= {"build": n == 5, "boot": False}
+    other = make_tree(rows)
+    result = ask(history=other)
+    assert result.finding.end is End.UNDECIDED
+    assert result.finding.suspects == tuple(other.commits[5:9])
+    assert result.finding.end.code == 125
+
+
+def test_users_repository_is_untouched(ask, tree):
+    """No checkout, no ref, no worktree entry, and a bisection of the user's own goes on."""
+    tree.git("bisect", "start", tree.commits[13], tree.commits[0])
+    head, before = tree.git("rev-parse", "HEAD"), tree.state()
+    ask()
+    assert (tree.git("rev-parse", "HEAD"), tree.state()) == (head, before)
+
+
+def test_hooks_of_the_user_do_not_run(ask, tree):
+    """Not even one that would stop a checkout."""
+    hook = tree.path / ".git" / "hooks" / "post-checkout"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    assert ask().finding.end is End.FOUND
+
+
+def test_shallow_history(ask, tree, tmp_path):
+    """A history that was cut off is searched as far as it goes."""
+    path = tmp_path / "shallow"
+    tree.git("clone", "-q", "--depth", "13", f"file://{tree.path}", str(path))
+    result = ask(good=1, source=str(path))
+    assert result.finding.suspects == (tree.commits[9],)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "says"),
+    [
+        pytest.param(10, 13, "the good end is bad already", id="good fails"),
+        pytest.param(0, 5, "the bad end is good", id="bad passes"),
+        pytest.param(6, 13, "the good end cannot be judged", id="good does not boot"),
+        pytest.param(0, 7, "the bad end cannot be judged", id="bad does not build"),
+    ],
+)
+def test_wrong_ends(good, bad, says, ask, bench):
+    """They stop the search at once, with the evidence."""
+    result = ask(good, bad)
+    assert result.finding.end is End.WRONG_ENDS
+    assert result.finding.reason.startswith(says)
+    assert result.finding.end.code == 1
+    assert len(bench.built) <= 2
+    text = report.text(result.finding, result.state, result.about)
+    assert says in text
+    assert "Steps:" in text
+
+
+def test_good_after_bad(ask, make_tree):
+    """Good and bad mistaken for each other: the good end tells."""
+    other = make_tree([{"ndata": 1 if n >= 3 else 0} for n in range(6)])
+    assert ask(5, 0, history=other).finding.end is End.MISFIT
+
+
+def test_boot_failure_as_bad(ask, make_tree):
+    """Who searches for a kernel that does not boot finds it."""
+    other = make_tree([{"boot": n < 8} for n in range(14)])
+    result = ask(history=other, boot_failure_is_bad=True)
+    assert result.finding.suspects == (other.commits[8],)
+
+
+def test_unsteady_kernel_is_not_believed(ask, make_tree):
+    """Two boots of one kernel that disagree decide nothing."""
+    rows = [{"ndata": 1 if n < 7 else 0} for n in range(14)]
+    rows[6] |= {"unsteady": True}
+    other = make_tree(rows)
+    result = ask(history=other)
+    step = next(step for step in result.state.steps if step.revision == other.commits[6])
+    assert step.outcome is Outcome.UNKNOWN
+    assert step.reason.startswith("unsteady: kvm.system_event.arm64.psci.off")
+
+
+def test_lost_guest_is_not_bad(ask, make_tree):
+    """A guest that is lost while it is asked is a MISS."""
+    rows = [{"ndata": 1 if n < 7 else 0, "lost": n == 6} for n in range(14)]
+    other = make_tree(rows)
+    result = ask(history=other)
+    assert result.finding.suspects == tuple(other.commits[6:8])
+
+
+def test_merge(ask, make_tree):
+    """A branch that was merged is searched, too."""
+    other = make_tree([{}, {}, {}])
+    other.git("checkout", "-q", "-b", "side")
+    side = [other.commit(n, ndata=1 if n < 12 else 0) for n in (10, 11, 12, 13)]
+    other.git("checkout", "-q", "main")
+    (other.path / "unrelated").write_text("x")
+    other.git("add", "-A")
+    other.git("commit", "-q", "-m", "main goes on")
+    other.git("merge", "-q", "--no-edit", "side")
+    result = ask(0, other.git("rev-parse", "HEAD"), history=other)
+    assert result.finding.suspects == (side[2],)
+
+
+def test_full_disk_stops(ask, bench, tmp_path):
+    """No step is recorded, and the same command goes on with it."""
+
+    def full(behaviour):
+        if len(bench.built) == 4:
+            raise DiskFull("building Image: no space left on the disk")
+
+    bench.on_build = full
+    with pytest.raises(DiskFull):
+        ask()
+    state = State.resume(tmp_path / "results")
+    assert state is not None
+    assert len(state.steps) == 1
+    assert ask().finding.end is End.FOUND
+
+
+def test_line_of_releases():
+    """Every place of the change is found in a list; what cannot be told is left out."""
+    names = [f"v{n}" for n in range(20)]
+    for first in range(1, 20):
+        line = Line(names, {})
+        place = line.start()
+        while place.revision is not None:
+            at = names.index(place.revision)
+            unknown = at in (first - 3, 7) and at not in (first, first - 1)
+            place = line.mark(
+                place.revision,
+                Outcome.UNKNOWN if unknown else Outcome.BAD if at >= first else Outcome.GOOD,
+            )
+        assert place.suspects == (names[first],)
+
+
+def test_line_with_a_gap_beside_the_change():
+    """What lies between the last good and the first bad one is all that can be said."""
+    line = Line(["a", "b", "c", "d"], {})
+    place = line.start()
+    marks = {"b": Outcome.UNKNOWN, "c": Outcome.BAD}
+    while place.revision is not None:
+        place = line.mark(place.revision, marks[place.revision])
+    assert place.suspects == ("b", "c")
+
+
+def test_line_that_contradicts_itself():
+    """A bad release before a good one: no search can be right."""
+    line = Line(["a", "b", "c", "d", "e"], {})
+    line.start()
+    line.mark("b", Outcome.BAD)
+    with pytest.raises(HistoryDoesNotFit, match="before it"):
+        line.mark("c", Outcome.GOOD)

@@ -1,0 +1,78 @@
+"""What is on disk at any moment is enough to go on."""
+
+import json
+
+import msgspec
+import pytest
+
+from sysevent.bisect.drive import End
+from sysevent.bisect.state import NAME, State
+from sysevent.errors import UsageError
+
+
+class Stop(BaseException):
+    """A signal, Ctrl-C, a power cut."""
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 5])
+def test_interrupted_anywhere(at, ask, tree, bench):
+    """Interrupted in any build, the same command goes on there, and tries nothing twice but that one."""
+
+    def stop(behaviour):
+        if len(bench.built) == at:
+            raise Stop
+
+    bench.on_build = stop
+    try:
+        ask()
+    except Stop:
+        bench.on_build = lambda behaviour: None
+        again = bench.built.pop()
+        assert ask().finding.end is End.FOUND
+        assert again in bench.built
+    result = ask()
+    assert result.finding.suspects == (tree.commits[9],)
+    assert len(bench.built) == len(set(bench.built))
+
+
+def test_torn_line(ask, tree, bench, tmp_path):
+    """A record that was cut off by the end of its writer is dropped; the file stays good for more."""
+    ask()
+    path = tmp_path / "results" / NAME
+    whole = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(whole[:-1]) + whole[-1][: len(whole[-1]) // 2])
+    assert ask().finding.suspects == (tree.commits[9],)
+    assert [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert bench.built.count(bench.built[-1]) == 2
+
+
+def test_round_trip(ask, tmp_path):
+    """Steps come back as they were, with the bytes they were judged by."""
+    state = ask().state
+    again = State.resume(tmp_path / "results")
+    assert again is not None
+    assert again.question == state.question
+    assert msgspec.json.encode([again.ends, again.steps]) == msgspec.json.encode([state.ends, state.steps])
+    first = again.ends["bad"].first
+    assert first is not None
+    assert first.seen is not None
+    assert first.seen.exits["exit"].head[36:40] == bytes(4)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"not json\n{}\n", b"[]\n{}\n", b'{"record": "bisection", "schema": 99}\n', b'{"record": "run"}\n'],
+)
+def test_foreign_file(content, tmp_path):
+    """Another file of that name is not taken for ours, and the way out is named."""
+    (tmp_path / NAME).write_bytes(content)
+    with pytest.raises(UsageError, match="--anew"):
+        State.resume(tmp_path)
+
+
+def test_nothing_there(tmp_path):
+    """No file, an empty one, or one whose first record is torn: nothing to go on with."""
+    assert State.resume(tmp_path) is None
+    for content in (b"", b'{"record": "bise'):
+        (tmp_path / NAME).write_bytes(content)
+        assert State.resume(tmp_path) is None

@@ -1,0 +1,82 @@
+"""Bisecting headers, with constants that are read from a commit's file instead of compiled."""
+
+import json
+
+import pytest
+
+from sysevent.bisect import report, session, static
+from sysevent.bisect.drive import End
+from sysevent.bisect.outcome import Outcome
+from sysevent.bisect.question import Question
+from sysevent.bisect.selection import select
+from sysevent.bisect.session import Means
+from sysevent.bisect.state import State
+from sysevent.contract.layout import Subject
+from sysevent.contract.numbers import NUMBERS
+from sysevent.decode.structs import Layout
+from sysevent.errors import BuildFailed
+
+CONSTANTS = {number.name: number.value for number in NUMBERS}
+
+
+def read(tree, userspaces):
+    """As static.reader: SEV_TERM is 6 where the commit is sound."""
+    behaviour = json.loads((tree / "behaviour").read_text())
+    if not behaviour["build"]:
+        raise BuildFailed("make headers_install failed")
+    changed = CONSTANTS | ({} if behaviour["ndata"] else {"KVM_SYSTEM_EVENT_SEV_TERM": 9})
+    layout = Layout({}, changed)
+    return {one.name: Subject("the tree", "6.12.107", one, layout, layout) for one in userspaces}
+
+
+def names(patterns, arch=""):
+    return [claim.name for claim in select(patterns, static.static_claims(arch))]
+
+
+def test_claims():
+    """One for each ABI; hazards only where an ABI is not the kernel's own."""
+    assert names(["constants"], "x86_64") == [
+        "layout.x86_64.constants",
+        "layout.i386.constants",
+        "layout.x32.constants",
+    ]
+    assert names(["layout.arm64.*"])
+    assert not names(["layout.arm64.hazards"])
+    assert names(["kvm.system_event.layout.i386.hazards"]) == ["layout.i386.hazards"]
+
+
+def test_finds_the_commit(tree, settings, tmp_path):
+    """Without a kernel, past a commit whose headers cannot be exported; the report has no bytes to show."""
+    question = Question(
+        kind="layout",
+        source=str(tree.path),
+        arch="arm64",
+        good=tree.commits[0],
+        bad=tree.commits[-1],
+        good_named="v1",
+        bad_named="v2",
+        tests=("layout.arm64.constants",),
+    )
+    state = State.begin(tmp_path / "results", question)
+    result = session.run(state, settings, lambda place: Means(read=read), lambda line: None)
+    assert result.finding.end is End.FOUND
+    assert result.finding.suspects == (tree.commits[9],)
+    outcomes = {step.revision: step.outcome for step in state.steps}
+    assert outcomes.get(tree.commits[7], Outcome.UNKNOWN) is Outcome.UNKNOWN
+    text = report.text(result.finding, state, result.about)
+    assert "  KVM_SYSTEM_EVENT_SEV_TERM: expected 0x6, got 0x9\n" in text
+    assert "kvm_run at" not in text
+    assert "--layout" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 107\nEXTRAVERSION =\nNAME = Baby\n", "6.12.107"),
+        ("VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = 0\nEXTRAVERSION = -rc7\n", "7.3.0-rc7"),
+    ],
+)
+def test_version_of_a_tree(text, version, tmp_path):
+    """As its Makefile says."""
+    (tmp_path / "Makefile").write_text(f"# SPDX\n{text}")
+    assert static.version(tmp_path / "Makefile") == version

@@ -1,0 +1,166 @@
+"""Building a kernel tree, with a make that is ours."""
+
+import shutil
+import time
+
+import pytest
+
+from sysevent.arches import ARCHITECTURES
+from sysevent.build import kernel, toolchain
+from sysevent.build.kernel import KernelBuilder
+from sysevent.build.toolchain import Toolchain
+from sysevent.errors import DiskFull, KernelNotBuilt, ToolMissing, UsageError
+
+GCC = Toolchain("gcc", "12.2.0", "aarch64-linux-gnu-gcc", ("CROSS_COMPILE=aarch64-linux-gnu-",))
+
+# Does what the tree's file says; finds O= and KCONFIG_ALLCONFIG= among its arguments.
+MAKE = r"""#!/bin/sh
+for word; do
+    case $word in O=*) out=${word#O=} ;; KCONFIG_ALLCONFIG=*) fragment=${word#*=} ;; esac
+    goal=$word
+done
+tree=$2
+case $goal in
+allnoconfig) grep -vxFf "$tree/refuses" "$fragment" >"$out/.config" ;;
+headers) mkdir -p "$out/usr/include/linux"; cp "$tree/kvm.h" "$out/usr/include/linux/" ;;
+*) env >"$out/environment"; echo "$@" >"$out/arguments"; sh "$tree/build" ;;
+esac
+"""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    path = tmp_path / "linux"
+    path.mkdir()
+    (path / "refuses").write_text("CONFIG_PANIC_ON_OOPS=y\n")
+    (path / "build").write_text("echo '  CC      lib/error.o'\n")
+    (path / "kvm.h").write_text("/* one */\n")
+    return path
+
+
+@pytest.fixture
+def builder(tmp_path, monkeypatch):
+    """A builder whose make is MAKE."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "make").write_text(MAKE)
+    (folder / "make").chmod(0o755)
+    for name in ("sh", "env", "grep", "mkdir", "cp", "setpriv", "sleep", "echo"):
+        if found := shutil.which(name):
+            (folder / name).symlink_to(found)
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("CROSS_COMPILE", "other-")
+    monkeypatch.setenv("KCONFIG_ALLCONFIG", "/nonexistent")
+    monkeypatch.setattr(kernel, "toolchains", lambda arch: [GCC])
+    return KernelBuilder(ARCHITECTURES["arm64"], tmp_path / "build", lambda line: None, jobs=3)
+
+
+def test_builds(builder, tree, tmp_path):
+    """Out of tree, into a directory of the compiler's own, with nothing of the user's environment."""
+    built = builder.build(tree, tmp_path / "logs" / "build.log")
+    output = tmp_path / "build" / "arm64-gcc-12.2.0"
+    assert built.spec == f"tree:{output}"
+    assert built.notes == ("not honoured: CONFIG_PANIC_ON_OOPS",)
+    assert set(built.seconds) == {"configure", "build"}
+    words = (output / "arguments").read_text().split()
+    assert {"-j3", "ARCH=arm64", "LOCALVERSION=", "CC=aarch64-linux-gnu-gcc", "Image"} <= set(words)
+    environment = (output / "environment").read_text()
+    assert "other-" not in environment
+    assert "/nonexistent" not in environment
+    assert "LC_ALL=C" in environment
+
+
+def test_fallback(builder, tree, tmp_path):
+    """What is only a fallback is asked for when something needed is refused, and not before."""
+    (tree / "refuses").write_text("CONFIG_KVM=y\n")
+    with pytest.raises(KernelNotBuilt, match="refuses CONFIG_KVM=y"):
+        builder.build(tree, tmp_path / "log")
+    asked = tmp_path / "build" / "arm64-gcc-12.2.0" / "sysevent.config"
+    assert "CONFIG_NET=y" in asked.read_text()
+    (tree / "refuses").write_text("CONFIG_NOTHING=y\n")
+    assert builder.build(tree, tmp_path / "log").notes == ()
+    assert "CONFIG_NET=y" not in asked.read_text()
+
+
+@pytest.mark.parametrize(
+    ("says", "error", "words"),
+    [
+        pytest.param(
+            "kernel/fork.c:9:3: error: expected ';'",
+            KernelNotBuilt,
+            "building Image failed: kernel/fork.c:9:3: error: expected ';'",
+            id="compiler",
+        ),
+        pytest.param("as: x.o: No space left on device", DiskFull, "no space left", id="full disk"),
+        pytest.param(
+            "*** The source tree is not clean, please run", UsageError, "make mrproper", id="in place"
+        ),
+        pytest.param("Killed", KernelNotBuilt, "Killed", id="killed"),
+    ],
+)
+def test_failure(says, error, words, builder, tree, tmp_path):
+    """Why a build failed decides what it means; a file called error.o is no error."""
+    (tree / "build").write_text(f"echo '  CC  lib/error.o'; echo \"{says}\" >&2; exit 2\n")
+    with pytest.raises(error, match=words.replace("(", r"\(")):
+        builder.build(tree, tmp_path / "log")
+
+
+def test_paths_are_the_trees_own(builder, tree, tmp_path):
+    """A file is named from the top of the tree, as people know it."""
+    (tree / "build").write_text(f"echo '{tree}/virt/kvm/kvm_main.c:1:1: error: no' >&2; exit 2\n")
+    with pytest.raises(KernelNotBuilt, match=r"failed: virt/kvm/kvm_main.c:1:1: error: no"):
+        builder.build(tree, tmp_path / "log")
+
+
+def test_interrupted_build_ends_its_children(builder, tree, tmp_path, monkeypatch):
+    """When we are interrupted, nothing goes on writing into the build directory."""
+    mark = tmp_path / "mark"
+    (tree / "build").write_text(f"sleep 1; echo >{mark}\n")
+    monkeypatch.setattr(kernel, "_BEAT", 0.1)
+
+    def interrupt(line):
+        raise KeyboardInterrupt
+
+    builder._progress = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        builder.build(tree, tmp_path / "log")
+    time.sleep(1.2)
+    assert not mark.exists()
+
+
+def test_headers(builder, tree, tmp_path):
+    """The exported headers, anew where the tree cannot remove what is gone."""
+    found = builder.headers(tree, tmp_path / "log")
+    stale = found / "linux" / "gone.h"
+    stale.write_text("")
+    builder.headers(tree, tmp_path / "log")
+    assert [path.name for path in (found / "linux").iterdir()] == ["kvm.h"]
+
+
+def test_oldest_compiler_that_a_tree_takes(tree):
+    """The tree's own script decides; the next toolchain is taken, or the reason is told."""
+    (tree / "scripts").mkdir()
+    (tree / "scripts" / "min-tool-version.sh").write_text(
+        "case $1 in gcc) echo 14.1.0 ;; *) echo 17.0.1 ;; esac\n"
+    )
+    arch = ARCHITECTURES["arm64"]
+    llvm = Toolchain("llvm", "19.1.0", "clang", ("LLVM=1",))
+    assert toolchain.accepted(tree, arch, [GCC, llvm]) is llvm
+    with pytest.raises(ToolMissing, match=r"gcc-12\.2\.0 is older than the 14\.1\.0"):
+        toolchain.accepted(tree, arch, [GCC])
+    with pytest.raises(ToolMissing, match="no compiler for arm64"):
+        toolchain.accepted(tree, arch, [])
+
+
+def test_users_choice_of_compiler(monkeypatch, tmp_path):
+    """CROSS_COMPILE and LLVM mean what they mean to the kernel, and then nothing else counts."""
+    for name in ("mine-gcc", "mine-ld"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'mine-gcc (Distribution 13.2.0-1) 13.2.0'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.delenv("LLVM", raising=False)
+    monkeypatch.setenv("CROSS_COMPILE", "mine-")
+    found = toolchain.toolchains(ARCHITECTURES["riscv64"])
+    assert [(one.name, one.compiler) for one in found] == [("gcc-13.2.0", "mine-gcc")]
+    monkeypatch.setenv("LLVM", f"{tmp_path}/none/")
+    assert toolchain.toolchains(ARCHITECTURES["riscv64"]) == []
