@@ -43,7 +43,7 @@ def read(path: Path) -> Iterator[Record]:
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
-            if number == len(lines):
+            if number == len(lines) > 1:
                 return
             raise UsageError(f"{path}, line {number}: not a record: {error}") from error
         if not isinstance(record, dict) or "record" not in record:

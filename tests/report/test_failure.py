@@ -1,0 +1,92 @@
+"""What a failure prints: the field, and its very bytes marked."""
+
+import dataclasses
+import itertools
+
+import pytest
+
+from sysevent.contract import judge, table
+from sysevent.model import Mismatch, RawExit
+from sysevent.report import failure
+
+RAW = RawExit(0, 0, False, 1, 0xAA, bytes(n % 256 for n in range(320)), 0, 0, ())
+
+
+def dump(*spans):
+    return failure.dump(RAW, tuple(Mismatch("x", "1", "2", span) for span in spans))
+
+
+def marked(lines):
+    """The bytes above the marks, as numbers."""
+    found = []
+    for row, marks in itertools.pairwise(lines):
+        if "^" in marks:
+            found += [int(row[at : at + 2], 16) for at in range(len(marks)) if marks[at : at + 2] == "^^"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("span", "rows"),
+    [
+        ((8, 12), 4),
+        ((32, 36), 4),
+        ((36, 40), 4),
+        ((40, 48), 4),
+        ((44, 52), 4),
+        ((160, 168), 11),
+        ((303, 305), 20),
+    ],
+)
+def test_the_wrong_bytes_are_marked(span, rows):
+    """Those and no others, also across rows; what lies beyond the first 64 bytes is shown as far as it is wrong."""
+    lines = dump(span)
+    assert marked(lines) == [n % 256 for n in range(*span)]
+    assert len([line for line in lines if "^" not in line]) == rows
+
+
+def test_several_fields():
+    assert marked(dump((8, 12), (36, 40), (32, 36))) == [8, 9, 10, 11, *range(32, 40)]
+
+
+def test_rows_bear_their_offset():
+    assert dump()[0] == "  0  00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f"
+    assert dump()[3].startswith(" 48  30 31")
+    assert len(dump()) == 4
+    assert dump((36, 40))[3] == "     " + " " * 12 + "^^ ^^ ^^ ^^"
+
+
+def test_a_whole_union_is_not_marked():
+    """It would say nothing."""
+    assert marked(dump((32, 288))) == []
+
+
+def test_a_mismatch_without_bytes():
+    assert dump(None) == dump()
+
+
+@pytest.fixture
+def told(recording):
+    """The lines of a SYSTEM_OFF whose ndata is 3."""
+    found = recording("debian-6.12")
+    facts, seen = found.facts["arm64-tcg"], found.of("arm64-tcg", "arm64.psci.off")
+    raw = seen.exits["exit"]
+    raw = dataclasses.replace(raw, head=raw.head[:36] + b"\3\0\0\0" + raw.head[40:])
+    broken = dataclasses.replace(seen, exits=seen.exits | {"exit": raw})
+    bound = judge.bind(table.claim("arm64.psci.off"), facts)
+    return failure.explain(bound, broken, facts), facts
+
+
+def test_explain(told):
+    """Claim, field, source, contract, kernel, VMM, bytes."""
+    lines, facts = told
+    assert lines[0].startswith("kvm.system_event.arm64.psci.off: ndata: got 3, expected 1. PSCI SYSTEM_OFF")
+    assert lines[1] == "  ndata: got 3, expected 1"
+    assert lines[2].startswith("  rests on Documentation/virt/kvm/api.rst")
+    assert lines[3] == "  judged by type, ndata, data[16] (capability 215, since v5.18)"
+    assert lines[4] == f"  Linux {facts.release}, VMM arm64 {facts.build_id}"
+    assert lines[5] == "  kvm_run at 'exit', poison aa; ^^ marks what is wrong:"
+    assert marked(lines[6:]) == [3, 0, 0, 0]
+
+
+def test_an_exit_without_poison():
+    assert failure.poison(dataclasses.replace(RAW, poison=None)) == "none"
