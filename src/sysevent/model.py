@@ -118,3 +118,13 @@ class Verdict:
     level: Level
     reason: str  # one sentence
     mismatches: tuple[Mismatch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something broke that is no verdict about the kernel's ABI."""
+
+    target: str
+    reason: str
+    log: str  # path of the console's log
+    retried: bool  # whether another boot followed

@@ -17,12 +17,16 @@ class Settings:
     mirror: str | None  # base URL of a Debian mirror; None: take the machine's own from its apt configuration
     keyring: Path | None  # OpenPGP certificates that may sign Debian's release files; None: the machine's own
     offline: bool  # never touch the network
+    snapshots: bool = False  # restore a guest that was seen ready instead of booting one
 
 
 def from_environment(
-    *, mirror: str | None = None, keyring: str | None = None, offline: bool = False
+    *, mirror: str | None = None, keyring: str | None = None, offline: bool = False, snapshots: bool = False
 ) -> Settings:
-    """Settings of this process: SYSEVENT_CACHE, _MIRROR, _KEYRING, _OFFLINE, overridden by the arguments."""
+    """Settings of this process: SYSEVENT_CACHE, _MIRROR, _KEYRING, _OFFLINE, overridden by the arguments.
+
+    SYSEVENT_FRESH forbids snapshots where they would be used.
+    """
     env = os.environ
     cache = env.get("SYSEVENT_CACHE")
     ring = keyring or env.get("SYSEVENT_KEYRING")
@@ -31,4 +35,5 @@ def from_environment(
         mirror=mirror or env.get("SYSEVENT_MIRROR") or None,
         keyring=Path(ring).expanduser() if ring else None,
         offline=offline or env.get("SYSEVENT_OFFLINE", "") not in ("", "0"),
+        snapshots=snapshots and env.get("SYSEVENT_FRESH", "") in ("", "0"),
     )

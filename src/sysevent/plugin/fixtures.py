@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from sysevent.arches import ARCHITECTURES
 from sysevent.contract import judge, table
 from sysevent.contract.judge import Expectation
 from sysevent.errors import NotApplicable
@@ -33,22 +34,24 @@ def sysevent_run(request: pytest.FixtureRequest) -> Run:
     """This session's results, log and guests."""
     config = request.config
     if RUN not in config.stash:
-        config.stash[RUN] = Run(config)
+        config.stash[RUN] = Run(config, request.session.items)
     return config.stash[RUN]
 
 
 @pytest.fixture(scope="session")
 def guest(target: TargetSpec, sysevent_run: Run) -> Iterator[Guest]:
     """The target, booted, with its facts read."""
+    qemu = ARCHITECTURES[target.arch].qemu
+    if shutil.which(qemu) is None:
+        pytest.skip(f"{qemu} is not installed: `sysevent doctor` gives the line that installs it")
     found = sysevent_run.guest(target)
-    if shutil.which(found.arch.qemu) is None:
-        pytest.skip(f"{found.arch.qemu} is not installed: `sysevent doctor` gives the line that installs it")
     try:
         sysevent_run.tell_target(found, found.facts())
+        yield found
     except (NotApplicable, WrongArchitecture) as error:
         pytest.skip(str(error))
-    yield found
-    found.close()
+    finally:
+        sysevent_run.done(found)  # also when it was lost: another guest waits for its place
 
 
 @pytest.fixture(scope="session")
@@ -91,12 +94,18 @@ def expected(case: Case, pytestconfig: pytest.Config) -> Callable[[str], Expecta
 
 
 @pytest.fixture
-def probe(case: Case, guest: Guest, abi: str) -> Callable[[str], Observation]:
+def probe(
+    case: Case, guest: Guest, abi: str, sysevent_run: Run, request: pytest.FixtureRequest
+) -> Callable[[str], Observation]:
     """probe("arm64.psci.off"): what the scenario of that claim gave on this target, bytes and all."""
 
     def ask(name: str) -> Observation:
         claim = table.claim(name)
-        case.seen = guest.observe(claim.scenario, claim.abi or abi)
+        sysevent_run.asks(request.node, claim.scenario, claim.abi or abi)
+        try:
+            case.seen = guest.observe(claim.scenario, claim.abi or abi)
+        except NotApplicable as error:  # the kernel runs no programs of that ABI
+            pytest.skip(str(error))
         case.seconds = guest.seconds[claim.scenario, case.seen.abi]
         return case.seen
 

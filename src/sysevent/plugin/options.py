@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="GLOB",
         action="append",
         default=[],
-        help="a SKIP or MISS on these targets fails the run",
+        help="these targets must be asked: a SKIP of the whole target, or a MISS, fails the run",
     )
     group.addoption("--results", metavar="DIR", help="where the results go; default results/<time>")
     group.addoption(
@@ -54,6 +54,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--mirror", metavar="URL", help="Debian mirror; default: this machine's apt configuration"
     )
     group.addoption("--keyring", metavar="FILE", help="certificates that may sign Debian's release files")
+    group.addoption(
+        "--fresh",
+        action="store_true",
+        help="boot every guest; by default one that was ready before is restored from a snapshot of it",
+    )
     group.addoption("--offline", action="store_true", help="use what is cached, never the network")
 
 
@@ -85,4 +90,5 @@ def of(config: pytest.Config) -> Settings:
         mirror=config.getoption("mirror"),
         keyring=config.getoption("keyring"),
         offline=config.getoption("offline"),
+        snapshots=not config.getoption("fresh"),
     )

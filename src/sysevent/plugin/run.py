@@ -5,28 +5,40 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import shutil
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import sysevent
+from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
 from sysevent.errors import SyseventError
-from sysevent.model import Facts, Observation
+from sysevent.model import Facts, Incident, Observation
 from sysevent.plugin import options
-from sysevent.probe.guest import Guest, Incident
+from sysevent.probe import catalog
+from sysevent.probe.fleet import Fleet
+from sysevent.probe.guest import Guest
 from sysevent.qemu import version as qemu_version
 from sysevent.report import recorded
 from sysevent.report.runlog import SCHEMA, RunLog
 from sysevent.targets.spec import TargetSpec
 
+_ASKED = "sysevent/asked"  # in pytest's cache: which scenarios each test asked for
+
+
+def _target(item: pytest.Item) -> TargetSpec | None:
+    spec = getattr(getattr(item, "callspec", None), "params", {}).get("target")
+    return spec if isinstance(spec, TargetSpec) else None
+
 
 class Run:
     """What belongs to one pytest session that asks kernels."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, items: Sequence[pytest.Item] = ()) -> None:
         self.config = config
         self.settings = options.of(config)
         start = datetime.now(UTC)
@@ -44,8 +56,10 @@ class Run:
                 "pytest": pytest.__version__,
             },
         )
-        self._guests: list[Guest] = []
+        self._guests: dict[str, Guest] = {}
         self._told: set[str] = set()
+        self._asked: dict[str, list[list[str]]] = {}  # by test: its scenarios, each with an ABI
+        self._fleet = self._start(items)
 
     def progress(self, text: str) -> None:
         """One line for the person who waits, whatever pytest captures."""
@@ -57,8 +71,47 @@ class Run:
             reporter.ensure_newline()
             reporter.write_line(f"  {text}", light=True)
 
+    def _start(self, items: Sequence[pytest.Item]) -> Fleet:
+        """Get the guests going that these tests need, in their order, with what they asked the last time.
+
+        A worker of pytest-xdist runs a part of its tests, and nobody knows yet which.
+        """
+        if hasattr(self.config, "workerinput"):
+            items = ()
+        cache = getattr(self.config, "cache", None)
+        before = cache.get(_ASKED, {}) if cache else {}
+        for item in items:
+            spec = _target(item)
+            if spec is None or "guest" not in getattr(item, "fixturenames", ()):
+                continue
+            if shutil.which(ARCHITECTURES[spec.arch].qemu) is None:
+                continue
+            guest = self._guest(spec)
+            native = guest.arch.abis[0].name
+            # Only names: what they mean today stands in the catalog, and unknown ones are ignored.
+            guest.plan((name, native) for name in catalog.FACTS[spec.arch])
+            guest.plan((str(name), str(abi)) for name, abi in before.get(item.nodeid, ()))
+        fleet = Fleet(list(self._guests.values()), self.settings, self.progress)
+        fleet.begin()
+        return fleet
+
     def guest(self, spec: TargetSpec) -> Guest:
-        """A guest of a target, not yet booted."""
+        """The guest of a target, on its way if it is not there yet."""
+        guest = self._guest(spec)
+        self._fleet.wanted(guest)
+        return guest
+
+    def asks(self, item: pytest.Item, scenario: str, abi: str) -> None:
+        """Remember that a test asks a scenario, so that the next run can send it ahead."""
+        self._asked.setdefault(item.nodeid, []).append([scenario, abi])
+
+    def done(self, guest: Guest) -> None:
+        """No further test needs this guest."""
+        self._fleet.done(guest)
+
+    def _guest(self, spec: TargetSpec) -> Guest:
+        if spec.id in self._guests:
+            return self._guests[spec.id]
         modules = self.config.getoption("modules")
         guest = Guest(
             spec,
@@ -69,7 +122,7 @@ class Run:
             self._observation,
             Path(modules) if modules else None,
         )
-        self._guests.append(guest)
+        self._guests[spec.id] = guest
         return guest
 
     def _incident(self, incident: Incident) -> None:
@@ -104,16 +157,19 @@ class Run:
             vmm=facts.build_id,
             capabilities=facts.capabilities,
             features=facts.features,
+            origin=guest.life.origin,
             seconds_to_boot=round(guest.seconds_to_boot, 3),
         )
 
     def close(self, exit_code: int, counts: dict[str, int]) -> None:
         """Every guest ended, and the last record written."""
-        for guest in self._guests:
-            try:
-                guest.close()
-            except SyseventError as error:
-                self.progress(str(error))
+        try:
+            self._fleet.close()
+        except SyseventError as error:
+            self.progress(str(error))
+        cache = getattr(self.config, "cache", None)
+        if cache is not None and self._asked:
+            cache.set(_ASKED, {**cache.get(_ASKED, {}), **self._asked})
         self.log.write("end", counts=counts, exit=exit_code)
         self.log.close()
 

@@ -4,37 +4,52 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sysevent import wire
 from sysevent.arches import ARCHITECTURES, Abi
 from sysevent.build import programs
 from sysevent.decode import names
-from sysevent.errors import GuestLost, HarnessError, NotApplicable, SyseventError, UsageError, VcpuStuck
+from sysevent.errors import (
+    BadWire,
+    BuildFailed,
+    GuestLost,
+    HarnessError,
+    NotApplicable,
+    SyseventError,
+    UsageError,
+    VcpuStuck,
+)
 from sysevent.hosts.qemu import QemuGuest
-from sysevent.images import kernels
-from sysevent.model import Facts, KernelImage, Observation, Progress
+from sysevent.model import Facts, Incident, KernelImage, Observation, Progress
 from sysevent.probe import catalog, request
 from sysevent.probe.facts import facts
+from sysevent.probe.life import Life
 from sysevent.probe.scenario import File, Scenario
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
-_BOOTS = 4  # a guest that was lost this often is not worth another boot
+AHEAD = 16  # scenarios on their way to a guest at a time; their replies fit into a socket's buffer
 _PIECE = 960 << 10  # bytes of a file that come in one reply (wire.BODY_MAX is 1 MiB)
+_FILE_MAX = 64 << 20  # the largest BTF seen has 8 MB
 _SLOW = 5.0  # how much longer than the VMM's own deadline a reply may take under TCG on a loaded machine
+
+_Key = tuple[str, str]  # a scenario's name, and the name of an ABI
 
 
 @dataclass(frozen=True, slots=True)
-class Incident:
-    """Something broke that is no verdict about the kernel's ABI."""
+class _Asked:
+    """One scenario on its way."""
 
-    target: str
-    reason: str
-    log: str  # path of the console's log
-    retried: bool  # whether another boot followed
+    key: _Key
+    scenario: Scenario
+    payloads: dict[str, programs.Payload]
+    abi: Abi
+    number: int  # of the request
+    deadline: float  # seconds from when the guest is free
+    sent: float
 
 
 class Guest:
@@ -52,29 +67,25 @@ class Guest:
     ) -> None:
         self.spec = spec
         self.arch = ARCHITECTURES[spec.arch]
-        self.logs = logs
+        self.life = Life(spec, settings, logs, progress, on_incident, modules)
         self._settings = settings
-        self._progress = progress
-        self._on_incident = on_incident
         self._on_observation = on_observation
-        self._modules = modules
-        self._host: QemuGuest | None = None
-        self._boots = 0
-        self._kernel: KernelImage | None = None
-        self._hello: wire.Hello | None = None
         self._payloads: dict[str, programs.Payload] = {}
-        self._observed: dict[tuple[str, str], Observation | SyseventError] = {}
-        self.seconds: dict[tuple[str, str], float] = {}  # that each scenario took
-        self.seconds_to_boot = 0.0
+        self._observed: dict[_Key, Observation | SyseventError] = {}
+        self._planned: deque[_Key] = deque()  # to be asked before anybody wants to know
+        self._flight: deque[_Asked] = deque()  # sent, not answered yet
+        self._since = 0.0  # when the host was last free
+        self.seconds: dict[_Key, float] = {}  # that each scenario took
 
     @property
     def kernel(self) -> KernelImage:
         """What it boots; fetched when it is first asked for."""
-        if self._kernel is None:
-            self._kernel = kernels.find(
-                self.spec.kernel, self.arch, self._settings, self._progress, self._modules
-            )
-        return self._kernel
+        return self.life.kernel()
+
+    @property
+    def seconds_to_boot(self) -> float:
+        """From the start of QEMU until the VMM answered."""
+        return self.life.seconds_to_boot
 
     def abi(self, name: str) -> Abi:
         """The row of a VMM ABI by its name, "native" being the architecture's first; UsageError when it has none."""
@@ -92,8 +103,8 @@ class Guest:
         for name in others:
             with contextlib.suppress(HarnessError, VcpuStuck):
                 seen.append(self.observe(name, native))
-        assert self._hello is not None
-        return facts(seen, self._hello)
+        assert self.life.hello is not None
+        return facts(seen, self.life.hello)
 
     def observe(self, name: str, abi: str) -> Observation:
         """What a scenario gives with a VMM of an ABI; run once, then remembered, an error as well.
@@ -103,13 +114,7 @@ class Guest:
         """
         key = (name, self.abi(abi).name)
         if key not in self._observed:
-            begin = time.monotonic()
-            try:
-                seen = self._observed[key] = self._ask_twice(catalog.scenario(name), self.abi(abi))
-                self._on_observation(self.spec.id, seen)
-            except SyseventError as error:
-                self._observed[key] = error
-            self.seconds[key] = time.monotonic() - begin
+            self._ask(key)
         found = self._observed[key]
         if isinstance(found, SyseventError):
             raise found
@@ -129,76 +134,154 @@ class Guest:
                 raise NotApplicable(f"{path} of {self.spec.id}: errno {names.errno(answer.errno)}")
             data += answer.data
             size = len(answer.data)
+            if len(data) > _FILE_MAX:
+                raise BadWire(f"{path} of {self.spec.id} has more than {_FILE_MAX} bytes")
         return data
 
-    def _ask_twice(self, scenario: Scenario, abi: Abi) -> Observation:
+    def plan(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Scenarios, with ABIs, that will be asked for: they are sent ahead as soon as the guest is ready."""
+        for name, abi in wanted:
+            key = (name, self.abi(abi).name)
+            if name in catalog.SCENARIOS and key not in self._observed and key not in self._planned:
+                self._planned.append(key)
+
+    def attend(self) -> None:
+        """Get on without waiting: take in what the guest has said, and send it what is planned."""
+        host = self.life.host
+        if host is None or host.awaited:
+            return
+        host.listen()
+        try:
+            if self.life.hello is None:
+                if not host.greeted:
+                    return
+                self.life.greet()
+            while self._flight and host.answered(self._flight[0].number):
+                self._land(self._flight.popleft())
+            self._send_ahead(host)
+        except (GuestLost, BadWire):
+            # Told when somebody wants to know something that is not known: see _ask().
+            self._planned.clear()
+
+    def stream(self, scenarios: Iterable[Scenario], abi: str) -> Iterator[Observation]:
+        """What many scenarios give, in order, several on their way at a time, none of them remembered.
+
+        Any error ends it: GuestLost, and what decode() raises.
+        """
+        host, row = self.life.running(), self.abi(abi)
+        flight: deque[tuple[_Asked, Scenario]] = deque()
+        for scenario in scenarios:
+            flight.append((self._send(host, ("", ""), scenario, row), scenario))
+            if len(flight) >= (1 if host.on_console else AHEAD):
+                yield self._decoded(host, flight.popleft()[0])
+        while flight:
+            yield self._decoded(host, flight.popleft()[0])
+
+    def _ask(self, key: _Key) -> None:
+        """Find out what a scenario gives, or what stands against it, and remember that."""
+        name, abi = key
+        begin = time.monotonic()
+        try:
+            if key in self._planned:
+                self._planned.remove(key)
+            asked = next((a for a in self._flight if a.key == key), None)
+            if asked is None:
+                self._remember(key, self._ask_twice(catalog.scenario(name), self.abi(abi), key), begin)
+                return
+            try:
+                while self._flight and key not in self._observed:
+                    self._land(self._flight.popleft())
+                    self.attend()
+            except GuestLost as error:
+                # Whoever was in flight has been lost with it; each is asked again when it is wanted.
+                self._flight.clear()
+                self._planned.clear()
+                self.life.lost(error, retried=not self.life.hopeless)
+                if self.life.hopeless:
+                    raise
+                self._remember(key, self._ask_twice(catalog.scenario(name), self.abi(abi), key), begin)
+        except SyseventError as error:
+            self._observed[key] = error
+            self.seconds[key] = time.monotonic() - begin
+
+    def _land(self, asked: _Asked) -> None:
+        """Take the oldest answer in flight; GuestLost when it does not come."""
+        assert self.life.host is not None
+        begin = max(self._since, asked.sent)
+        try:
+            seen = self._decoded(self.life.host, asked)
+        except GuestLost:
+            raise
+        except SyseventError as error:
+            self._observed[asked.key] = error
+            self._since = time.monotonic()
+            self.seconds[asked.key] = self._since - begin
+        else:
+            self._remember(asked.key, seen, begin)
+
+    def _remember(self, key: _Key, seen: Observation, begin: float) -> None:
+        self._observed[key] = seen
+        self._since = time.monotonic()
+        self.seconds[key] = self._since - begin
+        self._on_observation(self.spec.id, seen)
+
+    def _send_ahead(self, host: QemuGuest) -> None:
+        # A serial line loses what the guest does not take in time.
+        while self._planned and len(self._flight) < (1 if host.on_console else AHEAD):
+            key = self._planned.popleft()
+            try:
+                self._flight.append(self._send(host, key, catalog.scenario(key[0]), self.abi(key[1])))
+            except (BuildFailed, HarnessError) as error:
+                self._observed[key] = error
+
+    def _send(self, host: QemuGuest, key: _Key, scenario: Scenario, abi: Abi) -> _Asked:
+        payloads = {name: self._payload(name) for name in scenario.payloads}
+        body, deadline = request.encode(scenario, payloads)
+        number = host.send(body, abi.number)
+        return _Asked(key, scenario, payloads, abi, number, deadline / 1000 * _SLOW, time.monotonic())
+
+    def _decoded(self, host: QemuGuest, asked: _Asked) -> Observation:
+        reply = host.reply(asked.number, asked.deadline)
+        return request.decode(asked.scenario, asked.payloads, asked.abi.name, reply)
+
+    def _ask_twice(self, scenario: Scenario, abi: Abi, key: _Key = ("", "")) -> Observation:
         if scenario.arch != self.arch.name:
             raise NotApplicable(
                 f"{scenario.name} is for {scenario.arch}; {self.spec.name} is {self.arch.name}"
             )
-        payloads = {name: self._payload(name) for name in scenario.payloads}
-        body, deadline = request.encode(scenario, payloads)
+        host = self.life.running()
         try:
-            reply = self._running().run(body, abi.number, deadline / 1000 * _SLOW)
+            return self._ask_once(host, scenario, abi, key)
         except GuestLost as error:
-            self._lost(error, retried=self._boots < _BOOTS)
-            if self._boots >= _BOOTS:
+            self.life.lost(error, retried=not self.life.hopeless)
+            if self.life.hopeless:
                 raise
-            try:
-                reply = self._running().run(body, abi.number, deadline / 1000 * _SLOW)
-            except GuestLost as again:
-                self._lost(again, retried=False)
-                raise
-        return request.decode(scenario, payloads, abi.name, reply)
+        host = self.life.running()
+        try:
+            return self._ask_once(host, scenario, abi, key)
+        except GuestLost as again:
+            self.life.lost(again, retried=False)
+            raise
+
+    def _ask_once(self, host: QemuGuest, scenario: Scenario, abi: Abi, key: _Key) -> Observation:
+        try:
+            before = len(self._flight)
+            asked = self._send(host, key, scenario, abi)
+            self._send_ahead(host)  # behind this one, which nobody has to wait for
+            for _ in range(before):
+                self._land(self._flight.popleft())
+            return self._decoded(host, asked)
+        except GuestLost:
+            self._flight.clear()
+            self._planned.clear()
+            raise
 
     def _payload(self, name: str) -> programs.Payload:
         if name not in self._payloads:
             self._payloads[name] = programs.payload(self.arch, name, self._settings)
         return self._payloads[name]
 
-    def _running(self) -> QemuGuest:
-        """A host whose VMM has said hello; one boot that fails is tried once more."""
-        if self._host is not None:
-            return self._host
-        try:
-            return self._boot()
-        except GuestLost as error:
-            self._lost(error, retried=self._boots < _BOOTS)
-            if self._boots >= _BOOTS:
-                raise
-        try:
-            return self._boot()
-        except GuestLost as error:
-            self._lost(error, retried=False)
-            raise
-
-    def _boot(self) -> QemuGuest:
-        if self._boots >= _BOOTS:
-            raise GuestLost(f"{self.spec.id}: lost {self._boots} times, given up")
-        kernel = self.kernel
-        self._boots += 1
-        files = {"init": programs.init(self.arch, self._settings).path.read_bytes()}
-        for abi in self.arch.abis:
-            vmm = programs.vmm(self.arch, abi, self._settings).path.read_bytes()
-            files[f"vmm.{abi.number}"] = vmm
-            files.setdefault("vmm", vmm)  # the native one supervises
-        self._progress(f"{self.spec.id}: booting Linux {kernel.release or kernel.spec}")
-        logs = self.logs if self._boots == 1 else self.logs / f"boot-{self._boots}"
-        host = self._host = QemuGuest(self.spec, kernel, logs, self._settings, self._progress)
-        self._hello = host.put(files)
-        self.seconds_to_boot = host.seconds_to_boot
-        self._progress(
-            f"{self.spec.id}: Linux {self._hello.release} answers after {host.seconds_to_boot:.1f} s"
-        )
-        return host
-
-    def _lost(self, error: GuestLost, *, retried: bool) -> None:
-        log = self.logs if self._boots <= 1 else self.logs / f"boot-{self._boots}"
-        self._on_incident(Incident(self.spec.id, str(error), str(log / "console.log"), retried))
-        self.close()
-
     def close(self) -> None:
         """Power the guest off, if it runs."""
-        if self._host is not None:
-            self._host.close()
-            self._host = None
+        self._flight.clear()
+        self.life.close()

@@ -14,6 +14,22 @@ from sysevent.model import Answer, Observation, RawExit
 from sysevent.probe import scenario as s
 from sysevent.wire import Op
 
+OPS: dict[type, Op] = {  # which op carries out a step
+    s.Vm: Op.VM,
+    s.Memory: Op.MEMORY,
+    s.Load: Op.WRITE,
+    s.Write: Op.WRITE,
+    s.Read: Op.READ,
+    s.Vcpu: Op.VCPU,
+    s.Entry: Op.ENTRY,
+    s.Ioctl: Op.IOCTL,
+    s.Head: Op.HEAD,
+    s.Start: Op.START,
+    s.Wait: Op.WAIT,
+    s.Sleep: Op.SLEEP,
+    s.Open: Op.OPEN,
+    s.File: Op.FILE,
+}
 _FDS = {"system": 0, "vm": 1}
 _FD_VCPU = 2
 _NO_KVM = (2, 6, 19)  # ENOENT, ENXIO, ENODEV
@@ -34,7 +50,7 @@ def encode(scenario: s.Scenario, payloads: Mapping[str, Payload]) -> tuple[bytes
     return wire.pack_request(deadline, steps), deadline
 
 
-def _encode_step(step: s.Step, payloads: Mapping[str, Payload]) -> list[bytes]:
+def _encode_step(step: s.Step, payloads: Mapping[str, Payload]) -> list[bytes]:  # noqa: C901 - an arm a step
     def one(op: Op, body: bytes, required: bool = True) -> list[bytes]:
         return [wire.pack_step(op, body, required=required)]
 
@@ -96,7 +112,7 @@ def decode(scenario: s.Scenario, payloads: Mapping[str, Payload], abi: str, repl
     for step in scenario.steps:
         count = len(payloads[step.payload].segments) if isinstance(step, s.Load) else 1
         own = list(itertools.islice(results, count))
-        if len(own) < count:
+        if [result.op for result in own] != [OPS[type(step)]] * count:
             raise BadWire(f"{scenario.name}: the reply says done and has no result for {step}")
         result = own[-1]
         if isinstance(step, s.Start):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ VIRTIO_CHANNEL = "vport0p1"
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What to boot and how; the three numbers are file descriptors that QEMU inherits."""
+    """What to boot and how."""
 
     arch: Architecture
     accel: str
@@ -38,12 +39,49 @@ class Machine:
     memory: int  # MiB
     kernel: Path
     initramfs: Path
-    console: int
+    append: str = ""  # more words for the kernel's command line
+    virtio: bool = True  # False: the guest gets no virtio port, and records travel on the console
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The file descriptors that a QEMU inherits: the other ends of our sockets."""
+
     monitor: int
-    channel: int | None  # None: the guest gets no virtio port, and records travel on the console
+    console: int
+    channel: int  # of no use to a machine without virtio
 
 
-def kernel_command_line(arch: Architecture, *, virtio: bool) -> str:
+# Words for every L1 kernel that make it boot sooner, none of which KVM looks at. Gains are of the whole boot,
+# medians of 5 boots of Debian 6.12 side by side under TCG; a kernel that lacks one takes no notice.
+QUICK = (
+    # The self-tests of every cipher, before they are used for the first time: 14 % x86_64.
+    "cryptomgr.notests",
+    # Debian zeroes every page and object as it is handed out: 8 % x86_64. KVM's own zeroing is not affected.
+    "init_on_alloc=0",
+    # No policy is loaded, no auditd runs, and yet both register with everything: 4 % x86_64.
+    "apparmor=0 selinux=0 audit=0",
+    # KVM makes 40 files there for each machine: 28 % of a scenario on arm64 and riscv64.
+    "debugfs=off",
+    # What waits for a grace period of RCU, as every change of a machine's memory does, waits less: a third of
+    # a scenario on arm64 and x86_64 by the clock.
+    "rcupdate.rcu_expedited=1",
+)
+
+# Initcalls that are left out: all of those in QUICK with these, 29 % arm64, 24 % riscv64, 38 % x86_64.
+# Unknown names are ignored, and nothing depends on these: each is leaf code of its own subsystem.
+SKIPPED_INITCALLS = (
+    "load_system_certificate_list",  # certs/: X.509 parsing and RSA; modules load without, with a taint
+    "jent_mod_init",  # crypto/jitterentropy: a health test that measures timings for a tenth of a second
+    "crypto_kdf108_init",  # crypto/: a self-test that cryptomgr.notests does not reach
+    "init_encrypted",  # security/keys/encrypted-keys
+    "bpf_dummy_struct_ops_init",  # net/bpf, kernel/bpf, net/ipv4: each parses megabytes of BTF
+    "bpf_tcp_ca_kfunc_init",
+    "bpf_kfunc_init",
+)
+
+
+def kernel_command_line(arch: Architecture, *, virtio: bool, append: str = "") -> str:
     """What the L1 kernel is told."""
     return " ".join(
         (
@@ -56,13 +94,16 @@ def kernel_command_line(arch: Architecture, *, virtio: bool) -> str:
             # A kernel without virtio_console takes the serial line.
             *([f"sysevent_channel={VIRTIO_CHANNEL}"] if virtio else []),
             f"sysevent_serial={arch.console}",
+            *QUICK,
+            f"initcall_blacklist={','.join(SKIPPED_INITCALLS)}",
+            *append.split(),
         )
     )
 
 
-def argv(machine: Machine) -> list[str]:
-    """The command that boots machine."""
-    arch = machine.arch
+def argv(machine: Machine, lines: Lines | None = None, incoming: Path | None = None) -> list[str]:
+    """The command that boots machine, or restores it from a stream; without lines: what tells two of them apart."""
+    arch, ends = machine.arch, lines or Lines(0, 0, 0)
     # fmt: off
     command = [
         arch.qemu,
@@ -77,18 +118,21 @@ def argv(machine: Machine) -> list[str]:
 
         "-kernel", str(machine.kernel),
         "-initrd", str(machine.initramfs),
-        "-append", kernel_command_line(arch, virtio=machine.channel is not None),
+        "-append", kernel_command_line(arch, virtio=machine.virtio, append=machine.append),
 
-        "-chardev", f"socket,id=monitor,fd={machine.monitor}",
+        "-chardev", f"socket,id=monitor,fd={ends.monitor}",
         "-mon", "chardev=monitor,mode=control",
-        "-chardev", f"socket,id=console,fd={machine.console}",
+        "-chardev", f"socket,id=console,fd={ends.console}",
         "-serial", "chardev:console",
     ]
-    if machine.channel is not None:
+    if machine.virtio:
         command += [
-            "-chardev", f"socket,id=channel,fd={machine.channel}",
+            "-chardev", f"socket,id=channel,fd={ends.channel}",
             "-device", "virtio-serial-pci",
             "-device", "virtserialport,chardev=channel,name=sysevent,nr=1",
         ]
     # fmt: on
+    if incoming is not None:
+        # Through cat: QEMU reads a plain file by its name only from 8.2 on.
+        command += ["-incoming", f"exec:cat {shlex.quote(str(incoming))}"]
     return command

@@ -53,6 +53,11 @@ class QemuProcess:
             raise GuestLost(f"QEMU cannot be watched: {error}") from error
 
     @property
+    def pid(self) -> int:
+        # setpriv has become QEMU by exec.
+        return self._process.pid
+
+    @property
     def ended(self) -> bool:
         return self._process.poll() is not None
 

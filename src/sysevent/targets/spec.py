@@ -26,6 +26,7 @@ class TargetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channel: Literal["virtio", "serial"] = "virtio"  # virtio falls back to serial by itself
     boot: int = 180  # seconds until the guest must have answered; a loaded laptop is ten times slower
     kernel: str = "debian:6.12"  # what to boot, as --kernel takes it
+    append: str = ""  # more words for the kernel's command line
     label: str = ""  # set when one target is asked with several kernels: then ids must differ
 
     @property
@@ -116,7 +117,6 @@ def _labels(kernels: Sequence[str]) -> dict[str, str]:
         short = (
             kernel if ":" in kernel and "/" not in kernel else Path(kernel.partition(":")[2] or kernel).name
         )
-        if short in labels.values() and kernel not in labels:
-            short = f"{short}~{len(labels) + 1}"
-        labels.setdefault(kernel, short)
+        names = (short, *(f"{short}~{number}" for number in range(2, len(kernels) + 2)))
+        labels.setdefault(kernel, next(name for name in names if name not in labels.values()))
     return labels

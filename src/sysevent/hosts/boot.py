@@ -1,0 +1,72 @@
+"""All that a guest is made of, ready on this machine's disk, and the name of what it will be when it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
+from sysevent.images import initramfs, vmlinux
+from sysevent.model import KernelImage, Progress
+from sysevent.qemu.argv import Machine, argv
+from sysevent.settings import Settings
+from sysevent.targets.spec import TargetSpec
+
+# Part of every snapshot's key: raise it when a guest that is ready differs in a way that nothing else tells.
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What one guest boots from."""
+
+    spec: TargetSpec
+    kernel: KernelImage
+    machine: Machine  # without the file descriptors of a running one
+    key: str  # of a guest booted from exactly this; see key()
+
+
+def prepare(
+    spec: TargetSpec,
+    kernel: KernelImage,
+    files: Mapping[str, bytes],
+    settings: Settings,
+    progress: Progress,
+) -> Boot:
+    """Build what is missing, with these programs in the guest's first file system.
+
+    Touches nothing but the disk, so that it can run in a thread while another guest is being asked.
+    """
+    arch = ARCHITECTURES[spec.arch]
+    modules = (*CHANNEL_MODULES, *arch.kvm_modules)
+    machine = Machine(
+        arch=arch,
+        accel=spec.accel,
+        cpu=spec.cpu,
+        memory=spec.memory,
+        kernel=vmlinux.uncompressed(kernel, settings, progress),
+        initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),
+        append=spec.append,
+        virtio=spec.channel == "virtio",
+    )
+    return Boot(spec, kernel, machine, key(machine, settings.cache))
+
+
+def key(machine: Machine, cache: Path) -> str:
+    """A hash of everything that shapes a guest that is ready: QEMU, its command line, kernel and initramfs.
+
+    What is in the cache bears the hash of its content in its name, and the VMM is part of the initramfs. Other
+    files, QEMU among them, are told by place, size and time, as make does it: hashing 40 MB at every start
+    would cost more than it protects from.
+    """
+    parts = [str(SCHEMA), *argv(machine)]
+    for path in (shutil.which(machine.arch.qemu), machine.kernel):
+        if path is None or Path(path).is_relative_to(cache):
+            continue
+        real = Path(path).resolve()
+        stat = real.stat()
+        parts += [str(real), str(stat.st_size), str(stat.st_mtime_ns)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,0 +1,112 @@
+"""A guest whose QEMU is a script of a few lines."""
+
+import sys
+import textwrap
+
+import pytest
+
+from sysevent.arches import ARCHITECTURES
+from sysevent.hosts import qemu
+from sysevent.hosts.boot import Boot
+from sysevent.hosts.qemu import QemuGuest
+from sysevent.model import KernelImage
+from sysevent.qemu.argv import Machine
+from sysevent.targets.spec import TargetSpec
+
+# What every script begins with: the sockets it was given, and words to use them.
+PROLOGUE = r'''#!{python} -SE
+import json, os, re, select, signal, socket, struct, sys, time, zlib
+
+fds = dict(re.findall(r"socket,id=(\w+),fd=(\d+)", " ".join(sys.argv)))
+monitor, console = (socket.socket(fileno=int(fds[name])) for name in ("monitor", "console"))
+channel = socket.socket(fileno=int(fds["channel"])) if "channel" in fds else None
+
+def frame(kind, sequence, body=b"", abi=1):
+    head = struct.pack("<4sHHII", b"SEV1", kind, abi, sequence, len(body))
+    return head + body + struct.pack("<I", zlib.crc32(head + body))
+
+def hello(sequence=0, version=1):
+    body = struct.pack("<II65s65s", version, 1, b"6.12.1-stub", b"x86_64") + b"build"
+    return frame(1, sequence, body)
+
+def reply(sequence, state=0, body=b""):
+    return frame(3, sequence, struct.pack("<HHi", state, 0, 0) + body)
+
+def request(line):
+    """Kind, ABI, sequence and body of the next frame."""
+    def take(count):
+        data = line.recv(count, socket.MSG_WAITALL)
+        if len(data) < count:
+            sys.exit(0)
+        return data
+
+    _, kind, abi, sequence, length = struct.unpack("<4sHHII", take(16))
+    return kind, abi, sequence, take(length + 4)[:-4]
+
+def qmp(said):
+    monitor.sendall(json.dumps(said).encode() + b"\r\n")
+
+def stopped(reason):
+    qmp({{"event": "SHUTDOWN", "data": {{"guest": True, "reason": reason}}, "timestamp": {{}}}})
+
+def forever():
+    while True:
+        time.sleep(60)
+
+qmp({{"QMP": {{"version": {{}}, "capabilities": []}}}})
+monitor.recv(1000)
+qmp({{"return": {{}}, "id": 1}})
+'''
+
+
+@pytest.fixture
+def stub(tmp_path, monkeypatch):
+    """stub(script): what stands on PATH as qemu-system-x86_64 from now on."""
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    (tmp_path / "bin").mkdir()
+
+    def write(script):
+        path = tmp_path / "bin" / "qemu-system-x86_64"
+        path.write_text(PROLOGUE.format(python=sys.executable) + textwrap.dedent(script))
+        path.chmod(0o755)
+
+    return write
+
+
+class NoProgress:
+    def __init__(self):
+        self.told = []
+
+    def __call__(self, text):
+        self.told.append(text)
+
+
+@pytest.fixture
+def start(stub, tmp_path, monkeypatch):
+    """start(script): a guest under such a QEMU, started; options are the target's, as in a target file."""
+    monkeypatch.setattr(qemu, "_LAST_WORDS", 0.1)
+    running = []
+
+    def run(script, snapshot=None, **options):
+        stub(script)
+        spec = TargetSpec(**{"name": "stub", "arch": "x86_64", "host": "qemu", "boot": 5} | options)
+        kernel = KernelImage("debian:6.12", "x86_64", "6.12.1", "", tmp_path / "bzImage", None)
+        machine = Machine(
+            arch=ARCHITECTURES["x86_64"],
+            accel="tcg",
+            cpu="",
+            memory=64,
+            kernel=kernel.image,
+            initramfs=tmp_path / "initramfs",
+            virtio=spec.channel == "virtio",
+        )
+        guest = QemuGuest(
+            Boot(spec, kernel, machine, "key"), tmp_path / "logs", NoProgress(), snapshot=snapshot
+        )
+        guest.start()
+        running.append(guest)
+        return guest
+
+    yield run
+    for guest in running:
+        guest.close()

@@ -1,0 +1,182 @@
+"""Snapshots on disk: found only when whole, kept within bounds, named by all that shapes a guest."""
+
+import dataclasses
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sysevent.arches import ARCHITECTURES
+from sysevent.errors import GuestLost
+from sysevent.hosts.boot import key
+from sysevent.hosts.snapshots import Snapshots
+from sysevent.qemu.argv import Machine
+from sysevent.wire import Hello
+
+HELLO = Hello(1, 1, "6.12.1", "x86_64", "build")
+
+
+class Monitor:
+    """As qemu/monitor.py: migrates by doing what QEMU's exec: does."""
+
+    def __init__(self, *states, fails=()):
+        self.states, self.fails, self.said = list(states), fails, []
+
+    def execute(self, command, /, **arguments):
+        self.said.append(command)
+        if command in self.fails:
+            raise GuestLost(f"QEMU refused {command}")
+        if command == "migrate":
+            assert arguments["uri"].startswith("exec:cat >")
+            Path(arguments["uri"].removeprefix("exec:cat >").strip("'")).write_bytes(b"stream")
+        if command == "query-migrate":
+            return {"status": self.states.pop(0)}
+        return {}
+
+
+@pytest.fixture
+def snapshots(tmp_path):
+    return Snapshots(tmp_path)
+
+
+def take(snapshots, name):
+    snapshots.take(name, Monitor("active", "completed"), HELLO, on_console=False)
+
+
+def test_taken_and_found(snapshots):
+    monitor = Monitor("setup", "active", "completed")
+    snapshots.take("k", monitor, HELLO, on_console=True)
+    assert monitor.said[-1] == "cont"  # the guest goes on
+    found = snapshots.find("k")
+    assert found.state.read_bytes() == b"stream"
+    assert found.taken.hello == HELLO
+    assert found.taken.on_console
+    assert {path.name for path in snapshots.folder.iterdir()} == {"k.state", "k.json"}
+
+
+def test_not_found(snapshots):
+    assert snapshots.find("k") is None
+
+
+@pytest.mark.parametrize("damage", ["short", "no stream", "no note", "bad note"])
+def test_not_whole(snapshots, damage):
+    take(snapshots, "k")
+    state, note = snapshots.folder / "k.state", snapshots.folder / "k.json"
+    match damage:
+        case "short":
+            state.write_bytes(b"str")
+        case "no stream":
+            state.unlink()
+        case "no note":
+            note.unlink()
+        case "bad note":
+            note.write_bytes(b"{")
+    assert snapshots.find("k") is None
+
+
+@pytest.mark.parametrize(
+    "monitor", [Monitor("failed"), Monitor("active", "cancelled"), Monitor(fails=["migrate"])]
+)
+def test_what_qemu_cannot_save_leaves_nothing_behind(snapshots, monitor):
+    with pytest.raises(GuestLost):
+        snapshots.take("k", monitor, HELLO, on_console=False)
+    assert list(snapshots.folder.iterdir()) == []
+
+
+def test_discard(snapshots):
+    take(snapshots, "k")
+    snapshots.discard("k")
+    snapshots.discard("k")
+    assert list(snapshots.folder.iterdir()) == []
+
+
+def age(snapshots, name, seconds):
+    for path in snapshots.folder.glob(f"{name}.*"):
+        os.utime(path, (time.time() - seconds,) * 2)
+
+
+def test_prune_keeps_what_was_used_last(snapshots):
+    for name, seconds in (("old", 300), ("newer", 200), ("newest", 100)):
+        take(snapshots, name)
+        age(snapshots, name, seconds)
+    assert snapshots.find("old")  # which is a use
+    assert snapshots.prune(bound=12) == (1, 6)
+    assert {path.stem for path in snapshots.folder.iterdir()} == {"old", "newest"}
+
+
+def test_prune_what_is_not_used(snapshots):
+    take(snapshots, "a")
+    age(snapshots, "a", 7200)
+    take(snapshots, "b")
+    assert snapshots.prune(unused=timedelta(hours=1)) == (1, 6)
+    assert {path.name for path in snapshots.folder.iterdir()} == {"b.state", "b.json"}
+
+
+def test_prune_leaves_drafts_to_their_writers(snapshots):
+    take(snapshots, "a")
+    draft = snapshots.folder / ".a.state.xyz"
+    draft.write_bytes(b"half")
+    assert snapshots.prune() == (0, 0)
+    os.utime(draft, (time.time() - 3600,) * 2)
+    assert snapshots.prune() == (1, 4)
+
+
+def test_prune_without_any(snapshots):
+    assert snapshots.prune() == (0, 0)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    kernel = tmp_path / "elsewhere" / "Image"
+    kernel.parent.mkdir()
+    kernel.write_bytes(b"kernel")
+    return Machine(
+        ARCHITECTURES["arm64"], "tcg", "", 512, kernel, tmp_path / "cache" / "initramfs" / "hash.cpio"
+    )
+
+
+def test_same_key(machine, tmp_path):
+    assert key(machine, tmp_path / "cache") == key(dataclasses.replace(machine), tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"memory": 256},
+        {"cpu": "cortex-a57"},
+        {"append": "x=y"},
+        {"virtio": False},
+        {"accel": "kvm"},
+        {"initramfs": Path("/other.cpio")},
+        {"arch": ARCHITECTURES["riscv64"]},
+    ],
+)
+def test_another_key(machine, tmp_path, change):
+    assert key(dataclasses.replace(machine, **change), tmp_path) != key(machine, tmp_path)
+
+
+def test_another_key_for_a_kernel_that_was_built_again(machine, tmp_path):
+    before = key(machine, tmp_path / "cache")
+    os.utime(machine.kernel, (1, 1))
+    assert key(machine, tmp_path / "cache") != before
+
+
+def test_what_is_in_the_cache_is_known_by_name(machine, tmp_path):
+    """Use touches it, so that it is kept."""
+    before = key(machine, tmp_path)
+    os.utime(machine.kernel, (1, 1))
+    assert key(machine, tmp_path) == before
+
+
+def test_another_key_for_another_qemu(machine, tmp_path, monkeypatch):
+    found = set()
+    for content in (b"one", b"three"):
+        path = tmp_path / "bin" / "qemu-system-aarch64"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", str(path.parent))
+        found.add(key(machine, tmp_path / "cache"))
+    assert len(found) == 2

@@ -1,0 +1,197 @@
+"""Whole pytest runs of a small suite, on guests that play recordings of real kernels."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sysevent.report import runlog
+
+RECORDINGS = Path(__file__).parents[1] / "data" / "runs"
+
+SUITE = '''
+import pytest
+
+@pytest.mark.claims("arm64.psci.off", "arm64.psci.reset", "arm64.psci.reset2", "arm64.psci.off.written")
+def test_arm64(probe, expected, claim):
+    """A claim."""
+    assert expected(claim) == probe(claim)
+
+@pytest.mark.claims("x86_64.triple_fault", "x86_64.hyperv.reset")
+def test_x86_64(probe, expected, claim):
+    assert expected(claim) == probe(claim)
+
+@pytest.mark.claims("arm64.psci.off")
+def test_compares_nothing(probe, expected, claim):
+    expected(claim)
+
+@pytest.mark.claims("arm64.psci.off")
+def test_disagrees(probe, expected, claim):
+    assert expected(claim) != probe(claim)
+
+def test_asks_no_kernel():
+    pass
+'''
+
+CONFTEST = '''
+import dataclasses, json, os
+from pathlib import Path
+from types import SimpleNamespace
+
+from sysevent import errors
+from sysevent.arches import ARCHITECTURES
+from sysevent.plugin import run
+from sysevent.report import recorded, runlog
+
+pytest_plugins = ["sysevent.plugin"]
+PLAN = json.loads(os.environ["PLAN"])
+FACTS, SEEN = {}, {}
+for record in runlog.read(Path(PLAN["recording"])):
+    if record["record"] == "target":
+        FACTS[record["name"]] = recorded.read_facts(record)
+    else:
+        found = recorded.read_observation(record)
+        SEEN[record["target"], found.scenario, found.abi] = found
+
+
+class Guest:
+    """Answers from a recording, and breaks what PLAN["breaks"] names."""
+
+    def __init__(self, spec, settings, logs, progress, on_incident, on_observation, modules=None):
+        self.spec, self.arch, self.seconds, self.seconds_to_boot = spec, ARCHITECTURES[spec.arch], {}, 1.25
+        self.kernel = SimpleNamespace(version="1-1", release="", spec=spec.kernel)
+        self.life = SimpleNamespace(origin="boot")
+        self._told = on_observation
+
+    def facts(self):
+        why = PLAN.get("facts", {}).get(self.spec.name)
+        if why:
+            raise getattr(errors, why)(f"{self.spec.name}: {why} with its reason\\nand a console")
+        return FACTS[self.spec.name]
+
+    def plan(self, wanted):
+        list(wanted)
+
+    def observe(self, name, abi):
+        how = PLAN.get("breaks", {}).get(name)
+        if how and how not in ("type", "beyond"):
+            raise getattr(errors, how, ValueError)(f"{how} in {name}\\nand a console")
+        seen = SEEN[self.spec.name, name, abi]
+        if how:
+            raw = seen.exits["exit"]
+            at = 32 if how == "type" else 200
+            head = raw.head[:at] + b"\\x07" + raw.head[at + 1:]
+            exits = seen.exits | {"exit": dataclasses.replace(raw, head=head)}
+            seen = dataclasses.replace(seen, exits=exits)
+        self.seconds[name, abi] = 0.5
+        self._told(self.spec.id, seen)
+        return seen
+
+    def close(self):
+        pass
+
+
+class Fleet:
+    def __init__(self, *_):
+        pass
+
+    def begin(self):
+        pass
+
+    def wanted(self, guest):
+        pass
+
+    def done(self, guest):
+        guest.close()
+
+    def close(self):
+        pass
+
+
+run.Guest, run.Fleet = Guest, Fleet
+'''
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a run."""
+
+    code: int
+    out: str
+    results: Path
+
+    def records(self, kind):
+        return [record for record in runlog.read(self.results / "run.jsonl") if record["record"] == kind]
+
+    def statuses(self):
+        """Of each claim on each target, by test function."""
+        return {record["nodeid"].partition("::")[2]: record["status"] for record in self.records("verdict")}
+
+
+class Runs:
+    """Each is started at once and awaited when it is looked at, since each takes most of a second."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._started = {}
+        (folder / "bin").mkdir()
+        for name in ("aarch64", "riscv64", "x86_64"):
+            stub = folder / "bin" / f"qemu-system-{name}"
+            stub.write_text("#!/bin/sh\necho 'QEMU emulator version 7.2.22'\n")
+            stub.chmod(0o755)
+        (folder / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib --strict-markers\n")
+        (folder / "conftest.py").write_text(CONFTEST)
+        (folder / "test_suite.py").write_text(SUITE)
+
+    def start(self, name, *arguments, recording="debian-6.1", **plan):
+        path = RECORDINGS / f"{recording}.jsonl"
+        results = self._folder / f"results-{name}"
+        env = os.environ | {
+            "PLAN": json.dumps({"recording": str(path), **plan}),
+            "PATH": f"{self._folder / 'bin'}:/usr/bin:/bin",
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "-rA",
+            "--results",
+            results,
+            *arguments,
+        ]
+        process = subprocess.Popen(
+            list(map(str, command)),
+            cwd=self._folder,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._started[name] = (process, results)
+
+    def __getitem__(self, name):
+        found = self._started[name]
+        if not isinstance(found, Ran):
+            process, results = found
+            out, _ = process.communicate(timeout=120)
+            found = self._started[name] = Ran(process.returncode, out, results)
+        return found
+
+    def close(self):
+        for found in self._started.values():
+            if not isinstance(found, Ran):
+                found[0].kill()
+                found[0].communicate()
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    found = Runs(tmp_path_factory.mktemp("suite"))
+    yield found
+    found.close()

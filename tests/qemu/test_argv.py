@@ -1,0 +1,99 @@
+"""QEMU's command line, word by word: what changes here changes every guest."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from sysevent.arches import ARCHITECTURES
+from sysevent.qemu.argv import Lines, Machine, argv, kernel_command_line
+
+# fmt: off
+BEFORE = {
+    "arm64": [
+        "qemu-system-aarch64", "-nodefaults", "-no-user-config", "-display", "none",
+        "-machine", "virt,virtualization=on,gic-version=3", "-accel", "tcg", "-cpu", "max,pauth-impdef=on",
+    ],
+    "riscv64": [
+        "qemu-system-riscv64", "-nodefaults", "-no-user-config", "-display", "none",
+        "-machine", "virt", "-accel", "tcg", "-cpu", "rv64,h=true",
+    ],
+    "x86_64": [
+        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
+        "-machine", "q35", "-accel", "tcg", "-cpu", "max,-cx16",
+    ],
+}
+CONSOLE = {"arm64": "ttyAMA0", "riscv64": "ttyS0", "x86_64": "ttyS0"}
+QUICK = (
+    "cryptomgr.notests init_on_alloc=0 apparmor=0 selinux=0 audit=0 debugfs=off "
+    "rcupdate.rcu_expedited=1 initcall_blacklist="
+    "load_system_certificate_list,jent_mod_init,crypto_kdf108_init,init_encrypted,"
+    "bpf_dummy_struct_ops_init,bpf_tcp_ca_kfunc_init,bpf_kfunc_init"
+)
+BEHIND = [
+    "-chardev", "socket,id=monitor,fd=5", "-mon", "chardev=monitor,mode=control",
+    "-chardev", "socket,id=console,fd=4", "-serial", "chardev:console",
+]
+CHANNEL = [
+    "-chardev", "socket,id=channel,fd=6",
+    "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=channel,name=sysevent,nr=1",
+]
+
+
+def golden(arch, channel):
+    console, port = CONSOLE[arch], " sysevent_channel=vport0p1" if channel else ""
+    append = f"console={console} quiet oops=panic panic=-1{port} sysevent_serial={console} {QUICK}"
+    return [
+        *BEFORE[arch], "-m", "512", "-smp", "1", "-no-reboot",
+        "-kernel", "/k/Image", "-initrd", "/i/cpio", "-append", append,
+        *BEHIND, *(CHANNEL if channel else []),
+    ]
+# fmt: on
+
+
+def machine(arch, **changes):
+    values = {
+        "arch": ARCHITECTURES[arch],
+        "accel": "tcg",
+        "cpu": "",
+        "memory": 512,
+        "kernel": Path("/k/Image"),
+        "initramfs": Path("/i/cpio"),
+    }
+    return Machine(**values | changes)
+
+
+LINES = Lines(monitor=5, console=4, channel=6)
+
+
+@pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
+def test_with_a_channel(arch):
+    assert argv(machine(arch), LINES) == golden(arch, channel=True)
+
+
+@pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
+def test_on_the_serial_line(arch):
+    """No virtio port, and the kernel is told of none."""
+    assert argv(machine(arch, virtio=False), LINES) == golden(arch, channel=False)
+
+
+def test_what_a_target_says():
+    """Its CPU and memory instead of ours, and its words for the kernel last, where they win."""
+    words = argv(machine("arm64", cpu="neoverse-n1", memory=2048, append="quiet  loglevel=7"), LINES)
+    assert words[words.index("-cpu") + 1] == "neoverse-n1"
+    assert words[words.index("-m") + 1] == "2048"
+    assert words[words.index("-append") + 1].endswith("bpf_kfunc_init quiet loglevel=7")
+
+
+def test_a_restored_machine():
+    """The same, and a stream whose name no shell gets to see as anything but a name."""
+    words = argv(machine("x86_64"), LINES, Path("/c/it's; here"))
+    assert words[:-2] == golden("x86_64", channel=True)
+    assert words[-2] == "-incoming"
+    assert shlex.split(words[-1].removeprefix("exec:")) == ["cat", "/c/it's; here"]
+
+
+def test_the_environment_of_init():
+    """The names that guests/init/init.c looks for."""
+    words = kernel_command_line(ARCHITECTURES["arm64"], virtio=True).split()
+    assert {"sysevent_channel=vport0p1", "sysevent_serial=ttyAMA0"} <= set(words)
