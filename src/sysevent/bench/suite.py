@@ -1,0 +1,38 @@
+"""Whole runs of pytest, as a person starts them: from Enter to the last line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sysevent.checkout import ROOT
+from sysevent.errors import HarnessError
+from sysevent.report import runlog
+
+
+def run(words: Sequence[str], *, fresh: bool) -> dict[str, float]:
+    """Seconds of `pytest words` in all, CPU seconds with all its QEMUs, and how many verdicts it gave.
+
+    HarnessError when it was no clean run: a lost guest or a broken claim is no measurement.
+    """
+    with tempfile.TemporaryDirectory(prefix="sysevent-bench-") as folder:
+        results = Path(folder) / "results"
+        command = [sys.executable, "-m", "pytest", "-q", f"--results={results}", *words]
+        before, begin = os.times(), time.monotonic()
+        done = subprocess.run(
+            [*command, *(["--fresh"] if fresh else [])], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        wall, after = time.monotonic() - begin, os.times()
+        records = list(runlog.read(results / "run.jsonl")) if (results / "run.jsonl").exists() else []
+    kinds = [record["record"] for record in records]
+    if done.returncode or "incident" in kinds:
+        raise HarnessError(
+            f"not a measurement: {' '.join(command)} gave {done.returncode}:\n{done.stdout[-2000:]}"
+        )
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return {"wall": wall, "CPU": cpu, "verdicts": float(kinds.count("verdict"))}

@@ -1,0 +1,148 @@
+"""sysevent bench: how long each step takes, what a scenario costs, and whether snapshots change nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sysevent.arches import ARCHITECTURES
+from sysevent.bench import guests, peers, plot, same, suite
+from sysevent.bench.samples import Samples, columns, ratios
+from sysevent.errors import UsageError
+from sysevent.images import kernels
+from sysevent.settings import Settings, from_environment
+from sysevent.targets import spec
+from sysevent.targets.spec import TargetSpec
+
+_COUNTS = (10, 100, 1000, 10_000)
+Row = dict[str, float]  # one run: quantity -> value
+_COLD = 2  # boots that restored guests are compared with
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to measure, and how often."""
+    parser.add_argument("--target", metavar="GLOB", action="append", default=[], help="targets, by name")
+    parser.add_argument("--kernel", metavar="SPEC", default="debian:6.12", help="what they boot")
+    parser.add_argument("--runs", metavar="N", type=int, default=7, help="of every measurement (7)")
+    parser.add_argument(
+        "--most", metavar="N", type=int, default=1000, help="scenarios in a warm guest (1000)"
+    )
+    parser.add_argument(
+        "--suite", metavar="WORDS", action="append", default=[], help='time `pytest WORDS`: "suites -k reset"'
+    )
+    parser.add_argument(
+        "--verify-snapshots",
+        metavar="N",
+        type=int,
+        help="only compare N restored guests with booted ones, byte for byte; exit 1 when they differ",
+    )
+    parser.add_argument(
+        "--compare",
+        metavar="PEER",
+        choices=peers.PEERS,
+        action="append",
+        default=[],
+        help=" or ".join(peers.PEERS),
+    )
+    parser.add_argument("--root", metavar="PATH", help="what a peer boots into, for a foreign architecture")
+    parser.add_argument("--json", metavar="FILE", help="all values")
+    parser.add_argument("--svg", metavar="FILE", help="a picture of the milestones")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure; everything is told as soon as it is known."""
+    if args.runs < 1 or args.most < 1:
+        raise UsageError("--runs and --most take a number above 0")
+    settings = from_environment(snapshots=True)
+    targets = spec.select(spec.builtin(), args.target, [], [args.kernel])
+    if args.verify_snapshots:
+        return max(_verify(target, settings, args.verify_snapshots) for target in targets)
+    told: dict[str, Any] = {}
+    drawn: dict[str, dict[str, Samples]] = {}
+    for target in targets:
+        for name, rows in _milestones(target, settings, args.runs):
+            told[name] = rows
+            drawn[name] = {k: v for k, v in columns(rows).items() if k not in ("CPU", "MiB")}
+        told[f"{target.name} scenarios"] = _growth(target, settings, args.most)
+    for words in args.suite:
+        told |= _suite(words, args.runs)
+    for peer in args.compare:
+        for target in targets:
+            told[f"{target.name} {peer}"] = _compare(peer, target, settings, args.runs, args.root)
+    if args.json:
+        Path(args.json).write_text(json.dumps(told, indent=1), encoding="utf-8")
+    if args.svg:
+        Path(args.svg).write_text(plot.svg("seconds from the start of QEMU", drawn), encoding="utf-8")
+    return 0
+
+
+def _milestones(target: TargetSpec, settings: Settings, runs: int) -> Iterator[tuple[str, list[Row]]]:
+    guests.milestones(target, settings, fresh=False)  # compiled, and a snapshot is there
+    for name, fresh in (("boot", True), ("snapshot", False)):
+        rows = [guests.milestones(target, settings, fresh=fresh) for _ in range(runs)]
+        _tell(f"{target.name} {name}", columns(rows))
+        yield f"{target.name} {name}", rows
+
+
+def _suite(words: str, runs: int) -> dict[str, list[Row]]:
+    told = {}
+    suite.run(words.split(), fresh=False)
+    for name, fresh in (("booting", True), ("from snapshots", False)):
+        title = f"pytest {words}, {name}"
+        told[title] = [suite.run(words.split(), fresh=fresh) for _ in range(runs)]
+        _tell(title, columns(told[title]))
+    return told
+
+
+def _tell(title: str, found: dict[str, Samples]) -> None:
+    shown = "  ".join(f"{name} {samples}" for name, samples in found.items())
+    print(f"{title}: {shown}", flush=True)
+
+
+def _growth(target: TargetSpec, settings: Settings, most: int) -> list[Row]:
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="sysevent-bench-") as folder:
+        found = guests.guest(target, settings, fresh=False, logs=Path(folder))
+        try:
+            for count, row in guests.growth(found, [n for n in _COUNTS if n <= most]):
+                _tell(f"{target.name} {count} scenarios", columns([row]))
+                rows.append({"scenarios": float(count)} | row)
+        finally:
+            found.close()
+    return rows
+
+
+def _verify(target: TargetSpec, settings: Settings, times: int) -> int:
+    cold = [same.everything(target, settings, fresh=True) for _ in range(_COLD)]
+    wanted = same.steady(cold)
+    bad = 0
+    for number in range(1, times + 1):
+        found = same.everything(target, settings, fresh=False)
+        wrong = list(same.differences(wanted, found))
+        bad += bool(wrong)
+        for line in wrong[:5]:
+            print(f"{target.name} restore {number}: {line}", flush=True)
+    print(f"{target.name}: {times - bad} of {times} restored guests gave what {_COLD} booted ones agree on, "
+          f"{len(wanted)} scenarios each", flush=True)  # fmt: skip
+    return 1 if bad else 0
+
+
+def _compare(peer: str, target: TargetSpec, settings: Settings, runs: int, root: str | None) -> list[Row]:
+    """Pairs: each run of theirs stands next to one of ours, on a machine that is equally busy."""
+    kernel = kernels.find(target.kernel, ARCHITECTURES[target.arch], settings, guests.silent)
+    rows = []
+    for _ in range(runs):
+        row = {"theirs": peers.boot(peer, kernel, Path(root) if root else None)}
+        for name, fresh in (("boot", True), ("snapshot", False)):
+            row[name] = guests.milestones(target, settings, fresh=fresh)["first record"]
+        rows.append(row)
+    theirs = [row["theirs"] for row in rows]
+    found = columns(rows)
+    found["times faster booting"] = ratios(theirs, [row["boot"] for row in rows])
+    found["times faster from a snapshot"] = ratios(theirs, [row["snapshot"] for row in rows])
+    _tell(f"{target.name} against {peer}", found)
+    return rows
