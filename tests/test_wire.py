@@ -158,7 +158,10 @@ def test_reply():
         (struct.pack("<HHi", 0, 0, 0) + result(), "tells of 0 steps and holds 1 results"),
         (struct.pack("<HHi", 0, 1, 0) + result()[:15], "15 bytes left over"),
         (struct.pack("<HHi", 0, 1, 0) + result(length=1), "a result of 1 bytes where 0 are left"),
-        (struct.pack("<HHi", 0, 1, 0) + result(b"abc", length=0xFFFFFFFF), "4294967295 bytes where 3 are left"),
+        (
+            struct.pack("<HHi", 0, 1, 0) + result(b"abc", length=0xFFFFFFFF),
+            "4294967295 bytes where 3 are left",
+        ),
     ],
 )
 def test_bad_reply(body, words):
@@ -167,7 +170,9 @@ def test_bad_reply(body, words):
 
 
 def test_exit():
-    body = struct.pack("<IIII", 12, 3, 400, 2) + bytes(range(256)) + bytes(64) + struct.pack("<2Q", 1, 1 << 63)
+    body = (
+        struct.pack("<IIII", 12, 3, 400, 2) + bytes(range(256)) + bytes(64) + struct.pack("<2Q", 1, 1 << 63)
+    )
     found = wire.unpack_exit(body)
     assert (found.microseconds, found.tail_changed, found.tail_first) == (12, 3, 400)
     assert found.head == bytes(range(256)) + bytes(64)
@@ -195,9 +200,12 @@ def test_short_exit():
 
 def test_request():
     """A deadline, a count, and steps with their own lengths."""
-    steps = [wire.pack_step(wire.Op.SLEEP, b"1234", required=True), wire.pack_step(wire.Op.OPEN, b"", required=False)]
+    steps = [
+        wire.pack_step(wire.Op.SLEEP, b"1234", required=True),
+        wire.pack_step(wire.Op.OPEN, b"", required=False),
+    ]
     assert wire.pack_request(1000, steps) == bytes.fromhex(
-        "e8030000 02000000" "0a00 0100 04000000 31323334" "0d00 0000 00000000"
+        "e8030000 020000000a00 0100 04000000 313233340d00 0000 00000000"
     )
 
 
@@ -215,7 +223,9 @@ def test_numbers_equal_the_vmm_s():
     """Every number of guests/vmm/wire.h, and none that only Python has."""
     enums = dict(re.findall(r"^\s+((?:WIRE|STATE|OP)_\w+) = (\d+),", vmm_header(), re.MULTILINE))
     for prefix, ours in (("WIRE", wire.Kind), ("STATE", wire.State), ("OP", wire.Op)):
-        theirs = {name.removeprefix(f"{prefix}_"): int(n) for name, n in enums.items() if name.startswith(prefix)}
+        theirs = {
+            name.removeprefix(f"{prefix}_"): int(n) for name, n in enums.items() if name.startswith(prefix)
+        }
         assert theirs == {member.name: member.value for member in ours}
         assert issubclass(ours, enum.IntEnum)
 

@@ -269,6 +269,19 @@ def test_install_deps_before_the_dashes_only(checkout, launcher, monkeypatch):
     assert seen == [True, ["run", "--install-deps"], False, ["run", "--", "--install-deps"]]
 
 
+@pytest.mark.parametrize(("words", "code"), [(["run"], 3), (["bisect", "run"], 129)], ids=["run", "bisect"])
+def test_failed_set_up_is_no_bad_revision(words, code, launcher, monkeypatch):
+    """git bisect run takes every exit code from 1 to 127 for "bad", but 125."""
+
+    def failing(install):
+        raise launcher.SetupFailed("no network")
+
+    monkeypatch.setattr(launcher, "set_up", failing)
+    monkeypatch.setattr(launcher, "stored", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["sysevent", *words])
+    assert launcher.main() == code
+
+
 def test_old_interpreters_can_read_it():
     """Its syntax is that of Python 3.6 (RHEL 8), so that one can say what it lacks."""
     ast.parse(LAUNCHER.read_text(), feature_version=(3, 6))

@@ -31,6 +31,7 @@ VERBS = {  # verb: its line in --help. Its module has the same name
     "images": "the kernels that guests boot: list, fetch, verify, prune",
     "layout": "what KVM's headers mean in bytes, for every ABI: show, scan, diff",
     "bisect": "which commit, or which release, changed what a VMM reads",
+    "bench": "how fast it is, step by step; whether restored guests answer as booted ones do",
     "diff": "what two kernels, or two runs, give differently, byte by byte",
 }
 

@@ -33,7 +33,7 @@ class Manager:
     refresh: tuple[str, ...]  # first; () when installing does it
     install: tuple[str, ...]  # never asks
     paste: str  # the line for people, without sudo: it asks before it does something
-    packages: Mapping[str, tuple[str, ...]]  # by key: Architecture.qemu_package, or KEYRING
+    packages: Mapping[str, tuple[str, ...]]  # by key: Architecture.qemu_package, KEYRING, or of kernel builds
 
 
 # Firmware that -M virt and -M q35 load (OpenSBI, SeaBIOS) has to come along where recommended
@@ -54,6 +54,10 @@ MANAGERS = (
             "qemu-riscv": ("qemu-system-riscv64",),
             "qemu-x86": ("qemu-system-x86",),  # depends on seabios
             KEYRING: ("debian-archive-keyring",),
+            "kernel-build": ("git", "gcc", "libc6-dev", "make", "bc", "flex", "bison", "libelf-dev", "rsync"),
+            "gcc-arm64": ("gcc-aarch64-linux-gnu",),
+            "gcc-riscv64": ("gcc-riscv64-linux-gnu",),
+            "gcc-x86_64": ("gcc-x86-64-linux-gnu",),
         },
     ),
     Manager(
@@ -69,6 +73,10 @@ MANAGERS = (
             "qemu-riscv": ("qemu-system-riscv-core",),
             "qemu-x86": ("qemu-system-x86-core",),
             KEYRING: ("debian-keyring",),
+            "kernel-build": ("git", "gcc", "make", "bc", "flex", "bison", "elfutils-libelf-devel", "rsync"),
+            "gcc-arm64": ("gcc-aarch64-linux-gnu",),
+            "gcc-riscv64": ("gcc-riscv64-linux-gnu",),
+            "gcc-x86_64": ("gcc-x86_64-linux-gnu",),
         },
     ),
     Manager(
@@ -84,6 +92,10 @@ MANAGERS = (
             "qemu-riscv": ("qemu-system-riscv", "qemu-system-riscv-firmware"),
             "qemu-x86": ("qemu-system-x86",),  # depends on seabios
             KEYRING: ("debian-archive-keyring",),
+            "kernel-build": ("git", "gcc", "make", "bc", "flex", "bison", "libelf", "rsync"),
+            "gcc-arm64": ("aarch64-linux-gnu-gcc",),
+            "gcc-riscv64": ("riscv64-linux-gnu-gcc",),
+            "gcc-x86_64": ("clang", "lld", "llvm"),  # no cross gcc there
         },
     ),
     Manager(
@@ -97,6 +109,11 @@ MANAGERS = (
             "qemu-arm": ("qemu-arm",),
             "qemu-riscv": ("qemu-extra",),  # every lesser architecture; holds OpenSBI too
             "qemu-x86": ("qemu-x86",),  # requires qemu-seabios
+            "kernel-build": ("git", "gcc", "make", "bc", "flex", "bison", "libelf-devel", "rsync"),
+            # Its cross gcc has another prefix (aarch64-suse-linux-) than the kernel's documents use.
+            "gcc-arm64": ("clang", "lld", "llvm"),
+            "gcc-riscv64": ("clang", "lld", "llvm"),
+            "gcc-x86_64": ("clang", "lld", "llvm"),
         },
     ),
     Manager(
@@ -112,6 +129,23 @@ MANAGERS = (
             "qemu-riscv": ("qemu-system-riscv64",),
             "qemu-x86": ("qemu-system-x86_64",),
             KEYRING: ("debian-archive-keyring",),
+            "kernel-build": (
+                *(
+                    "git",
+                    "gcc",
+                    "musl-dev",
+                    "linux-headers",
+                    "make",
+                    "bc",
+                    "flex",
+                    "bison",
+                    "elfutils-dev",
+                    "rsync",
+                ),
+            ),
+            "gcc-arm64": ("clang", "lld", "llvm"),
+            "gcc-riscv64": ("clang", "lld", "llvm"),
+            "gcc-x86_64": ("clang", "lld", "llvm"),
         },
     ),
 )

@@ -50,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     for target, reading in readings:
         finding = reading.finding.value
         if args.reader in (None, reading.reader) and (args.reader or finding != "right"):
-            told = f"{finding}: {reading.reader!r} on {target}, {reading.abi}, {reading.event}: {reading.told}"
+            told = (
+                f"{finding}: {reading.reader!r} on {target}, {reading.abi}, {reading.event}: {reading.told}"
+            )
             console.print(told, style=_FINDINGS[finding], markup=False, soft_wrap=True)
     return 0

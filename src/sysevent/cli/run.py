@@ -21,7 +21,12 @@ _REPEATED = (
     ("--target", "GLOB", False, "targets to run on, by name; all by default"),
     ("--arch", "ARCH", False, f"targets of this architecture: {', '.join(ARCHITECTURES)}"),
     ("--kernel", "SPEC", True, "kernel to test: debian:6.12, a path to an image, or tree:PATH"),
-    ("--require", "GLOB", False, "a SKIP or MISS on these targets fails the run"),
+    (
+        "--require",
+        "GLOB",
+        False,
+        "these targets must be asked: a SKIP of the whole target, or a MISS, fails the run",
+    ),
 )
 _ONCE = (
     ("--targets", "FILE", True, "more targets, in TOML: a lab's"),
@@ -34,6 +39,7 @@ _ONCE = (
 )
 _FLAGS = (
     ("--offline", "use what is in the cache, never the network"),
+    ("--fresh", "boot every guest, and restore none from a snapshot"),
     ("--strict-observed", "a changed behaviour that the kernel never promised fails, too"),
 )
 

@@ -88,7 +88,11 @@ CLAIMS = (
         "srst.probe",
         "SBI's probe_extension finds SRST: 0 in a0 and 1 in a1.",
         "RISC-V SBI specification, probe_extension; arch/riscv/kvm/vcpu_sbi_base.c",
-        (*_went_on("sbi.probe.srst"), Register("a0", 0, "sbi.probe.srst"), Register("a1", 1, "sbi.probe.srst")),
+        (
+            *_went_on("sbi.probe.srst"),
+            Register("a0", 0, "sbi.probe.srst"),
+            Register("a1", 1, "sbi.probe.srst"),
+        ),
         scenario="facts",
     ),
     *(

@@ -1,0 +1,294 @@
+"""Which claim applies to which kernel, what a verdict says, and every check on its own."""
+
+import dataclasses
+
+import pytest
+
+from sysevent.contract import judge
+from sysevent.contract.around import Blocks, Contains, Counters, Gives, Interrupted, SameBytes
+from sysevent.contract.checks import At, Exits, Holds, NoNdata, NothingBeyond, Register, Written
+from sysevent.contract.claim import Claim, Contract, Need
+from sysevent.contract.common import old_system_event, system_event
+from sysevent.errors import HarnessError, NotApplicable
+from sysevent.model import Answer, Facts, Level, Observation, RawExit, Status
+
+NEED = Need("SYSTEM_RESET2 (d43583b890e7)", (5, 18), "psci.features.0x84000012")
+CLAIM = Claim(
+    "arm64.test", "It is so.", "arm64.test", Level.ABI, "api.rst", system_event(2, 1), old_system_event(2, 1)
+)
+NEEDY = dataclasses.replace(CLAIM, needs=(NEED,))
+MINUS_ONE = 0xFFFF_FFFF_FFFF_FFFF
+
+
+def kernel(release="6.12.1", event_data=1, **features):
+    return Facts("arm64", release, {"system/215": event_data, "vm/215": event_data}, features)
+
+
+def with_feature(facts, value):
+    return dataclasses.replace(facts, features={NEED.fact: value})
+
+
+def event(**changes):
+    """A RESET with one datum 1, as an arm64 kernel writes it."""
+    head = bytearray([0xAA]) * 320
+    head[8:16] = b"\x18\0\0\0\0\0\0\0"
+    head[32:168] = bytes(136)
+    head[32], head[36], head[40] = 2, 1, 1
+    head[288:304] = bytes(16)
+    raw = RawExit(0, 0, False, 5, 0xAA, bytes(head), 0, 0, tuple(range(34)))
+    return dataclasses.replace(raw, **changes)
+
+
+def poke(offset, data):
+    head = event().head
+    return event(head=head[:offset] + data + head[offset + len(data) :])
+
+
+def seen(raw=None, answers=None, **more):
+    exits = {"exit": raw or event()} | more
+    return Observation("arm64.test", "arm64", "arm64", exits, answers or {}, {"call.returned": 32})
+
+
+@pytest.mark.parametrize(
+    ("facts", "which"),
+    [
+        (kernel("6.12.1"), Contract.DATA),
+        (kernel("5.18.0"), Contract.DATA),
+        (kernel("5.17.9", 0), Contract.FLAGS),
+        (kernel("5.18.0-rc4", 0), Contract.FLAGS),
+        (kernel("5.10.0", 1), Contract.DATA),
+        (kernel("6.1.0", 0), Contract.DATA),
+        (kernel("vendor", 0), Contract.FLAGS),
+        (Facts("arm64", "5.10.0", {"system/215": 1, "vm/215": -1}, {}), Contract.DATA),
+        (Facts("arm64", "5.10.0", {"system/215": -1}, {}), Contract.FLAGS),
+        (Facts("arm64", "5.10.0", {}, {}), Contract.FLAGS),
+    ],
+)
+def test_which_contract(facts, which):
+    """The new one when the kernel says so, and when its release must."""
+    assert judge.contract(facts) is which
+    bound = judge.bind(CLAIM, facts)
+    assert bound.contract is which
+    assert bound.checks == (CLAIM.checks if which is Contract.DATA else CLAIM.before)
+
+
+def test_a_floor_demands():
+    """Of a vendor kernel, whatever it calls itself."""
+    old = kernel("4.18.0-553.el8", 0)
+    assert judge.bind(CLAIM, old).contract is Contract.FLAGS
+    assert judge.bind(CLAIM, old, minimum=(5, 18)).contract is Contract.DATA
+    with pytest.raises(NotApplicable):
+        judge.bind(NEEDY, with_feature(old, MINUS_ONE))
+    assert judge.bind(NEEDY, with_feature(old, MINUS_ONE), minimum=(5, 18))
+
+
+@pytest.mark.parametrize("value", [None, MINUS_ONE, 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFE])
+def test_what_an_old_kernel_lacks_is_not_judged(value):
+    """And it says what would make it apply."""
+    facts = kernel("5.10.0", 0) if value is None else with_feature(kernel("5.10.0", 0), value)
+    with pytest.raises(NotApplicable) as told:
+        judge.bind(NEEDY, facts)
+    assert "Linux 5.10.0" in str(told.value)
+    assert "SYSTEM_RESET2 (d43583b890e7)" in str(told.value)
+    assert "v5.18" in str(told.value)
+    assert "--floor 5.18" in str(told.value)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_backport_is_judged(value):
+    assert judge.bind(NEEDY, with_feature(kernel("5.10.0", 0), value)).checks == CLAIM.before
+
+
+def test_what_a_new_kernel_lacks_is_judged():
+    """It owes it."""
+    assert judge.bind(NEEDY, with_feature(kernel("5.18.0"), MINUS_ONE))
+    assert judge.bind(NEEDY, kernel("6.12.0"))
+
+
+def test_a_need_that_is_a_capability():
+    need = Need("suspend", (5, 19), "vm/216")
+    old = kernel("5.10.0", 0)
+    for value, applies in ((1, True), (0, False), (-1, False)):
+        facts = dataclasses.replace(old, capabilities=old.capabilities | {"vm/216": value})
+        assert need.met(facts) is applies
+
+
+def test_the_first_unmet_need_counts():
+    claim = dataclasses.replace(CLAIM, needs=(NEED, Need("more", (9, 0), "x")))
+    with pytest.raises(NotApplicable, match="more"):
+        judge.bind(claim, with_feature(kernel(), 0))
+
+
+def test_pass():
+    verdict = judge.judge(judge.bind(CLAIM, kernel()), seen())
+    assert (verdict.test, verdict.status, verdict.level) == (
+        "kvm.system_event.arm64.test",
+        Status.PASS,
+        Level.ABI,
+    )
+    assert (verdict.reason, verdict.mismatches) == ("It is so.", ())
+
+
+def test_pass_by_the_old_contract():
+    """Says so, in words."""
+    verdict = judge.judge(judge.bind(CLAIM, kernel("5.10.0", 0)), seen(poke(36, bytes(4))))
+    assert verdict.status is Status.PASS
+    assert verdict.reason == "It is so. Judged by the old contract: type, flags (before v5.18)."
+
+
+def test_fail():
+    """Every mismatch, and the first in the reason."""
+    verdict = judge.judge(judge.bind(CLAIM, kernel()), seen(poke(36, b"\0\0\0\0\5")))
+    assert verdict.status is Status.FAIL
+    assert verdict.reason == "ndata: got 0, expected 1 (and 1 more). It is so."
+    assert [wrong.what for wrong in verdict.mismatches] == ["ndata", "data[0]"]
+
+
+def test_another_exit_is_one_mismatch():
+    """Not one for every field of a union that means something else."""
+    verdict = judge.judge(judge.bind(CLAIM, kernel()), seen(poke(8, b"\x06")))
+    assert len(verdict.mismatches) == 1
+    assert verdict.reason == (
+        "exit_reason: got 6 (MMIO): the guest went on, x0=0x0, expected 24 (SYSTEM_EVENT). It is so."
+    )
+
+
+def test_what_nobody_promised():
+    """Is a note, and fails only for who asks for it."""
+    observed = dataclasses.replace(CLAIM, level=Level.OBSERVED)
+    noted = judge.judge(judge.bind(observed, kernel()), seen(poke(36, b"\0")))
+    assert noted.status is Status.DONE
+    assert noted.reason.startswith("Behaviour that nobody promised has changed: ndata: got 0, expected 1. ")
+    assert noted.mismatches
+    strict = judge.bind(observed, kernel(), strict=True)
+    assert judge.judge(strict, seen(poke(36, b"\0"))).status is Status.FAIL
+    assert judge.judge(strict, seen()).status is Status.PASS
+
+
+def test_equality_is_the_verdict():
+    bound = judge.bind(CLAIM, kernel())
+    assert bound == seen()
+    assert seen() == bound
+    assert bound != seen(poke(32, b"\1"))
+    assert judge.bind(dataclasses.replace(CLAIM, level=Level.OBSERVED), kernel()) == seen(poke(32, b"\1"))
+    assert bound != "something else"
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(bound)
+
+
+def test_the_observation_of_another_scenario():
+    with pytest.raises(
+        HarnessError, match=r"arm64.test is about arm64.test, and was compared with arm64.other"
+    ):
+        judge.judge(judge.bind(CLAIM, kernel()), dataclasses.replace(seen(), scenario="arm64.other"))
+
+
+KICKED = event(ret=-1, errno=4, kicked=True, microseconds=3_000_000)
+
+
+@pytest.mark.parametrize(
+    ("check", "observation", "got"),
+    [
+        (Exits(24), seen(), None),
+        (Exits(24, "other"), seen(), "no such exit was recorded"),
+        (Exits(24), seen(KICKED), "none within 3.0 s: the watchdog ended KVM_RUN"),
+        (Exits(24), seen(event(ret=-1, errno=22)), "KVM_RUN failed with errno 22 (EINVAL)"),
+        (Exits(8), seen(), "24 (SYSTEM_EVENT) of type 2 (RESET)"),
+        (Exits(24), seen(poke(8, b"\x02")), "2 (IO): the guest went on"),
+        (Exits(24), seen(poke(8, b"\x11")), "17 (INTERNAL_ERROR)"),
+        (Holds("type", 2), seen(), None),
+        (Holds("type", 2), seen(poke(32, b"\1")), "1 (SHUTDOWN)"),
+        (Holds("ndata", 1), seen(poke(36, b"\xaa" * 4)), "not written (still poison)"),
+        (Holds("ndata", 1), seen(poke(39, b"\1")), "0x1000001"),
+        (Holds("data[0]", 1), seen(poke(47, b"\x80")), "0x8000000000000001"),
+        (Holds("data[15]", 0), seen(poke(167, b"\1")), "0x100000000000000"),
+        (Holds("data[0]", 1, "other"), seen(), "no such exit was recorded"),
+        (NoNdata(), seen(poke(36, bytes(4))), None),
+        (NoNdata(), seen(poke(36, b"\xaa" * 4)), None),
+        (NoNdata(), seen(), "1, without capability 215"),
+        (Written(((32, 168),)), seen(), None),
+        (Written(((32, 168),)), seen(poke(168, b"\0")), "32..168"),
+        (Written(((32, 168),)), seen(poke(100, b"\xaa")), "32..99, 101..167"),
+        (Written(()), seen(), "32..167"),
+        (Written(((32, 168),), "other"), seen(), "none"),
+        (NothingBeyond(), seen(), None),
+        (NothingBeyond(), seen(poke(288, b"\1")), "0x1"),
+        (NothingBeyond(), seen(poke(303, b"\1")), "0x100000000000000"),
+        (NothingBeyond(), seen(poke(304, bytes(8))), None),
+        (NothingBeyond(), seen(poke(312, b"\0")), "written"),
+        (NothingBeyond(), seen(poke(319, b"\0")), "written"),
+        (NothingBeyond(), seen(event(tail_changed=2, tail_first=400)), "2 bytes written, the first at 400"),
+        (NothingBeyond(), seen(event(poison=None, tail_changed=2)), None),
+        (Register("x1", 1), seen(), None),
+        (Register("x1", 2), seen(), "0x1"),
+        (Register("x1", 1), seen(event(registers=())), "the registers could not be read"),
+        (Register("x99", 1), seen(), "the registers could not be read"),
+        (At("call.returned", "pc"), seen(), None),
+        (At("call.returned", "sp"), seen(), "0x1f"),
+        (Gives("vm/215", 1), seen(answers={"vm/215": Answer(1, 0, b"")}), None),
+        (Gives("vm/215", 1), seen(answers={"vm/215": Answer(0, 0, b"")}), "0"),
+        (Gives("vm/215", 1), seen(answers={"vm/215": Answer(-1, 22, b"")}), "errno 22 (EINVAL)"),
+        (Gives("vm/215", 1), seen(), "it was not asked"),
+        (Gives("cap", errno=22), seen(answers={"cap": Answer(-1, 22, b"")}), None),
+        (Gives("cap", errno=22), seen(answers={"cap": Answer(-1, 19, b"")}), "errno 19 (ENODEV)"),
+        (Gives("cap", errno=22), seen(answers={"cap": Answer(0, 0, b"")}), "0"),
+        (Contains("mp", 5), seen(answers={"mp": Answer(0, 0, b"\5\0\0\0\7")}), None),
+        (Contains("mp", 5), seen(answers={"mp": Answer(0, 0, b"\0\0\0\0")}), "0x0"),
+        (Contains("mp", 7, 4, 1), seen(answers={"mp": Answer(0, 0, b"\5\0\0\0\7")}), None),
+        (Contains("mp", 5), seen(answers={"mp": Answer(-1, 22, b"\5\0\0\0")}), "errno 22 (EINVAL)"),
+        (Contains("mp", 5), seen(), "it was not asked"),
+        (Blocks("again"), seen(again=KICKED), None),
+        (Blocks("again"), seen(), "it was not entered"),
+        (Blocks("again"), seen(again=event()), "exit 24 (SYSTEM_EVENT) type 2 (RESET) ndata 1 data[0] 0x1"),
+        (Blocks("again"), seen(again=event(ret=-1, errno=4)), "KVM_RUN failed with errno 4 (EINTR)"),
+        (Interrupted("again"), seen(again=event(ret=-1, errno=4)), None),
+        (Interrupted("again"), seen(again=KICKED), "it had to be ended by a signal"),
+        (Interrupted("again"), seen(), "it was not entered"),
+        (SameBytes("exit", "again", (32, 40)), seen(again=event()), None),
+        (SameBytes("exit", "again", (32, 34)), seen(again=poke(33, b"\7")), "02 07"),
+        (SameBytes("exit", "again", (32, 34)), seen(), "nothing"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str | None) else "",
+)
+def test_checks(check, observation, got):
+    """What each objects to, and that it does not object to what is right."""
+    wrong = check.mismatches(observation)
+    assert [mismatch.got for mismatch in wrong] == ([] if got is None else [got])
+    assert check.gate is isinstance(check, Exits)
+    for mismatch in wrong:
+        assert mismatch.what
+        assert mismatch.expected != mismatch.got
+
+
+def test_a_mismatch_names_the_bytes_it_was_read_from():
+    for check, raw, span in (
+        (Exits(8), event(), (8, 12)),
+        (Holds("ndata", 5), event(), (36, 40)),
+        (NoNdata(), event(), (36, 40)),
+        (Written(()), event(), (32, 288)),
+        (NothingBeyond(), poke(290, b"\1"), (288, 296)),
+    ):
+        (wrong,) = check.mismatches(seen(raw))
+        assert wrong.span == span
+
+
+@pytest.mark.parametrize(
+    ("running", "late", "wrong"),
+    [
+        (True, (6, 7), []),
+        (True, (5, 7), []),
+        (True, (5, 5), [1, 2]),
+        (False, (5, 5), []),
+        (False, (5, 7), [2]),
+    ],
+)
+def test_counters(running, late, wrong):
+    """Of the peers alone, since vCPU 0 is the one that asked. One that runs is enough, and one that does too many."""
+
+    def memory(*values):
+        return Answer(0, 0, b"".join(value.to_bytes(8, "little") for value in (99, *values)))
+
+    found = Counters("early", "late", 3, running).mismatches(
+        seen(answers={"early": memory(5, 5), "late": memory(*late)})
+    )
+    assert [mismatch.what for mismatch in found] == [f"vCPU {n}'s count, late" for n in wrong]

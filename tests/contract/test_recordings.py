@@ -1,0 +1,92 @@
+"""Every claim that applies to a recorded kernel, judged on what that kernel really wrote."""
+
+import pytest
+
+from sysevent.contract import judge, table
+from sysevent.contract.claim import Contract
+from sysevent.errors import NotApplicable
+from sysevent.model import Status
+
+# (recording, target, ABI): claims that hold, that do not apply, and whose scenario was another one then, or none
+COUNTS = {
+    ("debian-5.10", "arm64-tcg", "arm64"): (38, 83, 3),
+    ("debian-5.10", "x86_64-tcg", "i386"): (39, 13, 0),
+    ("debian-5.10", "x86_64-tcg", "x86_64"): (39, 15, 0),
+    ("debian-6.1", "arm64-tcg", "arm64"): (94, 24, 6),
+    ("debian-6.1", "x86_64-tcg", "i386"): (48, 4, 0),
+    ("debian-6.1", "x86_64-tcg", "x86_64"): (48, 6, 0),
+    ("debian-6.12", "arm64-tcg", "arm64"): (99, 19, 6),
+    ("debian-6.12", "riscv64-tcg", "riscv64"): (49, 4, 1),
+    ("debian-6.12", "x86_64-tcg", "i386"): (48, 4, 0),
+    ("debian-6.12", "x86_64-tcg", "x86_64"): (48, 6, 0),
+    ("debian-7.2", "arm64-tcg", "arm64"): (114, 0, 10),
+    ("debian-7.2", "riscv64-tcg", "riscv64"): (51, 2, 1),
+    ("debian-7.2", "x86_64-tcg", "i386"): (48, 4, 0),
+    ("debian-7.2", "x86_64-tcg", "x86_64"): (48, 6, 0),
+    ("debian-newest", "arm64-tcg", "arm64"): (114, 0, 10),
+    ("debian-newest", "riscv64-tcg", "riscv64"): (51, 2, 1),
+    ("debian-newest", "x86_64-tcg", "i386"): (48, 4, 0),
+    ("debian-newest", "x86_64-tcg", "x86_64"): (48, 6, 0),
+}
+
+
+def judge_all(found, target, abi):
+    """(claim, verdict, why there is none) of each claim that a VMM of this ABI would have to ask."""
+    facts = found.facts[target]
+    for claim in table.CLAIMS.values():
+        if claim.arch != facts.arch or (claim.abi and abi != facts.arch):
+            continue
+        try:
+            bound = judge.bind(claim, facts)
+        except NotApplicable as why:
+            yield claim, None, str(why)
+            continue
+        seen = found.seen.get((target, claim.scenario, claim.abi or abi))
+        asked = {
+            getattr(check, name)
+            for check in bound.checks
+            for name in ("label", "first", "second")
+            if hasattr(check, name)
+        }
+        if seen is None or not asked <= {*seen.exits, *seen.answers}:
+            yield claim, None, ""
+        else:
+            yield claim, judge.judge(bound, seen), ""
+
+
+@pytest.mark.parametrize(("name", "place", "vmm"), COUNTS, ids=map("-".join, COUNTS))
+def test_a_recorded_kernel_keeps_the_contract(recording, name, place, vmm):
+    """PASS, every one that applies, and as many as are known to; never DONE: nothing observed has changed."""
+    verdicts = list(judge_all(recording(name), place, vmm))
+    wrong = {
+        claim.name: found.reason for claim, found, _ in verdicts if found and found.status is not Status.PASS
+    }
+    assert wrong == {}
+    held = sum(found is not None for _, found, _ in verdicts)
+    skipped = sum(bool(why) for _, _, why in verdicts)
+    assert (held, skipped, len(verdicts) - held - skipped) == COUNTS[name, place, vmm]
+
+
+def test_all_that_was_recorded_is_judged(recording):
+    """No target and no ABI of a recording is left out here. The VMM that KVM refuses has claims of its own."""
+    for name in sorted({name for name, _, _ in COUNTS}):
+        seen = {(target, abi) for target, _, abi in recording(name).seen if abi != "arm"}
+        assert seen == {(target, abi) for other, target, abi in COUNTS if other == name}
+
+
+def test_old_kernels_are_judged_by_the_old_contract(recording):
+    for target, facts in recording("debian-5.10").facts.items():
+        assert facts.capabilities["vm/215"] == 0
+        assert judge.contract(facts) is Contract.FLAGS, target
+        held = judge.bind(table.claim(f"{facts.arch}.capability"), facts, minimum=(5, 18))
+        assert (
+            judge.judge(held, recording("debian-5.10").of(target, f"{facts.arch}.facts")).status
+            is Status.FAIL
+        )
+
+
+@pytest.mark.parametrize("name", sorted({"debian-6.1", "debian-6.12", "debian-7.2", "debian-newest"}))
+def test_new_kernels_say_so(recording, name):
+    for facts in recording(name).facts.values():
+        assert (facts.capabilities["system/215"], facts.capabilities["vm/215"]) == (1, 1)
+        assert judge.contract(facts) is Contract.DATA
