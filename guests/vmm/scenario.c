@@ -62,10 +62,10 @@ int scenario_run(const struct frame *request, struct frame *reply)
 		else if (ret < 0 && (wanted & STEP_REQUIRED))
 			state = STATE_STOPPED;
 	}
+	/* Whatever else there was to say: this worker must not be given another scenario. */
 	if (machine_close()) {
 		stuck = 1;
-		if (state == STATE_DONE)
-			state = STATE_STUCK;
+		state = STATE_STUCK;
 	}
 	done16 = (u16)done;
 	memcpy(reply->body, &state, 2);

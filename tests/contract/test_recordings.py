@@ -9,24 +9,24 @@ from sysevent.model import Status
 
 # (recording, target, ABI): claims that hold, that do not apply, and whose scenario was another one then, or none
 COUNTS = {
-    ("debian-5.10", "arm64-tcg", "arm64"): (38, 83, 3),
+    ("debian-5.10", "arm64-tcg", "arm64"): (41, 83, 0),
     ("debian-5.10", "x86_64-tcg", "i386"): (39, 13, 0),
     ("debian-5.10", "x86_64-tcg", "x86_64"): (39, 15, 0),
-    ("debian-6.1", "arm64-tcg", "arm64"): (94, 24, 6),
+    ("debian-6.1", "arm64-tcg", "arm64"): (100, 24, 0),
     ("debian-6.1", "x86_64-tcg", "i386"): (48, 4, 0),
     ("debian-6.1", "x86_64-tcg", "x86_64"): (48, 6, 0),
-    ("debian-6.12", "arm64-tcg", "arm64"): (99, 19, 6),
-    ("debian-6.12", "riscv64-tcg", "riscv64"): (49, 4, 1),
-    ("debian-6.12", "x86_64-tcg", "i386"): (48, 4, 0),
-    ("debian-6.12", "x86_64-tcg", "x86_64"): (48, 6, 0),
-    ("debian-7.2", "arm64-tcg", "arm64"): (114, 0, 10),
-    ("debian-7.2", "riscv64-tcg", "riscv64"): (51, 2, 1),
-    ("debian-7.2", "x86_64-tcg", "i386"): (48, 4, 0),
-    ("debian-7.2", "x86_64-tcg", "x86_64"): (48, 6, 0),
-    ("debian-newest", "arm64-tcg", "arm64"): (114, 0, 10),
-    ("debian-newest", "riscv64-tcg", "riscv64"): (51, 2, 1),
-    ("debian-newest", "x86_64-tcg", "i386"): (48, 4, 0),
-    ("debian-newest", "x86_64-tcg", "x86_64"): (48, 6, 0),
+    ("debian-6.12", "arm64-tcg", "arm64"): (105, 19, 0),
+    ("debian-6.12", "riscv64-tcg", "riscv64"): (50, 4, 0),
+    ("debian-6.12", "x86_64-tcg", "i386"): (50, 2, 0),
+    ("debian-6.12", "x86_64-tcg", "x86_64"): (52, 2, 0),
+    ("debian-7.2", "arm64-tcg", "arm64"): (124, 0, 0),
+    ("debian-7.2", "riscv64-tcg", "riscv64"): (52, 2, 0),
+    ("debian-7.2", "x86_64-tcg", "i386"): (50, 2, 0),
+    ("debian-7.2", "x86_64-tcg", "x86_64"): (52, 2, 0),
+    ("debian-newest", "arm64-tcg", "arm64"): (124, 0, 0),
+    ("debian-newest", "riscv64-tcg", "riscv64"): (52, 2, 0),
+    ("debian-newest", "x86_64-tcg", "i386"): (50, 2, 0),
+    ("debian-newest", "x86_64-tcg", "x86_64"): (52, 2, 0),
 }
 
 

@@ -329,6 +329,7 @@ def test_control_characters_do_not_come_through(start):
     ("line", "panic"),
     [
         ("console", False),
+        ("console", True),
         ("channel", False),
         ("channel", True),
     ],

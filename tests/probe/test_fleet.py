@@ -139,6 +139,7 @@ def test_no_more_than_cores(world, together):
     ships.wanted(a)
     assert world.names() == ["a", "b"]
     ships.done(a)
+    ships.wanted(b)
     assert world.names() == ["a", "b", "c"]
     ships.done(b)
     ships.wanted(c)
@@ -216,9 +217,8 @@ def test_lost_with_several_on_their_way(world, together):
     world.dead = {("a", 3)}
     one.observe("x86_64.1", "native")
     assert world.incidents == []
+    world.dead |= {("a", 1)}  # lost with it on its way, and lost when it was asked alone
     with pytest.raises(GuestLost):
-        # Lost with it on its way, and lost when it was asked alone.
-        world.dead |= {("a", 1)}
         one.observe("x86_64.2", "native")
     assert len(world.incidents) == 3
     world.dead = set()

@@ -189,10 +189,13 @@ def test_input_that_ends_within_a_frame(blind, serve, steps):
     assert vmm.end() == 1
 
 
-def test_a_killed_supervisor_takes_its_worker_along(program, serve, steps, is_gone):
-    vmm = serve(program.path, program.path)
-    vmm.ask(steps.open("/"))
+def test_a_killed_supervisor_takes_its_worker_along(program, blind, serve, steps, is_gone):
+    """One that is busy, too, and would not see its input end for a minute."""
+    vmm = serve(program.path, blind)
+    vmm.ask(steps.sleep(0))
     (worker,) = vmm.workers()
+    vmm.request(wire.pack_request(60_000, [steps.sleep(60_000)]))
+    time.sleep(0.05)
     vmm.process.kill()
     assert is_gone(worker)
 

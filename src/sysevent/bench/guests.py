@@ -67,7 +67,8 @@ def milestones(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[str
                 next(found.stream((scenario,), "native"))
                 row[name] = time.monotonic() - begin
             if fresh:
-                row["init"] = host.seconds_to_init
+                if host.seconds_to_init:  # its line may come in two pieces, and is then not recognised
+                    row["init"] = host.seconds_to_init
                 up = float(found.file("/proc/uptime").split()[0])
                 row["kernel"] = max(0.0, time.monotonic() - begin - up)
             row |= used(host.pid)

@@ -41,10 +41,17 @@ def everything(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[tup
 
 
 def bytes_of(seen: Observation) -> dict[str, Any]:
-    """An observation without its times, which differ from run to run."""
+    """An observation without its times, which differ from run to run; registers one by one."""
     return {
         "exits": {
-            label: {name: value for name, value in asdict(raw).items() if name != "microseconds"}
+            label: {
+                **{
+                    name: value
+                    for name, value in asdict(raw).items()
+                    if name not in ("microseconds", "registers")
+                },
+                "registers": dict(enumerate(raw.registers)),
+            }
             for label, raw in seen.exits.items()
         },
         "answers": {label: asdict(answer) for label, answer in seen.answers.items()},

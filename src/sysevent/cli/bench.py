@@ -20,7 +20,9 @@ from sysevent.targets.spec import TargetSpec
 
 _COUNTS = (10, 100, 1000, 10_000)
 Row = dict[str, float]  # one run: quantity -> value
-_COLD = 2  # boots that restored guests are compared with
+# Boots that restored guests are compared with. A peer that spins in three instructions is stopped at any of them:
+# few boots would agree on where by chance.
+_COLD = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -65,9 +65,10 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         return _told(ask(boot, args.kernel, session.manner(question), where), where)
     see_to_tools("build", arch)
     tree = _top()
+    # "here": a build directory belongs to one place of its sources, and a whole search has another.
     place = session.place(tree, arch.name, settings)
     fragments = [Path(name) for name in args.config]
-    builder = KernelBuilder(arch, place / "build", say, jobs=args.jobs, fragments=fragments)
+    builder = KernelBuilder(arch, place / "here", say, jobs=args.jobs, fragments=fragments)
     where = _logs(args)
     with Cache(settings.cache).lock(f"bisect-{place.name}", "bisect", say):
         try:
@@ -90,7 +91,7 @@ def _headers(args: argparse.Namespace, settings: Settings) -> int:
     see_to_tools("layout", arch)
     tree = _top()
     place = session.place(tree, arch.name, settings)
-    builder = KernelBuilder(arch, place / "build", say, jobs=args.jobs)
+    builder = KernelBuilder(arch, place / "here", say, jobs=args.jobs)
     where = _logs(args)
     read = static.reader(arch, partial(builder.headers, log=where / "headers.log"), settings, say)
     with Cache(settings.cache).lock(f"bisect-{place.name}", "bisect", say):

@@ -78,7 +78,13 @@ class Counters:
     gate: bool = False
 
     def mismatches(self, seen: Observation) -> list[Mismatch]:
-        wrong = []
+        wrong = [
+            Mismatch(label, "the peers' counts", "they were not read")
+            for label in (self.first, self.second)
+            if label not in seen.answers or seen.answers[label].ret < 0
+        ]
+        if wrong:
+            return wrong
         for peer in range(1, self.peers):
             before, after = (self._count(seen, label, peer) for label in (self.first, self.second))
             if (after > before) != self.running:
@@ -87,8 +93,7 @@ class Counters:
         return [] if self.running and len(wrong) < self.peers - 1 else wrong
 
     def _count(self, seen: Observation, label: str, peer: int) -> int:
-        answer = seen.answers.get(label)
-        return int.from_bytes(answer.data[8 * peer : 8 * peer + 8], "little") if answer else 0
+        return int.from_bytes(seen.answers[label].data[8 * peer : 8 * peer + 8], "little")
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,13 +109,15 @@ class Fleet:
         self.attend()
 
     def done(self, guest: Guest) -> None:
-        """A guest has been asked everything: it ends, and the next one may start."""
+        """A guest has been asked everything: it ends. Another takes its place when the next one is wanted.
+
+        Not now: this may be the end of all, on the way out of a Ctrl-C.
+        """
         guest.close()
         if guest in self._running:
             self._running.remove(guest)
         if guest in self._waiting:
             self._waiting.remove(guest)
-        self.attend()
 
     def close(self) -> None:
         """No guest runs afterwards, and none is started any more."""
