@@ -92,6 +92,18 @@ def test_discard(snapshots):
     assert list(snapshots.folder.iterdir()) == []
 
 
+def test_given_up(snapshots):
+    """What could not be restored is not taken again: it would cost every run seconds to find that out."""
+    take(snapshots, "k")
+    snapshots.give_up("k")
+    monitor = Monitor()
+    snapshots.take("k", monitor, HELLO, on_console=False)
+    assert monitor.said == []
+    assert snapshots.find("k") is None
+    take(snapshots, "other")
+    assert snapshots.find("other")
+
+
 def age(snapshots, name, seconds):
     for path in snapshots.folder.glob(f"{name}.*"):
         os.utime(path, (time.time() - seconds,) * 2)

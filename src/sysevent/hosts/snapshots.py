@@ -2,6 +2,7 @@
 
     snapshots/KEY.state   QEMU's migration stream
     snapshots/KEY.json    what the guest said of itself when it was taken
+    snapshots/KEY.bad     it did not come back to life: none is taken of this guest any more
 
 The key is hosts/boot.py's. A snapshot is only ever a short cut: one that cannot be restored is removed, and
 the guest boots.
@@ -55,7 +56,7 @@ class Snapshots:
 
     def find(self, key: str) -> Snapshot | None:
         """The snapshot of a guest; None when there is none that is whole."""
-        state, note = self._paths(key)
+        state, note, _ = self._paths(key)
         try:
             taken = msgspec.json.decode(note.read_bytes(), type=Taken)
             if state.stat().st_size != taken.size:
@@ -72,7 +73,9 @@ class Snapshots:
         Two processes may take the same one: each writes its own, and the last to finish is kept.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        state, note = self._paths(key)
+        state, note, bad = self._paths(key)
+        if bad.exists():
+            return
         with self._draft(state) as draft:
             # The guest is idle, so the running one is saved in one go; and one that was saved while it ran
             # goes on by itself when it is restored, which saves a conversation with QEMU.
@@ -101,9 +104,20 @@ class Snapshots:
             time.sleep(_POLL)
 
     def discard(self, key: str) -> None:
-        """Forget a snapshot that turned out not to be good."""
-        for path in self._paths(key):
+        """Forget a snapshot that is in doubt; the next boot takes another."""
+        state, note, _ = self._paths(key)
+        for path in (note, state):
             path.unlink(missing_ok=True)
+
+    def give_up(self, key: str) -> None:
+        """Forget a snapshot that could not be restored, and take no other of the same guest.
+
+        What is wrong with it is wrong with the next one: some QEMUs do not save every timer that some kernels
+        wait for. Trying again would cost every run seconds.
+        """
+        self.discard(key)
+        with contextlib.suppress(OSError):
+            self._paths(key)[2].touch()
 
     def prune(self, bound: int = BOUND, unused: timedelta | None = None) -> tuple[int, int]:
         """Remove those used longest ago until the rest fits, and all unused for so long; files and bytes removed.
@@ -132,8 +146,8 @@ class Snapshots:
             count, freed = count + 1, freed + size
         return count, freed
 
-    def _paths(self, key: str) -> tuple[Path, Path]:
-        return self.folder / f"{key}.state", self.folder / f"{key}.json"
+    def _paths(self, key: str) -> tuple[Path, Path, Path]:
+        return self.folder / f"{key}.state", self.folder / f"{key}.json", self.folder / f"{key}.bad"
 
     @contextlib.contextmanager
     def _draft(self, path: Path) -> Iterator[Path]:

@@ -161,8 +161,10 @@ class Life:
         if self.origin == "snapshot" and self.host is not None:
             assert self._snapshots is not None
             assert isinstance(self._ready, Boot)
-            self._snapshots.discard(self._ready.key)
-            if self.hello is None:
+            if self.hello is not None:
+                self._snapshots.discard(self._ready.key)
+            else:
+                self._snapshots.give_up(self._ready.key)
                 reason = f"{self.spec.id}: a snapshot could not be restored, so it boots. {reason}"
         self._on_incident(Incident(self.spec.id, reason, str(self._log / "console.log"), retried))
         self.close()
