@@ -89,7 +89,7 @@ def start(stub, tmp_path, monkeypatch):
 
     def run(script, snapshot=None, **options):
         stub(script)
-        spec = TargetSpec(**{"name": "stub", "arch": "x86_64", "host": "qemu", "boot": 5} | options)
+        spec = TargetSpec(**{"name": "stub", "arch": "x86_64", "where": "tcg", "boot": 5} | options)
         kernel = KernelImage("debian:6.12", "x86_64", "6.12.1", "", tmp_path / "bzImage", None)
         machine = Machine(
             arch=ARCHITECTURES["x86_64"],

@@ -30,7 +30,7 @@ class World:
         self.kept, self.discarded, self.unbootable, self.dead = {}, [], set(), set()
 
     def guest(self, name="a", **changes):
-        spec = TargetSpec(name=name, arch="x86_64", host="qemu", **changes)
+        spec = TargetSpec(name=name, arch="x86_64", where="tcg", **changes)
         return guest.Guest(
             spec, self.settings, self.path, lambda _: None, self.incidents.append, lambda *_: None
         )

@@ -27,7 +27,7 @@ class World:
         self.logs = tmp_path / "logs"
 
     def guest(self):
-        spec = TargetSpec(name="x", arch="x86_64", host="qemu")
+        spec = TargetSpec(name="x", arch="x86_64", where="tcg")
         told = lambda target, seen: self.observations.append((target, seen.scenario, seen.abi))  # noqa: E731
         return guest.Guest(spec, self.settings, self.logs, lambda text: None, self.incidents.append, told)
 

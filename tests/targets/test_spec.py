@@ -7,7 +7,7 @@ import pytest
 from sysevent.errors import BadTargetFile, UsageError
 from sysevent.targets import spec
 
-ROW = '[[target]]\nname = "a"\narch = "arm64"\nhost = "qemu"\n'
+ROW = '[[target]]\nname = "a"\narch = "arm64"\nwhere = "tcg"\n'
 
 
 def ids(*args, **more):
@@ -21,10 +21,10 @@ def select(globs=(), archs=(), kernels=()):
 def test_builtin_targets():
     """One for each architecture, under software emulation, with the default kernel."""
     rows = spec.builtin()
-    assert [(row.name, row.arch, row.host, row.accel, row.kernel) for row in rows] == [
-        ("arm64-tcg", "arm64", "qemu", "tcg", "debian:6.12"),
-        ("riscv64-tcg", "riscv64", "qemu", "tcg", "debian:6.12"),
-        ("x86_64-tcg", "x86_64", "qemu", "tcg", "debian:6.12"),
+    assert [(row.name, row.arch, row.where, row.kernel) for row in rows] == [
+        ("arm64-tcg", "arm64", "tcg", "debian:6.12"),
+        ("riscv64-tcg", "riscv64", "tcg", "debian:6.12"),
+        ("x86_64-tcg", "x86_64", "tcg", "debian:6.12"),
     ]
     assert {(row.memory, row.channel, row.boot, row.cpu, row.id == row.name) for row in rows} == {
         (512, "virtio", 180, "", True)
@@ -52,8 +52,7 @@ def test_a_file_of_one_s_own(tmp_path):
         (ROW + "memroy = 4\n", r"unknown field `memroy` - at `\$\.target\[0\]`"),
         (ROW + ROW.replace('"a"', '"b"') + "extra = 1\n", r"unknown field `extra` - at `\$\.target\[1\]`"),
         (ROW.replace("arm64", "armv7"), r"'armv7' - at `\$\.target\[0\]\.arch`"),
-        (ROW.replace("qemu", "ssh"), r"'ssh' - at `\$\.target\[0\]\.host`"),
-        (ROW + 'accel = "kvm"\n', r"'kvm' - at `\$\.target\[0\]\.accel`"),
+        (ROW.replace('"tcg"', '"hvf"'), r"'hvf' - at `\$\.target\[0\]\.where`"),
         (ROW + 'channel = "usb"\n', r"'usb' - at `\$\.target\[0\]\.channel`"),
         (ROW + 'memory = "512M"\n', r"Expected `int`, got `str` - at `\$\.target\[0\]\.memory`"),
         (ROW.replace('name = "a"\n', ""), r"missing required field `name` - at `\$\.target\[0\]`"),

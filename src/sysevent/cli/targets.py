@@ -29,12 +29,12 @@ def run(args: argparse.Namespace) -> int:
     known = [*spec.builtin(), *(row for file in args.targets for row in spec.read(Path(file)))]
     spec.unique(known, "--targets")
     table = Table(box=None, pad_edge=False)
-    for heading in ("target", "arch", "host", "accel", "kernel", "VMM ABIs", "usable"):
+    for heading in ("target", "arch", "where", "kernel", "VMM ABIs", "usable"):
         table.add_column(heading, no_wrap=True)
     for target in spec.select(known, args.target, args.arch, args.kernel):
         arch = ARCHITECTURES[target.arch]
         usable = f"QEMU {version(arch)}" if shutil.which(arch.qemu) else f"no: {arch.qemu} is not installed"
         abis = " ".join(abi.name for abi in arch.abis)
-        table.add_row(target.id, target.arch, target.host, target.accel, target.kernel, abis, usable)
+        table.add_row(target.id, target.arch, target.where, target.kernel, abis, usable)
     Console().print(table)
     return 0

@@ -44,7 +44,7 @@ def prepare(
     modules = (*CHANNEL_MODULES, *arch.kvm_modules)
     machine = Machine(
         arch=arch,
-        accel=spec.accel,
+        accel=spec.where,
         cpu=spec.cpu,
         memory=spec.memory,
         kernel=vmlinux.uncompressed(kernel, settings, progress),

@@ -149,7 +149,7 @@ class Run:
             "target",
             name=spec.id,
             arch=spec.arch,
-            where=spec.accel,
+            where=spec.where,
             kernel=facts.release,
             spec=spec.kernel,
             package=guest.kernel.version,

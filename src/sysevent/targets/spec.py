@@ -19,14 +19,27 @@ class TargetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     arch: Literal["arm64", "riscv64", "x86_64"]
-    host: Literal["qemu"]
-    accel: Literal["tcg"] = "tcg"
+    # A QEMU of this machine (tcg, kvm, or auto: kvm where that works), this machine itself, a lab machine over
+    # SSH, or one that labgrid hands out.
+    where: Literal["tcg", "kvm", "auto", "local", "ssh", "labgrid"]
     cpu: str = ""  # QEMU's -cpu; empty: the one that qemu/argv.py knows to work
     memory: int = 512  # MiB
     channel: Literal["virtio", "serial"] = "virtio"  # virtio falls back to serial by itself
     boot: int = 180  # seconds until the guest must have answered; a loaded laptop is ten times slower
     kernel: str = "debian:6.12"  # what to boot, as --kernel takes it
     append: str = ""  # more words for the kernel's command line
+    address: str = ""  # of a lab machine: a name, an IP address, or a Host of ~/.ssh/config
+    port: int = 0  # 0: as ~/.ssh/config has it, else 22
+    user: str = ""  # empty: as ~/.ssh/config has it, else the user of this machine
+    identity: str = ""  # a private key's file; empty: the agent's and the usual ones
+    jump: str = ""  # [user@]host[:port] to go through; empty: as ~/.ssh/config has it
+    known_hosts: str = ""  # empty: ~/.ssh/known_hosts and the machine's own
+    directory: str = "/tmp"  # where a lab machine has room for the VMM
+    tags: dict[str, str] = {}  # labgrid: what a place must have; elsewhere: for people
+    expect: dict[str, str] = {}  # facts of the running kernel, as globs: a machine that differs is not asked
+    connect: int = 20  # seconds until a lab machine must have let us in
+    lease: int = 600  # seconds to wait for one that somebody else has
+    require: bool = False  # as if --require named it
     label: str = ""  # set when one target is asked with several kernels: then ids must differ
 
     @property
