@@ -74,6 +74,12 @@ static inline long sys_write(int fd, const void *from, usize length)
 	return SYS(write, fd, from, length, 0, 0, 0);
 }
 
+/* From the file's beginning; the offset, or -errno. */
+static inline long sys_seek(int fd, u32 offset)
+{
+	return SYS(lseek, fd, offset, 0, 0, 0, 0);
+}
+
 static inline int sys_open(const char *path, int flags)
 {
 	return (int)SYS(openat, AT_FDCWD, path, flags, 0, 0, 0);

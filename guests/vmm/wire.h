@@ -48,11 +48,12 @@ enum wire_op {
 	OP_IOCTL = 7,  /* fd u32, request u32, argument u64, buffer -> buffer */
 	OP_START = 8,  /* vcpu u32, poison u32 */
 	OP_WAIT = 9,   /* vcpu u32, milliseconds u32 -> exit */
-	OP_SLEEP = 10, /* milliseconds u32 */
+	OP_SLEEP = 10, /* milliseconds u32: so many sleeps of one */
 	OP_REGS = 11,  /* vcpu u32 -> registers */
 	OP_HEAD = 12,  /* vcpu u32, offset u32, bytes: put into kvm_run at the next start, after the poison */
 	OP_OPEN = 13,  /* flags u32, path: opened, closed again */
 	OP_FILE = 14,  /* offset u32, length u32, path -> bytes; fewer at the file's end */
+	OP_WATCH = 15, /* gpa u64, milliseconds u32: until the u64 there has changed, or they have passed */
 };
 
 #define STEP_REQUIRED 1u /* an error ends the scenario */

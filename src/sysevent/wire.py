@@ -60,6 +60,7 @@ class Op(enum.IntEnum):
     HEAD = 12
     OPEN = 13
     FILE = 14
+    WATCH = 15
 
 
 STEP_REQUIRED = 1

@@ -37,7 +37,8 @@ class Monitor:
 
 
 @pytest.fixture
-def snapshots(tmp_path):
+def snapshots(tmp_path, monkeypatch):
+    monkeypatch.setattr("sysevent.hosts.snapshots._SETTLE", 0)
     return Snapshots(tmp_path)
 
 
@@ -93,8 +94,12 @@ def test_discard(snapshots):
 
 
 def test_given_up(snapshots):
-    """What could not be restored is not taken again: it would cost every run seconds to find that out."""
+    """What could not be restored twice is not taken again: it would cost every run seconds to find that out."""
     take(snapshots, "k")
+    snapshots.give_up("k")
+    assert snapshots.find("k") is None
+    take(snapshots, "k")
+    assert snapshots.find("k")
     snapshots.give_up("k")
     monitor = Monitor()
     snapshots.take("k", monitor, HELLO, on_console=False)

@@ -11,6 +11,7 @@
 #define NR_close 57
 #define NR_pipe2 59
 #define NR_getdents64 61
+#define NR_lseek 62
 #define NR_read 63
 #define NR_write 64
 #define NR_ppoll 73

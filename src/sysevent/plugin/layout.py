@@ -16,10 +16,10 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.contract import layout as contract
 from sysevent.contract.claim import PREFIX
 from sysevent.contract.layout import LayoutClaim, Promise, Subject
-from sysevent.decode.btf import Btf
 from sysevent.decode.structs import Layout
 from sysevent.errors import InfrastructureError, NotApplicable, SyseventError, UsageError
 from sysevent.images import headers
+from sysevent.images.cache import Cache
 from sysevent.layout import compiled
 from sysevent.layout.abis import USERSPACES, Userspace, native
 from sysevent.model import Level, Status, Verdict
@@ -27,9 +27,9 @@ from sysevent.plugin.case import OWN_VERDICT
 from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.options import TARGETS
 from sysevent.plugin.run import Run
+from sysevent.probe.btf import kvm_run
 from sysevent.probe.guest import Guest
 
-_VMLINUX, _MODULE = "/sys/kernel/btf/vmlinux", "/sys/kernel/btf/kvm"
 _HEADERS = ("layout", "foreign_layout")
 _FIXTURES = (*_HEADERS, "running_layout")
 _NOWHERE = "nowhere"  # selection.py leaves out what has this id: it fits nothing that was asked for
@@ -136,16 +136,15 @@ def _of_headers(kernel: str, userspace: Userspace, run: Run) -> Subject:
 
 
 @pytest.fixture(scope="session")
-def btf(guest: Guest) -> Layout:
+def btf(guest: Guest, sysevent_run: Run) -> Layout:
     """struct kvm_run, and what it holds, in the BTF of the running kernel, or of its module kvm."""
     try:
-        types = Btf(guest.file(_VMLINUX))
-        found = types.reachable("kvm_run") or Btf(guest.file(_MODULE), types).reachable("kvm_run")
+        found = kvm_run(guest, Cache(sysevent_run.settings.cache))
     except NotApplicable as error:
         pytest.skip(f"{error}: it takes CONFIG_DEBUG_INFO_BTF, for a module CONFIG_DEBUG_INFO_BTF_MODULES")
-    if not found:
+    if not found.structs:
         pytest.skip("the running kernel's BTF has no struct kvm_run")
-    return Layout(found)
+    return found
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ OPS: dict[type, Op] = {  # which op carries out a step
     s.Sleep: Op.SLEEP,
     s.Open: Op.OPEN,
     s.File: Op.FILE,
+    s.Watch: Op.WATCH,
 }
 _FDS = {"system": 0, "vm": 1}
 _FD_VCPU = 2
@@ -43,7 +44,7 @@ def encode(scenario: s.Scenario, payloads: Mapping[str, Payload]) -> tuple[bytes
     deadline = _SLACK
     for step in scenario.steps:
         steps += _encode_step(step, payloads)
-        if isinstance(step, s.Wait | s.Sleep):
+        if isinstance(step, s.Wait | s.Sleep | s.Watch):
             deadline += step.milliseconds
         if isinstance(step, s.Wait):
             deadline += _SLACK
@@ -82,6 +83,8 @@ def _encode_step(step: s.Step, payloads: Mapping[str, Payload]) -> list[bytes]: 
             return one(Op.WAIT, struct.pack("<II", vcpu, milliseconds), False)
         case s.Sleep(milliseconds):
             return one(Op.SLEEP, struct.pack("<I", milliseconds))
+        case s.Watch(gpa, milliseconds):
+            return one(Op.WATCH, struct.pack("<QI", gpa, milliseconds))
         case s.Open(path, _, flags):
             return one(Op.OPEN, struct.pack("<I", flags) + path.encode(), False)
         case s.File(path, _, offset, length):

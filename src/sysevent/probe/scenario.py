@@ -102,7 +102,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Until the vCPU is back from KVM_RUN, or a signal after so many milliseconds brought it back."""
+    """Until the vCPU is back from KVM_RUN, or a signal after so many milliseconds brought it back.
+
+    They are counted in pieces, as those of Sleep.
+    """
 
     label: str
     vcpu: int = 0
@@ -111,7 +114,20 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
+    """So many sleeps of a millisecond, between each two of which whoever is runnable runs.
+
+    One long sleep could pass while the whole guest stands still on a loaded machine, and its vCPUs with it.
+    """
+
     milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Until the 8 bytes there have changed, or so many milliseconds have passed: a Read tells which."""
+
+    gpa: int
+    milliseconds: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +149,23 @@ class File:
     length: int = 4096
 
 
-Step = Vm | Memory | Load | Write | Read | Vcpu | Entry | Ioctl | Head | Start | Wait | Sleep | Open | File
+Step = (
+    Vm
+    | Memory
+    | Load
+    | Write
+    | Read
+    | Vcpu
+    | Entry
+    | Ioctl
+    | Head
+    | Start
+    | Wait
+    | Sleep
+    | Watch
+    | Open
+    | File
+)
 
 
 @dataclass(frozen=True, slots=True)

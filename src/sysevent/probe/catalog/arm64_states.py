@@ -19,10 +19,23 @@ from sysevent.probe.catalog.arm64 import (
     registers,
     x,
 )
-from sysevent.probe.scenario import KEEP, Entry, Head, Ioctl, Read, Scenario, Sleep, Start, Step, Wait, run
+from sysevent.probe.scenario import (
+    KEEP,
+    Entry,
+    Head,
+    Ioctl,
+    Read,
+    Scenario,
+    Sleep,
+    Start,
+    Step,
+    Wait,
+    Watch,
+    run,
+)
 
-BLOCKED = 150  # ms after which a KVM_RUN that must block counts as blocked
-SETTLE = 20  # ms for peers to run, or to come to rest
+BLOCKED = 50  # ms after which a KVM_RUN that must block counts as blocked
+SETTLE = 8  # ms in which every peer that is runnable gets to run
 
 _ENABLE_SUSPEND = ioctls.enable_cap("vm", ioctls.CAP_ARM_SYSTEM_SUSPEND)
 EVENTS: dict[str, tuple[tuple[int, ...], tuple[Step, ...]]] = {  # the call, and what the VM needs for it
@@ -52,7 +65,7 @@ def _peers(name: str, count: int) -> Scenario:
         *setup,
         *(Entry("call", (0, COUNTERS + 8 * peer), peer, "spin") for peer in peers),
         *(Start(peer) for peer in peers),
-        Sleep(SETTLE),
+        *(Watch(COUNTERS + 8 * peer) for peer in peers),
         Read(COUNTERS, 8 * count, "counted at first"),
         Entry("call", registers(*call)),
         *run("exit"),

@@ -11,10 +11,10 @@ from sysevent.probe.catalog.riscv64 import (
     machine,
     registers,
 )
-from sysevent.probe.scenario import KEEP, Entry, Head, Read, Scenario, Sleep, Start, Step, Wait, run
+from sysevent.probe.scenario import KEEP, Entry, Head, Read, Scenario, Sleep, Start, Step, Wait, Watch, run
 
-BLOCKED = 150  # ms after which a KVM_RUN that must block counts as blocked
-SETTLE = 20  # ms for peers to run, or to come to rest
+BLOCKED = 50  # ms after which a KVM_RUN that must block counts as blocked
+SETTLE = 8  # ms in which every peer that is runnable gets to run
 EVENTS = {"shutdown": SHUTDOWN, "cold_reboot": COLD_REBOOT, "warm_reboot": WARM_REBOOT}
 REASON = 0xDEAD_BEEF
 
@@ -32,7 +32,7 @@ def _peers(name: str, count: int) -> Scenario:
         *(ioctls.set_mp_state(peer, ioctls.MP_RUNNABLE) for peer in peers),
         *(Entry("call", (0, COUNTERS + 8 * peer), peer, "spin") for peer in peers),
         *(Start(peer) for peer in peers),
-        Sleep(SETTLE),
+        *(Watch(COUNTERS + 8 * peer) for peer in peers),
         Read(COUNTERS, 8 * count, "counted at first"),
         Entry("call", registers(EVENTS[name], REASON)),
         *run("exit"),

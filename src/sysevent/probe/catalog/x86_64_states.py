@@ -14,9 +14,8 @@ from sysevent.probe.catalog.x86_64 import (
     machine,
     registers,
 )
-from sysevent.probe.scenario import KEEP, Entry, Head, Ioctl, Read, Scenario, Sleep, Start, Step, Wait, run
+from sysevent.probe.scenario import KEEP, Entry, Head, Ioctl, Read, Scenario, Start, Step, Wait, Watch, run
 
-SETTLE = 20  # ms for peers to run
 EVENTS = {"reset": (MSR_RESET, 1), "crash": (MSR_CRASH_CTL, CRASH_NOTIFY)}
 CRASH_PARAMETERS = tuple(0xC0DE_0000_0000_0000 + n for n in range(5))
 
@@ -45,12 +44,12 @@ def _peers(name: str, count: int) -> Scenario:
         *machine("wrmsr", vcpus=count),
         *(Entry("wrmsr", (0, COUNTERS + 8 * peer), peer, "spin") for peer in peers),
         *(Start(peer) for peer in peers),
-        Sleep(SETTLE),
+        *(Watch(COUNTERS + 8 * peer) for peer in peers),
         Read(COUNTERS, 8 * count, "counted at first"),
         Entry("wrmsr", registers(*EVENTS[name])),
         *run("exit"),
         Read(COUNTERS, 8 * count, "counted after the exit"),
-        Sleep(SETTLE),
+        *(Watch(COUNTERS + 8 * peer) for peer in peers),
         Read(COUNTERS, 8 * count, "counted later"),
         ioctls.get_mp_state(0, "mp_state 0"),
         *(Wait(f"peer {peer}", peer, 1) for peer in peers),

@@ -1,0 +1,58 @@
+"""What a running kernel was compiled with, out of its own BTF: read once for each kernel, since it has megabytes.
+
+A kernel is told by the build IDs of itself and of its module kvm. The linker hashes all that it links into
+them, BTF as well, so equal IDs mean equal BTF. What has no ID is read every time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+
+from sysevent.decode.btf import Btf
+from sysevent.decode.structs import Layout
+from sysevent.errors import NotApplicable
+from sysevent.images.cache import Cache
+from sysevent.probe.guest import Guest
+
+_SCHEMA = 1  # of what is cached; a change outdates all of it
+_VMLINUX, _MODULE = "/sys/kernel/btf/vmlinux", "/sys/kernel/btf/kvm"
+_NOTES, _MODULE_NOTE = "/sys/kernel/notes", "/sys/module/kvm/notes/.note.gnu.build-id"
+_GNU_BUILD_ID = 3  # include/uapi/linux/elf.h would have it; binutils' include/elf/common.h does
+_NOTE = struct.Struct("<III")  # sizes of name and content, and what it is
+
+
+def kvm_run(guest: Guest, cache: Cache) -> Layout:
+    """struct kvm_run and all that it holds; empty when the BTF has none. NotApplicable without BTF."""
+    own, module = _build_id(guest, _NOTES), _build_id(guest, _MODULE_NOTE)
+    key = hashlib.sha256(repr((_SCHEMA, guest.arch.name, own, module)).encode()).hexdigest()[:32]
+    path = cache.root / "btf" / f"{key}.json"
+    if own and (known := cache.read(path, Layout)):
+        return known
+    types = Btf(guest.file(_VMLINUX))
+    found, told = Layout(types.reachable("kvm_run")), own
+    if not found.structs:
+        found, told = Layout(Btf(guest.file(_MODULE), types).reachable("kvm_run")), own and module
+    if told:
+        cache.record(path, found)
+    return found
+
+
+def _build_id(guest: Guest, path: str) -> bytes:
+    try:
+        return build_id(guest.file(path))
+    except NotApplicable:  # there is no such file: KVM is no module, or sysfs is not there
+        return b""
+
+
+def build_id(notes: bytes) -> bytes:
+    """The build ID among ELF notes; empty when there is none."""
+    at = 0
+    while at + _NOTE.size <= len(notes):
+        name_size, size, kind = _NOTE.unpack_from(notes, at)
+        name = at + _NOTE.size
+        content = name + (name_size + 3 & ~3)
+        if kind == _GNU_BUILD_ID and notes[name : name + name_size] == b"GNU\0":
+            return notes[content : content + size]
+        at = content + (size + 3 & ~3)
+    return b""
