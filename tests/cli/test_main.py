@@ -117,14 +117,19 @@ def test_help_imports_no_verb():
 
 
 def test_pytest_runs_at_the_root(monkeypatch, tmp_path):
-    """With this interpreter, as this process."""
+    """In this process, with its exit code, and with modules found as `python -m pytest` would find them."""
     (tmp_path / "suites").mkdir()
     seen = []
-    monkeypatch.setattr("os.execv", lambda path, argv: seen.append((path, argv)))
+    monkeypatch.setattr("pytest.console_main", lambda: seen.append(sys.argv) or 5)
+    monkeypatch.setattr("sys.argv", ["sysevent"])
+    monkeypatch.setattr("sys.path", ["elsewhere"])
     monkeypatch.chdir("/")
-    engine.become_pytest("suites", ["-k", "x"], root=tmp_path)
-    assert seen == [(sys.executable, [sys.executable, "-m", "pytest", "-k", "x"])]
+    with pytest.raises(SystemExit) as end:
+        engine.become_pytest("suites", ["-k", "x"], root=tmp_path)
+    assert end.value.code == 5
+    assert seen == [["pytest", "-k", "x"]]
     assert Path.cwd() == tmp_path
+    assert sys.path == [str(tmp_path), "elsewhere"]
 
 
 def test_without_a_checkout_it_says_so(tmp_path):

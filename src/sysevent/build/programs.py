@@ -13,14 +13,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
-
 from sysevent.arches import Abi, Architecture
 from sysevent.build import compiler
 from sysevent.checkout import GUESTS
 from sysevent.errors import BuildFailed, HarnessError
+from sysevent.images.cache import Cache
 from sysevent.settings import Settings
 
 VMM = GUESTS / "vmm"
@@ -69,11 +66,20 @@ def payload(arch: Architecture, name: str, settings: Settings) -> Payload:
         raise HarnessError(f"no payload {name!r} for {arch.name}: {source} does not exist")
     abi = arch.abis[1] if arch.name == "x86_64" else arch.abis[0]  # x86 payloads are 32-bit code
     built = _compile(f"payload-{name}", abi, (f"-Wl,-T,{script}",), [source], [script], settings)
-    return read_payload(name, built.path)
+    cache, note = Cache(settings.cache), built.path.with_suffix(".json")
+    found = cache.read(note, Payload)
+    if found is None:
+        found = read_payload(name, built.path)
+        cache.record(note, found)
+    return found
 
 
 def read_payload(name: str, path: Path) -> Payload:
     """The loadable segments, entry and global symbols of an ELF program; BuildFailed when it is none."""
+    from elftools.common.exceptions import ELFError  # here: 30 ms, and a payload is read once
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.sections import SymbolTableSection
+
     try:
         with path.open("rb") as file:
             elf = ELFFile(file)

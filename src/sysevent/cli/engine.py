@@ -15,7 +15,8 @@ from sysevent.errors import UsageError
 def become_pytest(folder: str, arguments: Sequence[str], *, root: Path = ROOT) -> NoReturn:
     """Become pytest at the root of the checkout, which has folder; UsageError when there is no checkout.
 
-    Becoming it leaves one process: Ctrl-C, a signal and the exit code are pytest's own.
+    In this process, which is as `python -m pytest` would be: Ctrl-C, a signal and the exit code are pytest's own,
+    and one start of Python less is waited for.
     """
     if not (root / folder).is_dir():
         raise UsageError(
@@ -25,4 +26,8 @@ def become_pytest(folder: str, arguments: Sequence[str], *, root: Path = ROOT) -
     sys.stdout.flush()
     sys.stderr.flush()
     os.chdir(root)
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
+    sys.argv = ["pytest", *arguments]
+    sys.path.insert(0, str(root))
+    import pytest  # here: the other verbs do without
+
+    sys.exit(pytest.console_main())

@@ -21,7 +21,9 @@ from sysevent.qemu.process import QemuProcess
 
 _HEARTBEAT = 5  # seconds between two signs of life while a guest boots
 _LAST_WORDS = 1.0  # seconds a dying guest is listened to
-_RESTORE = 5  # seconds for a restored guest to answer; it takes 0.3, and when it takes longer a boot is no loss
+_RESTORE = (
+    5  # seconds for a restored guest to answer; it takes 0.3, and when it takes longer a boot is no loss
+)
 _INIT = b"sysevent: init"  # guests/init/init.c
 _PING = 0xFFFF_FFFF  # sequence of the one PING, apart from those of requests
 

@@ -5,10 +5,7 @@ The only place that opens a connection for an image.
 
 from __future__ import annotations
 
-import http.client
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +16,8 @@ from sysevent.images.cache import digest
 from sysevent.model import Progress
 
 if TYPE_CHECKING:
+    import http.client
+
     import tenacity
 
 T = TypeVar("T")
@@ -122,6 +121,10 @@ class Downloader:
             raise _Transient(f"{url}: the connection ended after {got} of {expected.size} bytes")
 
     def _open(self, url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+        import http.client  # here, as below: with TLS they take 15 ms, and most runs download nothing
+        import urllib.error
+        import urllib.request
+
         handler = urllib.request.ProxyHandler(None if self.proxies is None else dict(self.proxies))
         request = urllib.request.Request(url, headers={"User-Agent": "sysevent", **headers})
         try:
@@ -138,7 +141,10 @@ class Downloader:
         return response
 
     def _retry(self, url: str, attempt: Callable[[], T]) -> T:
-        import tenacity  # here: slow to import, and most runs download nothing
+        import http.client
+        import urllib.error
+
+        import tenacity
 
         def once() -> T:
             try:
@@ -199,6 +205,8 @@ def _copy(response: http.client.HTTPResponse, file: IO[bytes], have: int, size: 
 
 def _read(response: http.client.HTTPResponse, most: int) -> bytes:
     """The next bytes; here and not around the loops, where a full disk would look like a broken network."""
+    import http.client
+
     try:
         return response.read(most)
     except (OSError, http.client.HTTPException) as error:

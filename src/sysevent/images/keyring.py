@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-import pysequoia
-from pysequoia import packet
+from typing import TYPE_CHECKING
 
 from sysevent.errors import BadSignature, ImageError
 from sysevent.settings import Settings
+
+if TYPE_CHECKING:
+    import pysequoia
+    from pysequoia import packet
 
 # Where Debian's package debian-archive-keyring puts them: .pgp since trixie, .gpg before (now a link).
 MACHINE_KEYRINGS = (
@@ -39,6 +41,8 @@ class Keyring:
         def certificates(wanted: list[object]) -> list[pysequoia.Cert]:
             issuers.extend(str(issuer).lower() for issuer in wanted)
             return list(self.certificates)
+
+        import pysequoia  # here, as below: most runs verify nothing that they have not verified before
 
         try:
             result = pysequoia.verify(signed, certificates)
@@ -70,6 +74,8 @@ def load(settings: Settings, machine: tuple[Path, ...] = MACHINE_KEYRINGS) -> Ke
             "no keyring to check Debian's signatures with: install the package debian-archive-keyring "
             "(apt install debian-archive-keyring), or give one with --keyring or SYSEVENT_KEYRING"
         )
+    import pysequoia
+
     try:
         certificates = tuple(pysequoia.Cert.split_bytes(path.read_bytes()))
     except OSError as error:
@@ -89,6 +95,8 @@ def _signing_keys(certificate: pysequoia.Cert, now: datetime) -> list[str]:
     pysequoia tells this of the primary key only; for subkeys it is read from their binding signatures
     (RFC 9580, 5.2.1.8 and 5.2.3.13).
     """
+    from pysequoia import packet
+
     if certificate.is_revoked or (certificate.expiration is not None and certificate.expiration <= now):
         return []
     keys = [certificate.fingerprint.lower()]

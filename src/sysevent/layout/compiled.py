@@ -16,10 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.elf.elffile import ELFFile
-
 from sysevent.build import compiler
-from sysevent.decode import dwarf
 from sysevent.decode.structs import Layout
 from sysevent.errors import BuildFailed
 from sysevent.images.cache import Cache
@@ -110,6 +107,8 @@ def layouts(
 
 def compile_headers(directories: tuple[Path, ...], userspace: Userspace, tool: Tool) -> Layout:
     """The layout, from directories that hold linux/kvm.h and asm/kvm.h."""
+    from sysevent.decode import dwarf  # here: pyelftools takes 30 ms, and headers are compiled once
+
     with tempfile.TemporaryDirectory(prefix="sysevent-layout-") as folder:
         work = Path(folder)
         source = work / "headers.c"
@@ -155,6 +154,8 @@ def _values(
             [*options, "-w", "-ferror-limit=0", "-c", str(source), "-o", str(output)], "constants"
         )
         if done.returncode == 0:
+            from elftools.elf.elffile import ELFFile
+
             with output.open("rb") as file:
                 section = ELFFile(file).get_section_by_name(_SECTION)
                 data = section.data() if section else b""
