@@ -59,7 +59,7 @@ class World:
 class Host:
     world = None
     awaited = on_console = False
-    room, retried = AHEAD, ()
+    room, retried, traits = AHEAD, (), {}
     greeted, seconds_to_ready, monitor = True, 0.3, None
 
     def __init__(self, boot, logs, progress, others, snapshot=None):

@@ -45,7 +45,7 @@ class Host:
 
     world = None
     awaited = greeted = False
-    room, retried = 16, ()
+    room, retried, traits = 16, (), {}
     seconds_to_ready = 1.5
 
     def __init__(self, boot, logs, *_):

@@ -21,7 +21,7 @@ from sysevent.targets.spec import TargetSpec
 class Booter:
     """See Opener in hosts/protocol.py."""
 
-    log = "console.log"
+    log, origin = "console.log", "boot"
 
     def __init__(self, spec: TargetSpec, settings: Settings, modules: Path | None) -> None:
         self._spec = spec

@@ -23,6 +23,7 @@ class Conversation(abc.ABC):
         self.awaited = False
         self.seconds_to_ready = 0.0
         self.retried: list[str] = []
+        self.traits: dict[str, str] = {}
         self._progress = progress
         self._others = others or Nobody()
         self._arrived: list[wire.Frame] = []

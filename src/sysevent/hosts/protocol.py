@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -35,10 +36,6 @@ class Host(Protocol):
     """One place where our VMM can run. What is sent is answered in order, so several may be on their way."""
 
     @property
-    def log(self) -> Path:
-        """What it said besides records."""
-
-    @property
     def room(self) -> int:
         """How many requests may be on their way at a time."""
 
@@ -58,13 +55,18 @@ class Host(Protocol):
     def retried(self) -> list[str]:
         """What went wrong on the way there and was tried again: each an incident."""
 
+    @property
+    def traits(self) -> Mapping[str, str]:
+        """What the machine says of itself (hosts/fitness.py), as far as it is known without the VMM."""
+
     def start(self) -> None:
         """Begin, and return at once: several hosts can start at the same time."""
 
     def hello(self) -> Hello:
         """Wait until the VMM there has said what it is.
 
-        GuestLost or HostUnreachable when that does not happen before the target's deadline.
+        GuestLost when that does not happen before the target's deadline: another try may help. Any other
+        InfrastructureError is what will not be different the next time.
         """
 
     def send(self, request: bytes, abi: int) -> int:
@@ -93,9 +95,10 @@ class Opener(Protocol):
     """Where the hosts of one target come from, one after the other: the first, and others when it was lost."""
 
     log: str  # the name of a host's log in its directory
+    origin: str  # what the kernel of one that is not restored does when it is opened: "boot", or "running"
 
-    def kernel(self, progress: Progress) -> KernelImage:
-        """The image of its kernel; NotApplicable where a kernel runs already, of which there is none."""
+    def kernel(self, progress: Progress) -> KernelImage | None:
+        """The image that it boots; None where a kernel runs already."""
 
     def prepare(self, progress: Progress) -> None:
         """Get everything onto this machine's disk. Touches nothing else, so it may run in any thread."""
@@ -107,7 +110,7 @@ class Opener(Protocol):
         """One more host, not started yet; by the short cut if restore says so."""
 
     def greeted(self, host: Host, hello: Hello, progress: Progress) -> None:
-        """It has said hello. Raises when it is not what the target file says; a lost place is none of it."""
+        """It has said hello. Raises nothing."""
 
     def forget(self, hello: Hello | None) -> str:
         """A host that came by the short cut was lost, with its HELLO if it had said it: what to say of that."""

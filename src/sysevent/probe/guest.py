@@ -77,8 +77,8 @@ class Guest:
         self.seconds: dict[_Key, float] = {}  # that each scenario took
 
     @property
-    def kernel(self) -> KernelImage:
-        """What it boots; fetched when it is first asked for."""
+    def kernel(self) -> KernelImage | None:
+        """What it boots; fetched when it is first asked for. None when its kernel runs already."""
         return self.life.kernel()
 
     @property
@@ -158,7 +158,7 @@ class Guest:
             while self._flight and host.answered(self._flight[0].number):
                 self._land(self._flight.popleft())
             self._send_ahead(host)
-        except (GuestLost, BadWire):
+        except SyseventError:
             # Told when somebody wants to know something that is not known: see _ask().
             self._planned.clear()
 

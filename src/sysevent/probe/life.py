@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sysevent import wire
 from sysevent.errors import BadWire, GuestLost, SyseventError
+from sysevent.hosts import fitness
 from sysevent.hosts.open import opener
 from sysevent.hosts.protocol import Host, Others
 from sysevent.model import Incident, KernelImage, Progress
@@ -33,7 +34,7 @@ class Life:
         self.logs = logs
         self.hello: wire.Hello | None = None
         self.others: Others | None = None  # who else is attended to while this one is waited for
-        self.origin = ""  # "boot" or "snapshot", once it is ready
+        self.origin = ""  # "boot", "snapshot" or "running", once it is ready
         self.seconds_to_boot = 0.0
         self.host: Host | None = None  # while one runs
         self._opener = opener(spec, settings, modules)
@@ -41,19 +42,20 @@ class Life:
         self._on_incident = on_incident
         self._restores = settings.snapshots
         self._preparing = threading.Lock()
-        self._prepared: SyseventError | bool = False
+        self._prepared = False
+        self._refused: SyseventError | None = None  # why there will never be a host
         self._starts = 0  # for the names of logs
         self._boots = 0
         self._log = logs
 
-    def kernel(self, progress: Progress | None = None) -> KernelImage:
-        """What it boots; fetched when it is first asked for. NotApplicable when its kernel runs already."""
+    def kernel(self, progress: Progress | None = None) -> KernelImage | None:
+        """What it boots; fetched when it is first asked for. None when its kernel runs already."""
         return self._opener.kernel(progress or self._progress)
 
     @property
     def prepared(self) -> bool:
         """Whether start() has nothing left to do but to start."""
-        return bool(self._prepared)
+        return self._prepared
 
     def prepare(self, progress: Progress | None = None) -> None:
         """Get everything onto disk, once. Touches nothing else, so it may run in a thread of its own.
@@ -64,15 +66,15 @@ class Life:
             if not self._prepared:
                 try:
                     self._opener.prepare(progress or self._progress)
-                    self._prepared = True
                 except SyseventError as error:
-                    self._prepared = error
+                    self._refused = error
+                self._prepared = True
 
     def start(self) -> None:
-        """Start it and return; GuestLost after too many boots, and what went wrong while preparing."""
+        """Start it and return; GuestLost after too many boots, and what stands against it for good."""
         self.prepare()
-        if isinstance(self._prepared, SyseventError):
-            raise self._prepared
+        if self._refused is not None:
+            raise self._refused
         # After an incident only a boot can tell whether the snapshot had a part in it.
         restore = self._starts == 0 and self._opener.restorable()
         if not restore:
@@ -81,9 +83,15 @@ class Life:
             self._boots += 1
         self._starts += 1
         self._log = self.logs if self._starts == 1 else self.logs / f"boot-{self._starts}"
-        self.origin = "snapshot" if restore else "boot"
+        self.origin = "snapshot" if restore else self._opener.origin
         host = self._opener.open(self._log, self._progress, self.others, restore=restore)
-        host.start()
+        try:
+            host.start()
+        except SyseventError as error:
+            host.close()
+            if not isinstance(error, GuestLost):
+                self._refused = error  # another try would only cost the same time again, for every scenario
+            raise
         self.host, self.hello = host, None
 
     def running(self) -> Host:
@@ -109,7 +117,7 @@ class Life:
             self.start()
         assert self.host is not None
         if self.hello is None:
-            hello = self.host.hello()
+            hello = self._hello(self.host)
             self.seconds_to_boot = self.host.seconds_to_ready
             source = " from a snapshot" if self.origin == "snapshot" else ""
             self._progress(
@@ -119,13 +127,35 @@ class Life:
             self.hello = hello
         return self.host
 
+    def _hello(self, host: Host) -> wire.Hello:
+        """Its HELLO, when it is the machine that it should be."""
+        try:
+            hello = host.hello()
+            fitness.check(self.spec, {**host.traits, "kernel": hello.release, "machine": hello.machine})
+        except SyseventError as error:
+            self._tell_retries(host)
+            if not isinstance(error, GuestLost | BadWire):
+                self._refused = error
+                self._incident(str(error), retried=False)
+                self.close()
+            raise
+        self._tell_retries(host)
+        return hello
+
+    def _tell_retries(self, host: Host) -> None:
+        while host.retried:
+            self._incident(host.retried.pop(0), retried=True)
+
+    def _incident(self, reason: str, *, retried: bool) -> None:
+        self._on_incident(Incident(self.spec.id, reason, str(self._log / self._opener.log), retried))
+
     def lost(self, error: SyseventError, *, retried: bool) -> None:
         """Record that the running host is no more, and clear up behind it."""
         reason = str(error)
         if self.origin == "snapshot" and self.host is not None:
             told = self._opener.forget(self.hello)
             reason = f"{self.spec.id}: {told}. {reason}" if told else reason
-        self._on_incident(Incident(self.spec.id, reason, str(self._log / self._opener.log), retried))
+        self._incident(reason, retried=retried)
         self.close()
 
     @property
