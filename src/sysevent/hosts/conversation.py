@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 
 from sysevent import wire
-from sysevent.errors import GuestLost
+from sysevent.errors import InfrastructureError
 from sysevent.hosts.protocol import AHEAD, Nobody, Others
 from sysevent.model import Progress
 
@@ -48,7 +48,7 @@ class Conversation(abc.ABC):
         """How it was lost, "" when the end of everything says that; None: it is well."""
 
     @abc.abstractmethod
-    def _lost(self, what: str) -> GuestLost:
+    def _lost(self, what: str) -> InfrastructureError:
         """What happened, in one sentence, with what explains it behind."""
 
     @property

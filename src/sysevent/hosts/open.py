@@ -11,6 +11,7 @@ from sysevent.hosts.booter import Booter
 from sysevent.hosts.local import LocalHost
 from sysevent.hosts.machines import Machines
 from sysevent.hosts.protocol import Opener
+from sysevent.hosts.ssh.host import SshHost
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
@@ -21,7 +22,9 @@ def opener(spec: TargetSpec, settings: Settings, modules: Path | None = None) ->
     """What opens the hosts of a target. Does nothing yet."""
     if spec.where in BOOTED:
         return Booter(spec, settings, modules)
-    return Machines(spec, settings, "vmm.log", LocalHost)
+    if spec.where == "local":
+        return Machines(spec, settings, "vmm.log", LocalHost)
+    return Machines(spec, settings, "ssh.log", SshHost)  # labgrid's are reached over SSH, too
 
 
 def missing(spec: TargetSpec, kernels: Sequence[str] = ()) -> str:
