@@ -34,6 +34,7 @@ class Architecture:
     kernel: str  # arch/<this> in the kernel tree
     qemu: str  # QEMU's system emulator
     qemu_package: str  # key into the table of package names in cli/packages.py
+    machine: str  # what uname -m says
     elf_machine: str  # pyelftools' name of e_machine
     kvm_modules: tuple[
         str, ...
@@ -69,6 +70,7 @@ ARCHITECTURES = {
             kernel="arm64",
             qemu="qemu-system-aarch64",
             qemu_package="qemu-arm",
+            machine="aarch64",
             elf_machine="EM_AARCH64",
             kvm_modules=(),  # KVM cannot be a module on arm64
             console="ttyAMA0",
@@ -80,6 +82,7 @@ ARCHITECTURES = {
             kernel="riscv",
             qemu="qemu-system-riscv64",
             qemu_package="qemu-riscv",
+            machine="riscv64",
             elf_machine="EM_RISCV",
             kvm_modules=("kvm",),
             console="ttyS0",
@@ -91,6 +94,7 @@ ARCHITECTURES = {
             kernel="x86",
             qemu="qemu-system-x86_64",
             qemu_package="qemu-x86",
+            machine="x86_64",
             elf_machine="EM_X86_64",
             # The vendor module that does not fit the CPU refuses to load; QEMU's TCG models are AMD's.
             kvm_modules=("kvm-amd", "kvm-intel"),

@@ -54,7 +54,7 @@ class DiskFull(InfrastructureError):
 
 
 class GuestLost(InfrastructureError):
-    """The L1 guest panicked, rebooted, fell silent, or its QEMU ended."""
+    """The L1 guest panicked, rebooted, fell silent, or its QEMU ended; or a machine went away in the middle."""
 
 
 class NoKvm(InfrastructureError):
@@ -70,7 +70,11 @@ class BadWire(InfrastructureError):
 
 
 class HostUnreachable(InfrastructureError):
-    """A lab machine cannot be reached."""
+    """A lab machine cannot be reached, is not who it should be, or does not let us in."""
+
+
+class WrongHost(InfrastructureError):
+    """A machine is there, and is not the one that its target file describes: it is not asked."""
 
 
 class HarnessError(SyseventError):

@@ -10,7 +10,7 @@ import pytest
 
 from sysevent import wire
 from sysevent.errors import BadWire, GuestLost, InfrastructureError, ToolMissing
-from sysevent.hosts import qemu
+from sysevent.hosts import conversation
 from sysevent.hosts.snapshots import Snapshot, Taken
 
 SOON = 4  # seconds: what a test allows, far below every deadline of the real thing
@@ -165,7 +165,7 @@ def test_silence_after_hello(start):
 
 def test_waiting_costs_no_time_of_the_processor(start, monkeypatch):
     """QEMU needs it, which emulates a whole machine meanwhile."""
-    monkeypatch.setattr(qemu, "_HEARTBEAT", 0.01)
+    monkeypatch.setattr(conversation, "_HEARTBEAT", 0.01)
     guest = start("channel.sendall(hello()); forever()")
     guest.hello()
     looks = []
@@ -177,7 +177,7 @@ def test_waiting_costs_no_time_of_the_processor(start, monkeypatch):
 
 def test_signs_of_life_while_it_boots(start, monkeypatch):
     """For the person who waits."""
-    monkeypatch.setattr(qemu, "_HEARTBEAT", 0.1)
+    monkeypatch.setattr(conversation, "_HEARTBEAT", 0.1)
     guest = start(f"    time.sleep(0.35){ANSWERING}")
     guest.hello()
     assert len(guest._progress.told) >= 2

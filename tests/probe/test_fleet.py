@@ -8,10 +8,12 @@ import pytest
 from sysevent import settings, wire
 from sysevent.build.programs import Payload, Program
 from sysevent.errors import GuestLost, ImageError
+from sysevent.hosts import booter
 from sysevent.hosts.boot import Boot
+from sysevent.hosts.protocol import AHEAD
 from sysevent.hosts.snapshots import Snapshot, Taken
 from sysevent.model import KernelImage
-from sysevent.probe import catalog, fleet, guest, life
+from sysevent.probe import catalog, fleet, guest
 from sysevent.probe.fleet import Fleet
 from sysevent.probe.scenario import Scenario, Sleep
 from sysevent.targets.spec import TargetSpec
@@ -57,6 +59,7 @@ class World:
 class Host:
     world = None
     awaited = on_console = False
+    room, retried, traits = AHEAD, (), {}
     greeted, seconds_to_ready, monitor = True, 0.3, None
 
     def __init__(self, boot, logs, progress, others, snapshot=None):
@@ -106,14 +109,14 @@ def world(tmp_path, monkeypatch):
         return KernelImage(spec, arch.name, "6.12.1", "", tmp_path / "bzImage", None)
 
     monkeypatch.setattr(Host, "world", found)
-    monkeypatch.setattr(life, "QemuGuest", Host)
-    monkeypatch.setattr(life, "Snapshots", lambda _: found)
+    monkeypatch.setattr(booter, "QemuGuest", Host)
+    monkeypatch.setattr(booter, "Snapshots", lambda _: found)
     monkeypatch.setattr(
-        life, "prepare", lambda spec, kernel, *_: Boot(spec, kernel, None, f"key of {spec.name}")
+        booter, "prepare", lambda spec, kernel, *_: Boot(spec, kernel, None, f"key of {spec.name}")
     )
-    monkeypatch.setattr(life.kernels, "find", find)
+    monkeypatch.setattr(booter.kernels, "find", find)
     for name in ("init", "vmm"):
-        monkeypatch.setattr(life.programs, name, lambda *_: program)
+        monkeypatch.setattr(booter.programs, name, lambda *_: program)
     monkeypatch.setattr(fleet.programs, "payload", lambda arch, name, _: Payload(name, (), 0, {}))
     scenarios = {f"x86_64.{n}": Scenario(f"x86_64.{n}", "x86_64", (Sleep(n),)) for n in range(40)}
     monkeypatch.setattr(catalog, "SCENARIOS", scenarios)
@@ -210,7 +213,7 @@ def test_no_more_on_their_way_than_fit(world, together):
     world.dead = {("a", n) for n in range(1, 41)}
     one.plan((f"x86_64.{n}", "native") for n in range(40))
     together(one).wanted(one)
-    assert len(world.hosts[0].sent) == guest.AHEAD
+    assert len(world.hosts[0].sent) == AHEAD
 
 
 def test_lost_with_several_on_their_way(world, together):

@@ -7,9 +7,10 @@ import pytest
 from sysevent import settings, wire
 from sysevent.build.programs import Payload, Program
 from sysevent.errors import BadWire, GuestLost, HarnessError, ImageError, NotApplicable, UsageError
+from sysevent.hosts import booter
 from sysevent.hosts.boot import Boot
 from sysevent.model import KernelImage
-from sysevent.probe import catalog, guest, life
+from sysevent.probe import catalog, guest
 from sysevent.probe.scenario import Scenario, Sleep
 from sysevent.targets.spec import TargetSpec
 
@@ -43,7 +44,8 @@ class Host:
     """As hosts/protocol.py says."""
 
     world = None
-    awaited = greeted = on_console = False
+    awaited = greeted = False
+    room, retried, traits = 16, (), {}
     seconds_to_ready = 1.5
 
     def __init__(self, boot, logs, *_):
@@ -77,11 +79,11 @@ def world(tmp_path, monkeypatch):
     program = Program(tmp_path / "program", "id")
     program.path.write_bytes(b"")
     monkeypatch.setattr(Host, "world", found)
-    monkeypatch.setattr(life, "QemuGuest", Host)
-    monkeypatch.setattr(life, "prepare", lambda spec, kernel, *_: Boot(spec, kernel, None, "key"))
-    monkeypatch.setattr(life.kernels, "find", lambda *_: image)
+    monkeypatch.setattr(booter, "QemuGuest", Host)
+    monkeypatch.setattr(booter, "prepare", lambda spec, kernel, *_: Boot(spec, kernel, None, "key"))
+    monkeypatch.setattr(booter.kernels, "find", lambda *_: image)
     for name in ("init", "vmm"):
-        monkeypatch.setattr(life.programs, name, lambda *_: program)
+        monkeypatch.setattr(booter.programs, name, lambda *_: program)
     monkeypatch.setattr(guest.programs, "payload", lambda arch, name, _: Payload(name, (), 0, {}))
     monkeypatch.setattr(catalog, "scenario", lambda name: Scenario(name, name.partition(".")[0], (Sleep(1),)))
     return found
@@ -184,7 +186,7 @@ def test_an_image_that_cannot_be_had(world, monkeypatch):
     def find(*_):
         raise ImageError("no mirror")
 
-    monkeypatch.setattr(life.kernels, "find", find)
+    monkeypatch.setattr(booter.kernels, "find", find)
     asked = world.guest()
     for name in ("x86_64.a", "x86_64.b"):
         with pytest.raises(ImageError, match="no mirror"):

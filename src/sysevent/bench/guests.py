@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from sysevent.errors import HarnessError
+from sysevent.hosts.qemu import QemuGuest
 from sysevent.model import Incident, Observation
 from sysevent.probe import catalog
 from sysevent.probe.guest import Guest
@@ -61,7 +62,7 @@ def milestones(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[str
             begin = time.monotonic()
             found.life.start()
             started = time.monotonic() - begin
-            host = found.life.running()
+            host = _qemu(found)
             row = {"qemu": started, "hello": found.seconds_to_boot}
             for name, _ in zip(("first record", "last record"), range(2), strict=True):
                 next(found.stream((scenario,), "native"))
@@ -75,6 +76,13 @@ def milestones(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[str
             return row
         finally:
             found.close()
+
+
+def _qemu(found: Guest) -> QemuGuest:
+    host = found.life.running()
+    if not isinstance(host, QemuGuest):
+        raise HarnessError(f"{found.spec.id} is no guest of this machine: there is no QEMU to be measured")
+    return host
 
 
 def used(pid: int) -> dict[str, float]:
@@ -92,7 +100,7 @@ def growth(found: Guest, counts: Iterable[int]) -> Iterator[tuple[int, dict[str,
     Memory is QEMU's in MiB, and the guest's in KiB by its own account.
     """
     scenario = catalog.scenario(SHORT[found.arch.name])
-    host = found.life.running()
+    host = _qemu(found)
     _run(found, scenario, 50)  # QEMU translates code when it is first run
     for count in counts:
         before = used(host.pid)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from sysevent.arches import ARCHITECTURES
 from sysevent.contract import judge, table
 from sysevent.contract.judge import Expectation
 from sysevent.errors import NotApplicable
+from sysevent.hosts.open import missing
 from sysevent.images.kernels import WrongArchitecture
 from sysevent.model import Facts, Observation
 from sysevent.plugin import options
@@ -39,11 +38,11 @@ def sysevent_run(request: pytest.FixtureRequest) -> Run:
 
 
 @pytest.fixture(scope="session")
-def guest(target: TargetSpec, sysevent_run: Run) -> Iterator[Guest]:
+def guest(target: TargetSpec, sysevent_run: Run, pytestconfig: pytest.Config) -> Iterator[Guest]:
     """The target, booted, with its facts read."""
-    qemu = ARCHITECTURES[target.arch].qemu
-    if shutil.which(qemu) is None:
-        pytest.skip(f"{qemu} is not installed: `sysevent doctor` gives the line that installs it")
+    lacks = missing(target, pytestconfig.getoption("kernel"))
+    if lacks:
+        pytest.skip(lacks)
     found = sysevent_run.guest(target)
     try:
         sysevent_run.tell_target(found, found.facts())

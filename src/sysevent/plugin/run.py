@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import sysevent
-from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
 from sysevent.errors import SyseventError
+from sysevent.hosts.open import missing
 from sysevent.model import Facts, Incident, Observation
 from sysevent.plugin import options
 from sysevent.probe import catalog
@@ -84,7 +83,7 @@ class Run:
             spec = _target(item)
             if spec is None or "guest" not in getattr(item, "fixturenames", ()):
                 continue
-            if shutil.which(ARCHITECTURES[spec.arch].qemu) is None:
+            if missing(spec, self.config.getoption("kernel")):
                 continue
             guest = self._guest(spec)
             native = guest.arch.abis[0].name
@@ -134,7 +133,7 @@ class Run:
             retried=incident.retried,
         )
         what = incident.reason.splitlines()[0]
-        self.progress(f"{what}{' - booting once more' if incident.retried else ''}")
+        self.progress(f"{what}{' - trying once more' if incident.retried else ''}")
 
     def _observation(self, target: str, seen: Observation) -> None:
         self.log.write("observation", target=target, **recorded.observation(seen))
@@ -145,15 +144,16 @@ class Run:
         if spec.id in self._told:
             return
         self._told.add(spec.id)
+        kernel = guest.kernel  # None: this machine, or a lab's, with the kernel that runs there
         self.log.write(
             "target",
             name=spec.id,
             arch=spec.arch,
             where=spec.where,
             kernel=facts.release,
-            spec=spec.kernel,
-            package=guest.kernel.version,
-            qemu=qemu_version.version(guest.arch),
+            spec=kernel.spec if kernel else "",
+            package=kernel.version if kernel else "",
+            qemu=qemu_version.version(guest.arch) if kernel else "",
             vmm=facts.build_id,
             capabilities=facts.capabilities,
             features=facts.features,

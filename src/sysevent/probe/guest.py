@@ -22,7 +22,7 @@ from sysevent.errors import (
     UsageError,
     VcpuStuck,
 )
-from sysevent.hosts.qemu import QemuGuest
+from sysevent.hosts.protocol import Host
 from sysevent.model import Facts, Incident, KernelImage, Observation, Progress
 from sysevent.probe import catalog, request
 from sysevent.probe.facts import facts
@@ -31,7 +31,6 @@ from sysevent.probe.scenario import File, Scenario
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
-AHEAD = 16  # scenarios on their way to a guest at a time; their replies fit into a socket's buffer
 _PIECE = 960 << 10  # bytes of a file that come in one reply (wire.BODY_MAX is 1 MiB)
 _FILE_MAX = 64 << 20  # the largest BTF seen has 8 MB
 _SLOW = 5.0  # how much longer than the VMM's own deadline a reply may take under TCG on a loaded machine
@@ -78,8 +77,8 @@ class Guest:
         self.seconds: dict[_Key, float] = {}  # that each scenario took
 
     @property
-    def kernel(self) -> KernelImage:
-        """What it boots; fetched when it is first asked for."""
+    def kernel(self) -> KernelImage | None:
+        """What it boots; fetched when it is first asked for. None when its kernel runs already."""
         return self.life.kernel()
 
     @property
@@ -159,7 +158,7 @@ class Guest:
             while self._flight and host.answered(self._flight[0].number):
                 self._land(self._flight.popleft())
             self._send_ahead(host)
-        except (GuestLost, BadWire):
+        except SyseventError:
             # Told when somebody wants to know something that is not known: see _ask().
             self._planned.clear()
 
@@ -172,7 +171,7 @@ class Guest:
         flight: deque[tuple[_Asked, Scenario]] = deque()
         for scenario in scenarios:
             flight.append((self._send(host, ("", ""), scenario, row), scenario))
-            if len(flight) >= (1 if host.on_console else AHEAD):
+            if len(flight) >= host.room:
                 yield self._decoded(host, flight.popleft()[0])
         while flight:
             yield self._decoded(host, flight.popleft()[0])
@@ -225,22 +224,21 @@ class Guest:
         self.seconds[key] = self._since - begin
         self._on_observation(self.spec.id, seen)
 
-    def _send_ahead(self, host: QemuGuest) -> None:
-        # A serial line loses what the guest does not take in time.
-        while self._planned and len(self._flight) < (1 if host.on_console else AHEAD):
+    def _send_ahead(self, host: Host) -> None:
+        while self._planned and len(self._flight) < host.room:
             key = self._planned.popleft()
             try:
                 self._flight.append(self._send(host, key, catalog.scenario(key[0]), self.abi(key[1])))
             except (BuildFailed, HarnessError) as error:
                 self._observed[key] = error
 
-    def _send(self, host: QemuGuest, key: _Key, scenario: Scenario, abi: Abi) -> _Asked:
+    def _send(self, host: Host, key: _Key, scenario: Scenario, abi: Abi) -> _Asked:
         payloads = {name: self._payload(name) for name in scenario.payloads}
         body, deadline = request.encode(scenario, payloads)
         number = host.send(body, abi.number)
         return _Asked(key, scenario, payloads, abi, number, deadline / 1000 * _SLOW, time.monotonic())
 
-    def _decoded(self, host: QemuGuest, asked: _Asked) -> Observation:
+    def _decoded(self, host: Host, asked: _Asked) -> Observation:
         reply = host.reply(asked.number, asked.deadline)
         return request.decode(asked.scenario, asked.payloads, asked.abi.name, reply)
 
@@ -263,7 +261,7 @@ class Guest:
             self.life.lost(again, retried=False)
             raise
 
-    def _ask_once(self, host: QemuGuest, scenario: Scenario, abi: Abi, key: _Key) -> Observation:
+    def _ask_once(self, host: Host, scenario: Scenario, abi: Abi, key: _Key) -> Observation:
         try:
             before = len(self._flight)
             asked = self._send(host, key, scenario, abi)

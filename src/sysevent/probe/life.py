@@ -1,4 +1,4 @@
-"""The lives of one target's guest: restored or booted, and again when it was lost."""
+"""The lives of one target's host: opened, and opened again when it was lost."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sysevent import wire
-from sysevent.arches import ARCHITECTURES
-from sysevent.build import programs
 from sysevent.errors import BadWire, GuestLost, SyseventError
-from sysevent.hosts.boot import Boot, prepare
-from sysevent.hosts.protocol import Others
-from sysevent.hosts.qemu import QemuGuest
-from sysevent.hosts.snapshots import Snapshots
-from sysevent.images import kernels
+from sysevent.hosts import fitness
+from sysevent.hosts.open import opener
+from sysevent.hosts.protocol import Host, Others
 from sysevent.model import Incident, KernelImage, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
-_BOOTS = 4  # a guest that was lost this often is not worth another boot
+_BOOTS = 4  # a host that was lost this often is not worth another boot, or another connection
 
 
 class Life:
@@ -35,37 +31,31 @@ class Life:
         modules: Path | None = None,
     ) -> None:
         self.spec = spec
-        self.arch = ARCHITECTURES[spec.arch]
         self.logs = logs
         self.hello: wire.Hello | None = None
         self.others: Others | None = None  # who else is attended to while this one is waited for
-        self.origin = ""  # "boot" or "snapshot", once it is ready
+        self.origin = ""  # "boot", "snapshot" or "running", once it is ready
         self.seconds_to_boot = 0.0
-        self.host: QemuGuest | None = None  # while one runs
-        self._settings = settings
+        self.host: Host | None = None  # while one runs
+        self._opener = opener(spec, settings, modules)
         self._progress = progress
         self._on_incident = on_incident
-        self._modules = modules
-        self._snapshots = Snapshots(settings.cache) if settings.snapshots else None
+        self._restores = settings.snapshots
         self._preparing = threading.Lock()
-        self._kernel: KernelImage | None = None
-        self._ready: Boot | SyseventError | None = None
-        self._starts = 0  # of QEMU, for the names of logs
+        self._prepared = False
+        self._refused: SyseventError | None = None  # why there will never be a host
+        self._starts = 0  # for the names of logs
         self._boots = 0
         self._log = logs
 
-    def kernel(self, progress: Progress | None = None) -> KernelImage:
-        """What it boots; fetched when it is first asked for."""
-        if self._kernel is None:
-            self._kernel = kernels.find(
-                self.spec.kernel, self.arch, self._settings, progress or self._progress, self._modules
-            )
-        return self._kernel
+    def kernel(self, progress: Progress | None = None) -> KernelImage | None:
+        """What it boots; fetched when it is first asked for. None when its kernel runs already."""
+        return self._opener.kernel(progress or self._progress)
 
     @property
     def prepared(self) -> bool:
-        """Whether start() has nothing left to do but to start QEMU."""
-        return self._ready is not None
+        """Whether start() has nothing left to do but to start."""
+        return self._prepared
 
     def prepare(self, progress: Progress | None = None) -> None:
         """Get everything onto disk, once. Touches nothing else, so it may run in a thread of its own.
@@ -73,44 +63,38 @@ class Life:
         What goes wrong is remembered for whoever asks the guest first.
         """
         with self._preparing:
-            if self._ready is None:
+            if not self._prepared:
                 try:
-                    self._ready = self._prepare(progress or self._progress)
+                    self._opener.prepare(progress or self._progress)
                 except SyseventError as error:
-                    self._ready = error
-
-    def _prepare(self, progress: Progress) -> Boot:
-        kernel = self.kernel(progress)
-        files = {"init": programs.init(self.arch, self._settings).path.read_bytes()}
-        for abi in self.arch.abis:
-            vmm = programs.vmm(self.arch, abi, self._settings).path.read_bytes()
-            files[f"vmm.{abi.number}"] = vmm
-            files.setdefault("vmm", vmm)  # the native one supervises
-        return prepare(self.spec, kernel, files, self._settings, progress)
+                    self._refused = error
+                self._prepared = True
 
     def start(self) -> None:
-        """Start QEMU and return; GuestLost after too many boots, and what went wrong while preparing."""
+        """Start it and return; GuestLost after too many boots, and what stands against it for good."""
         self.prepare()
-        if isinstance(self._ready, SyseventError):
-            raise self._ready
-        assert self._ready is not None
-        kernel, key = self._ready.kernel, self._ready.key
+        if self._refused is not None:
+            raise self._refused
         # After an incident only a boot can tell whether the snapshot had a part in it.
-        snapshot = self._snapshots.find(key) if self._snapshots and self._starts == 0 else None
-        if snapshot is None:
+        restore = self._starts == 0 and self._opener.restorable()
+        if not restore:
             if self._boots >= _BOOTS:
                 raise GuestLost(f"{self.spec.id}: lost {self._boots} times, given up")
             self._boots += 1
         self._starts += 1
         self._log = self.logs if self._starts == 1 else self.logs / f"boot-{self._starts}"
-        self.origin = "snapshot" if snapshot else "boot"
-        if snapshot is None:  # the other way is over before anybody has read this
-            self._progress(f"{self.spec.id}: booting Linux {kernel.release or kernel.spec}")
-        host = QemuGuest(self._ready, self._log, self._progress, self.others, snapshot)
-        host.start()
+        self.origin = "snapshot" if restore else self._opener.origin
+        host = self._opener.open(self._log, self._progress, self.others, restore=restore)
+        try:
+            host.start()
+        except SyseventError as error:
+            host.close()
+            if not isinstance(error, GuestLost):
+                self._refused = error  # another try would only cost the same time again, for every scenario
+            raise
         self.host, self.hello = host, None
 
-    def running(self) -> QemuGuest:
+    def running(self) -> Host:
         """A host whose VMM has said hello; one boot that fails is tried once more."""
         for last in (False, False, True) if self._may_restore else (False, True):
             try:
@@ -125,48 +109,53 @@ class Life:
 
     @property
     def _may_restore(self) -> bool:
-        return self._snapshots is not None and (self._starts == 0 or self.origin == "snapshot")
+        return self._restores and (self._starts == 0 or self.origin == "snapshot")
 
-    def greet(self) -> QemuGuest:
+    def greet(self) -> Host:
         """Start unless that has been done, and wait for the HELLO; GuestLost when it does not come."""
         if self.host is None:
             self.start()
         assert self.host is not None
         if self.hello is None:
-            hello = self.host.hello()
+            hello = self._hello(self.host)
             self.seconds_to_boot = self.host.seconds_to_ready
             source = " from a snapshot" if self.origin == "snapshot" else ""
             self._progress(
                 f"{self.spec.id}: Linux {hello.release} answers after {self.seconds_to_boot:.1f} s{source}"
             )
-            if self.origin == "boot":
-                self._take_snapshot(self.host, hello)
+            self._opener.greeted(self.host, hello, self._progress)
             self.hello = hello
         return self.host
 
-    def _take_snapshot(self, host: QemuGuest, hello: wire.Hello) -> None:
-        """For the next run. What goes wrong is told, and this guest goes on if it can."""
-        assert isinstance(self._ready, Boot)
-        if self._snapshots is None:
-            return
+    def _hello(self, host: Host) -> wire.Hello:
+        """Its HELLO, when it is the machine that it should be."""
         try:
-            self._snapshots.take(self._ready.key, host.monitor, hello, on_console=host.on_console)
-        except (OSError, GuestLost) as error:
-            # Not every QEMU can save every machine. One that ended over it is noticed by the next request.
-            self._progress(f"{self.spec.id}: no snapshot could be kept: {str(error).splitlines()[0]}")
+            hello = host.hello()
+            fitness.check(self.spec, {**host.traits, "kernel": hello.release, "machine": hello.machine})
+        except SyseventError as error:
+            self._tell_retries(host)
+            if not isinstance(error, GuestLost | BadWire):
+                self._refused = error
+                self._incident(str(error), retried=False)
+                self.close()
+            raise
+        self._tell_retries(host)
+        return hello
+
+    def _tell_retries(self, host: Host) -> None:
+        while host.retried:
+            self._incident(host.retried.pop(0), retried=True)
+
+    def _incident(self, reason: str, *, retried: bool) -> None:
+        self._on_incident(Incident(self.spec.id, reason, str(self._log / self._opener.log), retried))
 
     def lost(self, error: SyseventError, *, retried: bool) -> None:
-        """Record that the running guest is no more, and clear up behind it."""
+        """Record that the running host is no more, and clear up behind it."""
         reason = str(error)
         if self.origin == "snapshot" and self.host is not None:
-            assert self._snapshots is not None
-            assert isinstance(self._ready, Boot)
-            if self.hello is not None:
-                self._snapshots.discard(self._ready.key)
-            else:
-                self._snapshots.give_up(self._ready.key)
-                reason = f"{self.spec.id}: a snapshot could not be restored, so it boots. {reason}"
-        self._on_incident(Incident(self.spec.id, reason, str(self._log / "console.log"), retried))
+            told = self._opener.forget(self.hello)
+            reason = f"{self.spec.id}: {told}. {reason}" if told else reason
+        self._incident(reason, retried=retried)
         self.close()
 
     @property
@@ -175,7 +164,7 @@ class Life:
         return self._boots >= _BOOTS
 
     def close(self) -> None:
-        """Power the guest off, if it runs."""
+        """End it, if it runs."""
         if self.host is not None:
             self.host.close()
             self.host = None

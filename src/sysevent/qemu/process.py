@@ -15,6 +15,19 @@ from sysevent.errors import GuestLost, ToolMissing
 _END = 10  # seconds to be gone after SIGKILL
 
 
+def leashed(command: Sequence[str]) -> list[str]:
+    """A command that the kernel kills when we die, whatever kills us.
+
+    The signal comes when the *thread* that started it ends (prctl(2), PR_SET_PDEATHSIG). setpriv, of util-linux,
+    sets it without running Python in the child, and becomes the command by exec; QEMU's own
+    -run-with exit-with-parent=on comes only with 10.2.
+    """
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise ToolMissing("setpriv is not installed: it is part of util-linux, of every Linux distribution")
+    return [setpriv, "--pdeathsig=KILL", "--", *command]
+
+
 class QemuProcess:
     """A running QEMU. Start it from a thread that lives as long as it should: see below."""
 
@@ -25,19 +38,11 @@ class QemuProcess:
             raise ToolMissing(
                 f"{command[0]} is not installed; `sysevent doctor` gives the line that installs it"
             )
-        # The kernel kills it when we die, whatever kills us. The signal comes when the *thread* that started it
-        # ends (prctl(2), PR_SET_PDEATHSIG). setpriv, of util-linux, sets it without running Python in the child;
-        # QEMU's own -run-with exit-with-parent=on comes only with 10.2.
-        setpriv = shutil.which("setpriv")
-        if setpriv is None:
-            raise ToolMissing(
-                "setpriv is not installed: it is part of util-linux, of every Linux distribution"
-            )
         self.command = [qemu, *command[1:]]
         self.log = log
         with log.open("wb") as said:
             self._process = subprocess.Popen(
-                [setpriv, "--pdeathsig=KILL", "--", *self.command],
+                leashed(self.command),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,

@@ -1,0 +1,84 @@
+"""Guests of this machine's QEMU, one after the other: restored if there is a snapshot, booted otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sysevent import wire
+from sysevent.arches import ARCHITECTURES
+from sysevent.build import programs
+from sysevent.errors import GuestLost
+from sysevent.hosts.boot import Boot, prepare
+from sysevent.hosts.protocol import Host, Others
+from sysevent.hosts.qemu import QemuGuest
+from sysevent.hosts.snapshots import Snapshot, Snapshots
+from sysevent.images import kernels
+from sysevent.model import KernelImage, Progress
+from sysevent.settings import Settings
+from sysevent.targets.spec import TargetSpec
+
+
+class Booter:
+    """See Opener in hosts/protocol.py."""
+
+    log, origin = "console.log", "boot"
+
+    def __init__(self, spec: TargetSpec, settings: Settings, modules: Path | None) -> None:
+        self._spec = spec
+        self._arch = ARCHITECTURES[spec.arch]
+        self._settings = settings
+        self._modules = modules
+        self._snapshots = Snapshots(settings.cache) if settings.snapshots else None
+        self._kernel: KernelImage | None = None
+        self._boot: Boot | None = None
+        self._snapshot: Snapshot | None = None  # of the host opened last
+
+    def kernel(self, progress: Progress) -> KernelImage:
+        """Fetched when it is first asked for."""
+        if self._kernel is None:
+            self._kernel = kernels.find(
+                self._spec.kernel, self._arch, self._settings, progress, self._modules
+            )
+        return self._kernel
+
+    def prepare(self, progress: Progress) -> None:
+        kernel = self.kernel(progress)
+        files = {"init": programs.init(self._arch, self._settings).path.read_bytes()}
+        for abi in self._arch.abis:
+            vmm = programs.vmm(self._arch, abi, self._settings).path.read_bytes()
+            files[f"vmm.{abi.number}"] = vmm
+            files.setdefault("vmm", vmm)  # the native one supervises
+        self._boot = prepare(self._spec, kernel, files, self._settings, progress)
+
+    def restorable(self) -> bool:
+        assert self._boot is not None
+        self._snapshot = self._snapshots.find(self._boot.key) if self._snapshots else None
+        return self._snapshot is not None
+
+    def open(self, logs: Path, progress: Progress, others: Others | None, *, restore: bool) -> Host:
+        assert self._boot is not None
+        if not restore:  # the other way is over before anybody has read this
+            self._snapshot = None
+            kernel = self._boot.kernel
+            progress(f"{self._spec.id}: booting Linux {kernel.release or kernel.spec}")
+        return QemuGuest(self._boot, logs, progress, others, self._snapshot)
+
+    def greeted(self, host: Host, hello: wire.Hello, progress: Progress) -> None:
+        """Take a snapshot for the next run. What goes wrong is told, and this guest goes on if it can."""
+        assert self._boot is not None
+        if self._snapshots is None or self._snapshot is not None or not isinstance(host, QemuGuest):
+            return
+        try:
+            self._snapshots.take(self._boot.key, host.monitor, hello, on_console=host.on_console)
+        except (OSError, GuestLost) as error:
+            # Not every QEMU can save every machine. One that ended over it is noticed by the next request.
+            progress(f"{self._spec.id}: no snapshot could be kept: {str(error).splitlines()[0]}")
+
+    def forget(self, hello: wire.Hello | None) -> str:
+        assert self._boot is not None
+        assert self._snapshots is not None
+        if hello is not None:
+            self._snapshots.discard(self._boot.key)
+            return ""
+        self._snapshots.give_up(self._boot.key)
+        return "a snapshot could not be restored, so it boots"

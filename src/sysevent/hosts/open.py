@@ -1,0 +1,39 @@
+"""What a target's `where` means: the kind of host, and what this machine must have for it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from sysevent.arches import ARCHITECTURES
+from sysevent.hosts.booter import Booter
+from sysevent.hosts.local import LocalHost
+from sysevent.hosts.machines import Machines
+from sysevent.hosts.protocol import Opener
+from sysevent.hosts.ssh.host import SshHost
+from sysevent.settings import Settings
+from sysevent.targets.spec import TargetSpec
+
+BOOTED = ("tcg", "kvm", "auto")  # guests of this machine's QEMU: they boot the kernel that --kernel names
+
+
+def opener(spec: TargetSpec, settings: Settings, modules: Path | None = None) -> Opener:
+    """What opens the hosts of a target. Does nothing yet."""
+    if spec.where in BOOTED:
+        return Booter(spec, settings, modules)
+    if spec.where == "local":
+        return Machines(spec, settings, "vmm.log", LocalHost)
+    return Machines(spec, settings, "ssh.log", SshHost)  # labgrid's are reached over SSH, too
+
+
+def missing(spec: TargetSpec, kernels: Sequence[str] = ()) -> str:
+    """Why a target cannot be asked about these --kernel, and what to do; "" when it can be tried."""
+    qemu = ARCHITECTURES[spec.arch].qemu
+    if spec.where in BOOTED and shutil.which(qemu) is None:
+        return f"{qemu} is not installed: `sysevent doctor` gives the line that installs it"
+    if spec.where not in BOOTED and kernels:
+        return (
+            f"{spec.name} is asked about the kernel that runs there, not about --kernel {' '.join(kernels)}"
+        )
+    return ""

@@ -1,0 +1,260 @@
+"""Real OpenSSH servers on loopback, started by the test as whoever runs it, and a VMM of a few lines on them."""
+
+import contextlib
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sysevent.hosts.ssh import remote
+from sysevent.hosts.ssh.host import SshHost
+from sysevent.targets.spec import TargetSpec
+
+SSHD = shutil.which("sshd") or next(
+    (p for p in ("/usr/sbin/sshd", "/usr/lib/ssh/sshd") if os.access(p, 1)), None
+)
+SOON = 15  # seconds: what a test allows
+
+# Answers every step of every request with 0. A first SLEEP of a second or more lasts for ever, leaving a mark.
+VMM = r"""#!{python} -SE
+import os, struct, sys, time, zlib
+
+def frame(kind, sequence, body=b""):
+    head = struct.pack("<4sHHII", b"SEV1", kind, 1, sequence, len(body))
+    os.write(1, head + body + struct.pack("<I", zlib.crc32(head + body)))
+
+def take(count):
+    data = b""
+    while len(data) < count:
+        piece = os.read(0, count - len(data))
+        if not piece:
+            sys.exit(1)
+        data += piece
+    return data
+
+print("the VMM of the test", file=sys.stderr, flush=True)
+names = os.uname()
+frame(1, 0, struct.pack("<II65s65s", 1, 1, names.release.encode(), names.machine.encode()) + b"build")
+while True:
+    _, kind, abi, sequence, length = struct.unpack("<4sHHII", take(16))
+    body = take(length + 4)[:-4]
+    if kind == 4:
+        sys.exit(0)
+    if kind != 2:
+        continue
+    at, results, (_, count) = 8, bytearray(), struct.unpack_from("<II", body)
+    for _ in range(count):
+        op, _, size = struct.unpack_from("<HHI", body, at)
+        if op == 10 and struct.unpack_from("<I", body, at + 8)[0] >= 1000 and not os.path.exists({mark!r}):
+            open({mark!r}, "w").close()
+            time.sleep(3600)
+        at += 8 + size
+        results += struct.pack("<HHIii", op, 0, 0, 0, 0)
+    frame(3, sequence, struct.pack("<HHi", 0, count, 0) + results)
+"""
+
+
+def pytest_collection_modifyitems(items):
+    if SSHD is None or shutil.which("ssh-keygen") is None:
+        for item in items:
+            if Path(__file__).parent in item.path.parents and "sshd" in getattr(item, "fixturenames", ()):
+                item.add_marker(
+                    pytest.mark.skip(reason="sshd is not installed: apt-get install openssh-server")
+                )
+
+
+def keygen(path):
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", path.name, "-f", path], check=True, timeout=60
+    )
+    return path
+
+
+@dataclass
+class Server:
+    """One sshd."""
+
+    port: int
+    process: subprocess.Popen
+    folder: Path
+    log: Path
+
+    @property
+    def key(self):
+        """Type and key, as in known_hosts."""
+        return " ".join((self.folder / "host_key.pub").read_text().split()[:2])
+
+    @property
+    def known(self):
+        return f"[127.0.0.1]:{self.port} {self.key}\n"
+
+    def sessions(self):
+        """The processes that serve a connection each, with all below them."""
+        ran = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True, timeout=60
+        )
+        parents = [tuple(map(int, line.split())) for line in ran.stdout.splitlines()]
+        found, level = [], {self.process.pid}
+        while level:
+            level = {pid for pid, parent in parents if parent in level}
+            found.append(level)
+        return found
+
+    def cut(self):
+        """Kill every connection, and nothing that runs below them."""
+        for pid in self.sessions()[0]:
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def sshd(tmp_path):
+    """sshd("name", *lines of its configuration): a server with keys of its own, that lets the test in."""
+    running = []
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+
+    def start(name, *lines):
+        folder = tmp_path / name
+        folder.mkdir()
+        keygen(folder / "host_key")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        keys = folder / "authorized_keys"
+        shutil.copy(tmp_path / "id.pub", keys)
+        config = folder / "sshd_config"
+        config.write_text(
+            "\n".join(
+                [
+                    f"Port {port}",
+                    "ListenAddress 127.0.0.1",
+                    f"HostKey {folder / 'host_key'}",
+                    f"AuthorizedKeysFile {keys}",
+                    "StrictModes no",
+                    "UsePAM no",
+                    "PermitRootLogin yes",
+                    "PasswordAuthentication no",
+                    "PidFile none",
+                    "AcceptEnv none",
+                    *lines,
+                    "",
+                ]
+            )
+        )
+        log = folder / "sshd.log"
+        with log.open("wb") as said:
+            process = subprocess.Popen(
+                [SSHD, "-D", "-e", "-f", config], stdin=subprocess.DEVNULL, stdout=said, stderr=said
+            )
+        server = Server(port, process, folder, log)
+        running.append(server)
+        end = time.monotonic() + SOON
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return server
+            if time.monotonic() > end or process.poll() is not None:
+                pytest.skip(f"sshd does not start here: {log.read_text()[-300:]}")
+            time.sleep(0.05)
+
+    keygen(tmp_path / "id")
+    yield start
+    for server in running:
+        below = [pid for level in server.sessions() for pid in level]
+        server.process.kill()
+        server.process.wait(SOON)
+        for pid in below:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def wrapped(tmp_path):
+    """wrapped("shell words"): a line for sshd("name", ...) that runs them before every command."""
+
+    def line(words):
+        path = tmp_path / "wrapper"
+        path.write_text(f'#!/bin/sh\n{words}\nexec sh -c "$SSH_ORIGINAL_COMMAND"\n')
+        path.chmod(0o755)
+        return f"ForceCommand {path}"
+
+    return line
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """A laboratory's side of it: rows for target files, and what stays behind on its machines."""
+    return Lab(tmp_path, monkeypatch)
+
+
+class Lab:
+    def __init__(self, path, monkeypatch):
+        self.path = path
+        self.home = path / "home"
+        (self.home / ".ssh").mkdir(parents=True)
+        self.there = path / "there"  # where its machines have room
+        self.there.mkdir()
+        self.known = path / "known_hosts"
+        self.known.touch()
+        self.told = []
+        self.kvm = path / "kvm"
+        self.kvm.touch()
+        self.mark = path / "mark"
+        self.vmm = path / "vmm"
+        self.vmm.write_text(VMM.format(python=sys.executable, mark=str(self.mark)))
+        self.vmm.chmod(0o755)
+        monkeypatch.setenv("HOME", str(self.home))
+        monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+        # A file that stands for /dev/kvm: what a test sees depends on no machine's.
+        monkeypatch.setattr(remote, "_LOOK", remote._LOOK.replace("/dev/kvm", str(self.kvm)))
+
+    def spec(self, server, **changes):
+        row = {
+            "name": "lab",
+            "arch": {"aarch64": "arm64"}.get(os.uname().machine, os.uname().machine),
+            "where": "ssh",
+            "address": "127.0.0.1",
+            "port": server.port if server else 1,
+            "user": getpass.getuser(),
+            "identity": str(self.path / "id"),
+            "known_hosts": str(self.known),
+            "directory": str(self.there),
+            "connect": 10,
+            "boot": 30,
+        }
+        return TargetSpec(**row | changes)
+
+    def knows(self, *servers):
+        self.known.write_text("".join(server.known for server in servers))
+
+    def host(self, spec):
+        return SshHost(spec, ((1, self.vmm),), self.path / "logs", self.told.append)
+
+    def left(self):
+        return sorted(path.name for path in self.there.iterdir())
+
+    def gone(self, seconds=SOON):
+        """Whether nothing of ours is left there, at last."""
+        end = time.monotonic() + seconds
+        while self.left() and time.monotonic() < end:
+            time.sleep(0.05)
+        return not self.left()
+
+
+@pytest.fixture
+def closing():
+    """closing(host): it is closed at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def add(host):
+            stack.callback(host.close)
+            return host
+
+        yield add
