@@ -64,7 +64,7 @@ class Guest:
     def __init__(self, spec, settings, logs, progress, on_incident, on_observation, modules=None):
         self.spec, self.arch, self.seconds, self.seconds_to_boot = spec, ARCHITECTURES[spec.arch], {}, 1.25
         self.kernel = SimpleNamespace(version="1-1", release="", spec=spec.kernel)
-        self.life = SimpleNamespace(origin="boot")
+        self.life = SimpleNamespace(origin="boot", traits={"qemu": "7.2.22"})
         self._told = on_observation
 
     def facts(self):

@@ -4,13 +4,14 @@ import struct
 
 import pytest
 
+from sysevent.arches import ARCHITECTURES
 from sysevent.decode.structs import Layout, Struct
 from sysevent.errors import NotApplicable
 from sysevent.images.cache import Cache
+from sysevent.model import Answer, Observation
 from sysevent.probe import btf
 
 VMLINUX, MODULE = "/sys/kernel/btf/vmlinux", "/sys/kernel/btf/kvm"
-NOTES, MODULE_NOTE = "/sys/kernel/notes", "/sys/module/kvm/notes/.note.gnu.build-id"
 
 
 def note(content, name=b"GNU\0", kind=3):
@@ -18,18 +19,19 @@ def note(content, name=b"GNU\0", kind=3):
     return struct.pack("<III", len(name), len(content), kind) + name + bytes(-len(name) % 4) + padded
 
 
-class Arch:
-    name = "arm64"
-
-
 class Guest:
     """Files of L1, and which of them were read."""
 
-    arch = Arch
+    arch = ARCHITECTURES["arm64"]
 
-    def __init__(self, files):
+    def __init__(self, kernel, module, files):
+        self.build = {"kernel": answer(kernel), "kvm": answer(module)}
         self.files = {path: data for path, data in files.items() if data}
         self.read = []
+
+    def observe(self, name, abi):
+        assert (name, abi) == ("arm64.build", "arm64")
+        return Observation(name, "arm64", abi, {}, self.build, {})
 
     def file(self, path):
         self.read.append(path)
@@ -38,14 +40,15 @@ class Guest:
         return self.files[path]
 
 
+def answer(data):
+    return Answer(-1, 2, b"") if data is None else Answer(0, 0, data)
+
+
 def guest(own=b"1" * 20, module=None, types=b"vmlinux", module_types=None):
     return Guest(
-        {
-            NOTES: own and note(b"\x07", b"Linux\0", 0x101) + note(own),
-            MODULE_NOTE: module and note(module),
-            VMLINUX: types,
-            MODULE: module_types,
-        }
+        own and note(b"\x07", b"Linux\0", 0x101) + note(own),
+        module and note(module),
+        {VMLINUX: types, MODULE: module_types},
     )
 
 

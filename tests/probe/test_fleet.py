@@ -177,6 +177,51 @@ def test_another_order_than_foreseen(world, together):
     assert world.most == 2
 
 
+def asked_beforehand(world, names, foreseen=True):
+    guests = [world.guest(name) for name in names]
+    for one in guests:
+        one.plan((f"x86_64.{n}", "native") for n in range(3))
+        one.foreseen = foreseen
+    return guests
+
+
+def test_who_has_answered_everything_makes_place(world, together):
+    a, b, c = guests = asked_beforehand(world, "abc")
+    ships = together(*guests)
+    ships.wanted(a)
+    for _ in range(5):
+        ships.attend()
+    assert (world.names(), world.most) == (["a", "b", "c"], 2)
+    for one in (a, b, c):
+        ships.wanted(one)
+        one.observe("x86_64.2", "native")
+        ships.done(one)
+    assert (world.names(), world.most, world.incidents) == (["a", "b", "c"], 2, [])
+
+
+def test_asked_once_more_after_it_has_made_place(world, together):
+    """What nobody foresaw costs a start, and is no incident."""
+    guests = asked_beforehand(world, "abc")
+    a, ships = guests[0], together(*guests)
+    ships.wanted(a)
+    for _ in range(5):
+        ships.attend()
+    assert a.life.host is None
+    assert a.observe("x86_64.30", "native")
+    assert (world.names(), world.incidents, a.life.origin) == (["a", "b", "c", "a"], [], "snapshot")
+
+
+@pytest.mark.parametrize(("names", "foreseen"), [("ab", True), ("abc", False)])
+def test_nobody_ends_early_without_need(world, together, names, foreseen):
+    """When nobody waits for its place, or nobody knows what it will be asked."""
+    guests = asked_beforehand(world, names, foreseen)
+    ships = together(*guests)
+    ships.wanted(guests[0])
+    for _ in range(5):
+        ships.attend()
+    assert (world.names(), world.open) == (["a", "b"], 2)
+
+
 def test_one_that_nobody_foresaw(world, together):
     ships = together()
     late = world.guest("late")

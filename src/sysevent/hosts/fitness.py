@@ -15,6 +15,7 @@ TRAITS = {
     "version": "uname -v",
     "machine": "uname -m",
     "node": "uname -n",
+    "qemu": "the version of the QEMU that it runs in",
 }
 
 

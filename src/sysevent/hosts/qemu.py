@@ -97,7 +97,10 @@ class QemuGuest(Conversation):
         spec = self._boot.spec
         doing = "restoring" if self._snapshot else "booting"
         seconds = min(_RESTORE, spec.boot) if self._snapshot else spec.boot
-        return self._greeting(seconds, f"{doing} {self._boot.kernel.spec}")
+        hello = self._greeting(seconds, f"{doing} {self._boot.kernel.spec}")
+        self.monitor.pump()
+        self.traits["qemu"] = self.monitor.version
+        return hello
 
     def _put(self, data: bytes) -> None:
         if self.on_console or self._channel is None:

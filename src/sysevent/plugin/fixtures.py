@@ -59,6 +59,12 @@ def facts(guest: Guest) -> Facts:
     return guest.facts()
 
 
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """The next run can send ahead what this test has asked."""
+    if RUN in item.config.stash:
+        item.config.stash[RUN].ran(item)
+
+
 @pytest.fixture
 def case(request: pytest.FixtureRequest, target: TargetSpec, abi: str, facts: Facts) -> Case:
     """What this test has asked and expected so far; the verdict is made from it."""

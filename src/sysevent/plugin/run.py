@@ -21,7 +21,6 @@ from sysevent.plugin import options
 from sysevent.probe import catalog
 from sysevent.probe.fleet import Fleet
 from sysevent.probe.guest import Guest
-from sysevent.qemu import version as qemu_version
 from sysevent.report import recorded
 from sysevent.report.runlog import SCHEMA, RunLog
 from sysevent.targets.spec import TargetSpec
@@ -79,6 +78,7 @@ class Run:
             items = ()
         cache = getattr(self.config, "cache", None)
         before = cache.get(_ASKED, {}) if cache else {}
+        foreseen: dict[str, bool] = {}
         for item in items:
             spec = _target(item)
             if spec is None or "guest" not in getattr(item, "fixturenames", ()):
@@ -89,7 +89,12 @@ class Run:
             native = guest.arch.abis[0].name
             # Only names: what they mean today stands in the catalog, and unknown ones are ignored.
             guest.plan((name, native) for name in catalog.FACTS[spec.arch])
+            if "btf" in getattr(item, "fixturenames", ()):
+                guest.plan([(catalog.BUILD[spec.arch], native)])
             guest.plan((str(name), str(abi)) for name, abi in before.get(item.nodeid, ()))
+            foreseen[spec.id] = foreseen.get(spec.id, True) and item.nodeid in before
+        for name, all_of_it in foreseen.items():
+            self._guests[name].foreseen = all_of_it
         fleet = Fleet(list(self._guests.values()), self.settings, self.progress)
         fleet.begin()
         return fleet
@@ -103,6 +108,10 @@ class Run:
     def asks(self, item: pytest.Item, scenario: str, abi: str) -> None:
         """Remember that a test asks a scenario, so that the next run can send it ahead."""
         self._asked.setdefault(item.nodeid, []).append([scenario, abi])
+
+    def ran(self, item: pytest.Item) -> None:
+        """Remember that a test was run, and that what asks() was told is all it asked."""
+        self._asked.setdefault(item.nodeid, [])
 
     def done(self, guest: Guest) -> None:
         """No further test needs this guest."""
@@ -153,7 +162,7 @@ class Run:
             kernel=facts.release,
             spec=kernel.spec if kernel else "",
             package=kernel.version if kernel else "",
-            qemu=qemu_version.version(guest.arch) if kernel else "",
+            qemu=guest.life.traits.get("qemu", ""),
             vmm=facts.build_id,
             capabilities=facts.capabilities,
             features=facts.features,

@@ -11,20 +11,20 @@ import struct
 
 from sysevent.decode.btf import Btf
 from sysevent.decode.structs import Layout
-from sysevent.errors import NotApplicable
 from sysevent.images.cache import Cache
+from sysevent.probe import catalog
 from sysevent.probe.guest import Guest
 
 _SCHEMA = 1  # of what is cached; a change outdates all of it
 _VMLINUX, _MODULE = "/sys/kernel/btf/vmlinux", "/sys/kernel/btf/kvm"
-_NOTES, _MODULE_NOTE = "/sys/kernel/notes", "/sys/module/kvm/notes/.note.gnu.build-id"
 _GNU_BUILD_ID = 3  # include/uapi/linux/elf.h would have it; binutils' include/elf/common.h does
 _NOTE = struct.Struct("<III")  # sizes of name and content, and what it is
 
 
 def kvm_run(guest: Guest, cache: Cache) -> Layout:
     """struct kvm_run and all that it holds; empty when the BTF has none. NotApplicable without BTF."""
-    own, module = _build_id(guest, _NOTES), _build_id(guest, _MODULE_NOTE)
+    notes = guest.observe(catalog.BUILD[guest.arch.name], guest.arch.abis[0].name).answers
+    own, module = build_id(notes["kernel"].data), build_id(notes["kvm"].data)
     key = hashlib.sha256(repr((_SCHEMA, guest.arch.name, own, module)).encode()).hexdigest()[:32]
     path = cache.root / "btf" / f"{key}.json"
     if own and (known := cache.read(path, Layout)):
@@ -36,13 +36,6 @@ def kvm_run(guest: Guest, cache: Cache) -> Layout:
     if told:
         cache.record(path, found)
     return found
-
-
-def _build_id(guest: Guest, path: str) -> bytes:
-    try:
-        return build_id(guest.file(path))
-    except NotApplicable:  # there is no such file: KVM is no module, or sysfs is not there
-        return b""
 
 
 def build_id(notes: bytes) -> bytes:

@@ -31,6 +31,7 @@ class Fleet:
     ) -> None:
         self._waiting = list(guests)  # not started yet
         self._running: list[Guest] = []  # started or about to be, and not done
+        self._rested: list[Guest] = []  # ended, and able to start once more
         self._settings = settings
         self._progress = progress
         self._most = most or len(os.sched_getaffinity(0))
@@ -77,6 +78,7 @@ class Fleet:
                 pass
         while not self._said.empty():
             self._progress(self._said.get())
+        self._rest()
         while self._waiting and self._waiting[0].life.prepared and len(self._running) < self._most:
             guest = self._waiting.pop(0)
             self._running.append(guest)
@@ -86,9 +88,20 @@ class Fleet:
         for guest in self._running:
             guest.attend()
 
+    def _rest(self) -> None:
+        """End guests that have nothing left to answer, where another waits for a place.
+
+        One that is asked something nobody foresaw starts once more, by itself.
+        """
+        for guest in [g for g in self._running if g.finished and len(self._running) >= self._most]:
+            if self._waiting:
+                guest.close()
+                self._running.remove(guest)
+                self._rested.append(guest)
+
     def wanted(self, guest: Guest) -> None:
         """See to it that a guest may run now, whatever the order was."""
-        if guest not in self._running:
+        if guest not in self._running and not guest.finished:
             if guest in self._waiting:
                 self._waiting.remove(guest)
             self._waiting.insert(0, guest)
@@ -122,7 +135,7 @@ class Fleet:
     def close(self) -> None:
         """No guest runs afterwards, and none is started any more."""
         self._waiting.clear()
-        for guest in self._running:
+        for guest in (*self._running, *self._rested):
             guest.close()
         self._running.clear()
         ring, self._ring = self._ring, -1

@@ -75,6 +75,13 @@ class Guest:
         self._flight: deque[_Asked] = deque()  # sent, not answered yet
         self._since = 0.0  # when the host was last free
         self.seconds: dict[_Key, float] = {}  # that each scenario took
+        self.foreseen = False  # set by who plans: that is all that will be asked, by what is known
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has answered all that will be asked, as far as that was foreseen: it need not run on."""
+        busy = self._planned or self._flight or (self.life.host is not None and self.life.host.awaited)
+        return self.foreseen and self.life.hello is not None and not busy
 
     @property
     def kernel(self) -> KernelImage | None:
@@ -161,6 +168,7 @@ class Guest:
         except SyseventError:
             # Told when somebody wants to know something that is not known: see _ask().
             self._planned.clear()
+            self.foreseen = False
 
     def stream(self, scenarios: Iterable[Scenario], abi: str) -> Iterator[Observation]:
         """What many scenarios give, in order, several on their way at a time, none of them remembered.
@@ -222,7 +230,8 @@ class Guest:
         self._observed[key] = seen
         self._since = time.monotonic()
         self.seconds[key] = self._since - begin
-        self._on_observation(self.spec.id, seen)
+        if key[0] != catalog.BUILD[self.arch.name]:
+            self._on_observation(self.spec.id, seen)
 
     def _send_ahead(self, host: Host) -> None:
         while self._planned and len(self._flight) < host.room:

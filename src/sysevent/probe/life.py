@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sysevent import wire
@@ -36,6 +36,7 @@ class Life:
         self.others: Others | None = None  # who else is attended to while this one is waited for
         self.origin = ""  # "boot", "snapshot" or "running", once it is ready
         self.seconds_to_boot = 0.0
+        self.traits: Mapping[str, str] = {}  # what the machine said of itself
         self.host: Host | None = None  # while one runs
         self._opener = opener(spec, settings, modules)
         self._progress = progress
@@ -45,6 +46,7 @@ class Life:
         self._prepared = False
         self._refused: SyseventError | None = None  # why there will never be a host
         self._starts = 0  # for the names of logs
+        self._doubted = False  # it was lost: only a boot can tell whether the snapshot had a part in that
         self._boots = 0
         self._log = logs
 
@@ -75,8 +77,7 @@ class Life:
         self.prepare()
         if self._refused is not None:
             raise self._refused
-        # After an incident only a boot can tell whether the snapshot had a part in it.
-        restore = self._starts == 0 and self._opener.restorable()
+        restore = not self._doubted and self._opener.restorable()
         if not restore:
             if self._boots >= _BOOTS:
                 raise GuestLost(f"{self.spec.id}: lost {self._boots} times, given up")
@@ -109,7 +110,7 @@ class Life:
 
     @property
     def _may_restore(self) -> bool:
-        return self._restores and (self._starts == 0 or self.origin == "snapshot")
+        return self._restores and (not self._doubted or self.origin == "snapshot")
 
     def greet(self) -> Host:
         """Start unless that has been done, and wait for the HELLO; GuestLost when it does not come."""
@@ -118,7 +119,7 @@ class Life:
         assert self.host is not None
         if self.hello is None:
             hello = self._hello(self.host)
-            self.seconds_to_boot = self.host.seconds_to_ready
+            self.seconds_to_boot, self.traits = self.host.seconds_to_ready, self.host.traits
             source = " from a snapshot" if self.origin == "snapshot" else ""
             self._progress(
                 f"{self.spec.id}: Linux {hello.release} answers after {self.seconds_to_boot:.1f} s{source}"
@@ -156,6 +157,7 @@ class Life:
             told = self._opener.forget(self.hello)
             reason = f"{self.spec.id}: {told}. {reason}" if told else reason
         self._incident(reason, retried=retried)
+        self._doubted = True
         self.close()
 
     @property

@@ -23,6 +23,7 @@ class Monitor:
     """A QMP connection over a socket that QEMU inherited."""
 
     def __init__(self, connection: socket.socket) -> None:
+        self.version = ""  # QEMU's own, "7.2.22", once it has greeted
         self.events: list[tuple[str, dict[str, Any]]] = []  # in the order they came
         self._socket = connection
         self._socket.setblocking(False)
@@ -66,7 +67,9 @@ class Monitor:
             return
         if not isinstance(said, dict):
             return
-        if "event" in said:
+        if "QMP" in said:
+            self.version = _version(said["QMP"])
+        elif "event" in said:
             data = said.get("data")
             self.events.append((str(said["event"]), data if isinstance(data, dict) else {}))
         elif "id" in said:
@@ -111,3 +114,12 @@ class Monitor:
         """Hang up; QEMU may be long gone."""
         self._open = False
         self._socket.close()
+
+
+def _version(greeting: Any) -> str:
+    """QEMU's version in its greeting: {"version": {"qemu": {"major": 7, "minor": 2, "micro": 22}, ...}, ...}."""
+    try:
+        parts = greeting["version"]["qemu"]
+        return ".".join(str(int(parts[name])) for name in ("major", "minor", "micro"))
+    except (KeyError, TypeError, ValueError):
+        return ""

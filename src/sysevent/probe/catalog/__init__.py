@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sysevent.errors import HarnessError
 from sysevent.probe.catalog import arm64, arm64_states, riscv64, riscv64_states, x86_64, x86_64_states, xen
-from sysevent.probe.scenario import Scenario
+from sysevent.probe.scenario import File, Scenario
 
 _ALL = (arm64, arm64_states, riscv64, riscv64_states, x86_64, x86_64_states, xen)
 
@@ -22,6 +22,20 @@ FACTS: dict[str, tuple[str, ...]] = {
     "arm64": (arm64.FACTS.name, arm64.SMC.name, arm64_states.DEBUG.name),
     "riscv64": (riscv64.FACTS.name,),
     "x86_64": (x86_64.FACTS.name, xen.FACTS.name),
+}
+
+# Which build of the kernel, and of its module kvm, is running: no fact about its ABI, and in no record.
+BUILD = {arch: f"{arch}.build" for arch in FACTS}
+SCENARIOS |= {
+    name: Scenario(
+        name,
+        arch,
+        (
+            File("/sys/kernel/notes", "kernel"),
+            File("/sys/module/kvm/notes/.note.gnu.build-id", "kvm"),
+        ),
+    )
+    for arch, name in BUILD.items()
 }
 
 
