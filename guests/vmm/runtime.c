@@ -12,10 +12,22 @@ void __attribute__((noreturn, used)) start(long *stack)
 	sys_exit(program(argc, argv, argv + argc + 1));
 }
 
-/* The compiler may turn a loop into a call of the function it stands in; -fno-builtin keeps it from that. */
+/*
+ * The compiler may turn a loop into a call of the function it stands in; -fno-builtin keeps it from that.
+ * In words where both ends are aligned: under TCG bytes alone are a tenth of a scenario.
+ */
+typedef uptr __attribute__((may_alias)) word;
+
+#define ALIGNED(a) (((a) & (sizeof(word) - 1)) == 0)
+
 void *memcpy(void *to, const void *from, usize length)
 {
-	for (usize i = 0; i < length; i++)
+	usize i = 0;
+
+	if (ALIGNED((uptr)to | (uptr)from))
+		for (; i + sizeof(word) <= length; i += sizeof(word))
+			*(word *)((u8 *)to + i) = *(const word *)((const u8 *)from + i);
+	for (; i < length; i++)
 		((u8 *)to)[i] = ((const u8 *)from)[i];
 	return to;
 }
@@ -31,7 +43,13 @@ void *memmove(void *to, const void *from, usize length)
 
 void *memset(void *at, int byte, usize length)
 {
-	for (usize i = 0; i < length; i++)
+	word pattern = (word)-1 / 255 * (u8)byte;
+	usize i = 0;
+
+	if (ALIGNED((uptr)at))
+		for (; i + sizeof(word) <= length; i += sizeof(word))
+			*(word *)((u8 *)at + i) = pattern;
+	for (; i < length; i++)
 		((u8 *)at)[i] = (u8)byte;
 	return at;
 }

@@ -133,11 +133,19 @@ int vcpu_wait(struct vcpu *vcpu, u32 index, u32 milliseconds)
 u32 vcpu_tail_changed(const struct vcpu *vcpu, u32 *first)
 {
 	u32 changed = 0;
+	u64 poison;
 
 	*first = 0;
 	if (vcpu->poison & START_KEEP)
 		return 0;
+	memset(&poison, (int)vcpu->poison, sizeof(poison));
 	for (u32 at = RUN_HEAD; at < PAGE; at++) {
+		u64 here;
+
+		if (at % 8 == 0 && (memcpy(&here, vcpu->run + at, 8), here == poison)) {
+			at += 7;
+			continue;
+		}
 		if (vcpu->run[at] == (u8)vcpu->poison)
 			continue;
 		if (!changed++)

@@ -102,7 +102,7 @@ def test_given_up(snapshots):
     assert snapshots.find("k")
     snapshots.give_up("k")
     monitor = Monitor()
-    snapshots.take("k", monitor, HELLO, on_console=False)
+    assert not snapshots.take("k", monitor, HELLO, on_console=False)
     assert monitor.said == []
     assert snapshots.find("k") is None
     take(snapshots, "other")

@@ -28,7 +28,7 @@ class World:
         self.path = tmp_path
         self.settings = dataclasses.replace(settings.from_environment(), cache=tmp_path, snapshots=True)
         self.hosts, self.incidents, self.open, self.most = [], [], 0, 0
-        self.given_up = []
+        self.given_up, self.proves = [], False
         self.kept, self.discarded, self.unbootable, self.dead = {}, [], set(), set()
 
     def guest(self, name="a", **changes):
@@ -45,7 +45,10 @@ class World:
         return Snapshot(self.path / "state", Taken(1, HELLO, False)) if key in self.kept else None
 
     def take(self, key, monitor, hello, *, on_console):
+        if len(self.given_up) == 2:
+            return False
         self.kept[key] = hello
+        return self.proves
 
     def discard(self, key):
         self.kept.pop(key, None)
@@ -62,8 +65,8 @@ class Host:
     room, retried, traits = AHEAD, (), {}
     greeted, seconds_to_ready, monitor = True, 0.3, None
 
-    def __init__(self, boot, logs, progress, others, snapshot=None):
-        self.boot, self.snapshot, self.sent = boot, snapshot, []
+    def __init__(self, boot, logs, progress, others=None, snapshot=None):
+        self.boot, self.snapshot, self.sent, self.log = boot, snapshot, [], logs / "console.log"
         self.world.hosts.append(self)
 
     def start(self):
@@ -284,6 +287,24 @@ def test_restored_when_there_is_a_snapshot(world):
     second.observe("x86_64.1", "native")
     assert (first.life.origin, second.life.origin) == ("boot", "snapshot")
     assert [bool(host.snapshot) for host in world.hosts] == [False, True]
+
+
+def test_a_snapshot_is_tried_when_it_is_taken(world):
+    world.proves = True
+    one = world.guest()
+    assert one.observe("x86_64.1", "native")
+    assert [bool(host.snapshot) for host in world.hosts] == [False, True]
+    assert world.kept
+    assert world.open == 1
+
+
+def test_a_snapshot_that_does_not_come_back_is_taken_twice(world):
+    """The run at hand goes on with the guest that booted, and no later run finds one that hangs."""
+    world.proves, world.unbootable = True, {("a", True)}
+    one = world.guest()
+    assert one.observe("x86_64.1", "native")
+    assert [bool(host.snapshot) for host in world.hosts] == [False, True, True]
+    assert (world.kept, world.incidents, world.open, one.life.origin) == ({}, [], 1, "boot")
 
 
 def test_a_snapshot_that_cannot_be_restored_is_an_incident_and_a_boot(world):

@@ -7,7 +7,7 @@ from pathlib import Path
 from sysevent import wire
 from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
-from sysevent.errors import GuestLost
+from sysevent.errors import BadWire, GuestLost
 from sysevent.hosts.boot import Boot, prepare
 from sysevent.hosts.protocol import Host, Others
 from sysevent.hosts.qemu import QemuGuest
@@ -69,10 +69,28 @@ class Booter:
         if self._snapshots is None or self._snapshot is not None or not isinstance(host, QemuGuest):
             return
         try:
-            self._snapshots.take(self._boot.key, host.monitor, hello, on_console=host.on_console)
+            while self._snapshots.take(self._boot.key, host.monitor, hello, on_console=host.on_console):
+                if self._comes_back(host.log.parent):
+                    break
         except (OSError, GuestLost) as error:
             # Not every QEMU can save every machine. One that ended over it is noticed by the next request.
             progress(f"{self._spec.id}: no snapshot could be kept: {str(error).splitlines()[0]}")
+
+    def _comes_back(self, logs: Path) -> bool:
+        """Whether the snapshot just taken can be restored: the next run should not be who finds that out."""
+        assert self._boot is not None
+        assert self._snapshots is not None
+        taken = self._snapshots.find(self._boot.key)
+        trial = QemuGuest(self._boot, logs / "snapshot", lambda _: None, snapshot=taken)
+        try:
+            trial.start()
+            trial.hello()
+        except (GuestLost, BadWire):
+            self._snapshots.give_up(self._boot.key)
+            return False
+        finally:
+            trial.close()
+        return True
 
     def forget(self, hello: wire.Hello | None) -> str:
         assert self._boot is not None

@@ -21,7 +21,7 @@ from sysevent.qemu.process import QemuProcess
 
 _LAST_WORDS = 1.0  # seconds a dying guest is listened to
 _RESTORE = (
-    5  # seconds for a restored guest to answer; it takes 0.3, and when it takes longer a boot is no loss
+    4  # seconds for a restored guest to answer; it takes 0.2, and when it takes longer a boot is no loss
 )
 _INIT = b"sysevent: init"  # guests/init/init.c
 _PING = 0xFFFF_FFFF  # sequence of the one PING, apart from those of requests

@@ -70,8 +70,8 @@ class Snapshots:
             return None
         return Snapshot(state, taken)
 
-    def take(self, key: str, monitor: Monitor, hello: Hello, *, on_console: bool) -> None:
-        """Write the running guest of a monitor to disk; it runs on afterwards.
+    def take(self, key: str, monitor: Monitor, hello: Hello, *, on_console: bool) -> bool:
+        """Write the running guest of a monitor to disk; it runs on afterwards. False when it was given up.
 
         GuestLost or OSError when that fails; then there is none. Nobody may send the guest anything meanwhile.
         Two processes may take the same one: each writes its own, and the last to finish is kept.
@@ -80,7 +80,7 @@ class Snapshots:
         state, note, bad = self._paths(key)
         with contextlib.suppress(OSError):
             if bad.stat().st_size >= _FAILURES:
-                return
+                return False
         time.sleep(_SETTLE)
         with self._draft(state) as draft:
             # The guest is idle, so the running one is saved in one go; and one that was saved while it ran
@@ -95,6 +95,7 @@ class Snapshots:
             draft.write_bytes(msgspec.json.encode(Taken(state.stat().st_size, hello, on_console)))
             draft.replace(note)
         self.prune()
+        return True
 
     def _wait(self, monitor: Monitor) -> None:
         end = time.monotonic() + _PATIENCE
