@@ -29,6 +29,5 @@ def select(patterns: Iterable[str]) -> list[Claim]:
     for pattern in patterns:
         if not fnmatch.filter(CLAIMS, pattern):
             raise HarnessError(f"no claim matches {pattern!r}; they stand in src/sysevent/contract/")
-    return [
-        claim for name, claim in CLAIMS.items() if any(fnmatch.fnmatchcase(name, glob) for glob in patterns)
-    ]
+    wanted = {name for pattern in patterns for name in fnmatch.filter(CLAIMS, pattern)}
+    return [claim for name, claim in CLAIMS.items() if name in wanted]

@@ -20,11 +20,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marker is None:
         _on_each_target(metafunc)
         return
+    claims = table.select(marker.args)
     places = [
         (spec, abi, claim)
         for spec in metafunc.config.stash[TARGETS]
         for abi in _abis(spec, metafunc.config.getoption("abi"))
-        for claim in table.select(marker.args)
+        for claim in claims
         # A claim that needs a VMM of its own is no matter of which other one is asked for.
         if claim.arch == spec.arch and not (claim.abi and abi != ARCHITECTURES[spec.arch].abis[0].name)
     ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
+
+import msgspec
 
 from sysevent.errors import UsageError
 from sysevent.model import Answer, Facts, Observation, RawExit
@@ -16,12 +17,19 @@ def observation(seen: Observation) -> dict[str, Any]:
         "scenario": seen.scenario,
         "arch": seen.arch,
         "abi": seen.abi,
-        "exits": {label: asdict(raw) | {"head": raw.head.hex()} for label, raw in seen.exits.items()},
+        "exits": {label: _plain(raw) | {"head": raw.head.hex()} for label, raw in seen.exits.items()},
         "answers": {
-            label: asdict(answer) | {"data": answer.data.hex()} for label, answer in seen.answers.items()
+            label: _plain(answer) | {"data": answer.data.hex()} for label, answer in seen.answers.items()
         },
         "symbols": seen.symbols,
     }
+
+
+def _plain(value: RawExit | Answer) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(
+        value, builtin_types=(bytes,)
+    )  # asdict() copies every number
+    return fields
 
 
 def read_observation(record: Record) -> Observation:
