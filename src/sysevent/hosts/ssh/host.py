@@ -179,8 +179,8 @@ class SshHost(Conversation):
 
     def _abandon(self, why: str) -> None:
         self._note(
-            f"{self._directory} may still be there ({why}); the machine removes it itself when the VMM ends, "
-            f"and ends that after {remote.WALL} s"
+            f"{self._directory} may still be there ({why}); the machine itself ends the VMM and removes it "
+            f"within seconds, should it not see that we are gone within {remote.WALL} s"
         )
         self._left = True
 
