@@ -57,22 +57,24 @@ class Server:
     def known(self):
         return f"[127.0.0.1]:{self.port} {self.key}\n"
 
-    def sessions(self):
-        """The processes that serve a connection each, with all below them."""
+    def below(self):
+        """Number and name of every process below it."""
         ran = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True, timeout=60
+            ["ps", "-A", "-o", "pid=,ppid=,comm="], capture_output=True, text=True, check=True, timeout=60
         )
-        parents = [tuple(map(int, line.split())) for line in ran.stdout.splitlines()]
-        found, level = [], {self.process.pid}
+        rows = [line.split(maxsplit=2) for line in ran.stdout.splitlines()]
+        found, level = {}, {self.process.pid}
         while level:
-            level = {pid for pid, parent in parents if parent in level}
-            found.append(level)
+            level = {int(pid) for pid, parent, _ in rows if int(parent) in level}
+            found |= {int(pid): name for pid, _, name in rows if int(pid) in level}
         return found
 
     def cut(self):
-        """Kill every connection, and nothing that runs below them."""
-        for pid in self.sessions()[0]:
-            os.kill(pid, signal.SIGKILL)
+        """Kill every connection, and nothing that runs below them. One may have two processes."""
+        for pid, name in self.below().items():
+            if name.startswith("sshd"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -128,7 +130,7 @@ def sshd(tmp_path):
     keygen(tmp_path / "id")
     yield start
     for server in running:
-        below = [pid for level in server.sessions() for pid in level]
+        below = server.below()
         server.process.kill()
         server.process.wait(SOON)
         for pid in below:

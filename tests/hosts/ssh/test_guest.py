@@ -1,16 +1,24 @@
 """A target over SSH as the suite sees it, with connections that end when nobody wants them to."""
 
 import dataclasses
+import importlib.util
+import subprocess
+import sys
+import textwrap
 import threading
 import time
+from pathlib import Path
 
+import msgspec
 import pytest
 
-from sysevent import settings
+from sysevent import settings, wire
 from sysevent.arches import ARCHITECTURES
+from sysevent.build import programs
 from sysevent.build.programs import Program
 from sysevent.errors import GuestLost, HostUnreachable
 from sysevent.hosts import machines
+from sysevent.hosts.ssh.host import SshHost
 from sysevent.probe import catalog, guest
 from sysevent.probe.scenario import Scenario, Sleep
 
@@ -89,10 +97,9 @@ def test_cut_for_good(sshd, lab, asked, monkeypatch):
         server.process.wait(10)
 
     # Killing the listener leaves its connections: those are to be found before.
-    below = server.sessions
     found.observe(f"{arch}.1", "native")
-    sessions = below()
-    monkeypatch.setattr(server, "sessions", lambda: sessions)
+    below = server.below()
+    monkeypatch.setattr(server, "below", lambda: below)
     thread = cut_when_it_hangs(server, lab, down)
     begin = time.monotonic()
     for ms in (5000, 2, 3):
@@ -118,3 +125,78 @@ def test_two_machines_at_once(sshd, lab, asked):
     assert len(lab.left()) == 1
     second.close()
     assert lab.left() == []
+
+
+def alive(pid):
+    """Whether it runs, and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def until(what, seconds=20):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_cut_while_a_worker_hangs(sshd, lab, closing):
+    """The real supervisor and a worker that only SIGKILL ends: the machine is rid of both, without our help."""
+    arch = next((arch for arch in ARCHITECTURES.values() if arch.name == lab.spec(None).arch), None)
+    if arch is None or not importlib.util.find_spec("ziglang"):
+        pytest.skip(
+            "the VMM cannot be compiled here: it takes the ziglang wheel, and one of our architectures"
+        )
+    own = dataclasses.replace(settings.from_environment(), cache=lab.path / "cache")
+    worker = lab.path / "worker"
+    worker.write_text(
+        f'#!/bin/sh\ntrap "" TERM HUP INT PIPE\necho $$ >{lab.mark}\nwhile :; do sleep 60; done\n'
+    )
+    worker.chmod(0o755)
+    server = sshd("one")
+    lab.knows(server)
+    native = arch.abis[0]
+    vmms = ((native.number, programs.vmm(arch, native, own).path), (9, worker))
+    host = closing(SshHost(lab.spec(server), vmms, lab.path / "logs", lab.told.append))
+    host.start()
+    assert host.hello().build_id
+    number = host.send(wire.pack_request(3_600_000, []), 9)
+    until(lambda: lab.mark.exists() and lab.mark.read_text().strip())
+    pids = [int(lab.mark.read_text()), int((next(lab.there.iterdir()) / "pid").read_text())]
+    assert all(map(alive, pids))
+    server.cut()
+    with pytest.raises(GuestLost, match="broke"):
+        host.reply(number, 60)
+    until(lambda: not any(map(alive, pids)))
+    assert lab.gone()
+
+
+def test_we_are_killed(sshd, lab):
+    """With SIGKILL, in the middle: the machine clears up by itself."""
+    server = sshd("one")
+    lab.knows(server)
+    program = textwrap.dedent(f"""
+        import time
+        from pathlib import Path
+        from sysevent.hosts.ssh import remote
+        from sysevent.hosts.ssh.host import SshHost
+        from sysevent.targets.spec import TargetSpec
+        remote._LOOK = remote._LOOK.replace("/dev/kvm", {str(lab.kvm)!r})
+        spec = TargetSpec(**{msgspec.structs.asdict(lab.spec(server))!r})
+        host = SshHost(spec, ((1, Path({str(lab.vmm)!r})),), Path({str(lab.path)!r}), print)
+        host.start()
+        host.hello()
+        print("ready", flush=True)
+        time.sleep(3600)
+    """)
+    ours = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    try:
+        assert ours.stdout.readline() == "ready\n"
+        assert lab.left() != []
+    finally:
+        ours.kill()
+        ours.wait(20)
+        ours.stdout.close()
+    assert lab.gone()

@@ -84,6 +84,9 @@ class SshHost(Conversation):
             self._failure = GuestLost(
                 f"{self.name}: the connection broke while moving in: {error or repr(error)}"
             )
+        except Exception as error:  # at the end of a thread: nobody else would ever hear of it
+            told = f"{self.name}: the server talks nonsense, or we made a mistake: {error!r}"
+            self._failure = HostUnreachable(told)
         self._note(f"failed: {self._failure}" if self._failure else "the VMM runs")
         self._wake()
         try:
@@ -273,6 +276,9 @@ class SshHost(Conversation):
                 f"{self.name}: clearing up {self._directory} there took too long or failed: {self.log}"
             )
         self._write_log()
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()  # else its two file descriptors stay until somebody collects garbage
         bell, ring, self._bell, self._ring = self._bell, self._ring, -1, -1
         os.close(ring)
         os.close(bell)
