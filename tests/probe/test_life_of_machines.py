@@ -75,7 +75,7 @@ def world(tmp_path, monkeypatch):
     found = World(tmp_path)
     program = Program(tmp_path / "program", "id")
     monkeypatch.setattr(Host, "world", found)
-    monkeypatch.setattr(hosts_open, "SshHost", Host)
+    monkeypatch.setattr("sysevent.hosts.ssh.host.SshHost", Host)
     monkeypatch.setattr(hosts_open, "LocalHost", Host)
     monkeypatch.setattr(machines.programs, "vmm", lambda *_: program)
     monkeypatch.setattr(catalog, "scenario", lambda name: Scenario(name, "x86_64", (Sleep(1),)))
