@@ -98,9 +98,32 @@ def test_one_that_takes_nothing(host, monkeypatch):
     assert time.monotonic() - begin < SOON
 
 
+def test_others_that_take_their_time(tmp_path, monkeypatch, stand_in, closing):
+    """What came meanwhile counts, though the deadline has passed."""
+
+    bell, ring = os.pipe()
+    os.write(ring, b"!")
+
+    class Slow:
+        def sources(self):
+            return [bell]
+
+        def attend(self):
+            time.sleep(0.6)
+
+    monkeypatch.setattr(local, "KVM", stand_in[0])
+    found = closing(LocalHost(spec(), ((1, stand_in[0]),), tmp_path / "logs", print, Slow()))
+    found.start()
+    found.hello()
+    assert found.reply(found.send(request(1), 1), 0.3).state is wire.State.DONE
+    os.close(bell)
+    os.close(ring)
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [
+        ("cat /dev/zero", "here: silent: no answer within 1 s"),
         ("echo out of paper >&2; exit 3", "here: the VMM ended with exit code 3\n"),
         ("kill -SEGV $$", "here: the VMM was ended by SIGSEGV"),
         ("exec 0<&- 1>&-; sleep 3600", "here: silent: no answer within 1 s"),

@@ -28,6 +28,8 @@ _SEND = 30  # seconds; a machine that takes nothing for so long is lost
 _BYE = 2  # seconds for the VMM to end when it is told to
 _OUT = 10  # seconds to clear up through one connection
 _CLOSE = 30  # seconds for the thread to be done with that
+_GULP = 1 << 18  # bytes taken in at a time: a machine that never stops talking must not keep us
+_LOG = 1 << 20  # bytes of a log; what it says beyond is not kept
 _TAIL = 5  # lines of its log that explain a loss
 _CANNOT_RUN = (126, 127)  # of a shell
 
@@ -214,12 +216,13 @@ class SshHost(Conversation):
         channel, arrived, got = self._channel, b"", False
         if channel is not None and not self._over:
             ended = channel.eof_received or channel.closed  # asked first: afterwards nothing comes any more
-            while channel.recv_ready() and len(arrived) < (1 << 18):
+            while channel.recv_ready() and len(arrived) < _GULP:
                 arrived += channel.recv(65536)
-            while channel.recv_stderr_ready():
-                self._said.put(escape(channel.recv_stderr(65536).decode(errors="replace")))
+            text = channel.recv_stderr(65536) if channel.recv_stderr_ready() else b""
+            if text:
+                self._said.put(escape(text.decode(errors="replace")))
             got = bool(arrived)
-            self._over = bool(ended) and not channel.recv_ready()
+            self._over = bool(ended) and not channel.recv_ready() and not text
         self._write_log()
         frames = self._frames.feed(arrived)
         self._frames.rubbish.clear()  # what a login shell prints when it starts
@@ -228,7 +231,9 @@ class SshHost(Conversation):
     def _write_log(self) -> None:
         with contextlib.suppress(OSError), self.log.open("a") as file:
             while not self._said.empty():
-                file.write(self._said.get())
+                text = self._said.get()
+                if file.tell() < _LOG:
+                    file.write(text)
 
     def _put(self, data: bytes) -> None:
         # Not from this thread: one that waits for a window does not listen meanwhile.
