@@ -1,5 +1,6 @@
 """A guest whose QEMU is a script of a few lines."""
 
+import contextlib
 import sys
 import textwrap
 
@@ -110,3 +111,63 @@ def start(stub, tmp_path, monkeypatch):
     yield run
     for guest in running:
         guest.close()
+
+
+# Answers every step of every request with 0. A first SLEEP of a second or more lasts for ever, leaving a mark.
+VMM = r"""#!{python} -SE
+import os, struct, sys, time, zlib
+
+def frame(kind, sequence, body=b""):
+    head = struct.pack("<4sHHII", b"SEV1", kind, 1, sequence, len(body))
+    os.write(1, head + body + struct.pack("<I", zlib.crc32(head + body)))
+
+def take(count):
+    data = b""
+    while len(data) < count:
+        piece = os.read(0, count - len(data))
+        if not piece:
+            sys.exit(1)
+        data += piece
+    return data
+
+print("the VMM of the test", file=sys.stderr, flush=True)
+names = os.uname()
+frame(1, 0, struct.pack("<II65s65s", 1, 1, names.release.encode(), names.machine.encode()) + b"build")
+while True:
+    _, kind, abi, sequence, length = struct.unpack("<4sHHII", take(16))
+    body = take(length + 4)[:-4]
+    if kind == 4:
+        sys.exit(0)
+    if kind != 2:
+        continue
+    at, results, (_, count) = 8, bytearray(), struct.unpack_from("<II", body)
+    for _ in range(count):
+        op, _, size = struct.unpack_from("<HHI", body, at)
+        if op == 10 and struct.unpack_from("<I", body, at + 8)[0] >= 1000 and not os.path.exists({mark!r}):
+            open({mark!r}, "w").close()
+            time.sleep(3600)
+        at += 8 + size
+        results += struct.pack("<HHIii", op, 0, 0, 0, 0)
+    frame(3, sequence, struct.pack("<HHi", 0, count, 0) + results)
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path):
+    """A program that answers as the VMM does, and the mark it leaves when it stops answering."""
+    path, mark = tmp_path / "vmm", tmp_path / "mark"
+    path.write_text(VMM.format(python=sys.executable, mark=str(mark)))
+    path.chmod(0o755)
+    return path, mark
+
+
+@pytest.fixture
+def closing():
+    """closing(host): it is closed at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def add(host):
+            stack.callback(host.close)
+            return host
+
+        yield add

@@ -12,6 +12,7 @@ from sysevent.errors import InfrastructureError
 from sysevent.hosts.protocol import AHEAD, Nobody, Others
 from sysevent.model import Progress
 
+_KEPT = 256  # frames that nobody has asked for yet: a guest that never stops sending them must not fill our memory
 _HEARTBEAT = 5  # seconds between two signs of life while a host gets ready
 
 
@@ -86,6 +87,7 @@ class Conversation(abc.ABC):
         """See hosts/protocol.py."""
         frames, got = self._take()
         self._arrived += frames
+        del self._arrived[:-_KEPT]
         if not self.seconds_to_ready and self.greeted:
             self.seconds_to_ready = time.monotonic() - self._began
         return got

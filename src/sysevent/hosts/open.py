@@ -9,9 +9,9 @@ from pathlib import Path
 from sysevent.arches import ARCHITECTURES
 from sysevent.hosts.booter import Booter
 from sysevent.hosts.local import LocalHost
-from sysevent.hosts.machines import Machines
-from sysevent.hosts.protocol import Opener
-from sysevent.hosts.ssh.host import SshHost
+from sysevent.hosts.machines import Machines, Vmms
+from sysevent.hosts.protocol import Host, Opener, Others
+from sysevent.model import Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
@@ -24,7 +24,14 @@ def opener(spec: TargetSpec, settings: Settings, modules: Path | None = None) ->
         return Booter(spec, settings, modules)
     if spec.where == "local":
         return Machines(spec, settings, "vmm.log", LocalHost)
-    return Machines(spec, settings, "ssh.log", SshHost)  # labgrid's are reached over SSH, too
+    return Machines(spec, settings, "ssh.log", _over_ssh)  # labgrid's are reached that way, too
+
+
+def _over_ssh(spec: TargetSpec, vmms: Vmms, logs: Path, progress: Progress, others: Others | None) -> Host:
+    # Here and not above: paramiko takes a tenth of a second to import, which few runs need.
+    from sysevent.hosts.ssh.host import SshHost
+
+    return SshHost(spec, vmms, logs, progress, others)
 
 
 def missing(spec: TargetSpec, kernels: Sequence[str] = ()) -> str:

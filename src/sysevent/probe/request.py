@@ -33,7 +33,14 @@ OPS: dict[type, Op] = {  # which op carries out a step
 }
 _FDS = {"system": 0, "vm": 1}
 _FD_VCPU = 2
-_NO_KVM = (2, 6, 19)  # ENOENT, ENXIO, ENODEV
+_NO_KVM = (
+    1,
+    2,
+    6,
+    13,
+    16,
+    19,
+)  # EPERM, ENOENT, ENXIO, EACCES, EBUSY (another hypervisor has the CPU), ENODEV
 _ENOEXEC = 8
 _SLACK = 2000  # ms for everything that is no KVM_RUN, and for the watchdog's second attempt
 
@@ -164,8 +171,8 @@ def _check(reply: wire.Reply, scenario: s.Scenario) -> None:
             raise VcpuStuck(f"{name}: the VMM gave no answer before its deadline and was killed")
         case wire.State.STOPPED if last and last.op == Op.VM and last.errno in _NO_KVM:
             raise NoKvm(
-                f"/dev/kvm cannot be opened there (errno {names.errno(last.errno)}): the CPU offers no "
-                "virtualization, or the kernel has no KVM for it, or its module did not load"
+                f"/dev/kvm cannot be used there (errno {names.errno(last.errno)}): the CPU offers no "
+                "virtualization, or the kernel has no KVM for it, or its module did not load, or somebody else has it"
             )
         case wire.State.STOPPED:
             raise HarnessError(f"{name}: step {detail}, which must succeed, was refused: {refused}")

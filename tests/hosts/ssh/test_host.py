@@ -351,6 +351,23 @@ def test_a_vmm_that_says_nothing(sshd, lab, closing):
     assert lab.left() == []
 
 
+@pytest.mark.parametrize("stream", [1, 2])
+def test_one_that_never_stops_talking(sshd, lab, closing, stream):
+    """Costs its deadline, and neither all memory nor the whole disk."""
+    server = sshd("one")
+    lab.knows(server)
+    lab.vmm.write_text(f"#!/bin/sh\nexec cat /dev/zero >&{stream}\n")
+    host = closing(lab.host(lab.spec(server, boot=3)))
+    host.start()
+    begin = time.monotonic()
+    with pytest.raises(GuestLost, match="silent"):
+        host.hello()
+    host.close()
+    assert time.monotonic() - begin < SOON
+    assert lab.gone()
+    assert host.log.stat().st_size < 2 * ssh_host._LOG
+
+
 def test_through_a_jump_host(sshd, lab, closing):
     """Each is verified."""
     one, two = sshd("one"), sshd("two")

@@ -28,6 +28,8 @@ _SEND = 30  # seconds; a machine that takes nothing for so long is lost
 _BYE = 2  # seconds for the VMM to end when it is told to
 _OUT = 10  # seconds to clear up through one connection
 _CLOSE = 30  # seconds for the thread to be done with that
+_GULP = 1 << 18  # bytes taken in at a time: a machine that never stops talking must not keep us
+_LOG = 1 << 20  # bytes of a log; what it says beyond is not kept
 _TAIL = 5  # lines of its log that explain a loss
 _CANNOT_RUN = (126, 127)  # of a shell
 
@@ -84,6 +86,9 @@ class SshHost(Conversation):
             self._failure = GuestLost(
                 f"{self.name}: the connection broke while moving in: {error or repr(error)}"
             )
+        except Exception as error:  # at the end of a thread: nobody else would ever hear of it
+            told = f"{self.name}: the server talks nonsense, or we made a mistake: {error!r}"
+            self._failure = HostUnreachable(told)
         self._note(f"failed: {self._failure}" if self._failure else "the VMM runs")
         self._wake()
         try:
@@ -179,8 +184,8 @@ class SshHost(Conversation):
 
     def _abandon(self, why: str) -> None:
         self._note(
-            f"{self._directory} may still be there ({why}); the machine removes it itself when the VMM ends, "
-            f"and ends that after {remote.WALL} s"
+            f"{self._directory} may still be there ({why}); the machine itself ends the VMM and removes it "
+            f"within seconds, should it not see that we are gone within {remote.WALL} s"
         )
         self._left = True
 
@@ -211,12 +216,13 @@ class SshHost(Conversation):
         channel, arrived, got = self._channel, b"", False
         if channel is not None and not self._over:
             ended = channel.eof_received or channel.closed  # asked first: afterwards nothing comes any more
-            while channel.recv_ready() and len(arrived) < (1 << 18):
+            while channel.recv_ready() and len(arrived) < _GULP:
                 arrived += channel.recv(65536)
-            while channel.recv_stderr_ready():
-                self._said.put(escape(channel.recv_stderr(65536).decode(errors="replace")))
+            text = channel.recv_stderr(65536) if channel.recv_stderr_ready() else b""
+            if text:
+                self._said.put(escape(text.decode(errors="replace")))
             got = bool(arrived)
-            self._over = bool(ended) and not channel.recv_ready()
+            self._over = bool(ended) and not channel.recv_ready() and not text
         self._write_log()
         frames = self._frames.feed(arrived)
         self._frames.rubbish.clear()  # what a login shell prints when it starts
@@ -225,7 +231,9 @@ class SshHost(Conversation):
     def _write_log(self) -> None:
         with contextlib.suppress(OSError), self.log.open("a") as file:
             while not self._said.empty():
-                file.write(self._said.get())
+                text = self._said.get()
+                if file.tell() < _LOG:
+                    file.write(text)
 
     def _put(self, data: bytes) -> None:
         # Not from this thread: one that waits for a window does not listen meanwhile.
@@ -273,6 +281,9 @@ class SshHost(Conversation):
                 f"{self.name}: clearing up {self._directory} there took too long or failed: {self.log}"
             )
         self._write_log()
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()  # else its two file descriptors stay until somebody collects garbage
         bell, ring, self._bell, self._ring = self._bell, self._ring, -1, -1
         os.close(ring)
         os.close(bell)

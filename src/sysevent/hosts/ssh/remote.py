@@ -161,8 +161,9 @@ def _refused(what: str, ran: Ran) -> DiskFull | WrongHost:
 def serve(directory: str, abis: Sequence[int]) -> str:
     """The script that runs the VMM on its own standard input and output, and leaves nothing behind.
 
-    The VMM ends when its input does, which is when the connection ends however that happens. Should it not: a
-    clock on the machine ends it after WALL, and clears up within seconds when this shell itself was killed.
+    The VMM ends when its input does, which is when the connection ends however that happens. Should it not, a
+    clock on the machine ends it: after WALL, and within seconds when this shell was killed, or the server's process
+    for our connection, its parent, is no more (unless the machine does not show that to us).
     """
     d = shlex.quote(directory)
     workers = " ".join(f'"{abi}:$d/vmm.{abi}"' for abi in abis)
@@ -176,8 +177,9 @@ def serve(directory: str, abis: Sequence[int]) -> str:
             "trap 'exit 143' TERM",
             f'exec 3<&0; "$d/vmm.{abis[0]}" serve {workers} <&3 3<&- & vmm=$!',
             'echo $vmm >"$d/pid"',
+            "session=/proc/$PPID; [ -d $session ] || session=/",
             f'( n=0; while sleep {_TICK} && [ -d "$d" ]; do n=$((n + {_TICK})); '
-            f"if [ $n -lt {WALL} ] && kill -0 $$; then continue; fi; "
+            f"if [ $n -lt {WALL} ] && [ -d $session ] && kill -0 $$; then continue; fi; "
             f'{ours} && kill -KILL $vmm; rm -rf "$d"; done ) </dev/null >/dev/null 2>&1 3<&- & wait $vmm',
             "exit $?",
         )

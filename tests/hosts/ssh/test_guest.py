@@ -1,0 +1,202 @@
+"""A target over SSH as the suite sees it, with connections that end when nobody wants them to."""
+
+import dataclasses
+import importlib.util
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sysevent import settings, wire
+from sysevent.arches import ARCHITECTURES
+from sysevent.build import programs
+from sysevent.build.programs import Program
+from sysevent.errors import GuestLost, HostUnreachable
+from sysevent.hosts import machines
+from sysevent.hosts.ssh.host import SshHost
+from sysevent.probe import catalog, guest
+from sysevent.probe.scenario import Scenario, Sleep
+
+
+@pytest.fixture
+def asked(lab, monkeypatch, closing):
+    """asked(server): its Guest, whose scenarios are named for the milliseconds they sleep."""
+    monkeypatch.setattr(machines.programs, "vmm", lambda *_: Program(lab.vmm, "build"))
+
+    def scenario(name):
+        arch, _, milliseconds = name.partition(".")
+        return Scenario(name, arch, (Sleep(int(milliseconds)),))
+
+    monkeypatch.setattr(catalog, "scenario", scenario)
+    own = dataclasses.replace(settings.from_environment(), cache=lab.path / "cache")
+
+    def make(server, **changes):
+        lab.knows(server)
+        lab.incidents, lab.seen = [], []
+        return closing(
+            guest.Guest(
+                lab.spec(server, **changes),
+                own,
+                lab.path / "logs",
+                lab.told.append,
+                lab.incidents.append,
+                lambda target, seen: lab.seen.append(seen.scenario),
+            )
+        )
+
+    return make
+
+
+def cut_when_it_hangs(server, lab, also=lambda: None):
+    """In the middle of the scenario that hangs, from a thread."""
+
+    def wait():
+        while not lab.mark.exists():
+            time.sleep(0.02)
+        also()
+        server.cut()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def test_cut_in_the_middle(sshd, lab, asked):
+    """Connected once again, asked once more, everything kept, nothing left behind."""
+    server = sshd("one")
+    found = asked(server)
+    arch = ARCHITECTURES[found.spec.arch]
+    names = [f"{arch.name}.{ms}" for ms in (1, 2, 5000, 3)]
+    thread = cut_when_it_hangs(server, lab)
+    for name in names:
+        assert found.observe(name, "native").scenario == name
+    thread.join()
+    assert lab.seen == names
+    (incident,) = lab.incidents
+    assert incident.retried
+    assert "the connection to 127.0.0.1 broke" in incident.reason
+    assert incident.log == str(lab.path / "logs" / "ssh.log")
+    found.close()
+    assert lab.left() == []
+
+
+def test_cut_for_good(sshd, lab, asked, monkeypatch):
+    """The rest is missed, at once, and says why; what was obtained is kept."""
+    monkeypatch.setattr("sysevent.hosts.ssh.connect._WAIT", 0.01)
+    server = sshd("one")
+    found = asked(server)
+    arch = found.spec.arch
+
+    def down():
+        server.process.kill()
+        server.process.wait(10)
+
+    # Killing the listener leaves its connections: those are to be found before.
+    found.observe(f"{arch}.1", "native")
+    below = server.below()
+    monkeypatch.setattr(server, "below", lambda: below)
+    thread = cut_when_it_hangs(server, lab, down)
+    begin = time.monotonic()
+    for ms in (5000, 2, 3):
+        with pytest.raises((GuestLost, HostUnreachable), match="127"):
+            found.observe(f"{arch}.{ms}", "native")
+    thread.join()
+    assert time.monotonic() - begin < 30
+    assert found.observe(f"{arch}.1", "native")
+    assert lab.seen == [f"{arch}.1"]
+    found.close()
+    assert lab.gone(20)
+
+
+def test_two_machines_at_once(sshd, lab, asked):
+    """Each with a connection and a directory of its own."""
+    one, two = sshd("one"), sshd("two")
+    first, second = asked(one), asked(two)
+    lab.knows(one, two)
+    for found in (first, second):
+        assert found.observe(f"{found.spec.arch}.1", "native")
+    assert len(lab.left()) == 2
+    first.close()
+    assert len(lab.left()) == 1
+    second.close()
+    assert lab.left() == []
+
+
+def alive(pid):
+    """Whether it runs, and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def until(what, seconds=20):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_cut_while_a_worker_hangs(sshd, lab, closing):
+    """The real supervisor and a worker that only SIGKILL ends: the machine is rid of both, without our help."""
+    arch = next((arch for arch in ARCHITECTURES.values() if arch.name == lab.spec(None).arch), None)
+    if arch is None or not importlib.util.find_spec("ziglang"):
+        pytest.skip(
+            "the VMM cannot be compiled here: it takes the ziglang wheel, and one of our architectures"
+        )
+    own = dataclasses.replace(settings.from_environment(), cache=lab.path / "cache")
+    worker = lab.path / "worker"
+    worker.write_text(
+        f'#!/bin/sh\ntrap "" TERM HUP INT PIPE\necho $$ >{lab.mark}\nwhile :; do sleep 60; done\n'
+    )
+    worker.chmod(0o755)
+    server = sshd("one")
+    lab.knows(server)
+    native = arch.abis[0]
+    vmms = ((native.number, programs.vmm(arch, native, own).path), (9, worker))
+    host = closing(SshHost(lab.spec(server), vmms, lab.path / "logs", lab.told.append))
+    host.start()
+    assert host.hello().build_id
+    number = host.send(wire.pack_request(3_600_000, []), 9)
+    until(lambda: lab.mark.exists() and lab.mark.read_text().strip())
+    pids = [int(lab.mark.read_text()), int((next(lab.there.iterdir()) / "pid").read_text())]
+    assert all(map(alive, pids))
+    server.cut()
+    with pytest.raises(GuestLost, match="broke"):
+        host.reply(number, 60)
+    until(lambda: not any(map(alive, pids)))
+    assert lab.gone()
+
+
+def test_we_are_killed(sshd, lab):
+    """With SIGKILL, in the middle: the machine clears up by itself."""
+    server = sshd("one")
+    lab.knows(server)
+    program = textwrap.dedent(f"""
+        import time
+        from pathlib import Path
+        from sysevent.hosts.ssh import remote
+        from sysevent.hosts.ssh.host import SshHost
+        from sysevent.targets.spec import TargetSpec
+        remote._LOOK = remote._LOOK.replace("/dev/kvm", {str(lab.kvm)!r})
+        spec = TargetSpec(**{msgspec.structs.asdict(lab.spec(server))!r})
+        host = SshHost(spec, ((1, Path({str(lab.vmm)!r})),), Path({str(lab.path)!r}), print)
+        host.start()
+        host.hello()
+        print("ready", flush=True)
+        time.sleep(3600)
+    """)
+    ours = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    try:
+        assert ours.stdout.readline() == "ready\n"
+        assert lab.left() != []
+    finally:
+        ours.kill()
+        ours.wait(20)
+        ours.stdout.close()
+    assert lab.gone()

@@ -1,0 +1,152 @@
+"""known_hosts, line by line: a key counts only for the name it stands beside."""
+
+import base64
+import subprocess
+
+import paramiko
+import pytest
+
+from sysevent.errors import HostUnreachable
+from sysevent.hosts.ssh import known
+from sysevent.hosts.ssh.route import Hop
+
+KEYS = [paramiko.ECDSAKey.generate() for _ in range(2)]
+TYPE = KEYS[0].get_name()
+
+
+def text(key):
+    return f"{key.get_name()} {key.get_base64()}"
+
+
+def hop(path, address="board", port=22, **changes):
+    return Hop("board", address, port, "me", (), True, (path,), **changes)
+
+
+def check(path, key=KEYS[0], via=None, **changes):
+    known.check("lab", hop(path, **changes), key, via)
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(*lines):
+        path = tmp_path / "known_hosts"
+        path.write_text("".join(f"{line}\n" for line in lines))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "board",
+        "BOARD",
+        "other,board",
+        "b*",
+        "?oard",
+        "*,!other",
+        paramiko.HostKeys.hash_host("board"),
+    ],
+)
+def test_known(file, names):
+    check(file("# a comment", "", f"{names} {text(KEYS[0])} and a comment"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        f"other {text(KEYS[0])}",
+        f"board2 {text(KEYS[0])}",
+        f"[board]:22 {text(KEYS[0])}",
+        f"*,!board {text(KEYS[0])}",
+        f"!board,* {text(KEYS[0])}",
+        f"{paramiko.HostKeys.hash_host('other')} {text(KEYS[0])}",
+        f"|1|broken|hash {text(KEYS[0])}",
+        f"|1|x {text(KEYS[0])}",
+        f"@cert-authority board {text(KEYS[0])}",
+        f"board {TYPE} {text(KEYS[0]).split()[1][:-8]}",
+        f"board {TYPE} not-base64!",
+        f"board {TYPE}",
+        "board",
+        "@revoked",
+    ],
+)
+def test_unknown(file, line):
+    with pytest.raises(HostUnreachable):
+        check(file(line))
+
+
+def test_a_port_of_its_own(file):
+    path = file(f"[board]:2222 {text(KEYS[0])}")
+    check(path, port=2222)
+    with pytest.raises(HostUnreachable, match="is not in"):
+        check(path)
+    with pytest.raises(HostUnreachable, match="is not in"):
+        check(file(f"board {text(KEYS[0])}"), port=2222)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(HostUnreachable, match="is not in"):
+        check(tmp_path / "none")
+
+
+def test_several_keys(file):
+    """Any of them will do, of the same type as well: keys are exchanged one after the other."""
+    path = file(*(f"board {text(key)}" for key in KEYS))
+    for key in KEYS:
+        check(path, key)
+
+
+def test_changed(file):
+    path = file("#", f"board {text(KEYS[1])}")
+    with pytest.raises(HostUnreachable) as caught:
+        check(path)
+    told = str(caught.value)
+    assert "has CHANGED" in told
+    for key in KEYS:
+        assert known.fingerprint(key.asbytes()) in told
+    assert f"({path}:2)" in told
+    assert told.endswith(f"ssh-keygen -f {path} -R board && ssh-keyscan -t ecdsa -p 22 board >> {path}")
+
+
+def test_revoked(file):
+    """Also when another line still has it."""
+    with pytest.raises(HostUnreachable, match="@revoked"):
+        check(file(f"board {text(KEYS[0])}", f"@revoked * {text(KEYS[0])}"))
+    check(file(f"board {text(KEYS[0])}", f"@revoked * {text(KEYS[1])}"))
+
+
+def test_alias(file):
+    """HostKeyAlias stands for address and port, also in the line that adds the key."""
+    check(file(f"farm {text(KEYS[0])}"), port=2222, alias="farm")
+    with pytest.raises(
+        HostUnreachable, match=r"ssh-keyscan -t ecdsa -p 2222 board \| sed 's/\^\[\^ \]\*/farm/' >> "
+    ):
+        check(file(f"board {text(KEYS[0])}"), port=2222, alias="farm")
+
+
+def test_behind_a_jump_host(file):
+    path = file("")
+    door = Hop("door", "10.0.0.1", 2200, "me", (), True, (path,))
+    with pytest.raises(
+        HostUnreachable, match=r"then: ssh -p 2200 me@10\.0\.0\.1 ssh-keyscan -t ecdsa -p 22 board >> "
+    ):
+        check(path, via=door)
+
+
+def test_fingerprints_are_those_of_ssh_keygen(tmp_path):
+    path = tmp_path / "key.pub"
+    path.write_text(text(KEYS[0]))
+    try:
+        ran = subprocess.run(
+            ["ssh-keygen", "-lf", path], capture_output=True, text=True, timeout=60, check=True
+        )
+    except FileNotFoundError:
+        pytest.skip("ssh-keygen is not installed: apt-get install openssh-client")
+    assert known.fingerprint(base64.b64decode(KEYS[0].get_base64())) == ran.stdout.split()[1]
+
+
+def test_types_to_ask_for(file):
+    path = file(f"other ssh-rsa AAAA {text(KEYS[0])}", f"board {text(KEYS[0])}", "board ssh-ed25519 AAAA")
+    assert known.types(hop(path)) == [TYPE, "ssh-ed25519"]

@@ -1,0 +1,258 @@
+"""This machine as a host: a VMM below this process, that is gone with everything below it, whatever it does."""
+
+import dataclasses
+import importlib.util
+import os
+import signal
+import struct
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from sysevent import settings, wire
+from sysevent.arches import ARCHITECTURES
+from sysevent.build import programs
+from sysevent.errors import GuestLost, NoKvm, WrongHost
+from sysevent.hosts import local
+from sysevent.hosts.local import LocalHost
+from sysevent.targets.spec import TargetSpec
+
+SOON = 10
+ARCH = next((arch for arch in ARCHITECTURES.values() if arch.machine == os.uname().machine), None)
+pytestmark = pytest.mark.skipif(ARCH is None, reason=f"there is no VMM for {os.uname().machine}")
+
+
+def spec(**changes):
+    return TargetSpec(**{"name": "here", "arch": ARCH.name, "where": "local", "boot": 10} | changes)
+
+
+def request(*milliseconds, deadline=1000):
+    steps = [wire.pack_step(wire.Op.SLEEP, struct.pack("<I", ms), required=True) for ms in milliseconds]
+    return wire.pack_request(deadline, steps)
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch, stand_in, closing):
+    """host(script): an instance whose VMM that is, or a stand-in; options are the target's."""
+    kvm = tmp_path / "kvm"
+    kvm.touch()
+    monkeypatch.setattr(local, "KVM", kvm)
+
+    def make(script="", vmms=(), told=print, **options):
+        path, _ = stand_in
+        if script:
+            path = tmp_path / "script"
+            path.write_text(f"#!/bin/sh\n{textwrap.dedent(script)}\n")
+            path.chmod(0o755)
+        return closing(LocalHost(spec(**options), vmms or ((1, path),), tmp_path / "logs", told))
+
+    return make
+
+
+def alive(pid):
+    """Whether it runs, and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_asked(host):
+    found = host()
+    found.start()
+    hello = found.hello()
+    assert (hello.release, hello.machine) == (os.uname().release, os.uname().machine)
+    assert found.traits["node"] == os.uname().nodename
+    assert 0 < found.seconds_to_ready < SOON
+    numbers = [found.send(request(*[1] * count), 1) for count in (1, 5, 3000)]
+    assert [len(found.reply(number, SOON).results) for number in numbers] == [1, 5, 3000]
+    pid = found.pid
+    found.close()
+    assert not Path(f"/proc/{pid}").exists()
+    found.close()
+
+
+def test_both_directions_full_at_once(host):
+    """More than the buffers hold, there and back, and nobody waits for the other."""
+    found = host()
+    found.start()
+    found.hello()
+    body = request(*[1] * 60000)
+    numbers = [found.send(body, 1) for _ in range(6)]
+    assert all(len(found.reply(number, 60).results) == 60000 for number in numbers)
+
+
+def test_one_that_takes_nothing(host, monkeypatch):
+    """Costs a deadline, when no more fits on the way to it."""
+    monkeypatch.setattr(local, "_SEND", 0.3)
+    found = host("sleep 3600")
+    found.start()
+    body = b"x" * wire.BODY_MAX  # more than any socket holds
+    begin = time.monotonic()
+    with pytest.raises(GuestLost, match="the channel broke: the VMM took nothing"):
+        found.send(body, 1)
+    assert time.monotonic() - begin < SOON
+
+
+def test_others_that_take_their_time(tmp_path, monkeypatch, stand_in, closing):
+    """What came meanwhile counts, though the deadline has passed."""
+
+    bell, ring = os.pipe()
+    os.write(ring, b"!")
+
+    class Slow:
+        def sources(self):
+            return [bell]
+
+        def attend(self):
+            time.sleep(0.6)
+
+    monkeypatch.setattr(local, "KVM", stand_in[0])
+    found = closing(LocalHost(spec(), ((1, stand_in[0]),), tmp_path / "logs", print, Slow()))
+    found.start()
+    found.hello()
+    assert found.reply(found.send(request(1), 1), 0.3).state is wire.State.DONE
+    os.close(bell)
+    os.close(ring)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("cat /dev/zero", "here: silent: no answer within 1 s"),
+        ("echo out of paper >&2; exit 3", "here: the VMM ended with exit code 3\n"),
+        ("kill -SEGV $$", "here: the VMM was ended by SIGSEGV"),
+        ("exec 0<&- 1>&-; sleep 3600", "here: silent: no answer within 1 s"),
+    ],
+)
+def test_a_vmm_that_ends(host, script, words):
+    """What it said last is told."""
+    found = host(script, boot=1)
+    found.start()
+    begin = time.monotonic()
+    with pytest.raises(GuestLost) as caught:
+        found.hello()
+    assert time.monotonic() - begin < SOON
+    assert str(caught.value).startswith(words)
+    if "paper" in script:
+        assert str(caught.value).endswith("out of paper")
+
+
+def test_the_whole_group_ends(host, tmp_path):
+    """Workers that take no notice of anything but SIGKILL, as one inside a KVM_RUN that hangs."""
+    found = host(
+        f"""
+        sh -c 'trap "" TERM HUP INT PIPE; echo $$ >{tmp_path}/worker; while :; do sleep 60; done' &
+        exec sleep 3600
+        """
+    )
+    found.start()
+    end = time.monotonic() + SOON
+    while not (tmp_path / "worker").exists() or not (tmp_path / "worker").read_text().strip():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    worker = int((tmp_path / "worker").read_text())
+    assert alive(worker)
+    begin = time.monotonic()
+    found.close()
+    assert time.monotonic() - begin < SOON
+    assert not alive(worker)
+    assert local._alive(os.getpgrp()) != []  # it can tell
+
+
+def test_it_dies_with_us(tmp_path, stand_in):
+    """Whatever kills us."""
+    program = textwrap.dedent(f"""
+        import sys, time
+        from pathlib import Path
+        from sysevent.hosts import local
+        from sysevent.targets.spec import TargetSpec
+        local.KVM = Path({str(stand_in[0])!r})
+        spec = TargetSpec(name="here", arch={ARCH.name!r}, where="local")
+        host = local.LocalHost(spec, ((1, Path({str(stand_in[0])!r})),), Path({str(tmp_path)!r}), print)
+        host.start()
+        host.hello()
+        host.send({request(5000)!r}, 1)
+        print(host.pid, flush=True)
+        time.sleep(3600)
+    """)
+    ours = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    try:
+        pid = int(ours.stdout.readline())
+        end = time.monotonic() + SOON
+        while not stand_in[1].exists():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        assert alive(pid)
+    finally:
+        ours.send_signal(signal.SIGKILL)
+        ours.wait(SOON)
+        ours.stdout.close()
+    end = time.monotonic() + SOON
+    while alive(pid) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not alive(pid)
+
+
+def test_another_architecture(host):
+    other = next(name for name in ARCHITECTURES if name != ARCH.name)
+    with pytest.raises(WrongHost, match=f"this machine is {ARCH.machine}"):
+        host(arch=other).start()
+
+
+def test_not_what_is_expected(host):
+    with pytest.raises(WrongHost, match=r"expect\.kernel = '2\.4\.\*'"):
+        host(expect={"kernel": "2.4.*"}).start()
+
+
+def test_no_kvm(host, monkeypatch, tmp_path):
+    monkeypatch.setattr(local, "KVM", tmp_path / "none")
+    with pytest.raises(NoKvm, match="there is no /dev/kvm"):
+        host().start()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
+def test_no_permission(host):
+    found = host()
+    local.KVM.chmod(0)
+    with pytest.raises(NoKvm, match=r"may not open /dev/kvm \(mode 0"):
+        found.start()
+
+
+@pytest.fixture(scope="module")
+def vmm(tmp_path_factory):
+    """The real one."""
+    if not importlib.util.find_spec("ziglang"):
+        pytest.skip("the ziglang wheel is not installed, which compiles the VMM")
+    cache = dataclasses.replace(settings.from_environment(), cache=tmp_path_factory.mktemp("cache"))
+    return programs.vmm(ARCH, ARCH.abis[0], cache).path
+
+
+def test_the_real_vmm(host, vmm):
+    found = host(vmms=((ARCH.abis[0].number, vmm),))
+    found.start()
+    assert found.hello().release == os.uname().release
+    step = wire.pack_step(wire.Op.FILE, struct.pack("<II", 0, 4096) + b"/proc/version", required=False)
+    reply = found.reply(found.send(wire.pack_request(1000, [step]), ARCH.abis[0].number), SOON)
+    assert reply.results[0].body == Path("/proc/version").read_bytes()
+
+
+def test_a_scenario_that_hangs_costs_its_deadline(host, vmm, tmp_path):
+    """The supervisor kills the worker and says so; the requests behind it are answered."""
+    worker = tmp_path / "worker"
+    worker.write_text('#!/bin/sh\ntrap "" TERM HUP INT PIPE\nwhile :; do sleep 60; done\n')
+    worker.chmod(0o755)
+    native = ARCH.abis[0].number
+    found = host(vmms=((native, vmm), (9, worker)))
+    found.start()
+    found.hello()
+    step = wire.pack_step(wire.Op.FILE, struct.pack("<II", 0, 64) + b"/proc/version", required=False)
+    begin = time.monotonic()
+    numbers = [found.send(wire.pack_request(200, [step]), abi) for abi in (9, native, native)]
+    states = [found.reply(number, 60).state for number in numbers]
+    assert states == [wire.State.HUNG, wire.State.DONE, wire.State.DONE]
+    assert time.monotonic() - begin < SOON  # 0.2 s, and the supervisor's patience of 4 s
