@@ -73,5 +73,13 @@ class HostUnreachable(InfrastructureError):
     """A lab machine cannot be reached."""
 
 
+class NotLeased(InfrastructureError):
+    """A target could not be had for this run alone: others have it, or the lab has none like it."""
+
+
+class LeaseLost(InfrastructureError):
+    """A target that was ours alone is so no more; what it answered since then counts for nothing."""
+
+
 class HarnessError(SyseventError):
     """Our own scenario or VMM did something it must not do (verdict ERROR)."""
