@@ -46,7 +46,9 @@ def guest(target: TargetSpec, sysevent_run: Run) -> Iterator[Guest]:
         pytest.skip(f"{qemu} is not installed: `sysevent doctor` gives the line that installs it")
     found = sysevent_run.guest(target)
     try:
-        sysevent_run.tell_target(found, found.facts())
+        facts = found.facts()
+        sysevent_run.check(target)
+        sysevent_run.tell_target(found, facts)
         yield found
     except (NotApplicable, WrongArchitecture) as error:
         pytest.skip(str(error))
@@ -95,17 +97,25 @@ def expected(case: Case, pytestconfig: pytest.Config) -> Callable[[str], Expecta
 
 @pytest.fixture
 def probe(
-    case: Case, guest: Guest, abi: str, sysevent_run: Run, request: pytest.FixtureRequest
+    case: Case,
+    target: TargetSpec,
+    guest: Guest,
+    abi: str,
+    sysevent_run: Run,
+    request: pytest.FixtureRequest,
 ) -> Callable[[str], Observation]:
     """probe("arm64.psci.off"): what the scenario of that claim gave on this target, bytes and all."""
 
     def ask(name: str) -> Observation:
         claim = table.claim(name)
         sysevent_run.asks(request.node, claim.scenario, claim.abi or abi)
+        sysevent_run.check(target)
         try:
-            case.seen = guest.observe(claim.scenario, claim.abi or abi)
+            seen = guest.observe(claim.scenario, claim.abi or abi)
         except NotApplicable as error:  # the kernel runs no programs of that ABI
             pytest.skip(str(error))
+        sysevent_run.check(target)  # nobody else may have had it meanwhile
+        case.seen = seen
         case.seconds = guest.seconds[claim.scenario, case.seen.abi]
         return case.seen
 
