@@ -225,19 +225,19 @@ def _reached(spec: TargetSpec, place: str, service: Service | None) -> TargetSpe
 
 
 def _give_back(client: Client, held: _Held) -> None:
-    """Unlock and cancel, both: one alone keeps the place from others for a minute."""
-    places, well = [held.place], True
+    """Cancel the reservation, then release: one alone keeps the place from others for a minute.
+
+    In this order the coordinator hands it on at once; in the other one at its next round, up to 15 s later.
+    """
+    well = True
     try:
-        if held.token and not held.place:  # `lock` may have done it, and not lived to tell
+        places = [held.place] if held.place else []
+        if held.token and not places:  # `lock` may have done it, and not lived to tell
             places = [place.name for place in client.places() if place.acquired == client.owner]
-        lines: list[tuple[str, ...]] = [
-            ("-p", place, "release-from", client.owner) for place in places if place
-        ]
-        lines += [("cancel-reservation", held.token)] if held.token else []
-        # At the same time: each takes half a second, and others wait.
-        for process, line in [(client.start(*line), line) for line in lines]:
+        lines: list[tuple[str, ...]] = [("cancel-reservation", held.token)] if held.token else []
+        for line in (*lines, *(("-p", place, "release-from", client.owner) for place in places)):
             try:
-                client.finish(process, line)
+                client.call(*line)
             except NotLeased:
                 well = False  # it is not ours, or nobody answers: the next run looks
     except (NotLeased, OSError):

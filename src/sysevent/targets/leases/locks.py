@@ -75,6 +75,7 @@ class Locks:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or directory()
+        self._own_choice = folder is not None
 
     def take(self, name: str, note: dict[str, object] | None = None) -> Lock | None:
         """A lock, when it is free; None when somebody has it. Never waits.
@@ -134,6 +135,8 @@ class Locks:
 
     def _open(self, path: Path) -> int:
         """Open for all users of the machine, in a directory where any of them may plant something."""
+        if not self._own_choice and self.folder.is_symlink():
+            raise OSError(0, f"{self.folder} is a symbolic link, which we have not made")
         flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         fd = None
         with contextlib.suppress(FileNotFoundError):
