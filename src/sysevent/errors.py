@@ -77,5 +77,13 @@ class WrongHost(InfrastructureError):
     """A machine is there, and is not the one that its target file describes: it is not asked."""
 
 
+class NotLeased(InfrastructureError):
+    """A target could not be had for this run alone: others have it, or the lab has none like it."""
+
+
+class LeaseLost(InfrastructureError):
+    """A target that was ours alone is so no more; what it answered since then counts for nothing."""
+
+
 class HarnessError(SyseventError):
     """Our own scenario or VMM did something it must not do (verdict ERROR)."""

@@ -18,17 +18,19 @@ class Settings:
     keyring: Path | None  # OpenPGP certificates that may sign Debian's release files; None: the machine's own
     offline: bool  # never touch the network
     snapshots: bool = False  # restore a guest that was seen ready instead of booting one
+    locks: Path | None = None  # files that say who uses what; None: the directory all users here share
 
 
 def from_environment(
     *, mirror: str | None = None, keyring: str | None = None, offline: bool = False, snapshots: bool = False
 ) -> Settings:
-    """Settings of this process: SYSEVENT_CACHE, _MIRROR, _KEYRING, _OFFLINE, overridden by the arguments.
+    """Settings of this process: SYSEVENT_CACHE, _MIRROR, _KEYRING, _OFFLINE, _LOCKS, overridden by the arguments.
 
     SYSEVENT_FRESH forbids snapshots where they would be used.
     """
     env = os.environ
     cache = env.get("SYSEVENT_CACHE")
+    locks = env.get("SYSEVENT_LOCKS")
     ring = keyring or env.get("SYSEVENT_KEYRING")
     return Settings(
         cache=Path(cache).expanduser() if cache else platformdirs.user_cache_path("sysevent"),
@@ -36,4 +38,5 @@ def from_environment(
         keyring=Path(ring).expanduser() if ring else None,
         offline=offline or env.get("SYSEVENT_OFFLINE", "") not in ("", "0"),
         snapshots=snapshots and env.get("SYSEVENT_FRESH", "") in ("", "0"),
+        locks=Path(locks).expanduser() if locks else None,
     )

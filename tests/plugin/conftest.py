@@ -71,7 +71,7 @@ class Guest:
         why = PLAN.get("facts", {}).get(self.spec.name)
         if why:
             raise getattr(errors, why)(f"{self.spec.name}: {why} with its reason\\nand a console")
-        return FACTS[self.spec.name]
+        return FACTS[f"{self.spec.arch}-tcg"]
 
     def plan(self, wanted):
         list(wanted)
@@ -80,7 +80,7 @@ class Guest:
         how = PLAN.get("breaks", {}).get(name)
         if how and how not in ("type", "beyond"):
             raise getattr(errors, how, ValueError)(f"{how} in {name}\\nand a console")
-        seen = SEEN[self.spec.name, name, abi]
+        seen = SEEN[f"{self.spec.arch}-tcg", name, abi]
         if how:
             raw = seen.exits["exit"]
             at = 32 if how == "type" else 200
@@ -103,6 +103,9 @@ class Fleet:
         pass
 
     def wanted(self, guest):
+        pass
+
+    def retreat(self):
         pass
 
     def done(self, guest):
@@ -147,12 +150,17 @@ class Runs:
         (folder / "conftest.py").write_text(CONFTEST)
         (folder / "test_suite.py").write_text(SUITE)
 
+    def locks(self, name):
+        """Where a run looks for what others have: not where the others of these do, which run at once."""
+        return self._folder / f"locks-{name}"
+
     def start(self, name, *arguments, recording="debian-6.1", **plan):
         path = RECORDINGS / f"{recording}.jsonl"
         results = self._folder / f"results-{name}"
         env = os.environ | {
             "PLAN": json.dumps({"recording": str(path), **plan}),
             "PATH": f"{self._folder / 'bin'}:/usr/bin:/bin",
+            "SYSEVENT_LOCKS": str(self.locks(name)),
         }
         command = [
             sys.executable,

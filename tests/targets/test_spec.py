@@ -19,8 +19,15 @@ def select(globs=(), archs=(), kernels=()):
 
 
 def test_builtin_targets():
-    """One for each architecture, under software emulation, with the default kernel."""
-    rows = spec.builtin()
+    """One for each architecture, under software emulation, with the default kernel; and this machine itself."""
+    *rows, own = spec.builtin()
+    assert (own.name, own.arch, own.where, own.kernel, own.default) == (
+        "local",
+        spec.own_arch(),
+        "local",
+        "",
+        False,
+    )
     assert [(row.name, row.arch, row.where, row.kernel) for row in rows] == [
         ("arm64-tcg", "arm64", "tcg", "debian:6.12"),
         ("riscv64-tcg", "riscv64", "tcg", "debian:6.12"),
@@ -88,8 +95,18 @@ def test_a_bad_file_is_the_user_s_error():
     assert issubclass(BadTargetFile, UsageError)
 
 
-def test_nothing_asked_is_everything():
-    assert select() == spec.builtin()
+def test_nothing_asked_is_the_default():
+    """This machine's KVM may be broken, or busy: it is asked when somebody asks for it."""
+    assert ids() == ["arm64-tcg", "riscv64-tcg", "x86_64-tcg"]
+
+
+def test_a_star_is_everything():
+    assert ids(["*"]) == ["arm64-tcg", "riscv64-tcg", "x86_64-tcg", "local"]
+
+
+def test_a_machine_of_another_architecture_has_no_local(monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "ppc64le")
+    assert [row.name for row in spec.builtin()] == ["arm64-tcg", "riscv64-tcg", "x86_64-tcg"]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +129,11 @@ def test_selection(globs, archs, chosen):
 @pytest.mark.parametrize(
     ("globs", "archs", "words"),
     [
-        (["arm32*"], [], "--target arm32* matches none of the targets: arm64-tcg, riscv64-tcg, x86_64-tcg"),
+        (
+            ["arm32*"],
+            [],
+            "--target arm32* matches none of the targets: arm64-tcg, riscv64-tcg, x86_64-tcg, local",
+        ),
         (["arm64-tcg", "lab"], [], "--target lab matches none"),
         (["ARM64-TCG"], [], "--target ARM64-TCG matches none"),
         (["arm64"], [], "--target arm64 matches none"),
@@ -163,3 +184,110 @@ def test_labels_are_short_and_distinct(kernels, labels):
 def test_labels_are_distinct_from_made_up_ones():
     chosen = ids(["arm64-tcg"], kernels=["/z/Image~3", "/a/Image", "/b/Image"])
     assert len(set(chosen)) == 3
+
+
+LAB = """
+[labgrid]
+coordinator = "lab:20408"
+
+[[target]]
+name = "rpi5"
+arch = "arm64"
+where = "ssh"
+address = "10.0.0.5"
+port = 2222
+tags = { rack = "3" }
+expect = { kernel = "6.*" }
+require = true
+
+[[target]]
+name = "some-arm"
+arch = "arm64"
+where = "labgrid"
+tags = { arch = "arm64", kvm = "yes" }
+
+[[target]]
+name = "that-one"
+arch = "riscv64"
+where = "labgrid"
+place = "visionfive"
+coordinator = "other"
+
+[[target]]
+name = "own"
+where = "local"
+"""
+
+
+def test_a_lab():
+    rpi5, some, that, own = spec.parse(LAB.encode(), "lab.toml")
+    assert (rpi5.address, rpi5.port, rpi5.require, rpi5.kernel, rpi5.coordinator) == (
+        "10.0.0.5",
+        2222,
+        True,
+        "",
+        "",
+    )
+    assert (some.tags, some.coordinator, some.lease) == ({"arch": "arm64", "kvm": "yes"}, "lab:20408", 600)
+    assert (that.place, that.coordinator) == ("visionfive", "other")
+    assert (own.arch, own.kernel, own.default) == (spec.own_arch(), "", True)
+
+
+def test_kernels_are_for_guests():
+    """A machine's kernel runs already: --kernel neither multiplies nor renames it."""
+    rows = [*spec.builtin(), *spec.parse(LAB.encode(), "lab.toml")]
+    for kernels in (["debian:6.1"], ["debian:6.1", "debian:7.2"]):
+        chosen = spec.select(rows, ["arm64-tcg", "rpi5", "local"], [], kernels)
+        assert [(row.id, row.kernel) for row in chosen if not row.booted] == [("local", ""), ("rpi5", "")]
+        assert [row.kernel for row in chosen if row.booted] == kernels
+    with pytest.raises(UsageError, match=r"--kernel debian:6\.1: local, rpi5 cannot boot it"):
+        spec.select(rows, ["local", "rpi5"], [], ["debian:6.1"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            'address = "10.0.0.5"\n',
+            "",
+            "needs an address: a name, .* - at `$.target[0].address` (target 'rpi5')",
+        ),
+        ('address = "10', 'address = "-o10', "starts with '-' .* - at `$.target[0].address`"),
+        ("port = 2222", "port = 99999", "`int` <= 65535 - at `$.target[0].port` (target 'rpi5')"),
+        (
+            "port = 2222",
+            "memory = 512",
+            "means nothing where = 'ssh'; .* tcg or kvm or auto - at `$.target[0].memory`",
+        ),
+        ("port = 2222", 'kernel = "debian:6.1"', "means nothing where = 'ssh'.*`$.target[0].kernel`"),
+        ("port = 2222", "boot = 3", "means nothing .*`$.target[0].boot`"),
+        ("port = 2222", 'addres = "x"', "unknown field `addres` .*; did you mean `address`? (target 'rpi5')"),
+        ("port = 2222", 'qqqqq = "x"', "unknown field `qqqqq` - at `$.target[0]` (target 'rpi5')$"),
+        ("port = 2222", 'label = "x"', "`label` is not for files"),
+        ("port = 2222", "lease = 0", "`int` >= 1 - at `$.target[0].lease`"),
+        ('tags = { arch = "arm64", kvm = "yes" }', "", "needs tags = .* or a place - at `$.target[1].tags`"),
+        ('kvm = "yes"', 'KVM = "yes"', "small letters.*`$.target[1].tags.KVM`"),
+        ('kvm = "yes"', 'kvm = "a=b"', "without '='.*`$.target[1].tags.kvm`"),
+        ('kvm = "yes"', "kvm = true", "Expected `str`, got `bool` - at `$.target[1].tags"),
+        ('place = "visionfive"', 'place = "v"\naddress = "x"', "means nothing .*; it belongs to ssh"),
+        ('name = "own"', 'name = "own one"', "'own one' cannot be a name: .* - at `$.target[3].name`"),
+        ('name = "own"', 'name = "../own"', "cannot be a name"),
+        ('name = "own"', 'name = "headers"', "cannot be a name"),
+        ('name = "own"', 'name = ""', "cannot be a name"),
+        (
+            'coordinator = "lab',
+            'coordinater = "lab',
+            "`coordinater` - at `$.labgrid`; did you mean `coordinator`?",
+        ),
+        ("[labgrid]", "[labgird]", "unknown field `labgird`; did you mean `labgrid`?"),
+    ],
+    ids=str,
+)
+def test_rules_across_keys(old, new, words):
+    """The key, the row by number and by name, and what would be right."""
+    assert LAB.count(old) == 1
+    pattern = "^lab.toml: .*" + words.replace("$.", r"\$\.").replace("[", r"\[").replace("]", r"\]").replace(
+        "(target", r"\(target"
+    ).replace("')", r"'\)").replace("`?", r"`\?")
+    with pytest.raises(BadTargetFile, match=pattern):
+        spec.parse(LAB.replace(old, new).encode(), "lab.toml")

@@ -15,12 +15,10 @@ from sysevent.model import Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
-BOOTED = ("tcg", "kvm", "auto")  # guests of this machine's QEMU: they boot the kernel that --kernel names
-
 
 def opener(spec: TargetSpec, settings: Settings, modules: Path | None = None) -> Opener:
     """What opens the hosts of a target. Does nothing yet."""
-    if spec.where in BOOTED:
+    if spec.booted:
         return Booter(spec, settings, modules)
     if spec.where == "local":
         return Machines(spec, settings, "vmm.log", LocalHost)
@@ -37,9 +35,9 @@ def _over_ssh(spec: TargetSpec, vmms: Vmms, logs: Path, progress: Progress, othe
 def missing(spec: TargetSpec, kernels: Sequence[str] = ()) -> str:
     """Why a target cannot be asked about these --kernel, and what to do; "" when it can be tried."""
     qemu = ARCHITECTURES[spec.arch].qemu
-    if spec.where in BOOTED and shutil.which(qemu) is None:
+    if spec.booted and shutil.which(qemu) is None:
         return f"{qemu} is not installed: `sysevent doctor` gives the line that installs it"
-    if spec.where not in BOOTED and kernels:
+    if not spec.booted and kernels:
         return (
             f"{spec.name} is asked about the kernel that runs there, not about --kernel {' '.join(kernels)}"
         )

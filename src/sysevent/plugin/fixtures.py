@@ -45,7 +45,9 @@ def guest(target: TargetSpec, sysevent_run: Run, pytestconfig: pytest.Config) ->
         pytest.skip(lacks)
     found = sysevent_run.guest(target)
     try:
-        sysevent_run.tell_target(found, found.facts())
+        facts = found.facts()
+        sysevent_run.check(target)
+        sysevent_run.tell_target(found, facts)
         yield found
     except (NotApplicable, WrongArchitecture) as error:
         pytest.skip(str(error))
@@ -100,17 +102,25 @@ def expected(case: Case, pytestconfig: pytest.Config) -> Callable[[str], Expecta
 
 @pytest.fixture
 def probe(
-    case: Case, guest: Guest, abi: str, sysevent_run: Run, request: pytest.FixtureRequest
+    case: Case,
+    target: TargetSpec,
+    guest: Guest,
+    abi: str,
+    sysevent_run: Run,
+    request: pytest.FixtureRequest,
 ) -> Callable[[str], Observation]:
     """probe("arm64.psci.off"): what the scenario of that claim gave on this target, bytes and all."""
 
     def ask(name: str) -> Observation:
         claim = table.claim(name)
         sysevent_run.asks(request.node, claim.scenario, claim.abi or abi)
+        sysevent_run.check(target)
         try:
-            case.seen = guest.observe(claim.scenario, claim.abi or abi)
+            seen = guest.observe(claim.scenario, claim.abi or abi)
         except NotApplicable as error:  # the kernel runs no programs of that ABI
             pytest.skip(str(error))
+        sysevent_run.check(target)  # nobody else may have had it meanwhile
+        case.seen = seen
         case.seconds = guest.seconds[claim.scenario, case.seen.abi]
         return case.seen
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import glob
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[TARGETS] = spec.select(
             known, config.getoption("target"), config.getoption("arch"), config.getoption("kernel")
         )
+        # A row's own `require` is as if the option named it.
+        config.option.require = [
+            *config.getoption("require"),
+            *(glob.escape(row.id) for row in config.stash[TARGETS] if row.require),
+        ]
         floor(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error

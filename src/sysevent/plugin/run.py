@@ -18,6 +18,7 @@ from sysevent.errors import SyseventError
 from sysevent.hosts.open import missing
 from sysevent.model import Facts, Incident, Observation
 from sysevent.plugin import options
+from sysevent.plugin.leased import Leased
 from sysevent.probe import catalog
 from sysevent.probe.fleet import Fleet
 from sysevent.probe.guest import Guest
@@ -57,6 +58,7 @@ class Run:
         self._guests: dict[str, Guest] = {}
         self._told: set[str] = set()
         self._asked: dict[str, list[list[str]]] = {}  # by test: its scenarios, each with an ABI
+        self._leased = Leased(self.settings, self.progress, self._incident, self._retreat)
         self._fleet = self._start(items)
 
     def progress(self, text: str) -> None:
@@ -83,6 +85,8 @@ class Run:
             spec = _target(item)
             if spec is None or "guest" not in getattr(item, "fixturenames", ()):
                 continue
+            if not spec.booted:  # not ours before it is wanted: others may want it meanwhile
+                continue
             if missing(spec, self.config.getoption("kernel")):
                 continue
             guest = self._guest(spec)
@@ -95,15 +99,28 @@ class Run:
             foreseen[spec.id] = foreseen.get(spec.id, True) and item.nodeid in before
         for name, all_of_it in foreseen.items():
             self._guests[name].foreseen = all_of_it
-        fleet = Fleet(list(self._guests.values()), self.settings, self.progress)
+        fleet = Fleet(list(self._guests.values()), self.settings, self.progress, None, self._leased)
         fleet.begin()
         return fleet
 
     def guest(self, spec: TargetSpec) -> Guest:
-        """The guest of a target, on its way if it is not there yet."""
-        guest = self._guest(spec)
-        self._fleet.wanted(guest)
+        """The guest of a target, on its way if it is not there yet, and no other run's; NotLeased else."""
+        leased = self._leased.take(spec)
+        try:
+            guest = self._guest(leased)
+            self._fleet.wanted(guest)
+        except BaseException:
+            self._leased.release(spec)
+            raise
         return guest
+
+    def check(self, spec: TargetSpec) -> None:
+        """LeaseLost when a target is not ours any more: what it says now is no verdict."""
+        self._leased.check(spec)
+
+    def _retreat(self) -> None:
+        """We are about to wait for other runs: let them have what we hold meanwhile."""
+        self._fleet.retreat()
 
     def asks(self, item: pytest.Item, scenario: str, abi: str) -> None:
         """Remember that a test asks a scenario, so that the next run can send it ahead."""
@@ -116,6 +133,9 @@ class Run:
     def done(self, guest: Guest) -> None:
         """No further test needs this guest."""
         self._fleet.done(guest)
+        self._leased.release(guest.spec)
+        if not guest.spec.booted:  # labgrid gives another machine the next time
+            self._guests.pop(guest.spec.id, None)
 
     def _guest(self, spec: TargetSpec) -> Guest:
         if spec.id in self._guests:
@@ -176,6 +196,7 @@ class Run:
             self._fleet.close()
         except SyseventError as error:
             self.progress(str(error))
+        self._leased.close()
         cache = getattr(self.config, "cache", None)
         if cache is not None and self._asked:
             cache.set(_ASKED, {**cache.get(_ASKED, {}), **self._asked})

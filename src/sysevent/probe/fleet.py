@@ -12,12 +12,35 @@ import queue
 import select
 import threading
 from collections.abc import Sequence
+from typing import Protocol
 
 from sysevent.build import programs
 from sysevent.errors import SyseventError
 from sysevent.model import Progress
 from sysevent.probe.guest import Guest
 from sysevent.settings import Settings
+
+
+class Room(Protocol):
+    """Who says whether this machine has room for one more guest, over all runs."""
+
+    def enter(self, guest: Guest) -> bool:
+        """Whether a guest may start now, or has been let in already. Never waits."""
+        ...
+
+    def leave(self, guest: Guest) -> None:
+        """A guest has ended. Any number of times."""
+        ...
+
+
+class _Anywhere:
+    """Room for everybody."""
+
+    def enter(self, guest: Guest) -> bool:
+        return True
+
+    def leave(self, guest: Guest) -> None:
+        """Nobody counts."""
 
 
 class Fleet:
@@ -27,13 +50,19 @@ class Fleet:
     """
 
     def __init__(
-        self, guests: Sequence[Guest], settings: Settings, progress: Progress, most: int | None = None
+        self,
+        guests: Sequence[Guest],
+        settings: Settings,
+        progress: Progress,
+        most: int | None = None,
+        room: Room | None = None,
     ) -> None:
         self._waiting = list(guests)  # not started yet
         self._running: list[Guest] = []  # started or about to be, and not done
         self._rested: list[Guest] = []  # ended, and able to start once more
         self._settings = settings
         self._progress = progress
+        self._room = room or _Anywhere()
         self._most = most or len(os.sched_getaffinity(0))
         self._said: queue.SimpleQueue[str] = queue.SimpleQueue()  # by the thread
         self._bell, self._ring = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -80,6 +109,8 @@ class Fleet:
             self._progress(self._said.get())
         self._rest()
         while self._waiting and self._waiting[0].life.prepared and len(self._running) < self._most:
+            if not self._room.enter(self._waiting[0]):
+                break
             guest = self._waiting.pop(0)
             self._running.append(guest)
             # What goes wrong is remembered, and told when the guest is asked.
@@ -96,6 +127,7 @@ class Fleet:
         for guest in [g for g in self._running if g.finished and len(self._running) >= self._most]:
             if self._waiting:
                 guest.close()
+                self._room.leave(guest)
                 self._running.remove(guest)
                 self._rested.append(guest)
 
@@ -108,14 +140,24 @@ class Fleet:
             guest.life.others = self
             while len(self._running) >= self._most:
                 # Started too early, by an order of tests that nobody could foresee.
-                early = self._running.pop()
-                early.close()
-                self._waiting.insert(1, early)
+                self._waiting.insert(1, self._take_back())
         while guest in self._waiting and self._thread is not None and self._thread.is_alive():
             if guest.life.prepared:
                 break
             self._wait()
         self.attend()
+
+    def _take_back(self) -> Guest:
+        """End the guest that was started last, so that another gets its place."""
+        early = self._running.pop()
+        early.close()
+        self._room.leave(early)
+        return early
+
+    def retreat(self) -> None:
+        """End every guest, as if none had been started yet: whoever waits for other runs holds nothing."""
+        while self._running:
+            self._waiting.insert(0, self._take_back())
 
     def _wait(self) -> None:
         select.select(self.sources(), [], [], 0.5)
@@ -127,6 +169,7 @@ class Fleet:
         Not now: this may be the end of all, on the way out of a Ctrl-C.
         """
         guest.close()
+        self._room.leave(guest)
         if guest in self._running:
             self._running.remove(guest)
         if guest in self._waiting:
@@ -137,6 +180,7 @@ class Fleet:
         self._waiting.clear()
         for guest in (*self._running, *self._rested):
             guest.close()
+            self._room.leave(guest)
         self._running.clear()
         ring, self._ring = self._ring, -1
         os.close(ring)

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import fnmatch
 import importlib.resources
+import platform
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.errors import BadTargetFile, UsageError
+from sysevent.targets.rules import BOOTED, broken, meant
+
+_Seconds = Annotated[int, msgspec.Meta(ge=1, le=86400)]
+
+# What uname says, and our name of it; a machine of another architecture has no target `local`.
+_MACHINES = {"aarch64": "arm64", "arm64": "arm64", "riscv64": "riscv64", "x86_64": "x86_64"}
 
 
 class TargetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,23 +31,26 @@ class TargetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # SSH, or one that labgrid hands out.
     where: Literal["tcg", "kvm", "auto", "local", "ssh", "labgrid"]
     cpu: str = ""  # QEMU's -cpu; empty: the one that qemu/argv.py knows to work
-    memory: int = 512  # MiB
+    memory: Annotated[int, msgspec.Meta(ge=64)] = 512  # MiB
     channel: Literal["virtio", "serial"] = "virtio"  # virtio falls back to serial by itself
-    boot: int = 180  # seconds until the guest must have answered; a loaded laptop is ten times slower
-    kernel: str = "debian:6.12"  # what to boot, as --kernel takes it
+    boot: _Seconds = 180  # seconds until the guest must have answered; a loaded laptop is ten times slower
+    kernel: str = "debian:6.12"  # what to boot, as --kernel takes it; "" where one runs already
     append: str = ""  # more words for the kernel's command line
     address: str = ""  # of a lab machine: a name, an IP address, or a Host of ~/.ssh/config
-    port: int = 0  # 0: as ~/.ssh/config has it, else 22
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0  # 0: as ~/.ssh/config has it, else 22
     user: str = ""  # empty: as ~/.ssh/config has it, else the user of this machine
     identity: str = ""  # a private key's file; empty: the agent's and the usual ones
     jump: str = ""  # [user@]host[:port] to go through; empty: as ~/.ssh/config has it
     known_hosts: str = ""  # empty: ~/.ssh/known_hosts and the machine's own
     directory: str = "/tmp"  # where a lab machine has room for the VMM
     tags: dict[str, str] = {}  # labgrid: what a place must have; elsewhere: for people
+    place: str = ""  # labgrid: the one place to take, instead of any with these tags
+    coordinator: str = ""  # labgrid: HOST[:PORT]; empty: of [labgrid] in the file, else LG_COORDINATOR
     expect: dict[str, str] = {}  # facts of the running kernel, as globs: a machine that differs is not asked
-    connect: int = 20  # seconds until a lab machine must have let us in
-    lease: int = 600  # seconds to wait for one that somebody else has
+    connect: _Seconds = 20  # seconds until a lab machine must have let us in
+    lease: _Seconds = 600  # seconds to wait for one that somebody else has
     require: bool = False  # as if --require named it
+    default: bool = True  # whether it is asked when no --target is given
     label: str = ""  # set when one target is asked with several kernels: then ids must differ
 
     @property
@@ -47,14 +58,31 @@ class TargetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What stands in a test's id."""
         return f"{self.name}@{self.label}" if self.label else self.name
 
+    @property
+    def booted(self) -> bool:
+        """Whether we boot its kernel, and so choose it."""
+        return self.where in BOOTED
+
+
+class _Labgrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    coordinator: str = ""
+
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target: list[TargetSpec]
+    labgrid: _Labgrid = _Labgrid()
+
+
+def own_arch() -> str:
+    """This machine's architecture; "" when it is none of ours."""
+    return _MACHINES.get(platform.machine(), "")
 
 
 def builtin() -> list[TargetSpec]:
-    """The targets that come with the project."""
+    """The targets that come with the project; `local` only where the machine can be asked at all."""
     text = importlib.resources.files("sysevent.targets").joinpath("builtin.toml").read_bytes()
+    if not own_arch():
+        text = text.partition(b"# local")[0]
     return parse(text, "builtin.toml")
 
 
@@ -69,13 +97,50 @@ def read(path: Path) -> list[TargetSpec]:
 def parse(text: bytes, origin: str) -> list[TargetSpec]:
     """The targets in the text of a TOML file."""
     try:
-        found = msgspec.toml.decode(text, type=_File).target
-    except msgspec.DecodeError as error:  # ValidationError is one of them
+        raw = msgspec.toml.decode(text)
+    except msgspec.DecodeError as error:
         raise BadTargetFile(f"{origin}: {error}") from error
     except UnicodeDecodeError as error:
         raise BadTargetFile(f"{origin}: not a text file: {error}") from error
-    unique(found, origin)
-    return found
+    rows = raw.get("target")
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, dict) and row.get("where") == "local" and own_arch():
+            row.setdefault("arch", own_arch())
+    try:
+        found = msgspec.convert(raw, _File)
+    except msgspec.ValidationError as error:
+        raise BadTargetFile(f"{origin}: {_explained(str(error), raw)}") from error
+    for index, row in enumerate(raw["target"]):
+        wrong = broken(row)
+        if wrong:
+            raise BadTargetFile(f"{origin}: {wrong[1]} - at `$.target[{index}].{wrong[0]}`{_named(row)}")
+        if "label" in row:
+            raise BadTargetFile(
+                f"{origin}: `label` is not for files: --kernel sets it - at `$.target[{index}].label`{_named(row)}"
+            )
+    unique(found.target, origin)
+    return [_completed(spec, found.labgrid) for spec in found.target]
+
+
+def _completed(spec: TargetSpec, labgrid: _Labgrid) -> TargetSpec:
+    """With what does not stand in its row."""
+    if spec.booted:
+        return spec
+    coordinator = (spec.coordinator or labgrid.coordinator) if spec.where == "labgrid" else ""
+    return msgspec.structs.replace(spec, kernel="", coordinator=coordinator)
+
+
+def _explained(message: str, raw: dict[str, Any]) -> str:
+    """What msgspec says is wrong, with what was meant and the name of the row."""
+    at = re.search(r"`\$\.target\[(\d+)\]", message)
+    kind: type[msgspec.Struct] = TargetSpec if at else _Labgrid if "`$.labgrid" in message else _File
+    row = raw["target"][int(at[1])] if at else None
+    return message + meant(message, kind.__struct_fields__) + _named(row)
+
+
+def _named(row: object) -> str:
+    name = row.get("name") if isinstance(row, dict) else None
+    return f" (target {name!r})" if isinstance(name, str) else ""
 
 
 def unique(specs: Iterable[TargetSpec], origin: str) -> None:
@@ -92,6 +157,9 @@ def select(
 ) -> list[TargetSpec]:
     """The targets whose names match a glob and whose architecture is asked for, each with each kernel.
 
+    Without a glob, those that are asked by default; `*` is all of them. A target whose kernel runs already stays
+    as it is, whatever kernels are named.
+
     UsageError for a glob or an architecture that matches nothing: a typing error must not become a green run.
     """
     for arch in archs:
@@ -104,7 +172,7 @@ def select(
     chosen = [
         spec
         for spec in specs
-        if (not globs or any(fnmatch.fnmatchcase(spec.name, glob) for glob in globs))
+        if (any(fnmatch.fnmatchcase(spec.name, glob) for glob in globs) if globs else spec.default)
         and (not archs or spec.arch in archs)
     ]
     if not chosen:
@@ -113,13 +181,18 @@ def select(
         )
     if not kernels:
         return chosen
+    if not any(spec.booted for spec in chosen):
+        raise UsageError(
+            f"--kernel {' '.join(kernels)}: {', '.join(spec.name for spec in chosen)} cannot boot it, and is asked "
+            "about the kernel that runs there; leave out --kernel, or select a target of QEMU's as well"
+        )
     if len(set(kernels)) == 1:
-        return [msgspec.structs.replace(spec, kernel=kernels[0]) for spec in chosen]
+        return [msgspec.structs.replace(spec, kernel=kernels[0]) if spec.booted else spec for spec in chosen]
     # In the order of kernels within a target: what differs between two kernels stands side by side.
     return [
         msgspec.structs.replace(spec, kernel=kernel, label=label)
         for spec in chosen
-        for kernel, label in _labels(kernels).items()
+        for kernel, label in (_labels(kernels).items() if spec.booted else [("", "")])
     ]
 
 

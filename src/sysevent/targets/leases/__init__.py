@@ -1,0 +1,1 @@
+"""Leases: two runs never use one host at once, on this machine or in a lab."""
