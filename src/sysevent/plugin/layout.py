@@ -18,7 +18,6 @@ from sysevent.contract.claim import PREFIX
 from sysevent.contract.layout import LayoutClaim, Promise, Subject
 from sysevent.decode.structs import Layout
 from sysevent.errors import InfrastructureError, NotApplicable, SyseventError, UsageError
-from sysevent.hosts.open import BOOTED
 from sysevent.images import headers
 from sysevent.images.cache import Cache
 from sysevent.layout import compiled
@@ -70,7 +69,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     config = metafunc.config
     # Of a machine whose kernel runs already nobody knows the headers.
-    specs = [spec for spec in config.stash[TARGETS] if spec.where in BOOTED]
+    specs = [spec for spec in config.stash[TARGETS] if spec.booted]
     kernels = list(dict.fromkeys(spec.kernel for spec in specs))
     asked = config.getoption("abi")
     places = [
@@ -154,7 +153,7 @@ def running_layout(guest: Guest, abi: str, btf: Layout, sysevent_run: Run) -> Su
     """What a booted target's kernel, and its headers for the ABI of the VMM, say of struct kvm_run."""
     userspace, facts = USERSPACES[abi], guest.facts()
     try:
-        if guest.spec.where not in BOOTED:
+        if not guest.spec.booted:
             raise NotApplicable(f"nobody knows the headers of the kernel that runs on {guest.spec.name}")
         found = _of_headers(guest.spec.kernel, userspace, sysevent_run)
     except NotApplicable as error:
@@ -163,7 +162,7 @@ def running_layout(guest: Guest, abi: str, btf: Layout, sysevent_run: Run) -> Su
         # Without headers, the kernel is compared with our table alone.
         says_so = facts.capabilities.get("vm/215", 0) > 0
         itself = replace(btf, constants={"KVM_CAP_SYSTEM_EVENT_DATA": 215} if says_so else {})
-        kernel = guest.spec.kernel if guest.spec.where in BOOTED else facts.release
+        kernel = guest.spec.kernel if guest.spec.booted else facts.release
         found = Subject(kernel, facts.release, userspace, itself, itself)
     return replace(found, version=facts.release, btf=btf)
 
