@@ -171,31 +171,35 @@ def serve(directory: str, abis: Sequence[int]) -> str:
     return "; ".join(
         (
             f"d={d}",
-            "trap 'kill -KILL $vmm 2>/dev/null; rm -rf \"$d\"' EXIT",
+            "trap 'kill $clock 2>/dev/null; kill -KILL $vmm 2>/dev/null; rm -rf \"$d\"' EXIT",
             "trap 'exit 129' HUP",
             "trap 'exit 130' INT",
             "trap 'exit 143' TERM",
             f'exec 3<&0; "$d/vmm.{abis[0]}" serve {workers} <&3 3<&- & vmm=$!',
             'echo $vmm >"$d/pid"',
             "session=/proc/$PPID; [ -d $session ] || session=/",
-            f'( n=0; while sleep {_TICK} && [ -d "$d" ]; do n=$((n + {_TICK})); '
+            # Its sleep is a job of its own, so that it can be ended at once.
+            "( n=0; trap 'kill $tick; exit' TERM; "
+            f'while sleep {_TICK} & tick=$!; wait $tick && [ -d "$d" ]; do n=$((n + {_TICK})); '
             f"if [ $n -lt {WALL} ] && [ -d $session ] && kill -0 $$; then continue; fi; "
-            f'{ours} && kill -KILL $vmm; rm -rf "$d"; done ) </dev/null >/dev/null 2>&1 3<&- & wait $vmm',
-            "exit $?",
+            f'{ours} && kill -KILL $vmm; rm -rf "$d"; done ) </dev/null >/dev/null 2>&1 3<&- & clock=$!',
+            "wait $vmm; code=$?; vmm=; exit $code",
         )
     )
 
 
 def move_out(transport: paramiko.Transport, directory: str, seconds: float) -> bool:
     """End what runs in our directory, and remove it; whether it is gone."""
+    return "gone" in run(transport, leave(directory), seconds=seconds).out.split()
+
+
+def leave(directory: str) -> str:
+    """The script for that."""
     d = shlex.quote(directory)
-    ran = run(
-        transport,
+    return (
         f"p=$(cat {d}/pid 2>/dev/null) && grep -q {d} /proc/$p/cmdline && kill -KILL $p; "
-        f"rm -rf {d}; if [ -e {d} ]; then sleep 1; rm -rf {d}; fi; [ -e {d} ] || echo gone",
-        seconds=seconds,
+        f"rm -rf {d}; if [ -e {d} ]; then sleep 1; rm -rf {d}; fi; [ -e {d} ] || echo gone"
     )
-    return "gone" in ran.out.split()
 
 
 def wait(channel: paramiko.Channel, seconds: float) -> bool:

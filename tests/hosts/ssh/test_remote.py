@@ -1,0 +1,116 @@
+"""The scripts that run on lab machines, in every shell that a machine may have as its sh."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from sysevent import wire
+from sysevent.hosts.ssh import remote
+
+SOON = 10
+SHELLS = (("sh",), ("dash",), ("bash", "--posix"), ("busybox", "sh"), ("zsh", "--emulate", "sh"))
+
+
+@pytest.fixture(params=SHELLS, ids=lambda words: words[0])
+def shell(request):
+    if shutil.which(request.param[0]) is None:
+        pytest.skip(f"{request.param[0]} is not installed")
+    return request.param
+
+
+@pytest.fixture
+def tick():
+    """Seconds: so long that no test waits for one."""
+    return 3600
+
+
+@pytest.fixture
+def served(shell, lab, monkeypatch, tick):
+    """The script at work, with what it is: in a group of its own, as sshd has it."""
+    monkeypatch.setattr(remote, "_TICK", tick)
+    folder = lab.there / "sysevent-a b"
+    folder.mkdir()
+    shutil.copy(lab.vmm, folder / "vmm.1")
+    running = subprocess.Popen(
+        [*shell, "-c", remote.serve(str(folder), [1])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert running.stdout.read(4) == b"SEV1"
+    yield running
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(running.pid, signal.SIGKILL)
+    running.wait(SOON)
+    running.stdin.close()
+    running.stdout.close()
+
+
+def members(group):
+    """What still runs of a process group."""
+    ran = subprocess.run(
+        ["ps", "-A", "-o", "pgid=,stat=,args="], capture_output=True, text=True, check=True, timeout=60
+    )
+    rows = (line.split(maxsplit=2) for line in ran.stdout.splitlines())
+    return [row[2] for row in rows if int(row[0]) == group and not row[1].startswith("Z")]
+
+
+def all_gone(served, lab, seconds=SOON):
+    end = time.monotonic() + seconds
+    while (members(served.pid) or lab.left()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return members(served.pid) == [] and lab.left() == []
+
+
+def test_it_runs(served, lab):
+    assert lab.left() == ["sysevent-a b"]
+    assert len(members(served.pid)) >= 3  # the shell, the VMM, the clock
+
+
+def test_bye(served, lab):
+    """At once: nobody waits for the clock to tick, and the exit code is the VMM's."""
+    served.stdin.write(wire.pack(wire.Frame(wire.Kind.BYE, 0, 0, b"")))
+    served.stdin.flush()
+    assert served.wait(SOON) == 0
+    assert lab.left() == []
+    assert all_gone(served, lab)
+
+
+def test_end_of_input(served, lab):
+    served.stdin.close()
+    assert served.wait(SOON) == 1
+    assert all_gone(served, lab)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_signals(served, lab, number):
+    served.send_signal(number)
+    assert served.wait(SOON) == 128 + number
+    assert all_gone(served, lab)
+
+
+@pytest.mark.parametrize("tick", [1])
+def test_killed(served, lab, tick):
+    """The clock clears up."""
+    served.kill()
+    served.wait(SOON)
+    assert all_gone(served, lab)
+
+
+def test_no_process_of_somebody_else_is_killed(served, lab):
+    """One that has got the VMM's number meanwhile, and does not run in our directory."""
+    with subprocess.Popen(["sleep", "60"]) as other:
+        assert (lab.there / "sysevent-a b" / "pid").exists()
+        (lab.there / "sysevent-a b" / "pid").write_text(f"{other.pid}\n")
+        script = remote.leave(str(lab.there / "sysevent-a b"))
+        ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=SOON, check=False)
+        assert "gone" in ran.stdout.split()
+        assert other.poll() is None
+        other.kill()
+    assert lab.left() == []
