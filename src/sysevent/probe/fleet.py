@@ -57,7 +57,9 @@ class Fleet:
         most: int | None = None,
         room: Room | None = None,
     ) -> None:
-        self._waiting = list(guests)  # not started yet
+        # Not started yet. After the first, which is wanted at once, those with most to answer: what is left
+        # for the end should be little, since nothing runs beside it.
+        self._waiting = [*guests[:1], *sorted(guests[1:], key=lambda guest: -guest.ahead)]
         self._running: list[Guest] = []  # started or about to be, and not done
         self._rested: list[Guest] = []  # ended, and able to start once more
         self._settings = settings

@@ -78,6 +78,11 @@ class Guest:
         self.foreseen = False  # set by who plans: that is all that will be asked, by what is known
 
     @property
+    def ahead(self) -> int:
+        """How many scenarios are planned and not sent yet."""
+        return len(self._planned)
+
+    @property
     def finished(self) -> bool:
         """Whether it has answered all that will be asked, as far as that was foreseen: it need not run on."""
         busy = self._planned or self._flight or (self.life.host is not None and self.life.host.awaited)
