@@ -43,7 +43,10 @@ def line(arch: Architecture, port: int, symbols: Path | None) -> str:
 
 def symbols(kernel: KernelImage) -> Path | None:
     """The vmlinux that an image was made from: in its tree, or where Debian's linux-image-*-dbg has it."""
-    places = [folder / "vmlinux" for folder in kernel.image.resolve().parents[:_ABOVE]]
+    given = Path(kernel.spec.removeprefix("tree:"))
+    # QEMU may have got a copy, unpacked into the cache: then only what the user wrote leads to the tree.
+    folders = [given, *given.resolve().parents[:_ABOVE]] if given.exists() else []
+    places = [folder / "vmlinux" for folder in (*folders, *kernel.image.resolve().parents[:_ABOVE])]
     if kernel.release:
         places.append(Path("/usr/lib/debug/boot") / f"vmlinux-{kernel.release}")
     return next((path for path in places if path.is_file()), None)
