@@ -41,6 +41,7 @@ class Machine:
     initramfs: Path
     append: str = ""  # more words for the kernel's command line
     virtio: bool = True  # False: the guest gets no virtio port, and records travel on the console
+    serves: int = 0  # a TCP port of the guest, to which one of this machine's loopback leads; 0: no network
     debug: bool = False  # True: it waits for a debugger, stopped before its first instruction
 
 
@@ -139,6 +140,13 @@ def argv(machine: Machine, lines: Lines | None = None, incoming: Path | None = N
             "-chardev", f"socket,id=channel,fd={ends.channel}",
             "-device", "virtio-serial-pci",
             "-device", "virtserialport,chardev=channel,name=sysevent,nr=1",
+        ]
+    if machine.serves:
+        command += [
+            # Nobody else gets in, and it gets nowhere (restrict). QEMU chooses the port: see hosts/standin.py.
+            "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:{machine.serves}",
+            # Nothing boots over the network, and the ROM for that is a package of its own.
+            "-device", "virtio-net-pci,netdev=net,romfile=",
         ]
     if machine.debug:
         command += [
