@@ -11,11 +11,8 @@ import time
 
 import pytest
 
-from sysevent import settings
 from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
-from sysevent.errors import ImageError
-from sysevent.images import kernels
 
 # Where each machine starts, and one scenario of it. QEMU: hw/arm/virt.c, hw/riscv/boot.c (its reset vector),
 # target/i386/cpu.c (f000:fff0, of which gdb sees the offset).
@@ -28,17 +25,11 @@ PATIENCE = 120  # seconds for what takes ten
 
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
-def test_attached(arch, tmp_path):
+def test_attached(arch, bootable, tmp_path):
     """The line that the run prints works as it stands, and a guest that stood still for seconds is a good one."""
-    for program in ("gdb-multiarch", ARCHITECTURES[arch].qemu):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-    try:
-        kernels.find(
-            "debian:6.12", ARCHITECTURES[arch], settings.from_environment(offline=True), lambda _: None
-        )
-    except ImageError as error:
-        pytest.skip(f"sysevent images fetch debian:6.12 --arch {arch}: {str(error).splitlines()[0]}")
+    if shutil.which("gdb-multiarch") is None:
+        pytest.skip("gdb-multiarch is not installed: apt-get install gdb-multiarch")
+    bootable(arch)
     start, scenario = PLACES[arch]
     said = tmp_path / "said"
     command = [sys.executable, "-m", "sysevent", "run", "--offline", "--gdb", "--target", f"{arch}-tcg"]
