@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -92,7 +93,11 @@ def _in_a_guest(target: TargetSpec, mine: Settings, modules: Path | None, timeou
         say(f"{target.name}: booting {target.kernel}")
         with shell.started(machine, Path(folder)) as guest:
             if piped:
-                return on_pipes(guest, target.boot, timeout)
+                try:
+                    return on_pipes(guest, target.boot, timeout)
+                except BrokenPipeError:  # nobody reads on: as `yes | head` ends
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                    return 128 + signal.SIGPIPE
             return on_a_terminal(guest, target.boot)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -28,8 +27,13 @@ _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 def size() -> tuple[int, int]:
     """Rows and columns of the terminal; 24 by 80 where there is none."""
-    found = shutil.get_terminal_size((80, 24))
-    return found.lines, found.columns
+    try:
+        found = os.get_terminal_size(
+            sys.stdin.fileno()
+        )  # not shutil's: LINES and COLUMNS do not change with a window
+    except (OSError, ValueError):
+        return 24, 80
+    return found.lines or 24, found.columns or 80
 
 
 @contextlib.contextmanager
