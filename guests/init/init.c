@@ -180,9 +180,20 @@ static int run_vmm(int channel, char **envp)
 	return status;
 }
 
+/* A shell for people beside the VMM, on a line of its own: what the script /keep of the first file system does. */
+static void start_shell(char **envp)
+{
+	static char *argv[] = {"/bin/busybox", "sh", "/keep", NULL};
+
+	if (sys_fork() == 0) {
+		complain(argv[0], (int)SYS(execve, argv[0], argv, envp, 0, 0, 0));
+		sys_exit(127);
+	}
+}
+
 int program(int argc, char **argv, char **envp)
 {
-	int channel;
+	int channel, kept = environment(envp, "sysevent_keep") != NULL;
 
 	(void)argc;
 	(void)argv;
@@ -191,6 +202,8 @@ int program(int argc, char **argv, char **envp)
 		complain("init", 0);
 	mount_all();
 	load_modules();
+	if (kept)
+		start_shell(envp);
 	/* From the kernel's command line: a channel of our own, and the serial line for kernels that lack it. */
 	channel = open_channel(environment(envp, "sysevent_channel"));
 	if (channel < 0)
@@ -203,6 +216,10 @@ int program(int argc, char **argv, char **envp)
 		if (status)
 			complain("the VMM ended with status", status);
 	}
+	/* Left up for whoever wants to look at it. Its QEMU has a time limit. */
+	while (kept)
+		if (SYS(wait4, -1, NULL, 0, 0, 0, 0) < 0)
+			sys_sleep(1000);
 	SYS(reboot, REBOOT_MAGIC1, REBOOT_MAGIC2, REBOOT_POWER_OFF, 0, 0, 0);
 	/* A kernel without ACPI or PSCI cannot power off; QEMU runs with -no-reboot. */
 	SYS(reboot, REBOOT_MAGIC1, REBOOT_MAGIC2, REBOOT_RESTART, 0, 0, 0);

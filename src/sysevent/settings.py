@@ -19,6 +19,7 @@ class Settings:
     offline: bool  # never touch the network
     snapshots: bool = False  # restore a guest that was seen ready instead of booting one
     locks: Path | None = None  # files that say who uses what; None: the directory all users here share
+    keep: int = 0  # seconds that a guest may live on after a run; 0: none does
     debug: bool = False  # guests wait for a debugger, and nothing we wait for has a deadline
 
 
@@ -29,6 +30,7 @@ def from_environment(
     offline: bool = False,
     snapshots: bool = False,
     debug: bool = False,
+    keep: int = 0,
 ) -> Settings:
     """Settings of this process: SYSEVENT_CACHE, _MIRROR, _KEYRING, _OFFLINE, _LOCKS, overridden by the arguments.
 
@@ -46,4 +48,5 @@ def from_environment(
         snapshots=snapshots and env.get("SYSEVENT_FRESH", "") in ("", "0"),
         locks=Path(locks).expanduser() if locks else None,
         debug=debug,
+        keep=keep,
     )

@@ -35,6 +35,8 @@ _ONCE = (
     ("--floor", "RELEASE", False, "a kernel must have what mainline RELEASE has, whatever it is called"),
     ("--results", "DIR", True, "where the results go; by default results/<time>"),
     ("--mirror", "URL", False, "Debian mirror; by default the one this machine's apt uses"),
+    ("--keep", "WHEN", False, "leave guests up for inspection: never (default), failed, or always"),
+    ("--keep-for", "SECONDS", False, "when a kept guest ends by itself (default: 3600)"),
     ("--keyring", "FILE", True, "OpenPGP certificates that may sign Debian's release files"),
 )
 _FLAGS = (
@@ -115,7 +117,7 @@ def pytest_options(args: argparse.Namespace, here: Path) -> list[str]:
     """The options given, as pytest takes them, with paths made absolute against here."""
     options = []
     for option, _, is_path, _ in (*_REPEATED, *_ONCE):
-        given = getattr(args, option[2:])
+        given = getattr(args, option[2:].replace("-", "_"))
         for value in given if isinstance(given, list) else [given]:
             if value is not None:
                 # One word, so that a value that starts with a dash stays a value.

@@ -15,9 +15,9 @@ from sysevent import settings, wire
 from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
 from sysevent.cli.run import say
-from sysevent.cli.terminal import on_a_terminal, on_pipes, size
+from sysevent.cli.terminal import attached, on_a_terminal, on_pipes, size
 from sysevent.errors import ToolMissing, UsageError
-from sysevent.hosts import shell
+from sysevent.hosts import attach, shell
 from sysevent.hosts.open import missing
 from sysevent.probe import catalog, request
 from sysevent.settings import Settings
@@ -36,7 +36,10 @@ vmm serve WORKERS <"/sysevent/scenarios/$1" | xxd
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which target, and what its guest boots."""
-    parser.add_argument("target", metavar="TARGET", help="a target's name, or a glob that matches one")
+    parser.add_argument(
+        "target", metavar="TARGET", nargs="?", help="a target's name, or a glob that matches one"
+    )
+    parser.add_argument("--attach", metavar="DIR", help="to a guest that a run with --keep has left there")
     parser.add_argument("--kernel", metavar="SPEC", help="kernel of the guest; default: the target's")
     parser.add_argument("--modules", metavar="DIR", help="kernel modules for a --kernel that is a path")
     parser.add_argument(
@@ -55,7 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """The exit code of the guest's shell, or ssh's."""
+    """The exit code of the guest's shell, or ssh's; 0 after --attach."""
+    if (args.target is None) == (args.attach is None):
+        raise UsageError("name a target, or a directory with --attach")
+    if args.attach is not None:
+        with attach.connected(Path(args.attach)) as line:
+            return attached(line)
     known = [*spec.builtin(), *(row for file in args.targets for row in spec.read(Path(file)))]
     spec.unique(known, "--targets")
     chosen = spec.select(known, [args.target], [], [args.kernel] if args.kernel else [])

@@ -228,3 +228,22 @@ def _put(line: socket.socket, data: bytes) -> None:
 def _write(to: int, data: bytes) -> None:
     while data:
         data = data[os.write(to, data) :]
+
+
+def attached(line: socket.socket) -> int:
+    """The console of a kept guest on our terminal until Ctrl-], or its end: it lives on without us."""
+    keys, screen = sys.stdin.fileno(), sys.stdout.fileno()
+    with raw(keys) if os.isatty(keys) else contextlib.nullcontext():
+        line.sendall(b"\r")  # what was printed before we came is gone: a new prompt
+        while True:
+            ready, _, _ = select.select([keys, line], [], [])
+            if line in ready:
+                fresh = line.recv(_GULP)
+                if not fresh:
+                    return 0
+                _write(screen, fresh)
+            if keys in ready:
+                typed = os.read(keys, 1024)
+                if not typed or ESCAPE in typed:
+                    return 0
+                line.sendall(typed)

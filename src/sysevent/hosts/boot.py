@@ -27,6 +27,7 @@ class Boot:
     kernel: KernelImage
     machine: Machine  # without the file descriptors of a running one
     key: str  # of a guest booted from exactly this; see key()
+    keep: int = 0  # seconds that its QEMU may live on without us
 
 
 def prepare(
@@ -52,8 +53,9 @@ def prepare(
         append=spec.append,
         virtio=spec.channel == "virtio",
         debug=settings.debug,
+        keep=bool(settings.keep),
     )
-    return Boot(spec, kernel, machine, key(machine, settings.cache))
+    return Boot(spec, kernel, machine, key(machine, settings.cache), settings.keep)
 
 
 def key(machine: Machine, cache: Path) -> str:

@@ -8,6 +8,7 @@ from sysevent import wire
 from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
 from sysevent.errors import BadWire, GuestLost
+from sysevent.hosts import attach
 from sysevent.hosts.boot import Boot, prepare
 from sysevent.hosts.protocol import Host, Others
 from sysevent.hosts.qemu import QemuGuest
@@ -28,8 +29,9 @@ class Booter:
         self._arch = ARCHITECTURES[spec.arch]
         self._settings = settings
         self._modules = modules
-        # Under a debugger the boot is what one wants to see, and a stopped guest cannot be saved.
-        snapshots = settings.snapshots and not settings.debug
+        # Under a debugger the boot is what one wants to see, and a stopped guest cannot be saved. One that may be
+        # kept is another machine, with a shell, that few runs have.
+        snapshots = settings.snapshots and not settings.debug and not settings.keep
         self._snapshots = Snapshots(settings.cache) if snapshots else None
         self._kernel: KernelImage | None = None
         self._boot: Boot | None = None
@@ -50,6 +52,8 @@ class Booter:
             vmm = programs.vmm(self._arch, abi, self._settings).path.read_bytes()
             files[f"vmm.{abi.number}"] = vmm
             files.setdefault("vmm", vmm)  # the native one supervises
+        if self._settings.keep:
+            files |= attach.files(self._arch, self._settings, progress)
         self._boot = prepare(self._spec, kernel, files, self._settings, progress)
 
     def restorable(self) -> bool:

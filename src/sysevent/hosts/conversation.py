@@ -57,6 +57,10 @@ class Conversation(abc.ABC):
         """See hosts/protocol.py."""
         return AHEAD
 
+    def keep(self) -> int:
+        """See hosts/protocol.py. A machine that is not ours alone is never left with something running."""
+        return 0
+
     @property
     def greeted(self) -> bool:
         """See hosts/protocol.py."""

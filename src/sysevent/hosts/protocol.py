@@ -87,6 +87,9 @@ class Host(Protocol):
     def listen(self) -> bool:
         """Take in what has come, without waiting; False when there was nothing."""
 
+    def keep(self) -> int:
+        """Let it live on when close() comes: the process id to end it by, or 0 when it cannot be kept."""
+
     def close(self) -> None:
         """Nothing of ours runs there afterwards. Safe to call at any time, and twice."""
 

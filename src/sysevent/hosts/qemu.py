@@ -6,10 +6,12 @@ import contextlib
 import math
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from sysevent import wire
 from sysevent.errors import GuestLost
+from sysevent.hosts import attach
 from sysevent.hosts.boot import Boot
 from sysevent.hosts.conversation import Conversation, wait_for
 from sysevent.hosts.protocol import AHEAD, Others
@@ -66,16 +68,20 @@ class QemuGuest(Conversation):
             return ours
 
         monitor, console, channel = pair(), pair(), pair()
-        port = 0
+        self._channel = self._closing.enter_context(channel)
+        lines, port = Lines(*(end.fileno() for end in theirs)), 0
         if self._boot.machine.debug:
             theirs.append(gdb.listening())
-            port = theirs[-1].getsockname()[1]
-        self._channel = self._closing.enter_context(channel)
-        lines = Lines(*(end.fileno() for end in theirs))
+            lines, port = replace(lines, gdb=theirs[-1].fileno()), theirs[-1].getsockname()[1]
+        if self._boot.machine.keep:
+            theirs.append(attach.listening(self._logs))
+            lines = replace(lines, attach=theirs[-1].fileno())
         command = argv(self._boot.machine, lines, self._snapshot.state if self._snapshot else None)
         self._began = time.monotonic()
         try:
-            self._qemu = QemuProcess(command, [s.fileno() for s in theirs], self._logs / "qemu.log")
+            self._qemu = QemuProcess(
+                command, [s.fileno() for s in theirs], self._logs / "qemu.log", self._boot.keep
+            )
         finally:
             for end in theirs:
                 end.close()
@@ -193,6 +199,10 @@ class QemuGuest(Conversation):
         shown = f"\nthe end of its console ({self._console.log}):\n{tail}" if tail else ""
         return GuestLost(f"{self.name}: {what}{shown}")
 
+    def keep(self) -> int:
+        """See hosts/protocol.py."""
+        return self._qemu.abandon() if self._boot.keep and not self._qemu.ended else 0
+
     def close(self) -> None:
-        """QEMU is gone when this returns."""
+        """QEMU is gone when this returns, unless it is kept."""
         self._closing.close()

@@ -62,6 +62,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="boot every guest; by default one that was ready before is restored from a snapshot of it",
     )
     group.addoption(
+        "--keep",
+        choices=("never", "failed", "always"),
+        default="never",
+        help="leave guests up for inspection: those with a FAIL, ERROR or MISS, or all that answered to the end",
+    )
+    group.addoption(
+        "--keep-for",
+        metavar="SECONDS",
+        type=int,
+        default=3600,
+        help="when a kept guest ends by itself, counted from its start (default: 3600)",
+    )
+    group.addoption(
         "--gdb",
         action="store_true",
         help="stop the one target before its first instruction and print the gdb line to paste; no deadlines",
@@ -121,4 +134,5 @@ def of(config: pytest.Config) -> Settings:
         offline=config.getoption("offline"),
         snapshots=not config.getoption("fresh"),
         debug=config.getoption("gdb"),
+        keep=max(1, config.getoption("keep_for")) if config.getoption("keep") != "never" else 0,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -115,6 +116,8 @@ def verdict_of(
 def _record(item: pytest.Item, spec: TargetSpec, abi: str, case: Case | None, verdict: Verdict) -> None:
     if RUN not in item.config.stash:
         return
+    if verdict.status in (Status.FAIL, Status.ERROR, Status.MISS):
+        item.config.stash[RUN].failed.add(spec.id)
     seen = case.seen if case else None
     raw = {label: exit_.head.hex() for label, exit_ in seen.exits.items()} if seen else {}
     written = {label: decode(exit_, seen.arch).written for label, exit_ in seen.exits.items()} if seen else {}
@@ -219,6 +222,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             write(f"{status} {record['test']} on {record['target']}: {reason}", **_MARKUP[status])
     for line in wanting([r for r in records if r["record"] == "verdict"], config.getoption("require")):
         write(f"required: {line}", red=True)
+    for record in (record for record in records if record["record"] == "kept"):
+        write(
+            f"kept: {record['target']} pid {record['pid']}, which ends {record['limit']} s after it was started"
+        )
+        write(f"  attach with: sysevent shell --attach {shlex.quote(record['directory'])}")
+        write(f"  end it with: kill {record['pid']}")
     targets = [record for record in records if record["record"] == "target"]
     write(f"{len(targets)} target{'' if len(targets) == 1 else 's'} asked: {summary(found)}")
     write(f"results: {run.results}")

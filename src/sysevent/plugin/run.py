@@ -57,6 +57,7 @@ class Run:
         )
         self._guests: dict[str, Guest] = {}
         self._told: set[str] = set()
+        self.failed: set[str] = set()  # ids of targets with a verdict that somebody may want to look into
         self._asked: dict[str, list[list[str]]] = {}  # by test: its scenarios, each with an ABI
         self._leased = Leased(self.settings, self.progress, self._incident, self._retreat)
         self._fleet = self._start(items)
@@ -98,7 +99,8 @@ class Run:
             guest.plan((str(name), str(abi)) for name, abi in before.get(item.nodeid, ()))
             foreseen[spec.id] = foreseen.get(spec.id, True) and item.nodeid in before
         for name, all_of_it in foreseen.items():
-            self._guests[name].foreseen = all_of_it
+            # One that may be kept must not end before its last test, to make room for another.
+            self._guests[name].foreseen = all_of_it and not self.settings.keep
         fleet = Fleet(list(self._guests.values()), self.settings, self.progress, None, self._leased)
         fleet.begin()
         return fleet
@@ -131,11 +133,22 @@ class Run:
         self._asked.setdefault(item.nodeid, [])
 
     def done(self, guest: Guest) -> None:
-        """No further test needs this guest."""
+        """No further test needs this guest: it ends, or is left to whoever wants to look at it."""
+        self._keep(guest)
         self._fleet.done(guest)
         self._leased.release(guest.spec)
         if not guest.spec.booted:  # labgrid gives another machine the next time
             self._guests.pop(guest.spec.id, None)
+
+    def _keep(self, guest: Guest) -> None:
+        name = guest.spec.id
+        if not self.settings.keep or (self.config.getoption("keep") == "failed" and name not in self.failed):
+            return
+        pid = guest.life.keep()
+        if pid:
+            self.log.write(
+                "kept", target=name, pid=pid, directory=str(guest.life.log), limit=self.settings.keep
+            )
 
     def _guest(self, spec: TargetSpec) -> Guest:
         if spec.id in self._guests:

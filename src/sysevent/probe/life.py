@@ -52,6 +52,11 @@ class Life:
         self._boots = 0
         self._log = logs
 
+    @property
+    def log(self) -> Path:
+        """The directory of the logs of the host that was started last."""
+        return self._log
+
     def kernel(self, progress: Progress | None = None) -> KernelImage | None:
         """What it boots; fetched when it is first asked for. None when its kernel runs already."""
         return self._opener.kernel(progress or self._progress)
@@ -167,6 +172,10 @@ class Life:
     def hopeless(self) -> bool:
         """Lost so often that no further boot is tried."""
         return self._boots >= self._most
+
+    def keep(self) -> int:
+        """Let it live on when close() comes: the process id to end it by, or 0."""
+        return self.host.keep() if self.host is not None and self.hello is not None else 0
 
     def close(self) -> None:
         """End it, if it runs."""

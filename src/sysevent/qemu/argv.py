@@ -43,6 +43,7 @@ class Machine:
     append: str = ""  # more words for the kernel's command line
     virtio: bool = True  # False: the guest gets no virtio port, and records travel on the console
     serves: int = 0  # a TCP port of the guest, to which one of this machine's loopback leads; 0: no network
+    keep: bool = False  # True: it has a shell beside the VMM, and does not end with it
     debug: bool = False  # True: it waits for a debugger, stopped before its first instruction
 
 
@@ -54,6 +55,7 @@ class Lines:
     console: int
     channel: int  # of no use to a machine without virtio
     gdb: int = 0  # where a debugger connects; of no use to a machine without debug
+    attach: int = 0  # where a person does; of no use to one without keep
 
 
 # Words for every L1 kernel that make it boot sooner, none of which KVM looks at. Gains are of the whole boot,
@@ -88,7 +90,9 @@ SKIPPED_INITCALLS = (
 )
 
 
-def kernel_command_line(arch: Architecture, *, virtio: bool, append: str = "", debug: bool = False) -> str:
+def kernel_command_line(
+    arch: Architecture, *, virtio: bool, append: str = "", debug: bool = False, keep: bool = False
+) -> str:
     """What the L1 kernel is told."""
     return " ".join(
         (
@@ -104,6 +108,7 @@ def kernel_command_line(arch: Architecture, *, virtio: bool, append: str = "", d
             *QUICK,
             # A debugger takes its symbols from vmlinux, at the addresses it was linked for.
             *(["nokaslr"] if debug else []),
+            *(["sysevent_keep=1"] if keep else []),
             f"initcall_blacklist={','.join(SKIPPED_INITCALLS)}",
             *append.split(),
         )
@@ -137,7 +142,7 @@ def argv(machine: Machine, lines: Lines | None = None, incoming: Path | None = N
         "-kernel", str(machine.kernel),
         "-initrd", str(machine.initramfs),
         "-append", kernel_command_line(
-            arch, virtio=machine.virtio, append=machine.append, debug=machine.debug
+            arch, virtio=machine.virtio, append=machine.append, debug=machine.debug, keep=machine.keep
         ),
 
         "-chardev", f"socket,id=monitor,fd={ends.monitor}",
@@ -150,6 +155,13 @@ def argv(machine: Machine, lines: Lines | None = None, incoming: Path | None = N
             "-chardev", f"socket,id=channel,fd={ends.channel}",
             "-device", "virtio-serial-pci",
             "-device", "virtserialport,chardev=channel,name=sysevent,nr=1",
+        ]
+    if machine.keep:
+        command += [
+            *([] if machine.virtio else ["-device", "virtio-serial-pci"]),
+            # A console of its own, as /dev/hvc0: the serial line is the log's, and at times the records'.
+            "-chardev", f"socket,id=attach,fd={ends.attach},server=on,wait=off",
+            "-device", "virtconsole,chardev=attach",
         ]
     if machine.serves:
         command += [

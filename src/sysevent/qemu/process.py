@@ -28,11 +28,25 @@ def leashed(command: Sequence[str]) -> list[str]:
     return [setpriv, "--pdeathsig=KILL", "--", *command]
 
 
+def limited(command: Sequence[str], seconds: int) -> list[str]:
+    """A command that outlives us, but not seconds: timeout(1) ends it then, and it dies with timeout(1).
+
+    SIGTERM to that process is passed on to the command.
+    """
+    timeout = shutil.which("timeout")
+    if timeout is None:
+        raise ToolMissing("timeout is not installed: it is part of coreutils, of every Linux distribution")
+    return [timeout, "--signal=KILL", str(seconds), *leashed(command)]
+
+
 class QemuProcess:
     """A running QEMU. Start it from a thread that lives as long as it should: see below."""
 
-    def __init__(self, command: Sequence[str], inherit: Sequence[int], log: Path) -> None:
-        """ToolMissing when a program is not installed; what QEMU says goes to log."""
+    def __init__(self, command: Sequence[str], inherit: Sequence[int], log: Path, keep: int = 0) -> None:
+        """ToolMissing when a program is not installed; what QEMU says goes to log.
+
+        One that may be kept does not die with us, but after keep seconds at the latest.
+        """
         qemu = shutil.which(command[0])
         if qemu is None:
             raise ToolMissing(
@@ -40,9 +54,10 @@ class QemuProcess:
             )
         self.command = [qemu, *command[1:]]
         self.log = log
+        self._kept = False
         with log.open("wb") as said:
             self._process = subprocess.Popen(
-                leashed(self.command),
+                limited(self.command, keep) if keep else leashed(self.command),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
@@ -59,7 +74,7 @@ class QemuProcess:
 
     @property
     def pid(self) -> int:
-        # setpriv has become QEMU by exec.
+        # setpriv has become QEMU by exec; of one that may be kept, timeout(1) stands for it.
         return self._process.pid
 
     @property
@@ -82,8 +97,18 @@ class QemuProcess:
         """It ended, and not because its machine stopped."""
         return self._process.poll() not in (None, 0)
 
+    def abandon(self) -> int:
+        """Let it live on when this is closed; its process id."""
+        self._kept = True
+        return self._process.pid
+
     def close(self) -> None:
-        """Gone when this returns."""
+        """Gone when this returns, unless it is kept."""
+        if self._kept:
+            # Nobody waits for it any more. Popen would warn of a process that it takes for forgotten.
+            self._process.returncode = 0
+            os.close(self.pidfd)
+            return
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait(_END)
