@@ -103,6 +103,23 @@ def test_in_a_debugger(arch):
     assert not {"-S", "-gdb"} & set(plain)
 
 
+def test_that_may_be_kept():
+    """A console beside the serial line, behind a socket that listens already."""
+    words = argv(machine("arm64", keep=True), Lines(5, 4, 6, attach=8))
+    assert words[-4:] == [
+        *("-chardev", "socket,id=attach,fd=8,server=on,wait=off", "-device", "virtconsole,chardev=attach")
+    ]
+    assert "sysevent_keep=1" in words[words.index("-append") + 1].split()
+    assert "virtio-serial-pci" in argv(machine("arm64", keep=True, virtio=False), LINES)
+
+
+def test_that_serves():
+    """To this machine alone, and with no way out."""
+    words = argv(machine("x86_64", serves=22), LINES)
+    assert words[words.index("-netdev") + 1] == "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"
+    assert "-netdev" not in argv(machine("x86_64"), LINES)
+
+
 def test_the_environment_of_init():
     """The names that guests/init/init.c looks for."""
     words = kernel_command_line(ARCHITECTURES["arm64"], virtio=True).split()
