@@ -105,7 +105,7 @@ def test_machines_cannot_boot_a_kernel(run):
 class Place:
     """Of a labgrid that takes it away."""
 
-    lost = False
+    lost, waited = False, 0.0
 
     def __init__(self, spec):
         self.spec = spec

@@ -36,13 +36,12 @@ class Leased:
     def take(self, spec: TargetSpec) -> TargetSpec:
         """The target for us alone, waited for if need be; the spec to use."""
         if spec.id not in self._held:
-            begin = time.monotonic()
             try:
                 self._held[spec.id] = self._leases.take(spec, self._progress)
             except InfrastructureError as error:
                 self._tell(spec, str(error))
                 raise
-            waited = time.monotonic() - begin
+            waited = self._held[spec.id].waited
             if waited > _WORTH:
                 self._tell(spec, f"{spec.id}: got after {waited:.0f} s, for this run alone")
         return self._held[spec.id].spec

@@ -71,6 +71,7 @@ def test_two_workers_get_different_places(lab, leases):
         assert all(f"-sysevent-{os.getpid()}-" in owners[name] for name in ("one", "two"))
         for lease in (first, second):
             lease.check()
+            assert lease.waited == 0
         assert {place: owner for place, owner in lab.owners().items() if owner} == {
             name: owners[name] for name in ("one", "two")
         }
