@@ -16,7 +16,7 @@ import pytest
 import sysevent
 from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
-from sysevent.errors import SyseventError
+from sysevent.errors import LeaseLost, SyseventError
 from sysevent.model import Facts, Incident, Observation
 from sysevent.plugin import options
 from sysevent.plugin.leased import Leased
@@ -111,8 +111,13 @@ class Run:
         return guest
 
     def check(self, spec: TargetSpec) -> None:
-        """LeaseLost when a target is not ours any more: what it says now is no verdict."""
-        self._leased.check(spec)
+        """LeaseLost when a target is not ours any more: it is let alone, and what it said is no verdict."""
+        try:
+            self._leased.check(spec)
+        except LeaseLost:
+            if spec.id in self._guests:
+                self._guests[spec.id].close()
+            raise
 
     def _retreat(self) -> None:
         """We are about to wait for other runs: let them have what we hold meanwhile."""

@@ -242,7 +242,10 @@ def _give_back(client: Client, held: _Held) -> None:
             try:
                 client.call(*line)
             except NotLeased:
-                well = False  # it is not ours, or nobody answers: the next run looks
+                well = False
+        if not well:  # not ours any more, or not given back?
+            theirs = {place.acquired for place in client.places()} | set(client.reservations().values())
+            well = client.owner not in theirs
     except (NotLeased, OSError):
-        well = False
+        well = False  # the next run looks
     forget(held.note, done=well)
