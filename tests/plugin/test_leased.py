@@ -173,7 +173,13 @@ def leased(tmp_path):
     def make(free):
         told = []
         mine = dataclasses.replace(settings.from_environment(), locks=tmp_path)
-        found = Leased(mine, told.append, lambda incident: told.append(incident.reason), lambda: None)
+        found = Leased(
+            mine,
+            told.append,
+            lambda incident: told.append(incident.reason),
+            lambda: None,
+            lambda spec: told.append(f"let alone: {spec.name}"),
+        )
         found._leases = Taking(free=free)
         return found, told
 
@@ -212,7 +218,7 @@ def test_what_is_lost_stays_lost_and_is_told_once(leased):
     for _ in range(3):
         with pytest.raises(LeaseLost, match="taken away"):
             found.check(RPI)
-    assert told == ["taken away"]
+    assert told == ["taken away", "let alone: rpi"]
     found.release(RPI)
     found.take(RPI)
     found.check(RPI)

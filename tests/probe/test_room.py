@@ -61,7 +61,7 @@ class Run:
         mine = dataclasses.replace(settings.from_environment(), locks=folder)
         self.told = []
         self.guests = [Guest(name, counter) for name in names]
-        self.leased = Leased(mine, self.told.append, self.told.append, lambda: self.fleet.retreat())
+        self.leased = Leased(mine, self.told.append, self.told.append, lambda: self.fleet.retreat(), print)
         self.leased._leases = Leases(mine, slots, waiting=lambda: self.fleet.retreat())
         self.fleet = Fleet(self.guests, mine, self.told.append, 2, self.leased)
         self.fleet.begin()

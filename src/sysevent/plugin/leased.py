@@ -25,10 +25,12 @@ class Leased:
         progress: Progress,
         on_incident: Callable[[Incident], None],
         waiting: Callable[[], None],
+        lost: Callable[[TargetSpec], None],
     ) -> None:
         self._leases = Leases(settings, waiting=waiting)
         self._progress = progress
         self._on_incident = on_incident
+        self._on_lost = lost
         self._held: dict[str, Lease] = {}
         self._lost: dict[str, LeaseLost] = {}
         self._full = 0.0  # when there was last no slot for a guest ahead of its turn
@@ -56,6 +58,7 @@ class Leased:
         except LeaseLost as error:
             self._lost[spec.id] = error
             self._tell(spec, str(error))
+            self._on_lost(spec)
             raise
 
     def enter(self, guest: Guest) -> bool:
