@@ -44,7 +44,7 @@ from types import SimpleNamespace
 
 from sysevent import errors
 from sysevent.arches import ARCHITECTURES
-from sysevent.plugin import run
+from sysevent.plugin import leased, run
 from sysevent.report import recorded, runlog
 
 pytest_plugins = ["sysevent.plugin"]
@@ -88,6 +88,7 @@ class Guest:
             exits = seen.exits | {"exit": dataclasses.replace(raw, head=head)}
             seen = dataclasses.replace(seen, exits=exits)
         self.seconds[name, abi] = 0.5
+        ASKED.append(name)
         self._told(self.spec.id, seen)
         return seen
 
@@ -115,7 +116,15 @@ class Fleet:
         pass
 
 
+def check(self, spec):
+    if PLAN.get("lost") in ASKED:
+        raise errors.LeaseLost(f"{spec.id}: taken away")
+
+
+ASKED = []
 run.Guest, run.Fleet = Guest, Fleet
+if "lost" in PLAN:
+    leased.Leased.check = check
 '''
 
 

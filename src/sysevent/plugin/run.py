@@ -58,7 +58,7 @@ class Run:
         self._guests: dict[str, Guest] = {}
         self._told: set[str] = set()
         self._asked: dict[str, list[list[str]]] = {}  # by test: its scenarios, each with an ABI
-        self._leased = Leased(self.settings, self.progress, self._incident, self._retreat)
+        self._leased = Leased(self.settings, self.progress, self._incident, self._retreat, self._let_alone)
         self._fleet = self._start(items)
 
     def progress(self, text: str) -> None:
@@ -115,8 +115,13 @@ class Run:
         return guest
 
     def check(self, spec: TargetSpec) -> None:
-        """LeaseLost when a target is not ours any more: what it says now is no verdict."""
+        """LeaseLost when a target is not ours any more: it is let alone, and what it said is no verdict."""
         self._leased.check(spec)
+
+    def _let_alone(self, spec: TargetSpec) -> None:
+        """Somebody else may have it: nothing of ours may run there."""
+        if spec.id in self._guests:
+            self._guests[spec.id].close()
 
     def _retreat(self) -> None:
         """We are about to wait for other runs: let them have what we hold meanwhile."""
