@@ -38,7 +38,7 @@ def test_asks_no_kernel():
 '''
 
 CONFTEST = '''
-import dataclasses, json, os
+import dataclasses, json, os, signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -78,6 +78,8 @@ class Guest:
 
     def observe(self, name, abi):
         how = PLAN.get("breaks", {}).get(name)
+        if how == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
         if how and how not in ("type", "beyond"):
             raise getattr(errors, how, ValueError)(f"{how} in {name}\\nand a console")
         seen = SEEN[f"{self.spec.arch}-tcg", name, abi]

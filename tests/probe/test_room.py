@@ -16,6 +16,8 @@ from sysevent.targets.spec import TargetSpec
 class Guest:
     """One that boots in no time."""
 
+    ahead, finished = 0, False
+
     def __init__(self, name, counter):
         self.spec = TargetSpec(name=name, arch="arm64", where="tcg", lease=20)
         self.arch = SimpleNamespace(name="none")
