@@ -99,7 +99,8 @@ class QemuGuest(Conversation):
         seconds = min(_RESTORE, spec.boot) if self._snapshot else spec.boot
         hello = self._greeting(seconds, f"{doing} {self._boot.kernel.spec}")
         self.monitor.pump()
-        self.traits["qemu"] = self.monitor.version
+        self.traits |= {"qemu": self.monitor.version, "accel": self._boot.machine.accel}
+        self.traits["fallback"] = self._boot.fallback
         return hello
 
     def _put(self, data: bytes) -> None:
