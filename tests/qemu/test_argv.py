@@ -93,6 +93,16 @@ def test_a_restored_machine():
     assert shlex.split(words[-1].removeprefix("exec:")) == ["cat", "/c/it's; here"]
 
 
+@pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
+def test_in_a_debugger(arch):
+    """Stopped before its first instruction, its stub on a socket that listens already, symbols where they belong."""
+    plain, debugged = (argv(machine(arch, debug=debug), Lines(5, 4, 6, 7)) for debug in (False, True))
+    assert debugged[-5:] == ["-chardev", "socket,id=gdb,fd=7,server=on,wait=off", "-gdb", "chardev:gdb", "-S"]
+    ((before, after),) = [pair for pair in zip(plain, debugged, strict=False) if pair[0] != pair[1]]
+    assert sorted(after.split()) == sorted([*before.split(), "nokaslr"])
+    assert not {"-S", "-gdb"} & set(plain)
+
+
 def test_the_environment_of_init():
     """The names that guests/init/init.c looks for."""
     words = kernel_command_line(ARCHITECTURES["arm64"], virtio=True).split()

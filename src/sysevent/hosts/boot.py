@@ -56,6 +56,7 @@ def prepare(
         initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),
         append=spec.append,
         virtio=spec.channel == "virtio",
+        debug=settings.debug,
     )
     return Boot(spec, kernel, machine, key(machine, settings.cache), accel.fallback)
 

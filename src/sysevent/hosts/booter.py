@@ -28,7 +28,9 @@ class Booter:
         self._arch = ARCHITECTURES[spec.arch]
         self._settings = settings
         self._modules = modules
-        self._snapshots = Snapshots(settings.cache) if settings.snapshots else None
+        # Under a debugger the boot is what one wants to see, and a stopped guest cannot be saved.
+        snapshots = settings.snapshots and not settings.debug
+        self._snapshots = Snapshots(settings.cache) if snapshots else None
         self._kernel: KernelImage | None = None
         self._boot: Boot | None = None
         self._snapshot: Snapshot | None = None  # of the host opened last

@@ -46,6 +46,8 @@ class Machine:
     initramfs: Path
     append: str = ""  # more words for the kernel's command line
     virtio: bool = True  # False: the guest gets no virtio port, and records travel on the console
+    serves: int = 0  # a TCP port of the guest, to which one of this machine's loopback leads; 0: no network
+    debug: bool = False  # True: it waits for a debugger, stopped before its first instruction
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Lines:
     monitor: int
     console: int
     channel: int  # of no use to a machine without virtio
+    gdb: int = 0  # where a debugger connects; of no use to a machine without debug
 
 
 # Words for every L1 kernel that make it boot sooner, none of which KVM looks at. Gains are of the whole boot,
@@ -89,7 +92,7 @@ SKIPPED_INITCALLS = (
 )
 
 
-def kernel_command_line(arch: Architecture, *, virtio: bool, append: str = "") -> str:
+def kernel_command_line(arch: Architecture, *, virtio: bool, append: str = "", debug: bool = False) -> str:
     """What the L1 kernel is told."""
     return " ".join(
         (
@@ -103,6 +106,8 @@ def kernel_command_line(arch: Architecture, *, virtio: bool, append: str = "") -
             *([f"sysevent_channel={VIRTIO_CHANNEL}"] if virtio else []),
             f"sysevent_serial={arch.console}",
             *QUICK,
+            # A debugger takes its symbols from vmlinux, at the addresses it was linked for.
+            *(["nokaslr"] if debug else []),
             f"initcall_blacklist={','.join(SKIPPED_INITCALLS)}",
             *append.split(),
         )
@@ -134,7 +139,9 @@ def argv(machine: Machine, lines: Lines | None = None, incoming: Path | None = N
 
         "-kernel", str(machine.kernel),
         "-initrd", str(machine.initramfs),
-        "-append", kernel_command_line(arch, virtio=machine.virtio, append=machine.append),
+        "-append", kernel_command_line(
+            arch, virtio=machine.virtio, append=machine.append, debug=machine.debug
+        ),
 
         "-chardev", f"socket,id=monitor,fd={ends.monitor}",
         "-mon", "chardev=monitor,mode=control",
@@ -146,6 +153,21 @@ def argv(machine: Machine, lines: Lines | None = None, incoming: Path | None = N
             "-chardev", f"socket,id=channel,fd={ends.channel}",
             "-device", "virtio-serial-pci",
             "-device", "virtserialport,chardev=channel,name=sysevent,nr=1",
+        ]
+    if machine.serves:
+        command += [
+            # Nobody else gets in, and it gets nowhere (restrict). QEMU chooses the port: see hosts/standin.py.
+            "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:{machine.serves}",
+            # Nothing boots over the network, and the ROM for that is a package of its own.
+            "-device", "virtio-net-pci,netdev=net,romfile=",
+        ]
+    if machine.debug:
+        command += [
+            # A socket that listens already: -gdb tcp::PORT would take a port by number, and on every interface.
+            "-chardev", f"socket,id=gdb,fd={ends.gdb},server=on,wait=off",
+            "-gdb", "chardev:gdb",
+            # A guest that runs at once would be done before anybody has attached.
+            "-S",
         ]
     # fmt: on
     if incoming is not None:
