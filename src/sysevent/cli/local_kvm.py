@@ -67,8 +67,11 @@ class Trial:
 
     @property
     def scenarios(self) -> int:
-        """Scenarios that some claim rests on which applies to this kernel."""
-        return sum(family.scenarios for family in self.tried)
+        """Scenarios that claims of this machine's architecture rest on, whether they apply to its kernel or not."""
+        own = targets.own_arch()
+        return len(
+            {claim.scenario for claim in table.CLAIMS.values() if claim.arch == own} & set(catalog.SCENARIOS)
+        )
 
 
 def trial(settings: Settings) -> Trial:

@@ -11,7 +11,7 @@ from pathlib import Path
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
 from sysevent.images import initramfs, vmlinux
 from sysevent.model import KernelImage, Progress
-from sysevent.qemu.accel import choose
+from sysevent.qemu.accel import Accel
 from sysevent.qemu.argv import Machine, argv
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
@@ -37,20 +37,20 @@ def prepare(
     files: Mapping[str, bytes],
     settings: Settings,
     progress: Progress,
+    accel: Accel,
 ) -> Boot:
     """Build what is missing, with these programs in the guest's first file system.
 
     Touches nothing but the disk, so that it can run in a thread while another guest is being asked.
     """
     arch = ARCHITECTURES[spec.arch]
-    accel = choose(spec.where, arch)
     if accel.fallback:
         progress(f"{spec.id}: TCG, not KVM: {accel.fallback}")
     modules = (*CHANNEL_MODULES, *arch.kvm_modules)
     machine = Machine(
         arch=arch,
         accel=accel.name,
-        cpu=spec.cpu,
+        cpu="" if accel.fallback and spec.cpu == "host" else spec.cpu,  # TCG has no such CPU
         memory=spec.memory,
         kernel=vmlinux.uncompressed(kernel, settings, progress),
         initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),

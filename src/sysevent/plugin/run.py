@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,6 +43,8 @@ class Run:
         cache = getattr(config, "cache", None)
         self._before: dict[str, list[list[str]]] = cache.get(_ASKED, {}) if cache else {}
         self._items = items
+        # What a CI system, systemd or `timeout` ends a run with: guests end, and the log gets its end, as with Ctrl-C.
+        self._signals = signal.signal(signal.SIGTERM, signal.default_int_handler)
         self._guests: dict[str, Guest] = {}
         self._told: set[str] = set()
         self._asked: dict[str, list[list[str]]] = {}  # by test: its scenarios, each with an ABI
@@ -198,6 +201,7 @@ class Run:
         except SyseventError as error:
             self.progress(str(error))
         self._leased.close()
+        signal.signal(signal.SIGTERM, self._signals)
         if hasattr(self.config, "workeroutput"):
             self.config.workeroutput[self.ASKED] = self._asked
         self.log.close()
