@@ -27,6 +27,7 @@ VERBS = {  # verb: its line in --help. Its module has the same name
     "test": "the harness's own tests: no QEMU, seconds",
     "doctor": "what this machine has and lacks, and how to fix it",
     "targets": "the targets there are, and what each needs",
+    "shell": "a shell in a guest of a target, with our VMM at hand, or on a lab machine",
     "report": "what a recorded run found: the matrix, and how each generation of userspace reads its events",
     "images": "the kernels that guests boot: list, fetch, verify, prune",
     "layout": "what KVM's headers mean in bytes, for every ABI: show, scan, diff",

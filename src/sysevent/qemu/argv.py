@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +123,15 @@ def machine_of(arch: Architecture, accel: str, cpu: str = "") -> list[str]:
         *("-accel", accel),
         *("-cpu", cpu or (_KVM_CPU if kvm else CPUS[arch.name])),
     ]
+
+
+def ports(ends: Mapping[str, int]) -> list[str]:
+    """More virtio ports for a machine that has the first: name -> our end, as /dev/vport0p2 and so on in the guest."""
+    words: list[str] = []
+    for number, (name, fd) in enumerate(ends.items(), 2):
+        words += ["-chardev", f"socket,id={name},fd={fd}"]
+        words += ["-device", f"virtserialport,chardev={name},name={name},nr={number}"]
+    return words
 
 
 def argv(machine: Machine, lines: Lines | None = None, incoming: Path | None = None) -> list[str]:
