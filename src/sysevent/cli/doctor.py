@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import importlib.metadata
 import os
 import re
@@ -12,13 +11,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from sysevent.arches import ARCHITECTURES, Architecture
 from sysevent.build import compiler as compilers
-from sysevent.cli import packages
+from sysevent.cli import kvm, packages
+from sysevent.cli.finding import Finding, render
 from sysevent.cli.run import say
 from sysevent.errors import BuildFailed, SyseventError
 from sysevent.images import apt
@@ -27,19 +26,6 @@ from sysevent.settings import Settings, from_environment
 
 _NEEDED_MB = 1500  # kernels of three architectures, unpacked, and what is compiled
 _COMPILER_FIX = "pip install ziglang, or set CC_<abi>"
-_KVM_GET_API_VERSION = 0xAE00  # include/uapi/linux/kvm.h: _IO(KVMIO, 0x00)
-_KVM_CREATE_VM = 0xAE01  # _IO(KVMIO, 0x01)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found."""
-
-    subject: str
-    ok: bool
-    found: str  # one line
-    fix: str = ""  # when it is not ok: what to do
-    needed: bool = True  # by the main job on TCG targets; what is not needed never fails the doctor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,13 +55,6 @@ def run(args: argparse.Namespace) -> int:
     return 1 if lacking else 0
 
 
-def render(finding: Finding) -> str:
-    """The line of a finding, and a second one that says how to fix it."""
-    word = "ok" if finding.ok else "missing" if finding.needed else "no"
-    line = f"{word:8}{finding.subject:22}{finding.found}"
-    return line if finding.ok or not finding.fix else f"{line}\n{'':30}fix: {finding.fix}"
-
-
 def findings(settings: Settings) -> Iterator[Finding]:
     """Every check, the quick ones first; each is made when it is asked for."""
     yield python()
@@ -87,7 +66,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield guarded("keyring", partial(keyring, settings), fix=keyring_fix())
     for arch in ARCHITECTURES.values():
         yield guarded(f"compiler {arch.name}", partial(compiler, arch), fix=_COMPILER_FIX)
-    yield local_kvm()
+    yield from kvm.findings(settings, say)
 
 
 def guarded(subject: str, check: Callable[[], Finding], fix: str) -> Finding:
@@ -208,31 +187,6 @@ def compiler(arch: Architecture) -> Finding:
                 return Finding(subject, ok=False, found=f"{chosen.version} for {abi.name}: {last}")
             versions[abi.name] = chosen.version
     return Finding(subject, ok=True, found=", ".join(f"{name}: {text}" for name, text in versions.items()))
-
-
-def local_kvm(device: Path = Path("/dev/kvm")) -> Finding:
-    """What the local KVM answered. Only opening it and making a VM is tried: no guest ran.
-
-    A KVM that answers can still fail to run a guest, as nested software ones do; the target `local`
-    tells. The TCG targets do not need it.
-    """
-    fix = "only the target `local` needs it; the TCG targets do not"
-    steps = []
-    try:
-        kvm = os.open(device, os.O_RDWR | os.O_CLOEXEC)
-    except OSError as error:
-        return Finding(str(device), ok=False, found=f"open: {error.strerror}", fix=fix, needed=False)
-    try:
-        steps.append(f"open: ok, KVM_GET_API_VERSION: {fcntl.ioctl(kvm, _KVM_GET_API_VERSION, 0)}")
-        os.close(fcntl.ioctl(kvm, _KVM_CREATE_VM, 0))
-        steps.append("KVM_CREATE_VM: ok (no guest was run)")
-    except OSError as error:
-        name = "KVM_CREATE_VM" if steps else "KVM_GET_API_VERSION"
-        steps.append(f"{name}: {error.strerror}")
-        return Finding(str(device), ok=False, found=", ".join(steps), fix=fix, needed=False)
-    finally:
-        os.close(kvm)
-    return Finding(str(device), ok=True, found=", ".join(steps), needed=False)
 
 
 def _output(command: list[str]) -> tuple[int, str]:
