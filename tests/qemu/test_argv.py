@@ -77,6 +77,20 @@ def test_on_the_serial_line(arch):
     assert argv(machine(arch, virtio=False), LINES) == golden(arch, channel=False)
 
 
+@pytest.mark.parametrize(
+    ("arch", "board"),
+    [("arm64", "virt,virtualization=on,gic-version=host"), ("riscv64", "virt"), ("x86_64", "q35")],
+)
+def test_with_kvm(arch, board):
+    """The CPU that is there, and on arm64 an EL2, without which the guest has no KVM to ask."""
+    words, tcg = argv(machine(arch, accel="kvm"), LINES), argv(machine(arch), LINES)
+    for option, value in (("-machine", board), ("-accel", "kvm"), ("-cpu", "host")):
+        at = words.index(option) + 1
+        assert words[at] == value
+        words[at] = tcg[at]
+    assert words == tcg
+
+
 def test_what_a_target_says():
     """Its CPU and memory instead of ours, and its words for the kernel last, where they win."""
     words = argv(machine("arm64", cpu="neoverse-n1", memory=2048, append="quiet  loglevel=7"), LINES)

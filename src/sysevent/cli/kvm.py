@@ -19,6 +19,7 @@ from pathlib import Path
 from sysevent.cli.finding import Finding
 from sysevent.contract import judge, table
 from sysevent.errors import GuestLost, HarnessError, NoKvm, NotApplicable, NotLeased, SyseventError, VcpuStuck
+from sysevent.hosts import accel
 from sysevent.model import Facts, Observation, Progress
 from sysevent.probe import catalog
 from sysevent.probe.guest import Guest
@@ -76,6 +77,7 @@ def findings(settings: Settings, progress: Progress, device: Path = _KVM) -> Ite
     yield first
     if first.ok and own_arch():
         yield from _tried(settings, progress)
+        yield accelerated(settings)
 
 
 def opened(device: Path) -> Finding:
@@ -96,6 +98,18 @@ def opened(device: Path) -> Finding:
     finally:
         os.close(kvm)
     return Finding(str(device), ok=True, found=", ".join(steps), needed=False)
+
+
+def accelerated(settings: Settings) -> Finding:
+    """Whether QEMU starts with this KVM, as `kvm` and `auto` targets want it."""
+    arch = own_arch()
+    spec = TargetSpec(name=arch, arch=arch, where="auto")  # type: ignore[arg-type]
+    why = accel.why_not(spec, settings, anew=True)
+    found = (
+        why or "starts; whether its guests have a KVM of their own, the first run of an `auto` target tells"
+    )
+    fix = "`auto` targets take TCG"
+    return Finding("QEMU with KVM", ok=not why, found=found, fix=fix, needed=False)
 
 
 def _tried(settings: Settings, progress: Progress) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ class Boot:
     kernel: KernelImage
     machine: Machine  # without the file descriptors of a running one
     key: str  # of a guest booted from exactly this; see key()
+    fallback: str = ""  # why it runs without KVM where it might have had it
 
 
 def prepare(
@@ -38,7 +39,8 @@ def prepare(
 ) -> Boot:
     """Build what is missing, with these programs in the guest's first file system.
 
-    Touches nothing but the disk, so that it can run in a thread while another guest is being asked.
+    Touches nothing but the disk, so that it can run in a thread while another guest is being asked. The spec
+    says "tcg" or "kvm" by now: see hosts/accel.py.
     """
     arch = ARCHITECTURES[spec.arch]
     modules = (*CHANNEL_MODULES, *arch.kvm_modules)

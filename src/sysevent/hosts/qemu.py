@@ -100,6 +100,7 @@ class QemuGuest(Conversation):
         hello = self._greeting(seconds, f"{doing} {self._boot.kernel.spec}")
         self.monitor.pump()
         self.traits["qemu"] = self.monitor.version
+        self.traits |= {"accel": self._boot.machine.accel, "fallback": self._boot.fallback}
         return hello
 
     def _put(self, data: bytes) -> None:

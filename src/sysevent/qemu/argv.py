@@ -25,6 +25,20 @@ MACHINES = {
     "x86_64": "q35",
 }
 
+# With KVM, machine and CPU are this machine's own; virtualization=on is what a KVM in the guest needs, and a QEMU
+# or a kernel that cannot give it (QEMU before 10.2, CPUs without FEAT_NV2) refuses to start, and says why.
+_WITH_KVM = {
+    "arm64": ("virt,virtualization=on,gic-version=host", "host"),
+    "riscv64": ("virt", "host"),
+    "x86_64": ("q35", "host"),
+}
+
+
+def model(arch: str, accel: str) -> tuple[str, str]:
+    """QEMU's -machine, and the -cpu of a target that names none."""
+    return _WITH_KVM[arch] if accel == "kvm" else (MACHINES[arch], CPUS[arch])
+
+
 # The guest's device node of a machine's virtio port: the first port of the first such device.
 VIRTIO_CHANNEL = "vport0p1"
 
@@ -107,13 +121,14 @@ def kernel_command_line(arch: Architecture, *, virtio: bool, append: str = "") -
 def argv(machine: Machine, lines: Lines | None = None, incoming: Path | None = None) -> list[str]:
     """The command that boots machine, or restores it from a stream; without lines: what tells two of them apart."""
     arch, ends = machine.arch, lines or Lines(0, 0, 0)
+    board, cpu = model(arch.name, machine.accel)
     # fmt: off
     command = [
         arch.qemu,
         "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", MACHINES[arch.name],
+        "-machine", board,
         "-accel", machine.accel,
-        "-cpu", machine.cpu or CPUS[arch.name],
+        "-cpu", machine.cpu or cpu,
         "-m", str(machine.memory),
         # One CPU: a second one costs a fifth to a half of the boot, and vCPUs are threads either way.
         "-smp", "1",
