@@ -19,10 +19,16 @@ class Settings:
     offline: bool  # never touch the network
     snapshots: bool = False  # restore a guest that was seen ready instead of booting one
     locks: Path | None = None  # files that say who uses what; None: the directory all users here share
+    debug: bool = False  # guests wait for a debugger, and nothing we wait for has a deadline
 
 
 def from_environment(
-    *, mirror: str | None = None, keyring: str | None = None, offline: bool = False, snapshots: bool = False
+    *,
+    mirror: str | None = None,
+    keyring: str | None = None,
+    offline: bool = False,
+    snapshots: bool = False,
+    debug: bool = False,
 ) -> Settings:
     """Settings of this process: SYSEVENT_CACHE, _MIRROR, _KEYRING, _OFFLINE, _LOCKS, overridden by the arguments.
 
@@ -39,4 +45,5 @@ def from_environment(
         offline=offline or env.get("SYSEVENT_OFFLINE", "") not in ("", "0"),
         snapshots=snapshots and env.get("SYSEVENT_FRESH", "") in ("", "0"),
         locks=Path(locks).expanduser() if locks else None,
+        debug=debug,
     )

@@ -88,7 +88,7 @@ def start(stub, tmp_path, monkeypatch):
     monkeypatch.setattr(qemu, "_LAST_WORDS", 0.1)
     running = []
 
-    def run(script, snapshot=None, **options):
+    def run(script, snapshot=None, debug=False, **options):
         stub(script)
         spec = TargetSpec(**{"name": "stub", "arch": "x86_64", "where": "tcg", "boot": 5} | options)
         kernel = KernelImage("debian:6.12", "x86_64", "6.12.1", "", tmp_path / "bzImage", None)
@@ -100,6 +100,7 @@ def start(stub, tmp_path, monkeypatch):
             kernel=kernel.image,
             initramfs=tmp_path / "initramfs",
             virtio=spec.channel == "virtio",
+            debug=debug,
         )
         guest = QemuGuest(
             Boot(spec, kernel, machine, "key"), tmp_path / "logs", NoProgress(), snapshot=snapshot

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -397,3 +398,34 @@ def test_every_loss_is_infrastructure():
     """A MISS, and never a verdict about the kernel."""
     assert issubclass(GuestLost, InfrastructureError)
     assert issubclass(BadWire, InfrastructureError)
+
+
+def test_no_deadline_in_a_debugger(start):
+    """Neither booting nor answering is ever too late, and where to attach is said before anything is awaited."""
+    guest = start(
+        """
+        listening = socket.socket(fileno=int(fds["gdb"]))
+        debugger, _ = listening.accept()
+        debugger.recv(1)  # as stopped as QEMU is with -S
+        time.sleep(1.5)
+        channel.sendall(hello())
+        sequence = request(channel)[2]
+        time.sleep(0.5)
+        channel.sendall(reply(sequence))
+        forever()
+        """,
+        debug=True,
+        boot=1,
+    )
+    told = "\n".join(guest._progress.told)
+    port = int(told.partition("target remote 127.0.0.1:")[2].partition("'")[0])
+    with socket.create_connection(("127.0.0.1", port), timeout=SOON) as debugger:
+        debugger.sendall(b"c")
+        assert guest.hello().release == "6.12.1-stub"
+        assert ask(guest, seconds=0.1).state is wire.State.DONE
+
+
+def test_ended_in_a_debugger(start):
+    """No deadline is not for ever: a QEMU that ends is lost at once."""
+    guest = start("sys.exit(0)", debug=True)
+    assert "exit code 0" in lost(guest, guest.hello)

@@ -27,6 +27,9 @@ def run(runs):
     runs.start("required", *ARM, "--arch", "x86_64", *PASSING, "--require", "x86_64-*", facts=skipped)
     runs.start("lost", *ONE, facts={"arm64-tcg": "NoKvm"})
     runs.start("nothing_matches", "--target", "mips*")
+    runs.start("gdb_of_two", "--gdb", "--arch", "arm64", "--arch", "x86_64")
+    runs.start("gdb_of_two_kernels", "--gdb", *ARM, "--kernel", "debian:6.1", "--kernel", "debian:6.12")
+    runs.start("gdb_of_no_guest", "--gdb", "--target", "local")
     return lambda name: runs[name]
 
 
@@ -228,10 +231,21 @@ def test_a_lost_target(run):
     ("name", "words"),
     [
         ("nothing_matches", "--target mips* matches none of the targets: arm64-tcg, riscv64-tcg, x86_64-tcg"),
+        (
+            "gdb_of_two",
+            "--gdb takes one target with one kernel, and these are selected: arm64-tcg, x86_64-tcg",
+        ),
+        (
+            "gdb_of_two_kernels",
+            "--gdb takes one target with one kernel, and these are selected: "
+            "arm64-tcg@debian:6.1, arm64-tcg@debian:6.12",
+        ),
+        ("gdb_of_no_guest", "--gdb: local is no guest of this machine's QEMU, so nothing can stop it"),
     ],
 )
 def test_a_typing_error_is_no_run(run, name, words):
     found = run(name)
+    assert found.code == 4
     assert f"ERROR: {words}" in found.out
     assert "Traceback" not in found.out
     assert not found.results.exists()

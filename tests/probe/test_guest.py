@@ -162,6 +162,19 @@ def test_boots_are_not_without_end(world):
         asked.observe("x86_64.z", "native")
 
 
+def test_one_boot_in_a_debugger(world):
+    """Whoever ends the guest there is not shown another one, stopped at its start."""
+    world.settings = dataclasses.replace(world.settings, debug=True)
+    world.boots = [LOST] * 100
+    asked = world.guest()
+    with pytest.raises(GuestLost, match="lost: panic"):
+        asked.observe("x86_64.a", "native")
+    with pytest.raises(GuestLost, match="x: lost once, given up"):
+        asked.observe("x86_64.b", "native")
+    assert world.started == 1
+    assert reasons(world)[0] == ("lost: panic", False)
+
+
 def test_a_hello_that_is_nonsense_is_a_boot_that_failed(world):
     """Nothing is asked of a host that has not said hello."""
     world.boots = [BadWire("another version")]

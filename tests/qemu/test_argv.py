@@ -77,20 +77,6 @@ def test_on_the_serial_line(arch):
     assert argv(machine(arch, virtio=False), LINES) == golden(arch, channel=False)
 
 
-@pytest.mark.parametrize(
-    ("arch", "board"),
-    [("arm64", "virt,virtualization=on,gic-version=host"), ("riscv64", "virt"), ("x86_64", "q35")],
-)
-def test_with_kvm(arch, board):
-    """The CPU that is there, and on arm64 an EL2, without which the guest has no KVM to ask."""
-    words, tcg = argv(machine(arch, accel="kvm"), LINES), argv(machine(arch), LINES)
-    for option, value in (("-machine", board), ("-accel", "kvm"), ("-cpu", "host")):
-        at = words.index(option) + 1
-        assert words[at] == value
-        words[at] = tcg[at]
-    assert words == tcg
-
-
 def test_what_a_target_says():
     """Its CPU and memory instead of ours, and its words for the kernel last, where they win."""
     words = argv(machine("arm64", cpu="neoverse-n1", memory=2048, append="quiet  loglevel=7"), LINES)
@@ -105,6 +91,16 @@ def test_a_restored_machine():
     assert words[:-2] == golden("x86_64", channel=True)
     assert words[-2] == "-incoming"
     assert shlex.split(words[-1].removeprefix("exec:")) == ["cat", "/c/it's; here"]
+
+
+@pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
+def test_in_a_debugger(arch):
+    """Stopped before its first instruction, its stub on a socket that listens already, symbols where they belong."""
+    plain, debugged = (argv(machine(arch, debug=debug), Lines(5, 4, 6, 7)) for debug in (False, True))
+    assert debugged[-5:] == ["-chardev", "socket,id=gdb,fd=7,server=on,wait=off", "-gdb", "chardev:gdb", "-S"]
+    ((before, after),) = [pair for pair in zip(plain, debugged, strict=False) if pair[0] != pair[1]]
+    assert sorted(after.split()) == sorted([*before.split(), "nokaslr"])
+    assert not {"-S", "-gdb"} & set(plain)
 
 
 def test_the_environment_of_init():

@@ -40,6 +40,10 @@ _ONCE = (
 _FLAGS = (
     ("--offline", "use what is in the cache, never the network"),
     ("--fresh", "boot every guest, and restore none from a snapshot"),
+    (
+        "--gdb",
+        "stop the one target before its first instruction and print the gdb line to paste; no deadlines",
+    ),
     ("--strict-observed", "a changed behaviour that the kernel never promised fails, too"),
 )
 

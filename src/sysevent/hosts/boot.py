@@ -11,6 +11,7 @@ from pathlib import Path
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
 from sysevent.images import initramfs, vmlinux
 from sysevent.model import KernelImage, Progress
+from sysevent.qemu.accel import choose
 from sysevent.qemu.argv import Machine, argv
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
@@ -27,7 +28,7 @@ class Boot:
     kernel: KernelImage
     machine: Machine  # without the file descriptors of a running one
     key: str  # of a guest booted from exactly this; see key()
-    fallback: str = ""  # why it runs without KVM where it might have had it
+    fallback: str = ""  # why it runs under TCG when KVM was preferred
 
 
 def prepare(
@@ -39,22 +40,25 @@ def prepare(
 ) -> Boot:
     """Build what is missing, with these programs in the guest's first file system.
 
-    Touches nothing but the disk, so that it can run in a thread while another guest is being asked. The spec
-    says "tcg" or "kvm" by now: see hosts/accel.py.
+    Touches nothing but the disk, so that it can run in a thread while another guest is being asked.
     """
     arch = ARCHITECTURES[spec.arch]
+    accel = choose(spec.where, arch)
+    if accel.fallback:
+        progress(f"{spec.id}: TCG, not KVM: {accel.fallback}")
     modules = (*CHANNEL_MODULES, *arch.kvm_modules)
     machine = Machine(
         arch=arch,
-        accel=spec.where,
+        accel=accel.name,
         cpu=spec.cpu,
         memory=spec.memory,
         kernel=vmlinux.uncompressed(kernel, settings, progress),
         initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),
         append=spec.append,
         virtio=spec.channel == "virtio",
+        debug=settings.debug,
     )
-    return Boot(spec, kernel, machine, key(machine, settings.cache))
+    return Boot(spec, kernel, machine, key(machine, settings.cache), accel.fallback)
 
 
 def key(machine: Machine, cache: Path) -> str:

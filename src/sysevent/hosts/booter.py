@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from sysevent import wire
 from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
 from sysevent.errors import BadWire, GuestLost
-from sysevent.hosts import accel
 from sysevent.hosts.boot import Boot, prepare
 from sysevent.hosts.protocol import Host, Others
 from sysevent.hosts.qemu import QemuGuest
@@ -30,7 +28,9 @@ class Booter:
         self._arch = ARCHITECTURES[spec.arch]
         self._settings = settings
         self._modules = modules
-        self._snapshots = Snapshots(settings.cache) if settings.snapshots else None
+        # Under a debugger the boot is what one wants to see, and a stopped guest cannot be saved.
+        snapshots = settings.snapshots and not settings.debug
+        self._snapshots = Snapshots(settings.cache) if snapshots else None
         self._kernel: KernelImage | None = None
         self._boot: Boot | None = None
         self._snapshot: Snapshot | None = None  # of the host opened last
@@ -50,18 +50,7 @@ class Booter:
             vmm = programs.vmm(self._arch, abi, self._settings).path.read_bytes()
             files[f"vmm.{abi.number}"] = vmm
             files.setdefault("vmm", vmm)  # the native one supervises
-        spec, why = accel.chosen(self._spec, self._settings, progress)
-        boot = prepare(spec, kernel, files, self._settings, progress)
-        if self._spec.where == "auto" and spec.where == "kvm":
-            # Whoever asked for KVM outright is told by the run itself.
-            why = accel.why_not_nested(boot, self._settings, progress)
-            if why:
-                spec = accel.without(self._spec, why, progress)
-                boot = prepare(spec, kernel, files, self._settings, progress)
-        if spec.where == "kvm":
-            # It boots in a second, and what a CPU of one machine has in it is not for another's.
-            self._snapshots = None
-        self._boot = dataclasses.replace(boot, fallback=why)
+        self._boot = prepare(self._spec, kernel, files, self._settings, progress)
 
     def restorable(self) -> bool:
         assert self._boot is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from sysevent.hosts.conversation import Conversation, wait_for
 from sysevent.hosts.protocol import AHEAD, Others
 from sysevent.hosts.snapshots import Snapshot
 from sysevent.model import Progress
+from sysevent.qemu import gdb
 from sysevent.qemu.argv import Lines, argv
 from sysevent.qemu.console import Console
 from sysevent.qemu.monitor import Monitor
@@ -64,6 +66,10 @@ class QemuGuest(Conversation):
             return ours
 
         monitor, console, channel = pair(), pair(), pair()
+        port = 0
+        if self._boot.machine.debug:
+            theirs.append(gdb.listening())
+            port = theirs[-1].getsockname()[1]
         self._channel = self._closing.enter_context(channel)
         lines = Lines(*(end.fileno() for end in theirs))
         command = argv(self._boot.machine, lines, self._snapshot.state if self._snapshot else None)
@@ -78,6 +84,11 @@ class QemuGuest(Conversation):
         self._closing.callback(self._console.close)
         self.monitor = Monitor(monitor)
         self._closing.callback(self.monitor.close)
+        if port:
+            kernel, arch = self._boot.kernel, self._boot.machine.arch
+            self._progress(f"{self.name}: stopped before its first instruction. In another terminal:")
+            self._progress(f"    {gdb.line(arch, port, gdb.symbols(kernel))}")
+            self._progress("and `continue` there; no deadline runs out meanwhile, Ctrl-C here ends it")
         if self._snapshot is not None:
             self._put(wire.pack(wire.Frame(wire.Kind.PING, 0, _PING, b"")))
 
@@ -99,9 +110,16 @@ class QemuGuest(Conversation):
         seconds = min(_RESTORE, spec.boot) if self._snapshot else spec.boot
         hello = self._greeting(seconds, f"{doing} {self._boot.kernel.spec}")
         self.monitor.pump()
-        self.traits["qemu"] = self.monitor.version
-        self.traits |= {"accel": self._boot.machine.accel, "fallback": self._boot.fallback}
+        self.traits |= {"qemu": self.monitor.version, "accel": self._boot.machine.accel}
+        self.traits["fallback"] = self._boot.fallback
         return hello
+
+    def _await(self, kind: wire.Kind, sequence: int, seconds: float, doing: str) -> wire.Frame:
+        # How long a person looks at a stopped guest is not ours to say, and no sign of life is worth a line to them.
+        # The VMM's own deadlines go by the guest's clock, which stands still with it.
+        if self._boot.machine.debug:
+            seconds, doing = math.inf, ""
+        return super()._await(kind, sequence, seconds, doing)
 
     def _put(self, data: bytes) -> None:
         if self.on_console or self._channel is None:

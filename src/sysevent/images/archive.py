@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import lzma
+import re
 import time
 import urllib.parse
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The kernel packages of one suite and architecture, and the hash of the index they stand in."""
+    """Packages of one suite and architecture, and the hash of the index they stand in."""
 
     sha256: str
     packages: tuple[packages.Package, ...]
@@ -122,8 +123,15 @@ class Archive:
         self.cache.record(path, Seen(inrelease, self._origin, now))
         return Suite(fetched, inrelease, now)
 
-    def listing(self, suite: Suite, debian_arch: str, *, by_hash: bool) -> Listing | None:
-        """The kernel packages of a suite; None when it has no such architecture.
+    def listing(
+        self,
+        suite: Suite,
+        debian_arch: str,
+        *,
+        by_hash: bool,
+        wanted: re.Pattern[bytes] = packages.KERNELS,
+    ) -> Listing | None:
+        """The wanted packages of a suite; None when it has no such architecture.
 
         The index is asked for by its hash, where it stays when the mirror moves on, or by its plain name.
         Raises Gone when it is not there.
@@ -136,7 +144,7 @@ class Archive:
         url = f"{name.rpartition('/')[0]}/by-hash/SHA256/{expected.sha256}"
         label = f"Debian {suite.release.suite} {debian_arch}: package index"
         blob = self.blob(url if by_hash and suite.release.by_hash else name, expected, label)
-        return Listing(expected.sha256, parse_index(blob, name))
+        return Listing(expected.sha256, parse_index(blob, name, wanted))
 
     def blob(self, path: str, expected: Expected, label: str) -> Path:
         """The file with this hash, checked just now, from the cache or from path on the mirror.
@@ -191,9 +199,11 @@ class Archive:
         return Suite(release.parse(content, name, name), seen.inrelease, seen.checked)
 
 
-def parse_index(blob: Path, name: str) -> tuple[packages.Package, ...]:
-    """The kernel packages in a Packages.xz; BadSignature (naming name) when it is not one."""
+def parse_index(
+    blob: Path, name: str, wanted: re.Pattern[bytes] = packages.KERNELS
+) -> tuple[packages.Package, ...]:
+    """The wanted packages in a Packages.xz; BadSignature (naming name) when it is not one."""
     try:
-        return packages.parse(lzma.decompress(blob.read_bytes()), name)
+        return packages.parse(lzma.decompress(blob.read_bytes()), name, wanted)
     except (lzma.LZMAError, EOFError) as error:
         raise BadSignature(f"{name}: {error}") from None

@@ -7,6 +7,7 @@
     unwrapped/NAME-HASH/     users' own images, where QEMU could not open the wrapping
     modules/HASH.bin         decompressed modules with their dependencies, in load order
     initramfs/HASH.cpio      finished archives
+    userland/HASH.bin        programs taken out of packages (userland.py)
     parts/, locks/           downloads under way
 
 Everything appears by rename, complete and on disk, so that a reader needs no lock.

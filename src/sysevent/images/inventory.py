@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sysevent.arches import Architecture
 from sysevent.errors import BadSignature, ImageError
-from sysevent.images import deb, initramfs, kernels, keyring, packages, release
+from sysevent.images import deb, initramfs, kernels, keyring, packages, release, userland
 from sysevent.images.archive import Seen, parse_index
 from sysevent.images.cache import Cache, digest
 from sysevent.images.resolve import Resolution, kept, remembered
@@ -100,14 +100,15 @@ def verify(settings: Settings, progress: Progress) -> Iterator[Damage]:
 
 
 def _damaged_files(cache: Cache, progress: Progress) -> Iterator[Damage]:
-    for path in _files(cache, "blobs/sha256", "initramfs", "kernels", "unwrapped", "modules"):
+    for path in _files(cache, "blobs/sha256", "initramfs", "kernels", "unwrapped", "modules", "userland"):
         progress(f"hashing {path.relative_to(cache.root)}")
         if path.parent.name == "sha256":
             good = digest(path) == path.name
         elif path.suffix == ".cpio":
             good = digest(path) == path.stem
         elif path.suffix == ".bin":
-            good = initramfs.read_modules(path) is not None
+            read = userland.read if path.parent.name == "userland" else initramfs.read_modules
+            good = read(path) is not None
         elif path.suffix == ".json":
             continue
         else:
@@ -170,7 +171,7 @@ def prune(
     count = size = 0
     for patience, folders in (
         (grace, ("blobs/sha256", "suites", "tracks", "kernels", "modules")),
-        (unused, ("initramfs", "unwrapped", "vmlinux")),
+        (unused, ("initramfs", "unwrapped", "vmlinux", "userland")),
         (timedelta(days=1), ("parts",)),
     ):
         for path in _files(cache, *folders):

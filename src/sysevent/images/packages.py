@@ -13,7 +13,7 @@ from sysevent.images.release import is_sha256
 if TYPE_CHECKING:  # slow to import, and a kernel that is cached needs none of it
     from debian.debian_support import Version
 
-_KERNEL = re.compile(
+KERNELS = re.compile(
     rb"^Package: linux-(?:(?:image|binary|modules)-[0-9][a-z0-9.+-]*|libc-dev(?:-[a-z0-9]+-cross)?)$",
     re.MULTILINE,
 )
@@ -47,15 +47,15 @@ class Kernel:
         return Version(self.image.version)
 
 
-def parse(index: bytes, name: str) -> tuple[Package, ...]:
-    """The kernel and header packages of a decompressed Packages file; BadSignature when one makes no sense.
+def parse(index: bytes, name: str, wanted: re.Pattern[bytes] = KERNELS) -> tuple[Package, ...]:
+    """The wanted packages of a decompressed Packages file; BadSignature when one makes no sense.
 
-    A Packages file has 60 MB and a dozen kernels, so only their paragraphs are looked at.
+    A Packages file has 60 MB and a dozen kernels, so only the paragraphs whose first line matches are looked at.
     """
     from debian import deb822
 
     found = []
-    for match in _KERNEL.finditer(index):
+    for match in wanted.finditer(index):
         start = index.rfind(b"\n\n", 0, match.start()) + 1
         end = index.find(b"\n\n", match.end())
         fields = deb822.Deb822(index[start : end if end >= 0 else len(index)].strip(b"\n"), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -131,19 +132,24 @@ def _look(track: Track, arch: Architecture, archive: Archive, *, refresh: bool) 
 
 
 def listing(
-    name: str, arch: Architecture, archive: Archive, *, refresh: bool
+    name: str,
+    arch: Architecture,
+    archive: Archive,
+    *,
+    refresh: bool,
+    wanted: re.Pattern[bytes] = packages.KERNELS,
 ) -> tuple[Suite, Listing | None]:
-    """A suite with its kernel packages.
+    """A suite with those of its packages that are wanted, by default its kernels.
 
     Raises Gone when the mirror has not got the suite, and OtherLength when its index and its release file are
     of different days: a mirror that is being updated, or never quite is.
     """
     suite = archive.suite(name, refresh=refresh)
     try:
-        return suite, archive.listing(suite, arch.debian, by_hash=True)
+        return suite, archive.listing(suite, arch.debian, by_hash=True, wanted=wanted)
     except Gone:  # the mirror has newer indices than our release file, or does not keep them by hash
         suite = archive.suite(name, refresh=True)
-        return suite, archive.listing(suite, arch.debian, by_hash=False)
+        return suite, archive.listing(suite, arch.debian, by_hash=False, wanted=wanted)
 
 
 def _not_applicable(track: Track, arch: Architecture, where: str) -> NotApplicable:

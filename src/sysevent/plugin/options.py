@@ -61,6 +61,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="boot every guest; by default one that was ready before is restored from a snapshot of it",
     )
+    group.addoption(
+        "--gdb",
+        action="store_true",
+        help="stop the one target before its first instruction and print the gdb line to paste; no deadlines",
+    )
     group.addoption("--offline", action="store_true", help="use what is cached, never the network")
 
 
@@ -83,8 +88,23 @@ def pytest_configure(config: pytest.Config) -> None:
             *(glob.escape(row.id) for row in config.stash[TARGETS] if row.require),
         ]
         floor(config)
+        if config.getoption("gdb"):
+            _one_in_a_debugger(config.stash[TARGETS], config.getoption("numprocesses", None))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def _one_in_a_debugger(chosen: list[TargetSpec], workers: object) -> None:
+    """UsageError unless --gdb means one guest, and somebody sees the line to paste."""
+    if len(chosen) != 1:
+        names = ", ".join(row.id for row in chosen)
+        raise UsageError(f"--gdb takes one target with one kernel, and these are selected: {names}")
+    if not chosen[0].booted:
+        raise UsageError(
+            f"--gdb: {chosen[0].name} is no guest of this machine's QEMU, so nothing can stop it"
+        )
+    if workers:
+        raise UsageError("--gdb is for one process: leave out -n")
 
 
 def floor(config: pytest.Config) -> tuple[int, int]:
@@ -100,4 +120,5 @@ def of(config: pytest.Config) -> Settings:
         keyring=config.getoption("keyring"),
         offline=config.getoption("offline"),
         snapshots=not config.getoption("fresh"),
+        debug=config.getoption("gdb"),
     )

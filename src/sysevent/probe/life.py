@@ -42,6 +42,8 @@ class Life:
         self._progress = progress
         self._on_incident = on_incident
         self._restores = settings.snapshots
+        # Whoever ends a guest in a debugger does not want another one, stopped at its start and waiting.
+        self._most = 1 if settings.debug else _BOOTS
         self._preparing = threading.Lock()
         self._prepared = False
         self._refused: SyseventError | None = None  # why there will never be a host
@@ -79,8 +81,9 @@ class Life:
             raise self._refused
         restore = not self._doubted and self._opener.restorable()
         if not restore:
-            if self._boots >= _BOOTS:
-                raise GuestLost(f"{self.spec.id}: lost {self._boots} times, given up")
+            if self._boots >= self._most:
+                times = "once" if self._boots == 1 else f"{self._boots} times"
+                raise GuestLost(f"{self.spec.id}: lost {times}, given up")
             self._boots += 1
         self._starts += 1
         self._log = self.logs if self._starts == 1 else self.logs / f"boot-{self._starts}"
@@ -102,7 +105,7 @@ class Life:
                 return self.greet()
             except (GuestLost, BadWire) as error:
                 # A snapshot that does not come back to life is no boot: two of those still stand behind it.
-                last = last or self._boots >= _BOOTS
+                last = last or self._boots >= self._most
                 self.lost(error, retried=not last)
                 if last:
                     raise
@@ -163,7 +166,7 @@ class Life:
     @property
     def hopeless(self) -> bool:
         """Lost so often that no further boot is tried."""
-        return self._boots >= _BOOTS
+        return self._boots >= self._most
 
     def close(self) -> None:
         """End it, if it runs."""

@@ -25,19 +25,10 @@ MACHINES = {
     "x86_64": "q35",
 }
 
-# With KVM, machine and CPU are this machine's own; virtualization=on is what a KVM in the guest needs, and a QEMU
-# or a kernel that cannot give it (QEMU before 10.2, CPUs without FEAT_NV2) refuses to start, and says why.
-_WITH_KVM = {
-    "arm64": ("virt,virtualization=on,gic-version=host", "host"),
-    "riscv64": ("virt", "host"),
-    "x86_64": ("q35", "host"),
-}
-
-
-def model(arch: str, accel: str) -> tuple[str, str]:
-    """QEMU's -machine, and the -cpu of a target that names none."""
-    return _WITH_KVM[arch] if accel == "kvm" else (MACHINES[arch], CPUS[arch])
-
+# Under KVM, for guests that get a KVM themselves: only the host's own CPU has what that takes, and arm64's
+# interrupt controller is the host's.
+_KVM_CPU = "host"
+_KVM_MACHINES = MACHINES | {"arm64": "virt,virtualization=on,gic-version=host"}
 
 # The guest's device node of a machine's virtio port: the first port of the first such device.
 VIRTIO_CHANNEL = "vport0p1"
@@ -55,6 +46,8 @@ class Machine:
     initramfs: Path
     append: str = ""  # more words for the kernel's command line
     virtio: bool = True  # False: the guest gets no virtio port, and records travel on the console
+    serves: int = 0  # a TCP port of the guest, to which one of this machine's loopback leads; 0: no network
+    debug: bool = False  # True: it waits for a debugger, stopped before its first instruction
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +57,7 @@ class Lines:
     monitor: int
     console: int
     channel: int  # of no use to a machine without virtio
+    gdb: int = 0  # where a debugger connects; of no use to a machine without debug
 
 
 # Words for every L1 kernel that make it boot sooner, none of which KVM looks at. Gains are of the whole boot,
@@ -98,7 +92,7 @@ SKIPPED_INITCALLS = (
 )
 
 
-def kernel_command_line(arch: Architecture, *, virtio: bool, append: str = "") -> str:
+def kernel_command_line(arch: Architecture, *, virtio: bool, append: str = "", debug: bool = False) -> str:
     """What the L1 kernel is told."""
     return " ".join(
         (
@@ -112,23 +106,32 @@ def kernel_command_line(arch: Architecture, *, virtio: bool, append: str = "") -
             *([f"sysevent_channel={VIRTIO_CHANNEL}"] if virtio else []),
             f"sysevent_serial={arch.console}",
             *QUICK,
+            # A debugger takes its symbols from vmlinux, at the addresses it was linked for.
+            *(["nokaslr"] if debug else []),
             f"initcall_blacklist={','.join(SKIPPED_INITCALLS)}",
             *append.split(),
         )
     )
 
 
+def machine_of(arch: Architecture, accel: str, cpu: str = "") -> list[str]:
+    """The machine, what it runs under, and its CPU."""
+    kvm = accel == "kvm"
+    return [
+        *("-machine", (_KVM_MACHINES if kvm else MACHINES)[arch.name]),
+        *("-accel", accel),
+        *("-cpu", cpu or (_KVM_CPU if kvm else CPUS[arch.name])),
+    ]
+
+
 def argv(machine: Machine, lines: Lines | None = None, incoming: Path | None = None) -> list[str]:
     """The command that boots machine, or restores it from a stream; without lines: what tells two of them apart."""
     arch, ends = machine.arch, lines or Lines(0, 0, 0)
-    board, cpu = model(arch.name, machine.accel)
     # fmt: off
     command = [
         arch.qemu,
         "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", board,
-        "-accel", machine.accel,
-        "-cpu", machine.cpu or cpu,
+        *machine_of(arch, machine.accel, machine.cpu),
         "-m", str(machine.memory),
         # One CPU: a second one costs a fifth to a half of the boot, and vCPUs are threads either way.
         "-smp", "1",
@@ -136,7 +139,9 @@ def argv(machine: Machine, lines: Lines | None = None, incoming: Path | None = N
 
         "-kernel", str(machine.kernel),
         "-initrd", str(machine.initramfs),
-        "-append", kernel_command_line(arch, virtio=machine.virtio, append=machine.append),
+        "-append", kernel_command_line(
+            arch, virtio=machine.virtio, append=machine.append, debug=machine.debug
+        ),
 
         "-chardev", f"socket,id=monitor,fd={ends.monitor}",
         "-mon", "chardev=monitor,mode=control",
@@ -148,6 +153,21 @@ def argv(machine: Machine, lines: Lines | None = None, incoming: Path | None = N
             "-chardev", f"socket,id=channel,fd={ends.channel}",
             "-device", "virtio-serial-pci",
             "-device", "virtserialport,chardev=channel,name=sysevent,nr=1",
+        ]
+    if machine.serves:
+        command += [
+            # Nobody else gets in, and it gets nowhere (restrict). QEMU chooses the port: see hosts/standin.py.
+            "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:{machine.serves}",
+            # Nothing boots over the network, and the ROM for that is a package of its own.
+            "-device", "virtio-net-pci,netdev=net,romfile=",
+        ]
+    if machine.debug:
+        command += [
+            # A socket that listens already: -gdb tcp::PORT would take a port by number, and on every interface.
+            "-chardev", f"socket,id=gdb,fd={ends.gdb},server=on,wait=off",
+            "-gdb", "chardev:gdb",
+            # A guest that runs at once would be done before anybody has attached.
+            "-S",
         ]
     # fmt: on
     if incoming is not None:
