@@ -121,9 +121,48 @@ def test_no_target_for_this_machine(monkeypatch):
 def test_what_the_doctor_says(kvm, monkeypatch):
     """It is never needed, and what hangs has a line of its own."""
     bad = kvm(triple_fault=VcpuStuck("stuck"))
-    monkeypatch.setattr(local_kvm, "trial", lambda _: bad)
+    monkeypatch.setattr(local_kvm, "trial", lambda *_: bad)
     first, *others = doctor.local_kvm(settings.from_environment())
     assert first.ok
-    assert "can be asked" in first.found
+    assert f"{bad.answered} of our {bad.known} scenarios can be asked" in first.found
+    assert "does not offer" not in first.found
     assert any("hangs" in finding.found and "triple_fault" in finding.subject for finding in others)
     assert not any(finding.needed for finding in (first, *others))
+
+
+def test_the_doctor_counts_all_our_scenarios(kvm, monkeypatch):
+    """Of a KVM that lacks nearly everything it must not say that all can be asked."""
+    poor = kvm(without=("system/44", "vm/44", "system/199", "vm/199"))
+    monkeypatch.setattr(local_kvm, "trial", lambda *_: poor)
+    first, *_ = doctor.local_kvm(settings.from_environment())
+    assert poor.known > poor.scenarios
+    assert f"{poor.answered} of our {poor.known} scenarios can be asked" in first.found
+    assert f"{poor.known - poor.scenarios} are about what it does not offer" in first.found
+
+
+def test_qemu_under_kvm(monkeypatch):
+    """Not needed either; what QEMU said when it gave up is shown."""
+    arch = doctor.ARCHITECTURES["x86_64"]
+    monkeypatch.setattr(doctor.accel, "refused", lambda arch: "gives up with signal 6: kvm.c")
+    broken = doctor.accelerated(arch)
+    assert (broken.ok, broken.needed, broken.found) == (False, False, "gives up with signal 6: kvm.c")
+    monkeypatch.setattr(doctor.accel, "refused", lambda arch: "")
+    assert doctor.accelerated(arch).ok
+
+
+def test_what_sigkill_does_not_end_is_told(kvm, monkeypatch):
+    """The host says so to who waits: that must be somebody."""
+    heard = []
+
+    class Kept(Guest):
+        def __init__(self, spec, settings, logs, progress, *rest):
+            super().__init__(spec, settings, logs, progress, *rest)
+            self.progress = progress
+
+        def close(self):
+            self.progress("local: 4711 did not die of SIGKILL within 10 s")
+
+    kvm()
+    monkeypatch.setattr(local_kvm, "Guest", Kept)
+    local_kvm.trial(settings.from_environment(), heard.append)
+    assert heard == ["local: 4711 did not die of SIGKILL within 10 s"]

@@ -17,7 +17,6 @@ from sysevent.model import KernelImage
 from sysevent.probe import catalog, fleet, guest
 from sysevent.probe.fleet import Fleet
 from sysevent.probe.scenario import Scenario, Sleep
-from sysevent.qemu.accel import Accel
 from sysevent.targets.spec import TargetSpec
 
 DONE = wire.Reply(wire.State.DONE, 0, (wire.Result(wire.Op.SLEEP, 0, 0, 0, b""),))
@@ -291,26 +290,6 @@ def test_restored_when_there_is_a_snapshot(world):
     second.observe("x86_64.1", "native")
     assert (first.life.origin, second.life.origin) == ("boot", "snapshot")
     assert [bool(host.snapshot) for host in world.hosts] == [False, True]
-
-
-def test_kvm_that_does_not_boot_is_left_for_tcg(world, monkeypatch):
-    """The proof that KVM works is a guest that boots; the reason goes into the record of the target."""
-    tried = []
-
-    def prepare(spec, kernel, files, settings, progress, accel):
-        tried.append(accel)
-        world.unbootable = {("a", False)} if accel.name == "kvm" else set()
-        return Boot(spec, kernel, SimpleNamespace(accel=accel.name), "key", accel.fallback)
-
-    monkeypatch.setattr(booter, "prepare", prepare)
-    monkeypatch.setattr(booter, "choose", lambda where, arch: Accel("kvm"))
-    spec = TargetSpec(name="a", arch="x86_64", where="auto")
-    one = guest.Guest(
-        spec, world.settings, world.path, lambda _: None, world.incidents.append, lambda *_: None
-    )
-    assert one.observe("x86_64.1", "native")
-    assert tried == [Accel("kvm"), Accel("tcg", "the guest did not boot under KVM")]
-    assert len(world.incidents) == 1
 
 
 def test_a_snapshot_is_tried_when_it_is_taken(world):

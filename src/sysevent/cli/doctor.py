@@ -22,7 +22,9 @@ from sysevent.cli.run import say
 from sysevent.errors import BuildFailed, SyseventError
 from sysevent.images import apt
 from sysevent.images import keyring as certificates
+from sysevent.qemu import accel
 from sysevent.settings import Settings, from_environment
+from sysevent.targets.spec import own_arch
 
 _NEEDED_MB = 1500  # kernels of three architectures, unpacked, and what is compiled
 _COMPILER_FIX = "pip install ziglang, or set CC_<abi>"
@@ -85,6 +87,9 @@ def findings(settings: Settings) -> Iterator[Finding]:
     for arch in ARCHITECTURES.values():
         yield guarded(f"compiler {arch.name}", partial(compiler, arch), fix=_COMPILER_FIX)
     yield from local_kvm(settings)
+    own = own_arch()
+    if own:
+        yield accelerated(ARCHITECTURES[own])
 
 
 def guarded(subject: str, check: Callable[[], Finding], fix: str) -> Finding:
@@ -213,14 +218,16 @@ def local_kvm(settings: Settings) -> Iterator[Finding]:
     from sysevent.cli import local_kvm as kvm  # here: the other checks do without all claims and scenarios
 
     subject, fix = "/dev/kvm", "only the target `local` needs it; the TCG targets do not"
-    found = kvm.trial(settings)
+    found = kvm.trial(settings, say)
     if found.refused:
         yield Finding(subject, ok=False, found=found.refused, fix=fix, needed=False)
         return
     silent = [family for family in found.tried if family.answer is not kvm.Answer.ANSWERS]
     answers = ", ".join(family.family for family in found.tried if family not in silent) or "none"
-    asked = f"of our {found.scenarios} scenarios {found.answered} can be asked ({answers})"
-    told = f"Linux {found.release} ran VMs: {asked}"
+    told = f"Linux {found.release} ran VMs: {found.answered} of our {found.known} scenarios can be asked ({answers})"
+    left_out = found.known - found.scenarios
+    if left_out:
+        told += f", {left_out} are about what it does not offer"
     yield Finding(subject, ok=found.answered > 0, found=told, fix=fix, needed=False)
     for reason in found.lacks:
         yield Finding("  claims left out", ok=False, found=reason, needed=False)
@@ -232,6 +239,14 @@ def local_kvm(settings: Settings) -> Iterator[Finding]:
             fix="their claims on `local` are MISS or ERROR; nothing waits longer than its deadline",
             needed=False,
         )
+
+
+def accelerated(arch: Architecture) -> Finding:
+    """Whether QEMU starts under this machine's KVM, for targets with where = "kvm" or "auto"."""
+    why = accel.refused(arch)
+    found = why or 'starts; whether it can be nested, the first run with where = "auto" tells'
+    fix = 'where = "auto" takes TCG then'
+    return Finding("QEMU under KVM", ok=not why, found=found, fix=fix, needed=False)
 
 
 def _output(command: list[str]) -> tuple[int, str]:

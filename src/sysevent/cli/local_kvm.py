@@ -23,7 +23,7 @@ from sysevent.errors import (
     SyseventError,
     VcpuStuck,
 )
-from sysevent.model import Facts
+from sysevent.model import Facts, Progress
 from sysevent.probe import catalog
 from sysevent.probe.guest import Guest
 from sysevent.settings import Settings
@@ -59,6 +59,7 @@ class Trial:
     release: str  # of the running kernel
     tried: tuple[Tried, ...]
     lacks: tuple[str, ...] = ()  # what the kernel does not offer, and claims are about
+    known: int = 0  # scenarios that any claim of this architecture rests on
 
     @property
     def answered(self) -> int:
@@ -67,27 +68,26 @@ class Trial:
 
     @property
     def scenarios(self) -> int:
-        """Scenarios that claims of this machine's architecture rest on, whether they apply to its kernel or not."""
-        own = targets.own_arch()
-        return len(
-            {claim.scenario for claim in table.CLAIMS.values() if claim.arch == own} & set(catalog.SCENARIOS)
-        )
+        """Scenarios that some claim rests on which applies to this kernel."""
+        return sum(family.scenarios for family in self.tried)
 
 
-def trial(settings: Settings) -> Trial:
+def trial(settings: Settings, progress: Progress = lambda _: None) -> Trial:
     """Run VMs on this machine's own KVM, each under a deadline; half a second where it works.
 
-    A family that hangs costs 10 s, and after two of them the rest is not tried.
+    A family that hangs costs 10 s, and after two of them the rest is not tried. Progress is told which processes
+    not even SIGKILL ended.
     """
     own = next((row for row in targets.builtin() if row.where == "local"), None)
     if own is None:
         return Trial(f"KVM here is of none of {', '.join(ARCHITECTURES)}", "", ())
     own = msgspec.structs.replace(own, boot=min(own.boot, 20))
     with tempfile.TemporaryDirectory(prefix="sysevent-doctor-") as logs:
-        guest = Guest(own, settings, Path(logs), lambda _: None, lambda _: None, lambda *_: None)
+        guest = Guest(own, settings, Path(logs), progress, lambda _: None, lambda *_: None)
         try:
             facts = guest.facts()
-            return Trial("", facts.release, tuple(families(guest, facts)), _lacking(facts))
+            known = len({claim.scenario for claim in table.CLAIMS.values() if claim.arch == own.arch})
+            return Trial("", facts.release, tuple(families(guest, facts)), _lacking(facts), known)
         except SyseventError as error:
             return Trial(str(error).splitlines()[0], "", ())
         finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
 from sysevent.images import initramfs, vmlinux
 from sysevent.model import KernelImage, Progress
-from sysevent.qemu.accel import Accel
+from sysevent.qemu.accel import Accel, choose
 from sysevent.qemu.argv import Machine, argv
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
@@ -37,20 +37,24 @@ def prepare(
     files: Mapping[str, bytes],
     settings: Settings,
     progress: Progress,
-    accel: Accel,
+    not_kvm: str = "",
 ) -> Boot:
-    """Build what is missing, with these programs in the guest's first file system.
+    """Build what is missing, with these programs in the guest's first file system; why it must be TCG, if known.
 
     Touches nothing but the disk, so that it can run in a thread while another guest is being asked.
     """
     arch = ARCHITECTURES[spec.arch]
+    accel = Accel("tcg", not_kvm) if not_kvm else choose(spec.where, arch, spec.cpu)
+    cpu = spec.cpu
     if accel.fallback:
         progress(f"{spec.id}: TCG, not KVM: {accel.fallback}")
+        # The host's own CPU means nothing without KVM, and QEMU refuses it.
+        cpu = "" if cpu.partition(",")[0] == "host" else cpu
     modules = (*CHANNEL_MODULES, *arch.kvm_modules)
     machine = Machine(
         arch=arch,
         accel=accel.name,
-        cpu="" if accel.fallback and spec.cpu == "host" else spec.cpu,  # TCG has no such CPU
+        cpu=cpu,
         memory=spec.memory,
         kernel=vmlinux.uncompressed(kernel, settings, progress),
         initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),

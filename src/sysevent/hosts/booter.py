@@ -8,13 +8,13 @@ from sysevent import wire
 from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
 from sysevent.errors import BadWire, GuestLost
+from sysevent.hosts import nested
 from sysevent.hosts.boot import Boot, prepare
 from sysevent.hosts.protocol import Host, Others
 from sysevent.hosts.qemu import QemuGuest
 from sysevent.hosts.snapshots import Snapshot, Snapshots
 from sysevent.images import kernels
 from sysevent.model import KernelImage, Progress
-from sysevent.qemu.accel import Accel, choose
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
@@ -35,7 +35,6 @@ class Booter:
         self._kernel: KernelImage | None = None
         self._boot: Boot | None = None
         self._snapshot: Snapshot | None = None  # of the host opened last
-        self._opened = self._ready = False  # some host was opened, and got so far as to say hello
 
     def kernel(self, progress: Progress) -> KernelImage:
         """Fetched when it is first asked for."""
@@ -47,34 +46,29 @@ class Booter:
 
     def prepare(self, progress: Progress) -> None:
         kernel = self.kernel(progress)
-        self._boot = self._prepare(kernel, progress, choose(self._spec.where, self._arch))
-
-    def _prepare(self, kernel: KernelImage, progress: Progress, accel: Accel) -> Boot:
         files = {"init": programs.init(self._arch, self._settings).path.read_bytes()}
         for abi in self._arch.abis:
             vmm = programs.vmm(self._arch, abi, self._settings).path.read_bytes()
             files[f"vmm.{abi.number}"] = vmm
             files.setdefault("vmm", vmm)  # the native one supervises
-        return prepare(self._spec, kernel, files, self._settings, progress, accel)
+        boot = prepare(self._spec, kernel, files, self._settings, progress)
+        if self._spec.where == "auto" and boot.machine.accel == "kvm":
+            # Whoever insists on KVM is told by the run itself.
+            why = nested.refused(boot, self._settings, progress)
+            if why:
+                boot = prepare(self._spec, kernel, files, self._settings, progress, why)
+        if self._spec.where != "tcg" and boot.machine.accel == "kvm":
+            # It boots in a second, and the state of one host's CPU is nothing to restore on another's.
+            self._snapshots = None
+        self._boot = boot
 
     def restorable(self) -> bool:
         assert self._boot is not None
-        # Nothing in the key tells one host's CPU from another's: what ran under KVM is not restored.
-        if self._boot.machine.accel == "tcg" and self._snapshots:
-            self._snapshot = self._snapshots.find(self._boot.key)
+        self._snapshot = self._snapshots.find(self._boot.key) if self._snapshots else None
         return self._snapshot is not None
 
     def open(self, logs: Path, progress: Progress, others: Others | None, *, restore: bool) -> Host:
         assert self._boot is not None
-        if (
-            self._opened
-            and not self._ready
-            and self._spec.where == "auto"
-            and self._boot.machine.accel == "kvm"
-        ):
-            why = Accel("tcg", "the guest did not boot under KVM")
-            self._boot = self._prepare(self._boot.kernel, progress, why)
-        self._opened = True
         if not restore:  # the other way is over before anybody has read this
             self._snapshot = None
             kernel = self._boot.kernel
@@ -84,13 +78,7 @@ class Booter:
     def greeted(self, host: Host, hello: wire.Hello, progress: Progress) -> None:
         """Take a snapshot for the next run. What goes wrong is told, and this guest goes on if it can."""
         assert self._boot is not None
-        self._ready = True
-        if (
-            self._boot.machine.accel != "tcg"
-            or self._snapshots is None
-            or self._snapshot is not None
-            or not isinstance(host, QemuGuest)
-        ):
+        if self._snapshots is None or self._snapshot is not None or not isinstance(host, QemuGuest):
             return
         try:
             while self._snapshots.take(self._boot.key, host.monitor, hello, on_console=host.on_console):
