@@ -66,15 +66,6 @@ def test_little_space_is_missing(tmp_path, monkeypatch):
     assert not doctor.cache(tmp_path).ok
 
 
-def test_kvm_that_is_no_kvm(tmp_path):
-    """Each step is named with what it answered; it never claims that a guest ran."""
-    assert doctor.local_kvm(tmp_path / "none").found.startswith("open: No such file")
-    (tmp_path / "file").touch()
-    finding = doctor.local_kvm(tmp_path / "file")
-    assert finding.found.startswith("KVM_GET_API_VERSION: ")
-    assert not finding.ok
-
-
 @pytest.mark.parametrize(("lacking", "code"), [(False, 0), (True, 1)])
 def test_exit_code_counts_what_is_needed(monkeypatch, capsys, lacking, code):
     """And nothing else."""

@@ -38,13 +38,13 @@ def test_asks_no_kernel():
 '''
 
 CONFTEST = '''
-import dataclasses, json, os
+import dataclasses, json, os, signal
 from pathlib import Path
 from types import SimpleNamespace
 
 from sysevent import errors
 from sysevent.arches import ARCHITECTURES
-from sysevent.plugin import run
+from sysevent.plugin import leased, run
 from sysevent.report import recorded, runlog
 
 pytest_plugins = ["sysevent.plugin"]
@@ -78,6 +78,8 @@ class Guest:
 
     def observe(self, name, abi):
         how = PLAN.get("breaks", {}).get(name)
+        if how == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
         if how and how not in ("type", "beyond"):
             raise getattr(errors, how, ValueError)(f"{how} in {name}\\nand a console")
         seen = SEEN[f"{self.spec.arch}-tcg", name, abi]
@@ -88,6 +90,7 @@ class Guest:
             exits = seen.exits | {"exit": dataclasses.replace(raw, head=head)}
             seen = dataclasses.replace(seen, exits=exits)
         self.seconds[name, abi] = 0.5
+        ASKED.append(name)
         self._told(self.spec.id, seen)
         return seen
 
@@ -115,7 +118,15 @@ class Fleet:
         pass
 
 
+def check(self, spec):
+    if PLAN.get("lost") in ASKED:
+        raise errors.LeaseLost(f"{spec.id}: taken away")
+
+
+ASKED = []
 run.Guest, run.Fleet = Guest, Fleet
+if "lost" in PLAN:
+    leased.Leased.check = check
 '''
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -115,7 +116,9 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setattr(booter, "QemuGuest", Host)
     monkeypatch.setattr(booter, "Snapshots", lambda _: found)
     monkeypatch.setattr(
-        booter, "prepare", lambda spec, kernel, *_: Boot(spec, kernel, None, f"key of {spec.name}")
+        booter,
+        "prepare",
+        lambda spec, kernel, *_: Boot(spec, kernel, SimpleNamespace(accel="tcg"), f"key of {spec.name}"),
     )
     monkeypatch.setattr(booter.kernels, "find", find)
     for name in ("init", "vmm"):

@@ -1,6 +1,7 @@
 """The policy towards a guest that gets lost, on a host that is no machine."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
@@ -80,7 +81,8 @@ def world(tmp_path, monkeypatch):
     program.path.write_bytes(b"")
     monkeypatch.setattr(Host, "world", found)
     monkeypatch.setattr(booter, "QemuGuest", Host)
-    monkeypatch.setattr(booter, "prepare", lambda spec, kernel, *_: Boot(spec, kernel, None, "key"))
+    machine = SimpleNamespace(accel="tcg")
+    monkeypatch.setattr(booter, "prepare", lambda spec, kernel, *_: Boot(spec, kernel, machine, "key"))
     monkeypatch.setattr(booter.kernels, "find", lambda *_: image)
     for name in ("init", "vmm"):
         monkeypatch.setattr(booter.programs, name, lambda *_: program)

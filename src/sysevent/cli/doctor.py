@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import importlib.metadata
 import os
 import re
@@ -23,12 +22,12 @@ from sysevent.cli.run import say
 from sysevent.errors import BuildFailed, SyseventError
 from sysevent.images import apt
 from sysevent.images import keyring as certificates
+from sysevent.qemu import accel
 from sysevent.settings import Settings, from_environment
+from sysevent.targets.spec import own_arch
 
 _NEEDED_MB = 1500  # kernels of three architectures, unpacked, and what is compiled
 _COMPILER_FIX = "pip install ziglang, or set CC_<abi>"
-_KVM_GET_API_VERSION = 0xAE00  # include/uapi/linux/kvm.h: _IO(KVMIO, 0x00)
-_KVM_CREATE_VM = 0xAE01  # _IO(KVMIO, 0x01)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,10 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield guarded("keyring", partial(keyring, settings), fix=keyring_fix())
     for arch in ARCHITECTURES.values():
         yield guarded(f"compiler {arch.name}", partial(compiler, arch), fix=_COMPILER_FIX)
-    yield local_kvm()
+    yield from local_kvm(settings)
+    own = own_arch()
+    if own:
+        yield accelerated(ARCHITECTURES[own])
 
 
 def guarded(subject: str, check: Callable[[], Finding], fix: str) -> Finding:
@@ -119,6 +121,7 @@ def dependencies() -> Finding:
     names = sorted(
         re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
         for requirement in importlib.metadata.requires("sysevent") or ()
+        if "extra ==" not in requirement
     )
     lacking = [name for name in names if not _installed(name)]
     return Finding(
@@ -210,29 +213,40 @@ def compiler(arch: Architecture) -> Finding:
     return Finding(subject, ok=True, found=", ".join(f"{name}: {text}" for name, text in versions.items()))
 
 
-def local_kvm(device: Path = Path("/dev/kvm")) -> Finding:
-    """What the local KVM answered. Only opening it and making a VM is tried: no guest ran.
+def local_kvm(settings: Settings) -> Iterator[Finding]:
+    """What this machine's KVM answered to real VMs. The TCG targets do not need it."""
+    from sysevent.cli import local_kvm as kvm  # here: the other checks do without all claims and scenarios
 
-    A KVM that answers can still fail to run a guest, as nested software ones do; the target `local`
-    tells. The TCG targets do not need it.
-    """
-    fix = "only the target `local` needs it; the TCG targets do not"
-    steps = []
-    try:
-        kvm = os.open(device, os.O_RDWR | os.O_CLOEXEC)
-    except OSError as error:
-        return Finding(str(device), ok=False, found=f"open: {error.strerror}", fix=fix, needed=False)
-    try:
-        steps.append(f"open: ok, KVM_GET_API_VERSION: {fcntl.ioctl(kvm, _KVM_GET_API_VERSION, 0)}")
-        os.close(fcntl.ioctl(kvm, _KVM_CREATE_VM, 0))
-        steps.append("KVM_CREATE_VM: ok (no guest was run)")
-    except OSError as error:
-        name = "KVM_CREATE_VM" if steps else "KVM_GET_API_VERSION"
-        steps.append(f"{name}: {error.strerror}")
-        return Finding(str(device), ok=False, found=", ".join(steps), fix=fix, needed=False)
-    finally:
-        os.close(kvm)
-    return Finding(str(device), ok=True, found=", ".join(steps), needed=False)
+    subject, fix = "/dev/kvm", "only the target `local` needs it; the TCG targets do not"
+    found = kvm.trial(settings, say)
+    if found.refused:
+        yield Finding(subject, ok=False, found=found.refused, fix=fix, needed=False)
+        return
+    silent = [family for family in found.tried if family.answer is not kvm.Answer.ANSWERS]
+    answers = ", ".join(family.family for family in found.tried if family not in silent) or "none"
+    told = f"Linux {found.release} ran VMs: {found.answered} of our {found.known} scenarios can be asked ({answers})"
+    left_out = found.known - found.scenarios
+    if left_out:
+        told += f", {left_out} are about what it does not offer"
+    yield Finding(subject, ok=found.answered > 0, found=told, fix=fix, needed=False)
+    for reason in found.lacks:
+        yield Finding("  claims left out", ok=False, found=reason, needed=False)
+    for family in silent:
+        yield Finding(
+            f"  {family.family}",
+            ok=False,
+            found=f"{family.answer}: {family.scenarios} scenarios; {family.told}",
+            fix="their claims on `local` are MISS or ERROR; nothing waits longer than its deadline",
+            needed=False,
+        )
+
+
+def accelerated(arch: Architecture) -> Finding:
+    """Whether QEMU starts under this machine's KVM, for targets with where = "kvm" or "auto"."""
+    why = accel.refused(arch)
+    found = why or 'starts; whether it can be nested, the first run with where = "auto" tells'
+    fix = 'where = "auto" takes TCG then'
+    return Finding("QEMU under KVM", ok=not why, found=found, fix=fix, needed=False)
 
 
 def _output(command: list[str]) -> tuple[int, str]:

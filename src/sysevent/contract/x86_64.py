@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 from sysevent.contract.around import Contains, Gives
@@ -15,7 +16,7 @@ from sysevent.contract.checks import (
     RegisterOneOf,
     Written,
 )
-from sysevent.contract.claim import Need
+from sysevent.contract.claim import Claim, Need
 from sysevent.contract.common import (
     API,
     CRASH,
@@ -43,6 +44,12 @@ _SHUTDOWN = "Documentation/virt/kvm/api.rst, 5.35 kvm_run; arch/x86/kvm/x86.c, K
 _INJECT = "Documentation/virt/kvm/api.rst, KVM_CAP_X86_TRIPLE_FAULT_EVENT; ed2351174e38, v6.0"
 _ENFORCE = "Documentation/virt/kvm/api.rst, KVM_CAP_HYPERV_ENFORCE_CPUID"
 
+HYPERV = Need(
+    "Hyper-V enlightenments, and so none of the MSRs that this is about: it takes CONFIG_KVM_HYPERV=y (an option "
+    "since v6.8, b4f69df0f65e); nothing of that is",
+    None,
+    "system/44",
+)
 GATED = Need("check of Hyper-V's CPUID", (6, 1), "hyperv.gated")
 ENFORCES = Need("KVM_CAP_HYPERV_ENFORCE_CPUID", (5, 14), "system/199")
 TRIPLE_FAULT_EVENT = Need("KVM_CAP_X86_TRIPLE_FAULT_EVENT (ed2351174e38)", (6, 0), "vm/218")
@@ -81,8 +88,32 @@ def went_on(label: str = "exit") -> tuple[Check, ...]:
     return (Exits(EXIT_IO, label), Holds("io.port", RETURNED_PORT, label))
 
 
-CLAIMS = (
+# Either capability without the other is a kernel that has lost one; both came and go with Hyper-V as a whole.
+_ENFORCING = dataclasses.replace(ENFORCES, since=None)
+_NO_MSRS = {
+    f"x86_64.{name}"
+    for name in (
+        *("capability", "capability.triple_fault", "capability.hyperv", "sev_term", "tdx_fatal"),
+        *("triple_fault", "triple_fault.written", "triple_fault.state", "triple_fault.injected"),
+    )
+}
+
+
+def on_hyperv(claim: Claim) -> Claim:
+    """A claim about Hyper-V's MSRs, which not every kernel has."""
+    return dataclasses.replace(claim, needs=(HYPERV, *claim.needs))
+
+
+_ROWS = (
     capability("x86_64"),
+    _row(
+        "capability.hyperv",
+        "KVM_CAP_HYPERV (44) is 1 on /dev/kvm and on a VM where KVM_CAP_HYPERV_ENFORCE_CPUID (199) is.",
+        "Documentation/virt/kvm/api.rst, 4.118 KVM_GET_SUPPORTED_HV_CPUID; arch/x86/kvm/x86.c, CONFIG_KVM_HYPERV",
+        (Gives("system/44", 1), Gives("vm/44", 1)),
+        _ENFORCING,
+        scenario="facts",
+    ),
     _row(
         "capability.triple_fault",
         "KVM_CAP_X86_TRIPLE_FAULT_EVENT (218) is 1 on /dev/kvm and on a VM.",
@@ -247,3 +278,5 @@ CLAIMS = (
         scenario="facts",
     ),
 )
+
+CLAIMS = tuple(claim if claim.name in _NO_MSRS else on_hyperv(claim) for claim in _ROWS)

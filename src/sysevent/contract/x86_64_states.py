@@ -19,7 +19,7 @@ from sysevent.contract.common import (
     row,
     system_event,
 )
-from sysevent.contract.x86_64 import ENTER, EVENTS, TLFS, went_on
+from sysevent.contract.x86_64 import ENTER, EVENTS, TLFS, on_hyperv, went_on
 from sysevent.model import Level
 from sysevent.probe.catalog.x86_64_states import CRASH_PARAMETERS
 from sysevent.probe.ioctls import MP_RUNNABLE
@@ -27,7 +27,7 @@ from sysevent.probe.ioctls import MP_RUNNABLE
 _row = functools.partial(row, "x86_64")
 _observed = functools.partial(row, "x86_64", level=Level.OBSERVED)
 
-CLAIMS = (
+_ROWS = (
     *(
         _observed(
             f"peers.{name}.{count}",
@@ -139,3 +139,5 @@ CLAIMS = (
         ),
     ),
 )
+
+CLAIMS = tuple(map(on_hyperv, _ROWS))

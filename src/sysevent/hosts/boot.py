@@ -11,6 +11,7 @@ from pathlib import Path
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
 from sysevent.images import initramfs, vmlinux
 from sysevent.model import KernelImage, Progress
+from sysevent.qemu.accel import Accel, choose
 from sysevent.qemu.argv import Machine, argv
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
@@ -27,6 +28,7 @@ class Boot:
     kernel: KernelImage
     machine: Machine  # without the file descriptors of a running one
     key: str  # of a guest booted from exactly this; see key()
+    fallback: str = ""  # why it runs under TCG when KVM was preferred
     keep: int = 0  # seconds that its QEMU may live on without us
 
 
@@ -36,17 +38,24 @@ def prepare(
     files: Mapping[str, bytes],
     settings: Settings,
     progress: Progress,
+    not_kvm: str = "",
 ) -> Boot:
-    """Build what is missing, with these programs in the guest's first file system.
+    """Build what is missing, with these programs in the guest's first file system; why it must be TCG, if known.
 
     Touches nothing but the disk, so that it can run in a thread while another guest is being asked.
     """
     arch = ARCHITECTURES[spec.arch]
+    accel = Accel("tcg", not_kvm) if not_kvm else choose(spec.where, arch, spec.cpu)
+    cpu = spec.cpu
+    if accel.fallback:
+        progress(f"{spec.id}: TCG, not KVM: {accel.fallback}")
+        # The host's own CPU means nothing without KVM, and QEMU refuses it.
+        cpu = "" if cpu.partition(",")[0] == "host" else cpu
     modules = (*CHANNEL_MODULES, *arch.kvm_modules)
     machine = Machine(
         arch=arch,
-        accel=spec.where,
-        cpu=spec.cpu,
+        accel=accel.name,
+        cpu=cpu,
         memory=spec.memory,
         kernel=vmlinux.uncompressed(kernel, settings, progress),
         initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),
@@ -55,7 +64,7 @@ def prepare(
         debug=settings.debug,
         keep=bool(settings.keep),
     )
-    return Boot(spec, kernel, machine, key(machine, settings.cache), settings.keep)
+    return Boot(spec, kernel, machine, key(machine, settings.cache), accel.fallback, settings.keep)
 
 
 def key(machine: Machine, cache: Path) -> str:

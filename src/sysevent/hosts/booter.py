@@ -8,7 +8,7 @@ from sysevent import wire
 from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
 from sysevent.errors import BadWire, GuestLost
-from sysevent.hosts import attach
+from sysevent.hosts import attach, nested
 from sysevent.hosts.boot import Boot, prepare
 from sysevent.hosts.protocol import Host, Others
 from sysevent.hosts.qemu import QemuGuest
@@ -54,7 +54,16 @@ class Booter:
             files.setdefault("vmm", vmm)  # the native one supervises
         if self._settings.keep:
             files |= attach.files(self._arch, self._settings, progress)
-        self._boot = prepare(self._spec, kernel, files, self._settings, progress)
+        boot = prepare(self._spec, kernel, files, self._settings, progress)
+        if self._spec.where == "auto" and boot.machine.accel == "kvm":
+            # Whoever insists on KVM is told by the run itself.
+            why = nested.refused(boot, self._settings, progress)
+            if why:
+                boot = prepare(self._spec, kernel, files, self._settings, progress, why)
+        if self._spec.where != "tcg" and boot.machine.accel == "kvm":
+            # It boots in a second, and the state of one host's CPU is nothing to restore on another's.
+            self._snapshots = None
+        self._boot = boot
 
     def restorable(self) -> bool:
         assert self._boot is not None

@@ -16,6 +16,7 @@ TRAITS = {
     "machine": "uname -m",
     "node": "uname -n",
     "qemu": "the version of the QEMU that it runs in",
+    "accel": "what that QEMU uses, tcg or kvm",
 }
 
 

@@ -27,6 +27,7 @@ _LAST_WORDS = 1.0  # seconds a dying guest is listened to
 _RESTORE = (
     4  # seconds for a restored guest to answer; it takes 0.2, and when it takes longer a boot is no loss
 )
+_KVM = 60  # seconds for a boot under KVM, which takes 2: one that does not come is no matter of load
 _INIT = b"sysevent: init"  # guests/init/init.c
 _PING = 0xFFFF_FFFF  # sequence of the one PING, apart from those of requests
 
@@ -114,9 +115,12 @@ class QemuGuest(Conversation):
         spec = self._boot.spec
         doing = "restoring" if self._snapshot else "booting"
         seconds = min(_RESTORE, spec.boot) if self._snapshot else spec.boot
+        if self._boot.machine.accel == "kvm":
+            seconds = min(_KVM, seconds)
         hello = self._greeting(seconds, f"{doing} {self._boot.kernel.spec}")
         self.monitor.pump()
-        self.traits["qemu"] = self.monitor.version
+        self.traits |= {"qemu": self.monitor.version, "accel": self._boot.machine.accel}
+        self.traits["fallback"] = self._boot.fallback
         return hello
 
     def _await(self, kind: wire.Kind, sequence: int, seconds: float, doing: str) -> wire.Frame:

@@ -8,6 +8,7 @@
     modules/HASH.bin         decompressed modules with their dependencies, in load order
     initramfs/HASH.cpio      finished archives
     userland/HASH.bin        programs taken out of packages (userland.py)
+    nested/HASH.json         whether a guest under this machine's KVM has a KVM of its own
     parts/, locks/           downloads under way
 
 Everything appears by rename, complete and on disk, so that a reader needs no lock.

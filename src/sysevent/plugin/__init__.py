@@ -10,4 +10,5 @@ pytest_plugins = (
     "sysevent.plugin.fixtures",
     "sysevent.plugin.layout",
     "sysevent.plugin.outcome",
+    "sysevent.plugin.workers",
 )

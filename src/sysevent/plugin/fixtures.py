@@ -21,6 +21,27 @@ from sysevent.targets.spec import TargetSpec
 RUN = pytest.StashKey[Run]()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A target that is not ours any more is not asked."""
+    _check(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """What a target said that was not ours until the end is no verdict, be it good or bad."""
+    try:
+        return (yield)
+    finally:
+        _check(item)
+
+
+def _check(item: pytest.Item) -> None:
+    spec = getattr(getattr(item, "callspec", None), "params", {}).get("target")
+    if isinstance(spec, TargetSpec) and RUN in item.config.stash:
+        item.config.stash[RUN].check(spec)
+
+
 @pytest.fixture(scope="session")
 def target(request: pytest.FixtureRequest) -> TargetSpec:
     """The place whose kernel is asked; the test's id names it."""
@@ -102,25 +123,17 @@ def expected(case: Case, pytestconfig: pytest.Config) -> Callable[[str], Expecta
 
 @pytest.fixture
 def probe(
-    case: Case,
-    target: TargetSpec,
-    guest: Guest,
-    abi: str,
-    sysevent_run: Run,
-    request: pytest.FixtureRequest,
+    case: Case, guest: Guest, abi: str, sysevent_run: Run, request: pytest.FixtureRequest
 ) -> Callable[[str], Observation]:
     """probe("arm64.psci.off"): what the scenario of that claim gave on this target, bytes and all."""
 
     def ask(name: str) -> Observation:
         claim = table.claim(name)
         sysevent_run.asks(request.node, claim.scenario, claim.abi or abi)
-        sysevent_run.check(target)
         try:
-            seen = guest.observe(claim.scenario, claim.abi or abi)
+            case.seen = guest.observe(claim.scenario, claim.abi or abi)
         except NotApplicable as error:  # the kernel runs no programs of that ABI
             pytest.skip(str(error))
-        sysevent_run.check(target)  # nobody else may have had it meanwhile
-        case.seen = seen
         case.seconds = guest.seconds[claim.scenario, case.seen.abi]
         return case.seen
 

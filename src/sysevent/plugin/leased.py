@@ -25,10 +25,12 @@ class Leased:
         progress: Progress,
         on_incident: Callable[[Incident], None],
         waiting: Callable[[], None],
+        lost: Callable[[TargetSpec], None],
     ) -> None:
         self._leases = Leases(settings, waiting=waiting)
         self._progress = progress
         self._on_incident = on_incident
+        self._on_lost = lost
         self._held: dict[str, Lease] = {}
         self._lost: dict[str, LeaseLost] = {}
         self._full = 0.0  # when there was last no slot for a guest ahead of its turn
@@ -36,13 +38,12 @@ class Leased:
     def take(self, spec: TargetSpec) -> TargetSpec:
         """The target for us alone, waited for if need be; the spec to use."""
         if spec.id not in self._held:
-            begin = time.monotonic()
             try:
                 self._held[spec.id] = self._leases.take(spec, self._progress)
             except InfrastructureError as error:
                 self._tell(spec, str(error))
                 raise
-            waited = time.monotonic() - begin
+            waited = self._held[spec.id].waited
             if waited > _WORTH:
                 self._tell(spec, f"{spec.id}: got after {waited:.0f} s, for this run alone")
         return self._held[spec.id].spec
@@ -57,6 +58,7 @@ class Leased:
         except LeaseLost as error:
             self._lost[spec.id] = error
             self._tell(spec, str(error))
+            self._on_lost(spec)
             raise
 
     def enter(self, guest: Guest) -> bool:

@@ -165,6 +165,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if RUN not in config.stash:
         return
     run = config.stash[RUN]
+    if hasattr(config, "workerinput"):  # of pytest-xdist: the whole is judged where all of it arrives
+        run.leave()
+        return
     everything = list(runlog.read(run.log.path))
     for target, reading in readers.read(everything):
         run.log.write("reading", target=target, **asdict(reading))

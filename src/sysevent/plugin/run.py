@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
-import sys
+import signal
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-import sysevent
-from sysevent.checkout import ROOT
 from sysevent.errors import SyseventError
 from sysevent.hosts.open import missing
 from sysevent.model import Facts, Incident, Observation
 from sysevent.plugin import options
+from sysevent.plugin import results as results_of
 from sysevent.plugin.leased import Leased
 from sysevent.probe import catalog
 from sysevent.probe.fleet import Fleet
 from sysevent.probe.guest import Guest
 from sysevent.report import recorded
-from sysevent.report.runlog import SCHEMA, RunLog
 from sysevent.targets.spec import TargetSpec
 
 _ASKED = "sysevent/asked"  # in pytest's cache: which scenarios each test asked for
@@ -37,29 +32,24 @@ def _target(item: pytest.Item) -> TargetSpec | None:
 class Run:
     """What belongs to one pytest session that asks kernels."""
 
-    def __init__(self, config: pytest.Config, items: Sequence[pytest.Item] = ()) -> None:
+    ASKED = "sysevent_asked"  # in what a worker of pytest-xdist hands back
+
+    def __init__(
+        self, config: pytest.Config, items: Sequence[pytest.Item] = (), shared: Path | None = None
+    ) -> None:
         self.config = config
         self.settings = options.of(config)
-        start = datetime.now(UTC)
-        self.results = _results(config.getoption("results"), start)
-        self.log = RunLog(self.results / "run.jsonl")
-        self.log.write(
-            "run",
-            schema=SCHEMA,
-            id=f"{start:%Y%m%dT%H%M%SZ}-{os.getpid()}",
-            start=start.isoformat(timespec="seconds"),
-            argv=sys.argv,
-            versions={
-                "sysevent": sysevent.__version__,
-                "python": platform.python_version(),
-                "pytest": pytest.__version__,
-            },
-        )
+        self.results, self.log = results_of.opened(config, shared)
+        cache = getattr(config, "cache", None)
+        self._before: dict[str, list[list[str]]] = cache.get(_ASKED, {}) if cache else {}
+        self._items = items
+        # What a CI system, systemd or `timeout` ends a run with: guests end, and the log gets its end, as with Ctrl-C.
+        self._signals = signal.signal(signal.SIGTERM, signal.default_int_handler)
         self._guests: dict[str, Guest] = {}
         self._told: set[str] = set()
         self.failed: set[str] = set()  # ids of targets with a verdict that somebody may want to look into
         self._asked: dict[str, list[list[str]]] = {}  # by test: its scenarios, each with an ABI
-        self._leased = Leased(self.settings, self.progress, self._incident, self._retreat)
+        self._leased = Leased(self.settings, self.progress, self._incident, self._retreat, self._let_alone)
         self._fleet = self._start(items)
 
     def progress(self, text: str) -> None:
@@ -73,34 +63,20 @@ class Run:
             reporter.write_line(f"  {text}", light=True)
 
     def _start(self, items: Sequence[pytest.Item]) -> Fleet:
-        """Get the guests going that these tests need, in their order, with what they asked the last time.
+        """Get the guests going that these tests need, in their order.
 
         A worker of pytest-xdist runs a part of its tests, and nobody knows yet which.
         """
         if hasattr(self.config, "workerinput"):
             items = ()
-        cache = getattr(self.config, "cache", None)
-        before = cache.get(_ASKED, {}) if cache else {}
-        foreseen: dict[str, bool] = {}
         for item in items:
             spec = _target(item)
             if spec is None or "guest" not in getattr(item, "fixturenames", ()):
                 continue
             if not spec.booted:  # not ours before it is wanted: others may want it meanwhile
                 continue
-            if missing(spec, self.config.getoption("kernel")):
-                continue
-            guest = self._guest(spec)
-            native = guest.arch.abis[0].name
-            # Only names: what they mean today stands in the catalog, and unknown ones are ignored.
-            guest.plan((name, native) for name in catalog.FACTS[spec.arch])
-            if "btf" in getattr(item, "fixturenames", ()):
-                guest.plan([(catalog.BUILD[spec.arch], native)])
-            guest.plan((str(name), str(abi)) for name, abi in before.get(item.nodeid, ()))
-            foreseen[spec.id] = foreseen.get(spec.id, True) and item.nodeid in before
-        for name, all_of_it in foreseen.items():
-            # One that may be kept must not end before its last test, to make room for another.
-            self._guests[name].foreseen = all_of_it and not self.settings.keep
+            if not missing(spec, self.config.getoption("kernel")):
+                self._guest(spec)
         fleet = Fleet(list(self._guests.values()), self.settings, self.progress, None, self._leased)
         fleet.begin()
         return fleet
@@ -117,8 +93,13 @@ class Run:
         return guest
 
     def check(self, spec: TargetSpec) -> None:
-        """LeaseLost when a target is not ours any more: what it says now is no verdict."""
+        """LeaseLost when a target is not ours any more: it is let alone, and what it said is no verdict."""
         self._leased.check(spec)
+
+    def _let_alone(self, spec: TargetSpec) -> None:
+        """Somebody else may have it: nothing of ours may run there."""
+        if spec.id in self._guests:
+            self._guests[spec.id].close()
 
     def _retreat(self) -> None:
         """We are about to wait for other runs: let them have what we hold meanwhile."""
@@ -164,7 +145,25 @@ class Run:
             Path(modules) if modules else None,
         )
         self._guests[spec.id] = guest
+        self._plan(guest)
         return guest
+
+    def _plan(self, guest: Guest) -> None:
+        """Let it know what its tests asked the last time."""
+        native = guest.arch.abis[0].name
+        guest.plan((name, native) for name in catalog.FACTS[guest.spec.arch])
+        foreseen = True
+        for item in self._items:
+            spec = _target(item)
+            if spec is None or spec.id != guest.spec.id:
+                continue
+            if "btf" in getattr(item, "fixturenames", ()):
+                guest.plan([(catalog.BUILD[spec.arch], native)])
+            # Only names: what they mean today stands in the catalog, and unknown ones are ignored.
+            guest.plan((str(name), str(abi)) for name, abi in self._before.get(item.nodeid, ()))
+            foreseen = foreseen and item.nodeid in self._before
+        # One that may be kept must not end before its last test, to make room for another.
+        guest.foreseen = foreseen and not self.settings.keep
 
     def _incident(self, incident: Incident) -> None:
         self.log.write(
@@ -191,7 +190,8 @@ class Run:
             "target",
             name=spec.id,
             arch=spec.arch,
-            where=spec.where,
+            where=guest.life.traits.get("accel") or spec.where,
+            fallback=guest.life.traits.get("fallback", ""),
             kernel=facts.release,
             spec=kernel.spec if kernel else "",
             package=kernel.version if kernel else "",
@@ -203,44 +203,26 @@ class Run:
             seconds_to_boot=round(guest.seconds_to_boot, 3),
         )
 
-    def close(self, exit_code: int, counts: dict[str, int]) -> None:
-        """Every guest ended, and the last record written."""
+    def remember(self, asked: dict[str, list[list[str]]]) -> None:
+        """What the tests of other processes have asked, for the next run."""
+        self._asked.update(asked)
+
+    def leave(self) -> None:
+        """Every guest ended; others go on with this run."""
         try:
             self._fleet.close()
         except SyseventError as error:
             self.progress(str(error))
         self._leased.close()
+        signal.signal(signal.SIGTERM, self._signals)
+        if hasattr(self.config, "workeroutput"):
+            self.config.workeroutput[self.ASKED] = self._asked
+        self.log.close()
+
+    def close(self, exit_code: int, counts: dict[str, int]) -> None:
+        """Every guest ended, and the last record written."""
+        self.log.write("end", counts=counts, exit=exit_code)
+        self.leave()
         cache = getattr(self.config, "cache", None)
         if cache is not None and self._asked:
             cache.set(_ASKED, {**cache.get(_ASKED, {}), **self._asked})
-        self.log.write("end", counts=counts, exit=exit_code)
-        self.log.close()
-
-
-def _results(asked: str | None, start: datetime) -> Path:
-    """A directory of this run's own, and results/latest pointing there when the place is ours to choose."""
-    if asked:
-        path = Path(asked)
-        if (path / "run.jsonl").exists():
-            raise pytest.UsageError(f"--results {asked} holds another run's results: name a new directory")
-        path.mkdir(parents=True, exist_ok=True)
-        return path.resolve()
-    base = ROOT / "results"
-    base.mkdir(exist_ok=True)
-    name = f"{start:%Y-%m-%dT%H-%M-%S}"
-    for suffix in ("", *(f"-{n}" for n in range(2, 100))):
-        path = base / f"{name}{suffix}"
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        _point(base / "latest", path.name)
-        return path
-    raise pytest.UsageError(f"{base} cannot take another run of this second")
-
-
-def _point(link: Path, to: str) -> None:
-    part = link.with_name(f".latest-{os.getpid()}")
-    part.unlink(missing_ok=True)
-    part.symlink_to(to)
-    part.replace(link)

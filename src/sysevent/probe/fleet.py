@@ -116,8 +116,10 @@ class Fleet:
             guest = self._waiting.pop(0)
             self._running.append(guest)
             # What goes wrong is remembered, and told when the guest is asked.
+            # Whoever is asked before its turn has started by itself.
             with contextlib.suppress(SyseventError):
-                guest.life.start()
+                if guest.life.host is None:
+                    guest.life.start()
         for guest in self._running:
             guest.attend()
 

@@ -26,6 +26,11 @@ MACHINES = {
     "x86_64": "q35",
 }
 
+# Under KVM, for guests that get a KVM themselves: only the host's own CPU has what that takes, and arm64's
+# interrupt controller is the host's.
+_KVM_CPU = "host"
+_KVM_MACHINES = MACHINES | {"arm64": "virt,virtualization=on,gic-version=host"}
+
 # The guest's device node of a machine's virtio port: the first port of the first such device.
 VIRTIO_CHANNEL = "vport0p1"
 
@@ -115,6 +120,16 @@ def kernel_command_line(
     )
 
 
+def machine_of(arch: Architecture, accel: str, cpu: str = "") -> list[str]:
+    """The machine, what it runs under, and its CPU."""
+    kvm = accel == "kvm"
+    return [
+        *("-machine", (_KVM_MACHINES if kvm else MACHINES)[arch.name]),
+        *("-accel", accel),
+        *("-cpu", cpu or (_KVM_CPU if kvm else CPUS[arch.name])),
+    ]
+
+
 def ports(ends: Mapping[str, int]) -> list[str]:
     """More virtio ports for a machine that has the first: name -> our end, as /dev/vport0p2 and so on in the guest."""
     words: list[str] = []
@@ -131,9 +146,7 @@ def argv(machine: Machine, lines: Lines | None = None, incoming: Path | None = N
     command = [
         arch.qemu,
         "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", MACHINES[arch.name],
-        "-accel", machine.accel,
-        "-cpu", machine.cpu or CPUS[arch.name],
+        *machine_of(arch, machine.accel, machine.cpu),
         "-m", str(machine.memory),
         # One CPU: a second one costs a fifth to a half of the boot, and vCPUs are threads either way.
         "-smp", "1",

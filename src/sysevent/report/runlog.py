@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,24 +11,38 @@ from typing import Any
 from sysevent.errors import UsageError
 
 SCHEMA = 1
+# Linux appends each write as a whole (inode lock), whatever process it comes from.
+_NEW = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 Record = dict[str, Any]
 
 
 class RunLog:
     """Writes records. What was written stays readable whatever happens to this process afterwards."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: int | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._file = path.open("x", encoding="utf-8")
+        self._file = os.open(path, _NEW, 0o644) if file is None else file
+
+    @classmethod
+    def shared(cls, path: Path) -> tuple[RunLog, bool]:
+        """A log that other processes may write to as well, and whether this one is the first."""
+        try:
+            return cls(path), True
+        except FileExistsError:
+            return cls(path, os.open(path, _NEW & ~(os.O_CREAT | os.O_EXCL))), False
 
     def write(self, kind: str, **fields: Any) -> None:
-        """Append a record of a kind: run, target, verdict, incident or end."""
-        self._file.write(json.dumps({"record": kind, **fields}, ensure_ascii=True) + "\n")
-        self._file.flush()
+        """Append a record of a kind: run, target, verdict, incident or end. Whole, whoever else writes."""
+        line = json.dumps({"record": kind, **fields}, ensure_ascii=True).encode() + b"\n"
+        while line:
+            line = line[os.write(self._file, line) :]
 
     def close(self) -> None:
-        self._file.close()
+        """Any number of times."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
 def read(path: Path) -> Iterator[Record]:

@@ -104,6 +104,7 @@ FACTS = Scenario(
                 ioctls.CAP_SYSTEM_EVENT_DATA,
                 ioctls.CAP_X86_TRIPLE_FAULT_EVENT,
                 ioctls.CAP_HYPERV_ENFORCE_CPUID,
+                ioctls.CAP_HYPERV,
             )
             for fd in ("system", "vm")
         ),

@@ -40,8 +40,9 @@ class _Held:
 class LabgridLease:
     """A place that is ours; spec is where to connect."""
 
-    def __init__(self, client: Client, held: _Held, spec: TargetSpec) -> None:
+    def __init__(self, client: Client, held: _Held, spec: TargetSpec, waited: float) -> None:
         self.spec = spec
+        self.waited = waited  # seconds for somebody else; 0 when there was one at once
         self._client = client
         self._held = held
         self._watch: subprocess.Popen[str] | None = None
@@ -114,7 +115,7 @@ def take(spec: TargetSpec, locks: Locks, progress: Progress, waiting: Callable[[
     held = _Held(note)
     try:
         _see_that_there_is_one(client, spec)
-        _reserve(client, held, spec, progress, waiting)
+        waited = _reserve(client, held, spec, progress, waiting)
         said = client.call("-p", f"+{held.token}", "lock")
         name = re.search(r"^acquired place (.+)$", said, flags=re.MULTILINE)
         if name is None:
@@ -126,7 +127,7 @@ def take(spec: TargetSpec, locks: Locks, progress: Progress, waiting: Callable[[
                 f"{spec.id}: {held.place} was acquired, and yet {place.acquired or 'nobody'} has it"
             )
         progress(f"{spec.id}: labgrid's place {held.place} at {client.coordinator}")
-        return LabgridLease(client, held, _reached(spec, held.place, service))
+        return LabgridLease(client, held, _reached(spec, held.place, service), waited)
     except BaseException:
         _give_back(client, held)
         raise
@@ -152,12 +153,13 @@ def _see_that_there_is_one(client: Client, spec: TargetSpec) -> None:
 
 def _reserve(
     client: Client, held: _Held, spec: TargetSpec, progress: Progress, waiting: Callable[[], None]
-) -> None:
-    """Wait in labgrid's own queue until a place is allocated to us."""
+) -> float:
+    """Wait in labgrid's own queue until a place is allocated to us; the seconds that others have cost us."""
     words = ("reserve", "--wait", "--shell", *(f"{key}={value}" for key, value in _wanted(spec).items()))
     process = client.start(*words)
     assert process.stdout is not None
-    deadline = time.monotonic() + spec.lease
+    begin = time.monotonic()
+    deadline = begin + spec.lease
     told = time.monotonic() - _PATIENCE + 2  # the first line after two seconds
     waited, said = False, ""
     try:
@@ -189,6 +191,7 @@ def _reserve(
     if process.returncode != 0 or not held.token:
         last = (said.strip().splitlines() or ["it said nothing"])[-1]
         raise NotLeased(f"{spec.id}: `labgrid-client {' '.join(words)}` at {client.coordinator}: {last}")
+    return time.monotonic() - begin if waited else 0.0
 
 
 def _holders(client: Client, spec: TargetSpec) -> str:
@@ -239,7 +242,10 @@ def _give_back(client: Client, held: _Held) -> None:
             try:
                 client.call(*line)
             except NotLeased:
-                well = False  # it is not ours, or nobody answers: the next run looks
+                well = False
+        if not well:  # not ours any more, or not given back?
+            theirs = {place.acquired for place in client.places()} | set(client.reservations().values())
+            well = client.owner not in theirs
     except (NotLeased, OSError):
-        well = False
+        well = False  # the next run looks
     forget(held.note, done=well)

@@ -31,7 +31,7 @@ class Lease:
 
     def __init__(self, spec: TargetSpec, holding: _Holding, waited: float) -> None:
         self.spec = spec  # the one to use: of a lab's place it says where that is
-        self.waited = waited  # seconds
+        self.waited = waited  # seconds, for others
         self._holding = holding
 
     def check(self) -> None:
@@ -78,10 +78,10 @@ class Leases:
 
     def take(self, spec: TargetSpec, progress: Progress) -> Lease:
         """The target, for us alone. Waits up to spec.lease seconds while others have it; NotLeased then."""
-        begin = time.monotonic()
         if spec.where == "labgrid":
             place = labgrid.take(spec, self._locks, progress, self._waiting)
-            return Lease(place.spec, place, time.monotonic() - begin)
+            return Lease(place.spec, place, place.waited)
+        begin = time.monotonic()
         lock = self._free(spec)
         if lock is None:
             self._waiting()

@@ -49,7 +49,7 @@ class Lock:
             "pid": os.getpid(),
             "user": _user(),
             "since": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:1000],
+            "command": " ".join([_command(), *sys.argv[1:]])[:1000],
         }
         text = json.dumps(who | note).encode()[:_NOTE_MAX]
         os.ftruncate(self._fd, 0)
@@ -175,6 +175,12 @@ def _parsed(data: bytes) -> dict[str, object]:
 def _printable(text: str) -> str:
     """What others wrote must not drive our terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _command() -> str:
+    """What this process is called: of `python -m pytest` the script's name tells nothing."""
+    script = Path(sys.argv[0])
+    return script.parent.name if script.name == "__main__.py" else script.name
 
 
 def _user() -> str:

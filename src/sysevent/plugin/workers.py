@@ -1,0 +1,122 @@
+"""pytest-xdist: a target's tests stay together on one worker, and all workers write one log.
+
+--dist loadgroup would do the first, but xdist 3.8 ignores it without a word under pytest 9.2
+(pytest-xdist#1386). The hooks are optional: without xdist nobody calls them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sysevent.contract.claim import PREFIX
+from sysevent.model import Level, Status
+from sysevent.plugin import results
+from sysevent.plugin.fixtures import RUN
+from sysevent.plugin.options import TARGETS
+from sysevent.plugin.run import Run
+from sysevent.report import runlog
+from sysevent.targets.spec import TargetSpec
+
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadScopeScheduling
+    from xdist.workermanage import WorkerController
+
+_RESULTS = pytest.StashKey[Path]()  # where the workers write
+_ASKED = pytest.StashKey[dict[str, list[list[str]]]]()  # what their tests have asked
+
+
+def place(nodeid: str, targets: list[TargetSpec]) -> tuple[TargetSpec | None, str]:
+    """The target in a test's id, and what stands behind it: "i386-hyperv.reset"; None for a test without."""
+    inside = nodeid.partition("[")[2].removesuffix("]")
+    fits = [spec for spec in targets if inside == spec.id or inside.startswith(f"{spec.id}-")]
+    found = max(fits, key=lambda spec: len(spec.id), default=None)
+    return found, inside[len(found.id) + 1 :] if found else ""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Work in units of a target, so that each guest boots once, and of a file where there is none."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByTarget(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type stubs
+        def _split_scope(self, nodeid: str) -> str:
+            target, _ = place(nodeid, config.stash[TARGETS])
+            return target.id if target else nodeid.partition("::")[0]
+
+        def remove_node(self, node: WorkerController) -> str | None:
+            # xdist 3.8 would hand the test that a worker died in to the next worker, and so on until none is left.
+            crashed: str | None = super().remove_node(node)
+            for unit in self.workqueue.values():
+                if crashed in unit:
+                    unit[crashed] = True
+            return crashed
+
+        def _reschedule(self, node: WorkerController) -> None:
+            # A worker that has just replaced another one has collected nothing yet; its turn comes when it has.
+            if node in self.registered_collections:
+                super()._reschedule(node)
+
+    return ByTarget(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Before a worker starts: where its results go."""
+    if _RESULTS not in node.config.stash:
+        node.config.stash[_RESULTS] = results.planned(node.config)
+    results.hand_over(node.workerinput, node.config.stash[_RESULTS])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: WorkerController) -> None:
+    """A worker has ended: what its tests asked can be sent ahead in the next run."""
+    asked = getattr(node, "workeroutput", {}).get(Run.ASKED, {})
+    node.config.stash.setdefault(_ASKED, {}).update(asked)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any) -> None:
+    """A worker died while it ran a test: nothing is known of that claim, and nothing is lost of the others."""
+    config: pytest.Config = sched.config
+    target, behind = place(crashitem, config.stash[TARGETS])
+    report.user_properties.append(("sysevent", Status.MISS.value))
+    if target is None or _RESULTS not in config.stash:
+        return
+    run = _adopted(config)
+    if any(record.get("nodeid") == crashitem for record in runlog.read(run.log.path)):
+        return  # it died when its verdict was written already
+    abi, _, claim = behind.rpartition("-")
+    run.log.write(
+        "verdict",
+        test=f"{PREFIX}.{target.arch}.{claim}",
+        target=target.id,
+        kernel="",
+        abi=abi or target.arch,
+        native=not abi,
+        status=Status.MISS.value,
+        level=Level.ABI.value,
+        reason="the process of pytest-xdist that ran it has died",
+        expected={},
+        got={},
+        raw={},
+        written={},
+        nodeid=crashitem,
+        seconds=0.0,
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The workers' run becomes this process's own, for the matrix and the exit code."""
+    config = session.config
+    if _RESULTS in config.stash and (config.stash[_RESULTS] / results.LOG).exists():
+        _adopted(config).remember(config.stash.get(_ASKED, {}))
+
+
+def _adopted(config: pytest.Config) -> Run:
+    if RUN not in config.stash:
+        config.stash[RUN] = Run(config, (), config.stash[_RESULTS])
+    return config.stash[RUN]
