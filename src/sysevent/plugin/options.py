@@ -11,6 +11,7 @@ import pytest
 from sysevent import settings
 from sysevent.contract import release
 from sysevent.errors import UsageError
+from sysevent.plugin import results
 from sysevent.settings import Settings
 from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
@@ -101,6 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
             *(glob.escape(row.id) for row in config.stash[TARGETS] if row.require),
         ]
         floor(config)
+        results.refuse_used(config)
         if config.getoption("gdb"):
             _one_in_a_debugger(config.stash[TARGETS], config.getoption("numprocesses", None))
     except UsageError as error:

@@ -49,6 +49,13 @@ def opened(config: pytest.Config, shared: Path | None = None) -> tuple[Path, Run
     return path, log
 
 
+def refuse_used(config: pytest.Config) -> None:
+    """UsageError when --results names another run's, before anything is collected; workers share one."""
+    asked = config.getoption("results")
+    if asked and not hasattr(config, "workerinput"):
+        _fresh(asked)
+
+
 def hand_over(workerinput: dict[str, Any], path: Path) -> None:
     """Let a worker of pytest-xdist write to the same log as all others, when it has something to write."""
     workerinput[_WORKER] = str(path)
