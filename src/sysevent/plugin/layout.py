@@ -57,6 +57,7 @@ class Compared:
     native: bool
     claim: LayoutClaim | None = None
     subject: Subject | None = None
+    kernel: str = ""  # that a guest was seen to run, whatever came of the comparison
 
 
 COMPARED = pytest.StashKey[Compared]()
@@ -149,9 +150,12 @@ def btf(guest: Guest, sysevent_run: Run) -> Layout:
 
 
 @pytest.fixture
-def running_layout(guest: Guest, abi: str, btf: Layout, sysevent_run: Run) -> Subject:
+def running_layout(
+    request: pytest.FixtureRequest, guest: Guest, abi: str, btf: Layout, sysevent_run: Run
+) -> Subject:
     """What a booted target's kernel, and its headers for the ABI of the VMM, say of struct kvm_run."""
     userspace, facts = USERSPACES[abi], guest.facts()
+    request.node.stash[COMPARED].kernel = facts.release
     try:
         if not guest.spec.booted:
             raise NotApplicable(f"nobody knows the headers of the kernel that runs on {guest.spec.name}")
@@ -249,7 +253,7 @@ def _record(item: pytest.Item, run: Run, compared: Compared, verdict: Verdict) -
         "verdict",
         test=verdict.test,
         target=compared.target,
-        kernel=compared.subject.version if compared.subject else "",
+        kernel=compared.subject.version if compared.subject else compared.kernel,
         abi=compared.abi,
         native=compared.native,
         status=verdict.status.value,
