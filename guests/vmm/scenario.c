@@ -2,6 +2,7 @@
 /* The interpreter: one step of a request after the other, and what each of them gave. */
 #include "sys.h"
 #include "wire.h"
+#include "machine.h"
 #include "steps.h"
 #include "scenario.h"
 

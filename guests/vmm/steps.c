@@ -4,71 +4,11 @@
 #include "kvm.h"
 #include "wire.h"
 #include "arch.h"
-#include "vcpu.h"
+#include "body.h"
+#include "machine.h"
 #include "steps.h"
 
-#define REGIONS_MAX 8
 #define IOCTL_BUFFER_MAX 16384
-
-static struct machine {
-	int system_fd, vm_fd;
-	u32 run_size;
-	struct vcpu vcpus[VCPUS_MAX];
-	struct region {
-		u64 gpa, size;
-		u8 *at;
-	} regions[REGIONS_MAX];
-	u32 region_count;
-} vm;
-
-void take(struct input *in, void *to, u32 length)
-{
-	if (length > in->left) {
-		in->bad = 1;
-		memset(to, 0, length);
-		return;
-	}
-	memcpy(to, in->at, length);
-	in->at += length;
-	in->left -= length;
-}
-
-u32 take_u32(struct input *in)
-{
-	u32 value;
-
-	take(in, &value, 4);
-	return value;
-}
-
-static u64 take_u64(struct input *in)
-{
-	u64 value;
-
-	take(in, &value, 8);
-	return value;
-}
-
-void *give(struct output *out, u32 length)
-{
-	u8 *at = out->at + out->used;
-
-	if (length > out->room - out->used)
-		return NULL;
-	out->used += length;
-	return at;
-}
-
-/* 0, or -ENOMEM when the reply has no room for them. */
-static int give_bytes(struct output *out, const void *from, u32 length)
-{
-	void *to = give(out, length);
-
-	if (!to)
-		return -E_NOMEM;
-	memcpy(to, from, length);
-	return 0;
-}
 
 /*
  * A stall of the whole guest, as TCG has them on a loaded machine, ends one short sleep too late, and between the
@@ -89,17 +29,6 @@ static struct vcpu *take_vcpu(struct input *in, u32 *index)
 	return NULL;
 }
 
-static u8 *guest_memory(u64 gpa, u64 length)
-{
-	for (u32 i = 0; i < vm.region_count; i++) {
-		struct region *region = &vm.regions[i];
-
-		if (gpa >= region->gpa && length <= region->size && gpa - region->gpa <= region->size - length)
-			return region->at + (usize)(gpa - region->gpa);
-	}
-	return NULL;
-}
-
 static int do_vm(struct input *in)
 {
 	u64 type = take_u64(in);
@@ -112,31 +41,16 @@ static int do_vm(struct input *in)
 
 static int do_memory(struct input *in)
 {
-	struct kvm_memory_region kvm;
-	struct region *region = &vm.regions[vm.region_count];
-	int ret;
+	u64 gpa = take_u64(in), size = take_u64(in);
+	u32 slot = take_u32(in);
 
-	kvm.gpa = take_u64(in);
-	kvm.size = take_u64(in);
-	kvm.slot = take_u32(in);
-	if (in->bad || vm.region_count == REGIONS_MAX)
-		return -E_INVAL;
-	region->gpa = kvm.gpa;
-	region->size = kvm.size;
-	region->at = sys_map((usize)region->size, MAP_SHARED | MAP_ANONYMOUS, -1);
-	if (!region->at)
-		return -E_NOMEM;
-	vm.region_count++;
-	kvm.flags = 0;
-	kvm.address = (uptr)region->at;
-	ret = sys_ioctl(vm.vm_fd, KVM_SET_USER_MEMORY_REGION, (uptr)&kvm);
-	return ret < 0 ? ret : 0;
+	return in->bad ? -E_INVAL : machine_map(gpa, size, slot);
 }
 
 static int do_write(struct input *in)
 {
 	u64 gpa = take_u64(in);
-	u8 *to = guest_memory(gpa, in->left);
+	u8 *to = machine_memory(gpa, in->left);
 
 	if (in->bad || !to)
 		return -E_INVAL;
@@ -148,7 +62,7 @@ static int do_read(struct input *in, struct output *out)
 {
 	u64 gpa = take_u64(in);
 	u32 length = take_u32(in);
-	u8 *from = guest_memory(gpa, length);
+	u8 *from = machine_memory(gpa, length);
 
 	if (in->bad || !from)
 		return -E_INVAL;
@@ -159,7 +73,7 @@ static int do_watch(struct input *in)
 {
 	u64 gpa = take_u64(in);
 	u32 left = take_u32(in);
-	const u8 *at = guest_memory(gpa, 8);
+	const u8 *at = machine_memory(gpa, 8);
 	u8 before[8];
 
 	if (in->bad || !at)
@@ -395,66 +309,4 @@ int step_do(u16 op, struct input *in, struct output *out, u16 *flags, int *stuck
 		in->bad = 1;
 		return -E_INVAL;
 	}
-}
-
-/*
- * A machine that does nothing, as long as this process lives. KVM turns virtualization on for the first machine
- * and off after the last; and on x86 the first vCPU without a local APIC in the kernel, like all of ours, patches
- * the kernel's text, and the end of the last one patches it back (kvm_has_noapic_vcpu, arch/x86/kvm/lapic.c):
- * under TCG two thirds of a scenario's time. Whether a machine can be made is the scenario's business to find out.
- */
-static void keep_one_alive(int system_fd)
-{
-	static int vm_fd = -1;
-
-	if (vm_fd >= 0)
-		return;
-	vm_fd = sys_ioctl(system_fd, KVM_CREATE_VM, (uptr)arch_machine_type(system_fd));
-	if (vm_fd >= 0)
-		sys_ioctl(vm_fd, KVM_CREATE_VCPU, 0);
-}
-
-int machine_open(void)
-{
-	int size;
-
-	memset(&vm, 0, sizeof(vm));
-	vm.vm_fd = -1;
-	for (u32 i = 0; i < VCPUS_MAX; i++)
-		vm.vcpus[i].fd = -1;
-	vm.system_fd = sys_open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (vm.system_fd < 0)
-		return vm.system_fd;
-	size = sys_ioctl(vm.system_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
-	vm.run_size = size > 0 ? (u32)size : 4096;
-	keep_one_alive(vm.system_fd);
-	return 0;
-}
-
-int machine_close(void)
-{
-	int stuck = 0;
-
-	for (u32 i = 0; i < VCPUS_MAX; i++) {
-		struct vcpu *vcpu = &vm.vcpus[i];
-
-		if (vcpu->fd < 0)
-			continue;
-		if (vcpu_wait(vcpu, i, 0) < 0) {
-			stuck = 1;
-			continue;
-		}
-		if (vcpu->run)
-			sys_unmap(vcpu->run, vcpu->run_size);
-		sys_close(vcpu->fd);
-	}
-	if (stuck)
-		return 1;
-	if (vm.vm_fd >= 0)
-		sys_close(vm.vm_fd);
-	if (vm.system_fd >= 0)
-		sys_close(vm.system_fd);
-	for (u32 i = 0; i < vm.region_count; i++)
-		sys_unmap(vm.regions[i].at, (usize)vm.regions[i].size);
-	return 0;
 }

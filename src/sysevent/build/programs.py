@@ -47,7 +47,17 @@ def vmm(arch: Architecture, abi: Abi, settings: Settings) -> Program:
     """The VMM of arch compiled for abi."""
     sources = [
         VMM / name
-        for name in ("main.c", "serve.c", "scenario.c", "steps.c", "vcpu.c", "frame.c", "runtime.c")
+        for name in (
+            "main.c",
+            "serve.c",
+            "scenario.c",
+            "steps.c",
+            "body.c",
+            "machine.c",
+            "vcpu.c",
+            "frame.c",
+            "runtime.c",
+        )
     ]
     own = "x86.c" if arch.name == "x86_64" else f"{arch.name}.c"
     return _program("vmm", abi, [*sources, VMM / "arch" / own], _headers(), settings)

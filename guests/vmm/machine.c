@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sys.h"
+#include "kvm.h"
+#include "arch.h"
+#include "machine.h"
+
+struct machine vm;
+
+u8 *machine_memory(u64 gpa, u64 length)
+{
+	for (u32 i = 0; i < vm.region_count; i++) {
+		struct region *region = &vm.regions[i];
+
+		if (gpa >= region->gpa && length <= region->size && gpa - region->gpa <= region->size - length)
+			return region->at + (usize)(gpa - region->gpa);
+	}
+	return NULL;
+}
+
+int machine_map(u64 gpa, u64 size, u32 slot)
+{
+	struct kvm_memory_region kvm = {.slot = slot, .flags = 0, .gpa = gpa, .size = size};
+	struct region *region = &vm.regions[vm.region_count];
+	int ret;
+
+	if (vm.region_count == REGIONS_MAX)
+		return -E_INVAL;
+	region->gpa = gpa;
+	region->size = size;
+	region->at = sys_map((usize)size, MAP_SHARED | MAP_ANONYMOUS, -1);
+	if (!region->at)
+		return -E_NOMEM;
+	vm.region_count++;
+	kvm.address = (uptr)region->at;
+	ret = sys_ioctl(vm.vm_fd, KVM_SET_USER_MEMORY_REGION, (uptr)&kvm);
+	return ret < 0 ? ret : 0;
+}
+
+/*
+ * A machine that does nothing, as long as this process lives. KVM turns virtualization on for the first machine
+ * and off after the last; and on x86 the first vCPU without a local APIC in the kernel, like all of ours, patches
+ * the kernel's text, and the end of the last one patches it back (kvm_has_noapic_vcpu, arch/x86/kvm/lapic.c):
+ * under TCG two thirds of a scenario's time. Whether a machine can be made is the scenario's business to find out.
+ */
+static void keep_one_alive(int system_fd)
+{
+	static int vm_fd = -1;
+
+	if (vm_fd >= 0)
+		return;
+	vm_fd = sys_ioctl(system_fd, KVM_CREATE_VM, (uptr)arch_machine_type(system_fd));
+	if (vm_fd >= 0)
+		sys_ioctl(vm_fd, KVM_CREATE_VCPU, 0);
+}
+
+int machine_open(void)
+{
+	int size;
+
+	memset(&vm, 0, sizeof(vm));
+	vm.vm_fd = -1;
+	for (u32 i = 0; i < VCPUS_MAX; i++)
+		vm.vcpus[i].fd = -1;
+	vm.system_fd = sys_open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (vm.system_fd < 0)
+		return vm.system_fd;
+	size = sys_ioctl(vm.system_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	vm.run_size = size > 0 ? (u32)size : 4096;
+	keep_one_alive(vm.system_fd);
+	return 0;
+}
+
+int machine_close(void)
+{
+	int stuck = 0;
+
+	for (u32 i = 0; i < VCPUS_MAX; i++) {
+		struct vcpu *vcpu = &vm.vcpus[i];
+
+		if (vcpu->fd < 0)
+			continue;
+		if (vcpu_wait(vcpu, i, 0) < 0) {
+			stuck = 1;
+			continue;
+		}
+		if (vcpu->run)
+			sys_unmap(vcpu->run, vcpu->run_size);
+		sys_close(vcpu->fd);
+	}
+	if (stuck)
+		return 1;
+	if (vm.vm_fd >= 0)
+		sys_close(vm.vm_fd);
+	if (vm.system_fd >= 0)
+		sys_close(vm.system_fd);
+	for (u32 i = 0; i < vm.region_count; i++)
+		sys_unmap(vm.regions[i].at, (usize)vm.regions[i].size);
+	return 0;
+}
