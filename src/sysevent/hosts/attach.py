@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sysevent.arches import Architecture
 from sysevent.errors import UsageError
-from sysevent.images import userland
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
@@ -29,8 +28,10 @@ done
 """
 
 
-def files(arch: Architecture, settings: Settings, progress: Progress) -> userland.Files:
-    """What a guest that may be kept has in addition."""
+def files(arch: Architecture, settings: Settings, progress: Progress) -> Mapping[str, bytes]:
+    """What a guest that may be kept has in addition: path in the guest -> content."""
+    from sysevent.images import userland  # here: few runs keep a guest
+
     return userland.shell(arch, settings, progress) | {"keep": _KEEP.encode()}
 
 
