@@ -45,12 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compare",
         metavar="PEER",
-        choices=peers.PEERS,
+        choices=list(peers.PEERS),
         action="append",
         default=[],
         help=" or ".join(peers.PEERS),
     )
-    parser.add_argument("--root", metavar="PATH", help="what a peer boots into, for a foreign architecture")
+    parser.add_argument(
+        "--root",
+        metavar="PATH",
+        help="what a peer boots into: a directory or an image; {arch} in it is replaced",
+    )
     parser.add_argument("--json", metavar="FILE", help="all values")
     parser.add_argument("--svg", metavar="FILE", help="a picture of the milestones")
 
@@ -134,17 +138,25 @@ def _verify(target: TargetSpec, settings: Settings, times: int) -> int:
 
 
 def _compare(peer: str, target: TargetSpec, settings: Settings, runs: int, root: str | None) -> list[Row]:
-    """Pairs: each run of theirs stands next to one of ours, on a machine that is equally busy."""
+    """Pairs: each run of theirs stands next to one of ours, on a machine that is equally busy.
+
+    Ours is told twice: until the guest has answered its first scenario, and as a whole run, from Enter to the prompt,
+    as theirs is.
+    """
     kernel = kernels.find(target.kernel, ARCHITECTURES[target.arch], settings, guests.silent)
+    place = Path(root.replace("{arch}", target.arch)) if root else None
+    words = ["suites/capability", f"--target={target.name}", f"--kernel={target.kernel}"]
+    suite.run(words, fresh=False)  # compiled, and a snapshot is there
     rows = []
     for _ in range(runs):
-        row = {"theirs": peers.boot(peer, kernel, Path(root) if root else None)}
+        row = {"theirs": peers.boot(peer, kernel, place)}
         for name, fresh in (("boot", True), ("snapshot", False)):
             row[name] = guests.milestones(target, settings, fresh=fresh)["first record"]
+            row[f"{name}, whole run"] = suite.run(words, fresh=fresh)["wall"]
         rows.append(row)
     theirs = [row["theirs"] for row in rows]
     found = columns(rows)
-    found["times faster booting"] = ratios(theirs, [row["boot"] for row in rows])
-    found["times faster from a snapshot"] = ratios(theirs, [row["snapshot"] for row in rows])
+    for name in list(found)[1:]:
+        found[f"times faster, {name}"] = ratios(theirs, [row[name] for row in rows])
     _tell(f"{target.name} against {peer}", found)
     return rows
