@@ -14,7 +14,9 @@ import pytest
 
 from sysevent import settings
 from sysevent.errors import LeaseLost, NotLeased
+from sysevent.targets.leases import labgrid
 from sysevent.targets.leases.lease import Leases
+from sysevent.targets.leases.watch import Watch
 from sysevent.targets.spec import TargetSpec
 
 ANY = TargetSpec(
@@ -190,6 +192,20 @@ def test_a_place_taken_away_is_noticed(lab, leases):
     for _ in range(1000):
         lease.check()
     assert time.monotonic() - begin < 2  # no process for each: the watch tells
+    lab.call("-p", "one", "release", "--kick")
+    assert "labgrid's place one was taken from this run" in lost(lease)
+    lease.release()
+
+
+def test_taken_away_before_the_watch_listens(lab, leases, monkeypatch):
+    """A watch that is slow to start never tells of it, and its silence is not relied on."""
+
+    class Slow(Watch):
+        def stirred(self):
+            return False
+
+    monkeypatch.setattr(labgrid, "Watch", Slow)
+    lease = leases.take(one_of(lab, tags={"row": "one"}), quiet)
     lab.call("-p", "one", "release", "--kick")
     assert "labgrid's place one was taken from this run" in lost(lease)
     lease.release()

@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import selectors
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,9 +21,11 @@ from sysevent.model import Progress
 from sysevent.targets.leases.client import Client, Service, end
 from sysevent.targets.leases.locks import Lock, Locks
 from sysevent.targets.leases.users import forget, introduce, release_stale
+from sysevent.targets.leases.watch import Watch
 from sysevent.targets.spec import TargetSpec
 
 _LOOK = 60.0  # seconds after which a place is looked at, although the watch has said nothing
+_UNPROVEN = 5.0  # while nobody knows whether it listens yet
 _PATIENCE = 30.0  # seconds between two lines to somebody who waits
 
 
@@ -40,42 +41,22 @@ class _Held:
 class LabgridLease:
     """A place that is ours; spec is where to connect."""
 
-    def __init__(self, client: Client, held: _Held, spec: TargetSpec, waited: float) -> None:
+    def __init__(self, client: Client, held: _Held, spec: TargetSpec, waited: float, watch: Watch) -> None:
         self.spec = spec
         self.waited = waited  # seconds for somebody else; 0 when there was one at once
         self._client = client
         self._held = held
-        self._watch: subprocess.Popen[str] | None = None
+        self._watch = watch
         self._looked = time.monotonic()
         self._lost: LeaseLost | None = None
-        self._start_watch()
 
     def check(self) -> None:
         """LeaseLost when the place is not ours any more. Costs a system call, unless something has happened."""
-        if self._lost is None and (self._stirred() or time.monotonic() - self._looked > _LOOK):
+        patience = _LOOK if self._watch.proven else _UNPROVEN
+        if self._lost is None and (self._watch.stirred() or time.monotonic() - self._looked > patience):
             self._look()
         if self._lost is not None:
             raise self._lost
-
-    def _start_watch(self) -> None:
-        self._watch = self._client.start("monitor")
-        assert self._watch.stdout is not None
-        os.set_blocking(self._watch.stdout.fileno(), False)
-
-    def _stirred(self) -> bool:
-        """Whether `labgrid-client monitor` has said anything, or has ended as it does with its coordinator."""
-        if self._watch is None:
-            return True
-        assert self._watch.stdout is not None
-        said = False
-        with contextlib.suppress(BlockingIOError):
-            while data := os.read(self._watch.stdout.fileno(), 1 << 16):
-                said = said or bool(data)
-            said = True  # it has closed its end
-        if self._watch.poll() is not None:
-            end(self._watch)
-            self._watch = None
-        return said
 
     def _look(self) -> None:
         """Ask the coordinator. One that does not answer has lost the lease, too: a restart forgets all of them."""
@@ -94,14 +75,12 @@ class LabgridLease:
             self._lost = LeaseLost(f"{self.spec.id}: labgrid's place {name} was taken from this run: {whose}")
             return
         self._looked = time.monotonic()
-        if self._watch is None:
-            self._start_watch()
+        if self._watch.ended:
+            self._watch = Watch(self._client)
 
     def release(self) -> None:
         """Let others have it. What cannot be given back now is left to the next run."""
-        if self._watch is not None:
-            end(self._watch)
-            self._watch = None
+        self._watch.end()
         _give_back(self._client, self._held)
 
 
@@ -113,22 +92,26 @@ def take(spec: TargetSpec, locks: Locks, progress: Progress, waiting: Callable[[
     release_stale(Client(spec.coordinator), locks, progress)
     client, note = introduce(spec.coordinator, locks)
     held = _Held(note)
+    # From before the place is ours: that it becomes ours is then the first thing the watch says, and proves it awake.
+    watch = Watch(client)
     try:
         _see_that_there_is_one(client, spec)
-        waited = _reserve(client, held, spec, progress, waiting)
+        waited = _reserve(client, held, watch, spec, progress, waiting)
         said = client.call("-p", f"+{held.token}", "lock")
         name = re.search(r"^acquired place (.+)$", said, flags=re.MULTILINE)
         if name is None:
             raise NotLeased(f"{spec.id}: labgrid-client acquired no place: {said.strip()!r}")
         held.place = name[1]
+        watch.stirred()  # what it has said so far is older than what is seen now
         place, service = client.show(held.place)
         if place.acquired != client.owner:
             raise NotLeased(
                 f"{spec.id}: {held.place} was acquired, and yet {place.acquired or 'nobody'} has it"
             )
         progress(f"{spec.id}: labgrid's place {held.place} at {client.coordinator}")
-        return LabgridLease(client, held, _reached(spec, held.place, service), waited)
+        return LabgridLease(client, held, _reached(spec, held.place, service), waited, watch)
     except BaseException:
+        watch.end()
         _give_back(client, held)
         raise
 
@@ -152,7 +135,12 @@ def _see_that_there_is_one(client: Client, spec: TargetSpec) -> None:
 
 
 def _reserve(
-    client: Client, held: _Held, spec: TargetSpec, progress: Progress, waiting: Callable[[], None]
+    client: Client,
+    held: _Held,
+    watch: Watch,
+    spec: TargetSpec,
+    progress: Progress,
+    waiting: Callable[[], None],
 ) -> float:
     """Wait in labgrid's own queue until a place is allocated to us; the seconds that others have cost us."""
     words = ("reserve", "--wait", "--shell", *(f"{key}={value}" for key, value in _wanted(spec).items()))
@@ -173,6 +161,7 @@ def _reserve(
                     held.token = token[1] if token else held.token
                     if not data:
                         break
+                watch.stirred()  # its pipe must not fill in a busy lab
                 now = time.monotonic()
                 if now > deadline:
                     raise NotLeased(
