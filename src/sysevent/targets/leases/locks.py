@@ -52,8 +52,10 @@ class Lock:
             "command": " ".join([_command(), *sys.argv[1:]])[:1000],
         }
         text = json.dumps(who | note).encode()[:_NOTE_MAX]
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, text, 0)
+        # For people only: a full disk does not make the lock less of a lock.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, text, 0)
 
     def read(self) -> dict[str, object]:
         """What the last one that had it has left there: a run that ended well leaves nothing."""
