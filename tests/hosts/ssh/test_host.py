@@ -284,6 +284,24 @@ def test_a_connection_cut_in_the_middle(sshd, lab, closing):
     assert "a new connection, to clear up" in host.log.read_text()
 
 
+@pytest.mark.parametrize("step", ["look", "move_in", "copy"])
+def test_cut_while_moving_in(sshd, lab, closing, monkeypatch, step):
+    """GuestLost, which is tried once more, and not a machine that is out of reach for good."""
+    server = sshd("one")
+    lab.knows(server)
+    really = getattr(remote, step)
+
+    def cut(*arguments):
+        server.cut()
+        return really(*arguments)
+
+    monkeypatch.setattr(remote, step, cut)
+    host = closing(lab.host(lab.spec(server)))
+    assert "the connection broke" in refused(host, GuestLost)
+    host.close()
+    assert lab.gone()
+
+
 def test_cut_and_never_seen_again(sshd, lab, closing):
     """The machine clears up by itself, the VMM's input having ended, and we are told that we could not."""
     server = sshd("one")

@@ -114,3 +114,40 @@ def test_no_process_of_somebody_else_is_killed(served, lab):
         assert other.poll() is None
         other.kill()
     assert lab.left() == []
+
+
+@pytest.fixture
+def entered(shell, lab, monkeypatch):
+    """A directory that was made, and the process that stands for the server's."""
+    monkeypatch.setattr(remote, "_TICK", 0.2)
+    server = subprocess.Popen(
+        ["sh", "-c", '"$@"; read forever', "sh", *shell, "-c", remote.enter(str(lab.there))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert server.stdout.readline() == b"\n"
+    assert server.stdout.readline().startswith(b"SYSEVENT directory ")
+    yield server
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait(SOON)
+    server.stdin.close()
+    server.stdout.close()
+
+
+def test_a_directory_goes_with_the_connection(entered, lab):
+    time.sleep(0.5)
+    assert len(lab.left()) == 1
+    entered.kill()
+    entered.wait(SOON)
+    assert all_gone(entered, lab)
+
+
+def test_a_directory_in_which_the_vmm_runs_is_no_longer_watched(entered, lab):
+    (lab.there / lab.left()[0] / "pid").write_text("1")
+    end = time.monotonic() + SOON
+    while len(members(entered.pid)) > 1 and time.monotonic() < end:
+        time.sleep(0.05)
+    assert len(members(entered.pid)) == 1
+    shutil.rmtree(lab.there / lab.left()[0])

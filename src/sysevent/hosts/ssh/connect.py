@@ -180,7 +180,7 @@ def connect(
 
     def failed(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        told(f"{error}; trying again")
+        told(str(error))
 
     trying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Again),

@@ -83,9 +83,7 @@ class SshHost(Conversation):
             named = text if text.startswith(self.name) else f"{self.name}: {text}"
             self._failure = type(error)(named)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            self._failure = GuestLost(
-                f"{self.name}: the connection broke while moving in: {error or repr(error)}"
-            )
+            self._failure = GuestLost(f"{self.name}: the connection broke while moving in: {_words(error)}")
         except Exception as error:  # at the end of a thread: nobody else would ever hear of it
             told = f"{self.name}: the server talks nonsense, or we made a mistake: {error!r}"
             self._failure = HostUnreachable(told)
@@ -137,7 +135,7 @@ class SshHost(Conversation):
         try:
             self._channel.sendall(data)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            self._broken = f"nothing can be sent any more: {error or repr(error)}"
+            self._broken = f"nothing can be sent any more: {_words(error)}"
             self._wake()
 
     def _move_out(self, hops: tuple[Hop, ...]) -> None:
@@ -160,7 +158,7 @@ class SshHost(Conversation):
             if not self._remove(fresh):
                 self._abandon("it did not go away")
         except (OSError, EOFError, paramiko.SSHException, SyseventError) as error:
-            self._abandon(str(error) or repr(error))
+            self._abandon(_words(error))
         finally:
             fresh.close()
 
@@ -178,8 +176,8 @@ class SshHost(Conversation):
     def _remove(self, connection: Connection) -> bool:
         try:
             return remote.move_out(connection.transport, self._directory, _OUT)
-        except (OSError, EOFError, paramiko.SSHException, HostUnreachable) as error:
-            self._note(f"could not clear up: {error or repr(error)}")
+        except (OSError, EOFError, paramiko.SSHException, GuestLost, HostUnreachable) as error:
+            self._note(f"could not clear up: {_words(error)}")
             return False
 
     def _abandon(self, why: str) -> None:
@@ -287,3 +285,8 @@ class SshHost(Conversation):
         bell, ring, self._bell, self._ring = self._bell, self._ring, -1, -1
         os.close(ring)
         os.close(bell)
+
+
+def _words(error: Exception) -> str:
+    """What an exception says; those of a socket often say nothing."""
+    return "it was closed" if isinstance(error, EOFError) else str(error) or repr(error)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import paramiko
 
-from sysevent.errors import DiskFull, HostUnreachable, WrongHost
+from sysevent.errors import DiskFull, GuestLost, HostUnreachable, WrongHost
 from sysevent.qemu.console import escape
 
 WALL = 7200  # seconds after which the machine itself ends the VMM, whatever became of us
@@ -23,7 +23,10 @@ _STEP = 30  # seconds for one of these scripts
 _TICK = 5  # seconds between two looks of the machine at its clock
 _MOST = 1 << 20  # bytes of output that are taken in
 _FULL = ("No space left", "Disk quota exceeded", "disk full")
-_SAY = 'say() { printf "SYSEVENT %s %s\\n" "$1" "$2"; }'
+# On a line of its own: a login shell may have set a terminal's title just before.
+_SAY = 'say() { printf "\\nSYSEVENT %s %s\\n" "$1" "$2"; }'
+
+_SESSION = "session=/proc/$PPID; [ -d $session ] || session=/"
 
 _LOOK = "; ".join(
     (
@@ -55,13 +58,21 @@ class Ran:
 
 
 def run(transport: paramiko.Transport, script: str, data: bytes = b"", seconds: float = _STEP) -> Ran:
-    """Run a script with data on its standard input. HostUnreachable when it does not end in time.
+    """Run a script with data on its standard input.
+
+    HostUnreachable when it does not end in time, GuestLost when the connection breaks before.
 
     Both streams are read while data is sent: each has a window, and a full one stops the other (paramiko #448).
     """
     channel = transport.open_session(timeout=seconds)
     # Neither the request to run something nor the exit status have a timeout of their own (#1815).
-    clock = threading.Timer(seconds, channel.close)
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        channel.close()
+
+    clock = threading.Timer(seconds, end)
     clock.start()
     out, err = bytearray(), bytearray()
     try:
@@ -75,8 +86,10 @@ def run(transport: paramiko.Transport, script: str, data: bytes = b"", seconds: 
     finally:
         clock.cancel()
         channel.close()
+    if code is None and late.is_set():
+        raise HostUnreachable(f"a script did not end within {seconds:.0f} s")
     if code is None:
-        raise HostUnreachable(f"a script was cut off, or did not end within {seconds:.0f} s")
+        raise GuestLost("the connection broke while a script ran there")
     return Ran(code, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
@@ -129,14 +142,30 @@ def look(transport: paramiko.Transport) -> dict[str, str]:
 
 def move_in(transport: paramiko.Transport, below: str) -> str:
     """A new directory of our own, which nobody else may enter."""
-    template = shlex.quote(f"{below.rstrip('/')}/sysevent-XXXXXX")
-    ran = run(
-        transport, f'{_SAY}; LC_ALL=C; export LC_ALL; umask 077; say directory "$(mktemp -d {template})"'
-    )
+    ran = run(transport, enter(below))
     found = ran.said().get("directory", "")
     if not re.fullmatch(re.escape(f"{below.rstrip('/')}/sysevent-") + r"\w+", found):
         raise _refused(f"no directory could be made below directory = {below!r}", ran)
     return found
+
+
+def enter(below: str) -> str:
+    """The script for that.
+
+    Until the VMM runs there, and the clock of serve() ticks, the machine removes the directory within seconds when
+    the server's process for our connection is no more: of a run that was killed, nobody may know its name.
+    """
+    template = shlex.quote(f"{below.rstrip('/')}/sysevent-XXXXXX")
+    return "; ".join(
+        (
+            _SAY,
+            "LC_ALL=C; export LC_ALL; umask 077",
+            f"d=$(mktemp -d {template}) || exit",
+            _SESSION,
+            f'( while sleep {_TICK}; [ -d "$d" ]; do if [ -e "$d/pid" ]; then break; fi; '
+            '[ -d $session ] || rm -rf "$d"; done ) </dev/null >/dev/null 2>&1 & say directory "$d"',
+        )
+    )
 
 
 def copy(transport: paramiko.Transport, path: str, content: bytes) -> None:
@@ -144,7 +173,7 @@ def copy(transport: paramiko.Transport, path: str, content: bytes) -> None:
     quoted = shlex.quote(path)
     ran = run(
         transport,
-        f"LC_ALL=C; export LC_ALL; umask 077; cat >{quoted} && chmod 700 {quoted} && wc -c <{quoted}",
+        f"LC_ALL=C; export LC_ALL; umask 077; cat >{quoted} && chmod 700 {quoted} && echo && wc -c <{quoted}",
         content,
     )
     if ran.code or ran.out.split()[-1:] != [str(len(content))]:
@@ -177,7 +206,7 @@ def serve(directory: str, abis: Sequence[int]) -> str:
             "trap 'exit 143' TERM",
             f'exec 3<&0; "$d/vmm.{abis[0]}" serve {workers} <&3 3<&- & vmm=$!',
             'echo $vmm >"$d/pid"',
-            "session=/proc/$PPID; [ -d $session ] || session=/",
+            _SESSION,
             # Its sleep is a job of its own, so that it can be ended at once.
             "( n=0; trap 'kill $tick; exit' TERM; "
             f'while sleep {_TICK} & tick=$!; wait $tick && [ -d "$d" ]; do n=$((n + {_TICK})); '
@@ -198,7 +227,7 @@ def leave(directory: str) -> str:
     d = shlex.quote(directory)
     return (
         f"p=$(cat {d}/pid 2>/dev/null) && grep -q {d} /proc/$p/cmdline && kill -KILL $p; "
-        f"rm -rf {d}; if [ -e {d} ]; then sleep 1; rm -rf {d}; fi; [ -e {d} ] || echo gone"
+        f"rm -rf {d}; if [ -e {d} ]; then sleep 1; rm -rf {d}; fi; echo; [ -e {d} ] || echo gone"
     )
 
 
