@@ -46,6 +46,32 @@ def test_ssh_through_a_machine_with_the_same_key():
     assert words[-2:] == ["--", "board"]
 
 
+def test_a_home_of_ones_own(tmp_path, monkeypatch):
+    """ssh would look into the one of the password database, where a run does not."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "config").touch()
+    (tmp_path / ".ssh" / "id_ed25519").touch()
+    words = ssh_command(lab(), terminal=False)
+    mine = tmp_path / ".ssh"
+    assert words == [
+        *(
+            "ssh",
+            "-T",
+            "-F",
+            f"{mine}/config",
+            "-o",
+            f"UserKnownHostsFile={mine}/known_hosts {mine}/known_hosts2",
+        ),
+        *("-i", f"{mine}/id_ed25519", "--", "board"),
+    ]
+
+
+def test_a_kept_guest_takes_no_commands_from_a_pipe(tmp_path, capfd):
+    assert main(["shell", "--attach", str(tmp_path)]) == 2
+    assert "--attach is for a person at a terminal" in capfd.readouterr().err
+
+
 def test_a_home_directory():
     assert "~" not in " ".join(ssh_command(lab(identity="~/id", known_hosts="~/a ~/b"), terminal=False))
 
@@ -53,7 +79,7 @@ def test_a_home_directory():
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["local"], 0, "local is this machine"),
+        (["local"], 2, "local is this machine"),
         (["mips-tcg"], 2, "--target mips-tcg matches none"),
         (["*-tcg"], 2, "*-tcg is more than one target: arm64-tcg, riscv64-tcg, x86_64-tcg"),
         (["local", "--kernel", "debian:6.12"], 2, "cannot boot it"),

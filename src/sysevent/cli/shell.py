@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pwd
 import shlex
 import shutil
 import signal
@@ -26,11 +27,13 @@ from sysevent.targets.spec import TargetSpec
 
 _ASK = """#!/bin/sh
 # What the VMM answers to a scenario of ours: frames as in guests/vmm/wire.h, the second of them with the exits.
-if [ ! -e "/sysevent/scenarios/$1" ]; then
+name=$1
+[ -e "/sysevent/scenarios/$name" ] || name=ARCH.$1
+if [ ! -f "/sysevent/scenarios/$name" ]; then
     echo "usage: ask NAME, one of those in /sysevent/scenarios" >&2
     exit 2
 fi
-vmm serve WORKERS <"/sysevent/scenarios/$1" | xxd
+vmm serve WORKERS <"/sysevent/scenarios/$name" | xxd
 """
 
 
@@ -62,6 +65,11 @@ def run(args: argparse.Namespace) -> int:
     if (args.target is None) == (args.attach is None):
         raise UsageError("name a target, or a directory with --attach")
     if args.attach is not None:
+        if not on_terminal():
+            raise UsageError(
+                "--attach is for a person at a terminal: a guest that was kept has one console, which tells neither "
+                "output from prompts nor an exit code; `sysevent shell TARGET` takes commands from a pipe"
+            )
         with attach.connected(Path(args.attach)) as line:
             return attached(line)
     known = [*spec.builtin(), *(row for file in args.targets for row in spec.read(Path(file)))]
@@ -73,20 +81,24 @@ def run(args: argparse.Namespace) -> int:
     if why_not := missing(target):
         raise ToolMissing(why_not)
     if target.where == "local":
-        say(f"{target.name} is this machine: you have a shell here already")
-        return 0
+        raise UsageError(f"{target.name} is this machine: you have a shell here already")
     if target.where == "labgrid":
         raise UsageError(
             f"{target.name} is handed out by labgrid: `labgrid-client -p PLACE lock`, then `... ssh`"
         )
     if target.where == "ssh":
-        become_ssh(target)
+        become_ssh(target, args.timeout)
     mine = settings.from_environment(mirror=args.mirror, keyring=args.keyring, offline=args.offline)
     return _in_a_guest(target, mine, Path(args.modules) if args.modules else None, args.timeout)
 
 
+def on_terminal() -> bool:
+    """Whether a person types; a closed standard input is none."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def _in_a_guest(target: TargetSpec, mine: Settings, modules: Path | None, timeout: int) -> int:
-    piped = not sys.stdin.isatty()
+    piped = not on_terminal()
     machine = shell.machine(
         target,
         mine,
@@ -118,7 +130,7 @@ def files(target: TargetSpec, mine: Settings) -> dict[str, bytes]:
         found[f"vmm.{abi.number}"] = programs.vmm(arch, abi, mine).path.read_bytes()
     found["vmm"] = found[f"vmm.{native.number}"]
     workers = " ".join(f"{abi.number}:/sysevent/vmm.{abi.number}" for abi in arch.abis)
-    found["ask"] = _ASK.replace("WORKERS", workers).encode()
+    found["ask"] = _ASK.replace("WORKERS", workers).replace("ARCH", arch.name).encode()
     payloads: dict[str, programs.Payload] = {}
     for name, scenario in catalog.SCENARIOS.items():
         if scenario.arch != arch.name:
@@ -132,11 +144,13 @@ def files(target: TargetSpec, mine: Settings) -> dict[str, bytes]:
     return found
 
 
-def become_ssh(target: TargetSpec) -> None:
-    """The user's own ssh takes this process over."""
+def become_ssh(target: TargetSpec, timeout: int) -> None:
+    """The user's own ssh takes this process over; under timeout(1) when its commands come from a pipe."""
     if shutil.which("ssh") is None:
         raise ToolMissing("ssh is not installed: apt-get install openssh-client")
-    command = ssh_command(target, terminal=sys.stdin.isatty())
+    command = ssh_command(target, terminal=on_terminal())
+    if not on_terminal():
+        command = ["timeout", str(timeout), *command]
     say(shlex.join(command))
     sys.stdout.flush()
     os.execvp(command[0], command)
@@ -145,7 +159,8 @@ def become_ssh(target: TargetSpec) -> None:
 def ssh_command(target: TargetSpec, *, terminal: bool) -> list[str]:
     """As a row has it; what it leaves open is ~/.ssh/config's, as for a run (hosts/ssh/route.py)."""
     keys = _keys(target)
-    command = ["ssh", *(["-t"] if terminal else []), *keys]
+    # Without a terminal it would say that it allocates none.
+    command = ["ssh", "-t" if terminal else "-T", *keys]
     if target.port:
         command += ["-p", str(target.port)]
     if target.jump and keys:
@@ -166,7 +181,17 @@ def _quoted(word: str) -> str:
 
 
 def _keys(target: TargetSpec) -> list[str]:
+    # ssh goes by the password database, and we by $HOME: what is ours must be what ssh takes.
+    home = Path.home()
     words = []
+    if home != Path(pwd.getpwuid(os.getuid()).pw_dir):
+        if (home / ".ssh" / "config").exists():
+            words += ["-F", str(home / ".ssh" / "config")]
+        if not target.known_hosts:
+            words += ["-o", f"UserKnownHostsFile={home}/.ssh/known_hosts {home}/.ssh/known_hosts2"]
+        if not target.identity:
+            usual = (home / ".ssh" / name for name in ("id_ed25519", "id_ecdsa", "id_rsa"))
+            words += [word for path in usual if path.exists() for word in ("-i", str(path))]
     if target.identity:
         words += ["-i", str(Path(target.identity).expanduser())]
     if target.known_hosts:
