@@ -9,7 +9,7 @@ from sysevent.contract.around import Blocks, Contains, Counters, Gives, Interrup
 from sysevent.contract.checks import At, Exits, Holds, NoNdata, NothingBeyond, Register, Written
 from sysevent.contract.claim import Claim, Contract, Need
 from sysevent.contract.common import old_system_event, system_event
-from sysevent.errors import HarnessError, NotApplicable
+from sysevent.errors import HarnessError, NotApplicable, StepRefused
 from sysevent.model import Answer, Facts, Level, Observation, RawExit, Status
 
 NEED = Need("SYSTEM_RESET2 (d43583b890e7)", (5, 18), "psci.features.0x84000012")
@@ -80,6 +80,16 @@ def test_a_floor_demands():
     with pytest.raises(NotApplicable):
         judge.bind(NEEDY, with_feature(old, MINUS_ONE))
     assert judge.bind(NEEDY, with_feature(old, MINUS_ONE), minimum=(5, 18))
+
+
+def test_a_refusal_to_set_up_what_is_owed_is_a_failure():
+    """And no error of ours; what is there, or not owed, may not be blamed for it."""
+    old = with_feature(kernel("4.18.0-553.el8", 0), MINUS_ONE)
+    error = StepRefused("arm64.test: step 4, which must succeed, was refused: IOCTL gave errno 22 (EINVAL)")
+    found = judge.refused(judge.bind(NEEDY, old, minimum=(5, 18)), error)
+    assert found.status is Status.FAIL
+    assert "must have SYSTEM_RESET2 (d43583b890e7), as v5.18 does, and refuses it" in found.reason
+    assert judge.refused(judge.bind(NEEDY, with_feature(old, 0), minimum=(5, 18)), error) is None
 
 
 @pytest.mark.parametrize("value", [None, MINUS_ONE, 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFE])

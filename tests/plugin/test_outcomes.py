@@ -240,6 +240,16 @@ def test_results_of_another_run(run, runs):
     assert (first / "run.jsonl").read_text() == "kept"
 
 
+def test_results_where_nothing_can_be_written(tmp_path, runs):
+    """Are refused in one line before anything is collected."""
+    (tmp_path / "file").touch()
+    runs.start("nowhere", "--results", str(tmp_path / "file" / "results"))
+    found = runs["nowhere"]
+    assert found.code == 4
+    assert f"{tmp_path}/file is no directory; name another place" in found.out
+    assert "Traceback" not in found.out
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -7,7 +7,7 @@ import pytest
 from sysevent import wire
 from sysevent.build.programs import Payload
 from sysevent.checkout import GUESTS
-from sysevent.errors import BadWire, HarnessError, NoKvm, NotApplicable, VcpuStuck
+from sysevent.errors import BadWire, GuestLost, HarnessError, NoKvm, NotApplicable, StepRefused, VcpuStuck
 from sysevent.model import Answer, RawExit
 from sysevent.probe import catalog, ioctls, request
 from sysevent.probe.scenario import (
@@ -241,8 +241,12 @@ REFUSED = Result(Op.IOCTL, 0, -1, 22, b"")
         (State.STOPPED, 0, (Result(Op.VM, 0, -1, 19, b""),), NoKvm, r"errno 19 \(ENODEV\)"),
         (State.STOPPED, 0, (Result(Op.VM, 0, -1, 13, b""),), NoKvm, r"errno 13 \(EACCES\)"),
         (State.STOPPED, 0, (Result(Op.VM, 0, -1, 16, b""),), NoKvm, r"errno 16 \(EBUSY\)"),
-        (State.STOPPED, 0, (Result(Op.VM, 0, -1, 22, b""),), HarnessError, "VM gave errno 22"),
-        (State.STOPPED, 5, (REFUSED,), HarnessError, r"step 5, .* refused: IOCTL gave errno 22 \(EINVAL\)"),
+        (State.STOPPED, 0, (Result(Op.VM, 0, -1, 25, b""),), NoKvm, r"errno 25 \(ENOTTY\)"),
+        (State.STOPPED, 0, (Result(Op.VM, 0, -1, 12, b""),), GuestLost, r"no machine can be made .*ENOMEM"),
+        (State.DIED, 9, (), GuestLost, "ended by signal 9, which somebody there sent"),
+        (State.NO_WORKER, 11, (), GuestLost, r"no VMM can be started there now \(.*EAGAIN.*short of memory"),
+        (State.STOPPED, 0, (Result(Op.VM, 0, -1, 22, b""),), StepRefused, "VM gave errno 22"),
+        (State.STOPPED, 5, (REFUSED,), StepRefused, r"step 5, .* refused: IOCTL gave errno 22 \(EINVAL\)"),
         (State.DIED, 11, (), HarnessError, "the VMM died of signal 11"),
         (State.DIED, -13, (), HarnessError, "the VMM died with exit code 13"),
         (State.DIED, -8, (), NotApplicable, "this kernel runs no programs of that ABI"),

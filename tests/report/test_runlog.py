@@ -1,10 +1,12 @@
 """run.jsonl: what was written is read again, and nothing else is."""
 
+import errno
 import json
+import os
 
 import pytest
 
-from sysevent.errors import UsageError
+from sysevent.errors import CannotRecord, UsageError
 from sysevent.report.runlog import SCHEMA, RunLog, read
 
 
@@ -35,7 +37,7 @@ def test_another_run_is_not_overwritten(path):
         RunLog(path)
 
 
-@pytest.mark.parametrize("cut", range(1, 40, 6))
+@pytest.mark.parametrize("cut", range(1, 76, 6))
 def test_a_last_line_that_was_cut_off(path, cut):
     """By whatever ended its writer: it is left out, and all before it counts."""
     log = RunLog(path)
@@ -46,6 +48,29 @@ def test_a_last_line_that_was_cut_off(path, cut):
     records = list(read(path))
     assert records[0]["record"] == "run"
     assert len(records) == (2 if cut == 1 else 1)
+
+
+def test_a_full_disk(path, monkeypatch):
+    """Is told once; what is there stays, and what others write behind half a record is read."""
+    log = RunLog(path)
+    log.write("run", schema=SCHEMA)
+    room = [7]
+    really = os.write
+
+    def write(file, data):
+        if not room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return really(file, data[: room.pop()])
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(CannotRecord, match="cannot be written any more: No space left on device"):
+        log.write("verdict", status="FAIL")
+    assert log.failed
+    log.write("verdict", status="FAIL")
+    log.close()
+    with path.open("ab") as file:
+        file.write(b'\n{"record": "end"}\n')
+    assert [record["record"] for record in read(path)] == ["run", "end"]
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,14 @@ from typing import Protocol
 from sysevent.bisect.outcome import Outcome, boot_failure, decide
 from sysevent.bisect.step import Judged, judged
 from sysevent.contract.claim import Claim
-from sysevent.contract.judge import bind
+from sysevent.contract.judge import bind, refused
 from sysevent.errors import (
     DiskFull,
     GuestLost,
     HarnessError,
     InfrastructureError,
     NotApplicable,
+    StepRefused,
     SyseventError,
 )
 from sysevent.model import Facts, Observation, Status
@@ -123,7 +124,11 @@ def _one(claim: Claim, subject: Subject, facts: Facts, manner: Manner) -> Judged
     """A claim's verdict; whatever keeps it from being judged is a verdict as well."""
     try:
         expectation = bind(claim, facts, minimum=manner.floor, strict=manner.strict)
-        return judged(expectation, subject.observe(claim.scenario, manner.abi))
+        try:
+            return judged(expectation, subject.observe(claim.scenario, manner.abi))
+        except StepRefused as error:
+            owed = refused(expectation, error)
+            return _unjudged(claim, Status.FAIL if owed else Status.ERROR, owed.reason if owed else error)
     except NotApplicable as error:
         return _unjudged(claim, Status.SKIP, error)
     except DiskFull:
@@ -135,8 +140,8 @@ def _one(claim: Claim, subject: Subject, facts: Facts, manner: Manner) -> Judged
         return _unjudged(claim, Status.ERROR, error)
 
 
-def _unjudged(claim: Claim, status: Status, error: SyseventError) -> Judged:
-    return Judged(claim.test, claim.says, claim.source, status, one_line(error))
+def _unjudged(claim: Claim, status: Status, why: SyseventError | str) -> Judged:
+    return Judged(claim.test, claim.says, claim.source, status, one_line(why))
 
 
 def _disagreement(one: Sequence[Judged], other: Sequence[Judged]) -> str:
@@ -156,6 +161,6 @@ def stop_when_full(error: BaseException) -> None:
         cause = cause.__cause__
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: Exception | str) -> str:
     """The first line of an error, safe to print; the rest is for the log."""
     return escape(str(error).strip().partition("\n")[0]) or repr(error)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sysevent.contract import release
 from sysevent.contract.checks import Check
-from sysevent.contract.claim import Claim, Contract
-from sysevent.errors import HarnessError, NotApplicable
+from sysevent.contract.claim import Claim, Contract, Need
+from sysevent.errors import HarnessError, NotApplicable, StepRefused
 from sysevent.model import Facts, Level, Mismatch, Observation, Status, Verdict
 
 
@@ -19,6 +19,7 @@ class Expectation:
     contract: Contract
     checks: tuple[Check, ...]
     strict: bool = False  # a change of what was only observed fails, too
+    lacks: tuple[Need, ...] = ()  # what the kernel owes, by its release or a floor, and does not have
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Observation):
@@ -49,7 +50,18 @@ def bind(
             raise NotApplicable(need.why_not(facts))
     which = contract(facts, minimum)
     checks = claim.checks if which is Contract.DATA or claim.before is None else claim.before
-    return Expectation(claim, which, checks, strict)
+    lacks = tuple(need for need in claim.needs if not need.met(facts))
+    return Expectation(claim, which, checks, strict, lacks)
+
+
+def refused(expectation: Expectation, error: StepRefused) -> Verdict | None:
+    """FAIL for a kernel that refuses to set up what it owes and lacks; None when the refusal has no such reason."""
+    if not expectation.lacks:
+        return None
+    claim, need = expectation.claim, expectation.lacks[0]
+    since = ".".join(map(str, need.since or ()))
+    told = f"this kernel must have {need.words}, as v{since} does, and refuses it: {error}"
+    return Verdict(claim.test, Status.FAIL, claim.level, told)
 
 
 def judge(expectation: Expectation, seen: Observation) -> Verdict:

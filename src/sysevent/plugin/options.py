@@ -102,7 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
             *(glob.escape(row.id) for row in config.stash[TARGETS] if row.require),
         ]
         floor(config)
-        results.refuse_used(config)
+        results.refuse_unusable(config)
         if config.getoption("gdb"):
             _one_in_a_debugger(config.stash[TARGETS], config.getoption("numprocesses", None))
     except UsageError as error:

@@ -11,9 +11,9 @@ import pytest
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.contract import table
-from sysevent.contract.judge import judge
+from sysevent.contract.judge import judge, refused
 from sysevent.decode.event import decode
-from sysevent.errors import HarnessError, InfrastructureError, SyseventError
+from sysevent.errors import CannotRecord, HarnessError, InfrastructureError, StepRefused, SyseventError
 from sysevent.model import Status, Verdict
 from sysevent.plugin.case import CASE, OWN_VERDICT, Case
 from sysevent.plugin.fixtures import RUN
@@ -74,9 +74,12 @@ def pytest_runtest_makereport(
             report.outcome = "failed"
             report.longrepr = verdict.reason
         if verdict.status is Status.FAIL:
-            report.longrepr = told(item, case)
+            report.longrepr = told(item, case) or verdict.reason
         report.user_properties.append(("sysevent", verdict.status.value))
-        _record(item, *place, case, verdict)
+        try:
+            _record(item, *place, case, verdict)
+        except CannotRecord as full:
+            pytest.exit(str(full), returncode=int(pytest.ExitCode.INTERNAL_ERROR))
     return report  # type: ignore[return-value]
 
 
@@ -103,6 +106,10 @@ def verdict_of(
         return Verdict(test, Status.SKIP, level, reason.removeprefix("Skipped: "))
     if isinstance(error, InfrastructureError):
         return Verdict(test, Status.MISS, level, str(error).splitlines()[0])
+    if isinstance(error, StepRefused) and case is not None and case.expectation is not None:
+        owed = refused(case.expectation, error)
+        if owed is not None:
+            return owed
     if isinstance(error, HarnessError) or (error is not None and not isinstance(error, AssertionError)):
         return Verdict(test, Status.ERROR, level, str(error).splitlines()[0] if str(error) else repr(error))
     if case is None or case.expectation is None or case.seen is None:
@@ -168,6 +175,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if hasattr(config, "workerinput"):  # of pytest-xdist: the whole is judged where all of it arrives
         run.leave()
         return
+    if run.log.failed and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
     everything = list(runlog.read(run.log.path))
     for target, reading in readers.read(everything):
         run.log.write("reading", target=target, **asdict(reading))

@@ -49,11 +49,16 @@ def opened(config: pytest.Config, shared: Path | None = None) -> tuple[Path, Run
     return path, log
 
 
-def refuse_used(config: pytest.Config) -> None:
-    """UsageError when --results names another run's, before anything is collected; workers share one."""
+def refuse_unusable(config: pytest.Config) -> None:
+    """UsageError before anything is collected when --results is another run's, or cannot be; workers share one."""
     asked = config.getoption("results")
-    if asked and not hasattr(config, "workerinput"):
-        _fresh(asked)
+    if not asked or hasattr(config, "workerinput"):
+        return
+    path = _fresh(asked)
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "cannot be written to" if there.is_dir() else "is no directory"
+        raise pytest.UsageError(f"--results {asked} cannot be used: {there} {why}; name another place")
 
 
 def hand_over(workerinput: dict[str, Any], path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from sysevent import wire
 from sysevent.build.programs import Payload
 from sysevent.decode import names
-from sysevent.errors import BadWire, HarnessError, NoKvm, NotApplicable, VcpuStuck
+from sysevent.errors import BadWire, GuestLost, HarnessError, NoKvm, NotApplicable, StepRefused, VcpuStuck
 from sysevent.model import Answer, Observation, RawExit
 from sysevent.probe import scenario as s
 from sysevent.wire import Op
@@ -40,7 +40,10 @@ _NO_KVM = (
     13,
     16,
     19,
-)  # EPERM, ENOENT, ENXIO, EACCES, EBUSY (another hypervisor has the CPU), ENODEV
+    25,
+)  # EPERM, ENOENT, ENXIO, EACCES, EBUSY (another hypervisor has the CPU), ENODEV, ENOTTY (it is some other file)
+_SHORT = (11, 12, 23, 24)  # EAGAIN, ENOMEM, ENFILE, EMFILE: of the machine that day, not of its kernel
+_FROM_OUTSIDE = (9, 15)  # SIGKILL, SIGTERM: our own watchdog's end is State.HUNG
 _ENOEXEC = 8
 _SLACK = 2000  # ms for everything that is no KVM_RUN, and for the watchdog's second attempt
 
@@ -111,8 +114,8 @@ def decode(scenario: s.Scenario, payloads: Mapping[str, Payload], abi: str, repl
     """The labelled results of a scenario.
 
     VcpuStuck when KVM_RUN came back neither by itself nor for a signal; HarnessError when the VMM could not do
-    what it was told (a step of ours is wrong, or a set-up step that must succeed was refused); BadWire when
-    the reply does not fit the request.
+    what it was told (a step of ours is wrong, or a set-up step that must succeed was refused); GuestLost when the
+    machine had no room for it, or somebody ended it; BadWire when the reply does not fit the request.
     """
     _check(reply, scenario)
     exits: dict[str, RawExit] = {}
@@ -162,6 +165,7 @@ def _check(reply: wire.Reply, scenario: s.Scenario) -> None:
         if last and last.op in list(Op)
         else "no step ran"
     )
+    _check_machine(reply, name, last)
     match reply.state:
         case wire.State.DONE:
             return
@@ -169,13 +173,8 @@ def _check(reply: wire.Reply, scenario: s.Scenario) -> None:
             raise VcpuStuck(f"{name}: KVM_RUN in step {detail} came back neither by itself nor for a signal")
         case wire.State.HUNG:
             raise VcpuStuck(f"{name}: the VMM gave no answer before its deadline and was killed")
-        case wire.State.STOPPED if last and last.op == Op.VM and last.errno in _NO_KVM:
-            raise NoKvm(
-                f"/dev/kvm cannot be used there (errno {names.errno(last.errno)}): the CPU offers no "
-                "virtualization, or the kernel has no KVM for it, or its module did not load, or somebody else has it"
-            )
         case wire.State.STOPPED:
-            raise HarnessError(f"{name}: step {detail}, which must succeed, was refused: {refused}")
+            raise StepRefused(f"{name}: step {detail}, which must succeed, was refused: {refused}")
         case wire.State.DIED if detail == -_ENOEXEC:
             raise NotApplicable(
                 f"{name}: this kernel runs no programs of that ABI: it takes CONFIG_COMPAT (arm64, riscv64) or "
@@ -188,3 +187,25 @@ def _check(reply: wire.Reply, scenario: s.Scenario) -> None:
             raise HarnessError(f"{name}: no VMM of this ABI can be started there (errno {detail})")
         case wire.State.BAD:
             raise HarnessError(f"{name}: the VMM found step {detail} malformed ({refused})")
+
+
+def _check_machine(reply: wire.Reply, name: str, last: wire.Result | None) -> None:
+    """What is the machine's doing, and neither ours nor its kernel's."""
+    detail = reply.detail
+    match reply.state:
+        case wire.State.STOPPED if last and last.op == Op.VM and last.errno in _NO_KVM:
+            raise NoKvm(
+                f"/dev/kvm cannot be used there (errno {names.errno(last.errno)}): the CPU offers no "
+                "virtualization, or the kernel has no KVM for it, or its module did not load, or somebody else has it"
+            )
+        case wire.State.STOPPED if last and last.op == Op.VM and last.errno in _SHORT:
+            raise GuestLost(f"{name}: no machine can be made there now ({names.errno(last.errno)})")
+        case wire.State.DIED if detail in _FROM_OUTSIDE:
+            raise GuestLost(
+                f"{name}: the VMM was ended by signal {detail}, which somebody there sent: the kernel, being out of "
+                "memory, or a person"
+            )
+        case wire.State.NO_WORKER if detail in _SHORT:
+            raise GuestLost(
+                f"{name}: no VMM can be started there now ({names.errno(detail)}): it is short of memory"
+            )

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sysevent.errors import UsageError
+from sysevent.errors import CannotRecord, UsageError
 
 SCHEMA = 1
+_BEGIN = '{"record":'  # of every line
 # Linux appends each write as a whole (inode lock), whatever process it comes from.
 _NEW = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 Record = dict[str, Any]
@@ -23,6 +24,7 @@ class RunLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = os.open(path, _NEW, 0o644) if file is None else file
+        self.failed = False  # nothing is written any more: half a record may stand at the end
 
     @classmethod
     def shared(cls, path: Path) -> tuple[RunLog, bool]:
@@ -33,10 +35,22 @@ class RunLog:
             return cls(path, os.open(path, _NEW & ~(os.O_CREAT | os.O_EXCL))), False
 
     def write(self, kind: str, **fields: Any) -> None:
-        """Append a record of a kind: run, target, verdict, incident or end. Whole, whoever else writes."""
+        """Append a record of a kind: run, target, verdict, incident or end. Whole, whoever else writes.
+
+        CannotRecord the first time that fails; nothing is done from then on.
+        """
+        if self.failed:
+            return
         line = json.dumps({"record": kind, **fields}, ensure_ascii=True).encode() + b"\n"
-        while line:
-            line = line[os.write(self._file, line) :]
+        try:
+            while line:
+                line = line[os.write(self._file, line) :]
+        except OSError as error:
+            self.failed = True
+            raise CannotRecord(
+                f"{self.path} cannot be written any more: {error.strerror}. What is in it stays; make room, or name "
+                "another place with --results, and run again"
+            ) from error
 
     def close(self) -> None:
         """Any number of times."""
@@ -46,7 +60,7 @@ class RunLog:
 
 
 def read(path: Path) -> Iterator[Record]:
-    """The records of a run; a last line that was cut off by the end of its writer is left out.
+    """The records of a run; a line that was cut off, by a full disk or the end of its writer, is left out.
 
     UsageError when the file is none of ours or of a later schema.
     """
@@ -58,8 +72,8 @@ def read(path: Path) -> Iterator[Record]:
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
-            if number == len(lines) > 1:
-                return
+            if number > 1 and _BEGIN.startswith(line[: len(_BEGIN)]):
+                continue
             raise UsageError(f"{path}, line {number}: not a record: {error}") from error
         if not isinstance(record, dict) or "record" not in record:
             raise UsageError(f"{path}, line {number}: not a record of a run")
