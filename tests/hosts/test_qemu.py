@@ -1,10 +1,12 @@
 """A guest that answers, and all the ways in which one is lost: each told in its own words, none of them a hang."""
 
+import dataclasses
 import os
 import signal
 import socket
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -368,22 +370,45 @@ def test_close(start):
     guest.close()
 
 
-def test_a_restored_guest_is_asked_for_its_hello(start, tmp_path):
-    """Only the answer to our PING counts, not what is still in a buffer from before."""
-    taken = Taken(0, wire.Hello(1, 1, "6.12.1-stub", "x86_64", "build"), False)
-    guest = start(
-        """
+RESTORED = """
         channel.sendall(hello())
         kind, _, sequence, _ = request(channel)
         assert kind == 5
         time.sleep(0.05)
         channel.sendall(hello(sequence))
         forever()
-        """,
-        snapshot=Snapshot(tmp_path / "state", taken),
-    )
+        """
+
+
+@pytest.fixture
+def snapshot(tmp_path):
+    """Of the kernel that the stub says it runs."""
+    state = tmp_path / "state"
+    state.write_bytes(b"stream")
+    hello = wire.Hello(1, 1, "6.12.1-stub", "x86_64", "build")
+    return Snapshot(state, Taken("key", 6, zlib.crc32(b"stream"), hello, False))
+
+
+def test_a_restored_guest_is_asked_for_its_hello(start, snapshot):
+    """Only the answer to our PING counts, not what is still in a buffer from before."""
+    guest = start(RESTORED, snapshot=snapshot)
     assert guest.hello().release == "6.12.1-stub"
     assert guest.seconds_to_ready >= 0.05
+
+
+@pytest.mark.parametrize("damage", ["of a bit", "of all", "another kernel"])
+def test_a_restored_guest_is_the_one_that_was_saved(start, snapshot, damage):
+    """QEMU restores whatever it is given: another kernel's verdicts would be told as this one's."""
+    match damage:
+        case "of a bit":
+            snapshot.state.write_bytes(b"strdam")
+        case "of all":
+            snapshot.state.unlink()
+        case "another kernel":
+            hello = dataclasses.replace(snapshot.taken.hello, release="6.12.2")
+            snapshot = dataclasses.replace(snapshot, taken=dataclasses.replace(snapshot.taken, hello=hello))
+    guest = start(RESTORED, snapshot=snapshot)
+    assert "it is not what was saved" in lost(guest, guest.hello)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

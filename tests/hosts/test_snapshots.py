@@ -61,7 +61,7 @@ def test_not_found(snapshots):
     assert snapshots.find("k") is None
 
 
-@pytest.mark.parametrize("damage", ["short", "no stream", "no note", "bad note"])
+@pytest.mark.parametrize("damage", ["short", "no stream", "no note", "bad note", "another's"])
 def test_not_whole(snapshots, damage):
     take(snapshots, "k")
     state, note = snapshots.folder / "k.state", snapshots.folder / "k.json"
@@ -74,6 +74,10 @@ def test_not_whole(snapshots, damage):
             note.unlink()
         case "bad note":
             note.write_bytes(b"{")
+        case "another's":
+            take(snapshots, "other")
+            state.write_bytes((snapshots.folder / "other.state").read_bytes())
+            note.write_bytes((snapshots.folder / "other.json").read_bytes())
     assert snapshots.find("k") is None
 
 
@@ -84,6 +88,15 @@ def test_what_qemu_cannot_save_leaves_nothing_behind(snapshots, monitor):
     with pytest.raises(GuestLost):
         snapshots.take("k", monitor, HELLO, on_console=False)
     assert list(snapshots.folder.iterdir()) == []
+
+
+def test_damage_that_keeps_the_size(snapshots):
+    """Is found by whoever restores it, and reads all of it anyway."""
+    take(snapshots, "k")
+    found = snapshots.find("k")
+    assert found.whole()
+    found.state.write_bytes(b"strEam")
+    assert not snapshots.find("k").whole()
 
 
 def test_discard(snapshots):

@@ -43,7 +43,7 @@ class World:
 
     # As hosts/snapshots.py.
     def find(self, key):
-        return Snapshot(self.path / "state", Taken(1, HELLO, False)) if key in self.kept else None
+        return Snapshot(self.path / "state", Taken(key, 1, 0, HELLO, False)) if key in self.kept else None
 
     def take(self, key, monitor, hello, *, on_console):
         if len(self.given_up) == 2:

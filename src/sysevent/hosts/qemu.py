@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import socket
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,8 @@ class QemuGuest(Conversation):
         self.seconds_to_init = 0.0  # from QEMU's start, when the kernel is told sysevent_trace=1
         self._closing = contextlib.ExitStack()
         self._channel: socket.socket | None = None
+        self._whole: list[bool] = []  # of the snapshot, when the thread that reads it has ended
+        self._reader: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to boot, or to be restored. From the thread that lives longest: see qemu/process.py."""
@@ -97,7 +100,15 @@ class QemuGuest(Conversation):
             self._progress(f"    {gdb.line(arch, port, gdb.symbols(kernel))}")
             self._progress("and `continue` there; no deadline runs out meanwhile, Ctrl-C here ends it")
         if self._snapshot is not None:
+            # Meanwhile: QEMU reads the same pages.
+            self._reader = threading.Thread(target=self._read_snapshot, name="snapshot", daemon=True)
+            self._reader.start()
             self._put(wire.pack(wire.Frame(wire.Kind.PING, 0, _PING, b"")))
+
+    def _read_snapshot(self) -> None:
+        assert self._snapshot is not None
+        with contextlib.suppress(OSError):
+            self._whole.append(self._snapshot.whole())
 
     @property
     def pid(self) -> int:
@@ -118,6 +129,12 @@ class QemuGuest(Conversation):
         if self._boot.machine.accel == "kvm":
             seconds = min(_KVM, seconds)
         hello = self._greeting(seconds, f"{doing} {self._boot.kernel.spec}")
+        if self._snapshot is not None and self._reader is not None:
+            self._reader.join()
+            if self._whole != [True] or hello != self._snapshot.taken.hello:
+                raise GuestLost(
+                    f"{self.name}: it is not what was saved: its snapshot is damaged, or another one's"
+                )
         self.monitor.pump()
         self.traits |= {"qemu": self.monitor.version, "accel": self._boot.machine.accel}
         self.traits["fallback"] = self._boot.fallback

@@ -15,6 +15,7 @@ import os
 import shlex
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,6 +30,7 @@ from sysevent.wire import Hello
 BOUND = 4 << 30  # bytes of all of them; one has 50 to 100 MB
 _PATIENCE = 60  # seconds for QEMU to write one
 _POLL = 0.005
+_PIECE = 1 << 20
 # Seconds in which a guest comes to rest before it is saved. QEMU 7.2 saves neither arm64's hypervisor timers nor
 # riscv64's stimecmp: one that was about to fire never does, and an idle kernel has none about to fire.
 _SETTLE = 0.2
@@ -39,7 +41,9 @@ _FAILURES = 2  # restores of a guest that may fail before it is left at booting
 class Taken:
     """What stands next to a stream."""
 
+    key: str  # of the guest
     size: int
+    sum: int  # CRC-32 of the stream: QEMU notices damage to its framing, and none to the guest's memory
     hello: Hello
     on_console: bool  # the guest has no virtio port and is asked on its serial line
 
@@ -50,6 +54,10 @@ class Snapshot:
 
     state: Path
     taken: Taken
+
+    def whole(self) -> bool:
+        """Whether the stream is what was written, read to its end; a hundredth of a second for 30 MB."""
+        return _sum(self.state) == self.taken.sum
 
 
 class Snapshots:
@@ -63,7 +71,7 @@ class Snapshots:
         state, note, _ = self._paths(key)
         try:
             taken = msgspec.json.decode(note.read_bytes(), type=Taken)
-            if state.stat().st_size != taken.size:
+            if taken.key != key or state.stat().st_size != taken.size:
                 return None
             os.utime(state)  # prune keeps what was used lately
         except (OSError, msgspec.DecodeError):
@@ -92,7 +100,8 @@ class Snapshots:
             # The stream first: a note without its stream would be taken for one that can be restored.
             draft.replace(state)
         with self._draft(note) as draft:
-            draft.write_bytes(msgspec.json.encode(Taken(state.stat().st_size, hello, on_console)))
+            taken = Taken(key, state.stat().st_size, _sum(state), hello, on_console)
+            draft.write_bytes(msgspec.json.encode(taken))
             draft.replace(note)
         self.prune()
         return True
@@ -164,3 +173,11 @@ class Snapshots:
             yield Path(name)
         finally:
             Path(name).unlink(missing_ok=True)
+
+
+def _sum(path: Path) -> int:
+    found = 0
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            found = zlib.crc32(piece, found)
+    return found
