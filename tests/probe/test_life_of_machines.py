@@ -140,6 +140,26 @@ def test_lost_and_not_to_be_reached_again(world):
     assert reasons(world) == [("lab: the connection broke", True), ("lab: off", False)]
 
 
+@pytest.mark.parametrize("other", [{"release": "6.13.0"}, {"traits": {"node": "b", "machine": "x86_64"}}])
+def test_lost_and_back_as_another_machine(world, other):
+    """Its answers are not those of the kernel that is asked: MISS from then on, also when the first one is back."""
+    asked = world.guest()
+    first = asked.observe("x86_64.a", "native")
+    world.replies = [LOST]
+    was = {name: getattr(world, name) for name in other}
+    for name, value in other.items():
+        setattr(world, name, value)
+    for name in "bc":
+        with pytest.raises(WrongHost, match="it was lost, and came back with another"):
+            asked.observe(f"x86_64.{name}", "native")
+    for name, value in was.items():
+        setattr(world, name, value)
+    with pytest.raises(WrongHost):
+        asked.observe("x86_64.d", "native")
+    assert asked.observe("x86_64.a", "native") is first
+    assert world.open == 0
+
+
 def test_retries_on_the_way_are_incidents(world):
     world.retried = ["lab: no answer; trying again"]
     world.guest().observe("x86_64.a", "native")

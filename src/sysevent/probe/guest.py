@@ -71,6 +71,7 @@ class Guest:
         self._on_observation = on_observation
         self._payloads: dict[str, programs.Payload] = {}
         self._observed: dict[_Key, Observation | SyseventError] = {}
+        self._facts: Facts | None = None
         self._planned: deque[_Key] = deque()  # to be asked before anybody wants to know
         self._flight: deque[_Asked] = deque()  # sent, not answered yet
         self._since = 0.0  # when the host was last free
@@ -107,7 +108,9 @@ class Guest:
         raise UsageError(f"--abi {name}: {self.spec.name} runs VMMs of {known}")
 
     def facts(self) -> Facts:
-        """What the running kernel says of itself."""
+        """What the running kernel says of itself; remembered, as long as its observations are."""
+        if self._facts is not None:
+            return self._facts
         first, *others = catalog.FACTS[self.arch.name]
         native = self.arch.abis[0].name
         seen = [self.observe(first, native)]
@@ -115,7 +118,8 @@ class Guest:
             with contextlib.suppress(HarnessError, VcpuStuck):
                 seen.append(self.observe(name, native))
         assert self.life.hello is not None
-        return facts(seen, self.life.hello)
+        self._facts = facts(seen, self.life.hello)
+        return self._facts
 
     def observe(self, name: str, abi: str) -> Observation:
         """What a scenario gives with a VMM of an ABI; run once, then remembered, an error as well.

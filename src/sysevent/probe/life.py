@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sysevent import wire
-from sysevent.errors import BadWire, GuestLost, SyseventError
+from sysevent.errors import BadWire, GuestLost, SyseventError, WrongHost
 from sysevent.hosts import fitness
 from sysevent.hosts.open import opener
 from sysevent.hosts.protocol import Host, Others
@@ -15,6 +15,12 @@ from sysevent.model import Incident, KernelImage, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
+_SAME = (
+    "kernel",
+    "version",
+    "machine",
+    "node",
+)  # what stays of a machine that was lost: see hosts/fitness.py
 _BOOTS = 4  # a host that was lost this often is not worth another boot, or another connection
 
 
@@ -51,6 +57,7 @@ class Life:
         self._doubted = False  # it was lost: only a boot can tell whether the snapshot had a part in that
         self._boots = 0
         self._log = logs
+        self._first: dict[str, str] = {}  # what the host was that was asked first
 
     @property
     def log(self) -> Path:
@@ -140,7 +147,9 @@ class Life:
         """Its HELLO, when it is the machine that it should be."""
         try:
             hello = host.hello()
-            fitness.check(self.spec, {**host.traits, "kernel": hello.release, "machine": hello.machine})
+            traits = {**host.traits, "kernel": hello.release, "machine": hello.machine}
+            fitness.check(self.spec, traits)
+            self._check_same({name: traits[name] for name in _SAME if name in traits})
         except SyseventError as error:
             self._tell_retries(host)
             if not isinstance(error, GuestLost | BadWire):
@@ -150,6 +159,16 @@ class Life:
             raise
         self._tell_retries(host)
         return hello
+
+    def _check_same(self, now: dict[str, str]) -> None:
+        """WrongHost when a host that was lost comes back as another one: its answers are not the first one's."""
+        self._first = self._first or now
+        for name, value in now.items():
+            if value != self._first.get(name, value):
+                raise WrongHost(
+                    f"{self.spec.id}: it was lost, and came back with another {name}: {value!r}, and not "
+                    f"{self._first[name]!r}, which is asked. Make it boot that, and run again"
+                )
 
     def _tell_retries(self, host: Host) -> None:
         while host.retried:
