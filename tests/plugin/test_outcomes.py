@@ -164,6 +164,7 @@ def test_only_what_was_selected_runs(run):
     assert all(record["native"] == (record["abi"] == "x86_64") for record in run("clean").records("verdict"))
     assert "skipped" not in run("clean").out.splitlines()[-1]
     assert "1 target asked: 4 PASS" in run("clean").out
+    assert " deselected" in run("clean").out.splitlines()[-1]  # that adds up to what was collected
 
 
 def test_what_does_not_apply(run):
@@ -174,6 +175,7 @@ def test_what_does_not_apply(run):
     assert "SYSTEM_RESET2" in reason
     assert "--floor 5.18" in reason
     assert "5.10.0-" in found.records("verdict")[0]["kernel"]
+    assert "nothing was judged, and that is no success" in found.out
 
 
 def test_what_is_only_observed(run):
@@ -191,12 +193,13 @@ def test_a_target_that_cannot_be_asked(run):
     skipped = {name: status for name, status in found.statuses().items() if "x86_64" in name}
     assert set(skipped.values()) == {"SKIP"}
     assert len(skipped) == 4
-    assert "required: SKIP kvm.system_event.x86_64.triple_fault on x86_64-tcg: " in found.out
+    assert "required, so that this run fails: SKIP 2 claims on x86_64-tcg: " in found.out
     assert set(found.statuses().values()) == {"SKIP", "PASS"}
 
 
 def verdict(target, status, kernel="6.1.0"):
-    return {"target": target, "status": status, "kernel": kernel, "test": "a.b", "reason": "why"}
+    place = {"target": target, "abi": "arm64", "native": True, "kernel": kernel}
+    return {**place, "status": status, "test": "a.b", "reason": "why"}
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from sysevent.errors import SyseventError, UsageError
 
 VERBS = {  # verb: its line in --help. Its module has the same name
     "run": "the main job: boot every usable target, run every scenario, print the matrix",
-    "test": "the harness's own tests: no QEMU, seconds",
+    "test": "the harness's own tests, a few minutes",
     "doctor": "what this machine has and lacks, and how to fix it",
     "targets": "the targets there are, and what each needs",
     "shell": "a shell in a guest of a target, with our VMM at hand, or on a lab machine",

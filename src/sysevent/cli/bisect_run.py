@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -62,7 +63,9 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         modules = Path(args.modules) if args.modules else None
         where = _logs(args)
         boot = guests.boots(target, settings, say, modules)
-        return _told(ask(boot, args.kernel, session.manner(question), where), where)
+        return _told(
+            ask(boot, args.kernel, session.manner(question), where), where, wanted=bool(args.results)
+        )
     see_to_tools("build", arch)
     tree = _top()
     # "here": a build directory belongs to one place of its sources, and a whole search has another.
@@ -79,7 +82,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         for note in built.notes:
             say(note)
         boot = guests.boots(guests.own(target), settings, say)
-        return _told(ask(boot, built.spec, session.manner(question), where), where)
+        return _told(ask(boot, built.spec, session.manner(question), where), where, wanted=bool(args.results))
 
 
 def _headers(args: argparse.Namespace, settings: Settings) -> int:
@@ -97,7 +100,7 @@ def _headers(args: argparse.Namespace, settings: Settings) -> int:
     with Cache(settings.cache).lock(f"bisect-{place.name}", "bisect", say):
         probe = static.LayoutProbe(lambda _: None, lambda _: "", tree, read, chosen, {})
         step = probe("", None)
-    return _told(Asked(step.outcome, step.reason, None, step.judged, {}), where)
+    return _told(Asked(step.outcome, step.reason, None, step.judged, {}), where, wanted=bool(args.results))
 
 
 def _top() -> Path:
@@ -119,8 +122,8 @@ def _logs(args: argparse.Namespace) -> Path:
     return path
 
 
-def _told(asked: Asked, logs: Path) -> int:
-    """The exit code, with what led to it printed."""
+def _told(asked: Asked, logs: Path, *, wanted: bool) -> int:
+    """The exit code, with what led to it printed; logs of a good revision stay only where --results wants them."""
     release = f"Linux {asked.facts.release}: " if asked.facts else ""
     print(f"{asked.outcome}: {release}{asked.reason}")
     for one in asked.judged:
@@ -128,6 +131,8 @@ def _told(asked: Asked, logs: Path) -> int:
             print(f"  {one.status} {one.test}: {one.reason}")
     if asked.outcome is not Outcome.GOOD:
         print(f"  logs: {logs}")
+    elif not wanted:
+        shutil.rmtree(logs, ignore_errors=True)
     return asked.outcome.code
 
 

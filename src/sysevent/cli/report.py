@@ -11,6 +11,7 @@ from sysevent.checkout import ROOT
 from sysevent.model import Status
 from sysevent.report import readers, runlog
 from sysevent.report.matrix import lines, matrix, summary
+from sysevent.report.told import told
 
 _STYLES = {
     Status.FAIL: "bold red",
@@ -40,18 +41,17 @@ def run(args: argparse.Namespace) -> int:
     for line, worst in lines(found):
         console.print(line, style=_STYLES[worst] if worst else "bold", markup=False, soft_wrap=True)
     console.print(summary(found), style="bold")
-    for record in records:
-        if record["record"] == "verdict" and record["status"] not in ("PASS", "SKIP"):
-            told = f"{record['status']} {record['test']} on {record['target']}: {record['reason']}"
-            console.print(told, style=_STYLES[Status(record["status"])], markup=False, soft_wrap=True)
+    verdicts = [record for record in records if record["record"] == "verdict"]
+    for status, text in told([record for record in verdicts if record["status"] not in ("PASS", "SKIP")]):
+        console.print(text, style=_STYLES[status], markup=False, soft_wrap=True)
     readings = readers.read(records)
     for line in readers.lines(readings):
         console.print(line, markup=False, soft_wrap=True)
     for target, reading in readings:
         finding = reading.finding.value
         if args.reader in (None, reading.reader) and (args.reader or finding != "right"):
-            told = (
+            text = (
                 f"{finding}: {reading.reader!r} on {target}, {reading.abi}, {reading.event}: {reading.told}"
             )
-            console.print(told, style=_FINDINGS[finding], markup=False, soft_wrap=True)
+            console.print(text, style=_FINDINGS[finding], markup=False, soft_wrap=True)
     return 0

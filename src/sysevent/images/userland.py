@@ -67,23 +67,21 @@ class Known:
 
 def shell(arch: Architecture, settings: Settings, progress: Progress) -> Files:
     """BusyBox, linked statically: bin/busybox, which plays every program as which it is called."""
-    return _files(_SHELL, arch, settings, progress)
+    return _files(_SHELL, arch, Archive(settings, progress, "sysevent shell TARGET"))
 
 
 def server(arch: Architecture, settings: Settings, progress: Progress) -> Files:
     """Dropbear, an SSH server that brings no SFTP along, with the libraries that it needs."""
     libc = {**_SERVER["libc6"], _LOADERS[arch.name]: _LIBRARY}
-    return _files({**_SERVER, "libc6": libc}, arch, settings, progress)
+    archive = Archive(settings, progress, "CI=1 ./sysevent test tests/lab")
+    return _files({**_SERVER, "libc6": libc}, arch, archive)
 
 
-def _files(
-    contents: Mapping[str, Mapping[str, str]], arch: Architecture, settings: Settings, progress: Progress
-) -> Files:
-    archive = Archive(settings, progress, "sysevent shell TARGET")
+def _files(contents: Mapping[str, Mapping[str, str]], arch: Architecture, archive: Archive) -> Files:
     try:
         return _had(contents, arch, archive, _packages(arch, archive, refresh=False))
     except Gone as error:
-        progress(f"Debian {SUITE} {arch.debian}: {error}; asking for the index anew")
+        archive.progress(f"Debian {SUITE} {arch.debian}: {error}; asking for the index anew")
         return _had(contents, arch, archive, _packages(arch, archive, refresh=True))
 
 

@@ -19,6 +19,7 @@ from sysevent.plugin.case import CASE, OWN_VERDICT, Case
 from sysevent.plugin.fixtures import RUN
 from sysevent.report import failure, readers, runlog
 from sysevent.report.matrix import lines, matrix, summary
+from sysevent.report.told import told
 from sysevent.targets.spec import TargetSpec
 
 _MARKUP = {
@@ -31,7 +32,7 @@ _MARKUP = {
 }
 
 
-def told(item: pytest.Item, case: Case | None) -> str:
+def explained(item: pytest.Item, case: Case | None) -> str:
     """A failed claim as the judge tells it, where pytest would show the difference of two objects."""
     if case is None or case.expectation is None or case.seen is None:
         return ""
@@ -74,7 +75,7 @@ def pytest_runtest_makereport(
             report.outcome = "failed"
             report.longrepr = verdict.reason
         if verdict.status is Status.FAIL:
-            report.longrepr = told(item, case) or verdict.reason
+            report.longrepr = explained(item, case) or verdict.reason
         report.user_properties.append(("sysevent", verdict.status.value))
         try:
             _record(item, *place, case, verdict)
@@ -181,32 +182,36 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     for target, reading in readers.read(everything):
         run.log.write("reading", target=target, **asdict(reading))
     records = [record for record in everything if record["record"] == "verdict"]
-    judged = any(record["status"] in ("PASS", "DONE", "FAIL") for record in records)
     if exitstatus == pytest.ExitCode.OK:
         if wanting(records, config.getoption("require")):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        elif not judged:
+        elif not _judged(records):
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     counts = {status.value: count for status, count in matrix(records).counts.items()}
     run.close(int(session.exitstatus), counts)
 
 
+def _judged(verdicts: list[runlog.Record]) -> bool:
+    return any(record["status"] in ("PASS", "DONE", "FAIL") for record in verdicts)
+
+
 def wanting(records: list[runlog.Record], globs: list[str]) -> list[str]:
-    """What --require names and the run did not give, a line each: a target that was not asked, or a MISS there.
+    """What --require names and the run did not give: a target that was not asked, or a MISS there.
 
     A claim that does not apply to a target's kernel is not wanting: no lab can make it apply.
     """
-    told = []
+    found = []
     for glob in globs:
         here = [record for record in records if fnmatch.fnmatchcase(record["target"], glob)]
-        told += [
-            f"{record['status']} {record['test']} on {record['target']}: {record['reason']}"
+        missing = [
+            record
             for record in here
             if record["status"] == "MISS" or (record["status"] == "SKIP" and not record["kernel"])
         ]
+        found += [line for _, line in told(missing)]
         if not here:
-            told.append(f"no verdict at all on {glob}")
-    return told
+            found.append(f"no verdict at all on {glob}")
+    return found
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -227,19 +232,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             write(line)
         write("event by event: sysevent report " + str(run.results))
         write("")
-    for record in records:
-        if record["record"] == "verdict" and record["status"] in ("FAIL", "ERROR", "MISS", "DONE"):
-            reason = record["reason"].splitlines()[0]
-            status = Status(record["status"])
-            write(f"{status} {record['test']} on {record['target']}: {reason}", **_MARKUP[status])
-    for line in wanting([r for r in records if r["record"] == "verdict"], config.getoption("require")):
-        write(f"required: {line}", red=True)
+    verdicts = [record for record in records if record["record"] == "verdict"]
+    for status, line in told([record for record in verdicts if record["status"] not in ("PASS", "SKIP")]):
+        write(line, **_MARKUP[status])
+    for line in wanting(verdicts, config.getoption("require")):
+        write(f"required, so that this run fails: {line}", red=True)
+    if not _judged(verdicts):
+        write("nothing was judged, and that is no success", yellow=True)
     for record in (record for record in records if record["record"] == "kept"):
         write(
             f"kept: {record['target']} pid {record['pid']}, which ends {record['limit']} s after it was started"
         )
         write(f"  attach with: sysevent shell --attach {shlex.quote(record['directory'])}")
         write(f"  end it with: kill {record['pid']}")
-    targets = [record for record in records if record["record"] == "target"]
+    targets = {record["target"] for record in verdicts}
     write(f"{len(targets)} target{'' if len(targets) == 1 else 's'} asked: {summary(found)}")
     write(f"results: {run.results}")

@@ -79,8 +79,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         target = _target(item)
         return order[target.id] if target else -1
 
-    # Nobody asked for architectures that were not selected: these are not even worth a "deselected".
-    items[:] = sorted((item for item in items if not item.name.endswith(f"[{_NOWHERE}]")), key=place)
+    nowhere = [item for item in items if item.name.endswith(f"[{_NOWHERE}]")]
+    if nowhere:
+        config.hook.pytest_deselected(items=nowhere)
+    items[:] = sorted((item for item in items if item not in nowhere), key=place)
 
 
 def _target(item: pytest.Item) -> TargetSpec | None:
