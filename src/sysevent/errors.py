@@ -85,10 +85,6 @@ class LeaseLost(InfrastructureError):
     """A target that was ours alone is so no more; what it answered since then counts for nothing."""
 
 
-class CannotRecord(InfrastructureError):
-    """A result cannot be written down: the disk is full, say. What was written before stays."""
-
-
 class HarnessError(SyseventError):
     """Our own scenario or VMM did something it must not do (verdict ERROR)."""
 

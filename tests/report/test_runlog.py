@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from sysevent.errors import CannotRecord, UsageError
+from sysevent.errors import UsageError
 from sysevent.report.runlog import SCHEMA, RunLog, read
 
 
@@ -63,9 +63,9 @@ def test_a_full_disk(path, monkeypatch):
         return really(file, data[: room.pop()])
 
     monkeypatch.setattr(os, "write", write)
-    with pytest.raises(CannotRecord, match="cannot be written any more: No space left on device"):
-        log.write("verdict", status="FAIL")
-    assert log.failed
+    assert not log.failed
+    log.write("verdict", status="FAIL")
+    assert "cannot be written any more: No space left on device" in log.failed
     log.write("verdict", status="FAIL")
     log.close()
     with path.open("ab") as file:

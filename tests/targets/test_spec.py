@@ -66,6 +66,8 @@ def test_a_file_of_one_s_own(tmp_path):
         ("", "missing required field `target`"),
         ("target = 3\n", r"Expected `array`, got `int` - at `\$\.target`"),
         ("[[target]\n", "lab.toml: "),
+        (ROW + "tags = " + "{a = " * 2000, "lab.toml: "),
+        (ROW + 'kernel = "a\\u001b[31m"\n', r"characters that nobody can see - at `\$\.target\[0\]\.kernel`"),
         (ROW + ROW, "lab.toml: two targets are called 'a'"),
     ],
 )

@@ -234,7 +234,8 @@ def verdict_of(
     if error is not None and not isinstance(error, AssertionError):
         return Verdict(test, Status.ERROR, Level.ABI, (str(error) or repr(error)).splitlines()[0])
     if compared.claim is None or compared.subject is None:
-        return Verdict(test, Status.ERROR, Level.ABI, "the test compared no promise with any layout")
+        told = f": {str(error).splitlines()[0]}" if error and str(error) else ""
+        return Verdict(test, Status.ERROR, Level.ABI, f"the test compared no promise with any layout{told}")
     verdict = contract.judge(compared.claim, compared.subject)
     if (verdict.status is Status.FAIL) != (error is not None):
         return Verdict(test, Status.ERROR, Level.ABI, f"the test and the judge disagree: {verdict.reason}")
@@ -249,8 +250,7 @@ def _name(item: pytest.Item, compared: Compared) -> str:
 
 
 def _record(item: pytest.Item, run: Run, compared: Compared, verdict: Verdict) -> None:
-    run.log.write(
-        "verdict",
+    run.verdict(
         test=verdict.test,
         target=compared.target,
         kernel=compared.subject.version if compared.subject else compared.kernel,

@@ -13,10 +13,11 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.contract import table
 from sysevent.contract.judge import judge, refused
 from sysevent.decode.event import decode
-from sysevent.errors import CannotRecord, HarnessError, InfrastructureError, StepRefused, SyseventError
+from sysevent.errors import HarnessError, InfrastructureError, StepRefused, SyseventError, UsageError
 from sysevent.model import Status, Verdict
 from sysevent.plugin.case import CASE, OWN_VERDICT, Case
 from sysevent.plugin.fixtures import RUN
+from sysevent.plugin.run import Run
 from sysevent.report import failure, readers, runlog
 from sysevent.report.matrix import lines, matrix, summary
 from sysevent.report.told import told
@@ -77,10 +78,7 @@ def pytest_runtest_makereport(
         if verdict.status is Status.FAIL:
             report.longrepr = explained(item, case) or verdict.reason
         report.user_properties.append(("sysevent", verdict.status.value))
-        try:
-            _record(item, *place, case, verdict)
-        except CannotRecord as full:
-            pytest.exit(str(full), returncode=int(pytest.ExitCode.INTERNAL_ERROR))
+        _record(item, *place, case, verdict)
     return report  # type: ignore[return-value]
 
 
@@ -114,7 +112,10 @@ def verdict_of(
     if isinstance(error, HarnessError) or (error is not None and not isinstance(error, AssertionError)):
         return Verdict(test, Status.ERROR, level, str(error).splitlines()[0] if str(error) else repr(error))
     if case is None or case.expectation is None or case.seen is None:
-        return Verdict(test, Status.ERROR, level, "the test compared no expectation with any observation")
+        told = f": {str(error).splitlines()[0]}" if error and str(error) else ""
+        return Verdict(
+            test, Status.ERROR, level, f"the test compared no expectation with any observation{told}"
+        )
     verdict = judge(case.expectation, case.seen)
     if (verdict.status is Status.FAIL) != (error is not None):
         return Verdict(test, Status.ERROR, level, f"the test and the judge disagree: {verdict.reason}")
@@ -129,8 +130,7 @@ def _record(item: pytest.Item, spec: TargetSpec, abi: str, case: Case | None, ve
     seen = case.seen if case else None
     raw = {label: exit_.head.hex() for label, exit_ in seen.exits.items()} if seen else {}
     written = {label: decode(exit_, seen.arch).written for label, exit_ in seen.exits.items()} if seen else {}
-    item.config.stash[RUN].log.write(
-        "verdict",
+    item.config.stash[RUN].verdict(
         test=verdict.test,
         target=spec.id,
         kernel=case.facts.release if case else "",
@@ -176,9 +176,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if hasattr(config, "workerinput"):  # of pytest-xdist: the whole is judged where all of it arrives
         run.leave()
         return
-    if run.log.failed and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
-    everything = list(runlog.read(run.log.path))
+    everything = _written(run)
     for target, reading in readers.read(everything):
         run.log.write("reading", target=target, **asdict(reading))
     records = [record for record in everything if record["record"] == "verdict"]
@@ -187,8 +185,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         elif not _judged(records):
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    if run.log.failed:
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
     counts = {status.value: count for status, count in matrix(records).counts.items()}
     run.close(int(session.exitstatus), counts)
+
+
+def _written(run: Run) -> list[runlog.Record]:
+    """What the run has written down so far."""
+    try:
+        return list(runlog.read(run.log.path))
+    except UsageError as error:  # somebody removed it meanwhile
+        run.log.failed = run.log.failed or str(error)
+        return []
 
 
 def _judged(verdicts: list[runlog.Record]) -> bool:
@@ -219,7 +228,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if RUN not in config.stash:
         return
     run = config.stash[RUN]
-    records = list(runlog.read(run.log.path))
+    records = _written(run)
     found = matrix(records)
     write = terminalreporter.write_line
     terminalreporter.section("claims by target")
@@ -237,6 +246,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         write(line, **_MARKUP[status])
     for line in wanting(verdicts, config.getoption("require")):
         write(f"required, so that this run fails: {line}", red=True)
+    if run.log.failed:
+        write(run.log.failed, red=True, bold=True)
     if not _judged(verdicts):
         write("nothing was judged, and that is no success", yellow=True)
     for record in (record for record in records if record["record"] == "kept"):

@@ -6,6 +6,7 @@ import contextlib
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,12 @@ class Run:
         with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
             reporter.ensure_newline()
             reporter.write_line(f"  {text}", light=True)
+
+    def verdict(self, **fields: Any) -> None:
+        """Write a verdict down. One that cannot be is the last: the session ends, with what it has."""
+        self.log.write("verdict", **fields)
+        if self.log.failed:
+            pytest.exit(self.log.failed)
 
     def _start(self, items: Sequence[pytest.Item]) -> Fleet:
         """Get the guests going that these tests need, in their order.

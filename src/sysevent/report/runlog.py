@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sysevent.errors import CannotRecord, UsageError
+from sysevent.errors import UsageError
 
 SCHEMA = 1
 _BEGIN = '{"record":'  # of every line
@@ -24,7 +24,7 @@ class RunLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = os.open(path, _NEW, 0o644) if file is None else file
-        self.failed = False  # nothing is written any more: half a record may stand at the end
+        self.failed = ""  # why nothing is written any more: half a record may stand at the end
 
     @classmethod
     def shared(cls, path: Path) -> tuple[RunLog, bool]:
@@ -37,7 +37,7 @@ class RunLog:
     def write(self, kind: str, **fields: Any) -> None:
         """Append a record of a kind: run, target, verdict, incident or end. Whole, whoever else writes.
 
-        CannotRecord the first time that fails; nothing is done from then on.
+        Never raises: what fails first, and ends all writing, is told by `failed`.
         """
         if self.failed:
             return
@@ -46,11 +46,10 @@ class RunLog:
             while line:
                 line = line[os.write(self._file, line) :]
         except OSError as error:
-            self.failed = True
-            raise CannotRecord(
+            self.failed = (
                 f"{self.path} cannot be written any more: {error.strerror}. What is in it stays; make room, or name "
                 "another place with --results, and run again"
-            ) from error
+            )
 
     def close(self) -> None:
         """Any number of times."""

@@ -39,7 +39,9 @@ def broken(row: Mapping[str, object]) -> tuple[str, str] | None:
             f"{name!r} cannot be a name: letters, digits, '.', '_' and '-', 64 at most, the first a letter or "
             f"digit, and neither of {', '.join(_TAKEN)}"
         )
-    for key in row:
+    for key, value in row.items():
+        if isinstance(value, str) and not value.isprintable():
+            return key, f"{value!r} has characters that nobody can see"
         places = _ONLY.get(key, (where,))
         if where not in places:
             return key, f"means nothing where = {where!r}; it belongs to {' or '.join(places)}"
@@ -48,6 +50,8 @@ def broken(row: Mapping[str, object]) -> tuple[str, str] | None:
     for key in ("address", "jump", "user"):
         if str(row.get(key, "")).startswith("-") or re.search(r"\s", str(row.get(key, ""))):
             return key, f"{row[key]!r} is none: it starts with '-' or has a space in it"
+    if row.get("directory") == "":
+        return "directory", '"" is none: name one in which the machine has room, or leave it out for /tmp'
     if where == "labgrid" and not row.get("tags") and not row.get("place"):
         return (
             "tags",

@@ -98,7 +98,7 @@ def parse(text: bytes, origin: str) -> list[TargetSpec]:
     """The targets in the text of a TOML file."""
     try:
         raw = msgspec.toml.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise BadTargetFile(f"{origin}: {error}") from error
     except UnicodeDecodeError as error:
         raise BadTargetFile(f"{origin}: not a text file: {error}") from error

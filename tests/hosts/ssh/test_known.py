@@ -67,6 +67,7 @@ def test_known(file, names):
         f"@cert-authority board {text(KEYS[0])}",
         f"board {TYPE} {text(KEYS[0]).split()[1][:-8]}",
         f"board {TYPE} not-base64!",
+        f"board {TYPE} nicht-base64-ä",
         f"board {TYPE}",
         "board",
         "@revoked",

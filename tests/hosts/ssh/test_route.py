@@ -16,6 +16,8 @@ def way(tmp_path):
 
     def find(config="", **row):
         (tmp_path / ".ssh").mkdir(exist_ok=True)
+        (tmp_path / ".ssh" / "boards").write_text(BOARDS)
+        (tmp_path / ".ssh" / "plain").write_text("User them\n")
         if config is not None:
             (tmp_path / ".ssh" / "config").write_text(config)
         spec = TargetSpec(**{"name": "lab", "arch": "arm64", "where": "ssh", "address": "board"} | row)
@@ -35,6 +37,8 @@ def test_nothing_said(way, tmp_path):
     )
     assert hop.known_as == "board"
 
+
+BOARDS = "Host board\n HostName 10.0.0.7\n Port 2222\n"
 
 CONFIG = """
 Host board
@@ -108,6 +112,20 @@ def test_proxy_command(way):
     assert way(config, jump="door")[-1].command == ""
 
 
+@pytest.mark.parametrize("include", ["Include boards", "include=~/.ssh/board*", '  Include none "boards"'])
+def test_included(way, include):
+    """Which paramiko leaves out; what follows it is about everything again."""
+    (hop,) = way(f"{include}\nUser me\nHost other\n User you\n")
+    assert (hop.address, hop.port, hop.user) == ("10.0.0.7", 2222, "me")
+
+
+def test_included_below_a_host(way):
+    """Holds for that one, and so does what follows."""
+    config = "Host board\n Include plain\n HostName 10.0.0.8\n"
+    assert [(hop.address, hop.user) for hop in way(config)] == [("10.0.0.8", "them")]
+    assert [hop.user for hop in way(config, address="other")] != ["them"]
+
+
 @pytest.mark.parametrize(
     ("config", "row", "words"),
     [
@@ -116,6 +134,8 @@ def test_proxy_command(way):
         ("gibberish\n", {}, "cannot be used for board: Unparsable line"),
         ("Port many\n", {}, "many"),
         ("", {"jump": "a:b"}, "is not [user@]host[:port]"),
+        ("Include ~/.ssh/config\n", {}, "includes itself"),
+        ("Host other\n Include boards\n", {}, "move the Include above the first Host"),
     ],
 )
 def test_no_way(way, config, row, words):

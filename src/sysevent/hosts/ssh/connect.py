@@ -141,6 +141,8 @@ class Connection:
                 what = f"the jump host cannot reach it: {error.text}"
             case EOFError():
                 what = "it closed the connection"
+            case paramiko.SSHException() if "protocol banner" in str(error):
+                what = f"what listens there said nothing of SSH within {self._seconds:.0f} s (`connect`), or hung up"
             case _:
                 what = str(error) or repr(error)
         if hop.command:

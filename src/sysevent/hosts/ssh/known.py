@@ -7,7 +7,6 @@ revoked keys. Certificates (@cert-authority) are not understood: such a machine'
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import fnmatch
 import hashlib
@@ -55,7 +54,7 @@ def lines(name: str, files: Iterable[Path]) -> Iterator[Known]:
                 marker = words.pop(0) if words[0].startswith("@") else ""
                 if marker not in ("", "@revoked") or len(words) < 3 or not _about(name, words[0]):
                     continue
-                with contextlib.suppress(binascii.Error):
+                with contextlib.suppress(ValueError):
                     key = base64.b64decode(words[2], validate=True)
                     yield Known(path, number, words[1], key, marker == "@revoked")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import paramiko
 
 from sysevent.errors import HostUnreachable
+from sysevent.hosts.ssh import config
 from sysevent.targets.spec import TargetSpec
 
 _DEPTH = 8  # jumps; more are a circle
@@ -60,17 +61,16 @@ def route(spec: TargetSpec, home: Path) -> tuple[Hop, ...]:
     """
     if not spec.address:
         raise HostUnreachable(f"{spec.id}: the target has no address: give it one in the target file")
-    path = home / ".ssh" / "config"
     try:
-        config = path.read_text() if path.exists() else ""
-        return _hops(spec, config, home, spec.address, spec.user, spec.port, spec.jump, _DEPTH)
+        return _hops(spec, config.text(home), home, spec.address, spec.user, spec.port, spec.jump, _DEPTH)
     except _FAULTS as error:
+        path = home / ".ssh" / "config"
         raise HostUnreachable(f"{spec.id}: {path} cannot be used for {spec.address}: {error}") from error
 
 
 def _hops(
     spec: TargetSpec,
-    config: str,
+    settings: str,
     home: Path,
     name: str,
     user: str,
@@ -83,7 +83,7 @@ def _hops(
     # What is said first wins, also in what ProxyCommand is made of.
     first = [f"Port {port}"] if port else []
     first += [f"User {user}"] if user else []
-    options = paramiko.SSHConfig.from_text("\n".join(["Host *", *first, config])).lookup(name)
+    options = paramiko.SSHConfig.from_text("\n".join(["Host *", *first, settings])).lookup(name)
     jump = jump or options.get("proxyjump") or ""
     before: tuple[Hop, ...] = ()
     command = ""
@@ -93,7 +93,7 @@ def _hops(
         if at is None:
             raise ValueError(f"jump = {last!r} is not [user@]host[:port]")
         via = at["six"] or at["host"]
-        before = _hops(spec, config, home, via, at["user"] or "", int(at["port"] or 0), rest, depth - 1)
+        before = _hops(spec, settings, home, via, at["user"] or "", int(at["port"] or 0), rest, depth - 1)
     else:
         command = options.get("proxycommand") or ""
     named = [spec.identity] if spec.identity else options.get("identityfile", [])
