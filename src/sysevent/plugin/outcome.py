@@ -17,6 +17,7 @@ from sysevent.errors import HarnessError, InfrastructureError, StepRefused, Syse
 from sysevent.model import Status, Verdict
 from sysevent.plugin.case import CASE, OWN_VERDICT, Case
 from sysevent.plugin.fixtures import RUN
+from sysevent.plugin.options import TARGETS
 from sysevent.plugin.run import Run
 from sysevent.report import failure, readers, runlog
 from sysevent.report.matrix import lines, matrix, summary
@@ -256,6 +257,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         )
         write(f"  attach with: sysevent shell --attach {shlex.quote(record['directory'])}")
         write(f"  end it with: kill {record['pid']}")
-    targets = {record["target"] for record in verdicts}
+    targets = {spec.id for spec in config.stash[TARGETS]} & {record["target"] for record in verdicts}
     write(f"{len(targets)} target{'' if len(targets) == 1 else 's'} asked: {summary(found)}")
     write(f"results: {run.results}")
