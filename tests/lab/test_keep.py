@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from sysevent.checkout import ROOT
@@ -44,22 +45,18 @@ def run(folder, *options):
 
 
 def attach(folder):
-    """Commands into the shell of a kept guest, as from a script: what it printed."""
-    shell = subprocess.Popen(
-        [sys.executable, "-m", "sysevent", "shell", "--attach", folder],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=ROOT,
-    )
-    try:
-        shell.stdin.write("echo $((6 * 7))-$(uname -m)\n")
-        shell.stdin.flush()
-        time.sleep(2)
-        return shell.communicate(timeout=20)[0]
-    finally:
-        shell.kill()
+    """Commands into the shell of a kept guest, typed at a terminal: what it printed until we left."""
+    command = [sys.executable, "-m", "sysevent", "shell", "--attach", str(folder)]
+    with pexpect.spawn(command[0], command[1:], cwd=ROOT, encoding="utf-8", timeout=20, echo=False) as shell:
+        said = ""
+        if shell.expect_exact(["kept# ", pexpect.EOF]) == 0:
+            said += shell.before
+            shell.sendline("echo $((6 * 7))-$(uname -m)")
+            shell.expect([r"42-\w+", pexpect.EOF])
+            said += shell.before + shell.after
+            shell.send("\x1d")
+            shell.expect(pexpect.EOF)
+        return said + shell.before
 
 
 def gone(pids, seconds):
