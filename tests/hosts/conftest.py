@@ -105,8 +105,8 @@ def start(stub, tmp_path, monkeypatch):
         guest = QemuGuest(
             Boot(spec, kernel, machine, "key"), tmp_path / "logs", NoProgress(), snapshot=snapshot
         )
-        guest.start()
         running.append(guest)
+        guest.start()
         return guest
 
     yield run

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from sysevent.hosts.snapshots import Snapshots
 from sysevent.qemu.argv import Machine
 from sysevent.wire import Hello
 
+PAGE = 1 << 20 | 4096
 HELLO = Hello(1, 1, "6.12.1", "x86_64", "build")
 
 
@@ -24,13 +26,17 @@ class Monitor:
     def __init__(self, *states, fails=()):
         self.states, self.fails, self.said = list(states), fails, []
 
+    def tell(self, command, /, **arguments):
+        self.said.append((command, arguments))
+
     def execute(self, command, /, **arguments):
         self.said.append(command)
         if command in self.fails:
             raise GuestLost(f"QEMU refused {command}")
         if command == "migrate":
-            assert arguments["uri"].startswith("exec:cat >")
-            Path(arguments["uri"].removeprefix("exec:cat >").strip("'")).write_bytes(b"stream")
+            assert arguments["uri"].startswith("exec:cat >>")
+            with Path(arguments["uri"].removeprefix("exec:cat >>").strip("'")).open("ab") as file:
+                file.write(b"stream")
         if command == "query-migrate":
             return {"status": self.states.pop(0)}
         return {}
@@ -42,16 +48,36 @@ def snapshots(tmp_path, monkeypatch):
     return Snapshots(tmp_path)
 
 
-def take(snapshots, name):
-    snapshots.take(name, Monitor("active", "completed"), HELLO, on_console=False)
+@pytest.fixture
+def memory():
+    """Two MiB, in the second of which a page is in use."""
+    with tempfile.TemporaryFile() as file:
+        file.truncate(2 << 20)
+        os.pwrite(file.fileno(), b"page" * 1024, PAGE)
+        yield file.fileno()
 
 
-def test_taken_and_found(snapshots):
+@pytest.fixture
+def take(memory):
+    """take(snapshots, name): what was taken of it."""
+
+    def now(snapshots, name):
+        snapshots.take(name, Monitor("active", "completed"), memory, HELLO, on_console=False)
+
+    return now
+
+
+def test_taken_and_found(snapshots, memory):
     monitor = Monitor("setup", "active", "completed")
-    snapshots.take("k", monitor, HELLO, on_console=True)
+    snapshots.take("k", monitor, memory, HELLO, on_console=True)
     assert monitor.said[-1] == "cont"  # the guest goes on
     found = snapshots.find("k")
-    assert found.state.read_bytes() == b"stream"
+    content = found.state.read_bytes()
+    assert content[PAGE : PAGE + 4096] == b"page" * 1024
+    assert content[2 << 20 :] == b"stream"
+    assert content.count(0) == (2 << 20) - 4096
+    assert found.taken.memory == 2
+    assert found.state.stat().st_blocks * 512 < 1 << 20  # what is empty takes no room
     assert found.taken.hello == HELLO
     assert found.taken.on_console
     assert {path.name for path in snapshots.folder.iterdir()} == {"k.state", "k.json"}
@@ -62,7 +88,7 @@ def test_not_found(snapshots):
 
 
 @pytest.mark.parametrize("damage", ["short", "no stream", "no note", "bad note", "another's"])
-def test_not_whole(snapshots, damage):
+def test_not_whole(snapshots, damage, take):
     take(snapshots, "k")
     state, note = snapshots.folder / "k.state", snapshots.folder / "k.json"
     match damage:
@@ -84,29 +110,30 @@ def test_not_whole(snapshots, damage):
 @pytest.mark.parametrize(
     "monitor", [Monitor("failed"), Monitor("active", "cancelled"), Monitor(fails=["migrate"])]
 )
-def test_what_qemu_cannot_save_leaves_nothing_behind(snapshots, monitor):
+def test_what_qemu_cannot_save_leaves_nothing_behind(snapshots, monitor, memory):
     with pytest.raises(GuestLost):
-        snapshots.take("k", monitor, HELLO, on_console=False)
+        snapshots.take("k", monitor, memory, HELLO, on_console=False)
     assert list(snapshots.folder.iterdir()) == []
 
 
-def test_damage_that_keeps_the_size(snapshots):
+def test_damage_that_keeps_the_size(snapshots, take):
     """Is found by whoever restores it, and reads all of it anyway."""
     take(snapshots, "k")
     found = snapshots.find("k")
     assert found.whole()
-    found.state.write_bytes(b"strEam")
+    with found.state.open("r+b") as file:
+        os.pwrite(file.fileno(), b"page" * 1024, PAGE + 4096)
     assert not snapshots.find("k").whole()
 
 
-def test_discard(snapshots):
+def test_discard(snapshots, take):
     take(snapshots, "k")
     snapshots.discard("k")
     snapshots.discard("k")
     assert list(snapshots.folder.iterdir()) == []
 
 
-def test_given_up(snapshots):
+def test_given_up(snapshots, take, memory):
     """What could not be restored twice is not taken again: it would cost every run seconds to find that out."""
     take(snapshots, "k")
     snapshots.give_up("k")
@@ -115,7 +142,7 @@ def test_given_up(snapshots):
     assert snapshots.find("k")
     snapshots.give_up("k")
     monitor = Monitor()
-    assert not snapshots.take("k", monitor, HELLO, on_console=False)
+    assert not snapshots.take("k", monitor, memory, HELLO, on_console=False)
     assert monitor.said == []
     assert snapshots.find("k") is None
     take(snapshots, "other")
@@ -127,24 +154,31 @@ def age(snapshots, name, seconds):
         os.utime(path, (time.time() - seconds,) * 2)
 
 
-def test_prune_keeps_what_was_used_last(snapshots):
+def room(snapshots, name):
+    """Bytes that it takes on disk: far fewer than its file is long."""
+    return (snapshots.folder / f"{name}.state").stat().st_blocks * 512
+
+
+def test_prune_keeps_what_was_used_last(snapshots, take):
     for name, seconds in (("old", 300), ("newer", 200), ("newest", 100)):
         take(snapshots, name)
         age(snapshots, name, seconds)
     assert snapshots.find("old")  # which is a use
-    assert snapshots.prune(bound=12) == (1, 6)
+    one = room(snapshots, "old")
+    assert snapshots.prune(bound=2 * one) == (1, one)
     assert {path.stem for path in snapshots.folder.iterdir()} == {"old", "newest"}
 
 
-def test_prune_what_is_not_used(snapshots):
+def test_prune_what_is_not_used(snapshots, take):
     take(snapshots, "a")
     age(snapshots, "a", 7200)
     take(snapshots, "b")
-    assert snapshots.prune(unused=timedelta(hours=1)) == (1, 6)
+    one = room(snapshots, "a")
+    assert snapshots.prune(unused=timedelta(hours=1)) == (1, one)
     assert {path.name for path in snapshots.folder.iterdir()} == {"b.state", "b.json"}
 
 
-def test_prune_leaves_drafts_to_their_writers(snapshots):
+def test_prune_leaves_drafts_to_their_writers(snapshots, take):
     take(snapshots, "a")
     draft = snapshots.folder / ".a.state.xyz"
     draft.write_bytes(b"half")

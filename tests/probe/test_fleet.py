@@ -43,9 +43,9 @@ class World:
 
     # As hosts/snapshots.py.
     def find(self, key):
-        return Snapshot(self.path / "state", Taken(key, 1, 0, HELLO, False)) if key in self.kept else None
+        return Snapshot(self.path / "state", Taken(key, 1, 0, 1, HELLO, False)) if key in self.kept else None
 
-    def take(self, key, monitor, hello, *, on_console):
+    def take(self, key, monitor, memory, hello, *, on_console):
         if len(self.given_up) == 2:
             return False
         self.kept[key] = hello
@@ -66,8 +66,9 @@ class Host:
     room, retried, traits = AHEAD, (), {}
     greeted, seconds_to_ready, monitor = True, 0.3, None
 
-    def __init__(self, boot, logs, progress, others=None, snapshot=None):
+    def __init__(self, boot, logs, progress, others=None, snapshot=None, *, saved=False):
         self.boot, self.snapshot, self.sent, self.log = boot, snapshot, [], logs / "console.log"
+        self.memory = 9 if saved else 0
         self.world.hosts.append(self)
 
     def start(self):

@@ -49,7 +49,7 @@ class Host:
     room, retried, traits = 16, (), {}
     seconds_to_ready = 1.5
 
-    def __init__(self, boot, logs, *_):
+    def __init__(self, boot, logs, *_, saved=False):
         self.logs = logs
 
     def start(self):

@@ -17,7 +17,7 @@ from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
 # Part of every snapshot's key: raise it when a guest that is ready differs in a way that nothing else tells.
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,9 @@ class Booter:
             self._snapshot = None
             kernel = self._boot.kernel
             progress(f"{self._spec.id}: booting Linux {kernel.release or kernel.spec}")
-        return QemuGuest(self._boot, logs, progress, others, self._snapshot)
+        return QemuGuest(
+            self._boot, logs, progress, others, self._snapshot, saved=self._snapshots is not None
+        )
 
     def greeted(self, host: Host, hello: wire.Hello, progress: Progress) -> None:
         """Take a snapshot for the next run. What goes wrong is told, and this guest goes on if it can."""
@@ -84,7 +86,8 @@ class Booter:
         if self._snapshots is None or self._snapshot is not None or not isinstance(host, QemuGuest):
             return
         try:
-            while self._snapshots.take(self._boot.key, host.monitor, hello, on_console=host.on_console):
+            key, memory = self._boot.key, host.memory
+            while self._snapshots.take(key, host.monitor, memory, hello, on_console=host.on_console):
                 if self._comes_back(host.log.parent):
                     break
         except (OSError, GuestLost) as error:

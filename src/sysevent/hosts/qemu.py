@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import socket
 import threading
 import time
@@ -43,12 +44,17 @@ class QemuGuest(Conversation):
         progress: Progress,
         others: Others | None = None,
         snapshot: Snapshot | None = None,
+        *,
+        saved: bool = False,
     ) -> None:
+        """Restored from a snapshot, or booted; and so that it can be saved."""
         super().__init__(boot.spec.id, progress, others)
         self._boot = boot
         self._logs = logs
         self.log = logs / "console.log"
         self._snapshot = snapshot
+        self._saved = saved
+        self.memory = 0  # the file that QEMU shares with us as the guest's memory, of one that can be saved
         # Of a restored guest only the answer to our PING counts: it must take part in a conversation.
         self._hello_sequence = _PING if snapshot else 0
         self._frames = wire.FrameReader()
@@ -69,10 +75,9 @@ class QemuGuest(Conversation):
         def pair() -> socket.socket:
             ours, other = socket.socketpair()
             theirs.append(other)
-            return ours
+            return self._closing.enter_context(ours)
 
-        monitor, console, channel = pair(), pair(), pair()
-        self._channel = self._closing.enter_context(channel)
+        monitor, console, self._channel = pair(), pair(), pair()
         lines, port = Lines(*(end.fileno() for end in theirs)), 0
         if self._boot.machine.debug:
             theirs.append(gdb.listening())
@@ -80,12 +85,14 @@ class QemuGuest(Conversation):
         if self._boot.machine.keep:
             theirs.append(attach.listening(self._logs))
             lines = replace(lines, attach=theirs[-1].fileno())
-        command = argv(self._boot.machine, lines, self._snapshot.state if self._snapshot else None)
+        fds = [end.fileno() for end in theirs]
         self._began = time.monotonic()
         try:
-            self._qemu = QemuProcess(
-                command, [s.fileno() for s in theirs], self._logs / "qemu.log", self._boot.keep
-            )
+            if self._snapshot is not None or self._saved:
+                lines = replace(lines, memory=self._open_memory())
+                fds.append(lines.memory)
+            command = argv(self._boot.machine, lines, restored=self._snapshot is not None)
+            self._qemu = QemuProcess(command, fds, self._logs / "qemu.log", self._boot.keep)
         finally:
             for end in theirs:
                 end.close()
@@ -103,7 +110,21 @@ class QemuGuest(Conversation):
             # Meanwhile: QEMU reads the same pages.
             self._reader = threading.Thread(target=self._read_snapshot, name="snapshot", daemon=True)
             self._reader.start()
+            self._snapshot.restore(self.monitor)
             self._put(wire.pack(wire.Frame(wire.Kind.PING, 0, _PING, b"")))
+
+    def _open_memory(self) -> int:
+        if self._snapshot is None:
+            self.memory = os.memfd_create("sysevent: memory of a guest")
+            os.ftruncate(self.memory, self._boot.machine.memory << 20)
+        else:
+            try:
+                # QEMU wants to write, even into a copy of its own.
+                self.memory = os.open(self._snapshot.state, os.O_RDWR)
+            except OSError as error:
+                raise GuestLost(f"{self.name}: its snapshot cannot be opened: {error}") from error
+        self._closing.callback(os.close, self.memory)
+        return self.memory
 
     def _read_snapshot(self) -> None:
         assert self._snapshot is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +60,7 @@ class Lines:
     channel: int  # of no use to a machine without virtio
     gdb: int = 0  # where a debugger connects; of no use to a machine without debug
     attach: int = 0  # where a person does; of no use to one without keep
+    memory: int = 0  # the file that is, or begins with, the machine's memory; 0: nobody else is to see it
 
 
 # Words for every L1 kernel that make it boot sooner, none of which KVM looks at. Gains are of the whole boot,
@@ -139,14 +139,15 @@ def ports(ends: Mapping[str, int]) -> list[str]:
     return words
 
 
-def argv(machine: Machine, lines: Lines | None = None, incoming: Path | None = None) -> list[str]:
-    """The command that boots machine, or restores it from a stream; without lines: what tells two of them apart."""
+def argv(machine: Machine, lines: Lines | None = None, *, restored: bool = False) -> list[str]:
+    """The command that boots machine, or waits for one to be restored; without lines: what tells two of them apart."""
     arch, ends = machine.arch, lines or Lines(0, 0, 0)
+    kind, *words = machine_of(arch, machine.accel, machine.cpu)[1:]
     # fmt: off
     command = [
         arch.qemu,
         "-nodefaults", "-no-user-config", "-display", "none",
-        *machine_of(arch, machine.accel, machine.cpu),
+        "-machine", f"{kind},memory-backend=memory" if ends.memory else kind, *words,
         "-m", str(machine.memory),
         # One CPU: a second one costs a fifth to a half of the boot, and vCPUs are threads either way.
         "-smp", "1",
@@ -192,7 +193,12 @@ def argv(machine: Machine, lines: Lines | None = None, incoming: Path | None = N
             "-S",
         ]
     # fmt: on
-    if incoming is not None:
-        # Through cat: QEMU reads a plain file by its name only from 8.2 on.
-        command += ["-incoming", f"exec:cat {shlex.quote(str(incoming))}"]
-    return command
+    if ends.memory:
+        # What one that is restored writes goes into a copy of its own, page by page.
+        command += [
+            "-object",
+            f"memory-backend-file,id=memory,size={machine.memory}M,mem-path=/proc/self/fd/{ends.memory},"
+            f"share={'off' if restored else 'on'}",
+        ]
+    # The monitor is told from where: the memory is there already, which only a command can say.
+    return [*command, *(["-incoming", "defer"] if restored else [])]

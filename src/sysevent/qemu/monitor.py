@@ -93,6 +93,10 @@ class Monitor:
                 raise GuestLost(f"QEMU did not carry out {command}: {why}")
             select.select([self._socket], [], [], left)
 
+    def tell(self, command: str, /, **arguments: Any) -> None:
+        """Send a command and do not wait: it shows in what QEMU does whether it was carried out."""
+        self._send(command, arguments)
+
     def _send(self, command: str, arguments: dict[str, Any]) -> int:
         self._sequence += 1
         line = {"execute": command, "arguments": arguments, "id": self._sequence}
