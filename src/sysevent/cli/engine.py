@@ -29,8 +29,8 @@ def become_pytest(folder: str, arguments: Sequence[str], *, root: Path = ROOT) -
     os.chdir(root)
     sys.argv = ["pytest", *arguments]
     sys.path.insert(0, str(root))
-    # Imports and records make objects that stay: looking through them for garbage every 700 takes 5 % of a run.
-    gc.set_threshold(50_000)
+    # Imports make objects that stay; the plugin goes on from there (plugin/options.py).
+    gc.disable()
     import pytest  # here: the other verbs do without
 
     sys.exit(pytest.console_main())
