@@ -6,13 +6,12 @@ guests/payloads/, its claims to contract/.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from sysevent.errors import UsageError
 
 
-@dataclass(frozen=True, slots=True)
-class Abi:
+class Abi(msgspec.Struct, frozen=True):
     """One userspace ABI that a VMM can be compiled for."""
 
     name: str  # as in --abi and in run.jsonl
@@ -25,8 +24,7 @@ class Abi:
     kvm: bool = True  # False: KVM refuses a process of this ABI, which is all there is to claim about it
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
+class Architecture(msgspec.Struct, frozen=True):
     """One architecture of L1 guests."""
 
     name: str  # ours, as in --arch and in target names

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 Progress = Callable[[str], None]
 """Told, in one short line, what a person is waiting for right now."""
@@ -38,8 +39,7 @@ class Level(enum.StrEnum):
     OBSERVED = "observed"  # today's behaviour, documented by us: a change is reported, not failed
 
 
-@dataclass(frozen=True, slots=True)
-class KernelImage:
+class KernelImage(msgspec.Struct, frozen=True):
     """One kernel that a guest can boot, with its modules, on this machine's disk."""
 
     spec: str  # as the user wrote it: "debian:6.12", or a path
@@ -50,8 +50,7 @@ class KernelImage:
     modules: Path | None  # a directory with *.ko, *.ko.xz, ... anywhere below it; None when there are none
 
 
-@dataclass(frozen=True, slots=True)
-class RawExit:
+class RawExit(msgspec.Struct, frozen=True):
     """What was in kvm_run after one KVM_RUN, byte for byte, and what stood around it."""
 
     ret: int  # of the ioctl: 0, or -1 with errno
@@ -65,8 +64,7 @@ class RawExit:
     registers: tuple[int, ...]  # in the order of decode/registers.py; empty when they could not be read
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a step that is no KVM_RUN gave."""
 
     ret: int
@@ -74,8 +72,7 @@ class Answer:
     data: bytes  # an ioctl's buffer, or guest memory
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True):
     """Everything one scenario gave on one target: its labelled steps."""
 
     scenario: str
@@ -86,8 +83,7 @@ class Observation:
     symbols: dict[str, int]  # of the payloads it loaded, as "payload.label"
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What a target says of itself before anything is judged."""
 
     arch: str
@@ -99,8 +95,7 @@ class Facts:
     build_id: str = ""  # of the VMM that asked
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
+class Mismatch(msgspec.Struct, frozen=True):
     """One thing that is not as the contract says."""
 
     what: str  # "ndata", "x0", "written bytes"
@@ -109,8 +104,7 @@ class Mismatch:
     span: tuple[int, int] | None = None  # the bytes of kvm_run that it was read from
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """One claim judged on one target."""
 
     test: str  # kvm.system_event.arm64.psci.reset2
@@ -120,8 +114,7 @@ class Verdict:
     mismatches: tuple[Mismatch, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
+class Incident(msgspec.Struct, frozen=True):
     """Something broke that is no verdict about the kernel's ABI."""
 
     target: str

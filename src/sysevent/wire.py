@@ -9,7 +9,8 @@ from __future__ import annotations
 import enum
 import struct
 import zlib
-from dataclasses import dataclass
+
+import msgspec
 
 from sysevent.errors import BadWire
 
@@ -69,16 +70,14 @@ EXIT_KICKED = 1
 EXIT_RUNNING = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     kind: int
     abi: int
     sequence: int
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(msgspec.Struct, frozen=True):
     """What a VMM says of itself and its kernel when it starts."""
 
     version: int
@@ -88,8 +87,7 @@ class Hello:
     build_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """What one step gave."""
 
     op: int
@@ -99,8 +97,7 @@ class Result:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What one scenario gave: a result for each step that ran."""
 
     state: State
@@ -108,8 +105,7 @@ class Reply:
     results: tuple[Result, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(msgspec.Struct, frozen=True):
     """The body of a WAIT's result."""
 
     microseconds: int

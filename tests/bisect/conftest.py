@@ -1,9 +1,9 @@
 """A history, a builder and kernels that are recorded, so that whole bisections take seconds."""
 
-import dataclasses
 import json
 import subprocess
 
+import msgspec
 import pytest
 
 from sysevent.bisect import session
@@ -23,7 +23,7 @@ def with_field(seen, field, value):
     member, raw = layout.FIELDS[field], seen.exits["exit"]
     head = bytearray(raw.head)
     head[member.offset : member.offset + member.size] = value.to_bytes(member.size, "little")
-    return dataclasses.replace(seen, exits={"exit": dataclasses.replace(raw, head=bytes(head))})
+    return msgspec.structs.replace(seen, exits={"exit": msgspec.structs.replace(raw, head=bytes(head))})
 
 
 class Kernel:
@@ -181,7 +181,7 @@ def ask(tree, bench, settings, tmp_path):
             bad_named=str(bad),
             tests=("arm64.psci.off", "arm64.psci.reset"),
         )
-        question = dataclasses.replace(question, **fields)
+        question = msgspec.structs.replace(question, **fields)
         folder = tmp_path / "results"
         state = (None if anew else State.resume(folder)) or State.begin(folder, question)
         means = Means(bench.boot, bench, {"QEMU": "7.2.22"})

@@ -1,8 +1,8 @@
 """A compiler that writes down what it was told, and sources of one's own for it."""
 
-import dataclasses
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sysevent import settings
@@ -49,7 +49,7 @@ def cc(tmp_path, monkeypatch, arch):
 
 @pytest.fixture
 def cache(tmp_path):
-    return dataclasses.replace(settings.from_environment(), cache=tmp_path / "cache")
+    return msgspec.structs.replace(settings.from_environment(), cache=tmp_path / "cache")
 
 
 @pytest.fixture

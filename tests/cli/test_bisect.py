@@ -1,9 +1,9 @@
 """sysevent bisect on the command line: exit codes, which are git's business, and the report."""
 
-import dataclasses
 import json
 import subprocess
 
+import msgspec
 import pytest
 
 from sysevent.bisect.session import Means
@@ -140,8 +140,8 @@ class Bench:
         seen = self.recording.of("arm64-tcg", name)
         raw = seen.exits["exit"]
         ndata = bytes(4) if self.kernel == "3" else raw.head[36:40]
-        changed = dataclasses.replace(raw, head=raw.head[:36] + ndata + raw.head[40:])
-        return dataclasses.replace(seen, exits={"exit": changed})
+        changed = msgspec.structs.replace(raw, head=raw.head[:36] + ndata + raw.head[40:])
+        return msgspec.structs.replace(seen, exits={"exit": changed})
 
     def close(self):
         pass

@@ -1,7 +1,6 @@
 """Which claim applies to which kernel, what a verdict says, and every check on its own."""
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from sysevent.contract import judge
@@ -16,7 +15,7 @@ NEED = Need("SYSTEM_RESET2 (d43583b890e7)", (5, 18), "psci.features.0x84000012")
 CLAIM = Claim(
     "arm64.test", "It is so.", "arm64.test", Level.ABI, "api.rst", system_event(2, 1), old_system_event(2, 1)
 )
-NEEDY = dataclasses.replace(CLAIM, needs=(NEED,))
+NEEDY = msgspec.structs.replace(CLAIM, needs=(NEED,))
 MINUS_ONE = 0xFFFF_FFFF_FFFF_FFFF
 
 
@@ -25,7 +24,7 @@ def kernel(release="6.12.1", event_data=1, **features):
 
 
 def with_feature(facts, value):
-    return dataclasses.replace(facts, features={NEED.fact: value})
+    return msgspec.structs.replace(facts, features={NEED.fact: value})
 
 
 def event(**changes):
@@ -36,7 +35,7 @@ def event(**changes):
     head[32], head[36], head[40] = 2, 1, 1
     head[288:304] = bytes(16)
     raw = RawExit(0, 0, False, 5, 0xAA, bytes(head), 0, 0, tuple(range(34)))
-    return dataclasses.replace(raw, **changes)
+    return msgspec.structs.replace(raw, **changes)
 
 
 def poke(offset, data):
@@ -119,12 +118,12 @@ def test_a_need_that_is_a_capability():
     need = Need("suspend", (5, 19), "vm/216")
     old = kernel("5.10.0", 0)
     for value, applies in ((1, True), (0, False), (-1, False)):
-        facts = dataclasses.replace(old, capabilities=old.capabilities | {"vm/216": value})
+        facts = msgspec.structs.replace(old, capabilities=old.capabilities | {"vm/216": value})
         assert need.met(facts) is applies
 
 
 def test_the_first_unmet_need_counts():
-    claim = dataclasses.replace(CLAIM, needs=(NEED, Need("more", (9, 0), "x")))
+    claim = msgspec.structs.replace(CLAIM, needs=(NEED, Need("more", (9, 0), "x")))
     with pytest.raises(NotApplicable, match="more"):
         judge.bind(claim, with_feature(kernel(), 0))
 
@@ -157,7 +156,7 @@ def test_fail():
 def test_another_exit_is_one_mismatch():
     """Not one for every field of a union that means something else."""
     mmio = poke(32, b"\xaa" * 136)
-    mmio = dataclasses.replace(mmio, head=mmio.head[:8] + b"\x06" + mmio.head[9:])
+    mmio = msgspec.structs.replace(mmio, head=mmio.head[:8] + b"\x06" + mmio.head[9:])
     verdict = judge.judge(judge.bind(CLAIM, kernel()), seen(mmio))
     assert len(verdict.mismatches) == 1
     assert verdict.reason == (
@@ -167,7 +166,7 @@ def test_another_exit_is_one_mismatch():
 
 def test_what_nobody_promised():
     """Is a note, and fails only for who asks for it."""
-    observed = dataclasses.replace(CLAIM, level=Level.OBSERVED)
+    observed = msgspec.structs.replace(CLAIM, level=Level.OBSERVED)
     noted = judge.judge(judge.bind(observed, kernel()), seen(poke(36, b"\0")))
     assert noted.status is Status.DONE
     assert noted.reason.startswith("Behaviour that nobody promised has changed: ndata: got 0, expected 1. ")
@@ -182,7 +181,7 @@ def test_equality_is_the_verdict():
     assert bound == seen()
     assert seen() == bound
     assert bound != seen(poke(32, b"\1"))
-    assert judge.bind(dataclasses.replace(CLAIM, level=Level.OBSERVED), kernel()) == seen(poke(32, b"\1"))
+    assert judge.bind(msgspec.structs.replace(CLAIM, level=Level.OBSERVED), kernel()) == seen(poke(32, b"\1"))
     assert bound != "something else"
     with pytest.raises(TypeError, match="unhashable"):
         hash(bound)
@@ -192,7 +191,7 @@ def test_the_observation_of_another_scenario():
     with pytest.raises(
         HarnessError, match=r"arm64.test is about arm64.test, and was compared with arm64.other"
     ):
-        judge.judge(judge.bind(CLAIM, kernel()), dataclasses.replace(seen(), scenario="arm64.other"))
+        judge.judge(judge.bind(CLAIM, kernel()), msgspec.structs.replace(seen(), scenario="arm64.other"))
 
 
 KICKED = event(ret=-1, errno=4, kicked=True, microseconds=3_000_000)

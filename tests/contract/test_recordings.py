@@ -1,8 +1,8 @@
 """Every claim that applies to a recorded kernel, judged on what that kernel really wrote."""
 
 import contextlib
-import dataclasses
 
+import msgspec
 import pytest
 
 from sysevent.contract import judge, table
@@ -99,7 +99,7 @@ def test_a_kernel_without_hyper_v_is_not_blamed(recording):
     """CONFIG_KVM_HYPERV=n, an option since v6.8: its claims do not apply; both capabilities are 0 then."""
     facts = recording("debian-6.12").facts["x86_64-tcg"]
     lacking = dict.fromkeys(("system/44", "vm/44", "system/199", "vm/199"), 0)
-    facts = dataclasses.replace(facts, capabilities=facts.capabilities | lacking)
+    facts = msgspec.structs.replace(facts, capabilities=facts.capabilities | lacking)
     left = set()
     for claim in table.CLAIMS.values():
         if claim.arch == "x86_64":

@@ -1,8 +1,8 @@
 """Would we notice? Small regressions of recorded exits that must be FAIL, and differences that must not be."""
 
-import dataclasses
 import struct
 
+import msgspec
 import pytest
 
 from sysevent.contract import judge, table
@@ -32,8 +32,8 @@ def u64(offset, value, label="exit"):
 
 
 def replace_exit(seen, label, **changes):
-    exits = seen.exits | {label: dataclasses.replace(seen.exits[label], **changes)}
-    return dataclasses.replace(seen, exits=exits)
+    exits = seen.exits | {label: msgspec.structs.replace(seen.exits[label], **changes)}
+    return msgspec.structs.replace(seen, exits=exits)
 
 
 def exit_(label="exit", **changes):
@@ -54,8 +54,8 @@ def register(name, value, label="exit"):
 
 def answer(label, **changes):
     """Another answer of an ioctl."""
-    return lambda seen: dataclasses.replace(
-        seen, answers=seen.answers | {label: dataclasses.replace(seen.answers[label], **changes)}
+    return lambda seen: msgspec.structs.replace(
+        seen, answers=seen.answers | {label: msgspec.structs.replace(seen.answers[label], **changes)}
     )
 
 
@@ -348,7 +348,7 @@ def test_harmless_difference_does_not_fail(recording, difference):
 def test_capability_that_vanished_is_judged_by_the_new_contract(recording):
     run = recording("debian-6.12")
     facts = run.facts[ARM]
-    gone = dataclasses.replace(facts, capabilities=facts.capabilities | {"system/215": 0, "vm/215": 0})
+    gone = msgspec.structs.replace(facts, capabilities=facts.capabilities | {"system/215": 0, "vm/215": 0})
     seen = run.of(ARM, "arm64.facts")
     for fd in ("system/215", "vm/215"):
         seen = answer(fd, ret=0)(seen)

@@ -1,8 +1,8 @@
 """Raw exits with names, and the offsets that may never change."""
 
-import dataclasses
 import re
 
+import msgspec
 import pytest
 
 from sysevent.checkout import GUESTS
@@ -171,7 +171,7 @@ def test_recorded_exits_have_all_their_registers(recording, name):
         (raw((8, b"\x08\0\0\0")), "exit 8 (SHUTDOWN)"),
         (raw((8, b"\x63\0\0\0")), "exit 99"),
         (raw(), "exit 0xaaaaaaaa"),
-        (dataclasses.replace(raw(), ret=-1, errno=4), "KVM_RUN failed with errno 4 (EINTR)"),
+        (msgspec.structs.replace(raw(), ret=-1, errno=4), "KVM_RUN failed with errno 4 (EINTR)"),
     ],
 )
 def test_in_words(exit_, text):

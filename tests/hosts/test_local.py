@@ -1,6 +1,5 @@
 """This machine as a host: a VMM below this process, that is gone with everything below it, whatever it does."""
 
-import dataclasses
 import importlib.util
 import os
 import signal
@@ -11,6 +10,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sysevent import settings, wire
@@ -228,7 +228,7 @@ def vmm(tmp_path_factory):
     """The real one."""
     if not importlib.util.find_spec("ziglang"):
         pytest.skip("the ziglang wheel is not installed, which compiles the VMM")
-    cache = dataclasses.replace(settings.from_environment(), cache=tmp_path_factory.mktemp("cache"))
+    cache = msgspec.structs.replace(settings.from_environment(), cache=tmp_path_factory.mktemp("cache"))
     return programs.vmm(ARCH, ARCH.abis[0], cache).path
 
 

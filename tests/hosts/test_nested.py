@@ -1,7 +1,6 @@
 """A KVM that is to be nested: proved by a guest that makes a VM, and remembered as long as that can hold."""
 
 import time
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -153,7 +152,7 @@ def test_a_debugger_is_not_for_the_trial(settings, stub, boot, told, tmp_path):
     log = f"open({str(tmp_path / 'argv')!r}, 'w').write(' '.join(sys.argv))"
     stub(f"    {log}; {ANSWERS} channel.sendall(reply(number)); forever()\n")
     plain = boot()
-    debugged = replace(plain, machine=replace(plain.machine, debug=True))
+    debugged = msgspec.structs.replace(plain, machine=msgspec.structs.replace(plain.machine, debug=True))
     assert "-gdb" in argv(debugged.machine) or "-S" in argv(debugged.machine)
     assert nested.refused(debugged, settings, told.append) == ""
     words = (tmp_path / "argv").read_text().split()

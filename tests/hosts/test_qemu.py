@@ -1,6 +1,5 @@
 """A guest that answers, and all the ways in which one is lost: each told in its own words, none of them a hang."""
 
-import dataclasses
 import os
 import signal
 import socket
@@ -9,6 +8,7 @@ import time
 import zlib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sysevent import wire
@@ -405,8 +405,10 @@ def test_a_restored_guest_is_the_one_that_was_saved(start, snapshot, damage):
         case "cut off":
             snapshot.state.write_bytes(b"str")
         case "another kernel":
-            hello = dataclasses.replace(snapshot.taken.hello, release="6.12.2")
-            snapshot = dataclasses.replace(snapshot, taken=dataclasses.replace(snapshot.taken, hello=hello))
+            hello = msgspec.structs.replace(snapshot.taken.hello, release="6.12.2")
+            snapshot = msgspec.structs.replace(
+                snapshot, taken=msgspec.structs.replace(snapshot.taken, hello=hello)
+            )
     guest = start(RESTORED, snapshot=snapshot)
     assert "it is not what was saved" in lost(guest, guest.hello)
 

@@ -1,12 +1,12 @@
 """Snapshots on disk: found only when whole, kept within bounds, named by all that shapes a guest."""
 
-import dataclasses
 import os
 import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sysevent.arches import ARCHITECTURES
@@ -202,7 +202,7 @@ def machine(tmp_path):
 
 
 def test_same_key(machine, tmp_path):
-    assert key(machine, tmp_path / "cache") == key(dataclasses.replace(machine), tmp_path / "cache")
+    assert key(machine, tmp_path / "cache") == key(msgspec.structs.replace(machine), tmp_path / "cache")
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_same_key(machine, tmp_path):
     ],
 )
 def test_another_key(machine, tmp_path, change):
-    assert key(dataclasses.replace(machine, **change), tmp_path) != key(machine, tmp_path)
+    assert key(msgspec.structs.replace(machine, **change), tmp_path) != key(machine, tmp_path)
 
 
 def test_another_key_for_a_kernel_that_was_built_again(machine, tmp_path):

@@ -1,7 +1,6 @@
 """Builders for tiny stand-ins of the real things, and a Debian mirror on this machine."""
 
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import http.server
@@ -15,6 +14,7 @@ import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pysequoia
 import pytest
 from pysequoia import SignatureMode, Tsk
@@ -262,6 +262,6 @@ def find(settings, said):
     """kernels.find() with the test's settings, or some of them changed."""
 
     def find(spec="debian:6.12", arch="arm64", **changes):
-        return kernels.find(spec, architecture(arch), dataclasses.replace(settings, **changes), said)
+        return kernels.find(spec, architecture(arch), msgspec.structs.replace(settings, **changes), said)
 
     return find

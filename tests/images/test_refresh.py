@@ -1,6 +1,5 @@
 """How long an answer of the mirror is believed, and what happens to it afterwards."""
 
-import dataclasses
 import time
 
 import msgspec
@@ -22,7 +21,7 @@ def age(settings, hours):
     for folder, kind in (("tracks", Resolution), ("suites", Seen)):
         for path in (settings.cache / folder).glob("*.json"):
             value = cache.read(path, kind)
-            cache.record(path, dataclasses.replace(value, checked=time.time() - hours * 3600))
+            cache.record(path, msgspec.structs.replace(value, checked=time.time() - hours * 3600))
 
 
 def test_a_package_that_left_the_mirror(find, trixie, said):

@@ -1,6 +1,5 @@
 """Programs for guests out of Debian's packages: kept, checked, and honest about what is missing."""
 
-import dataclasses
 import hashlib
 
 import msgspec
@@ -23,7 +22,7 @@ def no_packages(monkeypatch):
 def test_offline(settings, said):
     """Nothing here, and nobody to ask: the command that helps is named."""
     with pytest.raises(NotCached, match="sysevent shell TARGET"):
-        userland.shell(RISCV64, dataclasses.replace(settings, offline=True), said)
+        userland.shell(RISCV64, msgspec.structs.replace(settings, offline=True), said)
 
 
 def test_a_suite_without_them(settings, said, no_packages):

@@ -1,10 +1,10 @@
 """The kernel inside a bzImage: taken out once, and never at the price of a boot."""
 
-import dataclasses
 import gzip
 import lzma
 import struct
 
+import msgspec
 import pytest
 
 from sysevent import settings as settings_of
@@ -37,7 +37,7 @@ def _every_elf_has_an_entry(monkeypatch):
 
 @pytest.fixture
 def settings(tmp_path):
-    return dataclasses.replace(settings_of.from_environment(), cache=tmp_path / "cache")
+    return msgspec.structs.replace(settings_of.from_environment(), cache=tmp_path / "cache")
 
 
 @pytest.fixture
@@ -105,5 +105,5 @@ def test_without_a_decompressor(kernel, settings, monkeypatch):
 
 
 def test_other_architectures_have_no_such_thing(kernel, settings):
-    arm = dataclasses.replace(kernel, arch="arm64")
+    arm = msgspec.structs.replace(kernel, arch="arm64")
     assert vmlinux.uncompressed(arm, settings, print) == arm.image

@@ -1,8 +1,8 @@
 """Headers through the real compiler, and nothing of the compiler's own among them."""
 
-import dataclasses
 import importlib.util
 
+import msgspec
 import pytest
 
 from sysevent import settings
@@ -123,7 +123,7 @@ def test_what_does_not_compile_says_so(include, tool):
 def test_it_is_compiled_once(include, tmp_path, monkeypatch):
     """The second time there is not even a compiler to be run."""
     real = settings.from_environment()
-    kept = dataclasses.replace(real, cache=tmp_path / "cache")
+    kept = msgspec.structs.replace(real, cache=tmp_path / "cache")
     headers = Headers("tree:x", "x86_64", "", "some-hash", None, include.parent)
     monkeypatch.setattr(compiled, "Tool", lambda command, version, _: Tool(command, version, real.cache))
     wanted = [USERSPACES["x86_64"], USERSPACES["i386"]]
@@ -134,7 +134,7 @@ def test_it_is_compiled_once(include, tmp_path, monkeypatch):
     monkeypatch.setattr(Tool, "run", None)
     assert compiled.layouts(headers, wanted, kept, said.append) == first
     assert len(said) == 1
-    other = dataclasses.replace(headers, key="another-hash")
+    other = msgspec.structs.replace(headers, key="another-hash")
     with pytest.raises(TypeError):
         compiled.layouts(other, wanted, kept, said.append)
 

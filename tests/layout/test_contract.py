@@ -1,7 +1,6 @@
 """The judge of layouts: real headers pass, and every way to break them is seen."""
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from sysevent.contract import layout as contract
@@ -35,11 +34,11 @@ def changed(members, path, **changes):
     for member in members:
         if member.name == "":
             inner = changed(member.members, path, **changes)
-            found.append(dataclasses.replace(member, members=inner))
+            found.append(msgspec.structs.replace(member, members=inner))
         elif member.name == head and rest:
-            found.append(dataclasses.replace(member, members=changed(member.members, rest, **changes)))
+            found.append(msgspec.structs.replace(member, members=changed(member.members, rest, **changes)))
         elif member.name == head:
-            found.append(dataclasses.replace(member, **changes))
+            found.append(msgspec.structs.replace(member, **changes))
         else:
             found.append(member)
     return tuple(found)
@@ -49,9 +48,9 @@ def with_run(subject, path, **changes):
     """A subject whose headers have one member of kvm_run changed."""
     run = subject.run
     structs = subject.layout.structs | {
-        "kvm_run": dataclasses.replace(run, members=changed(run.members, path, **changes))
+        "kvm_run": msgspec.structs.replace(run, members=changed(run.members, path, **changes))
     }
-    return dataclasses.replace(subject, layout=dataclasses.replace(subject.layout, structs=structs))
+    return msgspec.structs.replace(subject, layout=msgspec.structs.replace(subject.layout, structs=structs))
 
 
 def status(name, subject):
@@ -98,10 +97,10 @@ def test_the_compiler_is_a_second_witness(subject):
 def test_the_old_definition_is_expected_before_5_18_and_only_there(subject):
     old, new = subject("5.10", "i386"), subject("7.2", "i386")
     assert status("system_event", with_run(old, "system_event.flags", offset=8)) is Status.FAIL
-    stuck = dataclasses.replace(new, layout=old.layout)  # a kernel of today with the headers of 2020
+    stuck = msgspec.structs.replace(new, layout=old.layout)  # a kernel of today with the headers of 2020
     assert status("system_event", stuck) is Status.FAIL
     # A vendor's 5.10 with the repair: it says so, and is held to it.
-    repaired = dataclasses.replace(new, version="5.10.99-vendor")
+    repaired = msgspec.structs.replace(new, version="5.10.99-vendor")
     assert status("system_event", repaired) is Status.PASS
 
 
@@ -148,8 +147,8 @@ def running(subject, **changes):
     members = changed(members, "immediate_exit", name="immediate_exit__unsafe")
     for path, change in changes.items():
         members = changed(members, path.replace("__", "."), **change)
-    structs = subject.kernel.structs | {"kvm_run": dataclasses.replace(run, members=members)}
-    return dataclasses.replace(subject, btf=Layout({name: structs[name] for name in ("kvm_run", *held)}))
+    structs = subject.kernel.structs | {"kvm_run": msgspec.structs.replace(run, members=members)}
+    return msgspec.structs.replace(subject, btf=Layout({name: structs[name] for name in ("kvm_run", *held)}))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """A structure as cells: what stands where, and what is marked."""
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from sysevent.decode.structs import Leaf
@@ -51,12 +50,12 @@ def test_what_differs_is_marked(recorded):
 
 def test_a_member_over_two_rows_goes_on():
     leaf = Leaf("long_name_of_an_array", 24, 16, "__u64[2]", None, "")
-    short = dataclasses.replace(leaf, path="b", offset=40, size=1)
+    short = msgspec.structs.replace(leaf, path="b", offset=40, size=1)
     assert [text(line) for line in draw({"a": Drawn((leaf, short), 24, 41)})] == [
         "   24      28      32      36      40",
         "a  |long_name_of_an_array          |b|",
     ]
-    wide = dataclasses.replace(leaf, size=40)
+    wide = msgspec.structs.replace(leaf, size=40)
     assert [text(line) for line in draw({"a": Drawn((wide,), 24, 64)})][3:] == [
         "   56      60",
         "a  |...            |",

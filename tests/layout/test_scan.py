@@ -1,7 +1,6 @@
 """Which structures two ABIs lay out differently, and what becomes of each: real headers, and made-up ones."""
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from sysevent.decode.structs import Member, Struct
@@ -120,5 +119,5 @@ def test_every_row_has_a_source():
 
 def test_a_bit_field_that_moved_is_seen(struct, of):
     one = struct("k", 4, a=(0, 4))
-    two = dataclasses.replace(one, members=(dataclasses.replace(one.members[0], bits=(0, 3)),))
+    two = msgspec.structs.replace(one, members=(msgspec.structs.replace(one.members[0], bits=(0, 3)),))
     assert scan(of(one), of(two), I386)

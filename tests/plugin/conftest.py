@@ -38,7 +38,7 @@ def test_asks_no_kernel():
 '''
 
 CONFTEST = '''
-import dataclasses, json, os, signal
+import msgspec, json, os, signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -87,8 +87,8 @@ class Guest:
             raw = seen.exits["exit"]
             at = 32 if how == "type" else 200
             head = raw.head[:at] + b"\\x07" + raw.head[at + 1:]
-            exits = seen.exits | {"exit": dataclasses.replace(raw, head=head)}
-            seen = dataclasses.replace(seen, exits=exits)
+            exits = seen.exits | {"exit": msgspec.structs.replace(raw, head=head)}
+            seen = msgspec.structs.replace(seen, exits=exits)
         self.seconds[name, abi] = 0.5
         ASKED.append(name)
         self._told(self.spec.id, seen)

@@ -1,10 +1,10 @@
 """Runs that share a machine and a lab with others."""
 
-import dataclasses
 import threading
 import time
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from sysevent import settings
@@ -172,7 +172,7 @@ def leased(tmp_path):
 
     def make(free):
         told = []
-        mine = dataclasses.replace(settings.from_environment(), locks=tmp_path)
+        mine = msgspec.structs.replace(settings.from_environment(), locks=tmp_path)
         found = Leased(
             mine,
             told.append,

@@ -1,7 +1,6 @@
 """What recorded kernels say of themselves."""
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from sysevent.model import Facts
@@ -51,7 +50,7 @@ def test_a_question_that_did_not_come_back_is_left_out(recording):
     found = recording("debian-6.1")
     seen = found.of("arm64-tcg", "arm64.facts")
     hello = Hello(1, 3, "6.1.0", "aarch64", "id")
-    lost = {"psci.version": dataclasses.replace(seen.exits["psci.version"], ret=-1, errno=4)}
-    assert facts([dataclasses.replace(seen, exits=lost, answers={})], hello) == Facts(
+    lost = {"psci.version": msgspec.structs.replace(seen.exits["psci.version"], ret=-1, errno=4)}
+    assert facts([msgspec.structs.replace(seen, exits=lost, answers={})], hello) == Facts(
         "arm64", "6.1.0", {}, {}, "id"
     )

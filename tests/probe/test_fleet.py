@@ -1,9 +1,9 @@
 """Guests side by side, sent ahead, and restored; on hosts that are no machines."""
 
-import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from sysevent import settings, wire
@@ -27,7 +27,7 @@ LOST = GuestLost("lost: panic")
 class World:
     def __init__(self, tmp_path):
         self.path = tmp_path
-        self.settings = dataclasses.replace(settings.from_environment(), cache=tmp_path, snapshots=True)
+        self.settings = msgspec.structs.replace(settings.from_environment(), cache=tmp_path, snapshots=True)
         self.hosts, self.incidents, self.open, self.most = [], [], 0, 0
         self.given_up, self.proves = [], False
         self.kept, self.discarded, self.unbootable, self.dead = {}, [], set(), set()

@@ -1,8 +1,8 @@
 """The policy towards a guest that gets lost, on a host that is no machine."""
 
-import dataclasses
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from sysevent import settings, wire
@@ -25,7 +25,7 @@ class World:
     def __init__(self, tmp_path):
         self.boots, self.replies = [], []
         self.started, self.asked, self.incidents, self.observations, self.open = 0, [], [], [], 0
-        self.settings = dataclasses.replace(settings.from_environment(), cache=tmp_path, snapshots=False)
+        self.settings = msgspec.structs.replace(settings.from_environment(), cache=tmp_path, snapshots=False)
         self.logs = tmp_path / "logs"
 
     def guest(self):
@@ -166,7 +166,7 @@ def test_boots_are_not_without_end(world):
 
 def test_one_boot_in_a_debugger(world):
     """Whoever ends the guest there is not shown another one, stopped at its start."""
-    world.settings = dataclasses.replace(world.settings, debug=True)
+    world.settings = msgspec.structs.replace(world.settings, debug=True)
     world.boots = [LOST] * 100
     asked = world.guest()
     with pytest.raises(GuestLost, match="lost: panic"):

@@ -1,7 +1,6 @@
 """The policy towards machines whose kernel runs already: what is for good is asked once, what is lost once more."""
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from sysevent import settings, wire
@@ -22,7 +21,7 @@ class World:
         self.starts, self.hellos, self.replies = [], [], []
         self.hosts, self.incidents, self.open, self.retried = [], [], 0, []
         self.release, self.traits = "6.12.1", {"node": "board", "machine": "x86_64"}
-        self.settings = dataclasses.replace(settings.from_environment(), cache=tmp_path, snapshots=True)
+        self.settings = msgspec.structs.replace(settings.from_environment(), cache=tmp_path, snapshots=True)
         self.logs = tmp_path / "logs"
 
     def guest(self, **changes):

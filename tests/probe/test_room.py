@@ -1,9 +1,9 @@
 """Guests of several runs on one machine: fleets that share its slots."""
 
-import dataclasses
 import threading
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from sysevent import settings
@@ -60,7 +60,7 @@ class Run:
     """As plugin/run.py: takes what is wanted, and lets go of everything before it waits."""
 
     def __init__(self, folder, counter, names, slots):
-        mine = dataclasses.replace(settings.from_environment(), locks=folder)
+        mine = msgspec.structs.replace(settings.from_environment(), locks=folder)
         self.told = []
         self.guests = [Guest(name, counter) for name in names]
         self.leased = Leased(mine, self.told.append, self.told.append, lambda: self.fleet.retreat(), print)

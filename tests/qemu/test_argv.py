@@ -1,8 +1,8 @@
 """QEMU's command line, word by word: what changes here changes every guest."""
 
-from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sysevent.arches import ARCHITECTURES
@@ -88,13 +88,13 @@ def test_what_a_target_says():
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
 def test_a_machine_that_is_saved_and_restored(arch):
     """The same, but for its memory: a file that it shares with us, and then one of which it gets a copy."""
-    saved = argv(machine(arch), replace(LINES, memory=9))
+    saved = argv(machine(arch), msgspec.structs.replace(LINES, memory=9))
     memory = "memory-backend-file,id=memory,size=512M,mem-path=/proc/self/fd/9,share="
     assert saved[-2:] == ["-object", f"{memory}on"]
     kind = saved.index("-machine") + 1
     saved[kind] = saved[kind].removesuffix(",memory-backend=memory")
     assert saved[:-2] == golden(arch, channel=True)
-    restored = argv(machine(arch), replace(LINES, memory=9), restored=True)
+    restored = argv(machine(arch), msgspec.structs.replace(LINES, memory=9), restored=True)
     assert restored[-4:] == ["-object", f"{memory}off", "-incoming", "defer"]
     assert restored[:kind] == saved[:kind]
 

@@ -1,7 +1,6 @@
 """Two runs compared, on recordings of real kernels."""
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from sysevent.decode import layout
@@ -33,8 +32,8 @@ def change(runs, target, scenario, **fields):
     seen = runs[target]
     key = next(key for key in seen.observations if key[0] == scenario)
     one = seen.observations[key]
-    raw = dataclasses.replace(one.exits["exit"], **fields)
-    other = dataclasses.replace(one, exits=one.exits | {"exit": raw})
+    raw = msgspec.structs.replace(one.exits["exit"], **fields)
+    other = msgspec.structs.replace(one, exits=one.exits | {"exit": raw})
     return runs | {target: Seen(seen.facts, seen.observations | {key: other})}
 
 

@@ -1,8 +1,8 @@
 """What a failure prints: the field, and its very bytes marked."""
 
-import dataclasses
 import itertools
 
+import msgspec
 import pytest
 
 from sysevent.contract import judge, table
@@ -70,8 +70,8 @@ def told(recording):
     found = recording("debian-6.12")
     facts, seen = found.facts["arm64-tcg"], found.of("arm64-tcg", "arm64.psci.off")
     raw = seen.exits["exit"]
-    raw = dataclasses.replace(raw, head=raw.head[:36] + b"\3\0\0\0" + raw.head[40:])
-    broken = dataclasses.replace(seen, exits=seen.exits | {"exit": raw})
+    raw = msgspec.structs.replace(raw, head=raw.head[:36] + b"\3\0\0\0" + raw.head[40:])
+    broken = msgspec.structs.replace(seen, exits=seen.exits | {"exit": raw})
     bound = judge.bind(table.claim("arm64.psci.off"), facts)
     return failure.explain(bound, broken, facts), facts
 
@@ -89,4 +89,4 @@ def test_explain(told):
 
 
 def test_an_exit_without_poison():
-    assert failure.poison(dataclasses.replace(RAW, poison=None)) == "none"
+    assert failure.poison(msgspec.structs.replace(RAW, poison=None)) == "none"

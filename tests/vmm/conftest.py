@@ -1,7 +1,6 @@
 """The VMM of this machine, compiled, and a supervisor on pipes with deadlines."""
 
 import contextlib
-import dataclasses
 import importlib.util
 import os
 import platform
@@ -15,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sysevent import settings, wire
@@ -31,7 +31,7 @@ def own_cache(tmp_path_factory):
         pytest.skip("the VMM runs natively here only on x86-64 Linux")
     if not importlib.util.find_spec("ziglang"):
         pytest.skip("the ziglang wheel is not installed, which compiles the VMM")
-    return dataclasses.replace(settings.from_environment(), cache=tmp_path_factory.mktemp("cache"))
+    return msgspec.structs.replace(settings.from_environment(), cache=tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

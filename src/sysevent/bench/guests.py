@@ -6,7 +6,6 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import islice, repeat
 from pathlib import Path
 
@@ -40,7 +39,9 @@ def guest(spec: TargetSpec, settings: Settings, *, fresh: bool, logs: Path) -> G
     def incident(what: Incident) -> None:
         raise HarnessError(f"not a measurement: {what.reason}")
 
-    return Guest(spec, replace(settings, snapshots=not fresh), logs, silent, incident, _forget)
+    return Guest(
+        spec, msgspec.structs.replace(settings, snapshots=not fresh), logs, silent, incident, _forget
+    )
 
 
 def _forget(_target: str, _seen: Observation) -> None:

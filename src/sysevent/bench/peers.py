@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pexpect
 
 from sysevent.errors import HarnessError, NotApplicable, ToolMissing
@@ -80,8 +80,7 @@ def _tuxrun(kernel: KernelImage, root: Path | None) -> list[str]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Peer:
+class _Peer(msgspec.Struct, frozen=True):
     """How one is started, and what in its output shows that a program ran in the guest."""
 
     words: Callable[[KernelImage, Path | None], list[str]]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from sysevent.bench.guests import guest
 from sysevent.errors import SyseventError
@@ -47,14 +48,14 @@ def bytes_of(seen: Observation) -> dict[str, Any]:
             label: {
                 **{
                     name: value
-                    for name, value in asdict(raw).items()
+                    for name, value in msgspec.structs.asdict(raw).items()
                     if name not in ("microseconds", "registers")
                 },
                 "registers": dict(enumerate(raw.registers)),
             }
             for label, raw in seen.exits.items()
         },
-        "answers": {label: asdict(answer) for label, answer in seen.answers.items()},
+        "answers": {label: msgspec.structs.asdict(answer) for label, answer in seen.answers.items()},
     }
 
 

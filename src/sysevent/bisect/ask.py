@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from sysevent.bisect.outcome import Outcome, boot_failure, decide
 from sysevent.bisect.step import Judged, judged
@@ -40,8 +41,7 @@ Boot = Callable[[str, Path], Subject]
 """A subject for a kernel (as --kernel takes it) with a directory for its logs. It boots when first asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
+class Manner(msgspec.Struct, frozen=True):
     """How every kernel of a bisection is asked."""
 
     claims: tuple[Claim, ...]
@@ -53,8 +53,7 @@ class Manner:
     all_apply: bool = False  # see outcome.decide
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What one kernel answered."""
 
     outcome: Outcome

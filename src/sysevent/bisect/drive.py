@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from sysevent.bisect.outcome import Outcome
 from sysevent.bisect.search import HistoryDoesNotFit, Place, Search
@@ -30,14 +31,13 @@ class End(enum.StrEnum):
         return {"found": 0, "undecided": 125, "wrong ends": 1, "misfit": 1}[self.value]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """What came out."""
 
     end: End
     reason: str  # one sentence
     suspects: tuple[str, ...] = ()  # the first bad revision, or all that could not be told apart
-    titles: dict[str, str] = field(default_factory=dict)
+    titles: dict[str, str] = {}
     before: tuple[str, ...] = ()  # the revisions directly before the suspects
     tests: tuple[str, ...] = ()  # the claims it is about
 

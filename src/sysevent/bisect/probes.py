@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from sysevent.bisect.ask import Asked, Boot, Manner, ask, one_line
 from sysevent.bisect.outcome import Outcome
@@ -26,7 +27,7 @@ def narrowed(manner: Manner, tests: frozenset[str] | None) -> Manner:
     """The manner with these claims only, of which none may be skipped."""
     if tests is None:
         return manner
-    return replace(
+    return msgspec.structs.replace(
         manner, claims=tuple(claim for claim in manner.claims if claim.test in tests), all_apply=True
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -12,8 +11,7 @@ import msgspec
 Kind = Literal["build", "layout", "packages"]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """The command line, with everything resolved that could mean something else tomorrow."""
 
     kind: Kind

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from sysevent.bisect.outcome import Outcome
 from sysevent.errors import SyseventError
@@ -14,8 +15,7 @@ class HistoryDoesNotFit(SyseventError):
     """The answers cannot come from one change between good and bad; the message says how."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a search stands."""
 
     revision: str | None  # to try next; None: nothing is left to try

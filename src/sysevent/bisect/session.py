@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.bisect.ask import Boot, Manner
@@ -25,8 +26,7 @@ from sysevent.model import Progress
 from sysevent.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
+class Means(msgspec.Struct, frozen=True):
     """What a bisection works with; tests put recorded ones here."""
 
     boot: Boot | None = None
@@ -35,8 +35,7 @@ class Means:
     tools: dict[str, str] | None = None  # what is known of the programs used: QEMU's version
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """What came out, with the state it rests on."""
 
     finding: Finding

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.bisect.ask import one_line, stop_when_full
@@ -26,8 +27,7 @@ from sysevent.settings import Settings
 _FOREIGN_ONLY = "hazards"  # about what an ABI shares with the kernel's own
 
 
-@dataclass(frozen=True, slots=True)
-class StaticClaim:
+class StaticClaim(msgspec.Struct, frozen=True):
     """One claim about headers, for one ABI."""
 
     name: str  # layout.i386.system_event

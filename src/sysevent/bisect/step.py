@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from sysevent.bisect.outcome import Outcome
 from sysevent.contract.judge import Expectation, judge
@@ -11,8 +12,7 @@ from sysevent.model import Facts, Mismatch, Observation, Status
 from sysevent.report import recorded
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     """One claim on one kernel, with the bytes that it was judged by."""
 
     test: str
@@ -42,8 +42,7 @@ def judged(expectation: Expectation, seen: Observation) -> Judged:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One revision, tried."""
 
     revision: str  # a commit's hash, or a package's version
@@ -53,9 +52,9 @@ class Step:
     kernel: str = ""  # uname -r
     facts: Facts | None = None
     judged: tuple[Judged, ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)  # by what took them
+    seconds: dict[str, float] = {}  # by what took them
     notes: tuple[str, ...] = ()
-    tools: dict[str, str] = field(default_factory=dict)  # what built and asked: compiler, QEMU, VMM
+    tools: dict[str, str] = {}  # what built and asked: compiler, QEMU, VMM
     logs: str = ""
 
     @property

@@ -9,8 +9,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import Abi
 from sysevent.errors import BuildFailed, ToolMissing
@@ -34,8 +35,7 @@ FLAGS = (
 _DEADLINE = 300  # seconds; a first zig run on a busy machine fills its own cache
 
 
-@dataclass(frozen=True, slots=True)
-class Compiler:
+class Compiler(msgspec.Struct, frozen=True):
     """A command that compiles and links C and assembly for one ABI."""
 
     command: tuple[str, ...]

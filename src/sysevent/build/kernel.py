@@ -10,8 +10,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.build import kconfig
@@ -26,8 +27,7 @@ _ROOM = 64 << 20  # bytes; with less than this free, a failure is the disk's
 _SHOWN = 12  # lines of a failed build
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(msgspec.Struct, frozen=True):
     """A kernel made from a tree."""
 
     spec: str  # for --kernel

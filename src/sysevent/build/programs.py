@@ -10,8 +10,9 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import Abi, Architecture
 from sysevent.build import compiler
@@ -25,16 +26,14 @@ INIT = GUESTS / "init"
 PAYLOADS = GUESTS / "payloads"
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(msgspec.Struct, frozen=True):
     """A freestanding executable for L1."""
 
     path: Path
     build_id: str  # of the sources and everything that shaped the binary
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(msgspec.Struct, frozen=True):
     """An L2 program: bytes to load, and where it begins."""
 
     name: str

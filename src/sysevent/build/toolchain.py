@@ -8,8 +8,9 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.errors import ToolMissing
@@ -21,8 +22,7 @@ _LLVM = ("clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-strip") 
 _MACHINES = {"aarch64": "arm64", "riscv64": "riscv64", "x86_64": "x86_64"}  # uname -m: our name
 
 
-@dataclass(frozen=True, slots=True)
-class Toolchain:
+class Toolchain(msgspec.Struct, frozen=True):
     """One compiler with its binary tools, as make is told of it."""
 
     kind: str  # "gcc" or "llvm", as scripts/min-tool-version.sh names them

@@ -7,9 +7,10 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     before, after = (chosen(load(name, args), args) for name in (args.before, args.after))
     found = difference.compare(before, after)
     if args.json:
-        print(json.dumps(asdict(found), indent=1))
+        print(json.dumps(msgspec.to_builtins(found), indent=1))
         return 1 if found.differences else 0
     for name, one in (("-", before), ("+", after)):
         for target, seen in one.items():

@@ -11,9 +11,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import ARCHITECTURES, Architecture
 from sysevent.build import compiler as compilers
@@ -30,8 +31,7 @@ _NEEDED_MB = 1500  # kernels of three architectures, unpacked, and what is compi
 _COMPILER_FIX = "pip install ziglang, or set CC_<abi>"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """What one check found."""
 
     subject: str

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.text import Text
 
@@ -83,7 +83,7 @@ def _show(args: argparse.Namespace, settings: Settings) -> int:
         raise NotApplicable(f"{args.kernel} has no KVM headers for {', '.join(args.abi)}")
     views = {name: Drawn(*view(layout, args.struct)) for name, layout in found.items()}
     if args.json:
-        return _json({name: asdict(drawn) for name, drawn in views.items()})
+        return _json({name: msgspec.to_builtins(drawn) for name, drawn in views.items()})
     _print([((f"{args.struct} in the headers of {args.kernel}", Look.HEAD),), *draw(views)])
     return 0
 
@@ -107,7 +107,7 @@ def _scan(args: argparse.Namespace, settings: Settings) -> int:
                 hazards.Scanned(spec, found, scan(own, layouts[found.name], found), gaps) for found in foreign
             ]
     if args.json:
-        _json([asdict(entry) for entry in report])
+        _json([msgspec.to_builtins(entry) for entry in report])
     else:
         _print(hazards.table(report) + hazards.details(report, with_padding=args.padding))
     return 1 if any(entry.unknown for entry in report) else 0
@@ -122,7 +122,7 @@ def _diff(args: argparse.Namespace, settings: Settings) -> int:
         raise NotApplicable(f"{args.old} and {args.new} have no KVM headers for {' or '.join(args.abi)}")
     compared = {found.name: compare(old[found.name], new[found.name], found) for found in both}
     if args.json:
-        _json({name: asdict(comparison) for name, comparison in compared.items()})
+        _json({name: msgspec.to_builtins(comparison) for name, comparison in compared.items()})
     else:
         lines: list[Line] = []
         for found in both:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import enum
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -41,8 +40,7 @@ class Answer(enum.StrEnum):
     UNTRIED = "not tried"
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(msgspec.Struct, frozen=True):
     """One family: scenarios whose names begin alike."""
 
     family: str  # "hyperv"
@@ -51,8 +49,7 @@ class Tried:
     told: str  # why, when it does not answer
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(msgspec.Struct, frozen=True):
     """What came of trying this machine's KVM with real VMs."""
 
     refused: str  # why it cannot be asked at all; "" when it can

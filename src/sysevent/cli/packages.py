@@ -11,8 +11,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.errors import ToolMissing, UsageError
@@ -23,8 +24,7 @@ KEYRING = "debian-keyring"  # key of the certificates that sign Debian's release
 _TAIL = 20  # lines of a failed installation's output that are shown
 
 
-@dataclass(frozen=True, slots=True)
-class Manager:
+class Manager(msgspec.Struct, frozen=True):
     """One package manager: what recognises it, how it is called, its names of our packages."""
 
     name: str

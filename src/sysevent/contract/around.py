@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from sysevent.contract.checks import event
 from sysevent.decode import layout, names
@@ -11,8 +11,7 @@ from sysevent.model import Mismatch, Observation
 _EINTR = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Blocks:
+class Blocks(msgspec.Struct, frozen=True):
     """KVM_RUN did not come back by itself: a signal had to end it."""
 
     label: str
@@ -28,8 +27,7 @@ class Blocks:
         return [Mismatch(self.label, wanted, str(found), layout.EXIT_REASON.span)]
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(msgspec.Struct, frozen=True):
     """KVM_RUN came back at once with EINTR, as immediate_exit asks for."""
 
     label: str
@@ -46,8 +44,7 @@ class Interrupted:
         return [Mismatch(self.label, wanted, got, layout.EXIT_REASON.span)]
 
 
-@dataclass(frozen=True, slots=True)
-class SameBytes:
+class SameBytes(msgspec.Struct, frozen=True):
     """Two exits of one scenario hold the same bytes there."""
 
     first: str
@@ -63,8 +60,7 @@ class SameBytes:
         return [] if found[0] == found[1] else [Mismatch(what, found[0], found[1], self.span)]
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(msgspec.Struct, frozen=True):
     """Whether peers went on counting between two readings of guest memory: vCPU n's counter is at 8 * n.
 
     When they must stand still, every one of them must. When they must run, one that counts is enough: in so
@@ -96,8 +92,7 @@ class Counters:
         return int.from_bytes(seen.answers[label].data[8 * peer : 8 * peer + 8], "little")
 
 
-@dataclass(frozen=True, slots=True)
-class Gives:
+class Gives(msgspec.Struct, frozen=True):
     """An ioctl that is no KVM_RUN returned this, or failed with this errno."""
 
     label: str
@@ -115,8 +110,7 @@ class Gives:
         return [] if right else [Mismatch(self.label, wanted, got)]
 
 
-@dataclass(frozen=True, slots=True)
-class Contains:
+class Contains(msgspec.Struct, frozen=True):
     """An ioctl's buffer holds this little-endian number there."""
 
     label: str

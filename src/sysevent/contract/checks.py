@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from sysevent.decode import layout, names
 from sysevent.decode.event import Event, decode
@@ -39,8 +40,7 @@ def _prefix(label: str) -> str:
     return "" if label == "exit" else f"{label}: "
 
 
-@dataclass(frozen=True, slots=True)
-class Exits:
+class Exits(msgspec.Struct, frozen=True):
     """KVM_RUN returned 0 with this exit reason."""
 
     reason: int
@@ -78,8 +78,7 @@ def _explain(found: Event) -> str:
     return shown
 
 
-@dataclass(frozen=True, slots=True)
-class Holds:
+class Holds(msgspec.Struct, frozen=True):
     """A member of kvm_run has this value."""
 
     field: str
@@ -102,8 +101,7 @@ class Holds:
         return [Mismatch(what, _shown(self.field, self.value), shown, member.span)]
 
 
-@dataclass(frozen=True, slots=True)
-class NoNdata:
+class NoNdata(msgspec.Struct, frozen=True):
     """Before capability 215 the bytes of ndata are padding: nobody may find a count in them."""
 
     label: str = "exit"
@@ -121,8 +119,7 @@ class NoNdata:
         return [Mismatch(f"{_prefix(self.label)}ndata", "0 or not written", got, layout.NDATA.span)]
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """Exactly these bytes of the union lost their poison."""
 
     spans: tuple[tuple[int, int], ...]
@@ -137,8 +134,7 @@ class Written:
         return [Mismatch(f"{_prefix(self.label)}written bytes", spans(self.spans), spans(got), layout.UNION)]
 
 
-@dataclass(frozen=True, slots=True)
-class NothingBeyond:
+class NothingBeyond(msgspec.Struct, frozen=True):
     """Nothing after the union was written: kvm_valid_regs, kvm_dirty_regs, and the rest of the page.
 
     Bytes 304..312 are left out: arm64's KVM reads and writes s.regs.device_irq_level there as long as the
@@ -168,8 +164,7 @@ class NothingBeyond:
         return wrong
 
 
-@dataclass(frozen=True, slots=True)
-class Register:
+class Register(msgspec.Struct, frozen=True):
     """A register of the vCPU that exited."""
 
     name: str
@@ -186,8 +181,7 @@ class Register:
         return [] if got == self.value else [Mismatch(what, f"{self.value:#x}", f"{got:#x}")]
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+class At(msgspec.Struct, frozen=True):
     """The program counter stands at a label of the payload, as "call.returned"."""
 
     symbol: str
@@ -199,8 +193,7 @@ class At:
         return Register(self.register, seen.symbols[self.symbol], self.label).mismatches(seen)
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterOneOf:
+class RegisterOneOf(msgspec.Struct, frozen=True):
     """A register holds one of these."""
 
     name: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 from sysevent.contract.checks import Check
 from sysevent.model import Facts, Level
@@ -19,8 +20,7 @@ class Contract(enum.StrEnum):
     FLAGS = "type, flags (before v5.18)"
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(msgspec.Struct, frozen=True):
     """Something a kernel has or has not; asked of the kernel, owed from a release on."""
 
     words: str  # what it is, with the commit that brought it
@@ -49,8 +49,7 @@ class Need:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """One row of the contract."""
 
     name: str  # arm64.psci.reset2

@@ -11,6 +11,7 @@ from sysevent.errors import HarnessError, NotApplicable, StepRefused
 from sysevent.model import Facts, Level, Mismatch, Observation, Status, Verdict
 
 
+# No msgspec.Struct as the other values: that one would bring a != of its own.
 @dataclass(frozen=True, slots=True, eq=False)
 class Expectation:
     """A claim as it applies to one kernel; it equals an observation that leaves nothing to object to."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from sysevent.contract import release
 from sysevent.contract.claim import PREFIX
 from sysevent.contract.common import REPAIR
@@ -28,8 +30,7 @@ _UNSAFE = (
 _OLD_FLAGS = {"i386": 36}  # u64 after u32: only i386 aligns it to 4. Everywhere else at 40
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """One kernel's headers for one ABI, and what the running kernel says of itself where one runs."""
 
     spec: str
@@ -53,8 +54,7 @@ class Subject:
 Found = tuple[list[Mismatch], str]  # what is wrong, and what is worth a note
 
 
-@dataclass(frozen=True, slots=True)
-class LayoutClaim:
+class LayoutClaim(msgspec.Struct, frozen=True):
     """One row."""
 
     name: str
@@ -64,6 +64,7 @@ class LayoutClaim:
     level: Level = Level.ABI
 
 
+# No msgspec.Struct as the other values: that one would bring a != of its own.
 @dataclass(frozen=True, slots=True, eq=False)
 class Promise:
     """A claim that equals a subject which leaves nothing to object to."""

@@ -5,7 +5,7 @@ include/uapi/linux/kvm.h and arch/arm64/include/uapi/asm/kvm.h; `since` is the r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from sysevent.decode import names
 from sysevent.probe import ioctls
@@ -13,8 +13,7 @@ from sysevent.probe import ioctls
 _ANCIENT = (4, 4)  # older than any kernel that this suite is about
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(msgspec.Struct, frozen=True):
     """One constant."""
 
     name: str

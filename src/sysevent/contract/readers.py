@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from sysevent.contract.checks import Holds, event
 from sysevent.contract.claim import Claim
@@ -27,8 +28,7 @@ class Finding(enum.StrEnum):
     GARBAGE = "garbage"  # some of it the kernel never wrote
 
 
-@dataclass(frozen=True, slots=True)
-class Believed:
+class Believed(msgspec.Struct, frozen=True):
     """What a reader takes an event for."""
 
     type: int
@@ -36,8 +36,7 @@ class Believed:
     read: tuple[tuple[int, int], ...]  # the bytes of kvm_run it looked at
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(msgspec.Struct, frozen=True):
     """One way to read an event."""
 
     name: str
@@ -45,8 +44,7 @@ class Reader:
     read: Callable[[Event, str, bool], Believed]  # the event, the ABI, whether capability 215 is there
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """One reader's luck with one event."""
 
     event: str  # the claim's name

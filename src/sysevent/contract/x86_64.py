@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+
+import msgspec
 
 from sysevent.contract.around import Contains, Gives
 from sysevent.contract.checks import (
@@ -89,7 +90,7 @@ def went_on(label: str = "exit") -> tuple[Check, ...]:
 
 
 # Either capability without the other is a kernel that has lost one; both came and go with Hyper-V as a whole.
-_ENFORCING = dataclasses.replace(ENFORCES, since=None)
+_ENFORCING = msgspec.structs.replace(ENFORCES, since=None)
 _NO_MSRS = {
     f"x86_64.{name}"
     for name in (
@@ -101,7 +102,7 @@ _NO_MSRS = {
 
 def on_hyperv(claim: Claim) -> Claim:
     """A claim about Hyper-V's MSRs, which not every kernel has."""
-    return dataclasses.replace(claim, needs=(HYPERV, *claim.needs))
+    return msgspec.structs.replace(claim, needs=(HYPERV, *claim.needs))
 
 
 _ROWS = (

@@ -8,7 +8,8 @@ member four bytes off: the fault that system_event had before v5.18, alive.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+
+import msgspec
 
 from sysevent.contract.checks import Check, Exits, Register
 from sysevent.contract.claim import Need
@@ -32,8 +33,7 @@ INTERCEPTS = Need(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reads:
+class Reads(msgspec.Struct, frozen=True):
     """Bytes of kvm_run, by the offset that a program has compiled in for a member of struct kvm_xen_exit."""
 
     member: str

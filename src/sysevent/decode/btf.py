@@ -7,7 +7,8 @@ numbers go on where vmlinux's end.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+import msgspec
 
 from sysevent.decode.structs import Member, Struct, leaves
 from sysevent.errors import BadWire
@@ -26,8 +27,7 @@ _MEMBERS_MAX = 1 << 16  # of one structure, those of anonymous ones counted wher
 _LONGEST = 64  # typedefs and qualifiers in a row; a circle would never end
 
 
-@dataclass(frozen=True, slots=True)
-class Type:
+class Type(msgspec.Struct, frozen=True):
     """One type as it stands in the file."""
 
     kind: int

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from sysevent.decode import layout, names
 from sysevent.decode.registers import REGISTERS
 from sysevent.model import RawExit
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One exit, decoded. No field is believed to be valid; that is the judge's business."""
 
     raw: RawExit

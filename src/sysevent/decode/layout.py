@@ -7,12 +7,12 @@ since the headers are part of what is tested.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Field:
+
+class Field(msgspec.Struct, frozen=True):
     """One member of kvm_run: where it lies and how wide it is, in bytes."""
 
     name: str

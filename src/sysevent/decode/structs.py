@@ -7,11 +7,11 @@ structure of its own. Nothing here does I/O.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """One member of a structure."""
 
     name: str  # "" for an anonymous struct or union
@@ -24,8 +24,7 @@ class Member:
     members: tuple[Member, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Struct:
+class Struct(msgspec.Struct, frozen=True):
     """One named struct or union."""
 
     name: str
@@ -34,17 +33,15 @@ class Struct:
     members: tuple[Member, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """Everything that one set of headers means to one ABI."""
 
     structs: dict[str, Struct]
-    constants: dict[str, int] = field(default_factory=dict)  # KVM_...; as unsigned 64-bit numbers
-    asserted: dict[str, int] = field(default_factory=dict)  # what the compiler's own offsetof gave, by path
+    constants: dict[str, int] = {}  # KVM_...; as unsigned 64-bit numbers
+    asserted: dict[str, int] = {}  # what the compiler's own offsetof gave, by path
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(msgspec.Struct, frozen=True):
     """A member by its full path, with its place in the outermost structure."""
 
     path: str  # "xen.u.hcall.params"
@@ -59,8 +56,7 @@ class Leaf:
         return self.offset + self.size
 
 
-@dataclass(frozen=True, slots=True)
-class Hole:
+class Hole(msgspec.Struct, frozen=True):
     """Bytes that no member covers: padding that the compiler put there."""
 
     where: str  # path of the struct it is in, "" for the outermost

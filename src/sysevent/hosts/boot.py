@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
 from sysevent.images import initramfs, vmlinux
@@ -20,8 +21,7 @@ from sysevent.targets.spec import TargetSpec
 SCHEMA = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Boot:
+class Boot(msgspec.Struct, frozen=True):
     """What one guest boots from."""
 
     spec: TargetSpec

@@ -7,7 +7,6 @@ since it may have been a matter of load.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import struct
 import tempfile
@@ -55,8 +54,8 @@ def _trial(boot: Boot) -> str:
     spec = msgspec.structs.replace(boot.spec, boot=min(boot.spec.boot, _BOOT))
     with tempfile.TemporaryDirectory(prefix="sysevent-kvm-") as logs:
         # A debugger waits for the guest that comes behind this one, and that is the one to keep.
-        machine = dataclasses.replace(boot.machine, debug=False, keep=False)
-        trial = dataclasses.replace(boot, spec=spec, machine=machine, keep=0)
+        machine = msgspec.structs.replace(boot.machine, debug=False, keep=False)
+        trial = msgspec.structs.replace(boot, spec=spec, machine=machine, keep=0)
         guest = QemuGuest(trial, Path(logs), lambda _: None)
         try:
             guest.start()

@@ -8,8 +8,9 @@ import os
 import socket
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from sysevent import wire
 from sysevent.errors import GuestLost
@@ -81,15 +82,15 @@ class QemuGuest(Conversation):
         lines, port = Lines(*(end.fileno() for end in theirs)), 0
         if self._boot.machine.debug:
             theirs.append(gdb.listening())
-            lines, port = replace(lines, gdb=theirs[-1].fileno()), theirs[-1].getsockname()[1]
+            lines, port = msgspec.structs.replace(lines, gdb=theirs[-1].fileno()), theirs[-1].getsockname()[1]
         if self._boot.machine.keep:
             theirs.append(attach.listening(self._logs))
-            lines = replace(lines, attach=theirs[-1].fileno())
+            lines = msgspec.structs.replace(lines, attach=theirs[-1].fileno())
         fds = [end.fileno() for end in theirs]
         self._began = time.monotonic()
         try:
             if self._snapshot is not None or self._saved:
-                lines = replace(lines, memory=self._open_memory())
+                lines = msgspec.structs.replace(lines, memory=self._open_memory())
                 fds.append(lines.memory)
             command = argv(self._boot.machine, lines, restored=self._snapshot is not None)
             self._qemu = QemuProcess(command, fds, self._logs / "qemu.log", self._boot.keep)

@@ -9,8 +9,9 @@ import contextlib
 import re
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
 from sysevent.images import initramfs, kernels, userland, vmlinux
@@ -73,8 +74,7 @@ reboot -f
 """
 
 
-@dataclass(frozen=True, slots=True)
-class ShellGuest:
+class ShellGuest(msgspec.Struct, frozen=True):
     """A running one. All sockets are non-blocking."""
 
     qemu: QemuProcess

@@ -18,7 +18,6 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -41,8 +40,7 @@ _SETTLE = 0.2
 _FAILURES = 2  # restores of a guest that may fail before it is left at booting
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """What stands next to a stream."""
 
     key: str  # of the guest
@@ -53,8 +51,7 @@ class Taken:
     on_console: bool  # the guest has no virtio port and is asked on its serial line
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """One that can be restored."""
 
     state: Path

@@ -9,8 +9,9 @@ import re
 import subprocess
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.errors import ImageError
 
@@ -20,8 +21,7 @@ _ROLES = {"oldoldstable", "oldstable", "stable", "testing", "unstable", "experim
 _POCKETS = re.compile(r"-(updates|proposed-updates|backports|backports-sloppy)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """One place that apt fetches packages from."""
 
     uri: str

@@ -11,9 +11,10 @@ import lzma
 import re
 import time
 import urllib.parse
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import msgspec
 
 from sysevent.errors import BadSignature, NotCached, UsageError
 from sysevent.images import apt, keyring, packages, release
@@ -26,8 +27,7 @@ FRESH = timedelta(hours=24).total_seconds()  # how long an index is believed wit
 _RELEASE_LIMIT = 4 << 20  # bytes; the largest InRelease (sid) has 0.2 MB
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """The last release file that was fetched of a suite."""
 
     inrelease: str  # hash of the blob
@@ -35,8 +35,7 @@ class Seen:
     checked: float  # Unix time
 
 
-@dataclass(frozen=True, slots=True)
-class Suite:
+class Suite(msgspec.Struct, frozen=True):
     """A release file with where it came from."""
 
     release: release.Release
@@ -44,16 +43,14 @@ class Suite:
     checked: float
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """Packages of one suite and architecture, and the hash of the index they stand in."""
 
     sha256: str
     packages: tuple[packages.Package, ...]
 
 
-@dataclass(frozen=True)
-class Archive:
+class Archive(msgspec.Struct, frozen=True, dict=True):
     """Access to one archive. `hint` is the command that would fetch what is missing offline."""
 
     settings: Settings

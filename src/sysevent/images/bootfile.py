@@ -12,7 +12,8 @@ import lzma
 import re
 import struct
 import zlib
-from dataclasses import dataclass
+
+import msgspec
 
 from sysevent.errors import ImageError
 from sysevent.images import compression
@@ -24,8 +25,7 @@ _PVH_NOTE = 18  # XEN_ELFNOTE_PHYS32_ENTRY, include/xen/interface/elfnote.h
 _ELF_ARCHES = {"EM_AARCH64": "arm64", "EM_RISCV": "riscv64", "EM_X86_64": "x86_64"}
 
 
-@dataclass(frozen=True, slots=True)
-class BootFile:
+class BootFile(msgspec.Struct, frozen=True):
     """A kernel image that QEMU can start."""
 
     arch: str  # our name

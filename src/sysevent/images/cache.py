@@ -21,7 +21,6 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,8 +32,7 @@ from sysevent.model import Progress
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(msgspec.Struct, frozen=True):
     """The files below one directory."""
 
     root: Path

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from sysevent.errors import BadSignature, DownloadFailed, ImageError
 from sysevent.images.cache import digest
@@ -36,16 +37,14 @@ class _Transient(DownloadFailed):
     """Worth another try: the connection broke, timed out, or the server was overloaded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(msgspec.Struct, frozen=True):
     """What a signed index says about a file."""
 
     size: int
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Downloader:
+class Downloader(msgspec.Struct, frozen=True):
     """How to reach mirrors from this machine."""
 
     progress: Progress
@@ -213,14 +212,13 @@ def _read(response: http.client.HTTPResponse, most: int) -> bytes:
         raise _Transient(f"{response.url}: {error or type(error).__name__}") from None
 
 
-@dataclass(slots=True)
-class _Meter:
+class _Meter(msgspec.Struct):
     """Reports bytes every half second, and at the end."""
 
     progress: Progress
     label: str
     total: int
-    when: float = field(default_factory=time.monotonic)
+    when: float = msgspec.field(default_factory=time.monotonic)
 
     def at(self, have: int) -> None:
         now = time.monotonic()

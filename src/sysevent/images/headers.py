@@ -13,9 +13,9 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from debian.debian_support import Version
 
 from sysevent.arches import ARCHITECTURES, Architecture
@@ -33,8 +33,7 @@ _TRIPLETS = {"arm64": "aarch64-linux-gnu", "riscv64": "riscv64-linux-gnu", "x86_
 MACHINE = Path("/usr/include")
 
 
-@dataclass(frozen=True, slots=True)
-class Headers:
+class Headers(msgspec.Struct, frozen=True):
     """The uapi headers of one kernel for one architecture, on this machine's disk, packed or not."""
 
     spec: str  # as the user wrote it
@@ -45,8 +44,7 @@ class Headers:
     root: Path | None  # or a directory
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(msgspec.Struct, frozen=True):
     """Which header packages a track means, by architecture."""
 
     rule: str  # the track's definition at the time

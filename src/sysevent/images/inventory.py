@@ -6,9 +6,10 @@ import hashlib
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.errors import BadSignature, ImageError
@@ -24,8 +25,7 @@ _GRACE = timedelta(hours=1)  # what is younger may belong to a download whose re
 UNUSED = timedelta(days=7)  # of archives and unwrapped images: cheap to make again
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One track on one architecture."""
 
     track: Track
@@ -37,8 +37,7 @@ class Row:
     age: float | None  # seconds since the mirror was asked
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(msgspec.Struct, frozen=True):
     """A file of the cache that is not what it should be."""
 
     path: Path
@@ -46,8 +45,7 @@ class Damage:
     removed: bool  # the next use makes or fetches it again
 
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
+class Pruned(msgspec.Struct, frozen=True):
     """What was removed."""
 
     files: int

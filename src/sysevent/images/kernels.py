@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.errors import ImageError, UsageError
@@ -26,8 +27,7 @@ class WrongArchitecture(ImageError):
     """A kernel image is for another architecture than the target's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unpacked:
+class Unpacked(msgspec.Struct, frozen=True):
     """What was written next to a kernel image when it was taken out of its package."""
 
     sha256: str

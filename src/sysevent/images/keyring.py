@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from sysevent.errors import BadSignature, ImageError
 from sysevent.settings import Settings
@@ -21,8 +22,7 @@ MACHINE_KEYRINGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Keyring:
+class Keyring(msgspec.Struct, frozen=True):
     """Certificates, and the fingerprints of those of their keys that can sign today."""
 
     path: Path

@@ -9,8 +9,9 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.errors import ImageError
 from sysevent.images import compression
@@ -18,8 +19,7 @@ from sysevent.images import compression
 MODULE_NAME = re.compile(r"([^/]+)\.ko(\.xz|\.gz|\.zst)?$")
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(msgspec.Struct, frozen=True):
     """One module as finit_module wants it: Debian's kernels are built without decompression in the kernel."""
 
     name: str  # with underscores, as in /proc/modules
@@ -29,8 +29,7 @@ class Module:
     machine: str  # pyelftools' name of e_machine
 
 
-@dataclass(frozen=True, slots=True)
-class FileModules:
+class FileModules(msgspec.Struct, frozen=True):
     """A collection of module files, by path, and how to read one."""
 
     where: str  # for messages

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from sysevent.errors import UsageError
 
 _TRAILER = "TRAILER!!!"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One file, directory or device node; the path is relative to the root, without a leading slash."""
 
     path: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from sysevent.errors import BadSignature
 from sysevent.images.release import is_sha256
@@ -20,8 +21,7 @@ KERNELS = re.compile(
 _UNSIGNED = "-unsigned"
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(msgspec.Struct, frozen=True):
     """One .deb, as its index describes it."""
 
     name: str
@@ -31,8 +31,7 @@ class Package:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(msgspec.Struct, frozen=True):
     """The packages that make one kernel."""
 
     release: str  # as uname -r says it

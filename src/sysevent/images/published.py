@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from debian.debian_support import Version
 
 from sysevent.arches import Architecture
@@ -20,8 +20,7 @@ _FLAVOURS = {"arm64": "cloud-arm64", "riscv64": "riscv64", "x86_64": "cloud-amd6
 _META = 1 << 20  # bytes; a smaller package holds no kernel, but depends on one
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(msgspec.Struct, frozen=True):
     """One kernel of the archive."""
 
     kernel: packages.Kernel

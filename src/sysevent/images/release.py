@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import email.utils
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import msgspec
 
 from sysevent.errors import BadSignature
 from sysevent.images.download import Expected
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """What the signed part of an InRelease file says."""
 
     suite: str

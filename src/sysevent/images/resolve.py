@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.errors import DownloadFailed, ImageError, NotApplicable
@@ -18,8 +19,7 @@ from sysevent.images.tracks import Track, load
 from sysevent.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(msgspec.Struct, frozen=True):
     """Which packages a track means on one architecture, and the signed chain that says so."""
 
     track: str
@@ -78,7 +78,7 @@ def resolve(track: Track, arch: Architecture, archive: Archive, *, refresh: bool
             return known
         try:
             # With an answer in hand, nobody should wait long for a mirror that does not answer.
-            asked = replace(archive, patience=1) if known and not refresh else archive
+            asked = msgspec.structs.replace(archive, patience=1) if known and not refresh else archive
             found = _look(track, arch, asked, refresh=refresh)
         except DownloadFailed as error:
             if known is None or refresh:
@@ -128,7 +128,7 @@ def _look(track: Track, arch: Architecture, archive: Archive, *, refresh: bool) 
     if not found:
         raise _not_applicable(track, arch, f" in {' or '.join(track.suites)}")
     best = max(found, key=lambda r: r.kernel.version)  # the earlier suite's on equal versions
-    return replace(best, checked=checked)
+    return msgspec.structs.replace(best, checked=checked)
 
 
 def listing(

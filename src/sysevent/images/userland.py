@@ -12,7 +12,6 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -54,8 +53,7 @@ Files = dict[str, bytes]
 """Path in the guest -> content."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What a suite had of our packages when the mirror was last asked."""
 
     mirror: str  # as the settings had it; "" for the machine's own
@@ -117,7 +115,7 @@ def _packages(arch: Architecture, archive: Archive, *, refresh: bool) -> Mapping
     with cache.lock(f"userland-{arch.name}", label, archive.progress):
         try:
             # With an answer in hand, nobody should wait long for a mirror that does not answer.
-            patient = replace(archive, patience=1) if known and not refresh else archive
+            patient = msgspec.structs.replace(archive, patience=1) if known and not refresh else archive
             suite, listed = resolve.listing(SUITE, arch, patient, refresh=refresh, wanted=_WANTED)
         except DownloadFailed as error:
             if known is None or refresh:

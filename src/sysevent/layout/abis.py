@@ -6,14 +6,13 @@ virt/kvm/kvm_main.c, kvm_no_compat_open refuses a 32-bit program there with ENOD
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from sysevent.arches import Abi
 from sysevent.errors import UsageError
 
 
-@dataclass(frozen=True, slots=True)
-class Userspace:
+class Userspace(msgspec.Struct, frozen=True):
     """One userspace ABI."""
 
     abi: Abi  # how to compile for it; never on the wire unless it is also an ABI of our VMM

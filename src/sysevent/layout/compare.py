@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from sysevent.decode.structs import Hole, Layout, Leaf, Struct, holes, leaves
 from sysevent.layout.abis import Userspace, native
@@ -38,8 +39,7 @@ class Kind(enum.StrEnum):
         return self in (Kind.MOVED, Kind.RESIZED, Kind.GONE)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One member of one structure."""
 
     struct: str
@@ -56,8 +56,7 @@ class Change:
         return self.kind.misread and not self.spared
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """Everything that differs between two kernels' headers for one ABI."""
 
     changes: tuple[Change, ...]
@@ -77,7 +76,7 @@ def compare(old: Layout, new: Layout, userspace: Userspace) -> Comparison:
     """What differs for programs of an ABI, the misread members first."""
     both = sorted(old.structs.keys() & new.structs.keys())
     changes = [
-        replace(change, spared=_spared(change, userspace))
+        msgspec.structs.replace(change, spared=_spared(change, userspace))
         for name in both
         for change in _struct(old.structs[name], new.structs[name], new)
     ]
@@ -129,7 +128,7 @@ def _struct(old: Struct, new: Struct, layout: Layout) -> list[Change]:
         for path, leaf in after.items()
         if path not in before and path not in renamed and not _RESERVED.match(path)
     ]
-    return [replace(change, struct=old.name) for change in found]
+    return [msgspec.structs.replace(change, struct=old.name) for change in found]
 
 
 def _shifted(old: Leaf, new: Leaf, struct: Struct, layout: Layout) -> Change | None:

@@ -13,8 +13,9 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.build import compiler
 from sysevent.decode.structs import Layout
@@ -47,8 +48,7 @@ WITNESSED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(msgspec.Struct, frozen=True):
     """The compiler for one ABI, with where it may keep what it needs."""
 
     command: tuple[str, ...]

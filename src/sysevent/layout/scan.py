@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from sysevent.decode.structs import Hole, Layout, Leaf, Struct, holes, leaves
 from sysevent.layout.abis import Userspace
@@ -12,8 +13,7 @@ from sysevent.layout.translated import Fate, row
 _UNKNOWN = "no row of src/sysevent/layout/translated.py speaks of it"
 
 
-@dataclass(frozen=True, slots=True)
-class Shift:
+class Shift(msgspec.Struct, frozen=True):
     """One member that lies elsewhere, or is wider, for one of two ABIs; path "" is the whole structure."""
 
     path: str
@@ -21,8 +21,7 @@ class Shift:
     other: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Hazard:
+class Hazard(msgspec.Struct, frozen=True):
     """One structure that two ABIs lay out differently."""
 
     struct: str
@@ -93,8 +92,7 @@ def _within(name: str, structs: Mapping[str, Struct]) -> tuple[str, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Padding:
+class Padding(msgspec.Struct, frozen=True):
     """Bytes of one structure that nobody named."""
 
     struct: str

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import enum
 import fnmatch
-from dataclasses import dataclass
+
+import msgspec
 
 
 class Fate(enum.StrEnum):
@@ -22,8 +23,7 @@ class Fate(enum.StrEnum):
     UNREACHABLE = "unreachable"  # no program of that ABI gets to KVM
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """What is known of a structure."""
 
     structs: str  # a glob of names

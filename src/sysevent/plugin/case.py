@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import pytest
 
 from sysevent.contract.claim import Claim
@@ -12,8 +11,7 @@ from sysevent.model import Facts, Observation
 from sysevent.targets.spec import TargetSpec
 
 
-@dataclass(slots=True)
-class Case:
+class Case(msgspec.Struct):
     """One test on one target; filled while it runs."""
 
     target: TargetSpec

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 
+import msgspec
 import pytest
 
 from sysevent.arches import ARCHITECTURES
@@ -35,8 +35,7 @@ _FIXTURES = (*_HEADERS, "running_layout")
 _NOWHERE = "nowhere"  # selection.py leaves out what has this id: it fits nothing that was asked for
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Headers of one kernel for one ABI, as a test's parameter."""
 
     kernel: str
@@ -48,8 +47,7 @@ class Place:
         return f"{self.label}-{self.userspace.name}"
 
 
-@dataclass(slots=True)
-class Compared:
+class Compared(msgspec.Struct):
     """What one test has compared so far."""
 
     target: str
@@ -165,10 +163,10 @@ def running_layout(
             pytest.skip(str(error))
         # Without headers, the kernel is compared with our table alone.
         says_so = facts.capabilities.get("vm/215", 0) > 0
-        itself = replace(btf, constants={"KVM_CAP_SYSTEM_EVENT_DATA": 215} if says_so else {})
+        itself = msgspec.structs.replace(btf, constants={"KVM_CAP_SYSTEM_EVENT_DATA": 215} if says_so else {})
         kernel = guest.spec.kernel if guest.spec.booted else facts.release
         found = Subject(kernel, facts.release, userspace, itself, itself)
-    return replace(found, version=facts.release, btf=btf)
+    return msgspec.structs.replace(found, version=facts.release, btf=btf)
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import fnmatch
 import shlex
 from collections.abc import Iterator
-from dataclasses import asdict
 
+import msgspec
 import pytest
 
 from sysevent.arches import ARCHITECTURES
@@ -179,7 +179,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     everything = _written(run)
     for target, reading in readers.read(everything):
-        run.log.write("reading", target=target, **asdict(reading))
+        run.log.write("reading", target=target, **msgspec.to_builtins(reading))
     records = [record for record in everything if record["record"] == "verdict"]
     if exitstatus == pytest.ExitCode.OK:
         if wanting(records, config.getoption("require")):

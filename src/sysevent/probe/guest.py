@@ -6,8 +6,9 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import ARCHITECTURES, Abi
 from sysevent.build import programs
@@ -38,8 +39,7 @@ _SLOW = 5.0  # how much longer than the VMM's own deadline a reply may take unde
 _Key = tuple[str, str]  # a scenario's name, and the name of an ABI
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True):
     """One scenario on its way."""
 
     key: _Key

@@ -6,21 +6,19 @@ come back in an Observation, under their label.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 POISON = 0xAA  # nothing KVM writes into an exit of ours looks like 0xaaaaaaaa
 KEEP = None  # instead of a poison: leave kvm_run as the last exit left it
 
 
-@dataclass(frozen=True, slots=True)
-class Vm:
+class Vm(msgspec.Struct, frozen=True):
     """KVM_CREATE_VM; type 0 is whatever the architecture needs on this machine."""
 
     type: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(msgspec.Struct, frozen=True):
     """Zeroed guest memory in a slot."""
 
     gpa: int
@@ -28,21 +26,18 @@ class Memory:
     slot: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(msgspec.Struct, frozen=True):
     """A payload's segments into guest memory."""
 
     payload: str
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):
     gpa: int
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """Guest memory, as an answer."""
 
     gpa: int
@@ -50,8 +45,7 @@ class Read:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class Vcpu:
+class Vcpu(msgspec.Struct, frozen=True):
     """KVM_CREATE_VCPU and what the architecture needs on top; features are kvm_vcpu_init's words on arm64."""
 
     id: int = 0
@@ -59,8 +53,7 @@ class Vcpu:
     label: str = ""  # with one, a refusal is an answer; without, it ends the scenario
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """Where a vCPU starts, and its argument registers: x0.., a0.., or rax rbx rcx rdx rsi rdi on x86."""
 
     payload: str
@@ -69,8 +62,7 @@ class Entry:
     symbol: str = ""  # a global label of the payload; empty: its entry
 
 
-@dataclass(frozen=True, slots=True)
-class Ioctl:
+class Ioctl(msgspec.Struct, frozen=True):
     """Any ioctl, by number: fd is "system", "vm" or a vCPU's index."""
 
     fd: str | int
@@ -83,8 +75,7 @@ class Ioctl:
     label: str = ""  # with one, a refusal is an answer; without, it ends the scenario
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """Bytes put into kvm_run at the next start, after the poison: immediate_exit (1), kvm_valid_regs (288)."""
 
     offset: int
@@ -92,16 +83,14 @@ class Head:
     vcpu: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """Poison kvm_run and enter KVM_RUN on the vCPU's own thread; returns at once."""
 
     vcpu: int = 0
     poison: int | None = POISON
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(msgspec.Struct, frozen=True):
     """Until the vCPU is back from KVM_RUN, or a signal after so many milliseconds brought it back.
 
     They are counted in pieces, as those of Sleep.
@@ -112,8 +101,7 @@ class Wait:
     milliseconds: int = 3000
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(msgspec.Struct, frozen=True):
     """So many sleeps of a millisecond, between each two of which whoever is runnable runs.
 
     One long sleep could pass while the whole guest stands still on a loaded machine, and its vCPUs with it.
@@ -122,16 +110,14 @@ class Sleep:
     milliseconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(msgspec.Struct, frozen=True):
     """Until the 8 bytes there have changed, or so many milliseconds have passed: a Read tells which."""
 
     gpa: int
     milliseconds: int = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(msgspec.Struct, frozen=True):
     """open() of a path in L1, closed again; the answer is the errno."""
 
     path: str
@@ -139,8 +125,7 @@ class Open:
     flags: int = 2
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(msgspec.Struct, frozen=True):
     """Bytes of a file in L1, from an offset on; fewer when it ends before."""
 
     path: str
@@ -168,8 +153,7 @@ Step = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
+class Scenario(msgspec.Struct, frozen=True):
     """Steps with a name, for one architecture."""
 
     name: str

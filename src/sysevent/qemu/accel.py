@@ -10,8 +10,9 @@ import os
 import platform
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.errors import GuestLost, NoKvm, ToolMissing
@@ -24,8 +25,7 @@ _QUIT = '{"execute": "qmp_capabilities"}\n{"execute": "quit"}\n'
 _NESTED = ("/sys/module/kvm_intel/parameters/nested", "/sys/module/kvm_amd/parameters/nested")
 
 
-@dataclass(frozen=True, slots=True)
-class Accel:
+class Accel(msgspec.Struct, frozen=True):
     """What a guest runs under."""
 
     name: str  # QEMU's -accel

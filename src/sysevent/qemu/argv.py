@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.arches import Architecture
 
@@ -34,8 +35,7 @@ _KVM_MACHINES = MACHINES | {"arm64": "virt,virtualization=on,gic-version=host"}
 VIRTIO_CHANNEL = "vport0p1"
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True):
     """What to boot and how."""
 
     arch: Architecture
@@ -51,8 +51,7 @@ class Machine:
     debug: bool = False  # True: it waits for a debugger, stopped before its first instruction
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
+class Lines(msgspec.Struct, frozen=True):
     """The file descriptors that a QEMU inherits: the other ends of our sockets."""
 
     monitor: int

@@ -6,7 +6,8 @@ Times are left out, and so is what a run merely did not ask: that is told apart,
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from sysevent.decode import layout, names
 from sysevent.decode.event import Event, decode, ranges
@@ -35,16 +36,14 @@ _COUNTED = "counted "
 _AFTER, _LATER = f"{_COUNTED}after the exit", f"{_COUNTED}later"
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What a run saw on one target."""
 
     facts: Facts
     observations: dict[tuple[str, str], Observation]  # by scenario and ABI
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True):
     """One thing that is not the same in both."""
 
     target: str
@@ -56,12 +55,11 @@ class Difference:
     span: tuple[int, int] | None = None  # bytes of kvm_run
 
 
-@dataclass(slots=True)
-class Comparison:
+class Comparison(msgspec.Struct):
     """Everything that differs, and what could not be compared."""
 
-    differences: list[Difference] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    differences: list[Difference] = []
+    notes: list[str] = []
     compared: int = 0  # scenarios that both have
 
 
@@ -282,7 +280,7 @@ def _joined(differences: Iterable[Difference]) -> list[Difference]:
         ):
             first = last.what.removeprefix("data[").split("]")[0].split("..")[0]
             what = f"data[{first}..{one.what.removeprefix('data[').rstrip(']')}]"
-            told[-1] = replace(last, what=what, span=(last.span[0], one.span[1]))
+            told[-1] = msgspec.structs.replace(last, what=what, span=(last.span[0], one.span[1]))
         else:
             told.append(one)
     return told

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from sysevent.decode.structs import Leaf
 
@@ -29,8 +30,7 @@ class Look(enum.StrEnum):
 Line = tuple[tuple[str, Look], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(msgspec.Struct, frozen=True):
     """One ABI's view of some bytes."""
 
     leaves: tuple[Leaf, ...]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from sysevent.layout.abis import Userspace, native
 from sysevent.layout.compare import Change, Comparison, Kind
@@ -15,8 +16,7 @@ from sysevent.report.drawing import Line, Look
 _SHOWN = 6  # moved members of one structure
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
+class Scanned(msgspec.Struct, frozen=True):
     """One kernel for one pair of ABIs; hazards None when the architecture had no KVM then."""
 
     spec: str

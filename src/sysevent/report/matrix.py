@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from sysevent.model import Status
 from sysevent.report.runlog import Record
@@ -14,8 +15,7 @@ _PREFIX = "kvm.system_event."
 _NOT_HERE = "·"
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(msgspec.Struct, frozen=True):
     """Rows of claims, columns of targets, and a verdict where both meet."""
 
     columns: tuple[str, ...]

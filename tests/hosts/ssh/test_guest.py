@@ -1,6 +1,5 @@
 """A target over SSH as the suite sees it, with connections that end when nobody wants them to."""
 
-import dataclasses
 import importlib.util
 import subprocess
 import sys
@@ -33,7 +32,7 @@ def asked(lab, monkeypatch, closing):
         return Scenario(name, arch, (Sleep(int(milliseconds)),))
 
     monkeypatch.setattr(catalog, "scenario", scenario)
-    own = dataclasses.replace(settings.from_environment(), cache=lab.path / "cache")
+    own = msgspec.structs.replace(settings.from_environment(), cache=lab.path / "cache")
 
     def make(server, **changes):
         lab.knows(server)
@@ -149,7 +148,7 @@ def test_cut_while_a_worker_hangs(sshd, lab, closing):
         pytest.skip(
             "the VMM cannot be compiled here: it takes the ziglang wheel, and one of our architectures"
         )
-    own = dataclasses.replace(settings.from_environment(), cache=lab.path / "cache")
+    own = msgspec.structs.replace(settings.from_environment(), cache=lab.path / "cache")
     worker = lab.path / "worker"
     worker.write_text(
         f'#!/bin/sh\ntrap "" TERM HUP INT PIPE\necho $$ >{lab.mark}\nwhile :; do sleep 60; done\n'

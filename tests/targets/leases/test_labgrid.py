@@ -1,7 +1,6 @@
 """Leases of a real labgrid's places: a coordinator and an exporter on loopback."""
 
 import contextlib
-import dataclasses
 import os
 import signal
 import subprocess
@@ -25,14 +24,14 @@ ANY = TargetSpec(
 
 # A run that takes a place and does not end by itself.
 TAKES = """
-import dataclasses, sys, time
+import msgspec, sys, time
 from pathlib import Path
 from sysevent import settings
 from sysevent.targets.leases.lease import Leases
 from sysevent.targets.spec import TargetSpec
 address, folder = sys.argv[1:]
 spec = TargetSpec(name="killed", arch="x86_64", where="labgrid", tags={"row": "one"}, coordinator=address)
-lease = Leases(dataclasses.replace(settings.from_environment(), locks=Path(folder))).take(spec, lambda _: None)
+lease = Leases(msgspec.structs.replace(settings.from_environment(), locks=Path(folder))).take(spec, lambda _: None)
 print("taken", lease.spec.port, flush=True)
 time.sleep(120)
 """
@@ -44,7 +43,7 @@ def one_of(lab, **changes):
 
 @pytest.fixture
 def leases(tmp_path):
-    return Leases(dataclasses.replace(settings.from_environment(), locks=tmp_path))
+    return Leases(msgspec.structs.replace(settings.from_environment(), locks=tmp_path))
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """Locks of this machine: slots, static hosts, and who waits for whom."""
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -33,7 +32,7 @@ time.sleep(60)
 
 
 def leases(folder, **more):
-    return Leases(dataclasses.replace(settings.from_environment(), locks=folder), **more)
+    return Leases(msgspec.structs.replace(settings.from_environment(), locks=folder), **more)
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import fnmatch
 import hashlib
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import paramiko
 
 from sysevent.errors import HostUnreachable
@@ -23,8 +23,7 @@ from sysevent.hosts.ssh.route import Hop
 _KEYSCAN = {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa"}  # what ssh-keyscan -t calls a type; others are ecdsa
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """One line that is about a machine."""
 
     path: Path

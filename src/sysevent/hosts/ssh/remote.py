@@ -11,8 +11,8 @@ import shlex
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 import paramiko
 
 from sysevent.errors import DiskFull, GuestLost, HostUnreachable, WrongHost
@@ -43,8 +43,7 @@ _LOOK = "; ".join(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(msgspec.Struct, frozen=True):
     """What a script gave."""
 
     code: int

@@ -5,9 +5,9 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import paramiko
 
 from sysevent.errors import HostUnreachable
@@ -28,8 +28,7 @@ _FAULTS = (  # of a configuration that paramiko cannot use; ImportError: `Match 
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(msgspec.Struct, frozen=True):
     """One machine to be let in by."""
 
     name: str  # as the user calls it

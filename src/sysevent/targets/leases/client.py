@@ -14,8 +14,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sysevent.errors import NotLeased, ToolMissing
 
@@ -23,8 +24,7 @@ INSTALL = "pip install 'sysevent[labgrid]', or labgrid itself, in a venv on PATH
 _CALL = 30  # seconds for a call that takes half of one; a loaded machine is ten times slower
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A place as `labgrid-client -v places` and `show` print it."""
 
     name: str
@@ -33,8 +33,7 @@ class Place:
     reservation: str  # its token; "" without
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(msgspec.Struct, frozen=True):
     """What a place's NetworkService says: where to connect."""
 
     address: str

@@ -12,7 +12,6 @@ import re
 import selectors
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
 
@@ -29,8 +28,7 @@ _UNPROVEN = 5.0  # while nobody knows whether it listens yet
 _PATIENCE = 30.0  # seconds between two lines to somebody who waits
 
 
-@dataclass(slots=True)
-class _Held:
+class _Held(msgspec.Struct):
     """What has been had so far, and is to be given back."""
 
     note: Lock
