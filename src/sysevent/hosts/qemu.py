@@ -151,16 +151,21 @@ class QemuGuest(Conversation):
         if self._boot.machine.accel == "kvm":
             seconds = min(_KVM, seconds)
         hello = self._greeting(seconds, f"{doing} {self._boot.kernel.spec}")
-        if self._snapshot is not None and self._reader is not None:
-            self._reader.join()
-            if self._whole != [True] or hello != self._snapshot.taken.hello:
-                raise GuestLost(
-                    f"{self.name}: it is not what was saved: its snapshot is damaged, or another one's"
-                )
+        if self._snapshot is not None and hello != self._snapshot.taken.hello:
+            raise GuestLost(f"{self.name}: its snapshot is of another guest: {hello.release}")
         self.monitor.pump()
         self.traits |= {"qemu": self.monitor.version, "accel": self._boot.machine.accel}
         self.traits["fallback"] = self._boot.fallback
         return hello
+
+    def reply(self, number: int, deadline: float) -> wire.Reply:
+        """See hosts/protocol.py. No answer counts before all of the snapshot has been read, and is what was saved."""
+        if self._reader is not None:
+            self._reader.join()
+            self._reader = None
+            if self._whole != [True]:
+                raise GuestLost(f"{self.name}: its snapshot is damaged, it is not what was saved")
+        return super().reply(number, deadline)
 
     def _await(self, kind: wire.Kind, sequence: int, seconds: float, doing: str) -> wire.Frame:
         # How long a person looks at a stopped guest is not ours to say, and no sign of life is worth a line to them.
