@@ -99,6 +99,11 @@ def test_a_machine_that_is_saved_and_restored(arch):
     assert restored[:kind] == saved[:kind]
 
 
+def test_another_firmware():
+    words = argv(machine("x86_64", firmware=Path("/f/qboot.rom")), LINES)
+    assert words[words.index("-bios") + 1] == "/f/qboot.rom"
+
+
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
 def test_in_a_debugger(arch):
     """Stopped before its first instruction, its stub on a socket that listens already, symbols where they belong."""

@@ -12,6 +12,7 @@ import msgspec
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
 from sysevent.images import initramfs, vmlinux
 from sysevent.model import KernelImage, Progress
+from sysevent.qemu import firmware
 from sysevent.qemu.accel import Accel, choose
 from sysevent.qemu.argv import Machine, argv
 from sysevent.settings import Settings
@@ -60,6 +61,7 @@ def prepare(
         kernel=vmlinux.uncompressed(kernel, settings, progress),
         initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),
         append=spec.append,
+        firmware=firmware.quick(arch, accel.name),
         virtio=spec.channel == "virtio",
         debug=settings.debug,
         keep=bool(settings.keep),
@@ -75,7 +77,7 @@ def key(machine: Machine, cache: Path) -> str:
     would cost more than it protects from.
     """
     parts = [str(SCHEMA), *argv(machine)]
-    for path in (shutil.which(machine.arch.qemu), machine.kernel):
+    for path in (shutil.which(machine.arch.qemu), machine.kernel, machine.firmware):
         if path is None or Path(path).is_relative_to(cache):
             continue
         real = Path(path).resolve()

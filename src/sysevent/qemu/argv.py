@@ -45,6 +45,7 @@ class Machine(msgspec.Struct, frozen=True):
     kernel: Path
     initramfs: Path
     append: str = ""  # more words for the kernel's command line
+    firmware: Path | None = None  # None: the machine's own
     virtio: bool = True  # False: the guest gets no virtio port, and records travel on the console
     serves: int = 0  # a TCP port of the guest, to which one of this machine's loopback leads; 0: no network
     keep: bool = False  # True: it has a shell beside the VMM, and does not end with it
@@ -151,6 +152,7 @@ def argv(machine: Machine, lines: Lines | None = None, *, restored: bool = False
         # One CPU: a second one costs a fifth to a half of the boot, and vCPUs are threads either way.
         "-smp", "1",
         "-no-reboot",
+        *(["-bios", str(machine.firmware)] if machine.firmware else []),
 
         "-kernel", str(machine.kernel),
         "-initrd", str(machine.initramfs),
