@@ -20,7 +20,7 @@ BEFORE = {
     ],
     "x86_64": [
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", "q35", "-accel", "tcg", "-cpu", "max,-cx16",
+        "-machine", "q35,sata=off", "-accel", "tcg", "-cpu", "max,-cx16",
     ],
 }
 CONSOLE = {"arm64": "ttyAMA0", "riscv64": "ttyS0", "x86_64": "ttyS0"}
