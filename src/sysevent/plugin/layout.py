@@ -232,8 +232,8 @@ def verdict_of(
     if error is not None and not isinstance(error, AssertionError):
         return Verdict(test, Status.ERROR, Level.ABI, (str(error) or repr(error)).splitlines()[0])
     if compared.claim is None or compared.subject is None:
-        told = f": {str(error).splitlines()[0]}" if error and str(error) else ""
-        return Verdict(test, Status.ERROR, Level.ABI, f"the test compared no promise with any layout{told}")
+        why = f": {str(error).splitlines()[0]}" if error and str(error) else ""
+        return Verdict(test, Status.ERROR, Level.ABI, f"the test compared no promise with any layout{why}")
     verdict = contract.judge(compared.claim, compared.subject)
     if (verdict.status is Status.FAIL) != (error is not None):
         return Verdict(test, Status.ERROR, Level.ABI, f"the test and the judge disagree: {verdict.reason}")

@@ -113,9 +113,9 @@ def verdict_of(
     if isinstance(error, HarnessError) or (error is not None and not isinstance(error, AssertionError)):
         return Verdict(test, Status.ERROR, level, str(error).splitlines()[0] if str(error) else repr(error))
     if case is None or case.expectation is None or case.seen is None:
-        told = f": {str(error).splitlines()[0]}" if error and str(error) else ""
+        why = f": {str(error).splitlines()[0]}" if error and str(error) else ""
         return Verdict(
-            test, Status.ERROR, level, f"the test compared no expectation with any observation{told}"
+            test, Status.ERROR, level, f"the test compared no expectation with any observation{why}"
         )
     verdict = judge(case.expectation, case.seen)
     if (verdict.status is Status.FAIL) != (error is not None):
