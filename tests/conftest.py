@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sysevent.model import Facts, Observation
-from sysevent.report import recorded, runlog
+from sysevent.report import recorded, run_log
 
 RUNS = Path(__file__).parent / "data" / "runs"
 
@@ -27,7 +27,7 @@ class Recording:
 @functools.cache
 def _recording(name: str) -> Recording:
     facts, seen = {}, {}
-    for record in runlog.read(RUNS / f"{name}.jsonl"):
+    for record in run_log.read(RUNS / f"{name}.jsonl"):
         if record["record"] == "target":
             facts[record["name"]] = recorded.read_facts(record)
         else:

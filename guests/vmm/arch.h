@@ -13,7 +13,7 @@ u64 arch_machine_type(int system_fd);
 int arch_vcpu_init(int vm_fd, int vcpu_fd, const u32 *features, u32 count);
 /* Where the vCPU starts, and its argument registers in the order of the calling convention. 0 or -errno. */
 int arch_set_entry(int vcpu_fd, u64 pc, const u64 *arguments, u32 count);
-/* Every register an expectation may name, in the order of src/sysevent/decode/registers.py. Count or -errno. */
+/* Every register an expectation may name, in the order of src/sysevent/abi/registers.py. Count or -errno. */
 int arch_read_registers(int vcpu_fd, u64 *registers);
 
 #endif

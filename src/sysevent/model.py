@@ -61,7 +61,7 @@ class RawExit(msgspec.Struct, frozen=True):
     head: bytes  # kvm_run[0:320]
     tail_changed: int  # bytes beyond, in the first page, that lost their poison
     tail_first: int  # offset of the first of them in kvm_run
-    registers: tuple[int, ...]  # in the order of decode/registers.py; empty when they could not be read
+    registers: tuple[int, ...]  # in the order of abi/registers.py; empty when they could not be read
 
 
 class Answer(msgspec.Struct, frozen=True):

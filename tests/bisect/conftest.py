@@ -6,12 +6,12 @@ import subprocess
 import msgspec
 import pytest
 
+from sysevent.abi import kvm_run
 from sysevent.bisect import session
 from sysevent.bisect.question import Question
 from sysevent.bisect.session import Means
 from sysevent.bisect.state import State
 from sysevent.build.kernel import Built
-from sysevent.decode import layout
 from sysevent.errors import GuestLost, KernelNotBuilt
 from sysevent.settings import Settings
 
@@ -20,7 +20,7 @@ SOUND = {"build": True, "boot": True, "ndata": 1}
 
 def with_field(seen, field, value):
     """An observation in which a field of the exit has this value."""
-    member, raw = layout.FIELDS[field], seen.exits["exit"]
+    member, raw = kvm_run.FIELDS[field], seen.exits["exit"]
     head = bytearray(raw.head)
     head[member.offset : member.offset + member.size] = value.to_bytes(member.size, "little")
     return msgspec.structs.replace(seen, exits={"exit": msgspec.structs.replace(raw, head=bytes(head))})

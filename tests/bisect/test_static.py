@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from sysevent.abi.numbers import NUMBERS
 from sysevent.bisect import report, session, static
 from sysevent.bisect.drive import End
 from sysevent.bisect.outcome import Outcome
@@ -12,7 +13,6 @@ from sysevent.bisect.selection import select
 from sysevent.bisect.session import Means
 from sysevent.bisect.state import State
 from sysevent.contract.layout import Subject
-from sysevent.contract.numbers import NUMBERS
 from sysevent.decode.structs import Layout
 from sysevent.errors import BuildFailed
 

@@ -10,7 +10,7 @@ from sysevent.cli import layout as verb
 from sysevent.cli import main
 from sysevent.decode.structs import Layout, Member, Struct
 from sysevent.errors import NotApplicable
-from sysevent.images.headers import Headers
+from sysevent.headers.source import Headers
 
 DATA = Path(__file__).parents[1] / "data" / "layout"
 
@@ -34,7 +34,7 @@ def recorded(monkeypatch):
                 found[one.name].structs.update(made.get(one.name, {}))
         return found
 
-    monkeypatch.setattr(verb.headers, "find", find)
+    monkeypatch.setattr(verb.source, "find", find)
     monkeypatch.setattr(verb.compiled, "layouts", layouts)
     return made
 

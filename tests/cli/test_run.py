@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sysevent.cli import packages, run
+from sysevent.cli import run, system_packages
 from sysevent.errors import UsageError
 
 ALL = ("arm64", "riscv64", "x86_64")
@@ -89,8 +89,10 @@ def without(monkeypatch):
     """A machine without the QEMU of some architectures."""
 
     def lacking(*archs):
-        monkeypatch.setattr(packages, "missing_qemu", lambda wanted: tuple(a for a in wanted if a in archs))
-        monkeypatch.setattr(packages, "this_machine", lambda: packages.MANAGERS[0])
+        monkeypatch.setattr(
+            system_packages, "missing_qemu", lambda wanted: tuple(a for a in wanted if a in archs)
+        )
+        monkeypatch.setattr(system_packages, "this_machine", lambda: system_packages.MANAGERS[0])
 
     return lacking
 
@@ -148,7 +150,7 @@ def test_install_deps_installs_only_what_is_missing(without, monkeypatch):
         asked.append(keys)
         without()
 
-    monkeypatch.setattr(packages, "install", install)
+    monkeypatch.setattr(system_packages, "install", install)
     see(ALL, install=True)
     assert asked == [("qemu-x86",)]
 
@@ -156,6 +158,6 @@ def test_install_deps_installs_only_what_is_missing(without, monkeypatch):
 def test_install_that_brought_nothing_is_said(without, monkeypatch):
     """With the PATH that was searched."""
     without("x86_64")
-    monkeypatch.setattr(packages, "install", lambda keys, progress: None)
+    monkeypatch.setattr(system_packages, "install", lambda keys, progress: None)
     with pytest.raises(Exception, match="not on PATH"):
         see(ALL, install=True)

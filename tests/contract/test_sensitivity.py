@@ -42,7 +42,7 @@ def exit_(label="exit", **changes):
 
 
 def register(name, value, label="exit"):
-    from sysevent.decode.registers import REGISTERS
+    from sysevent.abi.registers import REGISTERS
 
     def edit(seen):
         values = list(seen.exits[label].registers)

@@ -5,15 +5,15 @@ import re
 
 import pytest
 
+from sysevent.abi import kvm_run
+from sysevent.abi.registers import REGISTERS
 from sysevent.checkout import SUITES
 from sysevent.contract import arm64, arm64_callers, arm64_states, riscv64, table, x86_64, x86_64_states, xen
 from sysevent.contract.checks import At, Holds, Register
-from sysevent.decode import layout
-from sysevent.decode.registers import REGISTERS
 from sysevent.errors import HarnessError
 from sysevent.model import Level
-from sysevent.probe import catalog
-from sysevent.probe.scenario import Wait
+from sysevent.scenario import catalog
+from sysevent.scenario.steps import Wait
 
 CLAIMS = table.CLAIMS.values()
 NOBODY_ASKS = {"sev_es", "tdx", "compat"}  # facts of claims that keep a place for machines that are not there
@@ -55,7 +55,7 @@ def test_checks_ask_for_what_the_scenario_gives(claim):
             if label is not None:
                 assert label in (answers if kind in ("Gives", "Contains", "Counters") else exits), check
         if isinstance(check, Holds):
-            assert check.field in layout.FIELDS
+            assert check.field in kvm_run.FIELDS
         if isinstance(check, Register):
             assert check.name in REGISTERS[claim.arch]
         if isinstance(check, At):

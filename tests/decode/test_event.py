@@ -5,10 +5,10 @@ import re
 import msgspec
 import pytest
 
+from sysevent.abi import kvm_run, names
+from sysevent.abi.registers import PC, REGISTERS
 from sysevent.checkout import GUESTS
-from sysevent.decode import layout, names
 from sysevent.decode.event import decode, ranges
-from sysevent.decode.registers import PC, REGISTERS
 from sysevent.model import RawExit
 
 POISON = 0xAA
@@ -48,15 +48,15 @@ def test_a_field_is_these_bytes_and_no_others(name, offset, size):
     value = bytes(range(1, size + 1))
     event = decode(raw((offset, value)), "arm64")
     assert event.field(name) == int.from_bytes(value, "little")
-    assert layout.FIELDS[name].span == (offset, offset + size)
+    assert kvm_run.FIELDS[name].span == (offset, offset + size)
     for at in range(320):
         if not offset <= at < offset + size:
             assert decode(raw((offset, value), (at, b"\x55")), "arm64").field(name) == event.field(name)
 
 
 def test_the_structure_ends_with_its_sixteenth_datum():
-    assert len(layout.DATA) == 16
-    assert layout.DATA[-1].span[1] == 168
+    assert len(kvm_run.DATA) == 16
+    assert kvm_run.DATA[-1].span[1] == 168
 
 
 def test_no_such_field():

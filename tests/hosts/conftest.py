@@ -7,9 +7,9 @@ import textwrap
 import pytest
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.hosts import qemu
-from sysevent.hosts.boot import Boot
-from sysevent.hosts.qemu import QemuGuest
+from sysevent.hosts.qemu import guest as qemu_guest
+from sysevent.hosts.qemu.bundle import Boot
+from sysevent.hosts.qemu.guest import QemuGuest
 from sysevent.model import KernelImage
 from sysevent.qemu.argv import Machine
 from sysevent.targets.spec import TargetSpec
@@ -85,7 +85,7 @@ class NoProgress:
 @pytest.fixture
 def start(stub, tmp_path, monkeypatch):
     """start(script): a guest under such a QEMU, started; options are the target's, as in a target file."""
-    monkeypatch.setattr(qemu, "_LAST_WORDS", 0.1)
+    monkeypatch.setattr(qemu_guest, "_LAST_WORDS", 0.1)
     running = []
 
     def run(script, snapshot=None, debug=False, **options):

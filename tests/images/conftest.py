@@ -20,8 +20,9 @@ import pytest
 from pysequoia import SignatureMode, Tsk
 
 from sysevent.arches import architecture
-from sysevent.images import apt, archive, kernels
+from sysevent.images.debian import apt, archive
 from sysevent.images.download import Downloader
+from sysevent.images.kernel import resolve
 from sysevent.settings import Settings
 
 EM_X86_64, EM_AARCH64, EM_RISCV = 62, 183, 243
@@ -262,6 +263,6 @@ def find(settings, said):
     """kernels.find() with the test's settings, or some of them changed."""
 
     def find(spec="debian:6.12", arch="arm64", **changes):
-        return kernels.find(spec, architecture(arch), msgspec.structs.replace(settings, **changes), said)
+        return resolve.find(spec, architecture(arch), msgspec.structs.replace(settings, **changes), said)
 
     return find

@@ -8,8 +8,10 @@ import pytest
 from sysevent.arches import ARCHITECTURES, architecture
 from sysevent.cli import images
 from sysevent.errors import BadSignature, NotApplicable, UsageError
-from sysevent.images import initramfs, inventory, kernels, tracks
+from sysevent.images import inventory, tracks
 from sysevent.images.cache import Cache
+from sysevent.images.kernel import resolve
+from sysevent.images.rootfs import initramfs
 
 ARCHS = list(ARCHITECTURES.values())
 NOW = timedelta(0)
@@ -18,7 +20,7 @@ NOW = timedelta(0)
 @pytest.fixture
 def kernel(trixie, settings, said):
     arm64 = architecture("arm64")
-    kernel = kernels.find("debian:6.12", arm64, settings, said)
+    kernel = resolve.find("debian:6.12", arm64, settings, said)
     initramfs.build(kernel, arm64, {"/init": b"#!"}, ["virtio_console"], settings, said)
     return kernel
 
@@ -91,7 +93,7 @@ def test_verify_checks_against_the_signatures(kernel, settings, said, mirror):
 
 def test_verify_compares_the_image_with_the_package(kernel, settings, said):
     cache = Cache(settings.cache)
-    kernels._store(kernel.image, kernel.image.read_bytes() + b"!", architecture("arm64"), cache)
+    resolve._store(kernel.image, kernel.image.read_bytes() + b"!", architecture("arm64"), cache)
     (damage,) = inventory.verify(settings, said)
     assert "is not the kernel in" in damage.problem
 
@@ -113,7 +115,7 @@ def test_prune_removes_what_nothing_refers_to(kernel, settings, said, trixie, ma
     old = files(settings)
     newer = make_deb({"boot/vmlinuz-6.12.2": arm64_image("6.12.2")})
     trixie.add("trixie", "arm64", [("linux-image-6.12.2+deb13-cloud-arm64", "6.12.2-1", newer)])
-    kernels.find("debian:6.12", architecture("arm64"), settings, said, refresh=True)
+    resolve.find("debian:6.12", architecture("arm64"), settings, said, refresh=True)
     (settings.cache / "parts/x.part").write_bytes(b"fresh")
     assert inventory.prune(settings, ARCHS).files == 0, "everything is young"
     pruned = inventory.prune(settings, ARCHS, grace=NOW)
@@ -123,7 +125,7 @@ def test_prune_removes_what_nothing_refers_to(kernel, settings, said, trixie, ma
     assert pruned.files == len(gone)
     assert sum(path.parts[0] == "blobs" for path in left) == 3, "InRelease, Packages, the package"
     assert not kernel.image.parent.exists()
-    assert kernels.find("debian:6.12", architecture("arm64"), settings, said).version == "6.12.2-1"
+    assert resolve.find("debian:6.12", architecture("arm64"), settings, said).version == "6.12.2-1"
     assert inventory.prune(settings, ARCHS, grace=NOW, unused=NOW).files == 1, "the initramfs"
 
 

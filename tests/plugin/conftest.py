@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sysevent.report import runlog
+from sysevent.report import run_log
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "runs"
 
@@ -45,12 +45,12 @@ from types import SimpleNamespace
 from sysevent import errors
 from sysevent.arches import ARCHITECTURES
 from sysevent.plugin import leased, run
-from sysevent.report import recorded, runlog
+from sysevent.report import recorded, run_log
 
 pytest_plugins = ["sysevent.plugin"]
 PLAN = json.loads(os.environ["PLAN"])
 FACTS, SEEN = {}, {}
-for record in runlog.read(Path(PLAN["recording"])):
+for record in run_log.read(Path(PLAN["recording"])):
     if record["record"] == "target":
         FACTS[record["name"]] = recorded.read_facts(record)
     else:
@@ -139,7 +139,7 @@ class Ran:
     results: Path
 
     def records(self, kind):
-        return [record for record in runlog.read(self.results / "run.jsonl") if record["record"] == kind]
+        return [record for record in run_log.read(self.results / "run.jsonl") if record["record"] == kind]
 
     def statuses(self):
         """Of each claim on each target, by test function."""

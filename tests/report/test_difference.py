@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from sysevent.decode import layout
+from sysevent.abi import kvm_run
 from sysevent.errors import UsageError
 from sysevent.model import Answer, Observation
 from sysevent.report import difference
@@ -39,7 +39,7 @@ def change(runs, target, scenario, **fields):
 
 def at(raw, field, value):
     """kvm_run's head with a member set."""
-    member = layout.FIELDS[field]
+    member = kvm_run.FIELDS[field]
     head = bytearray(raw.head)
     head[member.offset : member.offset + member.size] = value.to_bytes(member.size, "little")
     return bytes(head)

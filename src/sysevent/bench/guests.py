@@ -11,12 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from sysevent.engine.guest import Guest
 from sysevent.errors import HarnessError
-from sysevent.hosts.qemu import QemuGuest
+from sysevent.hosts.qemu.guest import QemuGuest
 from sysevent.model import Incident, Observation
-from sysevent.probe import catalog
-from sysevent.probe.guest import Guest
-from sysevent.probe.scenario import Scenario
+from sysevent.scenario import catalog
+from sysevent.scenario.steps import Scenario
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 

@@ -12,7 +12,7 @@ import msgspec
 from sysevent.bench.guests import guest
 from sysevent.errors import SyseventError
 from sysevent.model import Observation
-from sysevent.probe import catalog
+from sysevent.scenario import catalog
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 

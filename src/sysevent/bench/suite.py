@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sysevent.checkout import ROOT
 from sysevent.errors import HarnessError
-from sysevent.report import runlog
+from sysevent.report import run_log
 
 
 def run(words: Sequence[str], *, fresh: bool) -> dict[str, float]:
@@ -28,7 +28,7 @@ def run(words: Sequence[str], *, fresh: bool) -> dict[str, float]:
             [*command, *(["--fresh"] if fresh else [])], cwd=ROOT, capture_output=True, text=True, check=False
         )
         wall, after = time.monotonic() - begin, os.times()
-        records = list(runlog.read(results / "run.jsonl")) if (results / "run.jsonl").exists() else []
+        records = list(run_log.read(results / "run.jsonl")) if (results / "run.jsonl").exists() else []
     kinds = [record["record"] for record in records]
     if done.returncode or "incident" in kinds:
         raise HarnessError(

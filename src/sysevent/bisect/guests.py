@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from sysevent.bisect.ask import Boot, Subject
+from sysevent.engine.guest import Guest
 from sysevent.model import Incident, Observation, Progress
-from sysevent.probe.guest import Guest
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 

@@ -18,10 +18,11 @@ from sysevent.bisect.search import Line, Search
 from sysevent.bisect.selection import select
 from sysevent.bisect.state import State
 from sysevent.bisect.static import LayoutProbe, Read, static_claims
-from sysevent.contract import release, table
-from sysevent.images import kernels, published
-from sysevent.images.archive import Archive
+from sysevent.contract import kernel_release, table
 from sysevent.images.cache import Cache
+from sysevent.images.debian import published
+from sysevent.images.debian.archive import Archive
+from sysevent.images.kernel import resolve
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
@@ -49,7 +50,7 @@ def manner(question: Question) -> Manner:
         claims=select(question.tests, table.CLAIMS.values(), question.arch),
         abi=question.abi,
         boots=question.boots,
-        floor=release.floor(question.floor) if question.floor else (0, 0),
+        floor=kernel_release.floor(question.floor) if question.floor else (0, 0),
         strict=question.strict,
         boot_failure_is_bad=question.boot_failure_is_bad,
     )
@@ -115,7 +116,7 @@ def _packages(state: State, settings: Settings, means: Means, say: Progress) -> 
 
     def fetch(version: str) -> str:
         spec = f"debian:{version}"
-        kernels.find(spec, ARCHITECTURES[question.arch], settings, say)
+        resolve.find(spec, ARCHITECTURES[question.arch], settings, say)
         return spec
 
     assert means.boot is not None

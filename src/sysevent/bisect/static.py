@@ -18,9 +18,8 @@ from sysevent.contract import layout as contract
 from sysevent.contract.claim import PREFIX
 from sysevent.contract.layout import LayoutClaim, Subject
 from sysevent.errors import InfrastructureError, NotApplicable
-from sysevent.images import headers
-from sysevent.layout import compiled
-from sysevent.layout.abis import USERSPACES, Userspace, native
+from sysevent.headers import compiled, source
+from sysevent.headers.abis import USERSPACES, Userspace, native
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
@@ -65,9 +64,9 @@ def reader(arch: Architecture, export: Export, settings: Settings, progress: Pro
     def read(tree: Path, userspaces: Sequence[Userspace]) -> dict[str, Subject]:
         own = native(arch.name)
         root = export(tree)
-        key = headers.content_hash(headers.include_directories(root, arch.name))
+        key = source.content_hash(source.include_directories(root, arch.name))
         spec = f"the tree at {tree}"
-        found = headers.Headers(spec, arch.name, version(tree / "Makefile"), key, None, root)
+        found = source.Headers(spec, arch.name, version(tree / "Makefile"), key, None, root)
         known = compiled.layouts(
             found, {own.name: own, **{u.name: u for u in userspaces}}.values(), settings, progress
         )

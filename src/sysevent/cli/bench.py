@@ -13,7 +13,7 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.bench import guests, peers, plot, same, suite
 from sysevent.bench.samples import Samples, columns, ratios
 from sysevent.errors import UsageError
-from sysevent.images import kernels
+from sysevent.images.kernel import resolve
 from sysevent.settings import Settings, from_environment
 from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
@@ -143,7 +143,7 @@ def _compare(peer: str, target: TargetSpec, settings: Settings, runs: int, root:
     Ours is told twice: until the guest has answered its first scenario, and as a whole run, from Enter to the prompt,
     as theirs is.
     """
-    kernel = kernels.find(target.kernel, ARCHITECTURES[target.arch], settings, guests.silent)
+    kernel = resolve.find(target.kernel, ARCHITECTURES[target.arch], settings, guests.silent)
     place = Path(root.replace("{arch}", target.arch)) if root else None
     words = ["suites/capability", f"--target={target.name}", f"--kernel={target.kernel}"]
     suite.run(words, fresh=False)  # compiled, and a snapshot is there

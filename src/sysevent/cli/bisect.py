@@ -24,10 +24,10 @@ from sysevent.checkout import ROOT
 from sysevent.cli import bisect_run
 from sysevent.cli.bisect_run import see_to_tools, target_of
 from sysevent.cli.run import say
-from sysevent.contract import release, table
+from sysevent.contract import kernel_release, table
 from sysevent.errors import UsageError
-from sysevent.images import published
-from sysevent.images.archive import Archive
+from sysevent.images.debian import published
+from sysevent.images.debian.archive import Archive
 from sysevent.qemu.version import version
 from sysevent.settings import Settings, from_environment
 
@@ -183,7 +183,7 @@ def _question(args: argparse.Namespace, settings: Settings) -> Question:
     if good == bad:
         raise UsageError(f"good and bad are the same: {good}")
     if args.floor:
-        release.floor(args.floor)
+        kernel_release.floor(args.floor)
     return Question(
         kind=kind,
         source=source,

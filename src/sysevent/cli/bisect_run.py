@@ -18,7 +18,7 @@ from sysevent.bisect.question import Kind, Question
 from sysevent.bisect.repository import GitFailed, git
 from sysevent.build import toolchain
 from sysevent.build.kernel import KernelBuilder
-from sysevent.cli import packages
+from sysevent.cli import system_packages
 from sysevent.cli.run import say, see_to_qemu
 from sysevent.contract import table
 from sysevent.errors import KernelNotBuilt, ToolMissing, UsageError
@@ -154,5 +154,5 @@ def see_to_tools(kind: Kind, arch: Architecture) -> None:
     if kind == "build":
         lacking = toolchain.missing(arch)
     if lacking:
-        line = packages.install_line(lacking, packages.this_machine(), root=os.geteuid() == 0)
+        line = system_packages.install_line(lacking, system_packages.this_machine(), root=os.geteuid() == 0)
         raise UsageError(f"building kernels for {arch.name} needs more than this machine has:\n    {line}")

@@ -16,7 +16,7 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
 from sysevent.cli.run import needed_archs, say, see_to_qemu
 from sysevent.errors import InfrastructureError, UsageError
-from sysevent.report import difference, runlog
+from sysevent.report import difference, run_log
 
 _SPOKEN = (0, 1)  # exit codes of pytest after which a run has something to say
 
@@ -62,10 +62,10 @@ def load(name: str, args: argparse.Namespace) -> dict[str, difference.Seen]:
     if (path / "run.jsonl").is_file():
         path = path / "run.jsonl"
     if path.suffix == ".jsonl":
-        return difference.load(runlog.read(path))
+        return difference.load(run_log.read(path))
     if path.is_dir():
         raise UsageError(f"{name} holds no run.jsonl; a built kernel tree is written tree:{name}")
-    return difference.load(runlog.read(_run(name, args) / "run.jsonl"))
+    return difference.load(run_log.read(_run(name, args) / "run.jsonl"))
 
 
 def _run(kernel: str, args: argparse.Namespace) -> Path:

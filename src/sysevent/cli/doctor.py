@@ -18,11 +18,11 @@ import msgspec
 
 from sysevent.arches import ARCHITECTURES, Architecture
 from sysevent.build import compiler as compilers
-from sysevent.cli import packages
+from sysevent.cli import system_packages
 from sysevent.cli.run import say
 from sysevent.errors import BuildFailed, SyseventError
-from sysevent.images import apt
-from sysevent.images import keyring as certificates
+from sysevent.images.debian import apt
+from sysevent.images.debian import keyring as certificates
 from sysevent.qemu import accel
 from sysevent.settings import Settings, from_environment
 from sysevent.targets.spec import own_arch
@@ -54,9 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print every finding; 0 when nothing that the TCG targets need is missing, else 1."""
-    missing = packages.missing_qemu(ARCHITECTURES)
+    missing = system_packages.missing_qemu(ARCHITECTURES)
     if args.install_deps and missing:
-        packages.install(packages.qemu_keys(missing), say)
+        system_packages.install(system_packages.qemu_keys(missing), say)
     settings = from_environment(mirror=args.mirror, keyring=args.keyring)
     lacking = 0
     for finding in findings(settings):
@@ -102,7 +102,9 @@ def guarded(subject: str, check: Callable[[], Finding], fix: str) -> Finding:
 
 def keyring_fix() -> str:
     """How to get Debian's keyring here."""
-    line = packages.install_line([packages.KEYRING], packages.this_machine(), root=os.geteuid() == 0)
+    line = system_packages.install_line(
+        [system_packages.KEYRING], system_packages.this_machine(), root=os.geteuid() == 0
+    )
     return indented(f"--keyring FILE, or SYSEVENT_KEYRING, or\n{line}")
 
 
@@ -144,7 +146,9 @@ def qemu(arch: Architecture) -> Finding:
     """QEMU's system emulator of an architecture, and its version."""
     path = shutil.which(arch.qemu)
     if not path:
-        line = packages.install_line([arch.qemu_package], packages.this_machine(), root=os.geteuid() == 0)
+        line = system_packages.install_line(
+            [arch.qemu_package], system_packages.this_machine(), root=os.geteuid() == 0
+        )
         return Finding(arch.qemu, ok=False, found="not on PATH", fix=indented(line))
     code, output = _output([path, "--version"])
     version = qemu_version(output)

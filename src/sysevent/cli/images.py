@@ -14,9 +14,11 @@ from rich.table import Table
 
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES, Architecture, architecture
 from sysevent.errors import ImageError, NotApplicable, UsageError
-from sysevent.hosts.snapshots import Snapshots
-from sysevent.images import initramfs, inventory, kernels, tracks
+from sysevent.hosts.qemu.snapshots import Snapshots
+from sysevent.images import inventory, tracks
 from sysevent.images.cache import Cache
+from sysevent.images.kernel import resolve
+from sysevent.images.rootfs import initramfs
 from sysevent.images.tracks import Track
 from sysevent.model import Progress
 from sysevent.settings import Settings, from_environment
@@ -84,7 +86,7 @@ def _fetch(args: argparse.Namespace, settings: Settings) -> int:
         refresh = args.refresh or (not settings.offline and inventory.is_broken(track, arch, settings))
         try:
             with _progress() as progress:
-                kernel = kernels.find(track.spec, arch, settings, progress, refresh=refresh)
+                kernel = resolve.find(track.spec, arch, settings, progress, refresh=refresh)
                 modules = [*arch.kvm_modules, *CHANNEL_MODULES]
                 initramfs.kernel_modules(kernel, arch, modules, Cache(settings.cache), progress)
         except NotApplicable:

@@ -15,12 +15,11 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.cli.run import say
 from sysevent.decode.structs import Layout
 from sysevent.errors import NotApplicable
-from sysevent.images import headers
-from sysevent.layout import compiled
-from sysevent.layout.abis import USERSPACES, Userspace, native, others, userspace
-from sysevent.layout.compare import compare
-from sysevent.layout.part import view
-from sysevent.layout.scan import padding, scan
+from sysevent.headers import compiled, source
+from sysevent.headers.abis import USERSPACES, Userspace, native, others, userspace
+from sysevent.headers.compare import compare
+from sysevent.headers.part import view
+from sysevent.headers.scan import padding, scan
 from sysevent.report import hazards
 from sysevent.report.drawing import Drawn, Line, Look, draw
 from sysevent.settings import Settings, from_environment
@@ -89,7 +88,7 @@ def _show(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _scan(args: argparse.Namespace, settings: Settings) -> int:
-    """1 when a structure is read wrongly that src/sysevent/layout/translated.py does not know of."""
+    """1 when a structure is read wrongly that src/sysevent/headers/translated.py does not know of."""
     chosen = [userspace(name) for name in args.abi] or list(USERSPACES.values())
     report: list[hazards.Scanned] = []
     for spec in args.kernel:
@@ -139,8 +138,8 @@ def _layouts(spec: str, chosen: list[Userspace], settings: Settings) -> dict[str
         if not mine:
             continue
         try:
-            source = headers.find(spec, arch, settings, say)
-            found |= compiled.layouts(source, mine, settings, say)
+            found_headers = source.find(spec, arch, settings, say)
+            found |= compiled.layouts(found_headers, mine, settings, say)
         except NotApplicable as error:
             say(f"{spec}, {arch.name}: {error}")
     return {one.name: found[one.name] for one in chosen if one.name in found}

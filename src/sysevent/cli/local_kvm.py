@@ -15,6 +15,7 @@ import msgspec
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.contract import judge, table
+from sysevent.engine.guest import Guest
 from sysevent.errors import (
     HarnessError,
     InfrastructureError,
@@ -23,8 +24,7 @@ from sysevent.errors import (
     VcpuStuck,
 )
 from sysevent.model import Facts, Progress
-from sysevent.probe import catalog
-from sysevent.probe.guest import Guest
+from sysevent.scenario import catalog
 from sysevent.settings import Settings
 from sysevent.targets import spec as targets
 

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from sysevent.checkout import ROOT
 from sysevent.model import Status
-from sysevent.report import readers, runlog
+from sysevent.report import readers_table, run_log
+from sysevent.report.grouping import told
 from sysevent.report.matrix import lines, matrix, summary
-from sysevent.report.told import told
 
 _STYLES = {
     Status.FAIL: "bold red",
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the matrix, the reasons of what is not PASS, the readers' table, and who is misled by which event."""
     place = Path(args.run)
-    records = list(runlog.read(place / "run.jsonl" if place.is_dir() else place))
+    records = list(run_log.read(place / "run.jsonl" if place.is_dir() else place))
     console = Console(highlight=False)
     found = matrix(records)
     for line, worst in lines(found):
@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
     verdicts = [record for record in records if record["record"] == "verdict"]
     for status, text in told([record for record in verdicts if record["status"] not in ("PASS", "SKIP")]):
         console.print(text, style=_STYLES[status], markup=False, soft_wrap=True)
-    readings = readers.read(records)
-    for line in readers.lines(readings):
+    readings = readers_table.read(records)
+    for line in readers_table.lines(readings):
         console.print(line, markup=False, soft_wrap=True)
     for target, reading in readings:
         finding = reading.finding.value

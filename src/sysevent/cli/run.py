@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.cli import packages
+from sysevent.cli import system_packages
 from sysevent.cli.engine import become_pytest
 from sysevent.errors import ToolMissing, UsageError
 from sysevent.model import Progress
@@ -93,10 +93,10 @@ def see_to_qemu(archs: Sequence[str], *, install: bool, explicit: bool, progress
     UsageError holds the line to paste when the selection cannot run. When nothing was selected and some
     of it can run, that goes on, and progress is told what will be skipped.
     """
-    missing = packages.missing_qemu(archs)
+    missing = system_packages.missing_qemu(archs)
     if missing and install:
-        packages.install(packages.qemu_keys(missing), progress)
-        still = packages.missing_qemu(missing)
+        system_packages.install(system_packages.qemu_keys(missing), progress)
+        still = system_packages.missing_qemu(missing)
         if still:
             names = ", ".join(ARCHITECTURES[name].qemu for name in still)
             raise ToolMissing(f"installed, and yet not on PATH ({os.environ.get('PATH', '')}): {names}")
@@ -104,8 +104,8 @@ def see_to_qemu(archs: Sequence[str], *, install: bool, explicit: bool, progress
     if not missing:
         return
     emulators = ", ".join(ARCHITECTURES[name].qemu for name in missing)
-    line = packages.install_line(
-        packages.qemu_keys(missing), packages.this_machine(), root=os.geteuid() == 0
+    line = system_packages.install_line(
+        system_packages.qemu_keys(missing), system_packages.this_machine(), root=os.geteuid() == 0
     ).replace("\n", "\n    ")
     advice = f"install it with\n    {line}\nor let `sysevent run --install-deps` do that"
     if explicit or len(missing) == len(archs):

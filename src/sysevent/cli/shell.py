@@ -18,9 +18,9 @@ from sysevent.build import programs
 from sysevent.cli.run import say
 from sysevent.cli.terminal import attached, on_a_terminal, on_pipes, size
 from sysevent.errors import ToolMissing, UsageError
-from sysevent.hosts import attach, shell
-from sysevent.hosts.open import missing
-from sysevent.probe import catalog, request
+from sysevent.hosts.qemu import keep, shell
+from sysevent.hosts.select import missing
+from sysevent.scenario import catalog, request
 from sysevent.settings import Settings
 from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
                 "--attach is for a person at a terminal: a guest that was kept has one console, which tells neither "
                 "output from prompts nor an exit code; `sysevent shell TARGET` takes commands from a pipe"
             )
-        with attach.connected(Path(args.attach)) as line:
+        with keep.connected(Path(args.attach)) as line:
             return attached(line)
     known = [*spec.builtin(), *(row for file in args.targets for row in spec.read(Path(file)))]
     spec.unique(known, "--targets")

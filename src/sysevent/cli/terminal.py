@@ -14,7 +14,7 @@ import tty
 from collections.abc import Iterator
 
 from sysevent.errors import GuestLost
-from sysevent.hosts.shell import NO_PORTS, READY, ShellGuest
+from sysevent.hosts.qemu.shell import NO_PORTS, READY, ShellGuest
 from sysevent.qemu.console import escape, trouble
 
 ESCAPE = b"\x1d"  # Ctrl-], as telnet has it

@@ -19,7 +19,7 @@ from sysevent.contract.common import (
     system_event,
 )
 from sysevent.model import Level
-from sysevent.probe.catalog.arm64 import (
+from sysevent.scenario.catalog.arm64 import (
     COOKIE,
     RETURNED,
     SYSTEM_OFF,

@@ -29,7 +29,7 @@ from sysevent.contract.common import (
     system_event,
 )
 from sysevent.model import Level
-from sysevent.probe.catalog.arm64 import COOKIE, RETURNED, SYSTEM_SUSPEND, SYSTEM_SUSPEND_64
+from sysevent.scenario.catalog.arm64 import COOKIE, RETURNED, SYSTEM_SUSPEND, SYSTEM_SUSPEND_64
 
 _row = functools.partial(row, "arm64")
 _observed = functools.partial(row, "arm64", level=Level.OBSERVED)

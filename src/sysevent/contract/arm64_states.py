@@ -22,8 +22,8 @@ from sysevent.contract.common import (
     system_event,
 )
 from sysevent.model import Level
-from sysevent.probe.catalog.arm64 import COOKIE, RETURNED, SYSTEM_SUSPEND
-from sysevent.probe.ioctls import MP_RUNNABLE, MP_STOPPED, MP_SUSPENDED
+from sysevent.scenario.catalog.arm64 import COOKIE, RETURNED, SYSTEM_SUSPEND
+from sysevent.scenario.ioctls import MP_RUNNABLE, MP_STOPPED, MP_SUSPENDED
 
 _row = functools.partial(row, "arm64")
 _observed = functools.partial(row, "arm64", level=Level.OBSERVED)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from sysevent.abi import kvm_run, names
 from sysevent.contract.checks import event
-from sysevent.decode import layout, names
 from sysevent.model import Mismatch, Observation
 
 _EINTR = 4
@@ -24,7 +24,7 @@ class Blocks(msgspec.Struct, frozen=True):
             return [Mismatch(self.label, wanted, "it was not entered")]
         if found.raw.kicked and found.raw.errno == _EINTR:
             return []
-        return [Mismatch(self.label, wanted, str(found), layout.EXIT_REASON.span)]
+        return [Mismatch(self.label, wanted, str(found), kvm_run.EXIT_REASON.span)]
 
 
 class Interrupted(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class Interrupted(msgspec.Struct, frozen=True):
         if found.raw.errno == _EINTR and not found.raw.kicked:
             return []
         got = "it had to be ended by a signal" if found.raw.kicked else str(found)
-        return [Mismatch(self.label, wanted, got, layout.EXIT_REASON.span)]
+        return [Mismatch(self.label, wanted, got, kvm_run.EXIT_REASON.span)]
 
 
 class SameBytes(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from sysevent.decode import layout, names
+from sysevent.abi import kvm_run, names
 from sysevent.decode.event import Event, decode
 from sysevent.model import Mismatch, Observation
 
@@ -59,7 +59,7 @@ class Exits(msgspec.Struct, frozen=True):
         if found.raw.ret:
             return [Mismatch(what, wanted, f"KVM_RUN failed with errno {names.errno(found.raw.errno)}")]
         if found.exit_reason != self.reason:
-            return [Mismatch(what, wanted, _explain(found), layout.EXIT_REASON.span)]
+            return [Mismatch(what, wanted, _explain(found), kvm_run.EXIT_REASON.span)]
         return []
 
 
@@ -94,7 +94,7 @@ class Holds(msgspec.Struct, frozen=True):
         got = found.field(self.field)
         if got == self.value:
             return []
-        member = layout.FIELDS[self.field]
+        member = kvm_run.FIELDS[self.field]
         raw = found.raw.head[member.offset : member.offset + member.size]
         unwritten = found.raw.poison is not None and raw == bytes([found.raw.poison]) * member.size
         shown = "not written (still poison)" if unwritten else _shown(self.field, got)
@@ -111,12 +111,12 @@ class NoNdata(msgspec.Struct, frozen=True):
         found = event(seen, self.label)
         if found is None:
             return []
-        raw = found.raw.head[layout.NDATA.offset : layout.NDATA.offset + layout.NDATA.size]
+        raw = found.raw.head[kvm_run.NDATA.offset : kvm_run.NDATA.offset + kvm_run.NDATA.size]
         poison = b"" if found.raw.poison is None else bytes([found.raw.poison]) * 4
         if raw in (bytes(4), poison):
             return []
         got = f"{found.field('ndata')}, without capability 215"
-        return [Mismatch(f"{_prefix(self.label)}ndata", "0 or not written", got, layout.NDATA.span)]
+        return [Mismatch(f"{_prefix(self.label)}ndata", "0 or not written", got, kvm_run.NDATA.span)]
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -131,7 +131,7 @@ class Written(msgspec.Struct, frozen=True):
         got = found.written if found else ()
         if found and got == self.spans:
             return []
-        return [Mismatch(f"{_prefix(self.label)}written bytes", spans(self.spans), spans(got), layout.UNION)]
+        return [Mismatch(f"{_prefix(self.label)}written bytes", spans(self.spans), spans(got), kvm_run.UNION)]
 
 
 class NothingBeyond(msgspec.Struct, frozen=True):
@@ -149,10 +149,10 @@ class NothingBeyond(msgspec.Struct, frozen=True):
         if found is None or found.raw.poison is None:
             return []
         wrong = []
-        for member in (layout.VALID_REGS, layout.DIRTY_REGS):
+        for member in (kvm_run.VALID_REGS, kvm_run.DIRTY_REGS):
             if found.field(member.name):
                 wrong.append(Mismatch(member.name, "0", f"{found.field(member.name):#x}", member.span))
-        start = layout.SYNC_REST.offset
+        start = kvm_run.SYNC_REST.offset
         rest = found.raw.head[start:]
         if rest != bytes([found.raw.poison]) * len(rest):
             wrong.append(

@@ -54,7 +54,7 @@ class Claim(msgspec.Struct, frozen=True):
 
     name: str  # arm64.psci.reset2
     says: str  # one sentence
-    scenario: str  # by its name in probe/catalog/
+    scenario: str  # by its name in scenario/catalog/
     level: Level
     source: str  # the kernel document or code path it rests on, with the commit
     checks: tuple[Check, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sysevent.contract import release
+from sysevent.contract import kernel_release
 from sysevent.contract.checks import Check
 from sysevent.contract.claim import Claim, Contract, Need
 from sysevent.errors import HarnessError, NotApplicable, StepRefused
@@ -33,7 +33,7 @@ class Expectation:
 def contract(facts: Facts, minimum: tuple[int, int] = (0, 0)) -> Contract:
     """Which contract a kernel is judged by: the new one when it says so or when it must."""
     says_so = any(facts.capabilities.get(f"{fd}/215", 0) > 0 for fd in ("system", "vm"))
-    must = release.held_to(facts.release, minimum) >= release.EVENT_DATA
+    must = kernel_release.held_to(facts.release, minimum) >= kernel_release.EVENT_DATA
     return Contract.DATA if says_so or must else Contract.FLAGS
 
 
@@ -45,7 +45,7 @@ def bind(
     NotApplicable when the kernel lacks what the claim is about and its release need not have it. A kernel
     that must have it is judged all the same: then the claim fails, and says so.
     """
-    held_to = release.held_to(facts.release, minimum)
+    held_to = kernel_release.held_to(facts.release, minimum)
     for need in claim.needs:
         if not need.met(facts) and (need.since is None or held_to < need.since):
             raise NotApplicable(need.why_not(facts))

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 import msgspec
 
-from sysevent.contract import release
+from sysevent.abi import kvm_run as frozen
+from sysevent.abi.kvm_run import Field
+from sysevent.abi.numbers import NUMBERS
+from sysevent.contract import kernel_release
 from sysevent.contract.claim import PREFIX
 from sysevent.contract.common import REPAIR
-from sysevent.contract.numbers import NUMBERS
-from sysevent.decode import layout as frozen
-from sysevent.decode.layout import Field
 from sysevent.decode.structs import Layout, Struct, find, leaves
 from sysevent.errors import HarnessError
-from sysevent.layout.abis import Userspace, native
-from sysevent.layout.scan import scan, shifts
-from sysevent.layout.translated import Fate, row
+from sysevent.headers.abis import Userspace, native
+from sysevent.headers.scan import scan, shifts
+from sysevent.headers.translated import Fate, row
 from sysevent.model import Level, Mismatch, Status, Verdict
 
 _UAPI = "include/uapi/linux/kvm.h, struct kvm_run"
@@ -44,7 +44,7 @@ class Subject(msgspec.Struct, frozen=True):
     def new(self) -> bool:
         """Whether system_event must be what it is since v5.18."""
         says_so = "KVM_CAP_SYSTEM_EVENT_DATA" in self.layout.constants
-        return says_so or release.parse(self.version) >= release.EVENT_DATA
+        return says_so or kernel_release.parse(self.version) >= kernel_release.EVENT_DATA
 
     @property
     def run(self) -> Struct:
@@ -176,7 +176,7 @@ def _union(subject: Subject) -> Found:
 
 def _numbers(subject: Subject) -> Found:
     wrong = []
-    held_to = release.parse(subject.version)
+    held_to = kernel_release.parse(subject.version)
     for number in NUMBERS:
         if number.arch not in ("", subject.userspace.arch):
             continue
@@ -258,7 +258,7 @@ STATIC = (
     LayoutClaim(
         "hazards",
         "No structure means other bytes to programs of this ABI than to the kernel, but the known ones.",
-        "src/sysevent/layout/translated.py; virt/kvm/kvm_main.c, kvm_vm_compat_ioctl",
+        "src/sysevent/headers/translated.py; virt/kvm/kvm_main.c, kvm_vm_compat_ioctl",
         _hazards,
     ),
 )

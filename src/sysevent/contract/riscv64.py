@@ -20,9 +20,9 @@ from sysevent.contract.common import (
     system_event,
 )
 from sysevent.model import Level
-from sysevent.probe.catalog.riscv64 import REASONS, RETURNED, SUSP
-from sysevent.probe.catalog.riscv64_states import REASON
-from sysevent.probe.ioctls import MP_STOPPED
+from sysevent.scenario.catalog.riscv64 import REASONS, RETURNED, SUSP
+from sysevent.scenario.catalog.riscv64_states import REASON
+from sysevent.scenario.ioctls import MP_STOPPED
 
 _row = functools.partial(row, "riscv64")
 _observed = functools.partial(row, "riscv64", level=Level.OBSERVED)

@@ -31,8 +31,8 @@ from sysevent.contract.common import (
     system_event,
 )
 from sysevent.model import Level
-from sysevent.probe.catalog.x86_64 import RETURNED_PORT
-from sysevent.probe.ioctls import MP_RUNNABLE
+from sysevent.scenario.catalog.x86_64 import RETURNED_PORT
+from sysevent.scenario.ioctls import MP_RUNNABLE
 
 _row = functools.partial(row, "x86_64")
 _observed = functools.partial(row, "x86_64", level=Level.OBSERVED)

@@ -21,8 +21,8 @@ from sysevent.contract.common import (
 )
 from sysevent.contract.x86_64 import ENTER, EVENTS, TLFS, on_hyperv, went_on
 from sysevent.model import Level
-from sysevent.probe.catalog.x86_64_states import CRASH_PARAMETERS
-from sysevent.probe.ioctls import MP_RUNNABLE
+from sysevent.scenario.catalog.x86_64_states import CRASH_PARAMETERS
+from sysevent.scenario.ioctls import MP_RUNNABLE
 
 _row = functools.partial(row, "x86_64")
 _observed = functools.partial(row, "x86_64", level=Level.OBSERVED)

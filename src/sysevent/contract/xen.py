@@ -1,7 +1,7 @@
 """What a Xen hypercall of a guest must lead to, and what an i386 VMM makes of it: arch/x86/kvm/xen.c.
 
 struct kvm_xen_exit is `u32 type; union u` with u64 members: the kernel and 64-bit programs have the union at
-8, an i386 program at 4. Nothing translates it (src/sysevent/layout/translated.py), so an i386 VMM reads every
+8, an i386 program at 4. Nothing translates it (src/sysevent/headers/translated.py), so an i386 VMM reads every
 member four bytes off: the fault that system_event had before v5.18, alive.
 """
 
@@ -15,8 +15,8 @@ from sysevent.contract.checks import Check, Exits, Register
 from sysevent.contract.claim import Need
 from sysevent.contract.common import EXIT_IO, row
 from sysevent.model import Level, Mismatch, Observation
-from sysevent.probe.catalog.xen import INPUT, PARAMETERS, RESULT
-from sysevent.probe.scenario import POISON
+from sysevent.scenario.catalog.xen import INPUT, PARAMETERS, RESULT
+from sysevent.scenario.steps import POISON
 
 _EXIT_XEN = 34
 _HCALL = 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from sysevent.decode import layout, names
-from sysevent.decode.registers import REGISTERS
+from sysevent.abi import kvm_run, names
+from sysevent.abi.registers import REGISTERS
 from sysevent.model import RawExit
 
 
@@ -16,8 +16,8 @@ class Event(msgspec.Struct, frozen=True):
     registers: dict[str, int]
 
     def field(self, name: str) -> int:
-        """The value of a member of kvm_run by its name in decode/layout.py."""
-        field = layout.FIELDS[name]
+        """The value of a member of kvm_run by its name in abi/kvm_run.py."""
+        field = kvm_run.FIELDS[name]
         return int.from_bytes(self.raw.head[field.offset : field.offset + field.size], "little")
 
     @property
@@ -29,7 +29,7 @@ class Event(msgspec.Struct, frozen=True):
         """Half-open ranges of kvm_run's union (32 to 288) that lost their poison; empty without poison."""
         if self.raw.poison is None:
             return ()
-        start, end = layout.UNION
+        start, end = kvm_run.UNION
         return ranges([n for n in range(start, end) if self.raw.head[n] != self.raw.poison])
 
     def __str__(self) -> str:

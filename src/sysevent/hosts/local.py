@@ -14,13 +14,13 @@ from pathlib import Path
 
 from sysevent import wire
 from sysevent.errors import GuestLost
-from sysevent.hosts import fitness
-from sysevent.hosts.conversation import Conversation
-from sysevent.hosts.machines import Vmms
-from sysevent.hosts.protocol import Others
+from sysevent.hosts import identity
+from sysevent.hosts.base import Others
+from sysevent.hosts.channel import Conversation
+from sysevent.hosts.running import Vmms
 from sysevent.model import Progress
+from sysevent.process import leashed
 from sysevent.qemu.console import escape
-from sysevent.qemu.process import leashed
 from sysevent.targets.spec import TargetSpec
 
 KVM = Path("/dev/kvm")
@@ -56,10 +56,10 @@ class LocalHost(Conversation):
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
-        """See hosts/protocol.py. From the thread that lives longest: see qemu/process.py."""
+        """See hosts/base.py. From the thread that lives longest: see process.py."""
         self.traits = dict(zip(("node", "kernel", "version", "machine"), os.uname()[1:], strict=True))
-        fitness.check(self._spec, self.traits)
-        fitness.check_kvm(self._spec, _kvm(), getpass.getuser())
+        identity.check(self._spec, self.traits)
+        identity.check_kvm(self._spec, _kvm(), getpass.getuser())
         self.log.parent.mkdir(parents=True, exist_ok=True)
         command = leashed(
             [str(self._vmms[0][1]), "serve", *(f"{number}:{path}" for number, path in self._vmms)]
@@ -80,11 +80,11 @@ class LocalHost(Conversation):
         self._pidfd = os.pidfd_open(self._process.pid)
 
     def hello(self) -> wire.Hello:
-        """See hosts/protocol.py."""
+        """See hosts/base.py."""
         return self._greeting(min(_HELLO, self._spec.boot), "waiting for the VMM")
 
     def sources(self) -> list[int]:
-        """See hosts/protocol.py."""
+        """See hosts/base.py."""
         watched = [self._line.fileno()] if self._line is not None else []
         return watched if self._ended else [*watched, self._pidfd]
 
@@ -161,7 +161,7 @@ class LocalHost(Conversation):
 
 
 def _kvm() -> str:
-    """As fitness.check_kvm wants it."""
+    """As identity.check_kvm wants it."""
     if not KVM.exists():
         return "missing"
     if os.access(KVM, os.R_OK | os.W_OK):

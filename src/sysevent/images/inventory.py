@@ -13,10 +13,12 @@ import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.errors import BadSignature, ImageError
-from sysevent.images import deb, initramfs, kernels, keyring, packages, release, userland
-from sysevent.images.archive import Seen, parse_index
 from sysevent.images.cache import Cache, digest
-from sysevent.images.resolve import Resolution, kept, remembered
+from sysevent.images.debian import deb, keyring, package_index, release_file
+from sysevent.images.debian.archive import Seen, parse_index
+from sysevent.images.debian.track_package import Resolution, kept, remembered
+from sysevent.images.kernel import resolve
+from sysevent.images.rootfs import initramfs, userland
 from sysevent.images.tracks import Track, load
 from sysevent.model import Progress
 from sysevent.settings import Settings
@@ -110,7 +112,7 @@ def _damaged_files(cache: Cache, progress: Progress) -> Iterator[Damage]:
         elif path.suffix == ".json":
             continue
         else:
-            note = cache.read(path.with_name("unpacked.json"), kernels.Unpacked)
+            note = cache.read(path.with_name("unpacked.json"), resolve.Unpacked)
             good = note is not None and digest(path) == note.sha256
         if not good:
             path.unlink(missing_ok=True)
@@ -121,7 +123,7 @@ def _follow(resolution: Resolution, cache: Cache, ring: keyring.Keyring) -> None
     """Raises FileNotFoundError, BadSignature."""
     name = f"InRelease of {resolution.suite}"
     content = ring.content(cache.blob(resolution.inrelease).read_bytes(), name)
-    listed = release.parse(content, resolution.suite, name)
+    listed = release_file.parse(content, resolution.suite, name)
     path = next((p for p, file in listed.files.items() if file.sha256 == resolution.index), None)
     if path is None:
         raise BadSignature(f"{name} does not name the package index that debian:{resolution.track} came from")
@@ -136,8 +138,8 @@ def _follow(resolution: Resolution, cache: Cache, ring: keyring.Keyring) -> None
     _compare_image(resolution.kernel, cache)
 
 
-def _compare_image(kernel: packages.Kernel, cache: Cache) -> None:
-    image = kernels.image_path(kernel.release, kernel.image.sha256, cache)
+def _compare_image(kernel: package_index.Kernel, cache: Cache) -> None:
+    image = resolve.image_path(kernel.release, kernel.image.sha256, cache)
     if not image.exists():
         return
     inside = deb.kernel_image(cache.blob(kernel.image.sha256))
@@ -162,7 +164,7 @@ def prune(
     keep |= {cache.blob(s.inrelease) for s in seen if s}
     for resolution in current:
         keep |= {cache.blob(sha256) for sha256 in resolution.blobs}
-        image = kernels.image_path(resolution.kernel.release, resolution.kernel.image.sha256, cache)
+        image = resolve.image_path(resolution.kernel.release, resolution.kernel.image.sha256, cache)
         keep |= {image, image.with_name("unpacked.json")}
         keep |= set((cache.root / "modules").glob(f"{resolution.kernel.modules.sha256[:16]}-*.bin"))
 

@@ -8,14 +8,14 @@ import pytest
 
 from sysevent.contract import judge, table
 from sysevent.contract.judge import Expectation
+from sysevent.engine.guest import Guest
 from sysevent.errors import NotApplicable
-from sysevent.hosts.open import missing
-from sysevent.images.kernels import WrongArchitecture
+from sysevent.hosts.select import missing
+from sysevent.images.kernel.resolve import WrongArchitecture
 from sysevent.model import Facts, Observation
 from sysevent.plugin import options
 from sysevent.plugin.case import CASE, Case
 from sysevent.plugin.run import Run
-from sysevent.probe.guest import Guest
 from sysevent.targets.spec import TargetSpec
 
 RUN = pytest.StashKey[Run]()

@@ -17,18 +17,17 @@ from sysevent.contract import layout as contract
 from sysevent.contract.claim import PREFIX
 from sysevent.contract.layout import LayoutClaim, Promise, Subject
 from sysevent.decode.structs import Layout
+from sysevent.engine.btf import kvm_run
+from sysevent.engine.guest import Guest
 from sysevent.errors import InfrastructureError, NotApplicable, SyseventError, UsageError
-from sysevent.images import headers
+from sysevent.headers import compiled, source
+from sysevent.headers.abis import USERSPACES, Userspace, native
 from sysevent.images.cache import Cache
-from sysevent.layout import compiled
-from sysevent.layout.abis import USERSPACES, Userspace, native
 from sysevent.model import Level, Status, Verdict
 from sysevent.plugin.case import OWN_VERDICT
 from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.options import TARGETS
 from sysevent.plugin.run import Run
-from sysevent.probe.btf import kvm_run
-from sysevent.probe.guest import Guest
 
 _HEADERS = ("layout", "foreign_layout")
 _FIXTURES = (*_HEADERS, "running_layout")
@@ -125,7 +124,7 @@ def _subject(kernel: str, userspace: Userspace, run: Run) -> Subject:
 def _of_headers(kernel: str, userspace: Userspace, run: Run) -> Subject:
     """NotApplicable when the kernel is an image, which brings no headers along, or had no KVM there."""
     try:
-        found = headers.find(kernel, ARCHITECTURES[userspace.arch], run.settings, run.progress)
+        found = source.find(kernel, ARCHITECTURES[userspace.arch], run.settings, run.progress)
     except UsageError:
         raise NotApplicable(
             f"{kernel} brings no headers along; a track (debian:6.12) or a tree (tree:PATH) does"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from sysevent.engine.guest import Guest
 from sysevent.errors import InfrastructureError, LeaseLost
 from sysevent.model import Incident, Progress
-from sysevent.probe.guest import Guest
 from sysevent.settings import Settings
 from sysevent.targets.leases.lease import Lease, Leases
 from sysevent.targets.spec import TargetSpec

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sysevent import settings
-from sysevent.contract import release
+from sysevent.contract import kernel_release
 from sysevent.errors import UsageError
 from sysevent.plugin import results
 from sysevent.settings import Settings
@@ -128,7 +128,7 @@ def _one_in_a_debugger(chosen: list[TargetSpec], workers: object) -> None:
 def floor(config: pytest.Config) -> tuple[int, int]:
     """The release that --floor names; (0, 0) without."""
     text = config.getoption("floor")
-    return release.floor(text) if text else (0, 0)
+    return kernel_release.floor(text) if text else (0, 0)
 
 
 def of(config: pytest.Config) -> Settings:

@@ -19,9 +19,9 @@ from sysevent.plugin.case import CASE, OWN_VERDICT, Case
 from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.options import TARGETS
 from sysevent.plugin.run import Run
-from sysevent.report import failure, readers, runlog
+from sysevent.report import failure, readers_table, run_log
+from sysevent.report.grouping import told
 from sysevent.report.matrix import lines, matrix, summary
-from sysevent.report.told import told
 from sysevent.targets.spec import TargetSpec
 
 _MARKUP = {
@@ -178,7 +178,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         run.leave()
         return
     everything = _written(run)
-    for target, reading in readers.read(everything):
+    for target, reading in readers_table.read(everything):
         run.log.write("reading", target=target, **msgspec.to_builtins(reading))
     records = [record for record in everything if record["record"] == "verdict"]
     if exitstatus == pytest.ExitCode.OK:
@@ -192,20 +192,20 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     run.close(int(session.exitstatus), counts)
 
 
-def _written(run: Run) -> list[runlog.Record]:
+def _written(run: Run) -> list[run_log.Record]:
     """What the run has written down so far."""
     try:
-        return list(runlog.read(run.log.path))
+        return list(run_log.read(run.log.path))
     except UsageError as error:  # somebody removed it meanwhile
         run.log.failed = run.log.failed or str(error)
         return []
 
 
-def _judged(verdicts: list[runlog.Record]) -> bool:
+def _judged(verdicts: list[run_log.Record]) -> bool:
     return any(record["status"] in ("PASS", "DONE", "FAIL") for record in verdicts)
 
 
-def wanting(records: list[runlog.Record], globs: list[str]) -> list[str]:
+def wanting(records: list[run_log.Record], globs: list[str]) -> list[str]:
     """What --require names and the run did not give: a target that was not asked, or a MISS there.
 
     A claim that does not apply to a target's kernel is not wanting: no lab can make it apply.
@@ -235,7 +235,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("claims by target")
     for line, worst in lines(found):
         write(line, **(_MARKUP[worst] if worst else {"bold": True}))
-    table_of_readers = readers.lines(readers.read(records))
+    table_of_readers = readers_table.lines(readers_table.read(records))
     if table_of_readers:
         terminalreporter.section("how each generation of userspace reads these events")
         for line in table_of_readers:

@@ -13,7 +13,7 @@ import pytest
 
 import sysevent
 from sysevent.checkout import ROOT
-from sysevent.report.runlog import SCHEMA, RunLog
+from sysevent.report.run_log import SCHEMA, RunLog
 
 LOG = "run.jsonl"
 _WORKER = "sysevent_results"  # in what pytest-xdist hands its workers

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
+from sysevent.engine.fleet import Fleet
+from sysevent.engine.guest import Guest
 from sysevent.errors import SyseventError
-from sysevent.hosts.open import missing
+from sysevent.hosts.select import missing
 from sysevent.model import Facts, Incident, Observation
 from sysevent.plugin import options
 from sysevent.plugin import results as results_of
 from sysevent.plugin.leased import Leased
-from sysevent.probe import catalog
-from sysevent.probe.fleet import Fleet
-from sysevent.probe.guest import Guest
 from sysevent.report import recorded
+from sysevent.scenario import catalog
 from sysevent.targets.spec import TargetSpec
 
 _ASKED = "sysevent/asked"  # in pytest's cache: which scenarios each test asked for

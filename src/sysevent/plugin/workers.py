@@ -17,7 +17,7 @@ from sysevent.plugin import results
 from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.options import TARGETS
 from sysevent.plugin.run import Run
-from sysevent.report import runlog
+from sysevent.report import run_log
 from sysevent.targets.spec import TargetSpec
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any
     if target is None or _RESULTS not in config.stash:
         return
     run = _adopted(config)
-    if any(record.get("nodeid") == crashitem for record in runlog.read(run.log.path)):
+    if any(record.get("nodeid") == crashitem for record in run_log.read(run.log.path)):
         return  # it died when its verdict was written already
     abi, _, claim = behind.rpartition("-")
     run.log.write(

@@ -16,8 +16,8 @@ import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.errors import GuestLost, NoKvm, ToolMissing
+from sysevent.process import leashed
 from sysevent.qemu.argv import machine_of
-from sysevent.qemu.process import leashed
 
 _TRIAL = 20  # seconds for a QEMU to start its machine and take the word to quit; it takes 0.1
 _GONE = 5  # seconds to be gone after SIGKILL
@@ -48,7 +48,7 @@ def choose(where: str, arch: Architecture, cpu: str = "") -> Accel:
 def refused(arch: Architecture, cpu: str = "") -> str:
     """Why no guest of an architecture can run, and have a KVM itself, under this machine's; "" when it may.
 
-    A QEMU that starts is no proof: see hosts/nested.py.
+    A QEMU that starts is no proof: see hosts/qemu/nested.py.
     """
     here = platform.machine()
     if here != arch.machine:

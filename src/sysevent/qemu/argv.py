@@ -181,7 +181,7 @@ def argv(machine: Machine, lines: Lines | None = None, *, restored: bool = False
         ]
     if machine.serves:
         command += [
-            # Nobody else gets in, and it gets nowhere (restrict). QEMU chooses the port: see hosts/standin.py.
+            # Nobody else gets in, and it gets nowhere (restrict). QEMU chooses the port: see tests/system/standin.py.
             "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:{machine.serves}",
             # Nothing boots over the network, and the ROM for that is a package of its own.
             "-device", "virtio-net-pci,netdev=net,romfile=",

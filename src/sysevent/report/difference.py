@@ -9,13 +9,13 @@ from collections.abc import Iterable
 
 import msgspec
 
-from sysevent.decode import layout, names
+from sysevent.abi import kvm_run, names
 from sysevent.decode.event import Event, decode, ranges
 from sysevent.errors import UsageError
 from sysevent.model import Answer, Facts, Observation, RawExit
-from sysevent.probe import ioctls
 from sysevent.report import recorded
-from sysevent.report.runlog import Record
+from sysevent.report.run_log import Record
+from sysevent.scenario import ioctls
 
 # Which members of the union mean something for an exit, by its reason: include/uapi/linux/kvm.h.
 _UNION = {
@@ -30,7 +30,7 @@ _CAPABILITIES = {
     str(number): f"KVM_{name}" for name, number in vars(ioctls).items() if name.startswith("CAP_")
 }
 # What a peer has counted, and where in its loop it stood when it was interrupted, is a matter of time. Whether it
-# counts on after the exit is not. Labels as in probe/catalog/*_states.py.
+# counts on after the exit is not. Labels as in scenario/catalog/*_states.py.
 _PEER = "peer "
 _COUNTED = "counted "
 _AFTER, _LATER = f"{_COUNTED}after the exit", f"{_COUNTED}later"
@@ -181,11 +181,11 @@ def exits(
         return [("KVM_RUN", _result(one), _result(other), None)]
     if one.exit_reason != other.exit_reason:
         # Nothing in the union means the same in both, so its bytes would tell nothing.
-        return [("exit", str(one), str(other), layout.EXIT_REASON.span)]
+        return [("exit", str(one), str(other), kvm_run.EXIT_REASON.span)]
     found: list[tuple[str, str, str, tuple[int, int] | None]] = []
     left = {n for n in range(len(before.head)) if _byte(before, n) != _byte(after, n)}
     for name in (*_HEAD, *_UNION.get(one.exit_reason, ()), *_REST):
-        member = layout.FIELDS[name]
+        member = kvm_run.FIELDS[name]
         start, end = member.span if name != "s.regs" else (member.offset, len(before.head))
         if left & set(range(start, end)):
             a, b = (_field(event, name, (start, end)) for event in (one, other))

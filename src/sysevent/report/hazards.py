@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from sysevent.layout.abis import Userspace, native
-from sysevent.layout.compare import Change, Comparison, Kind
-from sysevent.layout.scan import Hazard, Padding
-from sysevent.layout.translated import Fate
+from sysevent.headers.abis import Userspace, native
+from sysevent.headers.compare import Change, Comparison, Kind
+from sysevent.headers.scan import Hazard, Padding
+from sysevent.headers.translated import Fate
 from sysevent.report.drawing import Line, Look
 
 _SHOWN = 6  # moved members of one structure

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from sysevent.model import Status
-from sysevent.report.runlog import Record
+from sysevent.report.run_log import Record
 
 _PREFIX = "kvm.system_event."
 # One sign a cell: a matrix is looked at, not read.

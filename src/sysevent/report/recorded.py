@@ -8,7 +8,7 @@ import msgspec
 
 from sysevent.errors import UsageError
 from sysevent.model import Answer, Facts, Observation, RawExit
-from sysevent.report.runlog import Record
+from sysevent.report.run_log import Record
 
 
 def observation(seen: Observation) -> dict[str, Any]:

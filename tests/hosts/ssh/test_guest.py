@@ -15,17 +15,18 @@ from sysevent import settings, wire
 from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
 from sysevent.build.programs import Program
+from sysevent.engine import guest
 from sysevent.errors import GuestLost, HostUnreachable
-from sysevent.hosts import machines
+from sysevent.hosts import running
 from sysevent.hosts.ssh.host import SshHost
-from sysevent.probe import catalog, guest
-from sysevent.probe.scenario import Scenario, Sleep
+from sysevent.scenario import catalog
+from sysevent.scenario.steps import Scenario, Sleep
 
 
 @pytest.fixture
 def asked(lab, monkeypatch, closing):
     """asked(server): its Guest, whose scenarios are named for the milliseconds they sleep."""
-    monkeypatch.setattr(machines.programs, "vmm", lambda *_: Program(lab.vmm, "build"))
+    monkeypatch.setattr(running.programs, "vmm", lambda *_: Program(lab.vmm, "build"))
 
     def scenario(name):
         arch, _, milliseconds = name.partition(".")

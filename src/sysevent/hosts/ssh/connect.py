@@ -18,7 +18,7 @@ import tenacity
 from sysevent.errors import HostUnreachable
 from sysevent.hosts.ssh import known
 from sysevent.hosts.ssh.route import Hop
-from sysevent.qemu.process import leashed
+from sysevent.process import leashed
 
 TRIES = 3
 _KEEPALIVE = 15  # seconds

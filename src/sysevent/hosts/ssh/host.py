@@ -13,10 +13,10 @@ import paramiko
 
 from sysevent import wire
 from sysevent.errors import GuestLost, HostUnreachable, InfrastructureError, SyseventError, WrongHost
-from sysevent.hosts import fitness
-from sysevent.hosts.conversation import Conversation
-from sysevent.hosts.machines import Vmms
-from sysevent.hosts.protocol import Others
+from sysevent.hosts import identity
+from sysevent.hosts.base import Others
+from sysevent.hosts.channel import Conversation
+from sysevent.hosts.running import Vmms
 from sysevent.hosts.ssh import remote
 from sysevent.hosts.ssh.connect import Connection, connect
 from sysevent.hosts.ssh.route import Hop, route
@@ -58,7 +58,7 @@ class SshHost(Conversation):
         self._directory = ""  # ours on the machine; "" when there is nothing to remove
 
     def start(self) -> None:
-        """See hosts/protocol.py."""
+        """See hosts/base.py."""
         hops = route(self._spec, Path.home())
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.write_bytes(b"")
@@ -70,7 +70,7 @@ class SshHost(Conversation):
         self._thread.start()
 
     def hello(self) -> wire.Hello:
-        """See hosts/protocol.py."""
+        """See hosts/base.py."""
         return self._greeting(self._spec.boot, f"connecting to {self._spec.address}")
 
     # In the thread.
@@ -107,8 +107,8 @@ class SshHost(Conversation):
         transport = connection.transport
         self.traits = remote.look(transport)
         self._note(" ".join(f"{name}={value}" for name, value in self.traits.items()))
-        fitness.check(self._spec, self.traits)
-        fitness.check_kvm(self._spec, self.traits["kvm"], self.traits.get("user", "?"))
+        identity.check(self._spec, self.traits)
+        identity.check_kvm(self._spec, self.traits["kvm"], self.traits.get("user", "?"))
         self._directory = remote.move_in(transport, self._spec.directory)
         self._note(f"moved into {self._directory}")
         for number, path in self._vmms:
@@ -200,7 +200,7 @@ class SshHost(Conversation):
     _over = False  # the channel has ended, and all that came before has been taken
 
     def sources(self) -> list[int]:
-        """See hosts/protocol.py."""
+        """See hosts/base.py."""
         watched = [self._bell] if self._bell >= 0 else []
         channel = self._channel
         if channel is not None and not self._over:
@@ -265,7 +265,7 @@ class SshHost(Conversation):
         return GuestLost("\n".join([f"{self.name}: {what}", f"the end of {self.log}:", *said]))
 
     def close(self) -> None:
-        """See hosts/protocol.py."""
+        """See hosts/base.py."""
         thread, self._thread = self._thread, None
         if thread is None:
             return

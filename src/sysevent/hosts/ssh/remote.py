@@ -130,7 +130,7 @@ def _take(channel: paramiko.Channel, out: bytearray, err: bytearray) -> bool:
 
 
 def look(transport: paramiko.Transport) -> dict[str, str]:
-    """What the machine is: see hosts/fitness.py; also user, and kvm."""
+    """What the machine is: see hosts/identity.py; also user, and kvm."""
     ran = run(transport, _LOOK)
     said = ran.said()
     if "kvm" not in said:

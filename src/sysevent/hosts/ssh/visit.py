@@ -9,7 +9,7 @@ from pathlib import Path
 import paramiko
 
 from sysevent.errors import InfrastructureError
-from sysevent.hosts import fitness
+from sysevent.hosts import identity
 from sysevent.hosts.ssh import remote
 from sysevent.hosts.ssh.connect import Connection
 from sysevent.hosts.ssh.route import route
@@ -36,8 +36,8 @@ def unusable(spec: TargetSpec) -> str:
             traits = remote.look(connection.transport)
         finally:
             connection.close()
-        fitness.check(spec, traits)
-        fitness.check_kvm(spec, traits["kvm"], traits.get("user", "?"))
+        identity.check(spec, traits)
+        identity.check_kvm(spec, traits["kvm"], traits.get("user", "?"))
     except (InfrastructureError, OSError, EOFError, paramiko.SSHException) as error:
         told = str(error) or repr(error)
         return told.removeprefix(f"{spec.id}: ").splitlines()[0]

@@ -1,0 +1,51 @@
+"""What a running kernel was compiled with, out of its own BTF: read once for each kernel, since it has megabytes.
+
+A kernel is told by the build IDs of itself and of its module kvm. The linker hashes all that it links into
+them, BTF as well, so equal IDs mean equal BTF. What has no ID is read every time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+
+from sysevent.decode.btf import Btf
+from sysevent.decode.structs import Layout
+from sysevent.engine.guest import Guest
+from sysevent.images.cache import Cache
+from sysevent.scenario import catalog
+
+_SCHEMA = 1  # of what is cached; a change outdates all of it
+_VMLINUX, _MODULE = "/sys/kernel/btf/vmlinux", "/sys/kernel/btf/kvm"
+_GNU_BUILD_ID = 3  # include/uapi/linux/elf.h would have it; binutils' include/elf/common.h does
+_NOTE = struct.Struct("<III")  # sizes of name and content, and what it is
+
+
+def kvm_run(guest: Guest, cache: Cache) -> Layout:
+    """struct kvm_run and all that it holds; empty when the BTF has none. NotApplicable without BTF."""
+    notes = guest.observe(catalog.BUILD[guest.arch.name], guest.arch.abis[0].name).answers
+    own, module = build_id(notes["kernel"].data), build_id(notes["kvm"].data)
+    key = hashlib.sha256(repr((_SCHEMA, guest.arch.name, own, module)).encode()).hexdigest()[:32]
+    path = cache.root / "btf" / f"{key}.json"
+    if own and (known := cache.read(path, Layout)):
+        return known
+    types = Btf(guest.file(_VMLINUX))
+    found, told = Layout(types.reachable("kvm_run")), own
+    if not found.structs:
+        found, told = Layout(Btf(guest.file(_MODULE), types).reachable("kvm_run")), own and module
+    if told:
+        cache.record(path, found)
+    return found
+
+
+def build_id(notes: bytes) -> bytes:
+    """The build ID among ELF notes; empty when there is none."""
+    at = 0
+    while at + _NOTE.size <= len(notes):
+        name_size, size, kind = _NOTE.unpack_from(notes, at)
+        name = at + _NOTE.size
+        content = name + (name_size + 3 & ~3)
+        if kind == _GNU_BUILD_ID and notes[name : name + name_size] == b"GNU\0":
+            return notes[content : content + size]
+        at = content + (size + 3 & ~3)
+    return b""

@@ -1,0 +1,182 @@
+"""Headers and an ABI into a layout: preprocessed, compiled, linked, and read from DWARF.
+
+Three runs of the compiler: the macros there are; a program that includes the headers, for its DWARF; and
+an object whose one array holds each macro's value and what the compiler's own offsetof says of the
+frozen members, so that DWARF has a witness.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from sysevent.build import compiler
+from sysevent.decode.structs import Layout
+from sysevent.errors import BuildFailed
+from sysevent.headers.abis import Userspace
+from sysevent.headers.source import Headers, unpacked
+from sysevent.images.cache import Cache
+from sysevent.model import Progress
+from sysevent.settings import Settings
+
+_SCHEMA = 2  # of what is cached; a change outdates all of it
+_INCLUDES = "#include <linux/kvm.h>\n#include <asm/kvm.h>\n"
+_PROGRAM = "void _start(void) { for (;;) { } }\n"
+_FLAGS = (
+    "-std=gnu11",
+    "-O0",
+    "-ffreestanding",
+    "-nostdlib",
+    "-nostdinc",  # nothing of the compiler's own: zig brings linux/kvm.h, too
+)
+_DWARF = ("-g", "-gdwarf-5", "-fno-eliminate-unused-debug-types", "-static", "-fno-pie")
+_SECTION = ".sysevent"
+_DEADLINE = 120  # seconds a run of the compiler may take
+_ROUNDS = 4  # of leaving out the lines that do not compile
+_OBJECT_MACRO = re.compile(r"^#define (_?_?KVM\w+|SYNC_REGS_SIZE_BYTES) (?=\S)", re.MULTILINE)
+# Members of struct kvm_run whose offsets the compiler is asked for itself; one that is not there is left out.
+WITNESSED = (
+    *("exit_reason", "flags", "system_event.type", "system_event.ndata", "system_event.flags"),
+    *("system_event.data", "kvm_valid_regs", "kvm_dirty_regs", "s", "xen", "immediate_exit"),
+)
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """The compiler for one ABI, with where it may keep what it needs."""
+
+    command: tuple[str, ...]
+    version: str
+    cache: Path
+
+    def run(self, arguments: Iterable[str], what: str) -> subprocess.CompletedProcess[str]:
+        keep = str(self.cache / "zig")
+        try:
+            return subprocess.run(
+                [*self.command, *arguments],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_DEADLINE,
+                check=False,
+                env=os.environ | {"ZIG_GLOBAL_CACHE_DIR": keep, "ZIG_LOCAL_CACHE_DIR": keep},
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise BuildFailed(f"{what}: {error}") from error
+
+
+def layout(headers: Headers, userspace: Userspace, settings: Settings, progress: Progress) -> Layout:
+    """What the headers mean to one ABI."""
+    return layouts(headers, (userspace,), settings, progress)[userspace.name]
+
+
+def layouts(
+    headers: Headers, userspaces: Iterable[Userspace], settings: Settings, progress: Progress
+) -> dict[str, Layout]:
+    """What the headers of one architecture mean to each of its ABIs; compiled once, then read from the cache.
+
+    NotApplicable when the architecture had no KVM; BuildFailed carries what the compiler said.
+    """
+    cache = Cache(settings.cache)
+    found: dict[str, Layout] = {}
+    missing: dict[str, tuple[Userspace, Tool, Path]] = {}
+    for userspace in userspaces:
+        compiles = compiler.find(userspace.abi)
+        tool = Tool(compiles.command, compiles.version, settings.cache)
+        key = repr((_SCHEMA, headers.key, userspace, tool.version, _FLAGS, _DWARF, WITNESSED))
+        name = f"{userspace.name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+        path = cache.root / "layouts" / name
+        if known := cache.read(path, Layout):
+            found[userspace.name] = known
+        else:
+            missing[userspace.name] = (userspace, tool, path)
+    if missing:
+        progress(f"compiling the headers of {headers.spec} for {', '.join(missing)}")
+        with unpacked(headers, settings.cache / "parts") as directories:
+            for userspace, tool, path in missing.values():
+                found[userspace.name] = compile_headers(directories, userspace, tool)
+                cache.record(path, found[userspace.name])
+    return found
+
+
+def compile_headers(directories: tuple[Path, ...], userspace: Userspace, tool: Tool) -> Layout:
+    """The layout, from directories that hold linux/kvm.h and asm/kvm.h."""
+    from sysevent.decode import dwarf  # here: pyelftools takes 30 ms, and headers are compiled once
+
+    with tempfile.TemporaryDirectory(prefix="sysevent-layout-") as folder:
+        work = Path(folder)
+        source = work / "headers.c"
+        source.write_text(f"{userspace.prelude}\n{_INCLUDES}{_PROGRAM}", encoding="ascii")
+        options = [*_FLAGS, *(word for path in directories for word in ("-isystem", str(path)))]
+        what = f"the KVM headers for {userspace.name}"
+
+        done = tool.run([*options, "-E", "-dM", str(source)], what)
+        _check(done, what)
+        macros = sorted(set(_OBJECT_MACRO.findall(done.stdout)))
+
+        program, depends = work / "headers.elf", work / "headers.d"
+        done = tool.run(
+            [*options, *_DWARF, "-MD", "-MF", str(depends), str(source), "-o", str(program)], what
+        )
+        _check(done, what)
+        _check_origin(depends, (source, *directories))
+        structs, enumerators = dwarf.structs(program)
+
+        expressions = {name: f"(1 * ({name}))" for name in macros}  # no pointer survives the product
+        expressions |= {f"={path}": f"__builtin_offsetof(struct kvm_run, {path})" for path in WITNESSED}
+        expressions["=sizeof"] = "sizeof(struct kvm_run)"
+        values = _values(expressions, userspace, options, tool, work)
+        constants = {name: value for name, value in enumerators.items() if name.startswith("KVM")}
+        constants |= {name: value for name, value in values.items() if not name.startswith("=")}
+        asserted = {name[1:]: value for name, value in values.items() if name.startswith("=")}
+    return Layout(structs, dict(sorted(constants.items())), asserted)
+
+
+def _values(
+    expressions: dict[str, str], userspace: Userspace, options: list[str], tool: Tool, work: Path
+) -> dict[str, int]:
+    """Each expression's value. Those that the compiler refuses are no constants, and are left out."""
+    source, output = work / "constants.c", work / "constants.o"
+    names = list(expressions)
+    head = f"{userspace.prelude}\n{_INCLUDES}"
+    head += f'__attribute__((section("{_SECTION}"), used)) const unsigned long long values[] = {{\n'
+    first = head.count("\n") + 1
+    for _ in range(_ROUNDS):
+        lines = [f"(unsigned long long){expressions[name]}," for name in names]
+        source.write_text(head + "\n".join(lines) + "\n};\n", encoding="ascii")
+        done = tool.run(
+            [*options, "-w", "-ferror-limit=0", "-c", str(source), "-o", str(output)], "constants"
+        )
+        if done.returncode == 0:
+            from elftools.elf.elffile import ELFFile
+
+            with output.open("rb") as file:
+                section = ELFFile(file).get_section_by_name(_SECTION)
+                data = section.data() if section else b""
+            return {name: int.from_bytes(data[8 * n : 8 * n + 8], "little") for n, name in enumerate(names)}
+        wrong = {int(n) - first for n in re.findall(r"constants\.c:(\d+):\d+: error:", done.stderr)}
+        if not wrong:
+            break
+        names = [name for n, name in enumerate(names) if n not in wrong]
+    raise BuildFailed(f"the constants of the KVM headers for {userspace.name}:\n{done.stderr[-2000:]}")
+
+
+def _check(done: subprocess.CompletedProcess[str], what: str) -> None:
+    if done.returncode:
+        raise BuildFailed(f"{what} do not compile:\n{done.stderr.strip()[-2000:]}")
+
+
+def _check_origin(depends: Path, allowed: tuple[Path, ...]) -> None:
+    """Every file that was read lies where it should: no header of the compiler's own has leaked in."""
+    text = depends.read_text(encoding="utf-8").partition(":")[2]
+    roots = [path.resolve() for path in allowed]
+    for name in text.replace("\\\n", " ").split():
+        path = Path(name).resolve()
+        if not any(path.is_relative_to(root) for root in roots):
+            raise BuildFailed(f"the compiler read {path}, which is none of the headers under test")

@@ -1,0 +1,195 @@
+"""From what a user writes after --kernel to a file that QEMU boots."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+
+from sysevent.arches import Architecture
+from sysevent.errors import ImageError, UsageError
+from sysevent.images import tracks
+from sysevent.images.cache import Cache
+from sysevent.images.debian import deb, published
+from sysevent.images.debian.archive import Archive
+from sysevent.images.debian.track_package import Resolution, resolve
+from sysevent.images.download import Gone
+from sysevent.images.kernel import bootfile
+from sysevent.images.tracks import Track
+from sysevent.model import KernelImage, Progress
+from sysevent.settings import Settings
+
+# Where `make` leaves what QEMU boots: arch/*/boot/Makefile.
+_BUILT = {"arm64": "arch/arm64/boot/Image", "riscv": "arch/riscv/boot/Image", "x86": "arch/x86/boot/bzImage"}
+
+
+class WrongArchitecture(ImageError):
+    """A kernel image is for another architecture than the target's."""
+
+
+class Unpacked(msgspec.Struct, frozen=True):
+    """What was written next to a kernel image when it was taken out of its package."""
+
+    sha256: str
+    size: int
+
+
+def find(
+    spec: str,
+    arch: Architecture,
+    settings: Settings,
+    progress: Progress,
+    modules: Path | None = None,
+    *,
+    refresh: bool = False,
+) -> KernelImage:
+    """The kernel that spec means on an architecture, on this machine's disk.
+
+    spec is `debian:TRACK`, `debian:VERSION` (of a package, such as 6.12.94-1), `tree:PATH` (a built kernel
+    tree), or the path of an image. Debian's kernels are downloaded when needed; their modules stay in the
+    package, and KernelImage.modules is that package's file.
+    refresh asks the mirror what a track means even when it was asked today.
+    Raises UsageError for a spec that means nothing, NotApplicable when Debian has no such kernel for the
+    architecture, and ImageError or one of its kind otherwise.
+    """
+    kind, colon, rest = spec.partition(":")
+    if colon and kind == "debian":
+        if modules is not None:
+            raise UsageError(f"{spec} brings its own modules: --modules goes with a path to a kernel image")
+        known = tracks.load()
+        if "-" in rest and all(rest != track.name for track in known):  # a package's whole version
+            return _published(rest, arch, settings, progress)
+        return _debian(tracks.track(rest, known), arch, settings, progress, refresh=refresh)
+    if modules is not None and not modules.is_dir():
+        raise UsageError(f"--modules {modules}: no such directory")
+    if colon and kind == "tree":
+        return _tree(spec, Path(rest).expanduser(), arch, settings, modules)
+    path = Path(spec).expanduser()
+    if not path.exists():
+        names = ", ".join(t.spec for t in tracks.load())
+        raise UsageError(
+            f"--kernel {spec}: neither a file nor a track; there are {names}, tree:PATH, and paths"
+        )
+    if path.is_dir():
+        raise UsageError(f"--kernel {spec} is a directory; a built kernel tree is written tree:{spec}")
+    return _file(spec, path, arch, settings, modules, "")
+
+
+def _debian(
+    track: Track, arch: Architecture, settings: Settings, progress: Progress, *, refresh: bool
+) -> KernelImage:
+    archive = Archive(settings, progress, f"sysevent images fetch --kernel {track.spec} --arch {arch.name}")
+    resolution = resolve(track, arch, archive, refresh=refresh)
+    try:
+        return obtain(resolution, track, arch, archive)
+    except Gone as error:
+        # The mirror has removed the package since it was asked: a newer one has come.
+        progress(f"{track.spec} {arch.name}: {error}; asking for the index anew")
+        return obtain(resolve(track, arch, archive, refresh=True), track, arch, archive)
+
+
+def _published(version: str, arch: Architecture, settings: Settings, progress: Progress) -> KernelImage:
+    archive = Archive(settings, progress)
+    one = published.choose(published.published(arch, archive), version)
+    track = Track(version, (one.suite,), {arch.name: (one.kernel.image.name,)})
+    resolution = Resolution(
+        track=version,
+        arch=arch.name,
+        rule=track.rule,
+        mirror=settings.mirror or "",
+        keyring=str(settings.keyring or ""),
+        suite=one.suite,
+        kernel=one.kernel,
+        inrelease=one.inrelease,
+        index=one.index,
+        checked=0.0,
+    )
+    return obtain(resolution, track, arch, archive)
+
+
+def obtain(resolution: Resolution, track: Track, arch: Architecture, archive: Archive) -> KernelImage:
+    """The kernel of a resolution, fetched and unpacked as far as it is not here yet; raises Gone."""
+    kernel, cache = resolution.kernel, archive.cache
+    label = f"{track.spec} {arch.name}"
+    image = image_path(kernel.release, kernel.image.sha256, cache)
+    if not _whole(image, cache):
+        with cache.lock(f"kernel-{kernel.image.sha256[:32]}", label, archive.progress):
+            if not _whole(image, cache):
+                package = archive.deb(kernel.image, label)
+                archive.progress(f"{label}: unpacking Linux {kernel.release}")
+                _store(image, deb.kernel_image(package), arch, cache)
+    modules = cache.blob(kernel.modules.sha256)
+    if not modules.exists():
+        archive.deb(kernel.modules, label)
+    return KernelImage(track.spec, arch.name, kernel.release, kernel.image.version, image, modules)
+
+
+def image_path(release: str, sha256: str, cache: Cache) -> Path:
+    """Where the image out of the package with this hash is kept; the name tells people which it is."""
+    return cache.root / "kernels" / f"{release}-{sha256[:16]}" / "vmlinuz"
+
+
+def _store(image: Path, data: bytes, arch: Architecture, cache: Cache) -> None:
+    found = bootfile.inspect(data, f"the kernel in {image.parent.name}")
+    _check_arch(found, arch, image.parent.name)
+    data = found.unwrapped or data
+    cache.write(image, data)
+    cache.record(image.with_name("unpacked.json"), Unpacked(hashlib.sha256(data).hexdigest(), len(data)))
+
+
+def _whole(image: Path, cache: Cache) -> bool:
+    unpacked = cache.read(image.with_name("unpacked.json"), Unpacked)
+    return unpacked is not None and image.exists() and image.stat().st_size == unpacked.size
+
+
+def _tree(spec: str, tree: Path, arch: Architecture, settings: Settings, modules: Path | None) -> KernelImage:
+    if not tree.is_dir():
+        raise UsageError(f"--kernel {spec}: no such directory")
+    if not (tree / "Kbuild").exists() and not (tree / "include" / "config").is_dir():
+        raise UsageError(f"--kernel {spec}: that is not a kernel tree")
+    image = tree / _BUILT[arch.kernel]
+    if not image.exists():
+        others = [built for name, built in _BUILT.items() if name != arch.kernel and (tree / built).exists()]
+        if others:
+            raise WrongArchitecture(
+                f"{spec} was built for another architecture: it has {others[0]}, not {image.name}"
+            )
+        raise ImageError(
+            f"{spec} is not built for {arch.name}: {_BUILT[arch.kernel]} is missing; run make there"
+        )
+    try:
+        release = (tree / "include" / "config" / "kernel.release").read_text(encoding="utf-8").strip()
+    except OSError:
+        release = ""
+    if modules is None and (tree / "modules.order").exists():
+        modules = tree
+    return _file(spec, image, arch, settings, modules, release)
+
+
+def _file(
+    spec: str, path: Path, arch: Architecture, settings: Settings, modules: Path | None, release: str
+) -> KernelImage:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot read {path}: {error.strerror}") from None
+    found = bootfile.inspect(data, str(path))
+    _check_arch(found, arch, str(path))
+    image = path.resolve()
+    if found.unwrapped is not None:
+        # QEMU before 8.2 knows no zboot, and riscv64 no gzip at all: hand it the plain image.
+        cache = Cache(settings.cache)
+        sha256 = hashlib.sha256(data).hexdigest()
+        image = cache.root / "unwrapped" / f"{found.release or 'image'}-{sha256[:16]}" / "Image"
+        if _whole(image, cache):
+            os.utime(image)  # prune keeps what was used lately
+        else:
+            _store(image, found.unwrapped, arch, cache)
+    return KernelImage(spec, arch.name, release or found.release, "", image, modules)
+
+
+def _check_arch(found: bootfile.BootFile, arch: Architecture, name: str) -> None:
+    if found.arch != arch.name:
+        raise WrongArchitecture(f"{name} is a kernel for {found.arch} ({found.kind}), not for {arch.name}")

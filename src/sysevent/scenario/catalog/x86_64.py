@@ -1,0 +1,147 @@
+"""Scenarios for x86-64: Hyper-V's synthetic MSRs and the triple fault. Numbers from the Hyper-V TLFS."""
+
+from __future__ import annotations
+
+import struct
+
+from sysevent.scenario import ioctls
+from sysevent.scenario.steps import Entry, Ioctl, Load, Memory, Scenario, Step, Vcpu, Vm, run
+
+MSR_RESET = 0x4000_0003
+MSR_CRASH_P0 = 0x4000_0100  # to P4 at +4
+MSR_CRASH_CTL = 0x4000_0105
+CRASH_NOTIFY = 1 << 63
+CRASH_NOTIFY_MESSAGE = 1 << 62
+
+RAM = 0x10_0000
+RAM_SIZE = 0x1_0000
+COUNTERS = RAM + 0x8000  # a peer's is at 8 times its number
+RETURNED_PORT = 0xE9  # where payloads write to when the instruction came back
+HOLE = 0xD000_0000  # an address without memory
+TSS = 0xFFFB_D000  # for VMX without unrestricted guests; SVM does not look at it
+
+_RESET_AVAILABLE = 1 << 7  # HV_MSR_RESET_AVAILABLE, in EAX of leaf 0x40000003
+_CRASH_AVAILABLE = 1 << 10  # HV_FEATURE_GUEST_CRASH_MSR_AVAILABLE, in its EDX
+
+Leaves = tuple[tuple[int, ...], ...]  # (leaf, eax, ebx, ecx, edx) each
+BARE_CPUID: Leaves = (
+    (0x0000_0000, 0x1, 0x756E_6547, 0x6C65_746E, 0x4965_6E69),
+    (0x0000_0001, 0x0006_0FB1, 0, 0, 0x0000_0021),
+)
+
+
+def hyperv_cpuid(*, reset: bool = True, crash: bool = True) -> Leaves:
+    """As little as makes KVM offer its Hyper-V MSRs: leaf 0x40000001 says "Hv#1" (hyperv.c, kvm_hv_set_cpuid)."""
+    return (
+        *BARE_CPUID,
+        (0x4000_0000, 0x4000_0005, 0x7263_694D, 0x666F_736F, 0x7648_2074),  # "Microsoft Hv"
+        (0x4000_0001, 0x3123_7648, 0, 0, 0),
+        (0x4000_0002, 0, 0, 0, 0),
+        (0x4000_0003, _RESET_AVAILABLE * reset, 0, 0, _CRASH_AVAILABLE * crash),
+        (0x4000_0004, 0, 0, 0, 0),
+        (0x4000_0005, 0, 0, 0, 0),
+    )
+
+
+HYPERV_CPUID = hyperv_cpuid()
+ENFORCE = ioctls.enable_cap(0, ioctls.CAP_HYPERV_ENFORCE_CPUID, 1)
+
+
+def set_cpuid(leaves: Leaves, vcpu: int = 0) -> Ioctl:
+    """KVM_SET_CPUID2 with these leaves; struct kvm_cpuid_entry2 is 40 bytes."""
+    entries = b"".join(struct.pack("<7I12x", leaf, 0, 0, *values) for leaf, *values in leaves)
+    return Ioctl(vcpu, ioctls.SET_CPUID2, buffer=struct.pack("<II", len(leaves), 0) + entries)
+
+
+def machine(payload: str, *, cpuid: Leaves = HYPERV_CPUID, vcpus: int = 1) -> tuple[Step, ...]:
+    """vCPUs in flat protected mode that believe to be under Hyper-V."""
+    return (
+        Vm(),
+        Ioctl("vm", ioctls.SET_TSS_ADDR, TSS),
+        Memory(RAM, RAM_SIZE),
+        Load(payload),
+        *(Vcpu(number) for number in range(vcpus)),
+        *(set_cpuid(cpuid, number) for number in range(vcpus)),
+    )
+
+
+def registers(msr: int, value: int) -> tuple[int, ...]:
+    """rax, rbx, rcx, rdx, rsi, rdi for a WRMSR."""
+    return (value & 0xFFFF_FFFF, 0x5E01, msr, value >> 32, 0x5E04, 0x5E05)
+
+
+def wrmsr(
+    name: str,
+    msr: int,
+    value: int,
+    *,
+    cpuid: Leaves = HYPERV_CPUID,
+    setup: tuple[Step, ...] = (),
+    symbol: str = "",
+) -> Scenario:
+    """One WRMSR on one vCPU; what it leads to is the exit "exit"."""
+    return Scenario(
+        f"x86_64.{name}",
+        "x86_64",
+        (
+            *machine("wrmsr", cpuid=cpuid),
+            *setup,
+            Entry("wrmsr", registers(msr, value), symbol=symbol),
+            *run("exit"),
+            ioctls.get_mp_state(0, "mp_state"),
+        ),
+    )
+
+
+FACTS = Scenario(
+    "x86_64.facts",
+    "x86_64",
+    (
+        *machine("wrmsr", cpuid=BARE_CPUID),
+        *(
+            ioctls.check_extension(fd, capability)
+            for capability in (
+                ioctls.CAP_SYSTEM_EVENT_DATA,
+                ioctls.CAP_X86_TRIPLE_FAULT_EVENT,
+                ioctls.CAP_HYPERV_ENFORCE_CPUID,
+                ioctls.CAP_HYPERV,
+            )
+            for fd in ("system", "vm")
+        ),
+        # Without Hyper-V's CPUID the MSR must not be there: this tells whether this kernel looks at it at all.
+        Entry("wrmsr", registers(MSR_RESET, 1)),
+        *run("hyperv.gated"),
+    ),
+)
+
+SCENARIOS = (
+    wrmsr("hyperv.reset", MSR_RESET, 1),
+    wrmsr("hyperv.crash", MSR_CRASH_CTL, CRASH_NOTIFY),
+    wrmsr("hyperv.crash.message", MSR_CRASH_CTL, CRASH_NOTIFY | CRASH_NOTIFY_MESSAGE),
+    # Values that are no request
+    *(wrmsr(f"hyperv.reset.value_{value:#x}", MSR_RESET, value) for value in (0, 2, 3, 0x1_0000_0001)),
+    wrmsr("hyperv.crash.bit_62", MSR_CRASH_CTL, CRASH_NOTIFY_MESSAGE),
+    wrmsr("hyperv.crash.nothing", MSR_CRASH_CTL, 0),
+    wrmsr("hyperv.reset.read", MSR_RESET, 0x5E5E_5E5E_5E5E, symbol="rdmsr"),
+    # Who may
+    wrmsr("hyperv.no_cpuid.reset", MSR_RESET, 1, cpuid=BARE_CPUID),
+    wrmsr("hyperv.no_cpuid.crash", MSR_CRASH_CTL, CRASH_NOTIFY, cpuid=BARE_CPUID),
+    *(
+        wrmsr(f"hyperv.enforced.{event}.{word}", msr, value, cpuid=cpuid, setup=(ENFORCE,))
+        for event, msr, value in (("reset", MSR_RESET, 1), ("crash", MSR_CRASH_CTL, CRASH_NOTIFY))
+        for word, cpuid in (
+            ("allowed", HYPERV_CPUID),
+            ("denied", hyperv_cpuid(reset=event != "reset", crash=event != "crash")),
+        )
+    ),
+    Scenario(
+        "x86_64.triple_fault",
+        "x86_64",
+        (
+            *machine("triple_fault"),
+            Entry("triple_fault"),
+            *run("exit"),
+            ioctls.get_mp_state(0, "mp_state"),
+        ),
+    ),
+)

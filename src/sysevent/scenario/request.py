@@ -1,0 +1,211 @@
+"""A scenario into the bytes of a request, and the reply's bytes into an observation. No I/O."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Mapping
+
+from sysevent import wire
+from sysevent.abi import names
+from sysevent.build.programs import Payload
+from sysevent.errors import BadWire, GuestLost, HarnessError, NoKvm, NotApplicable, StepRefused, VcpuStuck
+from sysevent.model import Answer, Observation, RawExit
+from sysevent.scenario import steps as s
+from sysevent.wire import Op
+
+OPS: dict[type, Op] = {  # which op carries out a step
+    s.Vm: Op.VM,
+    s.Memory: Op.MEMORY,
+    s.Load: Op.WRITE,
+    s.Write: Op.WRITE,
+    s.Read: Op.READ,
+    s.Vcpu: Op.VCPU,
+    s.Entry: Op.ENTRY,
+    s.Ioctl: Op.IOCTL,
+    s.Head: Op.HEAD,
+    s.Start: Op.START,
+    s.Wait: Op.WAIT,
+    s.Sleep: Op.SLEEP,
+    s.Open: Op.OPEN,
+    s.File: Op.FILE,
+    s.Watch: Op.WATCH,
+}
+_FDS = {"system": 0, "vm": 1}
+_FD_VCPU = 2
+_NO_KVM = (
+    1,
+    2,
+    6,
+    13,
+    16,
+    19,
+    25,
+)  # EPERM, ENOENT, ENXIO, EACCES, EBUSY (another hypervisor has the CPU), ENODEV, ENOTTY (it is some other file)
+_SHORT = (11, 12, 23, 24)  # EAGAIN, ENOMEM, ENFILE, EMFILE: of the machine that day, not of its kernel
+_FROM_OUTSIDE = (9, 15)  # SIGKILL, SIGTERM: our own watchdog's end is State.HUNG
+_ENOEXEC = 8
+_SLACK = 2000  # ms for everything that is no KVM_RUN, and for the watchdog's second attempt
+
+
+def encode(scenario: s.Scenario, payloads: Mapping[str, Payload]) -> tuple[bytes, int]:
+    """A request's body, and the milliseconds after which its reply is overdue."""
+    steps: list[bytes] = []
+    deadline = _SLACK
+    for step in scenario.steps:
+        steps += _encode_step(step, payloads)
+        if isinstance(step, s.Wait | s.Sleep | s.Watch):
+            deadline += step.milliseconds
+        if isinstance(step, s.Wait):
+            deadline += _SLACK
+    return wire.pack_request(deadline, steps), deadline
+
+
+def _encode_step(step: s.Step, payloads: Mapping[str, Payload]) -> list[bytes]:  # noqa: C901 - an arm a step
+    def one(op: Op, body: bytes, required: bool = True) -> list[bytes]:
+        return [wire.pack_step(op, body, required=required)]
+
+    match step:
+        case s.Vm(kind):
+            return one(Op.VM, struct.pack("<Q", kind))
+        case s.Memory(gpa, size, slot):
+            return one(Op.MEMORY, struct.pack("<QQI", gpa, size, slot))
+        case s.Load(name):
+            segments = payloads[name].segments
+            return [piece for at, data in segments for piece in one(Op.WRITE, struct.pack("<Q", at) + data)]
+        case s.Write(gpa, data):
+            return one(Op.WRITE, struct.pack("<Q", gpa) + data)
+        case s.Read(gpa, length):
+            return one(Op.READ, struct.pack("<QI", gpa, length))
+        case s.Vcpu(number, features, label):
+            return one(Op.VCPU, struct.pack(f"<I{len(features)}I", number, *features), required=not label)
+        case s.Entry(name, arguments, vcpu, symbol):
+            payload = payloads[name]
+            pc = payload.symbols[symbol] if symbol else payload.entry
+            return one(Op.ENTRY, struct.pack(f"<IIQ{len(arguments)}Q", vcpu, 0, pc, *arguments))
+        case s.Ioctl():
+            return one(Op.IOCTL, _ioctl(step), required=not step.label)
+        case s.Head(offset, data, vcpu):
+            return one(Op.HEAD, struct.pack("<II", vcpu, offset) + data)
+        case s.Start(vcpu, poison):
+            return one(Op.START, struct.pack("<II", vcpu, wire.START_KEEP if poison is None else poison))
+        case s.Wait(_, vcpu, milliseconds):
+            return one(Op.WAIT, struct.pack("<II", vcpu, milliseconds), False)
+        case s.Sleep(milliseconds):
+            return one(Op.SLEEP, struct.pack("<I", milliseconds))
+        case s.Watch(gpa, milliseconds):
+            return one(Op.WATCH, struct.pack("<QI", gpa, milliseconds))
+        case s.Open(path, _, flags):
+            return one(Op.OPEN, struct.pack("<I", flags) + path.encode(), False)
+        case s.File(path, _, offset, length):
+            return one(Op.FILE, struct.pack("<II", offset, length) + path.encode(), False)
+
+
+def _ioctl(step: s.Ioctl) -> bytes:
+    fd = _FDS[step.fd] if isinstance(step.fd, str) else _FD_VCPU + step.fd
+    argument = step.argument
+    if step.pointer:
+        pointer_at, value_at = step.pointer
+        argument = pointer_at << 32 | value_at
+    return struct.pack("<IIQ", fd, step.request, argument) + step.buffer
+
+
+def decode(scenario: s.Scenario, payloads: Mapping[str, Payload], abi: str, reply: wire.Reply) -> Observation:
+    """The labelled results of a scenario.
+
+    VcpuStuck when KVM_RUN came back neither by itself nor for a signal; HarnessError when the VMM could not do
+    what it was told (a step of ours is wrong, or a set-up step that must succeed was refused); GuestLost when the
+    machine had no room for it, or somebody ended it; BadWire when the reply does not fit the request.
+    """
+    _check(reply, scenario)
+    exits: dict[str, RawExit] = {}
+    answers: dict[str, Answer] = {}
+    results = iter(reply.results)
+    poisons: dict[int, int | None] = {}
+    for step in scenario.steps:
+        count = len(payloads[step.payload].segments) if isinstance(step, s.Load) else 1
+        own = list(itertools.islice(results, count))
+        if [result.op for result in own] != [OPS[type(step)]] * count:
+            raise BadWire(f"{scenario.name}: the reply says done and has no result for {step}")
+        result = own[-1]
+        if isinstance(step, s.Start):
+            poisons[step.vcpu] = step.poison
+        elif isinstance(step, s.Wait):
+            exits[step.label] = _raw_exit(result, poisons.get(step.vcpu))
+        elif isinstance(step, s.Read | s.Vcpu | s.Ioctl | s.Open | s.File) and step.label:
+            answers[step.label] = Answer(result.ret, result.errno, result.body)
+    if next(results, None) is not None:
+        raise BadWire(f"{scenario.name}: the reply holds more results than there were steps")
+    symbols = {
+        f"{name}.{label}": at for name in scenario.payloads for label, at in payloads[name].symbols.items()
+    }
+    return Observation(scenario.name, scenario.arch, abi, exits, answers, symbols)
+
+
+def _raw_exit(result: wire.Result, poison: int | None) -> RawExit:
+    body = wire.unpack_exit(result.body)
+    return RawExit(
+        ret=result.ret,
+        errno=result.errno,
+        kicked=bool(result.flags & wire.EXIT_KICKED),
+        microseconds=body.microseconds,
+        poison=poison,
+        head=body.head,
+        tail_changed=body.tail_changed,
+        tail_first=body.tail_first,
+        registers=body.registers,
+    )
+
+
+def _check(reply: wire.Reply, scenario: s.Scenario) -> None:
+    name, detail = scenario.name, reply.detail
+    last = reply.results[-1] if reply.results else None
+    refused = (
+        f"{Op(last.op).name} gave errno {names.errno(last.errno)}"
+        if last and last.op in list(Op)
+        else "no step ran"
+    )
+    _check_machine(reply, name, last)
+    match reply.state:
+        case wire.State.DONE:
+            return
+        case wire.State.STUCK:
+            raise VcpuStuck(f"{name}: KVM_RUN in step {detail} came back neither by itself nor for a signal")
+        case wire.State.HUNG:
+            raise VcpuStuck(f"{name}: the VMM gave no answer before its deadline and was killed")
+        case wire.State.STOPPED:
+            raise StepRefused(f"{name}: step {detail}, which must succeed, was refused: {refused}")
+        case wire.State.DIED if detail == -_ENOEXEC:
+            raise NotApplicable(
+                f"{name}: this kernel runs no programs of that ABI: it takes CONFIG_COMPAT (arm64, riscv64) or "
+                "CONFIG_IA32_EMULATION (x86-64), and a CPU that has the mode"
+            )
+        case wire.State.DIED:
+            how = f"of signal {detail}" if detail > 0 else f"with exit code {-detail}"
+            raise HarnessError(f"{name}: the VMM died {how}")
+        case wire.State.NO_WORKER:
+            raise HarnessError(f"{name}: no VMM of this ABI can be started there (errno {detail})")
+        case wire.State.BAD:
+            raise HarnessError(f"{name}: the VMM found step {detail} malformed ({refused})")
+
+
+def _check_machine(reply: wire.Reply, name: str, last: wire.Result | None) -> None:
+    """What is the machine's doing, and neither ours nor its kernel's."""
+    detail = reply.detail
+    match reply.state:
+        case wire.State.STOPPED if last and last.op == Op.VM and last.errno in _NO_KVM:
+            raise NoKvm(
+                f"/dev/kvm cannot be used there (errno {names.errno(last.errno)}): the CPU offers no "
+                "virtualization, or the kernel has no KVM for it, or its module did not load, or somebody else has it"
+            )
+        case wire.State.STOPPED if last and last.op == Op.VM and last.errno in _SHORT:
+            raise GuestLost(f"{name}: no machine can be made there now ({names.errno(last.errno)})")
+        case wire.State.DIED if detail in _FROM_OUTSIDE:
+            raise GuestLost(
+                f"{name}: the VMM was ended by signal {detail}, which somebody there sent: the kernel, being out of "
+                "memory, or a person"
+            )
+        case wire.State.NO_WORKER if detail in _SHORT:
+            raise GuestLost(
+                f"{name}: no VMM can be started there now ({names.errno(detail)}): it is short of memory"
+            )

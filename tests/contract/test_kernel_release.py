@@ -1,0 +1,56 @@
+"""Releases in order."""
+
+import pytest
+
+from sysevent.contract import kernel_release
+from sysevent.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("5.10.0-32-cloud-amd64", (5, 10)),
+        ("6.1.0-50-cloud-arm64", (6, 1)),
+        ("6.12.107+deb13-riscv64", (6, 12)),
+        ("7.3.4+deb13-cloud-arm64", (7, 3)),
+        ("5.18.0", (5, 18)),
+        ("5.18", (5, 18)),
+        ("5.18.0-rc5", (5, 17)),
+        ("5.18-rc4+", (5, 17)),
+        ("6.10.0-rc1-next-20240501", (6, 9)),
+        ("4.18.0-553.el8_10.x86_64", (4, 18)),
+        ("10.0.1", (10, 0)),
+        ("5.15.0-rc-like-name", (5, 15)),
+        ("", (0, 0)),
+        ("next-20240501", (0, 0)),
+        ("5", (0, 0)),
+        ("v5.18", (0, 0)),
+    ],
+)
+def test_parse(text, found):
+    """A candidate counts as the release before it; what is no number obliges to nothing."""
+    assert kernel_release.parse(text) == found
+
+
+def test_order():
+    """6.9 is before 6.12, which text is not."""
+    assert kernel_release.parse("6.9.1") < kernel_release.parse("6.12.1") < kernel_release.parse("7.2.0")
+
+
+def test_a_candidate_of_a_zero_release():
+    """Of 7.0 it is no 7.0, and no 6.x either."""
+    assert (6, 99) < kernel_release.parse("7.0.0-rc1") < (7, 0)
+
+
+@pytest.mark.parametrize("text", ["", "new", "v6.1"])
+def test_no_floor(text):
+    with pytest.raises(UsageError, match=f"--floor {text}: a kernel release such as 5.18 is meant"):
+        kernel_release.floor(text)
+
+
+def test_held_to():
+    """The kernel's own release, or the floor when that is higher."""
+    assert kernel_release.floor("5.18") == (5, 18)
+    assert kernel_release.held_to("4.18.0-553.el8", (5, 18)) == (5, 18)
+    assert kernel_release.held_to("6.1.0", (5, 18)) == (6, 1)
+    assert kernel_release.held_to("vendor", (0, 0)) == (0, 0)

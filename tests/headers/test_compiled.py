@@ -1,0 +1,144 @@
+"""Headers through the real compiler, and nothing of the compiler's own among them."""
+
+import importlib.util
+
+import msgspec
+import pytest
+
+from sysevent import settings
+from sysevent.build import compiler
+from sysevent.decode.structs import find
+from sysevent.errors import BuildFailed
+from sysevent.headers import compiled
+from sysevent.headers.abis import USERSPACES, native, userspace
+from sysevent.headers.compiled import Tool
+from sysevent.headers.source import Headers
+
+pytestmark = pytest.mark.skipif(
+    not importlib.util.find_spec("ziglang"), reason="the ziglang wheel is not installed"
+)
+
+KVM_H = """
+#ifndef KVM_H
+#define KVM_H
+#define KVM_EXIT_EXAMPLE 7
+#define KVM_SUM (KVM_EXIT_EXAMPLE + (1ULL << 40))
+#define KVM_TEXT "no number"
+#define KVM_TYPE struct kvm_run
+#define KVM_UNDEFINED (KVM_NOBODY_KNOWS + 1)
+#define KVM_CALL(x) (x)
+#define KVM_SIZE sizeof(struct kvm_run)
+#define KVM_MINUS (-1)
+#define OTHER 3
+enum kvm_kind { KVM_KIND_A = 5 };
+struct kvm_unused { unsigned char a; unsigned long b; };
+struct kvm_run {
+	unsigned int exit_reason;
+	union {
+		struct { unsigned int type; unsigned long long flags; } system_event;
+		char padding[256];
+	};
+	unsigned int low : 3, high : 9;
+};
+#endif
+"""
+ASM_H = "struct kvm_asm { void *pointer; };\n"
+
+
+@pytest.fixture
+def include(tmp_path):
+    """A directory with two headers of ours."""
+    for name, text in (("linux/kvm.h", KVM_H), ("asm/kvm.h", ASM_H)):
+        path = tmp_path / "include" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    return tmp_path / "include"
+
+
+@pytest.fixture
+def tool():
+    """The compiler for an ABI, with the caches of everyday use: an empty one costs it seconds."""
+
+    def find_tool(abi):
+        found = compiler.find(USERSPACES[abi].abi)
+        return Tool(found.command, found.version, settings.from_environment().cache)
+
+    return find_tool
+
+
+@pytest.mark.parametrize(
+    ("abi", "word", "flags_at"),
+    [
+        ("x86_64", 8, 12),
+        ("i386", 4, 8),
+        ("x32", 4, 12),
+        ("arm64", 8, 12),
+        ("arm", 4, 12),
+        ("riscv64", 8, 12),
+        ("riscv32", 4, 12),
+    ],
+)
+def test_every_abi_by_its_own_rules(include, tool, abi, word, flags_at):
+    """i386 alone aligns 64-bit members to 4: the union is at 4 there, and at 8 elsewhere."""
+    found = compiled.compile_headers((include,), USERSPACES[abi], tool(abi))
+    run = found.structs["kvm_run"]
+    union = 4 if abi == "i386" else 8
+    assert find(run, "padding").offset == union
+    assert find(run, "system_event.flags").offset == flags_at + 4 * (abi != "i386")
+    assert found.structs["kvm_asm"].size == word
+    assert found.structs["kvm_unused"].size == 2 * word  # nobody uses it, and it is there
+    assert find(run, "high").bits == (3, 9)
+    assert found.asserted["system_event.flags"] == find(run, "system_event.flags").offset
+    assert found.asserted["sizeof"] == run.size
+    assert found.constants == {
+        "KVM_EXIT_EXAMPLE": 7,
+        "KVM_KIND_A": 5,
+        "KVM_MINUS": 2**64 - 1,
+        "KVM_SIZE": run.size,
+        "KVM_SUM": (1 << 40) + 7,
+    }
+
+
+def test_a_header_that_is_missing_is_not_taken_from_the_compiler(include, tool):
+    """zig brings linux/types.h and asm/ptrace.h of its own, for every architecture."""
+    (include / "asm" / "kvm.h").write_text("#include <linux/types.h>\n" + ASM_H)
+    with pytest.raises(BuildFailed, match=r"linux/types\.h"):
+        compiled.compile_headers((include,), USERSPACES["x86_64"], tool("x86_64"))
+
+
+def test_a_header_from_elsewhere_is_told(include, tool, tmp_path):
+    """Whatever way it came: what was read and is not under test spoils the result."""
+    (tmp_path / "stray.h").write_text("struct kvm_stray { int a; };\n")
+    (include / "asm" / "kvm.h").write_text(f'#include "{tmp_path / "stray.h"}"\n' + ASM_H)
+    with pytest.raises(BuildFailed, match="none of the headers under test"):
+        compiled.compile_headers((include,), USERSPACES["x86_64"], tool("x86_64"))
+
+
+def test_what_does_not_compile_says_so(include, tool):
+    (include / "asm" / "kvm.h").write_text("struct kvm_asm { unknown_type member; };\n")
+    with pytest.raises(BuildFailed, match="unknown_type"):
+        compiled.compile_headers((include,), USERSPACES["i386"], tool("i386"))
+
+
+def test_it_is_compiled_once(include, tmp_path, monkeypatch):
+    """The second time there is not even a compiler to be run."""
+    real = settings.from_environment()
+    kept = msgspec.structs.replace(real, cache=tmp_path / "cache")
+    headers = Headers("tree:x", "x86_64", "", "some-hash", None, include.parent)
+    monkeypatch.setattr(compiled, "Tool", lambda command, version, _: Tool(command, version, real.cache))
+    wanted = [USERSPACES["x86_64"], USERSPACES["i386"]]
+    said = []
+    first = compiled.layouts(headers, wanted, kept, said.append)
+    assert list(first) == ["x86_64", "i386"]
+    assert said == ["compiling the headers of tree:x for x86_64, i386"]
+    monkeypatch.setattr(Tool, "run", None)
+    assert compiled.layouts(headers, wanted, kept, said.append) == first
+    assert len(said) == 1
+    other = msgspec.structs.replace(headers, key="another-hash")
+    with pytest.raises(TypeError):
+        compiled.layouts(other, wanted, kept, said.append)
+
+
+def test_the_kernels_own_abi_comes_first():
+    assert [native(arch).name for arch in ("x86_64", "arm64", "riscv64")] == ["x86_64", "arm64", "riscv64"]
+    assert userspace("x32").arch == "x86_64"

@@ -1,0 +1,104 @@
+"""A structure as cells: what stands where, and what is marked."""
+
+import msgspec
+import pytest
+
+from sysevent.decode.structs import Leaf
+from sysevent.errors import UsageError
+from sysevent.headers.abis import USERSPACES
+from sysevent.headers.compare import compare
+from sysevent.headers.part import view
+from sysevent.headers.scan import scan
+from sysevent.report import hazards
+from sysevent.report.drawing import Drawn, Look, draw, text
+
+
+def lines(recorded, kernel, name, *abis):
+    return draw({abi: Drawn(*view(recorded(kernel, abi), name)) for abi in abis})
+
+
+def test_two_abis_one_under_the_other(recorded):
+    assert [text(line) for line in lines(recorded, "5.10", "kvm_run.system_event", "x86_64", "i386")] == [
+        "        32      36      40      44",
+        "x86_64  |type   |·······|flags          |",
+        "i386    |type   |flags          |",
+    ]
+
+
+def test_members_that_share_bytes_stand_in_lanes(recorded):
+    drawn = [text(line) for line in lines(recorded, "7.2", "kvm_run.system_event", "arm64")]
+    assert drawn[:3] == [
+        "       32      36      40      44      48      52      56      60",
+        "arm64  |type   |ndata  |data                                           |",
+        "                       |flags          |",
+    ] or drawn[1:3] == [
+        "arm64  |type   |ndata  |data                                           |",
+        "                       |flags                                          |",
+    ]
+    assert drawn[-2:] == ["       160     164", "arm64  |...            |"]
+
+
+def test_what_differs_is_marked(recorded):
+    drawn = lines(recorded, "5.10", "kvm_run.system_event", "x86_64", "i386")
+    looks = {
+        piece.strip("| "): look for line in drawn for piece, look in line if piece.startswith("|") and look
+    }
+    assert looks["type"] is Look.SAME
+    assert looks["flags"] is Look.OTHER
+    assert looks["·······"] is Look.PADDING
+
+
+def test_a_member_over_two_rows_goes_on():
+    leaf = Leaf("long_name_of_an_array", 24, 16, "__u64[2]", None, "")
+    short = msgspec.structs.replace(leaf, path="b", offset=40, size=1)
+    assert [text(line) for line in draw({"a": Drawn((leaf, short), 24, 41)})] == [
+        "   24      28      32      36      40",
+        "a  |long_name_of_an_array          |b|",
+    ]
+    wide = msgspec.structs.replace(leaf, size=40)
+    assert [text(line) for line in draw({"a": Drawn((wide,), 24, 64)})][3:] == [
+        "   56      60",
+        "a  |...            |",
+    ]
+
+
+def test_names_are_cut_to_their_bytes():
+    leaves = (Leaf("abcdef", 0, 1, "", None, ""), Leaf("longmode", 4, 4, "", None, ""))
+    assert text(draw({"x": Drawn(leaves, 0, 8)})[1]) == "x  |a|·····|longmo~|"
+
+
+def test_a_crowded_structure_is_drawn_coarsely(recorded):
+    whole, start, end = view(recorded("7.2", "x86_64"), "kvm_run")
+    names = [leaf.path for leaf in whole]
+    assert (start, end) == (0, 2352)
+    assert "system_event" in names
+    assert not any("." in name for name in names)
+
+
+@pytest.mark.parametrize("name", ["kvm_nothing", "kvm_run.nothing", "xen_exit"])
+def test_what_is_not_there_is_a_usage_error(recorded, name):
+    with pytest.raises(UsageError, match=r"no struct|no member"):
+        view(recorded("7.2", "x86_64"), name)
+
+
+def test_the_table_of_hazards(recorded):
+    userspace = USERSPACES["i386"]
+    found = scan(recorded("7.2", "x86_64"), recorded("7.2", "i386"), userspace)
+    entry = hazards.Scanned("7.2", userspace, found, ())
+    absent = hazards.Scanned("5.10", USERSPACES["riscv32"], None, ())
+    shown = [text(line).split() for line in hazards.table([entry, absent])]
+    assert shown[1][:3] == ["x86_64/i386", "7.2", "1"]
+    assert shown[1][-1] == "kvm_xen_exit"
+    assert shown[2][-3:] == ["no", "KVM", "there"]
+    details = "\n".join(text(line) for line in hazards.details([entry], with_padding=False))
+    assert "kvm_xen_exit (is kvm_run.xen)" in details
+    assert "u.hcall.input            @16, 8 bytes / @12, 8 bytes" in details
+
+
+def test_the_lines_of_a_comparison(recorded):
+    for abi, words in (("i386", "an old binary misreads: 1"), ("x86_64", "an old binary misreads nothing")):
+        found = compare(recorded("5.10", abi), recorded("7.2", abi), USERSPACES[abi])
+        shown = [text(line) for line in hazards.changes("5.10", "7.2", USERSPACES[abi], found)]
+        assert shown[0] == f"{abi}: 5.10 -> 7.2"
+        assert any(words in line for line in shown)
+        assert sum("alternative" in line and "tdx" in line for line in shown) == 1

@@ -1,0 +1,466 @@
+"""A guest that answers, and all the ways in which one is lost: each told in its own words, none of them a hang."""
+
+import os
+import signal
+import socket
+import threading
+import time
+import zlib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sysevent import wire
+from sysevent.errors import BadWire, GuestLost, InfrastructureError, ToolMissing
+from sysevent.hosts import channel as host_channel
+from sysevent.hosts.qemu.snapshots import Snapshot, Taken
+
+SOON = 4  # seconds: what a test allows, far below every deadline of the real thing
+
+ANSWERING = """
+    channel.sendall(hello())
+    while True:
+        kind, abi, sequence, body = request(channel)
+        channel.sendall(reply(sequence, body=b"" if body == b"ask" else b"x"))
+"""
+PANIC = "[    1.2] Kernel panic - not syncing: Attempted to kill init!\\r\\n"
+
+
+def lost(guest, doing, limit=SOON):
+    """The words of a loss, and that they came soon: in a thread, so that a hang fails one test only."""
+    found = []
+
+    def run():
+        begin = time.monotonic()
+        try:
+            doing()
+        except GuestLost as error:
+            found.append(str(error))
+        except Exception as error:
+            found.append(error)
+        else:
+            found.append("it was not lost")
+        found.append(time.monotonic() - begin)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(limit + 1)
+    if thread.is_alive():
+        os.kill(guest.pid, signal.SIGKILL)
+        thread.join(5)
+        pytest.fail(f"it hung for more than {limit} s, until its QEMU was killed; then: {found[:1]}")
+    words, took = found
+    assert isinstance(words, str), words
+    assert took < limit
+    return words
+
+
+def ask(guest, request=b"ask", seconds=SOON, abi=1):
+    return guest.reply(guest.send(request, abi), seconds)
+
+
+def test_hello_and_replies(start, tmp_path):
+    """Boot, be greeted, ask, be answered; what it printed is in the log."""
+    guest = start(f"    console.sendall(b'booting\\r\\n'){ANSWERING}")
+    assert guest.hello() == wire.Hello(1, 1, "6.12.1-stub", "x86_64", "build")
+    assert 0 < guest.seconds_to_ready < SOON
+    for _ in range(3):
+        assert ask(guest) == wire.Reply(wire.State.DONE, 0, ())
+    assert not guest.on_console
+    assert (tmp_path / "logs" / "console.log").read_bytes() == b"booting\r\n"
+
+
+def test_requests_carry_number_and_abi(start):
+    guest = start("""
+        channel.sendall(hello())
+        kind, abi, sequence, body = request(channel)
+        assert (kind, abi, sequence, body) == (2, 7, 1, b"body"), (kind, abi, sequence, body)
+        channel.sendall(reply(sequence))
+        forever()
+    """)
+    guest.hello()
+    assert ask(guest, b"body", abi=7).state is wire.State.DONE
+
+
+def test_several_on_their_way(start):
+    """Sent ahead, and answered when each is asked for."""
+    guest = start(ANSWERING)
+    guest.hello()
+    numbers = [guest.send(b"ask", 1) for _ in range(5)]
+    end = time.monotonic() + SOON
+    while not guest.answered(numbers[-1]) and time.monotonic() < end:
+        guest.listen()
+    assert [guest.reply(number, SOON).state for number in numbers] == [wire.State.DONE] * 5
+
+
+def test_an_answer_to_another_question_is_none(start):
+    guest = start("""
+        channel.sendall(hello())
+        _, _, sequence, _ = request(channel)
+        channel.sendall(reply(sequence + 1) + reply(sequence - 1) + frame(2, sequence) + reply(sequence, state=3))
+        forever()
+    """)
+    guest.hello()
+    assert ask(guest).state is wire.State.DIED
+
+
+@pytest.mark.parametrize("reason", ["guest-reset", "guest-panic", None])
+def test_panic_while_booting(start, reason, tmp_path):
+    """Its line, whatever QEMU says of the reboot that follows, and the end of the console."""
+    guest = start(f"""
+        console.sendall(b"[    0.1] nothing special\\r\\n{PANIC}[    1.3] CPU: 0\\r\\n")
+        {f"stopped({reason!r})" if reason else ""}
+    """)
+    told = lost(guest, guest.hello)
+    assert told.startswith("stub: panic: Kernel panic - not syncing: Attempted to kill init!\n")
+    assert "the end of its console" in told
+    assert "nothing special" in told
+    assert told.endswith("[    1.3] CPU: 0")
+    assert str(tmp_path / "logs" / "console.log") in told
+    assert "Kernel panic" in (tmp_path / "logs" / "console.log").read_text()
+
+
+def test_panic_of_a_guest_that_stays(start):
+    """QEMU runs on, and still nobody waits for the deadline."""
+    guest = start(f"""
+        channel.sendall(hello())
+        request(channel)
+        console.sendall(b"{PANIC}")
+        forever()
+    """)
+    guest.hello()
+    assert "panic: Kernel panic" in lost(guest, lambda: ask(guest, seconds=60))
+
+
+def test_an_oops_that_becomes_a_panic(start):
+    """The last words count: the panic tells why it stopped."""
+    guest = start(f"""
+        console.sendall(b"[    1.1] Internal error: Oops: 96000004 [#1] SMP\\r\\n")
+        time.sleep(0.02)
+        console.sendall(b"{PANIC}")
+        forever()
+    """)
+    assert "stub: panic: Kernel panic" in lost(guest, guest.hello)
+
+
+def test_oops(start):
+    guest = start("""
+        console.sendall(b"[    1.1] Unable to handle kernel paging request at virtual address dead\\r\\n")
+        forever()
+    """)
+    assert "stub: oops: Unable to handle kernel paging request" in lost(guest, guest.hello)
+
+
+def test_silence(start):
+    """Until the target's deadline, and not longer."""
+    guest = start("console.sendall(b'[    0.0] Linux\\r\\n'); forever()", boot=1)
+    told = lost(guest, guest.hello)
+    assert told.startswith("stub: silent: no answer within 1 s\n")
+    assert told.endswith("[    0.0] Linux")
+
+
+def test_silence_after_hello(start):
+    guest = start("channel.sendall(hello()); forever()")
+    guest.hello()
+    assert lost(guest, lambda: ask(guest, seconds=0.3)).startswith("stub: silent: no answer within 0 s")
+
+
+def test_waiting_costs_no_time_of_the_processor(start, monkeypatch):
+    """QEMU needs it, which emulates a whole machine meanwhile."""
+    monkeypatch.setattr(host_channel, "_HEARTBEAT", 0.01)
+    guest = start("channel.sendall(hello()); forever()")
+    guest.hello()
+    looks = []
+    listen = guest.listen
+    monkeypatch.setattr(guest, "listen", lambda: looks.append(1) or listen())
+    lost(guest, lambda: ask(guest, seconds=0.5))
+    assert len(looks) < 200
+
+
+def test_signs_of_life_while_it_boots(start, monkeypatch):
+    """For the person who waits."""
+    monkeypatch.setattr(host_channel, "_HEARTBEAT", 0.1)
+    guest = start(f"    time.sleep(0.35){ANSWERING}")
+    guest.hello()
+    assert len(guest._progress.told) >= 2
+    assert guest._progress.told[0] == "stub: booting debian:6.12, 0 s"
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (
+            "print('no such CPU', flush=True); sys.exit(1)",
+            "QEMU ended with exit code 1; it said: no such CPU",
+        ),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "QEMU was ended by SIGSEGV"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "QEMU was ended by SIGKILL"),
+        ("sys.exit(0)", "QEMU ended with exit code 0"),
+        ("stopped('guest-shutdown')", "the guest powered off"),
+        ("stopped('guest-reset')", "the guest rebooted"),
+        ("stopped('guest-reset'); forever()", "the guest rebooted"),
+    ],
+)
+def test_how_qemu_ends(start, script, words):
+    """Before the hello, and in the middle of a request. What is still on its way is heard first."""
+    booting = start(script, boot=0.3)
+    assert lost(booting, booting.hello).startswith(f"stub: {words}")
+    asked = start(f"channel.sendall(hello()); request(channel); {script}")
+    asked.hello()
+    assert lost(asked, lambda: ask(asked, seconds=0.3)).startswith(f"stub: {words}")
+
+
+@pytest.mark.parametrize("_", range(4))
+def test_the_reason_is_not_lost_in_the_rush(start, _):
+    """QEMU says why and is gone at once."""
+    guest = start("channel.sendall(hello()); request(channel); stopped('guest-reset'); os._exit(0)")
+    guest.hello()
+    assert lost(guest, lambda: ask(guest)).startswith("stub: the guest rebooted")
+
+
+def test_a_last_answer_counts(start):
+    """One that came before QEMU ended is an answer, not a loss."""
+    guest = start(
+        "channel.sendall(hello()); channel.sendall(reply(request(channel)[2])); stopped('guest-shutdown')"
+    )
+    guest.hello()
+    assert ask(guest).state is wire.State.DONE
+    assert lost(guest, lambda: ask(guest)).startswith("stub: the guest powered off")
+
+
+def test_a_channel_that_closes(start):
+    """The guest still runs, and is lost all the same."""
+    guest = start("channel.sendall(hello()); channel.close(); forever()")
+    guest.hello()
+    assert lost(guest, lambda: ask(guest, seconds=0.3)).startswith("stub: ")
+
+
+def test_garbage_on_the_channel(start):
+    """Does not keep a frame from getting through, and is no frame itself."""
+    guest = start("""
+        broken = bytearray(hello()); broken[-1] ^= 1
+        channel.sendall(os.urandom(5000).replace(b"S", b"s") + bytes(broken) + b"SEV1"[:2])
+        channel.sendall(hello())
+        _, _, sequence, _ = request(channel)
+        channel.sendall(bytes(1000) + reply(sequence))
+        forever()
+    """)
+    assert guest.hello().release == "6.12.1-stub"
+    assert ask(guest).state is wire.State.DONE
+
+
+def test_nothing_but_garbage(start):
+    guest = start("channel.sendall(bytes(range(256)) * 500); forever()", boot=0.3)
+    assert lost(guest, guest.hello).startswith("stub: silent")
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("channel.sendall(hello(version=2))", "speaks version 2"),
+        ("channel.sendall(frame(1, 0, b'short'))", "a HELLO of 5 bytes"),
+    ],
+)
+def test_a_hello_that_is_none(start, script, words):
+    guest = start(f"{script}; forever()")
+    with pytest.raises(BadWire, match=words):
+        guest.hello()
+
+
+def test_a_reply_that_is_none(start):
+    """Well framed and nonsense inside: another meaning than a lost guest, whose next answer is taken."""
+    guest = start(ANSWERING)
+    guest.hello()
+    with pytest.raises(BadWire, match="1 bytes left over"):
+        ask(guest, b"nonsense")
+    assert ask(guest).state is wire.State.DONE
+
+
+SERIAL = """
+    kernel = b"[    1.0] random: crng init done\\r\\n"
+    data = kernel + hello()
+    for at in range(0, len(data), 7):
+        console.sendall(data[at:at + 7])
+    while True:
+        _, _, sequence, _ = request(console)
+        console.sendall(kernel + reply(sequence)[:9])
+        time.sleep(0.01)
+        console.sendall(reply(sequence)[9:] + kernel)
+"""
+
+
+@pytest.mark.parametrize("channel", ["virtio", "serial"])
+def test_frames_on_the_serial_line(start, channel):
+    """Between the kernel's lines; also of a guest that was offered a channel and has no driver for it."""
+    guest = start(SERIAL, channel=channel)
+    assert guest.hello().release == "6.12.1-stub"
+    assert guest.on_console
+    for _ in range(3):
+        assert ask(guest).state is wire.State.DONE
+
+
+def test_what_the_kernel_says_between_frames_is_heard(start):
+    """And the bytes of frames are not taken for its words."""
+    guest = start(f"""
+        console.sendall(hello())
+        _, _, sequence, _ = request(console)
+        body = struct.pack("<HHIii", 4, 0, 40, 0, 0) + b"Kernel panic - not syncing: only guest memory"[:40]
+        console.sendall(frame(3, sequence, struct.pack("<HHi", 0, 1, 0) + body))
+        request(console)
+        console.sendall(b"{PANIC}")
+        forever()
+    """)
+    guest.hello()
+    assert ask(guest).results[0].body.startswith(b"Kernel panic")
+    told = lost(guest, lambda: ask(guest))
+    assert "panic: Kernel panic - not syncing: Attempted to kill init!" in told
+    assert "only guest memory" not in told
+
+
+def test_control_characters_do_not_come_through(start):
+    """Into a message that will be on a terminal."""
+    guest = start(
+        "console.sendall(b'\\x1b[2J\\x07\\xff Kernel panic - not syncing: \\x1b[31mred'); forever()"
+    )
+    told = lost(guest, guest.hello)
+    assert all(c.isprintable() or c == "\n" for c in told.replace("\ufffd", ""))
+    assert "\\x1b[31mred" in told
+
+
+@pytest.mark.parametrize(
+    ("line", "panic"),
+    [
+        ("console", False),
+        ("console", True),
+        ("channel", False),
+        ("channel", True),
+    ],
+)
+def test_a_guest_that_never_stops_talking(start, line, panic):
+    """Is lost at its deadline like a silent one, though there is always more to read."""
+    guest = start(
+        f"""
+        {f'console.sendall(b"{PANIC}")' if panic else ""}
+        noise = b"x" * 65536
+        while True:
+            {line}.sendall(noise)
+        """,
+        boot=0.3,
+    )
+    lost(guest, guest.hello, limit=2)
+
+
+def test_a_qemu_that_has_stopped_does_not_stop_us(start):
+    """Not even while it is being ended."""
+    guest = start("os.kill(os.getpid(), signal.SIGSTOP); forever()", boot=0.3)
+    assert lost(guest, guest.hello).startswith("stub: silent")
+    begin = time.monotonic()
+    guest.close()
+    assert time.monotonic() - begin < SOON
+
+
+def test_close(start):
+    """QEMU is gone, and it may be said twice, also of a guest that is lost."""
+    guest = start(ANSWERING)
+    guest.hello()
+    pid = guest.pid
+    guest.close()
+    assert not Path(f"/proc/{pid}").exists()
+    guest.close()
+
+
+RESTORED = """
+        channel.sendall(hello())
+        kind, _, sequence, _ = request(channel)
+        assert kind == 5
+        time.sleep(0.05)
+        channel.sendall(hello(sequence))
+        forever()
+        """
+
+
+@pytest.fixture
+def snapshot(tmp_path):
+    """Of the kernel that the stub says it runs."""
+    state = tmp_path / "state"
+    state.write_bytes(b"stream")
+    hello = wire.Hello(1, 1, "6.12.1-stub", "x86_64", "build")
+    return Snapshot(state, Taken("key", 6, zlib.crc32(b"stream", zlib.crc32(bytes(8))), 64, hello, False))
+
+
+def test_a_restored_guest_is_asked_for_its_hello(start, snapshot):
+    """Only the answer to our PING counts, not what is still in a buffer from before."""
+    guest = start(RESTORED, snapshot=snapshot)
+    assert guest.hello().release == "6.12.1-stub"
+    assert guest.seconds_to_ready >= 0.05
+
+
+@pytest.mark.parametrize("content", [b"strdam", b"str"], ids=["flipped", "cut off"])
+def test_a_snapshot_that_is_damaged(start, snapshot, content):
+    """QEMU restores whatever it is given: no answer of such a guest counts."""
+    snapshot.state.write_bytes(content)
+    guest = start(
+        RESTORED.replace("forever()", "channel.sendall(reply(request(channel)[2])); forever()"), snapshot
+    )
+    guest.hello()
+    assert "its snapshot is damaged" in lost(guest, lambda: ask(guest))
+
+
+def test_a_restored_guest_is_the_one_that_was_saved(start, snapshot):
+    """Another kernel's verdicts would be told as this one's."""
+    hello = msgspec.structs.replace(snapshot.taken.hello, release="6.12.2")
+    taken = msgspec.structs.replace(snapshot.taken, hello=hello)
+    guest = start(RESTORED, snapshot=msgspec.structs.replace(snapshot, taken=taken))
+    assert "its snapshot is of another guest: 6.12.1-stub" in lost(guest, guest.hello)
+
+
+def test_a_snapshot_that_went_meanwhile(start, snapshot):
+    """To make room, say: that is a guest that is lost, and not the end of the run."""
+    snapshot.state.unlink()
+    with pytest.raises(GuestLost, match="its snapshot cannot be opened"):
+        start(RESTORED, snapshot=snapshot)
+
+
+def test_no_qemu(start, monkeypatch):
+    """Told by its name."""
+    monkeypatch.setattr("sysevent.process.shutil.which", lambda name: None)
+    with pytest.raises(ToolMissing, match="qemu-system-x86_64 is not installed"):
+        start(ANSWERING)
+
+
+def test_every_loss_is_infrastructure():
+    """A MISS, and never a verdict about the kernel."""
+    assert issubclass(GuestLost, InfrastructureError)
+    assert issubclass(BadWire, InfrastructureError)
+
+
+def test_no_deadline_in_a_debugger(start):
+    """Neither booting nor answering is ever too late, and where to attach is said before anything is awaited."""
+    guest = start(
+        """
+        listening = socket.socket(fileno=int(fds["gdb"]))
+        debugger, _ = listening.accept()
+        debugger.recv(1)  # as stopped as QEMU is with -S
+        time.sleep(1.5)
+        channel.sendall(hello())
+        sequence = request(channel)[2]
+        time.sleep(0.5)
+        channel.sendall(reply(sequence))
+        forever()
+        """,
+        debug=True,
+        boot=1,
+    )
+    told = "\n".join(guest._progress.told)
+    port = int(told.partition("target remote 127.0.0.1:")[2].partition("'")[0])
+    with socket.create_connection(("127.0.0.1", port), timeout=SOON) as debugger:
+        debugger.sendall(b"c")
+        assert guest.hello().release == "6.12.1-stub"
+        assert ask(guest, seconds=0.1).state is wire.State.DONE
+
+
+def test_ended_in_a_debugger(start):
+    """No deadline is not for ever: a QEMU that ends is lost at once."""
+    guest = start("sys.exit(0)", debug=True)
+    assert "exit code 0" in lost(guest, guest.hello)

@@ -1,0 +1,246 @@
+"""Snapshots on disk: found only when whole, kept within bounds, named by all that shapes a guest."""
+
+import os
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sysevent.arches import ARCHITECTURES
+from sysevent.errors import GuestLost
+from sysevent.hosts.qemu.bundle import key
+from sysevent.hosts.qemu.snapshots import Snapshots
+from sysevent.qemu.argv import Machine
+from sysevent.wire import Hello
+
+PAGE = 1 << 20 | 4096
+HELLO = Hello(1, 1, "6.12.1", "x86_64", "build")
+
+
+class Monitor:
+    """As qemu/monitor.py: migrates by doing what QEMU's exec: does."""
+
+    def __init__(self, *states, fails=()):
+        self.states, self.fails, self.said = list(states), fails, []
+
+    def tell(self, command, /, **arguments):
+        self.said.append((command, arguments))
+
+    def execute(self, command, /, **arguments):
+        self.said.append(command)
+        if command in self.fails:
+            raise GuestLost(f"QEMU refused {command}")
+        if command == "migrate":
+            assert arguments["uri"].startswith("exec:cat >>")
+            with Path(arguments["uri"].removeprefix("exec:cat >>").strip("'")).open("ab") as file:
+                file.write(b"stream")
+        if command == "query-migrate":
+            return {"status": self.states.pop(0)}
+        return {}
+
+
+@pytest.fixture
+def snapshots(tmp_path, monkeypatch):
+    monkeypatch.setattr("sysevent.hosts.qemu.snapshots._SETTLE", 0)
+    return Snapshots(tmp_path)
+
+
+@pytest.fixture
+def memory():
+    """Two MiB, in the second of which a page is in use."""
+    with tempfile.TemporaryFile() as file:
+        file.truncate(2 << 20)
+        os.pwrite(file.fileno(), b"page" * 1024, PAGE)
+        yield file.fileno()
+
+
+@pytest.fixture
+def take(memory):
+    """take(snapshots, name): what was taken of it."""
+
+    def now(snapshots, name):
+        snapshots.take(name, Monitor("active", "completed"), memory, HELLO, on_console=False)
+
+    return now
+
+
+def test_taken_and_found(snapshots, memory):
+    monitor = Monitor("setup", "active", "completed")
+    snapshots.take("k", monitor, memory, HELLO, on_console=True)
+    assert monitor.said[-1] == "cont"  # the guest goes on
+    found = snapshots.find("k")
+    content = found.state.read_bytes()
+    assert content[PAGE : PAGE + 4096] == b"page" * 1024
+    assert content[2 << 20 :] == b"stream"
+    assert content.count(0) == (2 << 20) - 4096
+    assert found.taken.memory == 2
+    assert found.state.stat().st_blocks * 512 < 1 << 20  # what is empty takes no room
+    assert found.taken.hello == HELLO
+    assert found.taken.on_console
+    assert {path.name for path in snapshots.folder.iterdir()} == {"k.state", "k.json"}
+
+
+def test_not_found(snapshots):
+    assert snapshots.find("k") is None
+
+
+@pytest.mark.parametrize("damage", ["short", "no stream", "no note", "bad note", "another's"])
+def test_not_whole(snapshots, damage, take):
+    take(snapshots, "k")
+    state, note = snapshots.folder / "k.state", snapshots.folder / "k.json"
+    match damage:
+        case "short":
+            state.write_bytes(b"str")
+        case "no stream":
+            state.unlink()
+        case "no note":
+            note.unlink()
+        case "bad note":
+            note.write_bytes(b"{")
+        case "another's":
+            take(snapshots, "other")
+            state.write_bytes((snapshots.folder / "other.state").read_bytes())
+            note.write_bytes((snapshots.folder / "other.json").read_bytes())
+    assert snapshots.find("k") is None
+
+
+@pytest.mark.parametrize(
+    "monitor", [Monitor("failed"), Monitor("active", "cancelled"), Monitor(fails=["migrate"])]
+)
+def test_what_qemu_cannot_save_leaves_nothing_behind(snapshots, monitor, memory):
+    with pytest.raises(GuestLost):
+        snapshots.take("k", monitor, memory, HELLO, on_console=False)
+    assert list(snapshots.folder.iterdir()) == []
+
+
+def test_damage_that_keeps_the_size(snapshots, take):
+    """Is found by whoever restores it, and reads all of it anyway."""
+    take(snapshots, "k")
+    found = snapshots.find("k")
+    assert found.whole()
+    with found.state.open("r+b") as file:
+        os.pwrite(file.fileno(), b"page" * 1024, PAGE + 4096)
+    assert not snapshots.find("k").whole()
+
+
+def test_discard(snapshots, take):
+    take(snapshots, "k")
+    snapshots.discard("k")
+    snapshots.discard("k")
+    assert list(snapshots.folder.iterdir()) == []
+
+
+def test_given_up(snapshots, take, memory):
+    """What could not be restored twice is not taken again: it would cost every run seconds to find that out."""
+    take(snapshots, "k")
+    snapshots.give_up("k")
+    assert snapshots.find("k") is None
+    take(snapshots, "k")
+    assert snapshots.find("k")
+    snapshots.give_up("k")
+    monitor = Monitor()
+    assert not snapshots.take("k", monitor, memory, HELLO, on_console=False)
+    assert monitor.said == []
+    assert snapshots.find("k") is None
+    take(snapshots, "other")
+    assert snapshots.find("other")
+
+
+def age(snapshots, name, seconds):
+    for path in snapshots.folder.glob(f"{name}.*"):
+        os.utime(path, (time.time() - seconds,) * 2)
+
+
+def room(snapshots, name):
+    """Bytes that it takes on disk: far fewer than its file is long."""
+    return (snapshots.folder / f"{name}.state").stat().st_blocks * 512
+
+
+def test_prune_keeps_what_was_used_last(snapshots, take):
+    for name, seconds in (("old", 300), ("newer", 200), ("newest", 100)):
+        take(snapshots, name)
+        age(snapshots, name, seconds)
+    assert snapshots.find("old")  # which is a use
+    one = room(snapshots, "old")
+    assert snapshots.prune(bound=2 * one) == (1, one)
+    assert {path.stem for path in snapshots.folder.iterdir()} == {"old", "newest"}
+
+
+def test_prune_what_is_not_used(snapshots, take):
+    take(snapshots, "a")
+    age(snapshots, "a", 7200)
+    take(snapshots, "b")
+    one = room(snapshots, "a")
+    assert snapshots.prune(unused=timedelta(hours=1)) == (1, one)
+    assert {path.name for path in snapshots.folder.iterdir()} == {"b.state", "b.json"}
+
+
+def test_prune_leaves_drafts_to_their_writers(snapshots, take):
+    take(snapshots, "a")
+    draft = snapshots.folder / ".a.state.xyz"
+    draft.write_bytes(b"half")
+    assert snapshots.prune() == (0, 0)
+    os.utime(draft, (time.time() - 3600,) * 2)
+    assert snapshots.prune() == (1, 4)
+
+
+def test_prune_without_any(snapshots):
+    assert snapshots.prune() == (0, 0)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    kernel = tmp_path / "elsewhere" / "Image"
+    kernel.parent.mkdir()
+    kernel.write_bytes(b"kernel")
+    return Machine(
+        ARCHITECTURES["arm64"], "tcg", "", 512, kernel, tmp_path / "cache" / "initramfs" / "hash.cpio"
+    )
+
+
+def test_same_key(machine, tmp_path):
+    assert key(machine, tmp_path / "cache") == key(msgspec.structs.replace(machine), tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"memory": 256},
+        {"cpu": "cortex-a57"},
+        {"append": "x=y"},
+        {"virtio": False},
+        {"accel": "kvm"},
+        {"initramfs": Path("/other.cpio")},
+        {"arch": ARCHITECTURES["riscv64"]},
+    ],
+)
+def test_another_key(machine, tmp_path, change):
+    assert key(msgspec.structs.replace(machine, **change), tmp_path) != key(machine, tmp_path)
+
+
+def test_another_key_for_a_kernel_that_was_built_again(machine, tmp_path):
+    before = key(machine, tmp_path / "cache")
+    os.utime(machine.kernel, (1, 1))
+    assert key(machine, tmp_path / "cache") != before
+
+
+def test_what_is_in_the_cache_is_known_by_name(machine, tmp_path):
+    """Use touches it, so that it is kept."""
+    before = key(machine, tmp_path)
+    os.utime(machine.kernel, (1, 1))
+    assert key(machine, tmp_path) == before
+
+
+def test_another_key_for_another_qemu(machine, tmp_path, monkeypatch):
+    found = set()
+    for content in (b"one", b"three"):
+        path = tmp_path / "bin" / "qemu-system-aarch64"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", str(path.parent))
+        found.add(key(machine, tmp_path / "cache"))
+    assert len(found) == 2

@@ -1,0 +1,215 @@
+"""debian:TRACK against a mirror on this machine, from the signature down to the file that QEMU gets."""
+
+import hashlib
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from sysevent.arches import architecture
+from sysevent.errors import BadSignature, DownloadFailed, NotApplicable, NotCached, UsageError
+from sysevent.images.cache import Cache
+from sysevent.images.debian.archive import Archive
+from sysevent.images.download import Expected
+from sysevent.images.rootfs import initramfs
+
+ARM64 = architecture("arm64")
+DEB = "6.12.1-1_arm64.deb"
+
+
+def test_cold_then_warm(find, trixie, arm64_image):
+    kernel = find()
+    assert (kernel.spec, kernel.arch, kernel.version) == ("debian:6.12", "arm64", "6.12.1-1")
+    assert kernel.release == "6.12.1+deb13-cloud-arm64"
+    assert kernel.image.read_bytes() == arm64_image("6.12.1+deb13-cloud-arm64")
+    asked = len(trixie.log)
+    assert find() == kernel
+    assert len(trixie.log) == asked, "a warm run does not touch the network"
+    assert find(offline=True) == kernel
+
+
+def test_progress_names_what_it_waits_for(find, trixie, said):
+    find()
+    assert any(
+        line.startswith("debian:6.12 arm64: linux-image-6.12.1+deb13-cloud-arm64 0.0 of") for line in said
+    )
+
+
+@pytest.mark.parametrize("end", ["dists/trixie/InRelease", "binary-arm64/Packages.xz", DEB])
+def test_one_changed_byte_anywhere(find, trixie, settings, end):
+    victim = trixie.find(end)
+    data = bytearray(victim.read_bytes())
+    data[200] ^= 1  # in InRelease: within the signed text
+    for path in victim, *victim.parent.glob("by-hash/SHA256/*"):
+        path.write_bytes(data)
+    with pytest.raises(BadSignature, match=end if "Packages" not in end else "by-hash"):
+        find()
+    assert not list((settings.cache / "parts").glob("*"))
+    assert not list((settings.cache / "tracks").glob("*")) or end == DEB
+    for blob in (settings.cache / "blobs/sha256").glob("*"):
+        assert blob.read_bytes() != bytes(data)
+    assert sum(path.endswith(victim.name) for path, _ in trixie.log) <= 1, "never retried"
+
+
+def test_a_mirror_must_not_swap_suites(find, trixie):
+    trixie.write("dists/bookworm/InRelease", trixie.find("dists/trixie/InRelease").read_bytes())
+    with pytest.raises(BadSignature, match="is the release file of trixie"):
+        find("debian:6.1")
+
+
+def test_another_keyring_does_not_inherit_trust(find, trixie, tmp_path, mirror):
+    find()
+    other = tmp_path / "other.pgp"
+    other.write_bytes(bytes(type(mirror.key).generate("mallory").extract_certificate()))
+    for offline in (False, True):
+        with pytest.raises(BadSignature):
+            find(keyring=other, offline=offline)
+
+
+def test_a_mirror_that_is_signed_by_another_key_from_now_on(find, trixie, tmp_path):
+    find()
+    trixie.key = type(trixie.key).generate("new")
+    trixie.add("trixie", "arm64", [("linux-image-6.12.2-cloud-arm64", "6.12.2-1", trixie.deb)])
+    ring = tmp_path / "new.pgp"
+    ring.write_bytes(bytes(trixie.key.extract_certificate()))
+    assert find(keyring=ring).version == "6.12.2-1"
+
+
+def test_not_in_debian_names_the_tracks_that_are(find):
+    with pytest.raises(
+        NotApplicable, match=r"no kernel 5\.10 for riscv64; .*debian:6\.12, debian:7\.2, debian:newest"
+    ):
+        find("debian:5.10", "riscv64")
+
+
+def test_a_suite_without_the_architecture(find, trixie, make_deb):
+    trixie.add("bookworm-backports", "amd64", [])
+    with pytest.raises(NotApplicable, match="in trixie or bookworm-backports"):
+        find(arch="riscv64")
+
+
+def test_offline_names_the_command(find):
+    with pytest.raises(NotCached, match=r"sysevent images fetch --kernel debian:6\.12 --arch arm64"):
+        find(offline=True)
+
+
+def test_falls_back_to_the_next_suite(find, trixie):
+    trixie.add(
+        "bookworm-backports",
+        "arm64",
+        [("linux-image-6.12.9+deb12-cloud-arm64", "6.12.9-1~bpo12+1", trixie.deb)],
+    )
+    assert find().version == "6.12.1-1"
+    trixie.add("trixie", "arm64", [])
+    assert find(mirror=trixie.url + "/").version == "6.12.9-1~bpo12+1"
+
+
+def test_newest_is_the_highest_of_all_suites(find, mirror, make_deb, arm64_image):
+    image = make_deb({"usr/lib/modules/R/vmlinuz": arm64_image()})
+    for suite, version in (
+        ("experimental", "7.3~rc7-1"),
+        ("sid", "7.2.13-1"),
+        ("trixie-backports", "7.3.4-1"),
+    ):
+        release = f"{version.split('-')[0]}-cloud-arm64"
+        names = [
+            (f"linux-binary-{release}", version, image),
+            (f"linux-modules-{release}", version, make_deb({})),
+        ]
+        mirror.add(suite, "arm64", names)
+    kernel = find("debian:newest")
+    assert kernel.version == "7.3.4-1"
+    assert mirror.asked("linux-modules-7.3.4-cloud-arm64_7.3.4-1_arm64.deb") == 1
+    assert mirror.asked("forky/InRelease") == 1, "the mirror has no forky, and that is no failure"
+
+
+def test_no_suite_at_all(find, mirror):
+    with pytest.raises(DownloadFailed, match="dists/trixie/InRelease"):
+        find()
+
+
+def test_a_mirror_without_by_hash(find, trixie):
+    for path in trixie.root.rglob("by-hash/SHA256/*"):
+        path.unlink()
+    assert find().version == "6.12.1-1"
+
+
+def test_a_mirror_whose_index_is_of_another_day(find, trixie, said):
+    trixie.add("bookworm-backports", "arm64", [("linux-image-6.12.9-cloud-arm64", "6.12.9-1", trixie.deb)])
+    for path in trixie.root.rglob("trixie/**/by-hash/SHA256/*"):
+        path.unlink()
+    trixie.find("trixie/main/binary-arm64/Packages.xz").write_bytes(b"of yesterday")
+    assert find().version == "6.12.9-1"
+    assert "leaving out trixie" in said.text
+
+
+def test_a_damaged_package_in_the_cache_is_fetched_again(find, trixie, said):
+    kernel = find()
+    kernel.modules.write_bytes(kernel.modules.read_bytes()[:-1] + b"?")
+    kernel.image.unlink()
+    assert find() == kernel
+    assert kernel.modules.read_bytes() == trixie.deb
+    assert "damaged in the cache" in said.text
+
+
+def test_modules_come_out_of_the_package(find, trixie, settings, said, make_module):
+    kernel = find()
+    wanted = ["virtio-console", "kvm"]
+    loaded = initramfs.kernel_modules(kernel, ARM64, wanted, Cache(settings.cache), said)
+    assert [m.name for m in loaded] == ["virtio_ring", "virtio", "virtio_console"]
+    assert loaded[0].data == make_module()
+    said.clear()
+    assert initramfs.kernel_modules(kernel, ARM64, wanted, Cache(settings.cache), said) == loaded
+    assert not said, "kept"
+    for path in (settings.cache / "modules").glob("*.bin"):
+        path.write_bytes(path.read_bytes()[:-1])
+    assert initramfs.kernel_modules(kernel, ARM64, wanted, Cache(settings.cache), said) == loaded, (
+        "made again"
+    )
+
+
+def test_threads_share_one_download(trixie, settings, said):
+    trixie.delay = 0.05
+    expected = Expected(len(trixie.deb), hashlib.sha256(trixie.deb).hexdigest())
+    path = str(trixie.find(DEB).relative_to(trixie.root))
+    threads = [
+        threading.Thread(target=Archive(settings, said).blob, args=(path, expected, "x")) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert trixie.asked(DEB) == 1
+    assert "waiting for another process" in said.text
+
+
+def test_processes_share_one_download(trixie, settings):
+    trixie.delay = 0.1
+    script = (
+        "import sys; from pathlib import Path; from sysevent.arches import architecture;"
+        "from sysevent.images.kernel import resolve; from sysevent.images.debian import apt; from sysevent.settings import Settings;"
+        "apt.proxies = lambda host: {};"
+        "settings = Settings(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), offline=False);"
+        "print(resolve.find('debian:6.12', architecture('arm64'), settings, lambda line: None).image)"
+    )
+    argv = [sys.executable, "-c", script, settings.cache, settings.mirror, settings.keyring]
+    runs = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    images = {run.communicate(timeout=30)[0] for run in runs}
+    assert len(images) == 1
+    assert all(run.returncode == 0 for run in runs)
+    assert trixie.asked(DEB) == 1
+    assert trixie.asked("InRelease") == 1
+
+
+@pytest.mark.parametrize(
+    "spec", ["debian:4.4", "debian:", "no/such/file", "tree:/no/such/tree", "ubuntu:24.04"]
+)
+def test_specs_that_mean_nothing(find, spec):
+    with pytest.raises(UsageError):
+        find(spec)
+
+
+def test_a_mirror_by_another_way(find):
+    with pytest.raises(UsageError, match="http or https"):
+        find(mirror="file:///srv/debian")

@@ -1,0 +1,56 @@
+"""What these tests need of this machine: a QEMU and kernels that are here already. Only CI downloads what is not."""
+
+import os
+import shutil
+
+import pytest
+
+from sysevent import settings
+from sysevent.arches import ARCHITECTURES
+from sysevent.errors import ImageError
+from sysevent.images.kernel import resolve
+from sysevent.images.rootfs import userland
+
+KERNEL = "debian:6.12"
+
+
+def silent(_):
+    pass
+
+
+@pytest.fixture
+def here():
+    """The settings to use."""
+    return settings.from_environment(offline=os.environ.get("CI", "") == "")
+
+
+@pytest.fixture
+def bootable(here):
+    """bootable(arch): skip, with what to do, unless a guest of that architecture can be booted."""
+
+    def check(arch):
+        if shutil.which(ARCHITECTURES[arch].qemu) is None:
+            pytest.skip(f"{ARCHITECTURES[arch].qemu} is not installed")
+        try:
+            resolve.find(KERNEL, ARCHITECTURES[arch], here, silent)
+        except ImageError as error:
+            pytest.skip(f"sysevent images fetch --kernel {KERNEL} --arch {arch}: {error}".splitlines()[0])
+        return ARCHITECTURES[arch]
+
+    return check
+
+
+@pytest.fixture
+def servable(bootable, here):
+    """Likewise, for a guest with a shell and an SSH server."""
+
+    def check(arch):
+        found = bootable(arch)
+        try:
+            userland.shell(found, here, silent)
+            userland.server(found, here, silent)
+        except ImageError as error:
+            pytest.skip(str(error))
+        return found
+
+    return check
