@@ -1,9 +1,48 @@
 """Events of guests that their host cannot look into: SEV-ES and TDX."""
 
-import pytest
+from sysevent.contract.checks import Exits, Holds
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import API, EXIT_SYSTEM_EVENT
+from sysevent.contract.terms import Need
+from sysevent.scenario.x86_64 import FACTS
+
+SEV_TERM, TDX_FATAL = 6, 7
+SEV_ES = Need(
+    "SEV-ES guest: it takes an AMD EPYC with SEV-ES enabled in the firmware, kvm_amd.sev_es=1, and a scenario that "
+    "launches one through /dev/sev, which is not written; nothing of that is",
+    None,
+    "sev_es",
+)
+TDX = Need(
+    "TDX guest: it takes an Intel CPU with TDX enabled in the firmware, Linux 6.16 with kvm_intel.tdx=1, and a "
+    "scenario that launches a trust domain, which is not written; nothing of that is",
+    None,
+    "tdx",
+)
+
+# No target has the fact that either needs, so what is asked does not matter yet.
+CLAIMS = claims(
+    ExitClaim(
+        "sev_term",
+        "A termination request of an SEV-ES guest exits as SEV_TERM with the GHCB MSR in data[0].",
+        asks=FACTS,
+        gives=(Exits(EXIT_SYSTEM_EVENT), Holds("type", SEV_TERM), Holds("ndata", 1)),
+        source=f"{API}; arch/x86/kvm/svm/sev.c, sev_handle_vmgexit_msr_protocol; c24a950ec7d6, v5.19",
+        needs=(SEV_ES,),
+    ),
+    ExitClaim(
+        "tdx_fatal",
+        "TDG.VP.VMCALL<ReportFatalError> of a trust domain exits as TDX_FATAL with 16 registers in data[].",
+        asks=FACTS,
+        gives=(Exits(EXIT_SYSTEM_EVENT), Holds("type", TDX_FATAL), Holds("ndata", 16)),
+        source=f"{API}; arch/x86/kvm/vmx/tdx.c, tdx_report_fatal_error; 79462faa2b2a, v6.16",
+        needs=(TDX,),
+    ),
+)
 
 
-@pytest.mark.claims("x86_64.sev_term", "x86_64.tdx_fatal")
-def test_termination(probe, expected, claim):
+@CLAIMS.each
+def test_termination(check, claim):
     """What such a guest says of its end is in data[]."""
-    assert expected(claim) == probe(claim)
+    check(claim)

@@ -1,26 +1,59 @@
-"""What a kernel's headers mean in bytes to every userspace that includes them. Nothing is booted."""
+"""What a kernel's headers mean in bytes to every userspace that includes them. No guest is booted."""
+
+from sysevent.contract.claim import claims
+from sysevent.contract.expect import REPAIR
+from sysevent.contract.layout_checks import (
+    constants_unchanged,
+    exits_within_union,
+    members_in_place,
+    no_unknown_hazard,
+    system_event_in_place,
+)
+from sysevent.contract.layout_claim import LayoutClaim, Layouts
+
+UAPI = "include/uapi/linux/kvm.h, struct kvm_run"
+
+CLAIMS = claims(
+    LayoutClaim(
+        "kvm_run",
+        "The members of struct kvm_run that every exit uses lie where programs have them compiled in.",
+        asks=Layouts.HEADERS,
+        gives=members_in_place,
+        source=UAPI,
+    ),
+    # Before v5.18 i386 alone has flags at 36.
+    LayoutClaim(
+        "system_event",
+        "system_event is type @32, ndata @36, data[16] @40 (flags is data[0]); before v5.18 type and flags.",
+        asks=Layouts.HEADERS,
+        gives=system_event_in_place,
+        source=f"{UAPI}; {REPAIR}",
+    ),
+    LayoutClaim(
+        "union",
+        "Every exit stays within the 256 bytes of the union, so that kvm_valid_regs stays at 288.",
+        asks=Layouts.HEADERS,
+        gives=exits_within_union,
+        source=f"{UAPI}: char padding[256]",
+    ),
+    LayoutClaim(
+        "constants",
+        "Exit reasons, event types, flags, capabilities and ioctls have the numbers that programs use.",
+        asks=Layouts.HEADERS,
+        gives=constants_unchanged,
+        source="include/uapi/linux/kvm.h, arch/*/include/uapi/asm/kvm.h",
+    ),
+    LayoutClaim(
+        "hazards",
+        "No structure means other bytes to programs of this ABI than to the kernel, but the known ones.",
+        asks=Layouts.FOREIGN_HEADERS,
+        gives=no_unknown_hazard,
+        source="src/sysevent/headers/translated.py; virt/kvm/kvm_main.c, kvm_vm_compat_ioctl",
+    ),
+)
 
 
-def test_kvm_run(layout, promised):
-    """The members of struct kvm_run that every exit uses lie where programs have them compiled in."""
-    assert promised("kvm_run") == layout
-
-
-def test_system_event(layout, promised):
-    """system_event is type, ndata, data[16]; before v5.18 type and flags, which i386 alone has at 36."""
-    assert promised("system_event") == layout
-
-
-def test_union(layout, promised):
-    """Every exit stays within the union's 256 bytes."""
-    assert promised("union") == layout
-
-
-def test_constants(layout, promised):
-    """Exit reasons, event types, flags, capabilities and ioctls keep their numbers."""
-    assert promised("constants") == layout
-
-
-def test_hazards(foreign_layout, promised):
-    """No structure means other bytes to this ABI than to the kernel, but those that are known."""
-    assert promised("hazards") == foreign_layout
+@CLAIMS.each
+def test_headers(check, claim):
+    """Members, constants and structures are where every userspace ABI has them compiled in."""
+    check(claim)

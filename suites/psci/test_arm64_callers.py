@@ -1,27 +1,152 @@
-"""The same calls by other callers: other PSCI versions, SMC, filters, a 32-bit guest."""
+"""The same PSCI calls by other callers: by SMC, through userspace's filter, and by a 32-bit guest."""
 
-import pytest
+from sysevent.contract.arm64 import INDICATE, NOT_SUPPORTED, PREPARE, RESET2, goes_on
+from sysevent.contract.checks import At, Exits, Holds, Register, RegisterOneOf
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import (
+    API,
+    EXIT_HYPERCALL,
+    EXIT_MMIO,
+    RESET,
+    SHUTDOWN,
+    old_system_event,
+    system_event,
+)
+from sysevent.contract.terms import Need
+from sysevent.model import Level
+from sysevent.scenario.arm64 import (
+    COOKIE,
+    EL1_32BIT,
+    PSCI_0_2,
+    RETURNED,
+    SMCCC_DENY,
+    SMCCC_FORWARD,
+    SYSTEM_OFF,
+    SYSTEM_OFF2_64,
+    SYSTEM_RESET2,
+    SYSTEM_RESET2_64,
+    SYSTEM_SUSPEND_64,
+    call,
+    smccc_filter,
+)
+
+LOW = 0xFFFF_FFFF
+SMC_HANDLER = "arch/arm64/kvm/handle_exit.c, handle_smc"
+FILTER_DOC = "Documentation/virt/kvm/devices/vm.rst, KVM_ARM_VM_SMCCC_FILTER"
+
+SMC = Need("PSCI by SMC", (6, 12), "smc.version")
+FILTER = Need("SMCCC filter", (6, 4), "smccc.filter")
+AARCH32 = Need("32-bit EL1 (KVM_CAP_ARM_EL1_32BIT), which takes a CPU that has it,", None, "vm/93")
 
 
-@pytest.mark.claims("arm64.psci_*", "arm64.psci.versions*", "arm64.psci.features.*")
-def test_versions(probe, expected, claim):
-    """A guest has the calls of the PSCI version that its VMM selected, and no others."""
-    assert expected(claim) == probe(claim)
+def aarch32(name, fid):
+    """One call by a guest whose EL1 is 32-bit."""
+    return call(f"aarch32.{name}", fid, 0, 0, features=PSCI_0_2 | EL1_32BIT, payload="call_aarch32")
 
 
-@pytest.mark.claims("arm64.smc.*")
-def test_smc(probe, expected, claim):
+SMC_CLAIMS = claims(
+    ExitClaim(
+        "smc.off",
+        "PSCI SYSTEM_OFF by SMC is the same event as by HVC.",
+        asks=call("smc.off", SYSTEM_OFF, symbol="smc"),
+        gives=(*system_event(SHUTDOWN, 0), At("call.smc_returned", "pc")),
+        source=f"{API}; {SMC_HANDLER}",
+        needs=(SMC,),
+    ),
+    ExitClaim(
+        "smc.reset2",
+        "PSCI SYSTEM_RESET2 by SMC is the same event as by HVC.",
+        asks=call("smc.reset2", SYSTEM_RESET2, 0, COOKIE, symbol="smc"),
+        gives=(*system_event(RESET, 1), Register("x2", COOKIE & LOW), At("call.smc_returned", "pc")),
+        source=f"{API}; {SMC_HANDLER}",
+        needs=(SMC,),
+    ),
+    ExitClaim(
+        "smc.other",
+        "An SMC whose immediate is not 0 is no call: the guest goes on with -1 in x0.",
+        asks=call("smc.other", SYSTEM_OFF, symbol="smc_other"),
+        gives=goes_on(NOT_SUPPORTED),
+        source=SMC_HANDLER,
+        needs=(SMC,),
+        level=Level.OBSERVED,
+    ),
+)
+
+
+@SMC_CLAIMS.each
+def test_smc(check, claim):
     """SMC is as good a conduit as HVC."""
-    assert expected(claim) == probe(claim)
+    check(claim)
 
 
-@pytest.mark.claims("arm64.filter.*")
-def test_filter(probe, expected, claim):
+FILTER_CLAIMS = claims(
+    ExitClaim(
+        "filter.deny",
+        "A denied SYSTEM_OFF is no event: the guest goes on with NOT_SUPPORTED (-1) in x0.",
+        asks=call("filter.deny", SYSTEM_OFF, before_vcpus=(smccc_filter(SYSTEM_OFF, SMCCC_DENY),)),
+        gives=goes_on(NOT_SUPPORTED),
+        source=FILTER_DOC,
+        needs=(FILTER,),
+    ),
+    ExitClaim(
+        "filter.forward",
+        "A forwarded SYSTEM_OFF is a hypercall for userspace, and no system event.",
+        asks=call("filter.forward", SYSTEM_OFF, before_vcpus=(smccc_filter(SYSTEM_OFF, SMCCC_FORWARD),)),
+        gives=(Exits(EXIT_HYPERCALL),),
+        source=FILTER_DOC,
+        needs=(FILTER,),
+    ),
+)
+
+
+@FILTER_CLAIMS.each
+def test_filter(check, claim):
     """A call that userspace denies or takes over is no system event."""
-    assert expected(claim) == probe(claim)
+    check(claim)
 
 
-@pytest.mark.claims("arm64.aarch32.*")
-def test_aarch32(probe, expected, claim):
+AARCH32_CLAIMS = claims(
+    ExitClaim(
+        "aarch32.off",
+        "PSCI SYSTEM_OFF of a 32-bit guest exits as SHUTDOWN with one datum, no flag set.",
+        asks=aarch32("off", SYSTEM_OFF),
+        gives=system_event(SHUTDOWN, 0),
+        before_5_18=old_system_event(SHUTDOWN, 0),
+        source=f"{API}; {PREPARE}",
+        needs=(AARCH32,),
+    ),
+    ExitClaim(
+        "aarch32.reset2",
+        "PSCI SYSTEM_RESET2 of a 32-bit guest exits as RESET with the RESET2 flag in data[0].",
+        asks=aarch32("reset2", SYSTEM_RESET2),
+        gives=system_event(RESET, 1),
+        source=f"{API}; {INDICATE}",
+        needs=(AARCH32, RESET2),
+    ),
+    *(
+        ExitClaim(
+            f"aarch32.{name}",
+            f"A 32-bit guest may not make the 64-bit call {name.upper()}: no event, NOT_SUPPORTED (-1) in r0.",
+            asks=aarch32(name, fid),
+            gives=(
+                Exits(EXIT_MMIO),
+                Holds("mmio.phys_addr", RETURNED),
+                RegisterOneOf("x0", (LOW, NOT_SUPPORTED)),
+            ),
+            source="arch/arm64/kvm/psci.c, kvm_psci_check_allowed_function",
+            needs=(AARCH32,),
+        )
+        for name, fid in (
+            ("reset2_64", SYSTEM_RESET2_64),
+            ("suspend_64", SYSTEM_SUSPEND_64),
+            ("off2_64", SYSTEM_OFF2_64),
+        )
+    ),
+)
+
+
+@AARCH32_CLAIMS.each
+def test_aarch32(check, claim):
     """A 32-bit guest has the 32-bit calls, and not the 64-bit ones."""
-    assert expected(claim) == probe(claim)
+    check(claim)

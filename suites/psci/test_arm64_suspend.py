@@ -1,15 +1,204 @@
-"""What a VMM reads when an arm64 guest suspends itself, and when something wakes it."""
+"""PSCI SYSTEM_SUSPEND: what a VMM reads when an arm64 guest suspends itself, and when an interrupt wakes it."""
 
-import pytest
+from sysevent.contract.arm64 import (
+    CAP_SUSPEND,
+    CAP_SUSPEND_DOC,
+    NOT_SUPPORTED,
+    SUSPEND,
+    goes_on,
+    preserved,
+)
+from sysevent.contract.around import Blocks, Contains, Gives
+from sysevent.contract.checks import At, Exits, Register, Written
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import API, EXIT_SYSTEM_EVENT, WAKEUP, system_event
+from sysevent.model import Level
+from sysevent.scenario import ioctls
+from sysevent.scenario.arm64 import (
+    ENABLE_SUSPEND,
+    FACTS,
+    IRQ_OFF,
+    IRQ_ON,
+    PSCI_FEATURES,
+    SYSTEM_OFF,
+    SYSTEM_SUSPEND,
+    SYSTEM_SUSPEND_64,
+    call,
+    machine,
+    registers,
+    scenario,
+    x,
+)
+from sysevent.scenario.ioctls import MP_RUNNABLE, MP_SUSPENDED
+from sysevent.scenario.steps import BLOCKED, SETTLE, Entry, Sleep, Start, Step, Wait, run
+
+EINVAL = 22
+DENIED = 0xFFFF_FFFF_FFFF_FFFD
+MP_STATE_DOC = "Documentation/virt/kvm/api.rst, KVM_GET_MP_STATE, KVM_MP_STATE_SUSPENDED; 7b33a09d036f, v5.19"
+EVENT_DOC = "Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND"
+# Suffix of the name, width of the call in bits, function.
+WIDTHS = (("", 32, SYSTEM_SUSPEND), ("_64", 64, SYSTEM_SUSPEND_64))
 
 
-@pytest.mark.claims("arm64.psci.suspend*", "arm64.suspend.refused", "arm64.suspend.asleep")
-def test_suspend(probe, expected, claim):
-    """SYSTEM_SUSPEND exits as SUSPEND when userspace asked for it, and leaves the vCPU as it was."""
-    assert expected(claim) == probe(claim)
+def suspended(*steps: Step) -> tuple[Step, ...]:
+    """A guest that asked for suspend and was granted it, then these steps."""
+    return (
+        *machine(),
+        ENABLE_SUSPEND,
+        Entry("call", registers(*SUSPEND.registers)),
+        *run("exit"),
+        ioctls.set_mp_state(0, MP_SUSPENDED, "grant"),
+        *steps,
+    )
 
 
-@pytest.mark.claims("arm64.suspend.wakeup*", "arm64.wakeup.*")
-def test_wakeup(probe, expected, claim):
-    """An interrupt for a suspended vCPU exits as WAKEUP, until userspace makes it runnable."""
-    assert expected(claim) == probe(claim)
+WAKES = scenario(
+    "suspend.wakeup",
+    *suspended(
+        ioctls.get_mp_state(0, "mp_state granted"),
+        IRQ_ON,
+        *run("wakeup"),
+        ioctls.get_mp_state(0, "mp_state woken"),
+        *run("wakeup again"),
+        IRQ_OFF,
+        ioctls.set_mp_state(0, MP_RUNNABLE, "leave"),
+        *run("resumed"),
+    ),
+)
+
+CLAIMS = claims(
+    ExitClaim(
+        "psci.suspend.denied",
+        "SYSTEM_SUSPEND without KVM_CAP_ARM_SYSTEM_SUSPEND is no event: NOT_SUPPORTED (-1) in x0.",
+        asks=call("psci.suspend.denied", SYSTEM_SUSPEND, 0, 0),
+        gives=goes_on(NOT_SUPPORTED),
+        source=CAP_SUSPEND_DOC,
+    ),
+    *(
+        ExitClaim(
+            f"psci.suspend{width}",
+            f"SYSTEM_SUSPEND, {bits}-bit call, exits as SUSPEND with no data and leaves the vCPU as it was: x0 the "
+            "call, x1 the entry point, x2 the context.",
+            asks=call(f"psci.suspend{width}", fid, 0x4000_0000, 0xC0DE, setup=(ENABLE_SUSPEND,)),
+            gives=(
+                *system_event(SUSPEND.type),
+                Register("x0", fid),
+                Register("x1", 0x4000_0000),
+                Register("x2", 0xC0DE),
+                At("call.returned", "pc"),
+                *preserved(3),
+            ),
+            source=f"{API}; bfbab4456877, KVM: arm64: Implement PSCI SYSTEM_SUSPEND, v5.19",
+            needs=(CAP_SUSPEND,),
+        )
+        for width, bits, fid in WIDTHS
+    ),
+    *(
+        ExitClaim(
+            f"psci.features.suspend{width}",
+            "PSCI_FEATURES denies, as long as KVM_CAP_ARM_SYSTEM_SUSPEND is not enabled, "
+            f"SUSPEND{width}, in the version that a guest gets by default.",
+            asks=FACTS,
+            gives=goes_on(NOT_SUPPORTED, f"psci.features.{fid:#x}"),
+            source=CAP_SUSPEND_DOC,
+        )
+        for width, _, fid in WIDTHS
+    ),
+    ExitClaim(
+        "psci.suspend.features",
+        "PSCI_FEATURES knows SYSTEM_SUSPEND once KVM_CAP_ARM_SYSTEM_SUSPEND is enabled.",
+        asks=call("psci.suspend.features", PSCI_FEATURES, SYSTEM_SUSPEND, setup=(ENABLE_SUSPEND,)),
+        gives=goes_on(0),
+        source=CAP_SUSPEND_DOC,
+        needs=(CAP_SUSPEND,),
+    ),
+    ExitClaim(
+        "psci.suspend.enable",
+        "KVM_ENABLE_CAP of KVM_CAP_ARM_SYSTEM_SUSPEND takes no flags: EINVAL with one, 0 without.",
+        asks=scenario(
+            "psci.suspend.enable",
+            *machine(),
+            ioctls.enable_cap("vm", ioctls.CAP_ARM_SYSTEM_SUSPEND, flags=1, label="with a flag"),
+            ioctls.enable_cap("vm", ioctls.CAP_ARM_SYSTEM_SUSPEND, label="without flags"),
+        ),
+        gives=(Gives("with a flag", errno=EINVAL), Gives("without flags")),
+        source="Documentation/virt/kvm/api.rst, KVM_ENABLE_CAP; arch/arm64/kvm/arm.c, kvm_vm_ioctl_enable_cap",
+        needs=(CAP_SUSPEND,),
+    ),
+    # What userspace makes of the request
+    ExitClaim(
+        "suspend.refused",
+        "Userspace that refuses a suspend writes x0 and lets the guest go on.",
+        asks=scenario(
+            "suspend.refused",
+            *machine(),
+            ENABLE_SUSPEND,
+            Entry("call", registers(*SUSPEND.registers)),
+            *run("exit"),
+            ioctls.set_one_reg(0, x(0), DENIED),
+            *run("resumed"),
+        ),
+        gives=(Exits(EXIT_SYSTEM_EVENT), *goes_on(DENIED, "resumed")),
+        source=EVENT_DOC,
+        needs=(CAP_SUSPEND,),
+    ),
+    ExitClaim(
+        "suspend.asleep",
+        "A vCPU in KVM_MP_STATE_SUSPENDED blocks in KVM_RUN as long as nothing wakes it.",
+        asks=scenario("suspend.asleep", *suspended(*run("asleep", milliseconds=BLOCKED))),
+        gives=(Exits(EXIT_SYSTEM_EVENT), Gives("grant"), Blocks("asleep")),
+        source=MP_STATE_DOC,
+        needs=(CAP_SUSPEND,),
+    ),
+    ExitClaim(
+        "suspend.wakeup",
+        "A suspended vCPU with a pending interrupt exits as WAKEUP with no data, again and again, until "
+        "userspace makes it RUNNABLE; then the guest goes on.",
+        asks=WAKES,
+        gives=(
+            Gives("grant"),
+            Contains("mp_state granted", MP_SUSPENDED),
+            *system_event(WAKEUP, label="wakeup"),
+            Contains("mp_state woken", MP_SUSPENDED),
+            *system_event(WAKEUP, label="wakeup again"),
+            Gives("leave"),
+            *goes_on(SYSTEM_SUSPEND, "resumed"),
+        ),
+        source=f"{API}; {MP_STATE_DOC}",
+        needs=(CAP_SUSPEND,),
+    ),
+    ExitClaim(
+        "suspend.wakeup.written",
+        "For WAKEUP the kernel writes all 136 bytes of system_event.",
+        asks=WAKES,
+        gives=(Exits(EXIT_SYSTEM_EVENT, "wakeup"), Written(((32, 168),), "wakeup")),
+        source="arch/arm64/kvm/arm.c, kvm_vcpu_suspend: memset of the whole structure",
+        needs=(CAP_SUSPEND,),
+        level=Level.OBSERVED,
+    ),
+    ExitClaim(
+        "wakeup.blocked",
+        "An interrupt wakes a vCPU that blocks in KVM_RUN as SUSPENDED: WAKEUP with no data.",
+        # The wake-up comes while the vCPU already blocks, and without the guest ever having asked.
+        asks=scenario(
+            "wakeup.blocked",
+            *machine(),
+            Entry("call", registers(SYSTEM_OFF)),
+            ioctls.set_mp_state(0, MP_SUSPENDED, "suspend"),
+            Start(0),
+            Sleep(SETTLE),
+            IRQ_ON,
+            Wait("wakeup"),
+        ),
+        gives=(Gives("suspend"), *system_event(WAKEUP, label="wakeup")),
+        source=f"{API}; {MP_STATE_DOC}",
+        needs=(CAP_SUSPEND,),
+    ),
+)
+
+
+@CLAIMS.each
+def test_suspend(check, claim):
+    """The exit is SUSPEND when userspace asked for it, and WAKEUP when an interrupt comes, until it is RUNNABLE."""
+    check(claim)

@@ -1,21 +1,182 @@
-"""What a VMM reads when a riscv64 guest calls the SBI system reset extension, or one of its neighbours."""
+"""What a VMM reads when a riscv64 guest calls the SBI system reset extension."""
 
-import pytest
+from sysevent.contract.around import Gives
+from sysevent.contract.checks import At, Exits, Holds, Register, RegisterOneOf, Written
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import API, EXIT_SYSTEM_EVENT, RESET, SHUTDOWN, old_system_event, system_event
+from sysevent.contract.riscv64 import ECALL, NOT_SUPPORTED, REASONS, RESET_TYPES, SYSTEM_RESET, goes_on
+from sysevent.contract.terms import Need
+from sysevent.model import Level
+from sysevent.scenario import riscv64 as sbi
+from sysevent.scenario.riscv64 import (
+    COLD_REBOOT,
+    ENABLE_SRST,
+    FACTS,
+    ecall,
+    enable,
+    machine,
+    registers,
+    scenario,
+)
+from sysevent.scenario.steps import Entry, run
+
+EINVAL, EBUSY = 22, 16
+POISON16 = 0xAAAA
+DATUM_DOC = f"{API}: data[0] is the second argument of the SBI SRST call; be78aa8a38c8, v5.18"
+ENABLE_DOC = "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_set_reg_sbi_ext, v6.4"
+ENABLE = Need("register that turns SRST on and off", (6, 12), "sbi.enable.srst")
+
+ASKS = {
+    (reset.title, reason): ecall(f"srst.{reset.title}.{reason:#x}", reset.number, reason)
+    for reset in RESET_TYPES
+    for reason in REASONS
+}
+# fmt: off
+# Name of the claim, type of the event, a0 and a1 of the call, what it says.
+UPPER = (
+    ("srst.upper.reason", SHUTDOWN, sbi.SHUTDOWN, 0xFFFF_FFFF_0000_0001,
+     "The reason is 32 bits: what is above them in a1 is not looked at."),
+    ("srst.upper.type", RESET, 0x1_0000_0000 | COLD_REBOOT, 1,
+     "The type is 32 bits: what is above them in a0 is not looked at."),
+)
+# fmt: on
+NO_EVENT = (
+    ("SBI SRST of reset type 3 is no event", ecall("srst.reserved", 3, 0)),
+    ("SBI SRST of a vendor reset type (0xf0000000) is no event", ecall("srst.vendor_type", 0xF000_0000, 0)),
+    (
+        "Function 1 of the SRST extension, which does not exist, is no event",
+        ecall("srst.function", sbi.SHUTDOWN, 0, function=1),
+    ),
+)
 
 
-@pytest.mark.claims("riscv64.srst.*")
-def test_srst(probe, expected, claim):
+def title(asks):
+    """A scenario's name without its architecture."""
+    return asks.name.partition(".")[2]
+
+
+CLAIMS = claims(
+    ExitClaim(
+        "srst.probe",
+        "SBI's probe_extension finds SRST: 0 in a0 and 1 in a1.",
+        asks=FACTS,
+        gives=(
+            *goes_on("sbi.probe.srst"),
+            Register("a0", 0, "sbi.probe.srst"),
+            Register("a1", 1, "sbi.probe.srst"),
+        ),
+        source="RISC-V SBI specification, probe_extension; arch/riscv/kvm/vcpu_sbi_base.c",
+    ),
+    *(
+        ExitClaim(
+            f"srst.{reset.title}.{reason:#x}",
+            f"SBI SRST {reset.words} with reason {reason:#x} exits as {reset.exits}; the reason is data[0].",
+            asks=ASKS[reset.title, reason],
+            gives=system_event(reset.event, reason),
+            before_5_18=old_system_event(reset.event, reason),
+            source=DATUM_DOC,
+        )
+        for reset in RESET_TYPES
+        for reason in REASONS
+    ),
+    *(
+        ExitClaim(
+            name,
+            says,
+            asks=ecall(name, a0, a1),
+            gives=system_event(kind, 1),
+            before_5_18=old_system_event(kind, 1),
+            source=DATUM_DOC,
+        )
+        for name, kind, a0, a1, says in UPPER
+    ),
+    *(
+        ExitClaim(
+            title(asks),
+            f"{says}: the guest goes on.",
+            asks=asks,
+            gives=goes_on(),
+            source="RISC-V SBI specification, SRST",
+        )
+        for says, asks in NO_EVENT
+    ),
+    *(
+        ExitClaim(
+            f"{title(asks)}.error",
+            f"{says}, and its error is SBI_ERR_NOT_SUPPORTED (-2).",
+            asks=asks,
+            gives=(*goes_on(), Register("a0", NOT_SUPPORTED), Register("a1", 0)),
+            source="arch/riscv/kvm/vcpu_sbi_replace.c, kvm_sbi_ext_srst_handler; the SBI specification would say -3",
+            level=Level.OBSERVED,
+        )
+        for says, asks in NO_EVENT
+    ),
+    *(
+        ExitClaim(
+            f"srst.{reset.title}.written",
+            f"For SBI SRST {reset.words} the kernel writes all 136 bytes of system_event and no others.",
+            asks=ASKS[reset.title, 1],
+            gives=(
+                Exits(EXIT_SYSTEM_EVENT),
+                Written(((32, 168),)),
+                *(Holds(f"data[{n}]", 0) for n in range(1, 16)),
+            ),
+            before_5_18=(Exits(EXIT_SYSTEM_EVENT), Written(((32, 48),))),
+            source=f"{SYSTEM_RESET}: memset of the whole structure; api.rst promises only the first ndata items",
+            level=Level.OBSERVED,
+        )
+        for reset in RESET_TYPES
+    ),
+    ExitClaim(
+        "srst.registers",
+        "After SBI SRST the PC stands at the call, a0 is as the guest had it, and a1 too or, before v6.12, 0.",
+        asks=ASKS["cold_reboot", 0xDEAD_BEEF],
+        gives=(
+            Exits(EXIT_SYSTEM_EVENT),
+            At("call._start", "pc"),
+            Register("a0", COLD_REBOOT),
+            RegisterOneOf("a1", (0xDEAD_BEEF, 0)),
+        ),
+        source=ECALL,
+        level=Level.OBSERVED,
+    ),
+    ExitClaim(
+        "srst.flags",
+        "riscv's KVM writes nothing into kvm_run.flags.",
+        asks=ASKS["shutdown", 0],
+        gives=(Exits(EXIT_SYSTEM_EVENT), Holds("run.flags", POISON16)),
+        source="arch/riscv/kvm/vcpu.c, kvm_arch_vcpu_ioctl_run",
+        level=Level.OBSERVED,
+    ),
+    # Userspace may turn it off.
+    ExitClaim(
+        "srst.disabled",
+        "SBI SRST that userspace has turned off is no event: SBI_ERR_NOT_SUPPORTED (-2) in a0.",
+        asks=ecall("srst.disabled", sbi.SHUTDOWN, 0, setup=(enable(ENABLE_SRST, 0),)),
+        gives=(*goes_on(), Register("a0", NOT_SUPPORTED)),
+        source=ENABLE_DOC,
+        needs=(ENABLE,),
+    ),
+    ExitClaim(
+        "srst.register",
+        "The register that turns SRST off takes 0 and 1 (EINVAL for 2), and only before the first KVM_RUN (EBUSY).",
+        asks=scenario(
+            "srst.register",
+            *machine(),
+            enable(ENABLE_SRST, 2, "two"),
+            Entry("call", registers(sbi.SHUTDOWN, 0)),
+            *run("exit"),
+            enable(ENABLE_SRST, 0, "after KVM_RUN"),
+        ),
+        gives=(Gives("two", errno=EINVAL), Exits(EXIT_SYSTEM_EVENT), Gives("after KVM_RUN", errno=EBUSY)),
+        source=ENABLE_DOC,
+        needs=(ENABLE,),
+    ),
+)
+
+
+@CLAIMS.each
+def test_srst(check, claim):
     """The kind of reset is the event's type, and the reason is its one datum."""
-    assert expected(claim) == probe(claim)
-
-
-@pytest.mark.claims("riscv64.legacy.*")
-def test_legacy(probe, expected, claim):
-    """Legacy shutdown is an event where it is built, and none where it is not."""
-    assert expected(claim) == probe(claim)
-
-
-@pytest.mark.claims("riscv64.susp.*")
-def test_system_suspend(probe, expected, claim):
-    """SBI system suspend goes to userspace as an SBI exit, and never as a system event."""
-    assert expected(claim) == probe(claim)
+    check(claim)

@@ -39,14 +39,14 @@ class Kernel:
             )
         return self._recording.facts["arm64-tcg"]
 
-    def observe(self, name, abi):
+    def observe(self, scenario, abi):
         if self._behaviour.get("lost"):
             raise GuestLost("arm64-tcg: silent: no answer within 9 s")
         ndata = self._behaviour["ndata"]
         if self._behaviour.get("unsteady"):
             ndata = self._boot % 2
-        seen = self._recording.of("arm64-tcg", name)
-        return with_field(seen, "ndata", ndata) if name == "arm64.psci.off" else seen
+        seen = self._recording.of("arm64-tcg", scenario.name)
+        return with_field(seen, "ndata", ndata) if scenario.name == "arm64.psci.off" else seen
 
     def close(self):
         pass

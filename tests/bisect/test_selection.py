@@ -3,10 +3,10 @@
 import pytest
 
 from sysevent.bisect.selection import architecture_of, select
-from sysevent.contract import table
+from sysevent.contract import catalogue
 from sysevent.errors import UsageError
 
-CLAIMS = tuple(table.CLAIMS.values())
+CLAIMS = catalogue.load().exits
 
 
 def names(patterns, arch=""):

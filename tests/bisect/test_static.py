@@ -12,7 +12,7 @@ from sysevent.bisect.question import Question
 from sysevent.bisect.selection import select
 from sysevent.bisect.session import Means
 from sysevent.bisect.state import State
-from sysevent.contract.layout import Subject
+from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.decode.structs import Layout
 from sysevent.errors import BuildFailed
 
@@ -26,7 +26,7 @@ def read(tree, userspaces):
         raise BuildFailed("make headers_install failed")
     changed = CONSTANTS | ({} if behaviour["ndata"] else {"KVM_SYSTEM_EVENT_SEV_TERM": 9})
     layout = Layout({}, changed)
-    return {one.name: Subject("the tree", "6.12.107", one, layout, layout) for one in userspaces}
+    return {one.name: HeaderFacts("the tree", "6.12.107", one, layout, layout) for one in userspaces}
 
 
 def names(patterns, arch=""):

@@ -136,8 +136,8 @@ class Bench:
     def facts(self):
         return self.recording.facts["arm64-tcg"]
 
-    def observe(self, name, abi):
-        seen = self.recording.of("arm64-tcg", name)
+    def observe(self, scenario, abi):
+        seen = self.recording.of("arm64-tcg", scenario.name)
         raw = seen.exits["exit"]
         ndata = bytes(4) if self.kernel == "3" else raw.head[36:40]
         changed = msgspec.structs.replace(raw, head=raw.head[:36] + ndata + raw.head[40:])

@@ -36,7 +36,8 @@ class Guest:
         record["capabilities"] |= dict.fromkeys(self.without, 0)
         return recorded.read_facts(record)
 
-    def observe(self, name, abi):
+    def observe(self, scenario, abi):
+        name = scenario.name
         self.asked.append(name)
         how = self.broken.get(name.split(".")[1])
         if isinstance(how, Exception):

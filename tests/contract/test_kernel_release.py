@@ -3,7 +3,9 @@
 import pytest
 
 from sysevent.contract import kernel_release
+from sysevent.contract.terms import Terms
 from sysevent.errors import UsageError
+from sysevent.model import Facts
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,7 @@ def test_no_floor(text):
 def test_held_to():
     """The kernel's own release, or the floor when that is higher."""
     assert kernel_release.floor("5.18") == (5, 18)
-    assert kernel_release.held_to("4.18.0-553.el8", (5, 18)) == (5, 18)
-    assert kernel_release.held_to("6.1.0", (5, 18)) == (6, 1)
-    assert kernel_release.held_to("vendor", (0, 0)) == (0, 0)
+    floor = Terms(floor=(5, 18))
+    assert floor.release(Facts("arm64", "4.18.0-553.el8", {}, {})) == (5, 18)
+    assert floor.release(Facts("arm64", "6.1.0", {}, {})) == (6, 1)
+    assert Terms().release(Facts("arm64", "vendor", {}, {})) == (0, 0)

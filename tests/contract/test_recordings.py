@@ -5,8 +5,9 @@ import contextlib
 import msgspec
 import pytest
 
-from sysevent.contract import judge, table
-from sysevent.contract.claim import Contract
+from sysevent.contract import catalogue
+from sysevent.contract.exit_claim import ExitEvidence
+from sysevent.contract.terms import Contract, Terms
 from sysevent.errors import NotApplicable
 from sysevent.model import Status
 
@@ -36,25 +37,25 @@ COUNTS = {
 def judge_all(found, target, abi):
     """(claim, verdict, why there is none) of each claim that a VMM of this ABI would have to ask."""
     facts = found.facts[target]
-    for claim in table.CLAIMS.values():
+    for claim in catalogue.load().exits:
         if claim.arch != facts.arch or (claim.abi and abi != facts.arch):
             continue
         try:
-            bound = judge.bind(claim, facts)
+            claim.require_applicable(facts, Terms())
         except NotApplicable as why:
             yield claim, None, str(why)
             continue
-        seen = found.seen.get((target, claim.scenario, claim.abi or abi))
+        seen = found.seen.get((target, claim.asks.name, claim.abi or abi))
         asked = {
             getattr(check, name)
-            for check in bound.checks
+            for check in claim.checks(Terms().contract(facts))
             for name in ("label", "first", "second")
             if hasattr(check, name)
         }
         if seen is None or not asked <= {*seen.exits, *seen.answers}:
             yield claim, None, ""
         else:
-            yield claim, judge.judge(bound, seen), ""
+            yield claim, claim.judge(ExitEvidence(facts, seen)), ""
 
 
 @pytest.mark.parametrize(("name", "place", "vmm"), COUNTS, ids=map("-".join, COUNTS))
@@ -80,19 +81,17 @@ def test_all_that_was_recorded_is_judged(recording):
 def test_old_kernels_are_judged_by_the_old_contract(recording):
     for target, facts in recording("debian-5.10").facts.items():
         assert facts.capabilities["vm/215"] == 0
-        assert judge.contract(facts) is Contract.FLAGS, target
-        held = judge.bind(table.claim(f"{facts.arch}.capability"), facts, minimum=(5, 18))
-        assert (
-            judge.judge(held, recording("debian-5.10").of(target, f"{facts.arch}.facts")).status
-            is Status.FAIL
-        )
+        assert Terms().contract(facts) is Contract.FLAGS, target
+        claim = catalogue.load().claim(f"{facts.arch}.capability")
+        seen = recording("debian-5.10").of(target, f"{facts.arch}.facts")
+        assert claim.judge(ExitEvidence(facts, seen, Terms(floor=(5, 18)))).status is Status.FAIL
 
 
 @pytest.mark.parametrize("name", sorted({"debian-6.1", "debian-6.12", "debian-7.2", "debian-newest"}))
 def test_new_kernels_say_so(recording, name):
     for facts in recording(name).facts.values():
         assert (facts.capabilities["system/215"], facts.capabilities["vm/215"]) == (1, 1)
-        assert judge.contract(facts) is Contract.DATA
+        assert Terms().contract(facts) is Contract.DATA
 
 
 def test_a_kernel_without_hyper_v_is_not_blamed(recording):
@@ -101,10 +100,10 @@ def test_a_kernel_without_hyper_v_is_not_blamed(recording):
     lacking = dict.fromkeys(("system/44", "vm/44", "system/199", "vm/199"), 0)
     facts = msgspec.structs.replace(facts, capabilities=facts.capabilities | lacking)
     left = set()
-    for claim in table.CLAIMS.values():
+    for claim in catalogue.load().exits:
         if claim.arch == "x86_64":
             with contextlib.suppress(NotApplicable):
-                judge.bind(claim, facts)
+                claim.require_applicable(facts, Terms())
                 left.add(claim.name.removeprefix("x86_64."))
     assert left == {
         *("capability", "capability.triple_fault", "triple_fault", "triple_fault.state"),

@@ -5,7 +5,8 @@ import struct
 import msgspec
 import pytest
 
-from sysevent.contract import judge, table
+from sysevent.contract import catalogue
+from sysevent.contract.exit_claim import ExitEvidence
 from sysevent.model import Status
 
 ARM, RISCV, X86 = "arm64-tcg", "riscv64-tcg", "x86_64-tcg"
@@ -323,11 +324,10 @@ HARMLESS = {
 def test_regression_fails(recording, broken):
     name, target, claim_name, what, edit, *abi = REGRESSIONS[broken]
     run = recording(name)
-    claim = table.claim(claim_name)
-    expectation = judge.bind(claim, run.facts[target])
-    seen = run.of(target, claim.scenario, *abi)
-    assert judge.judge(expectation, seen).status is Status.PASS
-    verdict = judge.judge(expectation, edit(seen))
+    claim, facts = catalogue.load().claim(claim_name), run.facts[target]
+    seen = run.of(target, claim.asks.name, *abi)
+    assert claim.judge(ExitEvidence(facts, seen)).status is Status.PASS
+    verdict = claim.judge(ExitEvidence(facts, edit(seen)))
     assert verdict.status is Status.FAIL
     assert what in verdict.mismatches[0].what
     assert verdict.mismatches[0].got != verdict.mismatches[0].expected
@@ -339,10 +339,10 @@ def test_harmless_difference_does_not_fail(recording, difference):
     run = recording(name)
     seen = edit(run.of(target, scenario))
     assert seen != run.of(target, scenario)
-    about = [claim for claim in table.CLAIMS.values() if claim.scenario == scenario and not claim.abi]
+    about = [claim for claim in catalogue.load().exits if claim.asks.name == scenario and not claim.abi]
     assert about
     for claim in about:
-        assert judge.judge(judge.bind(claim, run.facts[target]), seen).status is not Status.FAIL, claim.name
+        assert claim.judge(ExitEvidence(run.facts[target], seen)).status is not Status.FAIL, claim.name
 
 
 def test_capability_that_vanished_is_judged_by_the_new_contract(recording):
@@ -352,8 +352,8 @@ def test_capability_that_vanished_is_judged_by_the_new_contract(recording):
     seen = run.of(ARM, "arm64.facts")
     for fd in ("system/215", "vm/215"):
         seen = answer(fd, ret=0)(seen)
-    expectation = judge.bind(table.claim("arm64.capability"), gone)
-    assert judge.judge(expectation, seen).status is Status.FAIL
+    claim = catalogue.load().claim("arm64.capability")
+    assert claim.judge(ExitEvidence(gone, seen)).status is Status.FAIL
 
 
 def test_there_are_enough_of_both():

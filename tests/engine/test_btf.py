@@ -29,9 +29,9 @@ class Guest:
         self.files = {path: data for path, data in files.items() if data}
         self.read = []
 
-    def observe(self, name, abi):
-        assert (name, abi) == ("arm64.build", "arm64")
-        return Observation(name, "arm64", abi, {}, self.build, {})
+    def observe(self, scenario, abi):
+        assert (scenario.name, abi) == ("arm64.build", "arm64")
+        return Observation(scenario.name, "arm64", abi, {}, self.build, {})
 
     def file(self, path):
         self.read.append(path)

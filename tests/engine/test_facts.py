@@ -5,7 +5,7 @@ import pytest
 
 from sysevent.engine.facts import facts
 from sysevent.model import Facts
-from sysevent.scenario import catalog
+from sysevent.scenario.facts import FACTS
 from sysevent.wire import Hello
 
 NONE = 0xFFFF_FFFF_FFFF_FFFF
@@ -15,9 +15,9 @@ def told(recording, target):
     """The facts again, from the recorded answers of the facts scenarios."""
     arch = recording.facts[target].arch
     seen = [
-        recording.seen[target, name, arch]
-        for name in catalog.FACTS[arch]
-        if (target, name, arch) in recording.seen
+        recording.seen[target, asked.name, arch]
+        for asked in FACTS[arch]
+        if (target, asked.name, arch) in recording.seen
     ]
     return facts(seen, Hello(1, 1, recording.facts[target].release, arch, recording.facts[target].build_id))
 

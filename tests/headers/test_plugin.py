@@ -1,50 +1,52 @@
-"""From a compared layout to its verdict, and from an asked guest to its BTF."""
+"""From a claim about layouts to its verdict, and from an asked guest to its BTF."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from sysevent.contract import layout as contract
-from sysevent.contract.layout import Promise, Subject
+from sysevent.contract import catalogue
+from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.engine import guest as guests
 from sysevent.engine.guest import Guest
 from sysevent.errors import BadWire, DownloadFailed, HarnessError, NotApplicable
 from sysevent.headers.abis import USERSPACES
 from sysevent.model import Answer, Status
-from sysevent.plugin import layout as plugin
-from sysevent.plugin.layout import Compared, Place, verdict_of
+from sysevent.plugin.case import Case
+from sysevent.plugin.fixtures import ClaimBroken
+from sysevent.plugin.outcome import verdict_of
+from sysevent.report import failure
 
 
 @pytest.fixture
-def subject(recorded):
+def headers(recorded):
     own = recorded("7.2", "x86_64")
-    return Subject("debian:7.2", "7.2.12-1", USERSPACES["x86_64"], recorded("7.2", "x86_64"), own)
+    return HeaderFacts("debian:7.2", "7.2.12-1", USERSPACES["x86_64"], recorded("7.2", "x86_64"), own)
 
 
-@pytest.fixture
-def item():
-    return SimpleNamespace(
-        nodeid="suites/layout/test_headers.py::test_union[headers-x86_64]", fixturenames=["layout"]
-    )
-
-
-def compared(claim=None, subject=None):
-    return Compared("headers", "x86_64", True, claim and contract.claim(claim), subject)
+def case(title, headers=None):
+    """A test of a claim, judged on these headers if there are any."""
+    claim = catalogue.load().claim(f"layout.{title}")
+    found = Case(claim, "headers", "x86_64", native=True, evidence=headers)
+    if headers is not None:
+        found.verdict = claim.judge(headers)
+    return found
 
 
 PASSED = SimpleNamespace(skipped=False)
 
 
-def test_a_comparison_that_held(item, subject):
-    found = verdict_of(item, PASSED, None, compared("union", subject))
+def test_a_claim_that_holds(headers):
+    found = verdict_of(PASSED, None, case("union", headers))
     assert (found.status, found.test) == (Status.PASS, "kvm.system_event.layout.x86_64.union")
 
 
-def test_a_comparison_that_did_not(item, subject):
-    del subject.layout.constants["KVM_EXIT_SYSTEM_EVENT"]
-    found = verdict_of(item, PASSED, AssertionError(), compared("constants", subject))
+def test_a_claim_that_is_broken(headers):
+    """The verdict is the judge's, and the failure says how to look at the headers."""
+    del headers.layout.constants["KVM_EXIT_SYSTEM_EVENT"]
+    broken = case("constants", headers)
+    found = verdict_of(PASSED, ClaimBroken(), broken)
     assert found.status is Status.FAIL
-    (line, *rest) = plugin.pytest_assertrepr_compare("==", Promise(contract.claim("constants")), subject)
+    line, *rest = failure.explain(broken.claim, found, headers)
     assert "KVM_EXIT_SYSTEM_EVENT: got not defined, expected 24" in line
     assert any("sysevent layout show --kernel debian:7.2 --abi x86_64" in more for more in rest)
 
@@ -55,28 +57,24 @@ def test_a_comparison_that_did_not(item, subject):
         (DownloadFailed("the mirror is away"), Status.MISS),
         (HarnessError("our mistake"), Status.ERROR),
         (KeyError("x"), Status.ERROR),
-        (None, Status.ERROR),  # a test that compared nothing
+        # A test that checked nothing.
+        (None, Status.ERROR),
     ],
 )
-def test_what_was_not_compared_is_no_verdict_on_a_kernel(item, error, status):
-    found = verdict_of(item, PASSED, error, compared())
+def test_what_was_not_judged_is_no_verdict_on_a_kernel(error, status):
+    found = verdict_of(PASSED, error, case("union"))
     assert (found.status, found.test) == (status, "kvm.system_event.layout.x86_64.union")
 
 
-def test_a_skip_keeps_its_reason(item):
+def test_a_skip_keeps_its_reason():
     report = SimpleNamespace(skipped=True, longrepr=("file", 1, "Skipped: no KVM there"))
-    found = verdict_of(item, report, None, compared())
+    found = verdict_of(report, None, case("union"))
     assert (found.status, found.reason) == (Status.SKIP, "no KVM there")
 
 
-def test_a_test_that_disagrees_with_the_judge_is_an_error(item, subject):
-    found = verdict_of(item, PASSED, AssertionError("something else"), compared("union", subject))
-    assert found.status is Status.ERROR
-    assert "disagree" in found.reason
-
-
-def test_the_id_of_a_place():
-    assert Place("debian:7.2", USERSPACES["x32"], "headers@debian:7.2").id == "headers@debian:7.2-x32"
+def test_a_test_that_fails_by_itself_is_an_error(headers):
+    found = verdict_of(PASSED, AssertionError("something else"), case("union", headers))
+    assert (found.status, found.reason) == (Status.ERROR, "something else")
 
 
 @pytest.fixture

@@ -16,22 +16,43 @@ RECORDINGS = Path(__file__).parents[1] / "data" / "runs"
 SUITE = '''
 import pytest
 
-@pytest.mark.claims("arm64.psci.off", "arm64.psci.reset", "arm64.psci.reset2", "arm64.psci.off.written")
-def test_arm64(probe, expected, claim):
+from sysevent.contract import catalogue
+from sysevent.contract.claim import claims
+
+def named(*names):
+    return claims(*map(catalogue.load().claim, names))
+
+@named("arm64.psci.off", "arm64.psci.reset", "arm64.psci.reset2", "arm64.psci.off.written").each
+def test_arm64(check, claim):
     """A claim."""
-    assert expected(claim) == probe(claim)
+    check(claim)
 
-@pytest.mark.claims("x86_64.triple_fault", "x86_64.hyperv.reset")
-def test_x86_64(probe, expected, claim):
-    assert expected(claim) == probe(claim)
+@named("x86_64.triple_fault", "x86_64.hyperv.reset").each
+def test_x86_64(check, claim):
+    check(claim)
 
-@pytest.mark.claims("arm64.psci.off")
-def test_compares_nothing(probe, expected, claim):
-    expected(claim)
+@named("arm64.psci.off").each
+def test_checks_nothing(check, claim):
+    pass
 
-@pytest.mark.claims("arm64.psci.off")
-def test_disagrees(probe, expected, claim):
-    assert expected(claim) != probe(claim)
+@named("arm64.psci.off").each
+def test_checks_another(check, claim):
+    check(catalogue.load().claim("arm64.psci.reset"))
+
+@named("arm64.psci.reset2.vendor").each
+def test_checks_twice(check, claim):
+    check(claim)
+    check(claim)
+
+@named("arm64.psci.reset2_64").each
+def test_hides_a_failure(check, claim):
+    with pytest.raises(AssertionError):
+        check(claim)
+
+@named("arm64.psci.reset2.vendor").each
+def test_fails_by_itself(check, claim):
+    check(claim)
+    assert False, "something else"
 
 def test_asks_no_kernel():
     pass
@@ -76,7 +97,8 @@ class Guest:
     def plan(self, wanted):
         list(wanted)
 
-    def observe(self, name, abi):
+    def observe(self, scenario, abi):
+        name = scenario.name
         how = PLAN.get("breaks", {}).get(name)
         if how == "dies":
             os.kill(os.getpid(), signal.SIGKILL)

@@ -9,6 +9,7 @@ ARM = ["--arch", "arm64"]
 ONE = [*ARM, "-k", "test_arm64 and off and not written"]
 BROKEN = {
     "arm64.psci.reset": "type",
+    "arm64.psci.reset2_64": "type",
     "arm64.psci.reset2": "GuestLost",
     "x86_64.triple_fault": "HarnessError",
     "x86_64.hyperv.reset": "ValueError",
@@ -66,8 +67,11 @@ def test_every_outcome(run):
         "test_x86_64[x86_64-tcg-hyperv.reset]": "ERROR",
         "test_x86_64[x86_64-tcg-i386-triple_fault]": "ERROR",
         "test_x86_64[x86_64-tcg-i386-hyperv.reset]": "ERROR",
-        "test_compares_nothing[arm64-tcg-psci.off]": "ERROR",
-        "test_disagrees[arm64-tcg-psci.off]": "ERROR",
+        "test_checks_nothing[arm64-tcg-psci.off]": "ERROR",
+        "test_checks_another[arm64-tcg-psci.off]": "ERROR",
+        "test_checks_twice[arm64-tcg-psci.reset2.vendor]": "ERROR",
+        "test_hides_a_failure[arm64-tcg-psci.reset2_64]": "FAIL",
+        "test_fails_by_itself[arm64-tcg-psci.reset2.vendor]": "ERROR",
     }
 
 
@@ -82,15 +86,20 @@ def test_every_verdict_has_its_sentence(run):
     assert told["test_arm64[arm64-tcg-psci.reset]"].startswith("type: got 7 (TDX_FATAL), expected 2 (RESET)")
     assert told["test_arm64[arm64-tcg-psci.reset2]"] == "GuestLost in arm64.psci.reset2"
     assert told["test_x86_64[x86_64-tcg-triple_fault]"] == "HarnessError in x86_64.triple_fault"
-    assert told["test_compares_nothing[arm64-tcg-psci.off]"] == (
-        "the test compared no expectation with any observation"
-    )
-    assert told["test_disagrees[arm64-tcg-psci.off]"].startswith("the test and the judge disagree: ")
+    assert told["test_checks_nothing[arm64-tcg-psci.off]"] == "the test did not check its claim"
+    for name in ("another", "twice"):
+        assert (
+            told[f"test_checks_{name}[arm64-tcg-psci.off]"] == "a test checks its `claim`, and checks it once"
+        )
+    assert told["test_hides_a_failure[arm64-tcg-psci.reset2_64]"].startswith("type: got 7 (TDX_FATAL)")
+    assert told["test_fails_by_itself[arm64-tcg-psci.reset2.vendor]"].startswith("something else")
 
 
 def test_a_verdict_s_record(run):
     """All that the design promises of it."""
-    failed = next(record for record in run("mixed").records("verdict") if record["status"] == "FAIL")
+    failed = next(
+        record for record in run("mixed").records("verdict") if record["nodeid"].endswith("psci.reset]")
+    )
     assert failed["test"] == "kvm.system_event.arm64.psci.reset"
     assert (failed["target"], failed["abi"], failed["native"], failed["level"]) == (
         "arm64-tcg",
@@ -125,9 +134,11 @@ def test_the_records_around_it(run):
     assert {record["scenario"] for record in found.records("observation")} == {
         "arm64.psci.off",
         "arm64.psci.reset",
+        "arm64.psci.reset2_64",
+        "arm64.psci.reset2.vendor",
     }
     (end,) = found.records("end")
-    assert end["counts"]["FAIL"] == end["counts"]["MISS"] == 1
+    assert (end["counts"]["FAIL"], end["counts"]["MISS"]) == (2, 1)
 
 
 def test_the_screen(run):

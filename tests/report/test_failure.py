@@ -5,7 +5,8 @@ import itertools
 import msgspec
 import pytest
 
-from sysevent.contract import judge, table
+from sysevent.contract import catalogue
+from sysevent.contract.exit_claim import ExitEvidence
 from sysevent.model import Mismatch, RawExit
 from sysevent.report import failure
 
@@ -72,8 +73,8 @@ def told(recording):
     raw = seen.exits["exit"]
     raw = msgspec.structs.replace(raw, head=raw.head[:36] + b"\3\0\0\0" + raw.head[40:])
     broken = msgspec.structs.replace(seen, exits=seen.exits | {"exit": raw})
-    bound = judge.bind(table.claim("arm64.psci.off"), facts)
-    return failure.explain(bound, broken, facts), facts
+    claim, evidence = catalogue.load().claim("arm64.psci.off"), ExitEvidence(facts, broken)
+    return failure.explain(claim, claim.judge(evidence), evidence), facts
 
 
 def test_explain(told):

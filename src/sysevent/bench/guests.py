@@ -11,11 +11,11 @@ from pathlib import Path
 
 import msgspec
 
+from sysevent.contract import catalogue
 from sysevent.engine.guest import Guest
 from sysevent.errors import HarnessError
 from sysevent.hosts.qemu.guest import QemuGuest
 from sysevent.model import Incident, Observation
-from sysevent.scenario import catalog
 from sysevent.scenario.steps import Scenario
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
@@ -55,7 +55,7 @@ def milestones(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[str
     """
     if fresh:
         spec = msgspec.structs.replace(spec, append=f"{spec.append} sysevent_trace=1".strip())
-    scenario = catalog.scenario(SHORT[spec.arch])
+    scenario = catalogue.load().scenarios[SHORT[spec.arch]]
     with tempfile.TemporaryDirectory(prefix="sysevent-bench-") as folder:
         found = guest(spec, settings, fresh=fresh, logs=Path(folder))
         try:
@@ -100,7 +100,7 @@ def growth(found: Guest, counts: Iterable[int]) -> Iterator[tuple[int, dict[str,
 
     Memory is QEMU's in MiB, and the guest's in KiB by its own account.
     """
-    scenario = catalog.scenario(SHORT[found.arch.name])
+    scenario = catalogue.load().scenarios[SHORT[found.arch.name]]
     host = _qemu(found)
     _run(found, scenario, 50)  # QEMU translates code when it is first run
     for count in counts:

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from sysevent.bench.guests import guest
+from sysevent.contract import catalogue
 from sysevent.errors import SyseventError
 from sysevent.model import Observation
-from sysevent.scenario import catalog
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
@@ -28,14 +28,14 @@ def everything(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[tup
                 # The first time there is none yet: it was taken just now.
                 asked.close()
                 return everything(spec, settings, fresh=fresh)
-            names = [name for name, s in catalog.SCENARIOS.items() if s.arch == spec.arch]
-            keys = [(name, abi.name) for abi in asked.arch.abis if abi.kvm for name in names]
-            asked.plan(keys)
-            for key in keys:
+            scenarios = [one for one in catalogue.load().scenarios.values() if one.arch == spec.arch]
+            questions = [(one, abi.name) for abi in asked.arch.abis if abi.kvm for one in scenarios]
+            asked.plan(questions)
+            for scenario, abi in questions:
                 try:
-                    found[key] = bytes_of(asked.observe(*key))
+                    found[scenario.name, abi] = bytes_of(asked.observe(scenario, abi))
                 except SyseventError as error:
-                    found[key] = str(error)
+                    found[scenario.name, abi] = str(error)
         finally:
             asked.close()
     return found

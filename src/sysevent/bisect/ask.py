@@ -12,8 +12,8 @@ import msgspec
 
 from sysevent.bisect.outcome import Outcome, boot_failure, decide
 from sysevent.bisect.step import Judged, judged
-from sysevent.contract.claim import Claim
-from sysevent.contract.judge import bind, refused
+from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
+from sysevent.contract.terms import Terms
 from sysevent.errors import (
     DiskFull,
     GuestLost,
@@ -25,14 +25,15 @@ from sysevent.errors import (
 )
 from sysevent.model import Facts, Observation, Status
 from sysevent.qemu.console import escape
+from sysevent.scenario.steps import Scenario
 
 
 class Subject(Protocol):
-    """A kernel that answers: probe.guest.Guest, or a recorded one."""
+    """A kernel that answers: engine.guest.Guest, or a recorded one."""
 
     def facts(self) -> Facts: ...
 
-    def observe(self, name: str, abi: str) -> Observation: ...
+    def observe(self, scenario: Scenario, abi: str) -> Observation: ...
 
     def close(self) -> None: ...
 
@@ -44,11 +45,10 @@ Boot = Callable[[str, Path], Subject]
 class Manner(msgspec.Struct, frozen=True):
     """How every kernel of a bisection is asked."""
 
-    claims: tuple[Claim, ...]
+    claims: tuple[ExitClaim, ...]
     abi: str = "native"
     boots: int = 2
-    floor: tuple[int, int] = (0, 0)
-    strict: bool = False
+    terms: Terms = Terms()
     boot_failure_is_bad: bool = False
     all_apply: bool = False  # see outcome.decide
 
@@ -119,15 +119,18 @@ def _lost(
     return Asked(boot_failure(manner.boot_failure_is_bad), f"no boot: {one_line(error)}", None, (), seconds)
 
 
-def _one(claim: Claim, subject: Subject, facts: Facts, manner: Manner) -> Judged:
+def _one(claim: ExitClaim, subject: Subject, facts: Facts, manner: Manner) -> Judged:
     """A claim's verdict; whatever keeps it from being judged is a verdict as well."""
     try:
-        expectation = bind(claim, facts, minimum=manner.floor, strict=manner.strict)
+        claim.require_applicable(facts, manner.terms)
         try:
-            return judged(expectation, subject.observe(claim.scenario, manner.abi))
+            seen = subject.observe(claim.asks, manner.abi)
         except StepRefused as error:
-            owed = refused(expectation, error)
-            return _unjudged(claim, Status.FAIL if owed else Status.ERROR, owed.reason if owed else error)
+            failed = claim.refused(facts, error)
+            return _unjudged(
+                claim, Status.FAIL if failed else Status.ERROR, failed.reason if failed else error
+            )
+        return judged(claim, ExitEvidence(facts, seen, manner.terms))
     except NotApplicable as error:
         return _unjudged(claim, Status.SKIP, error)
     except DiskFull:
@@ -139,8 +142,8 @@ def _one(claim: Claim, subject: Subject, facts: Facts, manner: Manner) -> Judged
         return _unjudged(claim, Status.ERROR, error)
 
 
-def _unjudged(claim: Claim, status: Status, why: SyseventError | str) -> Judged:
-    return Judged(claim.test, claim.says, claim.source, status, one_line(why))
+def _unjudged(claim: ExitClaim, status: Status, why: SyseventError | str) -> Judged:
+    return Judged(claim.test(), claim.says, claim.source, status, one_line(why))
 
 
 def _disagreement(one: Sequence[Judged], other: Sequence[Judged]) -> str:

@@ -28,7 +28,7 @@ def narrowed(manner: Manner, tests: frozenset[str] | None) -> Manner:
     if tests is None:
         return manner
     return msgspec.structs.replace(
-        manner, claims=tuple(claim for claim in manner.claims if claim.test in tests), all_apply=True
+        manner, claims=tuple(claim for claim in manner.claims if claim.test() in tests), all_apply=True
     )
 
 

@@ -6,7 +6,8 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from sysevent.contract.claim import PREFIX, Claim
+from sysevent.contract.claim import PREFIX
+from sysevent.contract.exit_claim import ExitClaim
 from sysevent.errors import UsageError
 
 
@@ -41,9 +42,9 @@ def _matches(claim: Named, pattern: str, known: Sequence[Named]) -> bool:
     return short in claim.name
 
 
-def architecture_of(chosen: Iterable[Claim], patterns: Sequence[str]) -> str:
+def architecture_of(chosen: Iterable[ExitClaim], patterns: Sequence[str]) -> str:
     """The architecture that all of the chosen claims are about; UsageError when it is not one."""
-    found = sorted({claim.name.partition(".")[0] for claim in chosen})
+    found = sorted({claim.arch for claim in chosen})
     if len(found) == 1:
         return found[0]
     if not found:

@@ -18,7 +18,8 @@ from sysevent.bisect.search import Line, Search
 from sysevent.bisect.selection import select
 from sysevent.bisect.state import State
 from sysevent.bisect.static import LayoutProbe, Read, static_claims
-from sysevent.contract import kernel_release, table
+from sysevent.contract import catalogue, kernel_release
+from sysevent.contract.terms import Terms
 from sysevent.images.cache import Cache
 from sysevent.images.debian import published
 from sysevent.images.debian.archive import Archive
@@ -47,11 +48,13 @@ class Result(msgspec.Struct, frozen=True):
 def manner(question: Question) -> Manner:
     """How each kernel is asked."""
     return Manner(
-        claims=select(question.tests, table.CLAIMS.values(), question.arch),
+        claims=select(question.tests, catalogue.load().exits, question.arch),
         abi=question.abi,
         boots=question.boots,
-        floor=kernel_release.floor(question.floor) if question.floor else (0, 0),
-        strict=question.strict,
+        terms=Terms(
+            floor=kernel_release.floor(question.floor) if question.floor else (0, 0),
+            strict_observed=question.strict,
+        ),
         boot_failure_is_bad=question.boot_failure_is_bad,
     )
 

@@ -14,16 +14,13 @@ from sysevent.bisect.ask import one_line, stop_when_full
 from sysevent.bisect.outcome import Outcome, decide
 from sysevent.bisect.probes import rounded
 from sysevent.bisect.step import Judged, Step
-from sysevent.contract import layout as contract
-from sysevent.contract.claim import PREFIX
-from sysevent.contract.layout import LayoutClaim, Subject
+from sysevent.contract import catalogue
+from sysevent.contract.layout_claim import HeaderFacts, LayoutClaim, Layouts
 from sysevent.errors import InfrastructureError, NotApplicable
 from sysevent.headers import compiled, source
 from sysevent.headers.abis import USERSPACES, Userspace, native
 from sysevent.model import Progress
 from sysevent.settings import Settings
-
-_FOREIGN_ONLY = "hazards"  # about what an ABI shares with the kernel's own
 
 
 class StaticClaim(msgspec.Struct, frozen=True):
@@ -36,21 +33,22 @@ class StaticClaim(msgspec.Struct, frozen=True):
     @property
     def test(self) -> str:
         """Its name in run.jsonl."""
-        return f"{PREFIX}.{self.name}"
+        return self.claim.test(self.userspace.name)
 
 
 def static_claims(arch: str = "") -> tuple[StaticClaim, ...]:
     """Every claim about headers, for every ABI of an architecture, or of all."""
     return tuple(
-        StaticClaim(f"layout.{userspace.name}.{claim.name}", userspace, claim)
+        StaticClaim(f"layout.{userspace.name}.{claim.title}", userspace, claim)
         for userspace in USERSPACES.values()
         if not arch or userspace.arch == arch
-        for claim in contract.STATIC
-        if claim.name != _FOREIGN_ONLY or userspace is not native(userspace.arch)
+        for claim in catalogue.load().layouts
+        if claim.asks is Layouts.HEADERS
+        or (claim.asks is Layouts.FOREIGN_HEADERS and userspace is not native(userspace.arch))
     )
 
 
-Read = Callable[[Path, Sequence[Userspace]], dict[str, Subject]]
+Read = Callable[[Path, Sequence[Userspace]], dict[str, HeaderFacts]]
 """From a checked-out tree to what its headers mean to each ABI. Raises InfrastructureError, NotApplicable."""
 
 
@@ -61,7 +59,7 @@ Export = Callable[[Path], Path]
 def reader(arch: Architecture, export: Export, settings: Settings, progress: Progress) -> Read:
     """Exports headers with the tree's own make, and compiles them; what did not change is not done again."""
 
-    def read(tree: Path, userspaces: Sequence[Userspace]) -> dict[str, Subject]:
+    def read(tree: Path, userspaces: Sequence[Userspace]) -> dict[str, HeaderFacts]:
         own = native(arch.name)
         root = export(tree)
         key = source.content_hash(source.include_directories(root, arch.name))
@@ -71,7 +69,8 @@ def reader(arch: Architecture, export: Export, settings: Settings, progress: Pro
             found, {own.name: own, **{u.name: u for u in userspaces}}.values(), settings, progress
         )
         return {
-            u.name: Subject(found.spec, found.version, u, known[u.name], known[own.name]) for u in userspaces
+            u.name: HeaderFacts(found.spec, found.version, u, known[u.name], known[own.name])
+            for u in userspaces
         }
 
     return read
@@ -135,8 +134,8 @@ class LayoutProbe:
         )
 
 
-def _judged(claim: StaticClaim, subject: Subject) -> Judged:
-    verdict = contract.judge(claim.claim, subject)
+def _judged(claim: StaticClaim, subject: HeaderFacts) -> Judged:
+    verdict = claim.claim.judge(subject)
     return Judged(
         claim.test, claim.claim.says, claim.claim.source, verdict.status, verdict.reason, verdict.mismatches
     )

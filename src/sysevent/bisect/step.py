@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from sysevent.bisect.outcome import Outcome
-from sysevent.contract.judge import Expectation, judge
+from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.model import Facts, Mismatch, Observation, Status
 from sysevent.report import recorded
 
@@ -28,17 +28,17 @@ class Judged(msgspec.Struct, frozen=True):
         return recorded.read_observation(self.observation) if self.observation else None
 
 
-def judged(expectation: Expectation, seen: Observation) -> Judged:
-    """The verdict on an observation, to be kept."""
-    claim, verdict = expectation.claim, judge(expectation, seen)
+def judged(claim: ExitClaim, evidence: ExitEvidence) -> Judged:
+    """The verdict on what a kernel answered, to be kept."""
+    verdict = claim.judge(evidence)
     return Judged(
-        claim.test,
+        verdict.test,
         claim.says,
         claim.source,
         verdict.status,
         verdict.reason,
         verdict.mismatches,
-        recorded.observation(seen),
+        recorded.observation(evidence.seen),
     )
 
 

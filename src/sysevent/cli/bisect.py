@@ -24,7 +24,7 @@ from sysevent.checkout import ROOT
 from sysevent.cli import bisect_run
 from sysevent.cli.bisect_run import see_to_tools, target_of
 from sysevent.cli.run import say
-from sysevent.contract import kernel_release, table
+from sysevent.contract import catalogue, kernel_release
 from sysevent.errors import UsageError
 from sysevent.images.debian import published
 from sysevent.images.debian.archive import Archive
@@ -145,7 +145,7 @@ def _resumed() -> State:
 
 def _kind(args: argparse.Namespace) -> tuple[Kind, str]:
     """What has to be done for the claims that are asked, and the architecture that they are about."""
-    chosen = selection.select(args.test, table.CLAIMS.values(), args.arch or "")
+    chosen = selection.select(args.test, catalogue.load().exits, args.arch or "")
     headers = selection.select(args.test, static_claims(args.arch or ""))
     if args.layout or (args.test and headers and not chosen):
         archs = sorted({claim.userspace.arch for claim in headers})

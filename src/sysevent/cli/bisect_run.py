@@ -20,7 +20,7 @@ from sysevent.build import toolchain
 from sysevent.build.kernel import KernelBuilder
 from sysevent.cli import system_packages
 from sysevent.cli.run import say, see_to_qemu
-from sysevent.contract import table
+from sysevent.contract import catalogue
 from sysevent.errors import KernelNotBuilt, ToolMissing, UsageError
 from sysevent.images.cache import Cache
 from sysevent.model import Status
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         )
     if args.layout:
         return _headers(args, settings)
-    chosen = selection.select(args.test, table.CLAIMS.values(), args.arch or "")
+    chosen = selection.select(args.test, catalogue.load().exits, args.arch or "")
     if not chosen:
         print(f"cannot tell: --test {' '.join(args.test)} selects no claim")
         return Outcome.UNKNOWN.code

@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.contract import judge, table
+from sysevent.contract import catalogue
+from sysevent.contract.terms import Terms
 from sysevent.engine.guest import Guest
 from sysevent.errors import (
     HarnessError,
@@ -24,7 +25,7 @@ from sysevent.errors import (
     VcpuStuck,
 )
 from sysevent.model import Facts, Progress
-from sysevent.scenario import catalog
+from sysevent.scenario.steps import Scenario
 from sysevent.settings import Settings
 from sysevent.targets import spec as targets
 
@@ -83,7 +84,7 @@ def trial(settings: Settings, progress: Progress = lambda _: None) -> Trial:
         guest = Guest(own, settings, Path(logs), progress, lambda _: None, lambda *_: None)
         try:
             facts = guest.facts()
-            known = len({claim.scenario for claim in table.CLAIMS.values() if claim.arch == own.arch})
+            known = len({claim.asks.name for claim in catalogue.load().exits if claim.arch == own.arch})
             return Trial("", facts.release, tuple(families(guest, facts)), _lacking(facts), known)
         except SyseventError as error:
             return Trial(str(error).splitlines()[0], "", ())
@@ -95,17 +96,17 @@ def families(guest: Guest, facts: Facts) -> Iterator[Tried]:
     """Each family of the architecture, tried by its first scenario, as far as this kernel has what it is about."""
     native = guest.arch.abis[0].name
     hung = 0
-    for family, names in _families(guest.arch.name, facts).items():
+    for family, scenarios in _families(guest.arch.name, facts).items():
         answer, told = Answer.UNTRIED, f"{hung} families hang"
         if hung < _HANGS:
-            answer, told = _try(guest, names[0], native)
+            answer, told = _try(guest, scenarios[0], native)
             hung += answer is Answer.HANGS
-        yield Tried(family, len(names), answer, told)
+        yield Tried(family, len(scenarios), answer, told)
 
 
-def _try(guest: Guest, name: str, abi: str) -> tuple[Answer, str]:
+def _try(guest: Guest, scenario: Scenario, abi: str) -> tuple[Answer, str]:
     try:
-        seen = guest.observe(name, abi)
+        seen = guest.observe(scenario, abi)
     except VcpuStuck as error:
         return Answer.HANGS, str(error).splitlines()[0]
     except (HarnessError, NotApplicable) as error:
@@ -114,33 +115,31 @@ def _try(guest: Guest, name: str, abi: str) -> tuple[Answer, str]:
         return Answer.HANGS, str(error).splitlines()[0]
     kicked = [label for label, raw in seen.exits.items() if raw.kicked and label == "exit"]
     if kicked:
-        return Answer.HANGS, f"{name}: KVM_RUN came back for a signal, not by itself"
+        return Answer.HANGS, f"{scenario.name}: KVM_RUN came back for a signal, not by itself"
     return Answer.ANSWERS, ""
 
 
-def _families(arch: str, facts: Facts) -> dict[str, list[str]]:
+def _families(arch: str, facts: Facts) -> dict[str, list[Scenario]]:
     """Scenarios by family, of those that some claim rests on which applies to this kernel."""
-    found: dict[str, list[str]] = {}
-    for claim in table.CLAIMS.values():
-        if claim.arch != arch or claim.scenario not in catalog.SCENARIOS:
+    found: dict[str, dict[str, Scenario]] = {}
+    for claim in catalogue.load().exits:
+        if claim.arch != arch:
             continue
         try:
-            judge.bind(claim, facts)
+            claim.require_applicable(facts, Terms())
         except NotApplicable:
             continue
-        names = found.setdefault(claim.scenario.split(".")[1], [])
-        if claim.scenario not in names:
-            names.append(claim.scenario)
-    return found
+        found.setdefault(claim.asks.name.split(".")[1], {})[claim.asks.name] = claim.asks
+    return {family: list(scenarios.values()) for family, scenarios in found.items()}
 
 
 def _lacking(facts: Facts) -> tuple[str, ...]:
     """Why claims of this architecture do not apply here, each reason once."""
     reasons: dict[str, None] = {}
-    for claim in table.CLAIMS.values():
+    for claim in catalogue.load().exits:
         if claim.arch == facts.arch:
             try:
-                judge.bind(claim, facts)
+                claim.require_applicable(facts, Terms())
             except NotApplicable as error:
                 reasons[str(error)] = None
     return tuple(reasons)

@@ -17,10 +17,12 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
 from sysevent.cli.run import say
 from sysevent.cli.terminal import attached, on_a_terminal, on_pipes, size
+from sysevent.contract import catalogue
 from sysevent.errors import ToolMissing, UsageError
 from sysevent.hosts.qemu import keep, shell
 from sysevent.hosts.select import missing
-from sysevent.scenario import catalog, request
+from sysevent.scenario import request
+from sysevent.scenario.facts import FACTS
 from sysevent.settings import Settings
 from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
@@ -132,7 +134,8 @@ def files(target: TargetSpec, mine: Settings) -> dict[str, bytes]:
     workers = " ".join(f"{abi.number}:/sysevent/vmm.{abi.number}" for abi in arch.abis)
     found["ask"] = _ASK.replace("WORKERS", workers).replace("ARCH", arch.name).encode()
     payloads: dict[str, programs.Payload] = {}
-    for name, scenario in catalog.SCENARIOS.items():
+    scenarios = {scenario.name: scenario for scenario in FACTS[arch.name]} | catalogue.load().scenarios
+    for name, scenario in scenarios.items():
         if scenario.arch != arch.name:
             continue
         for payload in scenario.payloads:

@@ -101,6 +101,29 @@ class Holds(msgspec.Struct, frozen=True):
         return [Mismatch(what, _shown(self.field, self.value), shown, member.span)]
 
 
+class Reads(msgspec.Struct, frozen=True):
+    """What a program reads from kvm_run's union, at the offset that it has compiled in for a member."""
+
+    # As a user knows the member: "xen.u.hcall.cpl".
+    member: str
+    # From the beginning of the union, in bytes.
+    offset: int
+    size: int
+    value: int
+    label: str = "exit"
+    gate: bool = False
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        at = kvm_run.UNION[0] + self.offset
+        raw = seen.exits.get(self.label)
+        if raw is None:
+            return [Mismatch(self.member, f"{self.value:#x}", "no such exit was recorded")]
+        got = int.from_bytes(raw.head[at : at + self.size], "little")
+        if got == self.value:
+            return []
+        return [Mismatch(self.member, f"{self.value:#x}", f"{got:#x}", (at, at + self.size))]
+
+
 class NoNdata(msgspec.Struct, frozen=True):
     """Before capability 215 the bytes of ndata are padding: nobody may find a count in them."""
 

@@ -1,73 +1,65 @@
-"""Claims: rows of what must hold, why, since when, and for whom."""
+"""What every claim has, whatever it is judged on; and how a file in suites/ hands its claims to its tests."""
 
 from __future__ import annotations
 
-import enum
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
-import msgspec
+from sysevent.model import Level, Verdict
 
-from sysevent.contract.checks import Check
-from sysevent.model import Facts, Level
-
-# Every claim's name in run.jsonl begins with this; kcidb-io wants [A-Za-z0-9_-] and dots.
+# The beginning of every claim's name in run.jsonl. kcidb-io takes names of [A-Za-z0-9_-] and dots.
 PREFIX = "kvm.system_event"
 
-
-class Contract(enum.StrEnum):
-    """What struct kvm_run.system_event means on a kernel."""
-
-    DATA = "type, ndata, data[16] (capability 215, since v5.18)"
-    FLAGS = "type, flags (before v5.18)"
+_Evidence = TypeVar("_Evidence", contravariant=True)
+_Test = TypeVar("_Test", bound=Callable[..., Any])
 
 
-class Need(msgspec.Struct, frozen=True):
-    """Something a kernel has or has not; asked of the kernel, owed from a release on."""
-
-    words: str  # what it is, with the commit that brought it
-    since: tuple[int, int] | None  # the release that owes it; None: a matter of configuration or hardware
-    fact: str  # in Facts: "vm/216" of the capabilities, or "psci.features.0x84000012" of the features
-    absent: bool = False  # the claim is about kernels that do not have it
-
-    def met(self, facts: Facts) -> bool:
-        if self.fact in facts.capabilities:
-            there = facts.capabilities[self.fact] > 0
-        else:
-            # Firmware calls answer with negative errors, as 32 or 64 bits.
-            there = facts.features.get(self.fact, 1 << 63) < 1 << 31
-        return there is not self.absent
-
-    def why_not(self, facts: Facts) -> str:
-        """For a kernel that does not meet it and need not: what it would take."""
-        if self.absent:
-            return f"Linux {facts.release} has {self.words}; this claim is about kernels without"
-        lacks = f"Linux {facts.release} offers no {self.words}"
-        if self.since is None:
-            return f"{lacks} here"
-        since = ".".join(map(str, self.since))
-        return (
-            f"{lacks}: it came with v{since}; a kernel with a backport is judged, --floor {since} demands it"
-        )
-
-
-class Claim(msgspec.Struct, frozen=True):
-    """One row of the contract."""
-
-    name: str  # arm64.psci.reset2
-    says: str  # one sentence
-    scenario: str  # by its name in scenario/catalog/
-    level: Level
-    source: str  # the kernel document or code path it rests on, with the commit
-    checks: tuple[Check, ...]
-    before: tuple[Check, ...] | None = None  # the same under the old contract; None: as checks
-    needs: tuple[Need, ...] = ()
-    abi: str = ""  # of the VMM that must ask; empty: any
+class Claim(Protocol[_Evidence]):
+    """One thing that must hold: ExitClaim is judged on what a guest's exits gave, LayoutClaim on headers."""
 
     @property
-    def arch(self) -> str:
-        """The architecture it is about."""
-        return self.name.partition(".")[0]
+    def name(self) -> str:
+        """The name that a user selects it by: "arm64.psci.off"."""
 
     @property
-    def test(self) -> str:
-        """Its name in run.jsonl."""
-        return f"{PREFIX}.{self.name}"
+    def says(self) -> str:
+        """What must hold, in one sentence."""
+
+    @property
+    def level(self) -> Level:
+        """How much the kernel promised."""
+
+    @property
+    def source(self) -> str:
+        """The kernel document or code path that it rests on, with the commit."""
+
+    def test(self, abi: str) -> str:
+        """Its name in run.jsonl when a program of this ABI asks."""
+
+    def judge(self, evidence: _Evidence) -> Verdict:
+        """The verdict on one target, with every mismatch. No I/O."""
+
+
+class Claims(tuple[Claim[Any], ...]):
+    """The claims of one file in suites/, in the order in which they are shown."""
+
+    __slots__ = ()
+
+    def each(self, test: _Test) -> _Test:
+        """Decorate a test: it runs once for each of these claims, on each target that the claim is about.
+
+        The test takes the fixtures `check` and `claim`.
+        """
+        test.claims = self  # type: ignore[attr-defined]  # read by plugin/selection.py
+        return test
+
+
+def claims(*rows: Claim[Any]) -> Claims:
+    """The claims of one file."""
+    return Claims(rows)
+
+
+def of_test(test: object) -> Claims | None:
+    """The claims that a test function was decorated with; None for a test that checks none."""
+    found = getattr(test, "claims", None)
+    return found if isinstance(found, Claims) else None

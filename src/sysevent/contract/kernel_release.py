@@ -28,8 +28,3 @@ def floor(text: str) -> tuple[int, int]:
     if found == (0, 0):
         raise UsageError(f"--floor {text}: a kernel release such as 5.18 is meant")
     return found
-
-
-def held_to(release: str, minimum: tuple[int, int]) -> tuple[int, int]:
-    """The release whose promises a kernel must keep."""
-    return max(parse(release), minimum)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from sysevent.contract.checks import Holds, event
-from sysevent.contract.claim import Claim
+from sysevent.contract.exit_claim import ExitClaim
 from sysevent.decode.event import Event
 from sysevent.model import Facts, Observation
 
@@ -92,26 +92,37 @@ READERS = (
 )
 
 
-def readings(claim: Claim, seen: Observation, facts: Facts) -> list[Reading]:
+def readings(claim: ExitClaim, seen: Observation, facts: Facts) -> list[Reading]:
     """What every reader makes of a claim's event; empty when the claim is not about a whole, poisoned event.
 
     An exit without poison is left out: nobody can tell what the kernel wrote there.
     """
     found = event(seen, "exit")
-    truth = _truth(claim)
-    if found is None or truth is None or found.raw.ret or found.exit_reason != 24 or found.raw.poison is None:
+    expected = _truth(claim)
+    if (
+        found is None
+        or expected is None
+        or found.raw.ret
+        or found.exit_reason != 24
+        or found.raw.poison is None
+    ):
         return []
     capability = facts.capabilities.get("vm/215", 0) > 0
-    return [_reading(reader, claim, found, seen.abi, truth, capability) for reader in READERS]
+    return [_reading(reader, claim, found, seen.abi, expected, capability) for reader in READERS]
 
 
 def _reading(
-    reader: Reader, claim: Claim, found: Event, abi: str, truth: tuple[int, tuple[int, ...]], capability: bool
+    reader: Reader,
+    claim: ExitClaim,
+    found: Event,
+    abi: str,
+    expected: tuple[int, tuple[int, ...]],
+    capability: bool,
 ) -> Reading:
     believed = reader.read(found, abi, capability)
     written = {n for start, end in found.written for n in range(start, end)}
     missing = [n for start, end in believed.read for n in range(start, end) if n not in written]
-    kind, data = truth
+    kind, data = expected
     told = f"type {believed.type}"
     if believed.data is not None:
         told += ", " + (" ".join(f"{value:#x}" for value in believed.data) or "no data")
@@ -130,11 +141,11 @@ def _same(believed: tuple[int, ...], data: tuple[int, ...]) -> bool:
     return believed == data or not any((*believed, *data))
 
 
-def _truth(claim: Claim) -> tuple[int, tuple[int, ...]] | None:
+def _truth(claim: ExitClaim) -> tuple[int, tuple[int, ...]] | None:
     """The type and data that a claim expects of its exit "exit"."""
     values = {
         check.field: check.value
-        for check in claim.checks
+        for check in claim.gives
         if isinstance(check, Holds) and check.label == "exit"
     }
     if "type" not in values or "ndata" not in values:

@@ -13,7 +13,7 @@ from sysevent.decode.btf import Btf
 from sysevent.decode.structs import Layout
 from sysevent.engine.guest import Guest
 from sysevent.images.cache import Cache
-from sysevent.scenario import catalog
+from sysevent.scenario.facts import BUILD
 
 _SCHEMA = 1  # of what is cached; a change outdates all of it
 _VMLINUX, _MODULE = "/sys/kernel/btf/vmlinux", "/sys/kernel/btf/kvm"
@@ -23,7 +23,7 @@ _NOTE = struct.Struct("<III")  # sizes of name and content, and what it is
 
 def kvm_run(guest: Guest, cache: Cache) -> Layout:
     """struct kvm_run and all that it holds; empty when the BTF has none. NotApplicable without BTF."""
-    notes = guest.observe(catalog.BUILD[guest.arch.name], guest.arch.abis[0].name).answers
+    notes = guest.observe(BUILD[guest.arch.name], guest.arch.abis[0].name).answers
     own, module = build_id(notes["kernel"].data), build_id(notes["kvm"].data)
     key = hashlib.sha256(repr((_SCHEMA, guest.arch.name, own, module)).encode()).hexdigest()[:32]
     path = cache.root / "btf" / f"{key}.json"

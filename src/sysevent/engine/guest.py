@@ -27,7 +27,8 @@ from sysevent.errors import (
 )
 from sysevent.hosts.base import Host
 from sysevent.model import Facts, Incident, KernelImage, Observation, Progress
-from sysevent.scenario import catalog, request
+from sysevent.scenario import request
+from sysevent.scenario.facts import BUILD, FACTS
 from sysevent.scenario.steps import File, Scenario
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
@@ -69,6 +70,7 @@ class Guest:
         self.life = Life(spec, settings, logs, progress, on_incident, modules)
         self._settings = settings
         self._on_observation = on_observation
+        self._scenarios: dict[str, Scenario] = {}
         self._payloads: dict[str, programs.Payload] = {}
         self._observed: dict[_Key, Observation | SyseventError] = {}
         self._facts: Facts | None = None
@@ -111,23 +113,24 @@ class Guest:
         """What the running kernel says of itself; remembered, as long as its observations are."""
         if self._facts is not None:
             return self._facts
-        first, *others = catalog.FACTS[self.arch.name]
+        first, *others = FACTS[self.arch.name]
         native = self.arch.abis[0].name
         seen = [self.observe(first, native)]
-        for name in others:
+        for scenario in others:
             with contextlib.suppress(HarnessError, VcpuStuck):
-                seen.append(self.observe(name, native))
+                seen.append(self.observe(scenario, native))
         assert self.life.hello is not None
         self._facts = facts(seen, self.life.hello)
         return self._facts
 
-    def observe(self, name: str, abi: str) -> Observation:
+    def observe(self, scenario: Scenario, abi: str) -> Observation:
         """What a scenario gives with a VMM of an ABI; run once, then remembered, an error as well.
 
         GuestLost when the guest was lost in it twice: it is booted again and asked once more, since whatever
         lost it may not have been the scenario, and nothing was seen that a second try could hide.
         """
-        key = (name, self.abi(abi).name)
+        key = (scenario.name, self.abi(abi).name)
+        self._scenarios[scenario.name] = scenario
         if key not in self._observed:
             self._ask(key)
         found = self._observed[key]
@@ -153,11 +156,12 @@ class Guest:
                 raise BadWire(f"{path} of {self.spec.id} has more than {_FILE_MAX} bytes")
         return data
 
-    def plan(self, wanted: Iterable[tuple[str, str]]) -> None:
+    def plan(self, wanted: Iterable[tuple[Scenario, str]]) -> None:
         """Scenarios, with ABIs, that will be asked for: they are sent ahead as soon as the guest is ready."""
-        for name, abi in wanted:
-            key = (name, self.abi(abi).name)
-            if name in catalog.SCENARIOS and key not in self._observed and key not in self._planned:
+        for scenario, abi in wanted:
+            key = (scenario.name, self.abi(abi).name)
+            self._scenarios[scenario.name] = scenario
+            if key not in self._observed and key not in self._planned:
                 self._planned.append(key)
 
     def attend(self) -> None:
@@ -202,7 +206,7 @@ class Guest:
                 self._planned.remove(key)
             asked = next((a for a in self._flight if a.key == key), None)
             if asked is None:
-                self._remember(key, self._ask_twice(catalog.scenario(name), self.abi(abi), key), begin)
+                self._remember(key, self._ask_twice(self._scenarios[name], self.abi(abi), key), begin)
                 return
             try:
                 while self._flight and key not in self._observed:
@@ -215,7 +219,7 @@ class Guest:
                 self.life.lost(error, retried=not self.life.hopeless)
                 if self.life.hopeless:
                     raise
-                self._remember(key, self._ask_twice(catalog.scenario(name), self.abi(abi), key), begin)
+                self._remember(key, self._ask_twice(self._scenarios[name], self.abi(abi), key), begin)
         except SyseventError as error:
             self._observed[key] = error
             self.seconds[key] = time.monotonic() - begin
@@ -239,14 +243,14 @@ class Guest:
         self._observed[key] = seen
         self._since = time.monotonic()
         self.seconds[key] = self._since - begin
-        if key[0] != catalog.BUILD[self.arch.name]:
+        if key[0] != BUILD[self.arch.name].name:
             self._on_observation(self.spec.id, seen)
 
     def _send_ahead(self, host: Host) -> None:
         while self._planned and len(self._flight) < host.room:
             key = self._planned.popleft()
             try:
-                self._flight.append(self._send(host, key, catalog.scenario(key[0]), self.abi(key[1])))
+                self._flight.append(self._send(host, key, self._scenarios[key[0]], self.abi(key[1])))
             except (BuildFailed, HarnessError) as error:
                 self._observed[key] = error
 

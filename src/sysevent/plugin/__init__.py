@@ -8,7 +8,6 @@ pytest_plugins = (
     "sysevent.plugin.options",
     "sysevent.plugin.selection",
     "sysevent.plugin.fixtures",
-    "sysevent.plugin.layout",
     "sysevent.plugin.outcome",
     "sysevent.plugin.workers",
 )

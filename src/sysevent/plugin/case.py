@@ -1,27 +1,66 @@
-"""What one test has gathered, from which its verdict is made."""
+"""What one test has gathered, from which its verdict and its record are made."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import msgspec
 import pytest
 
+from sysevent.arches import ARCHITECTURES
 from sysevent.contract.claim import Claim
-from sysevent.contract.judge import Expectation
-from sysevent.model import Facts, Observation
+from sysevent.contract.exit_claim import ExitEvidence
+from sysevent.contract.layout_claim import HeaderFacts
+from sysevent.headers.abis import Userspace
+from sysevent.model import Verdict
 from sysevent.targets.spec import TargetSpec
 
 
-class Case(msgspec.Struct):
-    """One test on one target; filled while it runs."""
+class HeadersOf(msgspec.Struct, frozen=True):
+    """One kernel's headers for one userspace ABI, as a test's parameter."""
 
-    target: TargetSpec
+    # As --kernel takes it.
+    kernel: str
+    userspace: Userspace
+    # What run.jsonl has in place of a target: "headers", or "headers@6.1" where there are several kernels.
+    label: str
+
+
+class Case(msgspec.Struct):
+    """One claim on one target; filled while its test runs."""
+
+    claim: Claim[Any]
+    # The target's name, or the label of the headers.
+    target: str
+    # Of the VMM that asks, or that the headers are compiled for.
     abi: str
-    facts: Facts
-    claim: Claim | None = None
-    expectation: Expectation | None = None
-    seen: Observation | None = None
+    # True: it is the ABI of the kernel itself, or headers, whose column in the matrix does not name an ABI.
+    native: bool
+    # True once the test has handed its claim to `check`.
+    checked: bool = False
+    # The kernel that answered; "" as long as none has.
+    kernel: str = ""
+    evidence: ExitEvidence | HeaderFacts | None = None
+    verdict: Verdict | None = None
     seconds: float = 0.0
 
 
 CASE = pytest.StashKey[Case]()
-OWN_VERDICT = pytest.StashKey[bool]()  # another module makes this test's verdict: plugin/layout.py
+
+
+def case_of(item: pytest.Item) -> Case | None:
+    """A case for a test of a claim, from its parameters; None for any other test."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    claim, headers, spec = params.get("claim"), params.get("headers"), target_of(item)
+    if claim is not None and isinstance(headers, HeadersOf):
+        return Case(claim, headers.label, headers.userspace.name, native=True)
+    if claim is not None and spec is not None:
+        abi = str(params["abi"])
+        return Case(claim, spec.id, abi, native=abi == ARCHITECTURES[spec.arch].abis[0].name)
+    return None
+
+
+def target_of(item: pytest.Item) -> TargetSpec | None:
+    """The target that a test runs on; None for a test without."""
+    spec = getattr(getattr(item, "callspec", None), "params", {}).get("target")
+    return spec if isinstance(spec, TargetSpec) else None

@@ -1,51 +1,62 @@
-"""The ladder of fixtures: target (what), guest (booted), probe and expected (asked and judged)."""
+"""The ladder of fixtures: target (what), guest (booted), check (asked and judged)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from sysevent.contract import judge, table
-from sysevent.contract.judge import Expectation
+from sysevent.contract.claim import Claim
+from sysevent.contract.layout_claim import HeaderFacts
+from sysevent.decode.structs import Layout
+from sysevent.engine.btf import kvm_run
 from sysevent.engine.guest import Guest
-from sysevent.errors import NotApplicable
+from sysevent.errors import HarnessError, NotApplicable
 from sysevent.hosts.select import missing
+from sysevent.images.cache import Cache
 from sysevent.images.kernel.resolve import WrongArchitecture
-from sysevent.model import Facts, Observation
-from sysevent.plugin import options
-from sysevent.plugin.case import CASE, Case
+from sysevent.model import Facts, Status
+from sysevent.plugin import evidence
+from sysevent.plugin.case import CASE, HeadersOf, case_of, target_of
 from sysevent.plugin.run import Run
 from sysevent.targets.spec import TargetSpec
 
 RUN = pytest.StashKey[Run]()
 
 
+class ClaimBroken(AssertionError):
+    """A kernel does not keep what a claim says. The report is made from the verdict, not from this."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A target that is not ours any more is not asked."""
-    _check(item)
+    """A place for the verdict, before anything can go wrong; a target that is not ours any more is not asked."""
+    case = case_of(item)
+    if case is not None:
+        item.stash[CASE] = case
+    _check_lease(item)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """What a target said that was not ours until the end is no verdict, be it good or bad."""
+    """Discard what a target answered that was not ours until the end."""
     try:
         return (yield)
     finally:
-        _check(item)
+        _check_lease(item)
 
 
-def _check(item: pytest.Item) -> None:
-    spec = getattr(getattr(item, "callspec", None), "params", {}).get("target")
-    if isinstance(spec, TargetSpec) and RUN in item.config.stash:
+def _check_lease(item: pytest.Item) -> None:
+    spec = target_of(item)
+    if spec is not None and RUN in item.config.stash:
         item.config.stash[RUN].check(spec)
 
 
 @pytest.fixture(scope="session")
-def target(request: pytest.FixtureRequest) -> TargetSpec:
-    """The place whose kernel is asked; the test's id names it."""
-    spec: TargetSpec = request.param
+def target(request: pytest.FixtureRequest) -> TargetSpec | None:
+    """The place whose kernel is asked; the test's id names it. None in a test of headers."""
+    spec: TargetSpec | None = request.param
     return spec
 
 
@@ -69,11 +80,13 @@ def guest(target: TargetSpec, sysevent_run: Run, pytestconfig: pytest.Config) ->
         facts = found.facts()
         sysevent_run.check(target)
         sysevent_run.tell_target(found, facts)
+        sysevent_run.plan_claims(found, facts)
         yield found
     except (NotApplicable, WrongArchitecture) as error:
         pytest.skip(str(error))
     finally:
-        sysevent_run.done(found)  # also when it was lost: another guest waits for its place
+        # Also when it was lost: another guest waits for its place.
+        sysevent_run.done(found)
 
 
 @pytest.fixture(scope="session")
@@ -82,59 +95,57 @@ def facts(guest: Guest) -> Facts:
     return guest.facts()
 
 
-def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """The next run can send ahead what this test has asked."""
-    if RUN in item.config.stash:
-        item.config.stash[RUN].ran(item)
+@pytest.fixture(scope="session")
+def headers(request: pytest.FixtureRequest, sysevent_run: Run) -> HeaderFacts | None:
+    """What one kernel's headers mean to one ABI. None in a test of a guest."""
+    place: HeadersOf | None = request.param
+    if place is None:
+        return None
+    try:
+        return evidence.header_facts(place, sysevent_run)
+    except NotApplicable as error:
+        pytest.skip(str(error))
 
 
-@pytest.fixture
-def case(request: pytest.FixtureRequest, target: TargetSpec, abi: str, facts: Facts) -> Case:
-    """What this test has asked and expected so far; the verdict is made from it."""
-    found = Case(target, abi, facts)
-    request.node.stash[CASE] = found
+@pytest.fixture(scope="session")
+def btf(guest: Guest, sysevent_run: Run) -> Layout:
+    """struct kvm_run, and what it holds, in the BTF of the running kernel, or of its module kvm."""
+    try:
+        found = kvm_run(guest, Cache(sysevent_run.settings.cache))
+    except NotApplicable as error:
+        pytest.skip(f"{error}: it takes CONFIG_DEBUG_INFO_BTF, for a module CONFIG_DEBUG_INFO_BTF_MODULES")
+    if not found.structs:
+        pytest.skip("the running kernel's BTF has no struct kvm_run")
     return found
 
 
 @pytest.fixture
-def expected(case: Case, pytestconfig: pytest.Config) -> Callable[[str], Expectation]:
-    """expected("arm64.psci.off"): what that claim means for this kernel. Skips when it means nothing here.
+def check(
+    request: pytest.FixtureRequest,
+    target: TargetSpec | None,
+    headers: HeaderFacts | None,
+    abi: str,
+    claim: Claim[Any],
+    sysevent_run: Run,
+) -> Callable[[Claim[Any]], None]:
+    """check(claim): ask the kernel and judge its answer. Fails when the claim is broken, skips when it does not apply.
 
-    Stands left of the comparison, so that a kernel without the feature is not even asked.
+    One claim a test: the verdict of the test is that claim's. HarnessError when a test checks another one, or twice.
     """
+    case = request.node.stash[CASE]
 
-    def expect(name: str) -> Expectation:
-        claim = table.claim(name)
-        case.claim = claim
+    def judge(checked: Claim[Any]) -> None:
+        __tracebackhide__ = True
+        if checked is not case.claim or case.checked:
+            raise HarnessError("a test checks its `claim`, and checks it once")
+        case.checked = True
         try:
-            found = judge.bind(
-                claim,
-                case.facts,
-                minimum=options.floor(pytestconfig),
-                strict=pytestconfig.getoption("strict_observed"),
-            )
+            evidence.gather(checked, case, request, sysevent_run)
         except NotApplicable as error:
             pytest.skip(str(error))
-        case.expectation = found
-        return found
+        if case.verdict is None:
+            case.verdict = checked.judge(case.evidence)
+        if case.verdict.status is Status.FAIL:
+            raise ClaimBroken(case.verdict.reason)
 
-    return expect
-
-
-@pytest.fixture
-def probe(
-    case: Case, guest: Guest, abi: str, sysevent_run: Run, request: pytest.FixtureRequest
-) -> Callable[[str], Observation]:
-    """probe("arm64.psci.off"): what the scenario of that claim gave on this target, bytes and all."""
-
-    def ask(name: str) -> Observation:
-        claim = table.claim(name)
-        sysevent_run.asks(request.node, claim.scenario, claim.abi or abi)
-        try:
-            case.seen = guest.observe(claim.scenario, claim.abi or abi)
-        except NotApplicable as error:  # the kernel runs no programs of that ABI
-            pytest.skip(str(error))
-        case.seconds = guest.seconds[claim.scenario, case.seen.abi]
-        return case.seen
-
-    return ask
+    return judge

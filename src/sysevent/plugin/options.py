@@ -10,6 +10,7 @@ import pytest
 
 from sysevent import settings
 from sysevent.contract import kernel_release
+from sysevent.contract.terms import Terms
 from sysevent.errors import UsageError
 from sysevent.plugin import results
 from sysevent.settings import Settings
@@ -89,7 +90,6 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.freeze()
     gc.set_threshold(50_000)
     gc.enable()
-    config.addinivalue_line("markers", "claims(glob, ...): the claims, by name, that this test is about")
     try:
         known = [
             *spec.builtin(),
@@ -104,7 +104,7 @@ def pytest_configure(config: pytest.Config) -> None:
             *config.getoption("require"),
             *(glob.escape(row.id) for row in config.stash[TARGETS] if row.require),
         ]
-        floor(config)
+        terms(config)
         results.refuse_unusable(config)
         if config.getoption("gdb"):
             _one_in_a_debugger(config.stash[TARGETS], config.getoption("numprocesses", None))
@@ -125,10 +125,13 @@ def _one_in_a_debugger(chosen: list[TargetSpec], workers: object) -> None:
         raise UsageError("--gdb is for one process: leave out -n")
 
 
-def floor(config: pytest.Config) -> tuple[int, int]:
-    """The release that --floor names; (0, 0) without."""
-    text = config.getoption("floor")
-    return kernel_release.floor(text) if text else (0, 0)
+def terms(config: pytest.Config) -> Terms:
+    """The terms of --floor and --strict-observed; UsageError when the floor is not a release."""
+    floor = config.getoption("floor")
+    return Terms(
+        floor=kernel_release.floor(floor) if floor else (0, 0),
+        strict_observed=config.getoption("strict_observed"),
+    )
 
 
 def of(config: pytest.Config) -> Settings:

@@ -9,20 +9,17 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from sysevent.arches import ARCHITECTURES
-from sysevent.contract import table
-from sysevent.contract.judge import judge, refused
+from sysevent.contract.exit_claim import ExitEvidence
 from sysevent.decode.event import decode
-from sysevent.errors import HarnessError, InfrastructureError, StepRefused, SyseventError, UsageError
+from sysevent.errors import InfrastructureError, SyseventError, UsageError
 from sysevent.model import Status, Verdict
-from sysevent.plugin.case import CASE, OWN_VERDICT, Case
-from sysevent.plugin.fixtures import RUN
+from sysevent.plugin.case import CASE, Case
+from sysevent.plugin.fixtures import RUN, ClaimBroken
 from sysevent.plugin.options import TARGETS
 from sysevent.plugin.run import Run
 from sysevent.report import failure, readers_table, run_log
 from sysevent.report.grouping import told
 from sysevent.report.matrix import lines, matrix, summary
-from sysevent.targets.spec import TargetSpec
 
 _MARKUP = {
     Status.FAIL: {"red": True, "bold": True},
@@ -34,13 +31,13 @@ _MARKUP = {
 }
 
 
-def explained(item: pytest.Item, case: Case | None) -> str:
-    """A failed claim as the judge tells it, where pytest would show the difference of two objects."""
-    if case is None or case.expectation is None or case.seen is None:
+def explained(item: pytest.Item, case: Case) -> str:
+    """A broken claim as the report tells it: the fields, the bytes, the logs, and what to do next."""
+    if case.verdict is None or case.evidence is None:
         return ""
-    text = failure.explain(case.expectation, case.seen, case.facts)
-    if RUN in item.config.stash:
-        text.append(f"  logs  {item.config.stash[RUN].results / case.target.id}")
+    text = failure.explain(case.claim, case.verdict, case.evidence)
+    if RUN in item.config.stash and isinstance(case.evidence, ExitEvidence):
+        text.append(f"  logs  {item.config.stash[RUN].results / case.target}")
     return "\n".join([*text, f"  again {again(item)}"])
 
 
@@ -64,88 +61,63 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Iterator[None]:  # the wrapper's return value is the report
     report: pytest.TestReport = yield  # type: ignore[assignment]
-    place = _place(item)
-    if place is None:
+    case = item.stash.get(CASE, None)
+    if case is None:
         return report  # type: ignore[return-value]
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, SyseventError):
-        report.longrepr = str(error)  # one clear message: a traceback of ours tells a user nothing
+        # One clear message: a traceback of ours tells a user nothing.
+        report.longrepr = str(error)
     if report.when == "call" or (report.when == "setup" and not report.passed):
-        case = item.stash.get(CASE, None)
-        verdict = verdict_of(item, report, error, case)
-        if verdict.status is Status.ERROR and report.passed:
-            report.outcome = "failed"
-            report.longrepr = verdict.reason
+        verdict = verdict_of(report, error, case)
+        if verdict.status in (Status.FAIL, Status.ERROR) and report.passed:
+            report.outcome, report.longrepr = "failed", verdict.reason
         if verdict.status is Status.FAIL:
             report.longrepr = explained(item, case) or verdict.reason
         report.user_properties.append(("sysevent", verdict.status.value))
-        _record(item, *place, case, verdict)
+        _record(item, case, verdict)
     return report  # type: ignore[return-value]
 
 
-def _place(item: pytest.Item) -> tuple[TargetSpec, str] | None:
-    """The target and the VMM's ABI of a test; None for a test that asks no kernel, or is judged elsewhere."""
-    if OWN_VERDICT in item.stash:
-        return None
-    params = getattr(getattr(item, "callspec", None), "params", {})
-    spec = params.get("target")
-    return (spec, str(params["abi"])) if isinstance(spec, TargetSpec) and "claim" in params else None
-
-
-def verdict_of(
-    item: pytest.Item,
-    report: pytest.TestReport,
-    error: BaseException | None,
-    case: Case | None,
-) -> Verdict:
-    """The verdict of one test. Only a judged observation makes a PASS or a FAIL."""
-    claim = table.claim(item.callspec.params["claim"])  # type: ignore[attr-defined]
-    test, level = claim.test, claim.level
+def verdict_of(report: pytest.TestReport, error: BaseException | None, case: Case) -> Verdict:
+    """The verdict of one test. Only the judge, who was asked by `check`, makes a PASS, a DONE or a FAIL."""
+    test, level = case.claim.test(case.abi), case.claim.level
     if report.skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         return Verdict(test, Status.SKIP, level, reason.removeprefix("Skipped: "))
     if isinstance(error, InfrastructureError):
         return Verdict(test, Status.MISS, level, str(error).splitlines()[0])
-    if isinstance(error, StepRefused) and case is not None and case.expectation is not None:
-        owed = refused(case.expectation, error)
-        if owed is not None:
-            return owed
-    if isinstance(error, HarnessError) or (error is not None and not isinstance(error, AssertionError)):
-        return Verdict(test, Status.ERROR, level, str(error).splitlines()[0] if str(error) else repr(error))
-    if case is None or case.expectation is None or case.seen is None:
-        why = f": {str(error).splitlines()[0]}" if error and str(error) else ""
-        return Verdict(
-            test, Status.ERROR, level, f"the test compared no expectation with any observation{why}"
-        )
-    verdict = judge(case.expectation, case.seen)
-    if (verdict.status is Status.FAIL) != (error is not None):
-        return Verdict(test, Status.ERROR, level, f"the test and the judge disagree: {verdict.reason}")
-    return verdict
+    if error is not None and not isinstance(error, ClaimBroken):
+        return Verdict(test, Status.ERROR, level, (str(error) or repr(error)).splitlines()[0])
+    if case.verdict is None:
+        return Verdict(test, Status.ERROR, level, "the test did not check its claim")
+    return case.verdict
 
 
-def _record(item: pytest.Item, spec: TargetSpec, abi: str, case: Case | None, verdict: Verdict) -> None:
+def _record(item: pytest.Item, case: Case, verdict: Verdict) -> None:
     if RUN not in item.config.stash:
         return
+    run = item.config.stash[RUN]
     if verdict.status in (Status.FAIL, Status.ERROR, Status.MISS):
-        item.config.stash[RUN].failed.add(spec.id)
-    seen = case.seen if case else None
-    raw = {label: exit_.head.hex() for label, exit_ in seen.exits.items()} if seen else {}
-    written = {label: decode(exit_, seen.arch).written for label, exit_ in seen.exits.items()} if seen else {}
-    item.config.stash[RUN].verdict(
+        run.failed.add(case.target)
+    seen = case.evidence.seen if isinstance(case.evidence, ExitEvidence) else None
+    run.verdict(
         test=verdict.test,
-        target=spec.id,
-        kernel=case.facts.release if case else "",
-        abi=abi,
-        native=abi == ARCHITECTURES[spec.arch].abis[0].name,
+        target=case.target,
+        kernel=case.kernel,
+        abi=case.abi,
+        native=case.native,
         status=verdict.status.value,
         level=verdict.level.value,
         reason=verdict.reason,
         expected={wrong.what: wrong.expected for wrong in verdict.mismatches},
         got={wrong.what: wrong.got for wrong in verdict.mismatches},
-        raw=raw,
-        written=written,
+        raw={label: exit_.head.hex() for label, exit_ in seen.exits.items()} if seen else {},
+        written={label: decode(exit_, seen.arch).written for label, exit_ in seen.exits.items()}
+        if seen
+        else {},
         nodeid=item.nodeid,
-        seconds=round(case.seconds, 4) if case else 0.0,
+        seconds=round(case.seconds, 4),
     )
 
 

@@ -10,30 +10,33 @@ from typing import Any
 
 import pytest
 
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.terms import Terms
 from sysevent.engine.fleet import Fleet
 from sysevent.engine.guest import Guest
-from sysevent.errors import SyseventError
+from sysevent.errors import NotApplicable, SyseventError
 from sysevent.hosts.select import missing
 from sysevent.model import Facts, Incident, Observation
 from sysevent.plugin import options
 from sysevent.plugin import results as results_of
+from sysevent.plugin.case import case_of, target_of
 from sysevent.plugin.leased import Leased
 from sysevent.report import recorded
-from sysevent.scenario import catalog
+from sysevent.scenario.facts import BUILD, FACTS
 from sysevent.targets.spec import TargetSpec
 
-_ASKED = "sysevent/asked"  # in pytest's cache: which scenarios each test asked for
 
-
-def _target(item: pytest.Item) -> TargetSpec | None:
-    spec = getattr(getattr(item, "callspec", None), "params", {}).get("target")
-    return spec if isinstance(spec, TargetSpec) else None
+def applies(claim: ExitClaim, facts: Facts, terms: Terms) -> bool:
+    """Whether a claim will be asked of a kernel."""
+    try:
+        claim.require_applicable(facts, terms)
+    except NotApplicable:
+        return False
+    return True
 
 
 class Run:
     """What belongs to one pytest session that asks kernels."""
-
-    ASKED = "sysevent_asked"  # in what a worker of pytest-xdist hands back
 
     def __init__(
         self, config: pytest.Config, items: Sequence[pytest.Item] = (), shared: Path | None = None
@@ -41,15 +44,12 @@ class Run:
         self.config = config
         self.settings = options.of(config)
         self.results, self.log = results_of.opened(config, shared)
-        cache = getattr(config, "cache", None)
-        self._before: dict[str, list[list[str]]] = cache.get(_ASKED, {}) if cache else {}
         self._items = items
         # What a CI system, systemd or `timeout` ends a run with: guests end, and the log gets its end, as with Ctrl-C.
         self._signals = signal.signal(signal.SIGTERM, signal.default_int_handler)
         self._guests: dict[str, Guest] = {}
         self._told: set[str] = set()
         self.failed: set[str] = set()  # ids of targets with a verdict that somebody may want to look into
-        self._asked: dict[str, list[list[str]]] = {}  # by test: its scenarios, each with an ABI
         self._leased = Leased(self.settings, self.progress, self._incident, self._retreat, self._let_alone)
         self._fleet = self._start(items)
 
@@ -77,8 +77,8 @@ class Run:
         if hasattr(self.config, "workerinput"):
             items = ()
         for item in items:
-            spec = _target(item)
-            if spec is None or "guest" not in getattr(item, "fixturenames", ()):
+            spec = target_of(item)
+            if spec is None or not (case_of(item) or "guest" in getattr(item, "fixturenames", ())):
                 continue
             if not spec.booted:  # not ours before it is wanted: others may want it meanwhile
                 continue
@@ -111,14 +111,6 @@ class Run:
     def _retreat(self) -> None:
         """We are about to wait for other runs: let them have what we hold meanwhile."""
         self._fleet.retreat()
-
-    def asks(self, item: pytest.Item, scenario: str, abi: str) -> None:
-        """Remember that a test asks a scenario, so that the next run can send it ahead."""
-        self._asked.setdefault(item.nodeid, []).append([scenario, abi])
-
-    def ran(self, item: pytest.Item) -> None:
-        """Remember that a test was run, and that what asks() was told is all it asked."""
-        self._asked.setdefault(item.nodeid, [])
 
     def done(self, guest: Guest) -> None:
         """No further test needs this guest: it ends, or is left to whoever wants to look at it."""
@@ -156,21 +148,23 @@ class Run:
         return guest
 
     def _plan(self, guest: Guest) -> None:
-        """Let it know what its tests asked the last time."""
+        """Send ahead what will be asked in any case."""
         native = guest.arch.abis[0].name
-        guest.plan((name, native) for name in catalog.FACTS[guest.spec.arch])
-        foreseen = True
+        guest.plan((scenario, native) for scenario in FACTS[guest.spec.arch])
+
+    def plan_claims(self, guest: Guest, facts: Facts) -> None:
+        """Send ahead every scenario that a test of this guest will ask, as far as its claim applies."""
+        terms = options.terms(self.config)
         for item in self._items:
-            spec = _target(item)
-            if spec is None or spec.id != guest.spec.id:
+            case, spec = case_of(item), target_of(item)
+            if case is None or spec is None or spec.id != guest.spec.id:
                 continue
-            if "btf" in getattr(item, "fixturenames", ()):
-                guest.plan([(catalog.BUILD[spec.arch], native)])
-            # Only names: what they mean today stands in the catalog, and unknown ones are ignored.
-            guest.plan((str(name), str(abi)) for name, abi in self._before.get(item.nodeid, ()))
-            foreseen = foreseen and item.nodeid in self._before
-        # One that may be kept must not end before its last test, to make room for another.
-        guest.foreseen = foreseen and not self.settings.keep
+            if not isinstance(case.claim, ExitClaim):
+                guest.plan([(BUILD[spec.arch], guest.arch.abis[0].name)])
+            elif applies(case.claim, facts, terms):
+                guest.plan([(case.claim.asks, case.claim.abi or case.abi)])
+        # A guest that may be kept must not end before its last test, to make room for another.
+        guest.foreseen = not self.settings.keep
 
     def _incident(self, incident: Incident) -> None:
         self.log.write(
@@ -210,10 +204,6 @@ class Run:
             seconds_to_boot=round(guest.seconds_to_boot, 3),
         )
 
-    def remember(self, asked: dict[str, list[list[str]]]) -> None:
-        """What the tests of other processes have asked, for the next run."""
-        self._asked.update(asked)
-
     def leave(self) -> None:
         """Every guest ended; others go on with this run."""
         try:
@@ -222,14 +212,9 @@ class Run:
             self.progress(str(error))
         self._leased.close()
         signal.signal(signal.SIGTERM, self._signals)
-        if hasattr(self.config, "workeroutput"):
-            self.config.workeroutput[self.ASKED] = self._asked
         self.log.close()
 
     def close(self, exit_code: int, counts: dict[str, int]) -> None:
         """Every guest ended, and the last record written."""
         self.log.write("end", counts=counts, exit=exit_code)
         self.leave()
-        cache = getattr(self.config, "cache", None)
-        if cache is not None and self._asked:
-            cache.set(_ASKED, {**cache.get(_ASKED, {}), **self._asked})

@@ -1,46 +1,97 @@
-"""Which test runs where: a test of claims becomes one test for each claim on each target that fits."""
+"""Which test runs where: a test of claims becomes one test for each claim, on each target that it is about."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
 import pytest
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.contract import table
+from sysevent.contract.claim import Claim, of_test
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.layout_claim import LayoutClaim, Layouts
 from sysevent.errors import UsageError
+from sysevent.headers.abis import USERSPACES, native
+from sysevent.plugin.case import HeadersOf, target_of
 from sysevent.plugin.options import TARGETS
 from sysevent.targets.spec import TargetSpec
 
+# The id of a test whose claims are about nothing that was selected: it is left out, not skipped.
 _NOWHERE = "nowhere"
-_ARGUMENTS = ("target", "abi", "claim")
+
+
+class _Instance(msgspec.Struct, frozen=True):
+    """One claim in one place."""
+
+    id: str
+    claim: Claim[Any] | None = None
+    target: TargetSpec | None = None
+    headers: HeadersOf | None = None
+    abi: str = ""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One instance for each claim, target of the claim's architecture, and ABI that a VMM there can have."""
-    marker = metafunc.definition.get_closest_marker("claims")
-    if marker is None:
+    claims = of_test(metafunc.function)
+    if claims is None:
         _on_each_target(metafunc)
         return
-    claims = table.select(marker.args)
-    places = [
-        (spec, abi, claim)
-        for spec in metafunc.config.stash[TARGETS]
-        for abi in _abis(spec, metafunc.config.getoption("abi"))
-        for claim in claims
-        # A claim that needs a VMM of its own is no matter of which other one is asked for.
-        if claim.arch == spec.arch and not (claim.abi and abi != ARCHITECTURES[spec.arch].abis[0].name)
-    ]
-    ids = [f"{_place_id(spec, abi)}-{claim.name.partition('.')[2]}" for spec, abi, claim in places]
+    config = metafunc.config
+    found = [
+        *(one for spec in config.stash[TARGETS] for one in _on_target(spec, claims, config)),
+        *(one for claim in claims if isinstance(claim, LayoutClaim) for one in _of_headers(claim, config)),
+    ] or [_Instance(_NOWHERE)]
     metafunc.parametrize(
-        _ARGUMENTS,
-        [(spec, abi, claim.name) for spec, abi, claim in places] or [(None, None, None)],
-        ids=ids or [_NOWHERE],
-        indirect=["target"],
+        ("target", "headers", "abi", "claim"),
+        [(one.target, one.headers, one.abi, one.claim) for one in found],
+        ids=[one.id for one in found],
+        indirect=["target", "headers"],
         scope="session",
     )
 
 
+def _on_target(
+    spec: TargetSpec, claims: tuple[Claim[Any], ...], config: pytest.Config
+) -> Iterator[_Instance]:
+    first = ARCHITECTURES[spec.arch].abis[0].name
+    for abi in _abis(spec, config.getoption("abi")):
+        place = _place_id(spec, abi)
+        for claim in claims:
+            if isinstance(claim, ExitClaim) and claim.arch == spec.arch:
+                # A claim that needs a VMM of its own does not depend on the ABI that was selected.
+                if not claim.abi or abi == first:
+                    yield _Instance(f"{place}-{claim.title}", claim, spec, abi=abi)
+            elif isinstance(claim, LayoutClaim) and claim.asks is Layouts.RUNNING_KERNEL:
+                yield _Instance(f"{place}-{claim.title}", claim, spec, abi=abi)
+
+
+def _of_headers(claim: LayoutClaim, config: pytest.Config) -> Iterator[_Instance]:
+    """The headers of every selected kernel, for every ABI of the selected architectures."""
+    if claim.asks is Layouts.RUNNING_KERNEL:
+        return
+    # The headers of a kernel that runs already are not known.
+    specs = [spec for spec in config.stash[TARGETS] if spec.booted]
+    kernels = list(dict.fromkeys(spec.kernel for spec in specs))
+    asked = config.getoption("abi")
+    for kernel in kernels:
+        label = "headers" if len(kernels) == 1 else f"headers@{kernel.rpartition('/')[2]}"
+        for userspace in USERSPACES.values():
+            is_native = userspace is native(userspace.arch)
+            if (
+                any(spec.kernel == kernel and spec.arch == userspace.arch for spec in specs)
+                and not (claim.asks is Layouts.FOREIGN_HEADERS and is_native)
+                and (not asked or userspace.name in asked or ("native" in asked and is_native))
+            ):
+                headers = HeadersOf(kernel, userspace, label)
+                yield _Instance(
+                    f"{label}-{userspace.name}-{claim.title}", claim, headers=headers, abi=userspace.name
+                )
+
+
 def _on_each_target(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for a target and makes no claim of the contract: once for each, and each ABI there."""
+    """A test that asks for a target and checks no claim: once for each, and each ABI there."""
     if "target" not in metafunc.fixturenames:
         return
     asked = metafunc.config.getoption("abi")
@@ -75,16 +126,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     targets = config.stash[TARGETS]
     order = {spec.id: index for index, spec in enumerate(targets)}
 
-    def place(item: pytest.Item) -> int:
-        target = _target(item)
+    def position(item: pytest.Item) -> int:
+        target = target_of(item)
         return order[target.id] if target else -1
 
     nowhere = [item for item in items if item.name.endswith(f"[{_NOWHERE}]")]
     if nowhere:
         config.hook.pytest_deselected(items=nowhere)
-    items[:] = sorted((item for item in items if item not in nowhere), key=place)
-
-
-def _target(item: pytest.Item) -> TargetSpec | None:
-    target = getattr(getattr(item, "callspec", None), "params", {}).get("target")
-    return target if isinstance(target, TargetSpec) else None
+    items[:] = sorted((item for item in items if item not in nowhere), key=position)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
 _RESULTS = pytest.StashKey[Path]()  # where the workers write
-_ASKED = pytest.StashKey[dict[str, list[list[str]]]]()  # what their tests have asked
 
 
 def place(nodeid: str, targets: list[TargetSpec]) -> tuple[TargetSpec | None, str]:
@@ -71,13 +70,6 @@ def pytest_configure_node(node: WorkerController) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: WorkerController) -> None:
-    """A worker has ended: what its tests asked can be sent ahead in the next run."""
-    asked = getattr(node, "workeroutput", {}).get(Run.ASKED, {})
-    node.config.stash.setdefault(_ASKED, {}).update(asked)
-
-
-@pytest.hookimpl(optionalhook=True)
 def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any) -> None:
     """A worker died while it ran a test: nothing is known of that claim, and nothing is lost of the others."""
     config: pytest.Config = sched.config
@@ -113,7 +105,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """The workers' run becomes this process's own, for the matrix and the exit code."""
     config = session.config
     if _RESULTS in config.stash and (config.stash[_RESULTS] / results.LOG).exists():
-        _adopted(config).remember(config.stash.get(_ASKED, {}))
+        _adopted(config)
 
 
 def _adopted(config: pytest.Config) -> Run:

@@ -30,7 +30,7 @@ _CAPABILITIES = {
     str(number): f"KVM_{name}" for name, number in vars(ioctls).items() if name.startswith("CAP_")
 }
 # What a peer has counted, and where in its loop it stood when it was interrupted, is a matter of time. Whether it
-# counts on after the exit is not. Labels as in scenario/catalog/*_states.py.
+# counts on after the exit is not. Labels as in suites/peers.
 _PEER = "peer "
 _COUNTED = "counted "
 _AFTER, _LATER = f"{_COUNTED}after the exit", f"{_COUNTED}later"

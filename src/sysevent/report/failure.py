@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-from sysevent.contract.judge import Expectation, judge
-from sysevent.model import Facts, Mismatch, Observation, RawExit
+from typing import Any
+
+from sysevent.contract.claim import Claim
+from sysevent.contract.exit_claim import ExitEvidence
+from sysevent.contract.layout_claim import HeaderFacts
+from sysevent.model import Mismatch, RawExit, Verdict
 
 _ROW = 16
 _SHOWN = 64  # bytes of kvm_run that are shown when no field is beyond them
 
 
-def explain(expectation: Expectation, seen: Observation, facts: Facts) -> list[str]:
-    """The lines of a failure, the most telling first."""
-    verdict = judge(expectation, seen)
-    claim = expectation.claim
-    lines = [f"{claim.test}: {verdict.reason}"]
-    lines += [f"  {wrong.what}: got {wrong.got}, expected {wrong.expected}" for wrong in verdict.mismatches]
-    lines.append(f"  rests on {claim.source}")
-    lines.append(f"  judged by {expectation.contract}")
-    lines.append(f"  Linux {facts.release}, VMM {seen.abi} {facts.build_id}")
+def explain(claim: Claim[Any], verdict: Verdict, evidence: ExitEvidence | HeaderFacts) -> list[str]:
+    """The lines of a broken claim, the most telling first; without the logs and the command that runs it again."""
+    return [
+        f"{verdict.test}: {verdict.reason}",
+        *(f"  {wrong.what}: got {wrong.got}, expected {wrong.expected}" for wrong in verdict.mismatches),
+        f"  rests on {claim.source}",
+        *(_of_exits(verdict, evidence) if isinstance(evidence, ExitEvidence) else _of_headers(evidence)),
+    ]
+
+
+def _of_exits(verdict: Verdict, evidence: ExitEvidence) -> list[str]:
+    facts, seen = evidence.facts, evidence.seen
+    lines = [
+        f"  judged by {evidence.contract}",
+        f"  Linux {facts.release}, VMM {seen.abi} {facts.build_id}",
+    ]
     for label, raw in seen.exits.items():
         lines.append(f"  kvm_run at {label!r}, poison {poison(raw)}; ^^ marks what is wrong:")
         lines += [f"    {line}" for line in dump(raw, verdict.mismatches)]
     return lines
+
+
+def _of_headers(evidence: HeaderFacts) -> list[str]:
+    abi = evidence.userspace.name
+    return [
+        f"  headers of {evidence.spec} {evidence.version}, for {abi}",
+        f"  see    sysevent layout show --kernel {evidence.spec} --abi {abi}",
+    ]
 
 
 def poison(raw: RawExit) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from sysevent.contract import table
+from sysevent.contract import catalogue
+from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.readers import READERS, Reading, readings
 from sysevent.report import recorded
 from sysevent.report.run_log import Record
@@ -16,7 +17,7 @@ def read(records: Sequence[Record]) -> list[tuple[str, Reading]]:
     facts = {
         record["name"]: recorded.read_facts(record) for record in records if record["record"] == "target"
     }
-    claims = {claim.scenario: claim for claim in reversed(table.CLAIMS.values())}
+    claims = _by_scenario(catalogue.load().exits)
     found = []
     for record in records:
         claim = claims.get(record.get("scenario", "")) if record["record"] == "observation" else None
@@ -25,6 +26,15 @@ def read(records: Sequence[Record]) -> list[tuple[str, Reading]]:
             found += [
                 (record["target"], reading) for reading in readings(claim, seen, facts[record["target"]])
             ]
+    return found
+
+
+def _by_scenario(claims: Iterable[ExitClaim]) -> dict[str, ExitClaim]:
+    """For each scenario the claim that says what its event holds: the one of its name, or else the first."""
+    found: dict[str, ExitClaim] = {}
+    for claim in claims:
+        if claim.name == claim.asks.name or claim.asks.name not in found:
+            found[claim.asks.name] = claim
     return found
 
 

@@ -10,6 +10,10 @@ import msgspec
 
 POISON = 0xAA  # nothing KVM writes into an exit of ours looks like 0xaaaaaaaa
 KEEP = None  # instead of a poison: leave kvm_run as the last exit left it
+# Milliseconds after which a KVM_RUN that must block counts as blocked.
+BLOCKED = 50
+# Milliseconds in which every vCPU that is runnable gets to run.
+SETTLE = 8
 
 
 class Vm(msgspec.Struct, frozen=True):

@@ -3,17 +3,23 @@
 import msgspec
 import pytest
 
-from sysevent.contract import judge
 from sysevent.contract.around import Blocks, Contains, Counters, Gives, Interrupted, SameBytes
 from sysevent.contract.checks import At, Exits, Holds, NoNdata, NothingBeyond, Register, Written
-from sysevent.contract.claim import Claim, Contract, Need
-from sysevent.contract.common import old_system_event, system_event
+from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
+from sysevent.contract.expect import old_system_event, system_event
+from sysevent.contract.terms import Contract, Need, Terms
 from sysevent.errors import HarnessError, NotApplicable, StepRefused
 from sysevent.model import Answer, Facts, Level, Observation, RawExit, Status
+from sysevent.scenario.steps import Scenario
 
 NEED = Need("SYSTEM_RESET2 (d43583b890e7)", (5, 18), "psci.features.0x84000012")
-CLAIM = Claim(
-    "arm64.test", "It is so.", "arm64.test", Level.ABI, "api.rst", system_event(2, 1), old_system_event(2, 1)
+CLAIM = ExitClaim(
+    "test",
+    "It is so.",
+    asks=Scenario("arm64.test", "arm64", ()),
+    gives=system_event(2, 1),
+    before_5_18=old_system_event(2, 1),
+    source="api.rst",
 )
 NEEDY = msgspec.structs.replace(CLAIM, needs=(NEED,))
 MINUS_ONE = 0xFFFF_FFFF_FFFF_FFFF
@@ -48,6 +54,17 @@ def seen(raw=None, answers=None, **more):
     return Observation("arm64.test", "arm64", "arm64", exits, answers or {}, {"call.returned": 32})
 
 
+DEFAULT = Terms()
+FLOOR = Terms(floor=(5, 18))
+STRICT = Terms(strict_observed=True)
+
+
+def judged(claim, facts, observation, terms=DEFAULT):
+    """The verdict on a claim that applies."""
+    claim.require_applicable(facts, terms)
+    return claim.judge(ExitEvidence(facts, observation, terms))
+
+
 @pytest.mark.parametrize(
     ("facts", "which"),
     [
@@ -65,30 +82,28 @@ def seen(raw=None, answers=None, **more):
 )
 def test_which_contract(facts, which):
     """The new one when the kernel says so, and when its release must."""
-    assert judge.contract(facts) is which
-    bound = judge.bind(CLAIM, facts)
-    assert bound.contract is which
-    assert bound.checks == (CLAIM.checks if which is Contract.DATA else CLAIM.before)
+    assert Terms().contract(facts) is which
+    assert CLAIM.checks(which) == (CLAIM.gives if which is Contract.DATA else CLAIM.before_5_18)
 
 
 def test_a_floor_demands():
     """Of a vendor kernel, whatever it calls itself."""
     old = kernel("4.18.0-553.el8", 0)
-    assert judge.bind(CLAIM, old).contract is Contract.FLAGS
-    assert judge.bind(CLAIM, old, minimum=(5, 18)).contract is Contract.DATA
+    assert Terms().contract(old) is Contract.FLAGS
+    assert FLOOR.contract(old) is Contract.DATA
     with pytest.raises(NotApplicable):
-        judge.bind(NEEDY, with_feature(old, MINUS_ONE))
-    assert judge.bind(NEEDY, with_feature(old, MINUS_ONE), minimum=(5, 18))
+        NEEDY.require_applicable(with_feature(old, MINUS_ONE), Terms())
+    NEEDY.require_applicable(with_feature(old, MINUS_ONE), FLOOR)
 
 
 def test_a_refusal_to_set_up_what_is_owed_is_a_failure():
     """And no error of ours; what is there, or not owed, may not be blamed for it."""
     old = with_feature(kernel("4.18.0-553.el8", 0), MINUS_ONE)
     error = StepRefused("arm64.test: step 4, which must succeed, was refused: IOCTL gave errno 22 (EINVAL)")
-    found = judge.refused(judge.bind(NEEDY, old, minimum=(5, 18)), error)
+    found = NEEDY.refused(old, error)
     assert found.status is Status.FAIL
     assert "must have SYSTEM_RESET2 (d43583b890e7), as v5.18 does, and refuses it" in found.reason
-    assert judge.refused(judge.bind(NEEDY, with_feature(old, 0), minimum=(5, 18)), error) is None
+    assert NEEDY.refused(with_feature(old, 0), error) is None
 
 
 @pytest.mark.parametrize("value", [None, MINUS_ONE, 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFE])
@@ -96,7 +111,7 @@ def test_what_an_old_kernel_lacks_is_not_judged(value):
     """And it says what would make it apply."""
     facts = kernel("5.10.0", 0) if value is None else with_feature(kernel("5.10.0", 0), value)
     with pytest.raises(NotApplicable) as told:
-        judge.bind(NEEDY, facts)
+        NEEDY.require_applicable(facts, Terms())
     assert "Linux 5.10.0" in str(told.value)
     assert "SYSTEM_RESET2 (d43583b890e7)" in str(told.value)
     assert "v5.18" in str(told.value)
@@ -105,13 +120,17 @@ def test_what_an_old_kernel_lacks_is_not_judged(value):
 
 @pytest.mark.parametrize("value", [0, 1])
 def test_a_backport_is_judged(value):
-    assert judge.bind(NEEDY, with_feature(kernel("5.10.0", 0), value)).checks == CLAIM.before
+    """By the old contract."""
+    facts = with_feature(kernel("5.10.0", 0), value)
+    assert judged(NEEDY, facts, seen(poke(36, bytes(4)))).reason.endswith("(before v5.18).")
 
 
 def test_what_a_new_kernel_lacks_is_judged():
-    """It owes it."""
-    assert judge.bind(NEEDY, with_feature(kernel("5.18.0"), MINUS_ONE))
-    assert judge.bind(NEEDY, kernel("6.12.0"))
+    """A new kernel that lacks a required feature is judged."""
+    assert (
+        judged(NEEDY, with_feature(kernel("5.18.0"), MINUS_ONE), seen(poke(32, b"\1"))).status is Status.FAIL
+    )
+    assert judged(NEEDY, kernel("6.12.0"), seen(poke(32, b"\1"))).status is Status.FAIL
 
 
 def test_a_need_that_is_a_capability():
@@ -125,11 +144,11 @@ def test_a_need_that_is_a_capability():
 def test_the_first_unmet_need_counts():
     claim = msgspec.structs.replace(CLAIM, needs=(NEED, Need("more", (9, 0), "x")))
     with pytest.raises(NotApplicable, match="more"):
-        judge.bind(claim, with_feature(kernel(), 0))
+        claim.require_applicable(with_feature(kernel(), 0), Terms())
 
 
 def test_pass():
-    verdict = judge.judge(judge.bind(CLAIM, kernel()), seen())
+    verdict = judged(CLAIM, kernel(), seen())
     assert (verdict.test, verdict.status, verdict.level) == (
         "kvm.system_event.arm64.test",
         Status.PASS,
@@ -140,14 +159,14 @@ def test_pass():
 
 def test_pass_by_the_old_contract():
     """Says so, in words."""
-    verdict = judge.judge(judge.bind(CLAIM, kernel("5.10.0", 0)), seen(poke(36, bytes(4))))
+    verdict = judged(CLAIM, kernel("5.10.0", 0), seen(poke(36, bytes(4))))
     assert verdict.status is Status.PASS
     assert verdict.reason == "It is so. Judged by the old contract: type, flags (before v5.18)."
 
 
 def test_fail():
     """Every mismatch, and the first in the reason."""
-    verdict = judge.judge(judge.bind(CLAIM, kernel()), seen(poke(36, b"\0\0\0\0\5")))
+    verdict = judged(CLAIM, kernel(), seen(poke(36, b"\0\0\0\0\5")))
     assert verdict.status is Status.FAIL
     assert verdict.reason == "ndata: got 0, expected 1 (and 1 more). It is so."
     assert [wrong.what for wrong in verdict.mismatches] == ["ndata", "data[0]"]
@@ -157,7 +176,7 @@ def test_another_exit_is_one_mismatch():
     """Not one for every field of a union that means something else."""
     mmio = poke(32, b"\xaa" * 136)
     mmio = msgspec.structs.replace(mmio, head=mmio.head[:8] + b"\x06" + mmio.head[9:])
-    verdict = judge.judge(judge.bind(CLAIM, kernel()), seen(mmio))
+    verdict = judged(CLAIM, kernel(), seen(mmio))
     assert len(verdict.mismatches) == 1
     assert verdict.reason == (
         "exit_reason: got 6 (MMIO): the guest went on, x0=0x0, expected 24 (SYSTEM_EVENT). It is so."
@@ -167,31 +186,19 @@ def test_another_exit_is_one_mismatch():
 def test_what_nobody_promised():
     """Is a note, and fails only for who asks for it."""
     observed = msgspec.structs.replace(CLAIM, level=Level.OBSERVED)
-    noted = judge.judge(judge.bind(observed, kernel()), seen(poke(36, b"\0")))
+    noted = judged(observed, kernel(), seen(poke(36, b"\0")))
     assert noted.status is Status.DONE
     assert noted.reason.startswith("Behaviour that nobody promised has changed: ndata: got 0, expected 1. ")
     assert noted.mismatches
-    strict = judge.bind(observed, kernel(), strict=True)
-    assert judge.judge(strict, seen(poke(36, b"\0"))).status is Status.FAIL
-    assert judge.judge(strict, seen()).status is Status.PASS
-
-
-def test_equality_is_the_verdict():
-    bound = judge.bind(CLAIM, kernel())
-    assert bound == seen()
-    assert seen() == bound
-    assert bound != seen(poke(32, b"\1"))
-    assert judge.bind(msgspec.structs.replace(CLAIM, level=Level.OBSERVED), kernel()) == seen(poke(32, b"\1"))
-    assert bound != "something else"
-    with pytest.raises(TypeError, match="unhashable"):
-        hash(bound)
+    assert judged(observed, kernel(), seen(poke(36, b"\0")), STRICT).status is Status.FAIL
+    assert judged(observed, kernel(), seen(), STRICT).status is Status.PASS
 
 
 def test_the_observation_of_another_scenario():
     with pytest.raises(
         HarnessError, match=r"arm64.test is about arm64.test, and was compared with arm64.other"
     ):
-        judge.judge(judge.bind(CLAIM, kernel()), msgspec.structs.replace(seen(), scenario="arm64.other"))
+        judged(CLAIM, kernel(), msgspec.structs.replace(seen(), scenario="arm64.other"))
 
 
 KICKED = event(ret=-1, errno=4, kicked=True, microseconds=3_000_000)

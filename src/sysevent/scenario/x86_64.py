@@ -1,4 +1,4 @@
-"""Scenarios for x86-64: Hyper-V's synthetic MSRs and the triple fault. Numbers from the Hyper-V TLFS."""
+"""What scenarios of x86-64 are made of: vCPUs that write Hyper-V's MSRs. Numbers from the Hyper-V TLFS."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ COUNTERS = RAM + 0x8000  # a peer's is at 8 times its number
 RETURNED_PORT = 0xE9  # where payloads write to when the instruction came back
 HOLE = 0xD000_0000  # an address without memory
 TSS = 0xFFFB_D000  # for VMX without unrestricted guests; SVM does not look at it
+
+# _IOW(KVMIO, 0x7a, struct kvm_xen_hvm_config), 56 bytes
+SET_XEN_HVM_CONFIG = 0x4038_AE7A
+_XEN_INTERCEPT_HCALL = 1 << 1
+_XEN_MSR = 0x4000_0000  # where Xen's guests look for it
 
 _RESET_AVAILABLE = 1 << 7  # HV_MSR_RESET_AVAILABLE, in EAX of leaf 0x40000003
 _CRASH_AVAILABLE = 1 << 10  # HV_FEATURE_GUEST_CRASH_MSR_AVAILABLE, in its EDX
@@ -70,6 +75,11 @@ def registers(msr: int, value: int) -> tuple[int, ...]:
     return (value & 0xFFFF_FFFF, 0x5E01, msr, value >> 32, 0x5E04, 0x5E05)
 
 
+def scenario(name: str, *steps: Step) -> Scenario:
+    """A scenario of x86-64 by its name without the architecture."""
+    return Scenario(f"x86_64.{name}", "x86_64", steps)
+
+
 def wrmsr(
     name: str,
     msr: int,
@@ -80,16 +90,13 @@ def wrmsr(
     symbol: str = "",
 ) -> Scenario:
     """One WRMSR on one vCPU; what it leads to is the exit "exit"."""
-    return Scenario(
-        f"x86_64.{name}",
-        "x86_64",
-        (
-            *machine("wrmsr", cpuid=cpuid),
-            *setup,
-            Entry("wrmsr", registers(msr, value), symbol=symbol),
-            *run("exit"),
-            ioctls.get_mp_state(0, "mp_state"),
-        ),
+    return scenario(
+        name,
+        *machine("wrmsr", cpuid=cpuid),
+        *setup,
+        Entry("wrmsr", registers(msr, value), symbol=symbol),
+        *run("exit"),
+        ioctls.get_mp_state(0, "mp_state"),
     )
 
 
@@ -114,34 +121,28 @@ FACTS = Scenario(
     ),
 )
 
-SCENARIOS = (
-    wrmsr("hyperv.reset", MSR_RESET, 1),
-    wrmsr("hyperv.crash", MSR_CRASH_CTL, CRASH_NOTIFY),
-    wrmsr("hyperv.crash.message", MSR_CRASH_CTL, CRASH_NOTIFY | CRASH_NOTIFY_MESSAGE),
-    # Values that are no request
-    *(wrmsr(f"hyperv.reset.value_{value:#x}", MSR_RESET, value) for value in (0, 2, 3, 0x1_0000_0001)),
-    wrmsr("hyperv.crash.bit_62", MSR_CRASH_CTL, CRASH_NOTIFY_MESSAGE),
-    wrmsr("hyperv.crash.nothing", MSR_CRASH_CTL, 0),
-    wrmsr("hyperv.reset.read", MSR_RESET, 0x5E5E_5E5E_5E5E, symbol="rdmsr"),
-    # Who may
-    wrmsr("hyperv.no_cpuid.reset", MSR_RESET, 1, cpuid=BARE_CPUID),
-    wrmsr("hyperv.no_cpuid.crash", MSR_CRASH_CTL, CRASH_NOTIFY, cpuid=BARE_CPUID),
-    *(
-        wrmsr(f"hyperv.enforced.{event}.{word}", msr, value, cpuid=cpuid, setup=(ENFORCE,))
-        for event, msr, value in (("reset", MSR_RESET, 1), ("crash", MSR_CRASH_CTL, CRASH_NOTIFY))
-        for word, cpuid in (
-            ("allowed", HYPERV_CPUID),
-            ("denied", hyperv_cpuid(reset=event != "reset", crash=event != "crash")),
-        )
-    ),
-    Scenario(
-        "x86_64.triple_fault",
-        "x86_64",
-        (
-            *machine("triple_fault"),
-            Entry("triple_fault"),
-            *run("exit"),
-            ioctls.get_mp_state(0, "mp_state"),
-        ),
-    ),
-)
+
+def intercept_xen_hypercalls(label: str = "") -> Ioctl:
+    """Have KVM hand a guest's Xen hypercalls to userspace (KVM_EXIT_XEN, v5.12).
+
+    arch/x86/kvm/xen.c: KVM_XEN_HVM_CONFIG with KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL and an MSR turns it on;
+    neither the MSR nor a hypercall page has to be used.
+    """
+    # struct kvm_xen_hvm_config: flags, msr, two addresses and sizes of hypercall pages, padding
+    config = struct.pack("<IIQQBB30x", _XEN_INTERCEPT_HCALL, _XEN_MSR, 0, 0, 0, 0)
+    return Ioctl("vm", SET_XEN_HVM_CONFIG, buffer=config, label=label)
+
+
+# Whether this kernel can hand Xen hypercalls to userspace.
+XEN = scenario("xen.facts", Vm(), intercept_xen_hypercalls("xen.intercept"))
+
+
+# KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP
+DEBUG_STEP = Ioctl(0, ioctls.SET_GUEST_DEBUG_X86, buffer=struct.pack("<II64x", 3, 0))
+DEBUG_OFF = Ioctl(0, ioctls.SET_GUEST_DEBUG_X86, buffer=struct.pack("<II64x", 0, 0))
+
+
+def msrs(values: dict[int, int]) -> bytes:
+    """struct kvm_msrs with these values by their indices."""
+    entries = b"".join(struct.pack("<IIQ", index, 0, value) for index, value in values.items())
+    return struct.pack("<II", len(values), 0) + entries

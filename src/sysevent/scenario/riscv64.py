@@ -1,4 +1,4 @@
-"""Scenarios for riscv64: SBI calls of a guest. Numbers are the RISC-V SBI specification's."""
+"""What scenarios of riscv64 are made of: harts that call SBI. Numbers are the RISC-V SBI specification's."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ LEGACY_SHUTDOWN = 8
 SHUTDOWN = 0
 COLD_REBOOT = 1
 WARM_REBOOT = 2
-REASONS = (0, 1, 0xE000_0000, 0xDEAD_BEEF)  # none, system failure, first vendor-specific, any
-TYPES = {"shutdown": SHUTDOWN, "cold_reboot": COLD_REBOOT, "warm_reboot": WARM_REBOOT}
 
 RAM = 0x8000_0000
 RAM_SIZE = 0x1_0000
@@ -37,20 +35,22 @@ def registers(a0: int, a1: int, *, function: int = 0, extension: int = SRST) -> 
     return (a0, a1, 0x5E02, 0x5E03, 0x5E04, 0x5E05, function, extension)
 
 
+def scenario(name: str, *steps: Step) -> Scenario:
+    """A scenario of riscv64 by its name without the architecture."""
+    return Scenario(f"riscv64.{name}", "riscv64", steps)
+
+
 def ecall(
     name: str, a0: int, a1: int, *, function: int = 0, extension: int = SRST, setup: tuple[Step, ...] = ()
 ) -> Scenario:
     """One SBI call on one hart; what it leads to is the exit "exit"."""
-    return Scenario(
-        f"riscv64.{name}",
-        "riscv64",
-        (
-            *machine(),
-            *setup,
-            Entry("call", registers(a0, a1, function=function, extension=extension)),
-            *run("exit"),
-            ioctls.get_mp_state(0, "mp_state"),
-        ),
+    return scenario(
+        name,
+        *machine(),
+        *setup,
+        Entry("call", registers(a0, a1, function=function, extension=extension)),
+        *run("exit"),
+        ioctls.get_mp_state(0, "mp_state"),
     )
 
 
@@ -75,34 +75,5 @@ FACTS = Scenario(
         ioctls.set_one_reg(0, A0, SRST),
         ioctls.set_one_reg(0, A0 + 1, 0),
         *run("sbi.probe.srst"),
-    ),
-)
-
-SCENARIOS = (
-    *(
-        ecall(f"srst.{name}.{reason:#x}", number, reason)
-        for name, number in TYPES.items()
-        for reason in REASONS
-    ),
-    ecall("srst.upper.reason", SHUTDOWN, 0xFFFF_FFFF_0000_0001),
-    ecall("srst.upper.type", 0x1_0000_0000 | COLD_REBOOT, 1),
-    ecall("srst.reserved", 3, 0),
-    ecall("srst.vendor_type", 0xF000_0000, 0),
-    ecall("srst.function", SHUTDOWN, 0, function=1),
-    ecall("srst.disabled", SHUTDOWN, 0, setup=(enable(ENABLE_SRST, 0),)),
-    ecall("legacy.shutdown", 0x1234, 0x5678, extension=LEGACY_SHUTDOWN),
-    ecall("susp.disabled", 0, RAM, extension=SUSP),
-    ecall("susp.enabled", 0, RAM, extension=SUSP, setup=(enable(ENABLE_SUSP, 1),)),
-    ecall("susp.reserved", 1, RAM, extension=SUSP, setup=(enable(ENABLE_SUSP, 1),)),
-    Scenario(
-        "riscv64.srst.register",
-        "riscv64",
-        (
-            *machine(),
-            enable(ENABLE_SRST, 2, "two"),
-            Entry("call", registers(SHUTDOWN, 0)),
-            *run("exit"),
-            enable(ENABLE_SRST, 0, "after KVM_RUN"),
-        ),
     ),
 )

@@ -1,0 +1,107 @@
+"""Every claim that the files in suites/ make, by name. The one module of contract/ that reads files.
+
+Commands that ask without pytest load the claims here. Inside pytest each file is imported once, whoever comes
+first: both use the name that pytest's importlib mode gives it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sysevent.checkout import ROOT, SUITES
+from sysevent.contract.claim import Claim, Claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.layout_claim import LayoutClaim
+from sysevent.errors import HarnessError, UsageError
+from sysevent.scenario.steps import Scenario
+
+
+class Catalogue:
+    """Claims by name, in the order of their files."""
+
+    def __init__(self, claims: Iterable[Claim[Any]]) -> None:
+        self._claims: dict[str, Claim[Any]] = {}
+        for claim in claims:
+            if claim.name in self._claims:
+                raise HarnessError(f"two claims are called {claim.name!r}")
+            self._claims[claim.name] = claim
+        self._scenarios: dict[str, Scenario] = {}
+        for exit_claim in self.exits:
+            asked = exit_claim.asks
+            if self._scenarios.setdefault(asked.name, asked) != asked:
+                raise HarnessError(f"two scenarios are called {asked.name!r}")
+
+    def __iter__(self) -> Iterator[Claim[Any]]:
+        return iter(self._claims.values())
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+    @property
+    def exits(self) -> Sequence[ExitClaim]:
+        """The claims about exits."""
+        return [claim for claim in self._claims.values() if isinstance(claim, ExitClaim)]
+
+    @property
+    def layouts(self) -> Sequence[LayoutClaim]:
+        """The claims about headers and BTF."""
+        return [claim for claim in self._claims.values() if isinstance(claim, LayoutClaim)]
+
+    @property
+    def scenarios(self) -> dict[str, Scenario]:
+        """Every scenario that a claim asks, by name."""
+        return self._scenarios
+
+    def claim(self, name: str) -> Claim[Any]:
+        """The claim called name; UsageError when there is none."""
+        try:
+            return self._claims[name]
+        except KeyError:
+            raise UsageError(f"no claim is called {name!r}") from None
+
+    def select(self, patterns: Iterable[str]) -> list[Claim[Any]]:
+        """The claims whose names match one of the globs; UsageError for a glob that matches none."""
+        wanted: set[str] = set()
+        for pattern in patterns:
+            found = fnmatch.filter(self._claims, pattern)
+            if not found:
+                raise UsageError(f"no claim matches {pattern!r}")
+            wanted.update(found)
+        return [claim for name, claim in self._claims.items() if name in wanted]
+
+
+@functools.cache
+def load(root: Path = SUITES) -> Catalogue:
+    """The claims of every suites/*/test_*.py below root. Imports those files, and nothing of pytest."""
+    found: list[Claim[Any]] = []
+    for path in sorted(root.glob("*/test_*.py")):
+        for value in vars(_imported(path)).values():
+            if isinstance(value, Claims):
+                found += value
+    return Catalogue(found)
+
+
+def _imported(path: Path) -> ModuleType:
+    """A file's module, from sys.modules if pytest has imported it already."""
+    inside = path.is_relative_to(ROOT)
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts) if inside else str(path)
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise HarnessError(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -1,0 +1,42 @@
+"""What lies behind the union: kvm_valid_regs and the registers that it asks for."""
+
+import struct
+
+from sysevent.contract.checks import Exits, Holds
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import EXIT_SYSTEM_EVENT
+from sysevent.contract.x86_64 import HYPERV
+from sysevent.scenario.steps import Entry, Head, run
+from sysevent.scenario.x86_64 import MSR_RESET, machine, registers, scenario
+
+VALID_REGS_AT = 288
+SYNC_X86_REGS = 1
+
+CLAIMS = claims(
+    ExitClaim(
+        "sync_regs",
+        "kvm_valid_regs lies at 288 and the registers it asks for from 304 on, behind a union of 256 bytes.",
+        asks=scenario(
+            "sync_regs",
+            *machine("wrmsr"),
+            Entry("wrmsr", registers(MSR_RESET, 1)),
+            Head(VALID_REGS_AT, struct.pack("<Q", SYNC_X86_REGS)),
+            *run("exit"),
+        ),
+        gives=(
+            Exits(EXIT_SYSTEM_EVENT),
+            Holds("kvm_valid_regs", SYNC_X86_REGS),
+            Holds("s.regs[0]", 1),
+            Holds("s.regs", 0x5E01),
+        ),
+        source="Documentation/virt/kvm/api.rst, KVM_CAP_SYNC_REGS; include/uapi/linux/kvm.h, struct kvm_run",
+        needs=(HYPERV,),
+    ),
+)
+
+
+@CLAIMS.each
+def test_behind_the_union(check, claim):
+    """The union has 256 bytes: what lies behind it has not moved."""
+    check(claim)

@@ -1,0 +1,91 @@
+"""What becomes of an arm64 guest's other vCPUs when one of them makes a system event."""
+
+from sysevent.contract.arm64 import CAP_SUSPEND, FINAL, STOPS, SUSPEND
+from sysevent.contract.around import Blocks, Contains, Counters
+from sysevent.contract.checks import Exits
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import EXIT_SYSTEM_EVENT
+from sysevent.model import Level
+from sysevent.scenario import ioctls
+from sysevent.scenario.arm64 import COUNTERS, machine, registers, scenario
+from sysevent.scenario.ioctls import MP_RUNNABLE, MP_STOPPED
+from sysevent.scenario.steps import SETTLE, Entry, Read, Sleep, Start, Wait, Watch, run
+
+
+def with_peers(call, count):
+    """vCPU 0 makes the call while its peers count; then: who still counts, who blocks, who is stopped."""
+    peers = range(1, count)
+    return scenario(
+        f"peers.{call.title}.{count}",
+        *machine(vcpus=count),
+        *call.setup,
+        *(Entry("call", (0, COUNTERS + 8 * peer), peer, "spin") for peer in peers),
+        *(Start(peer) for peer in peers),
+        *(Watch(COUNTERS + 8 * peer) for peer in peers),
+        Read(COUNTERS, 8 * count, "counted at first"),
+        Entry("call", registers(*call.registers)),
+        *run("exit"),
+        Sleep(SETTLE),
+        Read(COUNTERS, 8 * count, "counted after the exit"),
+        Sleep(SETTLE),
+        Read(COUNTERS, 8 * count, "counted later"),
+        ioctls.get_mp_state(0, "mp_state 0"),
+        *(Wait(f"peer {peer}", peer, 1) for peer in peers),
+        *(ioctls.get_mp_state(peer, f"mp_state {peer}") for peer in peers),
+    )
+
+
+SUSPENDS = {count: with_peers(SUSPEND, count) for count in (2, 4)}
+
+CLAIMS = claims(
+    *(
+        ExitClaim(
+            f"peers.{call.title}.{count}",
+            f"After {call.words} none of {count} vCPUs runs: all are STOPPED, and none leaves KVM_RUN by itself.",
+            asks=with_peers(call, count),
+            gives=(
+                Exits(EXIT_SYSTEM_EVENT),
+                Counters("counted after the exit", "counted later", count, running=False),
+                *(Blocks(f"peer {peer}") for peer in range(1, count)),
+                *(Contains(f"mp_state {vcpu}", MP_STOPPED) for vcpu in range(count)),
+            ),
+            source=STOPS,
+            needs=call.needs,
+        )
+        for call in FINAL
+        for count in (2, 4)
+    ),
+    *(
+        ExitClaim(
+            f"peers.suspend.{count}",
+            f"After SYSTEM_SUSPEND all of {count} vCPUs are RUNNABLE: it is userspace that decides.",
+            asks=asks,
+            gives=(
+                Exits(EXIT_SYSTEM_EVENT),
+                *(Contains(f"mp_state {vcpu}", MP_RUNNABLE) for vcpu in range(count)),
+            ),
+            source="Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND",
+            needs=(CAP_SUSPEND,),
+        )
+        for count, asks in SUSPENDS.items()
+    ),
+    ExitClaim(
+        "peers.suspend.running",
+        "SYSTEM_SUSPEND does not stop peers that run.",
+        asks=SUSPENDS[2],
+        gives=(
+            Exits(EXIT_SYSTEM_EVENT),
+            Counters("counted after the exit", "counted later", 2, running=True),
+        ),
+        source="arch/arm64/kvm/psci.c, kvm_psci_system_suspend",
+        needs=(CAP_SUSPEND,),
+        level=Level.OBSERVED,
+    ),
+)
+
+
+@CLAIMS.each
+def test_peers(check, claim):
+    """A final event stops every vCPU; a suspend stops none."""
+    check(claim)

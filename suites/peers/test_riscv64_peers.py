@@ -1,0 +1,62 @@
+"""What becomes of a riscv64 guest's other harts when one of them makes a system event."""
+
+from sysevent.contract.around import Blocks, Contains, Counters
+from sysevent.contract.checks import Exits
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import EXIT_SYSTEM_EVENT
+from sysevent.contract.riscv64 import REASON, RESET_TYPES, SYSTEM_RESET
+from sysevent.scenario import ioctls
+from sysevent.scenario.ioctls import MP_RUNNABLE, MP_STOPPED
+from sysevent.scenario.riscv64 import COUNTERS, machine, registers, scenario
+from sysevent.scenario.steps import SETTLE, Entry, Read, Sleep, Start, Wait, Watch, run
+
+
+def with_peers(reset, count):
+    """Hart 0 asks for the event while its peers count; then: who still counts, who blocks, who is stopped."""
+    peers = range(1, count)
+    return scenario(
+        f"peers.{reset.title}.{count}",
+        *machine(vcpus=count),
+        *(ioctls.set_mp_state(peer, MP_RUNNABLE) for peer in peers),
+        *(Entry("call", (0, COUNTERS + 8 * peer), peer, "spin") for peer in peers),
+        *(Start(peer) for peer in peers),
+        *(Watch(COUNTERS + 8 * peer) for peer in peers),
+        Read(COUNTERS, 8 * count, "counted at first"),
+        Entry("call", registers(reset.number, REASON)),
+        *run("exit"),
+        Sleep(SETTLE),
+        Read(COUNTERS, 8 * count, "counted after the exit"),
+        Sleep(SETTLE),
+        Read(COUNTERS, 8 * count, "counted later"),
+        ioctls.get_mp_state(0, "mp_state 0"),
+        *(Wait(f"peer {peer}", peer, 1) for peer in peers),
+        *(ioctls.get_mp_state(peer, f"mp_state {peer}") for peer in peers),
+    )
+
+
+CLAIMS = claims(
+    *(
+        ExitClaim(
+            f"peers.{reset.title}.{count}",
+            f"After SBI SRST {reset.words} none of {count} harts runs: all are STOPPED, and none leaves KVM_RUN by "
+            "itself.",
+            asks=with_peers(reset, count),
+            gives=(
+                Exits(EXIT_SYSTEM_EVENT),
+                Counters("counted after the exit", "counted later", count, running=False),
+                *(Blocks(f"peer {peer}") for peer in range(1, count)),
+                *(Contains(f"mp_state {hart}", MP_STOPPED) for hart in range(count)),
+            ),
+            source=f"{SYSTEM_RESET}; RISC-V SBI specification, SRST: the call does not return",
+        )
+        for reset in RESET_TYPES
+        for count in (2, 4)
+    ),
+)
+
+
+@CLAIMS.each
+def test_peers(check, claim):
+    """A system reset stops every hart."""
+    check(claim)

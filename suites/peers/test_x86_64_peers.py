@@ -1,0 +1,61 @@
+"""What becomes of an x86 guest's other vCPUs when one of them makes a system event."""
+
+from sysevent.contract.around import Contains, Counters
+from sysevent.contract.checks import Exits
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import EXIT_SYSTEM_EVENT
+from sysevent.contract.x86_64 import ENTER, HYPERV, MSRS
+from sysevent.model import Level
+from sysevent.scenario import ioctls
+from sysevent.scenario.ioctls import MP_RUNNABLE
+from sysevent.scenario.steps import Entry, Read, Start, Wait, Watch, run
+from sysevent.scenario.x86_64 import COUNTERS, machine, registers, scenario
+
+
+def with_peers(msr, count):
+    """vCPU 0 makes the event while its peers count; then: who still counts, and each one's MP state."""
+    peers = range(1, count)
+    return scenario(
+        f"peers.{msr.title}.{count}",
+        *machine("wrmsr", vcpus=count),
+        *(Entry("wrmsr", (0, COUNTERS + 8 * peer), peer, "spin") for peer in peers),
+        *(Start(peer) for peer in peers),
+        *(Watch(COUNTERS + 8 * peer) for peer in peers),
+        Read(COUNTERS, 8 * count, "counted at first"),
+        Entry("wrmsr", registers(msr.index, msr.value)),
+        *run("exit"),
+        Read(COUNTERS, 8 * count, "counted after the exit"),
+        *(Watch(COUNTERS + 8 * peer) for peer in peers),
+        Read(COUNTERS, 8 * count, "counted later"),
+        ioctls.get_mp_state(0, "mp_state 0"),
+        *(Wait(f"peer {peer}", peer, 1) for peer in peers),
+        *(ioctls.get_mp_state(peer, f"mp_state {peer}") for peer in peers),
+    )
+
+
+CLAIMS = claims(
+    *(
+        ExitClaim(
+            f"peers.{msr.title}.{count}",
+            f"After {msr.words} all of {count} vCPUs are RUNNABLE, and peers run on.",
+            asks=with_peers(msr, count),
+            gives=(
+                Exits(EXIT_SYSTEM_EVENT),
+                Counters("counted after the exit", "counted later", count, running=True),
+                *(Contains(f"mp_state {vcpu}", MP_RUNNABLE) for vcpu in range(count)),
+            ),
+            source=f"{ENTER}: nothing stops a vCPU",
+            needs=(HYPERV,),
+            level=Level.OBSERVED,
+        )
+        for msr in MSRS
+        for count in (2, 4)
+    ),
+)
+
+
+@CLAIMS.each
+def test_peers(check, claim):
+    """An event on x86 stops no vCPU."""
+    check(claim)

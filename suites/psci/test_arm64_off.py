@@ -1,0 +1,107 @@
+"""PSCI SYSTEM_OFF and SYSTEM_RESET: what a VMM reads when an arm64 guest turns itself off or starts again."""
+
+from sysevent.contract.arm64 import (
+    CALL,
+    FEATURES_DOC,
+    HSR_HIGH,
+    INTERNAL_FAILURE,
+    PREPARE,
+    goes_on,
+    preserved,
+)
+from sysevent.contract.checks import At, Exits, Holds, Register, Written
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import API, EXIT_SYSTEM_EVENT, RESET, SHUTDOWN, old_system_event, system_event
+from sysevent.model import Level
+from sysevent.scenario.arm64 import FACTS, SYSTEM_OFF, SYSTEM_RESET, call
+
+CALLS = (
+    ("off", "SYSTEM_OFF", SYSTEM_OFF, "SHUTDOWN", SHUTDOWN),
+    ("reset", "SYSTEM_RESET", SYSTEM_RESET, "RESET", RESET),
+)
+ASKS = {name: call(f"psci.{name}", fid) for name, _, fid, _, _ in CALLS}
+
+CLAIMS = claims(
+    *(
+        ExitClaim(
+            f"psci.{name}",
+            f"PSCI {words} exits as {exits} with one datum, no flag set.",
+            asks=ASKS[name],
+            gives=system_event(kind, 0),
+            before_5_18=old_system_event(kind, 0),
+            source=f"{API}; {PREPARE}",
+        )
+        for name, words, _, exits, kind in CALLS
+    ),
+    *(
+        ExitClaim(
+            f"psci.{name}.registers",
+            f"After {words} x0 holds INTERNAL_FAILURE (-6), for a guest that is resumed nevertheless; the PC "
+            "stands behind the call, and nothing from x4 up has changed.",
+            asks=ASKS[name],
+            gives=(
+                Exits(EXIT_SYSTEM_EVENT),
+                Register("x0", INTERNAL_FAILURE),
+                At("call.returned", "pc"),
+                *preserved(4),
+            ),
+            source=f"{CALL}: preloaded for a userspace that resumes the guest",
+        )
+        for name, words, *_ in CALLS
+    ),
+    *(
+        ExitClaim(
+            f"psci.{name}.zeroed",
+            f"After {words} x1, x2 and x3 are zero.",
+            asks=ASKS[name],
+            gives=(Exits(EXIT_SYSTEM_EVENT), *(Register(f"x{n}", 0) for n in (1, 2, 3))),
+            source=f"{CALL}: smccc_set_retval",
+            level=Level.OBSERVED,
+        )
+        for name, words, *_ in CALLS
+    ),
+    *(
+        ExitClaim(
+            f"psci.{name}.written",
+            f"For PSCI {words} the kernel writes all 136 bytes of system_event, 16 before v5.18, and no others.",
+            asks=ASKS[name],
+            gives=(
+                Exits(EXIT_SYSTEM_EVENT),
+                Written(((32, 168),)),
+                *(Holds(f"data[{n}]", 0) for n in range(1, 16)),
+            ),
+            before_5_18=(Exits(EXIT_SYSTEM_EVENT), Written(((32, 48),))),
+            source=f"{PREPARE}: memset of the whole structure; api.rst promises only the first ndata items",
+            level=Level.OBSERVED,
+        )
+        for name, words, *_ in CALLS
+    ),
+    *(
+        ExitClaim(
+            f"psci.{name}.flags",
+            f"kvm_run.flags is 0 at {words}: none of its bits is about system events.",
+            asks=ASKS[name],
+            gives=(Exits(EXIT_SYSTEM_EVENT), Holds("run.flags", 0)),
+            source="Documentation/virt/kvm/api.rst, kvm_run, flags; 18f3976fdb5d, v5.19",
+            needs=(HSR_HIGH,),
+        )
+        for name, words, *_ in CALLS
+    ),
+    *(
+        ExitClaim(
+            f"psci.features.{name}",
+            f"PSCI_FEATURES knows {name.upper()}, in the version that a guest gets by default.",
+            asks=FACTS,
+            gives=goes_on(0, f"psci.features.{fid:#x}"),
+            source=FEATURES_DOC,
+        )
+        for name, _, fid, *_ in CALLS
+    ),
+)
+
+
+@CLAIMS.each
+def test_off_and_reset(check, claim):
+    """The exit is SHUTDOWN or RESET with one datum, no flag set, and the registers are as promised."""
+    check(claim)

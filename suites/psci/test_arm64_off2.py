@@ -1,0 +1,64 @@
+"""PSCI SYSTEM_OFF2: what a VMM reads when an arm64 guest asks to hibernate."""
+
+from sysevent.contract.arm64 import (
+    FEATURES_DOC,
+    HIBERNATE,
+    INTERNAL_FAILURE,
+    INVALID_PARAMETERS,
+    OFF2,
+    goes_on,
+)
+from sysevent.contract.checks import Register
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import API, SHUTDOWN, system_event
+from sysevent.scenario.arm64 import FACTS, SYSTEM_OFF2, SYSTEM_OFF2_64, call
+
+# Suffix of the name, width of the call in bits, function.
+WIDTHS = (("", 32, SYSTEM_OFF2), ("_64", 64, SYSTEM_OFF2_64))
+# Suffix of the name: the guest's type and cookie, of which one is wrong.
+WRONG = {"1.1": (1, 1), "0.1": (0, 1), "2.0": (2, 0)}
+
+CLAIMS = claims(
+    *(
+        ExitClaim(
+            f"psci.off2{width}.{kind}",
+            f"PSCI SYSTEM_OFF2, {bits}-bit call of type {kind}, exits as SHUTDOWN with the OFF2 flag in data[0].",
+            asks=call(f"psci.off2{width}.{kind}", fid, kind, 0),
+            gives=(*system_event(SHUTDOWN, 1), Register("x0", INTERNAL_FAILURE)),
+            source=f"{API}; {HIBERNATE}",
+            needs=(OFF2,),
+        )
+        for width, bits, fid in WIDTHS
+        for kind in (0, 1)
+    ),
+    *(
+        ExitClaim(
+            f"psci.off2{width}.wrong.{name}",
+            f"PSCI SYSTEM_OFF2, {bits}-bit call, with type and cookie {name} is no event: INVALID_PARAMETERS (-2).",
+            asks=call(f"psci.off2{width}.wrong.{name}", fid, *arguments),
+            gives=goes_on(INVALID_PARAMETERS),
+            source=f"Arm DEN0022, SYSTEM_OFF2; {HIBERNATE}",
+            needs=(OFF2,),
+        )
+        for width, bits, fid in WIDTHS
+        for name, arguments in WRONG.items()
+    ),
+    *(
+        ExitClaim(
+            f"psci.features.off2{width}",
+            f"PSCI_FEATURES allows hibernation (bit 0) by OFF2{width}, in the version that a guest gets by default.",
+            asks=FACTS,
+            gives=goes_on(1, f"psci.features.{fid:#x}"),
+            source=f"{FEATURES_DOC}; {HIBERNATE}",
+            needs=(OFF2,),
+        )
+        for width, _, fid in WIDTHS
+    ),
+)
+
+
+@CLAIMS.each
+def test_off2(check, claim):
+    """The exit is SHUTDOWN with the OFF2 flag; what is no hibernation is refused."""
+    check(claim)

@@ -1,0 +1,155 @@
+"""PSCI SYSTEM_RESET2: what a VMM reads when an arm64 guest asks for a reset of a type, with a cookie."""
+
+from sysevent.contract.arm64 import (
+    FEATURES_DOC,
+    HSR_HIGH,
+    INDICATE,
+    INTERNAL_FAILURE,
+    INVALID_PARAMETERS,
+    PREPARE,
+    RESET2,
+    goes_on,
+    preserved,
+)
+from sysevent.contract.checks import At, Exits, Holds, Register, Written
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import API, EXIT_SYSTEM_EVENT, RESET, old_system_event, system_event
+from sysevent.model import Level
+from sysevent.scenario.arm64 import (
+    COOKIE,
+    FACTS,
+    SYSTEM_RESET2,
+    SYSTEM_RESET2_64,
+    VENDOR,
+    VENDOR_HIGH,
+    call,
+)
+
+PROPAGATE = "9d3e7b7c82fd, KVM: arm64: Really propagate PSCI SYSTEM_RESET2 arguments to userspace, v5.18"
+LOW_COOKIE = COOKIE & 0xFFFF_FFFF
+
+# Suffix of the name, function, type in the guest's x1; then the call in words, and what userspace finds in x1
+# and x2: a 32-bit call has the lower halves only.
+RESETS = (
+    ("reset2", SYSTEM_RESET2, 0, "32-bit call, architectural type 0", 0, LOW_COOKIE),
+    ("reset2.vendor", SYSTEM_RESET2, VENDOR, "32-bit call, first vendor type", VENDOR, LOW_COOKIE),
+    (
+        "reset2.vendor_high",
+        SYSTEM_RESET2,
+        VENDOR_HIGH,
+        "32-bit call, last vendor type",
+        VENDOR_HIGH,
+        LOW_COOKIE,
+    ),
+    (
+        *("reset2.upper", SYSTEM_RESET2, 0xDEAD_0000_0000_0000 | VENDOR),
+        *("32-bit call with upper halves", VENDOR, LOW_COOKIE),
+    ),
+    ("reset2_64", SYSTEM_RESET2_64, 0, "64-bit call, architectural type 0", 0, COOKIE),
+    ("reset2_64.vendor", SYSTEM_RESET2_64, VENDOR, "64-bit call, first vendor type", VENDOR, COOKIE),
+    (
+        "reset2_64.vendor_high",
+        SYSTEM_RESET2_64,
+        VENDOR_HIGH,
+        "64-bit call, last vendor type",
+        VENDOR_HIGH,
+        COOKIE,
+    ),
+    # The kernel looks at 32 bits of the type and hands userspace all 64.
+    (
+        *("reset2_64.upper", SYSTEM_RESET2_64, 0x1_0000_0000),
+        *("64-bit call, type 0 with an upper half", 0x1_0000_0000, COOKIE),
+    ),
+)
+RESERVED = (
+    ("reset2.reserved", SYSTEM_RESET2, 1, "32-bit call, reserved type 1"),
+    ("reset2.reserved_high", SYSTEM_RESET2, 0x7FFF_FFFF, "32-bit call, reserved type 0x7fffffff"),
+    ("reset2_64.reserved", SYSTEM_RESET2_64, 1, "64-bit call, reserved type 1"),
+    ("reset2_64.reserved_high", SYSTEM_RESET2_64, 0x7FFF_FFFF, "64-bit call, reserved type 0x7fffffff"),
+)
+ASKS = {name: call(f"psci.{name}", fid, kind, COOKIE) for name, fid, kind, *_ in (*RESETS, *RESERVED)}
+
+CLAIMS = claims(
+    *(
+        ExitClaim(
+            f"psci.{name}",
+            f"PSCI SYSTEM_RESET2, {words} exits as RESET with the RESET2 flag (bit 0) in data[0].",
+            asks=ASKS[name],
+            gives=system_event(RESET, 1),
+            before_5_18=old_system_event(RESET, 1),
+            source=f"{API}; {INDICATE}",
+            needs=(RESET2,),
+        )
+        for name, _, _, words, _, _ in RESETS
+    ),
+    *(
+        ExitClaim(
+            f"psci.{name}.arguments",
+            f"After SYSTEM_RESET2, {words} userspace finds the guest's reset type in x1 and its cookie in x2, "
+            "everything else as it was, and the PC behind the call.",
+            asks=ASKS[name],
+            gives=(
+                Exits(EXIT_SYSTEM_EVENT),
+                Register("x0", INTERNAL_FAILURE),
+                Register("x1", x1),
+                Register("x2", x2),
+                At("call.returned", "pc"),
+                *preserved(3),
+            ),
+            source=PROPAGATE,
+            needs=(RESET2,),
+        )
+        for name, _, _, words, x1, x2 in RESETS
+    ),
+    *(
+        ExitClaim(
+            f"psci.{name}",
+            f"PSCI SYSTEM_RESET2, {words}, is no event: the guest goes on with INVALID_PARAMETERS (-2) in x0.",
+            asks=ASKS[name],
+            gives=goes_on(INVALID_PARAMETERS),
+            source="Arm DEN0022, SYSTEM_RESET2; d43583b890e7, KVM: arm64: Add support for SYSTEM_RESET2, v5.18",
+            needs=(RESET2,),
+        )
+        for name, _, _, words in RESERVED
+    ),
+    ExitClaim(
+        "psci.reset2.written",
+        "For PSCI SYSTEM_RESET2 the kernel writes all 136 bytes of system_event, 16 before v5.18, and no others.",
+        asks=ASKS["reset2"],
+        gives=(
+            Exits(EXIT_SYSTEM_EVENT),
+            Written(((32, 168),)),
+            *(Holds(f"data[{n}]", 0) for n in range(1, 16)),
+        ),
+        before_5_18=(Exits(EXIT_SYSTEM_EVENT), Written(((32, 48),))),
+        source=f"{PREPARE}: memset of the whole structure; api.rst promises only the first ndata items",
+        needs=(RESET2,),
+        level=Level.OBSERVED,
+    ),
+    ExitClaim(
+        "psci.reset2.flags",
+        "kvm_run.flags is 0 at SYSTEM_RESET2: none of its bits is about system events.",
+        asks=ASKS["reset2"],
+        gives=(Exits(EXIT_SYSTEM_EVENT), Holds("run.flags", 0)),
+        source="Documentation/virt/kvm/api.rst, kvm_run, flags; 18f3976fdb5d, v5.19",
+        needs=(HSR_HIGH, RESET2),
+    ),
+    *(
+        ExitClaim(
+            f"psci.features.{name}",
+            f"PSCI_FEATURES knows {name.upper()}, in the version that a guest gets by default.",
+            asks=FACTS,
+            gives=goes_on(0, f"psci.features.{fid:#x}"),
+            source=FEATURES_DOC,
+            needs=(RESET2,),
+        )
+        for name, fid in (("reset2", SYSTEM_RESET2), ("reset2_64", SYSTEM_RESET2_64))
+    ),
+)
+
+
+@CLAIMS.each
+def test_reset2(check, claim):
+    """The exit is RESET with the RESET2 flag, and the guest's arguments are where it put them."""
+    check(claim)

@@ -1,0 +1,142 @@
+"""What KVM_RUN does on arm64 when userspace enters it again after a system event."""
+
+import struct
+
+from sysevent.contract.arm64 import (
+    BY_TITLE,
+    CAP_SUSPEND,
+    FINAL,
+    INTERNAL_FAILURE,
+    RESET2,
+    STOPS,
+    SUSPEND,
+    goes_on,
+)
+from sysevent.contract.around import Blocks, Contains, Gives, Interrupted
+from sysevent.contract.checks import Exits, Holds
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import (
+    EXIT_SYSTEM_EVENT,
+    IMMEDIATE_EXIT,
+    RESET,
+    SHUTDOWN,
+    old_system_event,
+    system_event,
+)
+from sysevent.model import Level
+from sysevent.scenario import ioctls
+from sysevent.scenario.arm64 import (
+    COOKIE,
+    PSCI_0_2,
+    SYSTEM_OFF,
+    SYSTEM_RESET2,
+    SYSTEM_SUSPEND,
+    machine,
+    registers,
+    scenario,
+)
+from sysevent.scenario.ioctls import MP_RUNNABLE
+from sysevent.scenario.steps import BLOCKED, Entry, Head, Ioctl, run
+
+POISON32 = 0xAAAA_AAAA
+# The target of KVM_ARM_PREFERRED_TARGET is KVM_ARM_TARGET_GENERIC_V8 (5) on every CPU this can run on.
+VCPU_INIT = struct.pack("<8I", 5, PSCI_0_2, 0, 0, 0, 0, 0, 0)
+
+
+def entered_again(call):
+    """KVM_RUN again after the event, and again after userspace has declared the vCPU runnable."""
+    return scenario(
+        f"reentry.{call.title}",
+        *machine(),
+        *call.setup,
+        Entry("call", registers(*call.registers)),
+        *run("exit"),
+        *run("again", milliseconds=BLOCKED),
+        ioctls.set_mp_state(0, MP_RUNNABLE),
+        *run("resumed"),
+    )
+
+
+def initialized_again(call):
+    """A VMM that resets: KVM_ARM_VCPU_INIT after the event, and then another event."""
+    return scenario(
+        f"reinit.{call.title}",
+        *machine(),
+        *call.setup,
+        Entry("call", registers(*call.registers)),
+        *run("exit"),
+        Ioctl(0, ioctls.ARM_VCPU_INIT, buffer=VCPU_INIT, label="init"),
+        ioctls.get_mp_state(0, "mp_state"),
+        Entry("call", registers(SYSTEM_OFF)),
+        *run("second"),
+    )
+
+
+IMMEDIATE = scenario(
+    "immediate_exit",
+    *machine(),
+    Entry("call", registers(SYSTEM_RESET2, 0, COOKIE)),
+    Head(1, b"\x01"),
+    *run("nothing"),
+    *run("exit"),
+)
+RUNNABLE_AGAIN = (Exits(EXIT_SYSTEM_EVENT), Gives("init"), Contains("mp_state", MP_RUNNABLE))
+
+CLAIMS = claims(
+    *(
+        ExitClaim(
+            f"reentry.{call.title}",
+            f"After {call.words} KVM_RUN blocks until userspace declares the vCPU runnable; then the guest goes on "
+            "behind the call with INTERNAL_FAILURE (-6) in x0.",
+            asks=entered_again(call),
+            gives=(Exits(EXIT_SYSTEM_EVENT), Blocks("again"), *goes_on(INTERNAL_FAILURE, "resumed")),
+            source=STOPS,
+            needs=call.needs,
+        )
+        for call in FINAL
+    ),
+    ExitClaim(
+        "reentry.suspend",
+        "After SYSTEM_SUSPEND KVM_RUN goes on behind the call, with x0 as userspace left it.",
+        asks=entered_again(SUSPEND),
+        gives=(Exits(EXIT_SYSTEM_EVENT), *goes_on(SYSTEM_SUSPEND, "again")),
+        source="Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND",
+        needs=(CAP_SUSPEND,),
+    ),
+    *(
+        ExitClaim(
+            f"reinit.{call.title}",
+            f"KVM_ARM_VCPU_INIT after {call.words} makes a runnable vCPU whose next event is its own.",
+            asks=initialized_again(call),
+            gives=(*RUNNABLE_AGAIN, *system_event(SHUTDOWN, 0, label="second")),
+            before_5_18=(*RUNNABLE_AGAIN, *old_system_event(SHUTDOWN, 0, label="second")),
+            source="Documentation/virt/kvm/api.rst, KVM_ARM_VCPU_INIT",
+            needs=call.needs,
+        )
+        for call in (BY_TITLE["off"], BY_TITLE["reset2"])
+    ),
+    ExitClaim(
+        "immediate_exit",
+        "With immediate_exit KVM_RUN gives EINTR and runs nothing; the event comes at the next KVM_RUN.",
+        asks=IMMEDIATE,
+        gives=(Interrupted("nothing"), *system_event(RESET, 1)),
+        before_5_18=(Interrupted("nothing"), *old_system_event(RESET, 1)),
+        source=IMMEDIATE_EXIT,
+        needs=(RESET2,),
+    ),
+    ExitClaim(
+        "immediate_exit.reason",
+        "KVM_RUN that ends for immediate_exit writes no exit reason, so nobody may read one.",
+        asks=IMMEDIATE,
+        gives=(Interrupted("nothing"), Holds("exit_reason", POISON32, "nothing")),
+        source="arch/arm64/kvm/arm.c, kvm_arch_vcpu_ioctl_run",
+        level=Level.OBSERVED,
+    ),
+)
+
+
+@CLAIMS.each
+def test_reentry(check, claim):
+    """KVM_RUN blocks after a final event, goes on after a suspend, and runs nothing with immediate_exit."""
+    check(claim)

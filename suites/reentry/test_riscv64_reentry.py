@@ -1,0 +1,99 @@
+"""What KVM_RUN does on riscv64 when userspace enters it again after a system event."""
+
+from sysevent.contract.around import Blocks, Interrupted
+from sysevent.contract.checks import Exits, Holds, Register
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import (
+    EXIT_SYSTEM_EVENT,
+    IMMEDIATE_EXIT,
+    RESET,
+    old_system_event,
+    system_event,
+)
+from sysevent.contract.riscv64 import REASON, RESET_TYPES, SYSTEM_RESET, goes_on
+from sysevent.model import Level
+from sysevent.scenario import ioctls
+from sysevent.scenario.ioctls import MP_RUNNABLE
+from sysevent.scenario.riscv64 import COLD_REBOOT, SHUTDOWN, machine, registers, scenario
+from sysevent.scenario.steps import BLOCKED, Entry, Head, run
+
+
+def entered_again(reset):
+    """KVM_RUN again after the event, and again after userspace has declared the hart runnable."""
+    return scenario(
+        f"reentry.{reset.title}",
+        *machine(),
+        Entry("call", registers(reset.number, REASON)),
+        *run("exit"),
+        *run("again", milliseconds=BLOCKED),
+        ioctls.set_mp_state(0, MP_RUNNABLE),
+        *run("repeated"),
+    )
+
+
+ASKS = {reset.title: entered_again(reset) for reset in RESET_TYPES}
+
+CLAIMS = claims(
+    *(
+        ExitClaim(
+            f"reentry.{reset.title}",
+            f"After SBI SRST {reset.words} KVM_RUN blocks until userspace declares the hart runnable.",
+            asks=ASKS[reset.title],
+            gives=(Exits(EXIT_SYSTEM_EVENT), Blocks("again")),
+            source=SYSTEM_RESET,
+        )
+        for reset in RESET_TYPES
+    ),
+    *(
+        ExitClaim(
+            f"reentry.{reset.title}.repeats",
+            f"A hart declared runnable after SBI SRST {reset.words} repeats the call, since its PC was not moved.",
+            asks=ASKS[reset.title],
+            gives=(
+                Exits(EXIT_SYSTEM_EVENT, "exit"),
+                Exits(EXIT_SYSTEM_EVENT, "repeated"),
+                Holds("type", reset.event, "repeated"),
+            ),
+            source=f"{SYSTEM_RESET}; before v6.12 a1 is lost, and the repeated event's reason is 0",
+            level=Level.OBSERVED,
+        )
+        for reset in RESET_TYPES
+    ),
+    ExitClaim(
+        "resumed",
+        "Userspace that moves the PC past the call and declares the hart runnable resumes the guest.",
+        asks=scenario(
+            "resumed",
+            *machine(),
+            Entry("call", registers(SHUTDOWN, REASON)),
+            *run("exit"),
+            ioctls.set_mp_state(0, MP_RUNNABLE),
+            Entry("call", (0x600D,), symbol="returned"),
+            *run("resumed"),
+        ),
+        gives=(Exits(EXIT_SYSTEM_EVENT), *goes_on("resumed"), Register("a0", 0x600D, "resumed")),
+        source="Documentation/virt/kvm/api.rst, KVM_SET_MP_STATE",
+    ),
+    ExitClaim(
+        "immediate_exit",
+        "With immediate_exit KVM_RUN gives EINTR and runs nothing; the event comes at the next KVM_RUN.",
+        asks=scenario(
+            "immediate_exit",
+            *machine(),
+            Entry("call", registers(COLD_REBOOT, REASON)),
+            Head(1, b"\x01"),
+            *run("nothing"),
+            *run("exit"),
+        ),
+        gives=(Interrupted("nothing"), *system_event(RESET, REASON)),
+        before_5_18=(Interrupted("nothing"), *old_system_event(RESET, REASON)),
+        source=IMMEDIATE_EXIT,
+    ),
+)
+
+
+@CLAIMS.each
+def test_reentry(check, claim):
+    """KVM_RUN blocks, then repeats the call unless userspace moves the PC; immediate_exit runs nothing."""
+    check(claim)

@@ -1,0 +1,64 @@
+"""What KVM_RUN does on x86 when userspace enters it again after a system event."""
+
+from sysevent.contract.around import Interrupted
+from sysevent.contract.checks import Exits
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import (
+    EXIT_SYSTEM_EVENT,
+    IMMEDIATE_EXIT,
+    RESET,
+    old_system_event,
+    system_event,
+)
+from sysevent.contract.x86_64 import ENTER, HYPERV, MSRS, goes_on
+from sysevent.scenario.steps import Entry, Head, run
+from sysevent.scenario.x86_64 import MSR_RESET, machine, registers, scenario
+
+
+def entered_again(msr):
+    """KVM_RUN again after the event."""
+    return scenario(
+        f"reentry.{msr.title}",
+        *machine("wrmsr"),
+        Entry("wrmsr", registers(msr.index, msr.value)),
+        *run("exit"),
+        *run("again"),
+    )
+
+
+CLAIMS = claims(
+    *(
+        ExitClaim(
+            f"reentry.{msr.title}",
+            f"After {msr.words} KVM_RUN continues the guest, and the event does not repeat.",
+            asks=entered_again(msr),
+            gives=(Exits(EXIT_SYSTEM_EVENT), *goes_on("again")),
+            source=ENTER,
+            needs=(HYPERV,),
+        )
+        for msr in MSRS
+    ),
+    ExitClaim(
+        "immediate_exit",
+        "With immediate_exit KVM_RUN gives EINTR and runs nothing; the event comes at the next KVM_RUN.",
+        asks=scenario(
+            "immediate_exit",
+            *machine("wrmsr"),
+            Entry("wrmsr", registers(MSR_RESET, 1)),
+            Head(1, b"\x01"),
+            *run("nothing"),
+            *run("exit"),
+        ),
+        gives=(Interrupted("nothing"), *system_event(RESET)),
+        before_5_18=(Interrupted("nothing"), *old_system_event(RESET)),
+        source=IMMEDIATE_EXIT,
+        needs=(HYPERV,),
+    ),
+)
+
+
+@CLAIMS.each
+def test_reentry(check, claim):
+    """The guest goes on, the event does not repeat; with immediate_exit nothing runs and nothing is lost."""
+    check(claim)

@@ -1,0 +1,75 @@
+"""The neighbours of SBI system reset: legacy shutdown, which is an event, and system suspend, which is none."""
+
+from sysevent.contract.checks import Exits, Holds, Register
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import API, EXIT_RISCV_SBI, SHUTDOWN, old_system_event, system_event
+from sysevent.contract.riscv64 import ECALL, INVALID_PARAM, NOT_SUPPORTED, goes_on
+from sysevent.contract.terms import Need
+from sysevent.scenario.riscv64 import ENABLE_SUSP, LEGACY_SHUTDOWN, RAM, SUSP, ecall, enable
+
+SUSP_COMMIT = "023c15151fbb, RISC-V: KVM: Add SBI system suspend support, v6.13"
+LEGACY = Need("legacy SBI v0.1 shutdown (CONFIG_RISCV_SBI_V01=y)", None, "sbi.probe.legacy_shutdown")
+NO_LEGACY = Need("legacy SBI v0.1 shutdown", None, "sbi.probe.legacy_shutdown", absent=True)
+SUSPENDS = Need("SBI system suspend (023c15151fbb)", (6, 13), "sbi.enable.susp")
+
+SHUTS_DOWN = ecall("legacy.shutdown", 0x1234, 0x5678, extension=LEGACY_SHUTDOWN)
+
+LEGACY_CLAIMS = claims(
+    ExitClaim(
+        "legacy.shutdown",
+        "Legacy SBI shutdown exits as SHUTDOWN with one datum, 0, whatever its arguments hold.",
+        asks=SHUTS_DOWN,
+        gives=system_event(SHUTDOWN, 0),
+        before_5_18=old_system_event(SHUTDOWN, 0),
+        source=f"{API}; arch/riscv/kvm/vcpu_sbi_v01.c, kvm_sbi_ext_v01_handler",
+        needs=(LEGACY,),
+    ),
+    ExitClaim(
+        "legacy.absent",
+        "Where legacy SBI is not built, its shutdown is no event: SBI_ERR_NOT_SUPPORTED (-2) in a0.",
+        asks=SHUTS_DOWN,
+        gives=(*goes_on(), Register("a0", NOT_SUPPORTED)),
+        source=ECALL,
+        needs=(NO_LEGACY,),
+    ),
+)
+
+
+@LEGACY_CLAIMS.each
+def test_legacy(check, claim):
+    """Legacy shutdown is an event where it is built, and none where it is not."""
+    check(claim)
+
+
+SUSPEND_CLAIMS = claims(
+    ExitClaim(
+        "susp.disabled",
+        "SBI system suspend, which userspace has not turned on, is no event: SBI_ERR_NOT_SUPPORTED (-2) in a0.",
+        asks=ecall("susp.disabled", 0, RAM, extension=SUSP),
+        gives=(*goes_on(), Register("a0", NOT_SUPPORTED)),
+        source=SUSP_COMMIT,
+    ),
+    ExitClaim(
+        "susp.enabled",
+        "SBI system suspend is forwarded to userspace as KVM_EXIT_RISCV_SBI, and is no system event.",
+        asks=ecall("susp.enabled", 0, RAM, extension=SUSP, setup=(enable(ENABLE_SUSP, 1),)),
+        gives=(Exits(EXIT_RISCV_SBI), Holds("riscv_sbi.extension_id", SUSP)),
+        source=SUSP_COMMIT,
+        needs=(SUSPENDS,),
+    ),
+    ExitClaim(
+        "susp.reserved",
+        "SBI system suspend of a reserved type is refused by the kernel: SBI_ERR_INVALID_PARAM (-3) in a0.",
+        asks=ecall("susp.reserved", 1, RAM, extension=SUSP, setup=(enable(ENABLE_SUSP, 1),)),
+        gives=(*goes_on(), Register("a0", INVALID_PARAM)),
+        source=SUSP_COMMIT,
+        needs=(SUSPENDS,),
+    ),
+)
+
+
+@SUSPEND_CLAIMS.each
+def test_system_suspend(check, claim):
+    """SBI system suspend goes to userspace as an SBI exit, and never as a system event."""
+    check(claim)

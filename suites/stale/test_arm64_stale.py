@@ -1,0 +1,111 @@
+"""What was in kvm_run before an arm64 event must not be taken for the event's: all exits share the same bytes."""
+
+from sysevent.contract.arm64 import BY_TITLE, CAP_SUSPEND, FINAL, RESET2, SUSPEND
+from sysevent.contract.around import SameBytes
+from sysevent.contract.checks import Exits, Holds, Register
+from sysevent.contract.claim import claims
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.expect import API, EXIT_MMIO, RESET, old_system_event, system_event
+from sysevent.scenario import ioctls
+from sysevent.scenario.arm64 import COOKIE, RETURNED, SYSTEM_RESET2, machine, registers, scenario
+from sysevent.scenario.ioctls import MP_RUNNABLE
+from sysevent.scenario.steps import KEEP, Entry, run
+
+RESETS = Entry("call", registers(SYSTEM_RESET2, 0, COOKIE))
+LOW_COOKIE = COOKIE & 0xFFFF_FFFF
+
+
+def after_reset2(call):
+    """A second event in the bytes of the first: kvm_run is not poisoned between them."""
+    return scenario(
+        f"sequence.reset2_then_{call.title}",
+        *machine(),
+        *call.setup,
+        RESETS,
+        *run("first"),
+        ioctls.set_mp_state(0, MP_RUNNABLE),
+        Entry("call", registers(*call.registers)),
+        *run("exit", poison=KEEP),
+    )
+
+
+def after_mmio(call):
+    """An event in the bytes of an MMIO exit, which lie in the same union: address at 32, data at 40."""
+    stored = (*registers(*call.registers)[:9], 0xFEED_FACE_CAFE_F00D)
+    return scenario(
+        f"after_mmio.{call.title}",
+        *machine(),
+        *call.setup,
+        Entry("call", stored, symbol="mmio_first"),
+        *run("first"),
+        *run("exit", poison=KEEP),
+    )
+
+
+CLAIMS = claims(
+    *(
+        ExitClaim(
+            f"sequence.reset2_then_{call.title}",
+            f"{call.words} after SYSTEM_RESET2 exits with its own data, and nothing of the first.",
+            asks=after_reset2(call),
+            gives=(*system_event(RESET, 1, label="first"), *system_event(call.type, *call.data)),
+            source=API,
+            needs=(RESET2, *call.needs),
+        )
+        for call in (BY_TITLE["off"], BY_TITLE["reset"], SUSPEND)
+    ),
+    *(
+        ExitClaim(
+            f"after_mmio.{call.title}",
+            f"{call.words} right after an MMIO exit, whose bytes lie in the same union, exits with its own data.",
+            asks=after_mmio(call),
+            gives=(
+                Exits(EXIT_MMIO, "first"),
+                Holds("mmio.phys_addr", RETURNED, "first"),
+                *system_event(call.type, *call.data),
+            ),
+            before_5_18=(Exits(EXIT_MMIO, "first"), *old_system_event(call.type, *call.data)),
+            source=API,
+            needs=call.needs,
+        )
+        for call in FINAL
+    ),
+    ExitClaim(
+        "after_mmio.suspend",
+        "SYSTEM_SUSPEND right after an MMIO exit exits with no data.",
+        asks=after_mmio(SUSPEND),
+        gives=(Exits(EXIT_MMIO, "first"), *system_event(SUSPEND.type)),
+        source=API,
+        needs=(CAP_SUSPEND,),
+    ),
+    ExitClaim(
+        "poison.reset2",
+        "What SYSTEM_RESET2 writes does not depend on what was in kvm_run before.",
+        # The same event over two different poisons.
+        asks=scenario(
+            "poison.reset2",
+            *machine(),
+            RESETS,
+            *run("exit"),
+            ioctls.set_mp_state(0, MP_RUNNABLE),
+            RESETS,
+            *run("other", poison=0x5C),
+        ),
+        gives=(
+            *system_event(RESET, 1),
+            *system_event(RESET, 1, label="other"),
+            SameBytes("exit", "other", (8, 12)),
+            SameBytes("exit", "other", (32, 48)),
+            Register("x2", LOW_COOKIE),
+            Register("x2", LOW_COOKIE, "other"),
+        ),
+        source=API,
+        needs=(RESET2,),
+    ),
+)
+
+
+@CLAIMS.each
+def test_stale(check, claim):
+    """Nothing of an earlier event, of an MMIO exit or of a poison is left where the event's fields are."""
+    check(claim)

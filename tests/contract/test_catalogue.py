@@ -1,0 +1,110 @@
+"""Every row of the contract is complete, is asked by a suite, and has an old contract where it needs one."""
+
+import re
+import sys
+
+import pytest
+
+from sysevent.abi import kvm_run
+from sysevent.abi.registers import REGISTERS
+from sysevent.checkout import SUITES
+from sysevent.contract import catalogue
+from sysevent.contract.checks import At, Holds, Register
+from sysevent.contract.claim import Claims, of_test
+from sysevent.errors import HarnessError, UsageError
+from sysevent.model import Level
+from sysevent.scenario.steps import Wait
+
+CATALOGUE = catalogue.load()
+CLAIMS = CATALOGUE.exits
+NOBODY_ASKS = {"sev_es", "tdx", "compat"}  # facts of claims that keep a place for machines that are not there
+every = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+
+
+@every
+def test_a_row_is_complete(claim):
+    """A name that kcidb takes, a sentence, a source, a level, a scenario of its architecture, something to check."""
+    assert re.fullmatch(r"kvm(\.[A-Za-z0-9_-]+)+", claim.test())
+    assert claim.says.endswith(".")
+    assert "\n" not in claim.says
+    assert len(claim.source) > 20
+    assert claim.level in list(Level)
+    assert claim.gives
+    assert claim.before_5_18 is None or claim.before_5_18
+    assert claim.asks.name.partition(".")[0] == claim.arch
+
+
+@every
+def test_checks_ask_for_what_the_scenario_gives(claim):
+    """Labels of its steps, fields of kvm_run, registers of its architecture, labels of its payloads."""
+    scenario = claim.asks
+    if any(need.fact in NOBODY_ASKS for need in claim.needs):
+        pytest.skip("a place is kept for it: nobody can ask it yet")
+    exits = {step.label for step in scenario.steps if isinstance(step, Wait)}
+    answers = {getattr(step, "label", "") for step in scenario.steps} - exits
+    for check in (*claim.gives, *(claim.before_5_18 or ())):
+        kind = type(check).__name__
+        for name in ("label", "first", "second"):
+            label = getattr(check, name, None)
+            if label is not None:
+                assert label in (answers if kind in ("Gives", "Contains", "Counters") else exits), check
+        if isinstance(check, Holds):
+            assert check.field in kvm_run.FIELDS
+        if isinstance(check, Register):
+            assert check.name in REGISTERS[claim.arch]
+        if isinstance(check, At):
+            assert check.symbol.partition(".")[0] in scenario.payloads
+            assert check.register in REGISTERS[claim.arch]
+
+
+def test_ndata_is_never_expected_of_an_old_kernel():
+    """Before capability 215 those bytes are padding, whatever today's behaviour leaves in them."""
+    for claim in CLAIMS:
+        fields = [check.field for check in claim.before_5_18 or () if isinstance(check, Holds)]
+        promised = claim.level is Level.ABI
+        assert not promised or not [name for name in fields if name == "ndata" or "data[" in name], claim.name
+
+
+def test_every_claim_has_a_test():
+    """A claim that no test is decorated with would never be judged."""
+    for path in sorted(SUITES.glob("*/test_*.py")):
+        module = sys.modules[".".join(path.relative_to(SUITES.parent).with_suffix("").parts)]
+        made = [value for value in vars(module).values() if isinstance(value, Claims)]
+        tests = [value for name, value in vars(module).items() if name.startswith("test_")]
+        assert made, path
+        assert sorted(map(id, made)) == sorted(id(of_test(test)) for test in tests), path
+
+
+def test_no_such_claim():
+    """The name that was asked for is in the message."""
+    with pytest.raises(UsageError, match=r"no claim is called 'arm64.psci.nonsense'"):
+        CATALOGUE.claim("arm64.psci.nonsense")
+    with pytest.raises(UsageError, match=r"no claim matches 'arm64.nonsense.\*'"):
+        CATALOGUE.select(["arm64.psci.*", "arm64.nonsense.*"])
+
+
+def suite(tmp_path, *names, steps="()"):
+    """A folder like suites/ with a file for each name."""
+    for number, name in enumerate(names):
+        file = tmp_path / "subject" / f"test_catalogue_{number}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(
+            "from sysevent.contract.claim import claims\n"
+            "from sysevent.contract.exit_claim import ExitClaim\n"
+            "from sysevent.scenario.steps import Scenario, Vm\n"
+            f"ASKS = Scenario('arm64.one', 'arm64', (Vm({number}),))\n"
+            f"CLAIMS = claims(ExitClaim({name!r}, 'It is so.', asks=ASKS, gives=(), source=''))\n"
+        )
+    return tmp_path
+
+
+def test_a_name_stands_for_one_claim(tmp_path):
+    """Two files that use the same name are a mistake of ours, whichever is read first."""
+    with pytest.raises(HarnessError, match=r"two claims are called 'arm64.same'"):
+        catalogue.load(suite(tmp_path, "same", "same"))
+
+
+def test_a_name_stands_for_one_scenario(tmp_path):
+    """An observation is kept by its scenario's name."""
+    with pytest.raises(HarnessError, match=r"two scenarios are called 'arm64.one'"):
+        catalogue.load(suite(tmp_path, "first", "second"))
