@@ -28,6 +28,7 @@ from sysevent.plugin.case import OWN_VERDICT
 from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.options import TARGETS
 from sysevent.plugin.run import Run
+from sysevent.report import records
 
 _HEADERS = ("layout", "foreign_layout")
 _FIXTURES = (*_HEADERS, "running_layout")
@@ -248,18 +249,20 @@ def _name(item: pytest.Item, compared: Compared) -> str:
 
 def _record(item: pytest.Item, run: Run, compared: Compared, verdict: Verdict) -> None:
     run.verdict(
-        test=verdict.test,
-        target=compared.target,
-        kernel=compared.subject.version if compared.subject else compared.kernel,
-        abi=compared.abi,
-        native=compared.native,
-        status=verdict.status.value,
-        level=verdict.level.value,
-        reason=verdict.reason,
-        expected={wrong.what: wrong.expected for wrong in verdict.mismatches},
-        got={wrong.what: wrong.got for wrong in verdict.mismatches},
-        raw={},
-        written={},
-        nodeid=item.nodeid,
-        seconds=0.0,
+        records.Verdict(
+            test=verdict.test,
+            target=compared.target,
+            kernel=compared.subject.version if compared.subject else compared.kernel,
+            abi=compared.abi,
+            native=compared.native,
+            status=verdict.status,
+            level=verdict.level,
+            reason=verdict.reason,
+            expected={wrong.what: wrong.expected for wrong in verdict.mismatches},
+            got={wrong.what: wrong.got for wrong in verdict.mismatches},
+            raw={},
+            written={},
+            nodeid=item.nodeid,
+            seconds=0.0,
+        )
     )
