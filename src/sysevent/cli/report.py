@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from rich.console import Console
 
 from sysevent.checkout import ROOT
 from sysevent.contract.readers import Finding
+from sysevent.errors import UsageError
 from sysevent.model import Status
 from sysevent.report import run_log, text_report
 from sysevent.report.records import Record
+from sysevent.report.renderers import RENDERERS, Renderer
 
 _STYLES: dict[Status | Finding | None, str] = {
     None: "",
@@ -28,18 +31,50 @@ _STYLES: dict[Status | Finding | None, str] = {
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare which run to read."""
+def add_arguments(parser: argparse.ArgumentParser, renderers: Sequence[Renderer] = RENDERERS) -> None:
+    """Declare which run to read, and one option for each output format."""
     latest = str(ROOT / "results" / "latest")
     parser.add_argument("run", nargs="?", default=latest, help="its results directory")
     parser.add_argument("--reader", metavar="NAME", help="only this reader, event by event")
+    for renderer in renderers:
+        parser.add_argument(
+            f"--{renderer.name}",
+            metavar="FILE",
+            dest=_destination(renderer),
+            help=f"write {renderer.content} to FILE; - is the standard output",
+        )
+    parser.set_defaults(renderers=renderers)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the text report. Return 0."""
+    """Write each format that was asked for; without any, print the text report. Return 0."""
+    asked = [
+        (each, file) for each in args.renderers if (file := getattr(args, _destination(each))) is not None
+    ]
+    if args.reader and asked:
+        raise UsageError(f"--reader is about the report on the terminal; leave out --{asked[0][0].name}")
     place = Path(args.run)
-    _print(list(run_log.read(place / "run.jsonl" if place.is_dir() else place)), args.reader)
+    recorded = list(run_log.read(place / "run.jsonl" if place.is_dir() else place))
+    for renderer, file in asked:
+        _write(file, renderer.render(recorded))
+    if not asked:
+        _print(recorded, args.reader)
     return 0
+
+
+def _destination(renderer: Renderer) -> str:
+    """Return the attribute of the parsed options that holds a format's file."""
+    return f"{renderer.name}_file"
+
+
+def _write(file: str, content: str) -> None:
+    if file == "-":
+        sys.stdout.write(content)
+        return
+    try:
+        Path(file).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
 
 
 def _print(recorded: Sequence[Record], reader: str | None) -> None:
