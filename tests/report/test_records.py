@@ -1,6 +1,7 @@
 """Records: what is written can be read and judged again, and follows the published schema."""
 
 import json
+import re
 from typing import get_args
 
 import msgspec
@@ -10,7 +11,7 @@ from json_schema import JsonSchema
 
 from sysevent.checkout import ROOT
 from sysevent.model import Answer, Observation, RawExit
-from sysevent.report import records
+from sysevent.report import records, schema_page
 
 RECORDINGS = sorted((ROOT / "tests" / "data" / "runs").glob("*.jsonl"))
 SEEN = Observation(
@@ -103,6 +104,24 @@ def test_facts():
     found = sample_records.TARGET.facts()
     assert (found.arch, found.release, found.build_id) == ("arm64", "6.1.0", "1234")
     assert (found.capabilities, found.features) == ({"vm/215": 1}, {"psci.version": 65537})
+
+
+def test_the_page_is_up_to_date():
+    committed = (ROOT / "docs" / "run-jsonl.md").read_text(encoding="utf-8")
+    command = "python -m sysevent.report.schema_page > docs/run-jsonl.md"
+    assert committed == schema_page.page(), f"regenerate it: {command}"
+
+
+def structs():
+    described = msgspec.inspect.multi_type_info([*get_args(records.Record), records.Exit, records.Answer])
+    return [(struct.cls, field.encode_name) for struct in described for field in struct.fields]
+
+
+@pytest.mark.parametrize(("struct", "field"), structs(), ids=str)
+def test_every_field_is_described(struct, field):
+    assert re.search(
+        rf"^\| `{field}` \| .+ \| .+[.] \|$", "\n".join(schema_page.section(struct)), re.MULTILINE
+    )
 
 
 SCHEMA = JsonSchema(msgspec.json.schema(records.Record))
