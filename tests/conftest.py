@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sysevent.model import Facts, Observation
-from sysevent.report import recorded, run_log
+from sysevent.report import records, run_log
 
 RUNS = Path(__file__).parent / "data" / "runs"
 
@@ -28,11 +28,11 @@ class Recording:
 def _recording(name: str) -> Recording:
     facts, seen = {}, {}
     for record in run_log.read(RUNS / f"{name}.jsonl"):
-        if record["record"] == "target":
-            facts[record["name"]] = recorded.read_facts(record)
+        if isinstance(record, records.Target):
+            facts[record.name] = record.facts()
         else:
-            observation = recorded.read_observation(record)
-            seen[record["target"], observation.scenario, observation.abi] = observation
+            observation = record.seen()
+            seen[record.target, observation.scenario, observation.abi] = observation
     return Recording(facts, seen)
 
 

@@ -10,7 +10,7 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.cli import doctor, local_kvm
 from sysevent.cli.local_kvm import Answer
 from sysevent.errors import HarnessError, NoKvm, VcpuStuck
-from sysevent.report import recorded, run_log
+from sysevent.report import records, run_log
 from sysevent.targets.spec import TargetSpec
 
 RECORDING = Path(__file__).parent.parent / "data" / "runs" / "debian-6.12.jsonl"
@@ -31,10 +31,10 @@ class Guest:
     def facts(self):
         if "facts" in self.broken:
             raise self.broken["facts"]
-        records = run_log.read(RECORDING)
-        record = next(r for r in records if r["record"] == "target" and r["arch"] == "x86_64")
-        record["capabilities"] |= dict.fromkeys(self.without, 0)
-        return recorded.read_facts(record)
+        targets = (record for record in run_log.read(RECORDING) if isinstance(record, records.Target))
+        facts = next(target for target in targets if target.arch == "x86_64").facts()
+        facts.capabilities.update(dict.fromkeys(self.without, 0))
+        return facts
 
     def observe(self, scenario, abi):
         name = scenario.name

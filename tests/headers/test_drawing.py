@@ -9,12 +9,12 @@ from sysevent.headers.abis import USERSPACES
 from sysevent.headers.compare import compare
 from sysevent.headers.part import view
 from sysevent.headers.scan import scan
-from sysevent.report import hazards
-from sysevent.report.drawing import Drawn, Look, draw, text
+from sysevent.report import layout_text
+from sysevent.report.drawing import Look, StructView, draw, text
 
 
 def lines(recorded, kernel, name, *abis):
-    return draw({abi: Drawn(*view(recorded(kernel, abi), name)) for abi in abis})
+    return draw({abi: StructView(*view(recorded(kernel, abi), name)) for abi in abis})
 
 
 def test_two_abis_one_under_the_other(recorded):
@@ -51,12 +51,12 @@ def test_what_differs_is_marked(recorded):
 def test_a_member_over_two_rows_goes_on():
     leaf = Leaf("long_name_of_an_array", 24, 16, "__u64[2]", None, "")
     short = msgspec.structs.replace(leaf, path="b", offset=40, size=1)
-    assert [text(line) for line in draw({"a": Drawn((leaf, short), 24, 41)})] == [
+    assert [text(line) for line in draw({"a": StructView((leaf, short), 24, 41)})] == [
         "   24      28      32      36      40",
         "a  |long_name_of_an_array          |b|",
     ]
     wide = msgspec.structs.replace(leaf, size=40)
-    assert [text(line) for line in draw({"a": Drawn((wide,), 24, 64)})][3:] == [
+    assert [text(line) for line in draw({"a": StructView((wide,), 24, 64)})][3:] == [
         "   56      60",
         "a  |...            |",
     ]
@@ -64,7 +64,7 @@ def test_a_member_over_two_rows_goes_on():
 
 def test_names_are_cut_to_their_bytes():
     leaves = (Leaf("abcdef", 0, 1, "", None, ""), Leaf("longmode", 4, 4, "", None, ""))
-    assert text(draw({"x": Drawn(leaves, 0, 8)})[1]) == "x  |a|·····|longmo~|"
+    assert text(draw({"x": StructView(leaves, 0, 8)})[1]) == "x  |a|·····|longmo~|"
 
 
 def test_a_crowded_structure_is_drawn_coarsely(recorded):
@@ -84,13 +84,13 @@ def test_what_is_not_there_is_a_usage_error(recorded, name):
 def test_the_table_of_hazards(recorded):
     userspace = USERSPACES["i386"]
     found = scan(recorded("7.2", "x86_64"), recorded("7.2", "i386"), userspace)
-    entry = hazards.Scanned("7.2", userspace, found, ())
-    absent = hazards.Scanned("5.10", USERSPACES["riscv32"], None, ())
-    shown = [text(line).split() for line in hazards.table([entry, absent])]
+    entry = layout_text.Scanned("7.2", userspace, found, ())
+    absent = layout_text.Scanned("5.10", USERSPACES["riscv32"], None, ())
+    shown = [text(line).split() for line in layout_text.table([entry, absent])]
     assert shown[1][:3] == ["x86_64/i386", "7.2", "1"]
     assert shown[1][-1] == "kvm_xen_exit"
     assert shown[2][-3:] == ["no", "KVM", "there"]
-    details = "\n".join(text(line) for line in hazards.details([entry], with_padding=False))
+    details = "\n".join(text(line) for line in layout_text.details([entry], with_padding=False))
     assert "kvm_xen_exit (is kvm_run.xen)" in details
     assert "u.hcall.input            @16, 8 bytes / @12, 8 bytes" in details
 
@@ -98,7 +98,7 @@ def test_the_table_of_hazards(recorded):
 def test_the_lines_of_a_comparison(recorded):
     for abi, words in (("i386", "an old binary misreads: 1"), ("x86_64", "an old binary misreads nothing")):
         found = compare(recorded("5.10", abi), recorded("7.2", abi), USERSPACES[abi])
-        shown = [text(line) for line in hazards.changes("5.10", "7.2", USERSPACES[abi], found)]
+        shown = [text(line) for line in layout_text.changes("5.10", "7.2", USERSPACES[abi], found)]
         assert shown[0] == f"{abi}: 5.10 -> 7.2"
         assert any(words in line for line in shown)
         assert sum("alternative" in line and "tdx" in line for line in shown) == 1

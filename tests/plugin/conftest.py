@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sysevent.report import run_log
@@ -66,17 +67,17 @@ from types import SimpleNamespace
 from sysevent import errors
 from sysevent.arches import ARCHITECTURES
 from sysevent.plugin import leased, run
-from sysevent.report import recorded, run_log
+from sysevent.report import records, run_log
 
 pytest_plugins = ["sysevent.plugin"]
 PLAN = json.loads(os.environ["PLAN"])
 FACTS, SEEN = {}, {}
 for record in run_log.read(Path(PLAN["recording"])):
-    if record["record"] == "target":
-        FACTS[record["name"]] = recorded.read_facts(record)
+    if isinstance(record, records.Target):
+        FACTS[record.name] = record.facts()
     else:
-        found = recorded.read_observation(record)
-        SEEN[record["target"], found.scenario, found.abi] = found
+        found = record.seen()
+        SEEN[record.target, found.scenario, found.abi] = found
 
 
 class Guest:
@@ -161,7 +162,10 @@ class Ran:
     results: Path
 
     def records(self, kind):
-        return [record for record in run_log.read(self.results / "run.jsonl") if record["record"] == kind]
+        """The records of a kind, as any reader of JSON sees them; all of them are valid."""
+        written = run_log.read(self.results / "run.jsonl")
+        everything = (json.loads(msgspec.json.encode(record)) for record in written)
+        return [record for record in everything if record["record"] == kind]
 
     def statuses(self):
         """Of each claim on each target, by test function."""

@@ -1,6 +1,7 @@
 """From a suite to verdicts, an exit code, run.jsonl and what is on the screen."""
 
 import pytest
+import sample_records
 
 from sysevent.plugin import outcome
 
@@ -209,8 +210,7 @@ def test_a_target_that_cannot_be_asked(run):
 
 
 def verdict(target, status, kernel="6.1.0"):
-    place = {"target": target, "abi": "arm64", "native": True, "kernel": kernel}
-    return {**place, "status": status, "test": "a.b", "reason": "why"}
+    return sample_records.verdict("a.b", target, status, kernel=kernel, reason="why")
 
 
 @pytest.mark.parametrize(

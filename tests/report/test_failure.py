@@ -1,4 +1,4 @@
-"""What a failure prints: the field, and its very bytes marked."""
+"""The explanation of a failed claim: the field, and its bytes marked."""
 
 import itertools
 
@@ -18,7 +18,7 @@ def dump(*spans):
 
 
 def marked(lines):
-    """The bytes above the marks, as numbers."""
+    """Return the bytes above the marks, as numbers."""
     found = []
     for row, marks in itertools.pairwise(lines):
         if "^" in marks:
@@ -39,7 +39,7 @@ def marked(lines):
     ],
 )
 def test_the_wrong_bytes_are_marked(span, rows):
-    """Those and no others, also across rows; what lies beyond the first 64 bytes is shown as far as it is wrong."""
+    """Exactly these, also across rows. Rows beyond the first 64 bytes are shown as far as a byte is wrong."""
     lines = dump(span)
     assert marked(lines) == [n % 256 for n in range(*span)]
     assert len([line for line in lines if "^" not in line]) == rows
@@ -57,7 +57,7 @@ def test_rows_bear_their_offset():
 
 
 def test_a_whole_union_is_not_marked():
-    """It would say nothing."""
+    """Such marks would point at nothing."""
     assert marked(dump((32, 288))) == []
 
 
@@ -66,8 +66,8 @@ def test_a_mismatch_without_bytes():
 
 
 @pytest.fixture
-def told(recording):
-    """The lines of a SYSTEM_OFF whose ndata is 3."""
+def explained(recording):
+    """Return the explanation of a SYSTEM_OFF whose ndata is 3, and the facts of its target."""
     found = recording("debian-6.12")
     facts, seen = found.facts["arm64-tcg"], found.of("arm64-tcg", "arm64.psci.off")
     raw = seen.exits["exit"]
@@ -77,9 +77,9 @@ def told(recording):
     return failure.explain(claim, claim.judge(evidence), evidence), facts
 
 
-def test_explain(told):
-    """Claim, field, source, contract, kernel, VMM, bytes."""
-    lines, facts = told
+def test_explain(explained):
+    """It has the claim, field, source, contract, kernel, VMM and bytes."""
+    lines, facts = explained
     assert lines[0].startswith("kvm.system_event.arm64.psci.off: ndata: got 3, expected 1. PSCI SYSTEM_OFF")
     assert lines[1] == "  ndata: got 3, expected 1"
     assert lines[2].startswith("  rests on Documentation/virt/kvm/api.rst")

@@ -1,36 +1,35 @@
-"""Verdicts in words: one thing that is wrong is one line."""
+"""Verdicts as lines of text."""
+
+from sample_records import verdict
 
 from sysevent.model import Status
-from sysevent.report.grouping import told
+from sysevent.report.grouping import grouped_verdicts
 
 
-def verdict(test, status, reason, target="rpi5", abi="arm64"):
-    return {
-        "test": test,
-        "status": status,
-        "reason": reason,
-        "target": target,
-        "abi": abi,
-        "native": abi == "arm64",
-    }
+def test_verdicts_with_one_cause_share_a_line():
+    missed = [verdict(f"a.{n}", "rpi5", "MISS", reason="rpi5: no answer\nfor 20 s") for n in range(110)]
+    assert grouped_verdicts(missed) == [(Status.MISS, "MISS 110 claims on rpi5: rpi5: no answer")]
 
 
-def test_a_dead_host_is_one_line():
-    missed = [verdict(f"a.{number}", "MISS", "rpi5: no answer\nfor 20 s") for number in range(110)]
-    assert told(missed) == [(Status.MISS, "MISS 110 claims on rpi5: rpi5: no answer")]
+def test_a_single_verdict_has_the_name_of_its_claim():
+    assert grouped_verdicts([verdict("a.b", "rpi5", "MISS")]) == [(Status.MISS, "MISS a.b on rpi5: why")]
 
 
-def test_what_is_alone_has_its_name():
-    assert told([verdict("a.b", "MISS", "why")]) == [(Status.MISS, "MISS a.b on rpi5: why")]
-
-
-def test_failures_are_each_told():
-    """Also when their words are the same: each is one of a claim."""
-    lines = [line for _, line in told([verdict(name, "FAIL", "type: got 1") for name in ("a.b", "a.c")])]
+def test_each_failure_has_its_own_line():
+    """Also if the reasons are equal."""
+    failed = [verdict(name, "rpi5", "FAIL", reason="type: got 1") for name in ("a.b", "a.c")]
+    lines = [line for _, line in grouped_verdicts(failed)]
     assert lines == ["FAIL a.b on rpi5: type: got 1", "FAIL a.c on rpi5: type: got 1"]
 
 
-def test_the_abi_where_it_is_not_the_native_one():
-    """Two verdicts of one claim would look like one told twice."""
-    lines = [line for _, line in told([verdict("a.b", "DONE", "why", abi=abi) for abi in ("arm64", "arm")])]
+def test_an_abi_that_is_not_native_is_named():
+    """Otherwise two verdicts of one claim look like the same verdict printed twice."""
+    both = [verdict("a.b", "rpi5", "DONE", abi, native=abi == "arm64") for abi in ("arm64", "arm")]
+    lines = [line for _, line in grouped_verdicts(both)]
     assert lines == ["DONE a.b on rpi5: why", "DONE a.b on rpi5-arm: why"]
+
+
+def test_an_empty_reason():
+    assert grouped_verdicts([verdict("a.b", "rpi5", "MISS", reason="")]) == [
+        (Status.MISS, "MISS a.b on rpi5: ")
+    ]

@@ -1,25 +1,20 @@
 """The matrix that ends a run."""
 
+import sample_records
+
 from sysevent.model import Status
 from sysevent.report.matrix import lines, matrix, summary
 
 
-def verdict(test, target, status, abi="arm64", native=True):
-    return {
-        "record": "verdict",
-        "test": f"kvm.system_event.{test}",
-        "target": target,
-        "status": status,
-        "abi": abi,
-        "native": native,
-    }
+def verdict(test, *fields, **more):
+    return sample_records.verdict(f"kvm.system_event.{test}", *fields, **more)
 
 
-RECORDS = [
-    {"record": "run", "schema": 1},
+RUN = [
+    sample_records.RUN,
     verdict("arm64.off", "arm64-tcg", "PASS"),
     verdict("arm64.reset", "arm64-tcg", "FAIL"),
-    {"record": "incident", "target": "arm64-tcg"},
+    sample_records.INCIDENT,
     verdict("x86_64.triple_fault", "x86_64-tcg", "SKIP", "x86_64"),
     verdict("x86_64.triple_fault", "x86_64-tcg", "DONE", "i386", native=False),
     verdict("arm64.off", "board", "MISS"),
@@ -27,8 +22,8 @@ RECORDS = [
 
 
 def test_rows_and_columns():
-    """In the order in which they came; another ABI is another column."""
-    found = matrix(RECORDS)
+    """They are in the order of their first verdicts; another ABI is another column."""
+    found = matrix(RUN)
     assert found.columns == ("arm64-tcg", "x86_64-tcg", "x86_64-tcg-i386", "board")
     assert found.rows == (
         ("arm64.off", (Status.PASS, None, None, Status.MISS)),
@@ -38,20 +33,20 @@ def test_rows_and_columns():
 
 
 def test_the_last_verdict_counts():
-    """As of a test that was run again, and counts once."""
+    """A test that was run again counts once."""
     found = matrix([verdict("a", "t", "MISS"), verdict("a", "t", "PASS")])
     assert found.rows == (("a", (Status.PASS,)),)
     assert found.counts == {Status.PASS: 1}
 
 
 def test_summary_is_worst_first():
-    assert summary(matrix(RECORDS)) == "1 FAIL, 1 MISS, 1 PASS, 1 DONE, 1 SKIP"
+    assert summary(matrix(RUN)) == "1 FAIL, 1 MISS, 1 PASS, 1 DONE, 1 SKIP"
     assert summary(matrix([])) == "no verdicts"
 
 
 def test_lines():
-    """Aligned, each with the worst in it."""
-    assert lines(matrix(RECORDS)) == [
+    """Columns are aligned; each line comes with the worst status in it."""
+    assert lines(matrix(RUN)) == [
         ("claim                arm64-tcg  x86_64-tcg  x86_64-tcg-i386  board", None),
         ("arm64.off            PASS       ·           ·                MISS", Status.MISS),
         ("arm64.reset          FAIL       ·           ·                ·", Status.FAIL),
@@ -60,12 +55,6 @@ def test_lines():
     assert lines(matrix([])) == []
 
 
-def test_severity_is_kcidb_s():
-    assert [status.value for status in sorted(Status, key=lambda status: status.severity)] == [
-        "FAIL",
-        "ERROR",
-        "MISS",
-        "PASS",
-        "DONE",
-        "SKIP",
-    ]
+def test_severity_is_that_of_kcidb():
+    worst_first = sorted(Status, key=lambda status: status.severity)
+    assert [status.value for status in worst_first] == ["FAIL", "ERROR", "MISS", "PASS", "DONE", "SKIP"]

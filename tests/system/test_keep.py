@@ -11,7 +11,7 @@ import pexpect
 import pytest
 
 from sysevent.checkout import ROOT
-from sysevent.report import run_log
+from sysevent.report import records, run_log
 
 PATIENCE = 120  # seconds for what takes five
 LIMIT = 15  # seconds that a kept guest has here
@@ -41,7 +41,7 @@ def run(folder, *options):
         env=os.environ | {"SYSEVENT_LOCKS": f"{folder}-locks"},
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout, [r for r in run_log.read(folder / "run.jsonl") if r["record"] == "kept"]
+    return ran.stdout, [r for r in run_log.read(folder / "run.jsonl") if isinstance(r, records.Kept)]
 
 
 def attach(folder):
@@ -82,11 +82,11 @@ def below(pid):
 def test_kept(ready, tmp_path):
     """A way in, a line to end it, and an end of its own."""
     out, (kept,) = run(tmp_path / "results", "--keep", "always", "--keep-for", str(LIMIT))
-    pids = below(kept["pid"])
+    pids = below(kept.pid)
     try:
         assert len(pids) == 2
         assert f"kept: riscv64-tcg pid {kept['pid']}, which ends {LIMIT} s after it was started" in out
-        folder = Path(kept["directory"])
+        folder = Path(kept.directory)
         assert folder.stat().st_mode & 0o777 == 0o700
         assert f"sysevent shell --attach {folder}" in out
         assert "42-riscv64" in attach(folder)
@@ -103,8 +103,8 @@ def test_ended_by_hand(ready, tmp_path):
     """The process that is named takes its QEMU with it, however it is ended."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         _, (kept,) = run(tmp_path / number.name, "--keep", "always", "--keep-for", "60")
-        pids = below(kept["pid"])
-        os.kill(kept["pid"], number)
+        pids = below(kept.pid)
+        os.kill(kept.pid, number)
         assert gone(pids, 10), number
 
 

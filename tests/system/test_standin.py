@@ -11,7 +11,7 @@ from system import standin
 from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
 from sysevent.errors import GuestLost
-from sysevent.report import run_log
+from sysevent.report import records, run_log
 
 PATIENCE = 300  # seconds for two guests and two suites, which take ten
 
@@ -39,8 +39,8 @@ def verdicts(results):
     """Status by target and claim, of what a kernel says when it is asked."""
     found = {}
     for record in run_log.read(results / "run.jsonl"):
-        if record["record"] == "verdict" and ".layout." not in record["test"]:
-            found.setdefault(record["target"], {})[record["test"], record["abi"]] = record["status"]
+        if isinstance(record, records.Verdict) and ".layout." not in record.test:
+            found.setdefault(record.target, {})[record.test, record.abi] = record.status
     return found
 
 

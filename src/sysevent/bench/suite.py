@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sysevent.checkout import ROOT
 from sysevent.errors import HarnessError
-from sysevent.report import run_log
+from sysevent.report import records, run_log
 
 
 def run(words: Sequence[str], *, fresh: bool) -> dict[str, float]:
@@ -28,11 +28,11 @@ def run(words: Sequence[str], *, fresh: bool) -> dict[str, float]:
             [*command, *(["--fresh"] if fresh else [])], cwd=ROOT, capture_output=True, text=True, check=False
         )
         wall, after = time.monotonic() - begin, os.times()
-        records = list(run_log.read(results / "run.jsonl")) if (results / "run.jsonl").exists() else []
-    kinds = [record["record"] for record in records]
-    if done.returncode or "incident" in kinds:
+        written = list(run_log.read(results / "run.jsonl")) if (results / "run.jsonl").exists() else []
+    if done.returncode or any(isinstance(record, records.Incident) for record in written):
         raise HarnessError(
             f"not a measurement: {' '.join(command)} gave {done.returncode}:\n{done.stdout[-2000:]}"
         )
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return {"wall": wall, "CPU": cpu, "verdicts": float(kinds.count("verdict"))}
+    verdicts = sum(isinstance(record, records.Verdict) for record in written)
+    return {"wall": wall, "CPU": cpu, "verdicts": float(verdicts)}

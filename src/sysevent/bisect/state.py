@@ -74,7 +74,7 @@ class State:
                     state.ends[record["end"]] = step
                 else:
                     state.steps.append(step)
-        except (KeyError, TypeError, msgspec.ValidationError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{path} is no bisection of ours ({error}); --anew begins again") from error
         return state
 

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from sysevent.bisect.outcome import Outcome
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.model import Facts, Mismatch, Observation, Status
-from sysevent.report import recorded
+from sysevent.report import records
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """The observation of a verdict: the fields of an `observation` record without its target."""
+
+    scenario: str
+    arch: str
+    abi: str
+    exits: dict[str, records.Exit]
+    answers: dict[str, records.Answer]
+    symbols: dict[str, int]
+
+    @classmethod
+    def of(cls, seen: Observation) -> Evidence:
+        """Return the recorded form of an observation."""
+        record = records.Observation.of("", seen)
+        return cls(**{name: getattr(record, name) for name in cls.__struct_fields__})
+
+    def seen(self) -> Observation:
+        """Return the observation that was recorded."""
+        return records.Observation(target="", **msgspec.structs.asdict(self)).seen()
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -21,11 +40,11 @@ class Judged(msgspec.Struct, frozen=True):
     status: Status
     reason: str
     mismatches: tuple[Mismatch, ...] = ()
-    observation: dict[str, Any] | None = None  # as report/recorded.py writes it
+    observation: Evidence | None = None
 
     @property
     def seen(self) -> Observation | None:
-        return recorded.read_observation(self.observation) if self.observation else None
+        return self.observation.seen() if self.observation else None
 
 
 def judged(claim: ExitClaim, evidence: ExitEvidence) -> Judged:
@@ -38,7 +57,7 @@ def judged(claim: ExitClaim, evidence: ExitEvidence) -> Judged:
         verdict.status,
         verdict.reason,
         verdict.mismatches,
-        recorded.observation(evidence.seen),
+        Evidence.of(evidence.seen),
     )
 
 

@@ -1,4 +1,4 @@
-"""sysevent diff: what two kernels, or two runs, give differently. Exit 0 when nothing differs, else 1."""
+"""sysevent diff: what two kernels, or two recorded runs, give differently. Exit code 0 if nothing differs, else 1."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,13 +17,16 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
 from sysevent.cli.run import needed_archs, say, see_to_qemu
 from sysevent.errors import InfrastructureError, UsageError
-from sysevent.report import difference, run_log
+from sysevent.qemu.console import escape
+from sysevent.report import difference_text, run_log
+from sysevent.report.difference import TargetRun, by_target, compare
 
-_SPOKEN = (0, 1)  # exit codes of pytest after which a run has something to say
+# Exit codes of pytest after which a run is complete: all passed, some failed.
+_COMPLETE = (0, 1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to compare."""
+    """Declare what to compare."""
     parser.epilog = "RUN: a results directory, its run.jsonl, or a kernel as for --kernel, which is run first"
     parser.add_argument("before", metavar="RUN", help="the first, such as results/latest or debian:6.1")
     parser.add_argument("after", metavar="RUN", help="the second")
@@ -35,41 +39,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare, print, and say with the exit code whether anything differs."""
-    before, after = (chosen(load(name, args), args) for name in (args.before, args.after))
-    found = difference.compare(before, after)
+    """Compare two runs and print the result. Return 1 if anything differs, else 0."""
+    before, after = (select(load(name, args), args.arch) for name in (args.before, args.after))
+    found = compare(before, after)
     if args.json:
         print(json.dumps(msgspec.to_builtins(found), indent=1))
         return 1 if found.differences else 0
-    for name, one in (("-", before), ("+", after)):
-        for target, seen in one.items():
-            print(f"{name} {target}: Linux {seen.facts.release}")
-    print("\n".join(difference.lines(found)))
+    for sign, targets in (("-", before), ("+", after)):
+        for name, target in targets.items():
+            print(escape(f"{sign} {name}: Linux {target.facts.release}"))
+    print("\n".join(difference_text.lines(found)))
     return 1 if found.differences else 0
 
 
-def chosen(seen: dict[str, difference.Seen], args: argparse.Namespace) -> dict[str, difference.Seen]:
-    """What of a run was asked for with --arch."""
-    for arch in args.arch:
+def select(targets: dict[str, TargetRun], archs: Sequence[str]) -> dict[str, TargetRun]:
+    """Return the targets of some architectures, without any all. UsageError if an architecture is unknown."""
+    for arch in archs:
         if arch not in ARCHITECTURES:
             raise UsageError(f"--arch {arch}: there are {', '.join(ARCHITECTURES)}")
-    return {name: one for name, one in seen.items() if not args.arch or one.facts.arch in args.arch}
+    return {name: target for name, target in targets.items() if not archs or target.facts.arch in archs}
 
 
-def load(name: str, args: argparse.Namespace) -> dict[str, difference.Seen]:
-    """What a run saw: a recorded one, or one of a kernel that is run now."""
+def load(name: str, args: argparse.Namespace) -> dict[str, TargetRun]:
+    """Return what a run found, by target: a recorded run, or one of a kernel that is run now.
+
+    UsageError if the name is not that of a run, InfrastructureError if the kernel cannot be run.
+    """
     path = Path(name).expanduser()
     if (path / "run.jsonl").is_file():
         path = path / "run.jsonl"
     if path.suffix == ".jsonl":
-        return difference.load(run_log.read(path))
+        return by_target(run_log.read(path))
     if path.is_dir():
         raise UsageError(f"{name} holds no run.jsonl; a built kernel tree is written tree:{name}")
-    return difference.load(run_log.read(_run(name, args) / "run.jsonl"))
+    return by_target(run_log.read(_run(name, args) / "run.jsonl"))
 
 
 def _run(kernel: str, args: argparse.Namespace) -> Path:
-    """The results of running everything on a kernel."""
+    """Run every claim on a kernel; return the directory of the results."""
     archs = needed_archs(args.target, args.arch)
     explicit = bool(args.target or args.arch)
     see_to_qemu(archs, install=False, explicit=explicit, progress=say)
@@ -99,7 +106,7 @@ def _run(kernel: str, args: argparse.Namespace) -> Path:
         stdin=subprocess.DEVNULL,
         check=False,
     )
-    if done.returncode not in _SPOKEN or not (results / "run.jsonl").exists():
+    if done.returncode not in _COMPLETE or not (results / "run.jsonl").exists():
         tail = "\n  ".join((done.stdout + done.stderr).strip().splitlines()[-15:])
         raise InfrastructureError(f"{kernel} could not be run (exit code {done.returncode}):\n  {tail}")
     return results

@@ -20,8 +20,8 @@ from sysevent.headers.abis import USERSPACES, Userspace, native, others, userspa
 from sysevent.headers.compare import compare
 from sysevent.headers.part import view
 from sysevent.headers.scan import padding, scan
-from sysevent.report import hazards
-from sysevent.report.drawing import Drawn, Line, Look, draw
+from sysevent.report import layout_text
+from sysevent.report.drawing import Line, Look, StructView, draw
 from sysevent.settings import Settings, from_environment
 
 _STYLES = {
@@ -80,7 +80,7 @@ def _show(args: argparse.Namespace, settings: Settings) -> int:
     found = _layouts(args.kernel, chosen, settings)
     if not found:
         raise NotApplicable(f"{args.kernel} has no KVM headers for {', '.join(args.abi)}")
-    views = {name: Drawn(*view(layout, args.struct)) for name, layout in found.items()}
+    views = {name: StructView(*view(layout, args.struct)) for name, layout in found.items()}
     if args.json:
         return _json({name: msgspec.to_builtins(drawn) for name, drawn in views.items()})
     _print([((f"{args.struct} in the headers of {args.kernel}", Look.HEAD),), *draw(views)])
@@ -90,7 +90,7 @@ def _show(args: argparse.Namespace, settings: Settings) -> int:
 def _scan(args: argparse.Namespace, settings: Settings) -> int:
     """1 when a structure is read wrongly that src/sysevent/headers/translated.py does not know of."""
     chosen = [userspace(name) for name in args.abi] or list(USERSPACES.values())
-    report: list[hazards.Scanned] = []
+    report: list[layout_text.Scanned] = []
     for spec in args.kernel:
         for arch in ARCHITECTURES:
             foreign = [found for found in others(arch) if found in chosen]
@@ -99,16 +99,17 @@ def _scan(args: argparse.Namespace, settings: Settings) -> int:
             layouts = _layouts(spec, [native(arch), *foreign], settings)
             own = layouts.get(native(arch).name)
             if own is None:
-                report += [hazards.Scanned(spec, found, None, ()) for found in foreign]
+                report += [layout_text.Scanned(spec, found, None, ()) for found in foreign]
                 continue
             gaps = padding(own, {found.name: layouts[found.name] for found in foreign})
             report += [
-                hazards.Scanned(spec, found, scan(own, layouts[found.name], found), gaps) for found in foreign
+                layout_text.Scanned(spec, found, scan(own, layouts[found.name], found), gaps)
+                for found in foreign
             ]
     if args.json:
         _json([msgspec.to_builtins(entry) for entry in report])
     else:
-        _print(hazards.table(report) + hazards.details(report, with_padding=args.padding))
+        _print(layout_text.table(report) + layout_text.details(report, with_padding=args.padding))
     return 1 if any(entry.unknown for entry in report) else 0
 
 
@@ -125,7 +126,7 @@ def _diff(args: argparse.Namespace, settings: Settings) -> int:
     else:
         lines: list[Line] = []
         for found in both:
-            lines += hazards.changes(args.old, args.new, found, compared[found.name])
+            lines += layout_text.changes(args.old, args.new, found, compared[found.name])
         _print(lines)
     return 1 if any(one.breaks for one in compared.values()) else 0
 

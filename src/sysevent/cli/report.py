@@ -3,55 +3,83 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from sysevent.checkout import ROOT
+from sysevent.contract.readers import Finding
+from sysevent.errors import UsageError
 from sysevent.model import Status
-from sysevent.report import readers_table, run_log
-from sysevent.report.grouping import told
-from sysevent.report.matrix import lines, matrix, summary
+from sysevent.report import run_log, text_report
+from sysevent.report.records import Record
+from sysevent.report.renderers import RENDERERS, Renderer
 
-_STYLES = {
+_STYLES: dict[Status | Finding | None, str] = {
+    None: "",
     Status.FAIL: "bold red",
     Status.ERROR: "red",
     Status.MISS: "bold yellow",
     Status.PASS: "green",
     Status.DONE: "cyan",
     Status.SKIP: "yellow",
+    Finding.RIGHT: "green",
+    Finding.WRONG: "bold red",
+    Finding.GARBAGE: "red",
 }
-_FINDINGS = {"right": "green", "wrong": "bold red", "garbage": "red"}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which run."""
-    parser.add_argument(
-        "run", nargs="?", default=str(ROOT / "results" / "latest"), help="its results directory"
-    )
+def add_arguments(parser: argparse.ArgumentParser, renderers: Sequence[Renderer] = RENDERERS) -> None:
+    """Declare which run to read, and one option for each output format."""
+    latest = str(ROOT / "results" / "latest")
+    parser.add_argument("run", nargs="?", default=latest, help="its results directory")
     parser.add_argument("--reader", metavar="NAME", help="only this reader, event by event")
+    for renderer in renderers:
+        parser.add_argument(
+            f"--{renderer.name}",
+            metavar="FILE",
+            dest=_destination(renderer),
+            help=f"write {renderer.content} to FILE; - is the standard output",
+        )
+    parser.set_defaults(renderers=renderers)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the matrix, the reasons of what is not PASS, the readers' table, and who is misled by which event."""
+    """Write each format that was asked for; without any, print the text report. Return 0."""
+    asked = [
+        (each, file) for each in args.renderers if (file := getattr(args, _destination(each))) is not None
+    ]
+    if args.reader and asked:
+        raise UsageError(f"--reader is about the report on the terminal; leave out --{asked[0][0].name}")
     place = Path(args.run)
-    records = list(run_log.read(place / "run.jsonl" if place.is_dir() else place))
-    console = Console(highlight=False)
-    found = matrix(records)
-    for line, worst in lines(found):
-        console.print(line, style=_STYLES[worst] if worst else "bold", markup=False, soft_wrap=True)
-    console.print(summary(found), style="bold")
-    verdicts = [record for record in records if record["record"] == "verdict"]
-    for status, text in told([record for record in verdicts if record["status"] not in ("PASS", "SKIP")]):
-        console.print(text, style=_STYLES[status], markup=False, soft_wrap=True)
-    readings = readers_table.read(records)
-    for line in readers_table.lines(readings):
-        console.print(line, markup=False, soft_wrap=True)
-    for target, reading in readings:
-        finding = reading.finding.value
-        if args.reader in (None, reading.reader) and (args.reader or finding != "right"):
-            text = (
-                f"{finding}: {reading.reader!r} on {target}, {reading.abi}, {reading.event}: {reading.told}"
-            )
-            console.print(text, style=_FINDINGS[finding], markup=False, soft_wrap=True)
+    recorded = list(run_log.read(place / "run.jsonl" if place.is_dir() else place))
+    for renderer, file in asked:
+        _write(file, renderer.render(recorded))
+    if not asked:
+        _print(recorded, args.reader)
     return 0
+
+
+def _destination(renderer: Renderer) -> str:
+    """Return the attribute of the parsed options that holds a format's file."""
+    return f"{renderer.name}_file"
+
+
+def _write(file: str, content: str) -> None:
+    if file == "-":
+        sys.stdout.write(content)
+        return
+    try:
+        Path(file).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def _print(recorded: Sequence[Record], reader: str | None) -> None:
+    """Print the text report, coloured on a terminal."""
+    console = Console(highlight=False)
+    for line in text_report.lines(recorded, reader):
+        style = "bold" if line.heading else _STYLES[line.mark]
+        console.print(line.text, style=style, markup=False, soft_wrap=True)

@@ -44,7 +44,8 @@ class Event(msgspec.Struct, frozen=True):
 
 def decode(raw: RawExit, arch: str) -> Event:
     """The event that raw is, with the registers of arch by name (none, when they could not be read)."""
-    known = REGISTERS[arch]
+    # A recorded run can be of an architecture that came later.
+    known = REGISTERS.get(arch, ())
     values = raw.registers if len(raw.registers) == len(known) else ()
     return Event(raw, dict(zip(known, values, strict=False)))
 

@@ -6,7 +6,6 @@ import fnmatch
 import shlex
 from collections.abc import Iterator
 
-import msgspec
 import pytest
 
 from sysevent.contract.exit_claim import ExitEvidence
@@ -17,8 +16,8 @@ from sysevent.plugin.case import CASE, Case
 from sysevent.plugin.fixtures import RUN, ClaimBroken
 from sysevent.plugin.options import TARGETS
 from sysevent.plugin.run import Run
-from sysevent.report import failure, readers_table, run_log
-from sysevent.report.grouping import told
+from sysevent.report import failure, readers_table, records, run_log
+from sysevent.report.grouping import grouped_verdicts
 from sysevent.report.matrix import lines, matrix, summary
 
 _MARKUP = {
@@ -101,23 +100,24 @@ def _record(item: pytest.Item, case: Case, verdict: Verdict) -> None:
     if verdict.status in (Status.FAIL, Status.ERROR, Status.MISS):
         run.failed.add(case.target)
     seen = case.evidence.seen if isinstance(case.evidence, ExitEvidence) else None
+    exits = seen.exits if seen else {}
     run.verdict(
-        test=verdict.test,
-        target=case.target,
-        kernel=case.kernel,
-        abi=case.abi,
-        native=case.native,
-        status=verdict.status.value,
-        level=verdict.level.value,
-        reason=verdict.reason,
-        expected={wrong.what: wrong.expected for wrong in verdict.mismatches},
-        got={wrong.what: wrong.got for wrong in verdict.mismatches},
-        raw={label: exit_.head.hex() for label, exit_ in seen.exits.items()} if seen else {},
-        written={label: decode(exit_, seen.arch).written for label, exit_ in seen.exits.items()}
-        if seen
-        else {},
-        nodeid=item.nodeid,
-        seconds=round(case.seconds, 4),
+        records.Verdict(
+            test=verdict.test,
+            target=case.target,
+            kernel=case.kernel,
+            abi=case.abi,
+            native=case.native,
+            status=verdict.status,
+            level=verdict.level,
+            reason=verdict.reason,
+            expected={wrong.what: wrong.expected for wrong in verdict.mismatches},
+            got={wrong.what: wrong.got for wrong in verdict.mismatches},
+            raw={label: raw.head.hex() for label, raw in exits.items()},
+            written={label: decode(raw, seen.arch).written for label, raw in exits.items()} if seen else {},
+            nodeid=item.nodeid,
+            seconds=round(case.seconds, 4),
+        )
     )
 
 
@@ -151,20 +151,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     everything = _written(run)
     for target, reading in readers_table.read(everything):
-        run.log.write("reading", target=target, **msgspec.to_builtins(reading))
-    records = [record for record in everything if record["record"] == "verdict"]
+        run.log.write(records.Reading.of(target, reading))
+    verdicts = [record for record in everything if isinstance(record, records.Verdict)]
     if exitstatus == pytest.ExitCode.OK:
-        if wanting(records, config.getoption("require")):
+        if wanting(verdicts, config.getoption("require")):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        elif not _judged(records):
+        elif not _judged(verdicts):
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     if run.log.failed:
         session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
-    counts = {status.value: count for status, count in matrix(records).counts.items()}
-    run.close(int(session.exitstatus), counts)
+    run.close(int(session.exitstatus), matrix(verdicts).counts)
 
 
-def _written(run: Run) -> list[run_log.Record]:
+def _written(run: Run) -> list[records.Record]:
     """What the run has written down so far."""
     try:
         return list(run_log.read(run.log.path))
@@ -173,24 +172,24 @@ def _written(run: Run) -> list[run_log.Record]:
         return []
 
 
-def _judged(verdicts: list[run_log.Record]) -> bool:
-    return any(record["status"] in ("PASS", "DONE", "FAIL") for record in verdicts)
+def _judged(verdicts: list[records.Verdict]) -> bool:
+    return any(record.status in ("PASS", "DONE", "FAIL") for record in verdicts)
 
 
-def wanting(records: list[run_log.Record], globs: list[str]) -> list[str]:
+def wanting(verdicts: list[records.Verdict], globs: list[str]) -> list[str]:
     """What --require names and the run did not give: a target that was not asked, or a MISS there.
 
     A claim that does not apply to a target's kernel is not wanting: no lab can make it apply.
     """
     found = []
     for glob in globs:
-        here = [record for record in records if fnmatch.fnmatchcase(record["target"], glob)]
+        here = [record for record in verdicts if fnmatch.fnmatchcase(record.target, glob)]
         missing = [
             record
             for record in here
-            if record["status"] == "MISS" or (record["status"] == "SKIP" and not record["kernel"])
+            if record.status == "MISS" or (record.status == "SKIP" and not record.kernel)
         ]
-        found += [line for _, line in told(missing)]
+        found += [line for _, line in grouped_verdicts(missing)]
         if not here:
             found.append(f"no verdict at all on {glob}")
     return found
@@ -201,21 +200,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if RUN not in config.stash:
         return
     run = config.stash[RUN]
-    records = _written(run)
-    found = matrix(records)
+    everything = _written(run)
+    found = matrix(everything)
     write = terminalreporter.write_line
     terminalreporter.section("claims by target")
     for line, worst in lines(found):
         write(line, **(_MARKUP[worst] if worst else {"bold": True}))
-    table_of_readers = readers_table.lines(readers_table.read(records))
+    table_of_readers = readers_table.lines(readers_table.read(everything))
     if table_of_readers:
         terminalreporter.section("how each generation of userspace reads these events")
         for line in table_of_readers:
             write(line)
         write("event by event: sysevent report " + str(run.results))
         write("")
-    verdicts = [record for record in records if record["record"] == "verdict"]
-    for status, line in told([record for record in verdicts if record["status"] not in ("PASS", "SKIP")]):
+    verdicts = [record for record in everything if isinstance(record, records.Verdict)]
+    noteworthy = [record for record in verdicts if record.status not in ("PASS", "SKIP")]
+    for status, line in grouped_verdicts(noteworthy):
         write(line, **_MARKUP[status])
     for line in wanting(verdicts, config.getoption("require")):
         write(f"required, so that this run fails: {line}", red=True)
@@ -223,12 +223,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         write(run.log.failed, red=True, bold=True)
     if not _judged(verdicts):
         write("nothing was judged, and that is no success", yellow=True)
-    for record in (record for record in records if record["record"] == "kept"):
-        write(
-            f"kept: {record['target']} pid {record['pid']}, which ends {record['limit']} s after it was started"
-        )
-        write(f"  attach with: sysevent shell --attach {shlex.quote(record['directory'])}")
-        write(f"  end it with: kill {record['pid']}")
-    targets = {spec.id for spec in config.stash[TARGETS]} & {record["target"] for record in verdicts}
+    for kept in (record for record in everything if isinstance(record, records.Kept)):
+        write(f"kept: {kept.target} pid {kept.pid}, which ends {kept.limit} s after it was started")
+        write(f"  attach with: sysevent shell --attach {shlex.quote(kept.directory)}")
+        write(f"  end it with: kill {kept.pid}")
+    targets = {spec.id for spec in config.stash[TARGETS]} & {record.target for record in verdicts}
     write(f"{len(targets)} target{'' if len(targets) == 1 else 's'} asked: {summary(found)}")
     write(f"results: {run.results}")

@@ -13,7 +13,8 @@ import pytest
 
 import sysevent
 from sysevent.checkout import ROOT
-from sysevent.report.run_log import SCHEMA, RunLog
+from sysevent.report import records
+from sysevent.report.run_log import RunLog
 
 LOG = "run.jsonl"
 _WORKER = "sysevent_results"  # in what pytest-xdist hands its workers
@@ -33,16 +34,17 @@ def opened(config: pytest.Config, shared: Path | None = None) -> tuple[Path, Run
     log, first = RunLog.shared(path / LOG)
     if first:
         log.write(
-            "run",
-            schema=SCHEMA,
-            id=f"{start:%Y%m%dT%H%M%SZ}-{os.getpid()}",
-            start=start.isoformat(timespec="seconds"),
-            argv=given.get("mainargv", sys.argv),
-            versions={
-                "sysevent": sysevent.__version__,
-                "python": platform.python_version(),
-                "pytest": pytest.__version__,
-            },
+            records.Run(
+                schema=records.SCHEMA,
+                id=f"{start:%Y%m%dT%H%M%SZ}-{os.getpid()}",
+                start=start.isoformat(timespec="seconds"),
+                argv=tuple(given.get("mainargv", sys.argv)),
+                versions={
+                    "sysevent": sysevent.__version__,
+                    "python": platform.python_version(),
+                    "pytest": pytest.__version__,
+                },
+            )
         )
         if path.parent == ROOT / "results":
             _point(path.parent / "latest", path.name)

@@ -6,8 +6,8 @@ import contextlib
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 
 from sysevent.contract.exit_claim import ExitClaim
@@ -16,12 +16,12 @@ from sysevent.engine.fleet import Fleet
 from sysevent.engine.guest import Guest
 from sysevent.errors import NotApplicable, SyseventError
 from sysevent.hosts.select import missing
-from sysevent.model import Facts, Incident, Observation
+from sysevent.model import Facts, Incident, Observation, Status
 from sysevent.plugin import options
 from sysevent.plugin import results as results_of
 from sysevent.plugin.case import case_of, target_of
 from sysevent.plugin.leased import Leased
-from sysevent.report import recorded
+from sysevent.report import records
 from sysevent.scenario.facts import BUILD, FACTS
 from sysevent.targets.spec import TargetSpec
 
@@ -63,9 +63,9 @@ class Run:
             reporter.ensure_newline()
             reporter.write_line(f"  {text}", light=True)
 
-    def verdict(self, **fields: Any) -> None:
+    def verdict(self, record: records.Verdict) -> None:
         """Write a verdict down. One that cannot be is the last: the session ends, with what it has."""
-        self.log.write("verdict", **fields)
+        self.log.write(record)
         if self.log.failed:
             pytest.exit(self.log.failed)
 
@@ -126,9 +126,8 @@ class Run:
             return
         pid = guest.life.keep()
         if pid:
-            self.log.write(
-                "kept", target=name, pid=pid, directory=str(guest.life.log), limit=self.settings.keep
-            )
+            directory = str(guest.life.log)
+            self.log.write(records.Kept(target=name, pid=pid, directory=directory, limit=self.settings.keep))
 
     def _guest(self, spec: TargetSpec) -> Guest:
         if spec.id in self._guests:
@@ -167,18 +166,12 @@ class Run:
         guest.foreseen = not self.settings.keep
 
     def _incident(self, incident: Incident) -> None:
-        self.log.write(
-            "incident",
-            target=incident.target,
-            reason=incident.reason,
-            log=incident.log,
-            retried=incident.retried,
-        )
+        self.log.write(records.Incident(**msgspec.structs.asdict(incident)))
         what = incident.reason.splitlines()[0]
         self.progress(f"{what}{' - trying once more' if incident.retried else ''}")
 
     def _observation(self, target: str, seen: Observation) -> None:
-        self.log.write("observation", target=target, **recorded.observation(seen))
+        self.log.write(records.Observation.of(target, seen))
 
     def tell_target(self, guest: Guest, facts: Facts) -> None:
         """Record what a target is, once."""
@@ -188,20 +181,21 @@ class Run:
         self._told.add(spec.id)
         kernel = guest.kernel  # None: this machine, or a lab's, with the kernel that runs there
         self.log.write(
-            "target",
-            name=spec.id,
-            arch=spec.arch,
-            where=guest.life.traits.get("accel") or spec.where,
-            fallback=guest.life.traits.get("fallback", ""),
-            kernel=facts.release,
-            spec=kernel.spec if kernel else "",
-            package=kernel.version if kernel else "",
-            qemu=guest.life.traits.get("qemu", ""),
-            vmm=facts.build_id,
-            capabilities=facts.capabilities,
-            features=facts.features,
-            origin=guest.life.origin,
-            seconds_to_boot=round(guest.seconds_to_boot, 3),
+            records.Target(
+                name=spec.id,
+                arch=spec.arch,
+                where=guest.life.traits.get("accel") or spec.where,
+                fallback=guest.life.traits.get("fallback", ""),
+                kernel=facts.release,
+                spec=kernel.spec if kernel else "",
+                package=kernel.version if kernel else "",
+                qemu=guest.life.traits.get("qemu", ""),
+                vmm=facts.build_id,
+                capabilities=facts.capabilities,
+                features=facts.features,
+                origin=guest.life.origin,
+                seconds_to_boot=round(guest.seconds_to_boot, 3),
+            )
         )
 
     def leave(self) -> None:
@@ -214,7 +208,7 @@ class Run:
         signal.signal(signal.SIGTERM, self._signals)
         self.log.close()
 
-    def close(self, exit_code: int, counts: dict[str, int]) -> None:
+    def close(self, exit_code: int, counts: dict[Status, int]) -> None:
         """Every guest ended, and the last record written."""
-        self.log.write("end", counts=counts, exit=exit_code)
+        self.log.write(records.End(counts=counts, exit=exit_code))
         self.leave()

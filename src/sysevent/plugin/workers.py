@@ -17,7 +17,7 @@ from sysevent.plugin import results
 from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.options import TARGETS
 from sysevent.plugin.run import Run
-from sysevent.report import run_log
+from sysevent.report import records, run_log
 from sysevent.targets.spec import TargetSpec
 
 if TYPE_CHECKING:
@@ -78,25 +78,27 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any
     if target is None or _RESULTS not in config.stash:
         return
     run = _adopted(config)
-    if any(record.get("nodeid") == crashitem for record in run_log.read(run.log.path)):
+    written = (record for record in run_log.read(run.log.path) if isinstance(record, records.Verdict))
+    if any(verdict.nodeid == crashitem for verdict in written):
         return  # it died when its verdict was written already
     abi, _, claim = behind.rpartition("-")
     run.log.write(
-        "verdict",
-        test=f"{PREFIX}.{target.arch}.{claim}",
-        target=target.id,
-        kernel="",
-        abi=abi or target.arch,
-        native=not abi,
-        status=Status.MISS.value,
-        level=Level.ABI.value,
-        reason="the process of pytest-xdist that ran it has died",
-        expected={},
-        got={},
-        raw={},
-        written={},
-        nodeid=crashitem,
-        seconds=0.0,
+        records.Verdict(
+            test=f"{PREFIX}.{target.arch}.{claim}",
+            target=target.id,
+            kernel="",
+            abi=abi or target.arch,
+            native=not abi,
+            status=Status.MISS,
+            level=Level.ABI,
+            reason="the process of pytest-xdist that ran it has died",
+            expected={},
+            got={},
+            raw={},
+            written={},
+            nodeid=crashitem,
+            seconds=0.0,
+        )
     )
 
 

@@ -1,10 +1,11 @@
-"""What two runs saw differently: event by event, byte by byte, with what the bytes mean. No I/O.
+"""Two runs compared: exit by exit, byte by byte, with what the bytes mean. No I/O.
 
-Times are left out, and so is what a run merely did not ask: that is told apart, as a note.
+Times are not compared. What only one of the runs asked is a note, not a difference.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -13,11 +14,11 @@ from sysevent.abi import kvm_run, names
 from sysevent.decode.event import Event, decode, ranges
 from sysevent.errors import UsageError
 from sysevent.model import Answer, Facts, Observation, RawExit
-from sysevent.report import recorded
-from sysevent.report.run_log import Record
+from sysevent.report import records
+from sysevent.report.records import Record
 from sysevent.scenario import ioctls
 
-# Which members of the union mean something for an exit, by its reason: include/uapi/linux/kvm.h.
+# The members of the union that an exit uses, by its reason: include/uapi/linux/kvm.h.
 _UNION = {
     2: ("io.direction", "io.size", "io.port", "io.count", "io.data_offset"),
     4: ("debug.hsr", "debug.hsr_high"),
@@ -29,78 +30,88 @@ _REST = ("kvm_valid_regs", "kvm_dirty_regs", "s.regs")
 _CAPABILITIES = {
     str(number): f"KVM_{name}" for name, number in vars(ioctls).items() if name.startswith("CAP_")
 }
-# What a peer has counted, and where in its loop it stood when it was interrupted, is a matter of time. Whether it
-# counts on after the exit is not. Labels as in suites/peers.
+# How far a peer has counted, and where in its loop it was interrupted, depends on time. Whether it continues to count
+# after the exit does not. Labels as in suites/peers.
 _PEER = "peer "
 _COUNTED = "counted "
 _AFTER, _LATER = f"{_COUNTED}after the exit", f"{_COUNTED}later"
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """What a run saw on one target."""
+# What differs, before, after, and the bytes of kvm_run if it is in them.
+_Change = tuple[str, str, str, tuple[int, int] | None]
+
+
+class TargetRun(msgspec.Struct, frozen=True):
+    """What a run found on one target."""
 
     facts: Facts
-    observations: dict[tuple[str, str], Observation]  # by scenario and ABI
+    # By scenario and ABI.
+    observations: dict[tuple[str, str], Observation]
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One thing that is not the same in both."""
+    """One thing that is not the same in both runs."""
 
     target: str
-    scenario: str  # "" for what a target says of itself
-    label: str  # which exit or answer of the scenario
+    # Empty for what a target reports of itself.
+    scenario: str
+    # Which exit or answer of the scenario.
+    label: str
     what: str
     before: str
     after: str
-    span: tuple[int, int] | None = None  # bytes of kvm_run
+    # Bytes of kvm_run: the first, and the one after the last.
+    span: tuple[int, int] | None = None
 
 
-class Comparison(msgspec.Struct):
-    """Everything that differs, and what could not be compared."""
+class RunComparison(msgspec.Struct):
+    """Everything that differs between two runs, and what could not be compared."""
 
     differences: list[Difference] = []
     notes: list[str] = []
-    compared: int = 0  # scenarios that both have
+    # Number of scenarios that both runs have.
+    compared: int = 0
 
 
-def load(records: Iterable[Record]) -> dict[str, Seen]:
-    """What a run saw, by target; the kernel behind @ is left out where a target stands once only."""
+def by_target(run: Iterable[Record]) -> dict[str, TargetRun]:
+    """Return what a run found, by target. The kernel after `@` is left out if its target occurs once only."""
     facts: dict[str, Facts] = {}
-    seen: dict[str, dict[tuple[str, str], Observation]] = {}
-    for record in records:
-        if record["record"] == "target":
-            facts[record["name"]] = recorded.read_facts(record)
-        elif record["record"] == "observation":
-            one = recorded.read_observation(record)
-            seen.setdefault(record["target"], {})[one.scenario, one.abi] = one
-    bare = [name.partition("@")[0] for name in facts]
+    observed: dict[str, dict[tuple[str, str], Observation]] = {}
+    for record in run:
+        if isinstance(record, records.Target):
+            facts[record.name] = record.facts()
+        elif isinstance(record, records.Observation):
+            seen = record.seen()
+            observed.setdefault(record.target, {})[seen.scenario, seen.abi] = seen
+    short = {name: name.partition("@")[0] for name in facts}
+    count = Counter(short.values())
     return {
-        (short if bare.count(short := name.partition("@")[0]) == 1 else name): Seen(known, seen.get(name, {}))
+        (short[name] if count[short[name]] == 1 else name): TargetRun(known, observed.get(name, {}))
         for name, known in facts.items()
     }
 
 
-def compare(before: dict[str, Seen], after: dict[str, Seen]) -> Comparison:
-    """Two runs. UsageError when they have nothing in common."""
-    found = Comparison()
+def compare(before: dict[str, TargetRun], after: dict[str, TargetRun]) -> RunComparison:
+    """Return how two runs differ. UsageError if no scenario was asked in both."""
+    found = RunComparison()
     pairs = _pairs(before, after)
     for name, other in pairs.items():
-        _facts(name, before[name].facts, after[other].facts, found)
-        _observations(name, before[name], after[other], found)
-    for which, lonely in (("first", before.keys() - pairs), ("second", after.keys() - set(pairs.values()))):
-        if lonely:
-            found.notes.append(f"only in the {which}: {', '.join(sorted(lonely))}")
+        _compare_facts(name, before[name].facts, after[other].facts, found)
+        _compare_observations(name, before[name], after[other], found)
+    for which, unpaired in (("first", before.keys() - pairs), ("second", after.keys() - set(pairs.values()))):
+        if unpaired:
+            found.notes.append(f"only in the {which}: {', '.join(sorted(unpaired))}")
     if not found.compared:
-        here, there = (", ".join(run) or "no target" for run in (before, after))
-        raise UsageError(f"the two have nothing in common that could be compared: {here}; and {there}")
+        first, second = (", ".join(run) or "no target" for run in (before, after))
+        raise UsageError(f"the two have nothing in common that could be compared: {first}; and {second}")
     return found
 
 
-def _pairs(before: dict[str, Seen], after: dict[str, Seen]) -> dict[str, str]:
-    """Targets of the same name, then those that are the only ones left of their architecture."""
+def _pairs(before: dict[str, TargetRun], after: dict[str, TargetRun]) -> dict[str, str]:
+    """Pair targets of the same name, then those that are the only ones left of their architecture."""
     pairs = {name: name for name in before if name in after}
-    for name, seen in before.items():
-        arch = seen.facts.arch
+    for name, target in before.items():
+        arch = target.facts.arch
         same = [other for other in after if after[other].facts.arch == arch and other not in pairs.values()]
         rivals = [o for o in before if before[o].facts.arch == arch and o not in pairs]
         if name not in pairs and len(same) == 1 and len(rivals) == 1:
@@ -108,7 +119,7 @@ def _pairs(before: dict[str, Seen], after: dict[str, Seen]) -> dict[str, str]:
     return pairs
 
 
-def _facts(target: str, before: Facts, after: Facts, found: Comparison) -> None:
+def _compare_facts(target: str, before: Facts, after: Facts, found: RunComparison) -> None:
     if before.build_id != after.build_id:
         found.notes.append(f"{target}: the VMMs differ ({before.build_id}, {after.build_id})")
     for word, one, other in (
@@ -123,7 +134,7 @@ def _facts(target: str, before: Facts, after: Facts, found: Comparison) -> None:
                 found.differences.append(Difference(target, "", "", what, a, b))
 
 
-def _observations(target: str, before: Seen, after: Seen, found: Comparison) -> None:
+def _compare_observations(target: str, before: TargetRun, after: TargetRun, found: RunComparison) -> None:
     for key in before.observations.keys() ^ after.observations.keys():
         which = "first" if key in before.observations else "second"
         found.notes.append(f"{target}: only the {which} was asked {key[0]} ({key[1]})")
@@ -131,58 +142,69 @@ def _observations(target: str, before: Seen, after: Seen, found: Comparison) -> 
         if key in after.observations:
             found.compared += 1
             if key[0] == f"{before.facts.arch}.facts":
-                continue  # told as capabilities and features
-            _one(target, before.observations[key], after.observations[key], found)
+                # Compared as capabilities and features.
+                continue
+            _compare_scenario(target, before.observations[key], after.observations[key], found)
     found.notes.sort()
 
 
-def _one(target: str, before: Observation, after: Observation, found: Comparison) -> None:
+def _compare_scenario(target: str, before: Observation, after: Observation, found: RunComparison) -> None:
     native = before.abi in (before.arch, "native")
     scenario = before.scenario if native else f"{before.scenario} ({before.abi})"
-    told: list[tuple[str, str, str, str, tuple[int, int] | None]] = []
-    for label in (*before.exits, *(label for label in after.exits if label not in before.exits)):
+    changes = [*_exit_changes(before, after), *_answer_changes(before, after)]
+    if (a := _counting(before)) != (b := _counting(after)):
+        changes.append(("", ("peers after the exit", a, b, None)))
+    if changes and before.symbols != after.symbols:
+        found.notes.append(f"{target}: the payloads of {scenario} differ, so its addresses may")
+    found.differences += [Difference(target, scenario, label, *change) for label, change in changes]
+
+
+def _exit_changes(before: Observation, after: Observation) -> Iterable[tuple[str, _Change]]:
+    """Yield the label of an exit and what changed there."""
+    for label in dict.fromkeys((*before.exits, *after.exits)):
         one, other = before.exits.get(label), after.exits.get(label)
         if one is None or other is None:
-            told.append((label, "exit", _brief(one, before.arch), _brief(other, after.arch), None))
+            yield label, ("exit", _shown(one, before.arch), _shown(other, after.arch), None)
             continue
         timed = label.startswith(_PEER)
-        told += [(label, *rest) for rest in exits(one, other, before.arch, registers=not timed)]
-    for label in (*before.answers, *(label for label in after.answers if label not in before.answers)):
+        for change in exits(one, other, before.arch, registers=not timed):
+            yield label, change
+
+
+def _answer_changes(before: Observation, after: Observation) -> Iterable[tuple[str, _Change]]:
+    """Yield the label of an answer and what changed there."""
+    for label in dict.fromkeys((*before.answers, *after.answers)):
         if label.startswith(_COUNTED):
             continue
         a, b = _answer(before.answers.get(label)), _answer(after.answers.get(label))
         if a != b:
-            told.append((label, "answer", a, b, None))
-    if (a := _counting(before)) != (b := _counting(after)):
-        told.append(("", "peers after the exit", a, b, None))
-    if told and before.symbols != after.symbols:
-        found.notes.append(f"{target}: the payloads of {scenario} differ, so its addresses may")
-    found.differences += [Difference(target, scenario, *rest) for rest in told]
+            yield label, ("answer", a, b, None)
 
 
 def _counting(seen: Observation) -> str:
-    """Whether peers went on after the exit; empty for a scenario without peers.
+    """Return whether peers continued after the exit; empty for a scenario without peers.
 
-    Not which of them: one that may run need not have had its turn on the only CPU.
+    Which of them did is not compared: on a single CPU, one that is allowed to run need not have been scheduled.
     """
     if _AFTER not in seen.answers or _LATER not in seen.answers:
         return ""
-    # The first counter belongs to the vCPU that asked.
+    # The first counter belongs to the vCPU that caused the exit.
     stopped = seen.answers[_AFTER].data[8:] == seen.answers[_LATER].data[8:]
     return "all stopped" if stopped else "run on"
 
 
-def exits(
-    before: RawExit, after: RawExit, arch: str, *, registers: bool = True
-) -> list[tuple[str, str, str, tuple[int, int] | None]]:
-    """What differs between two exits: (what, before, after, bytes). Bytes that nobody wrote are alike."""
+def exits(before: RawExit, after: RawExit, arch: str, *, registers: bool = True) -> list[_Change]:
+    """Return what differs between two exits of an architecture. Bytes that the kernel did not write are equal.
+
+    registers: True to compare the registers of the vCPU, too.
+    """
     one, other = decode(before, arch), decode(after, arch)
     if (before.ret, before.errno, before.kicked) != (after.ret, after.errno, after.kicked):
         return [("KVM_RUN", _result(one), _result(other), None)]
     if one.exit_reason != other.exit_reason:
-        # Nothing in the union means the same in both, so its bytes would tell nothing.
+        # The bytes of the union have another meaning in each of them.
         return [("exit", str(one), str(other), kvm_run.EXIT_REASON.span)]
-    found: list[tuple[str, str, str, tuple[int, int] | None]] = []
+    found: list[_Change] = []
     left = {n for n in range(len(before.head)) if _byte(before, n) != _byte(after, n)}
     for name in (*_HEAD, *_UNION.get(one.exit_reason, ()), *_REST):
         member = kvm_run.FIELDS[name]
@@ -204,7 +226,7 @@ def exits(
 
 
 def _byte(raw: RawExit, at: int) -> int | None:
-    """A byte of kvm_run; None when it still holds the poison of its run."""
+    """Return a byte of kvm_run; None if it still holds the poison."""
     return None if raw.head[at] == raw.poison else raw.head[at]
 
 
@@ -231,7 +253,7 @@ def _result(event: Event) -> str:
     return "ended by the watchdog" if event.raw.kicked else str(event)
 
 
-def _brief(raw: RawExit | None, arch: str) -> str:
+def _shown(raw: RawExit | None, arch: str) -> str:
     return "-" if raw is None else _result(decode(raw, arch))
 
 
@@ -245,42 +267,3 @@ def _answer(answer: Answer | None) -> str:
 
 def _number(value: int) -> str:
     return str(value) if -10 < value < 10 else f"{value:#x}"
-
-
-def lines(found: Comparison) -> list[str]:
-    """The comparison for a person."""
-    text: list[str] = []
-    place = None
-    for one in _joined(found.differences):
-        if place != (one.target, one.scenario):
-            place = (one.target, one.scenario)
-            text.append(f"{one.target}: {one.scenario}" if one.scenario else f"{one.target}:")
-        where = "" if not one.label or one.label == "exit" else f"{one.label}: "
-        at = f" @{one.span[0]}..{one.span[1] - 1}" if one.span and not one.what.startswith("bytes") else ""
-        text.append(f"  {where}{one.what}{at}: {one.before} -> {one.after}")
-    if not text:
-        text.append(f"nothing differs in {found.compared} scenarios")
-    return [*text, *(f"note: {note}" for note in found.notes)]
-
-
-def _joined(differences: Iterable[Difference]) -> list[Difference]:
-    """Items of data[] that follow each other and differ alike, as one."""
-    told: list[Difference] = []
-    for one in differences:
-        last = told[-1] if told else None
-        if (
-            last is not None
-            and last.what.startswith("data[")
-            and one.what.startswith("data[")
-            and (last.target, last.scenario, last.label) == (one.target, one.scenario, one.label)
-            and (last.before, last.after) == (one.before, one.after)
-            and last.span is not None
-            and one.span is not None
-            and last.span[1] == one.span[0]
-        ):
-            first = last.what.removeprefix("data[").split("]")[0].split("..")[0]
-            what = f"data[{first}..{one.what.removeprefix('data[').rstrip(']')}]"
-            told[-1] = msgspec.structs.replace(last, what=what, span=(last.span[0], one.span[1]))
-        else:
-            told.append(one)
-    return told

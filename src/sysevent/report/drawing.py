@@ -1,6 +1,6 @@
-"""A structure drawn as bytes: a cell for each member, one ABI under the other. No I/O.
+"""A structure drawn as a row of bytes: a cell for each member, one ABI below the other. No I/O.
 
-Two characters stand for a byte. Members of a union overlap, so an ABI takes as many lanes as it needs.
+Each byte is two characters wide. Members of a union overlap, so an ABI takes as many lanes as are needed.
 """
 
 from __future__ import annotations
@@ -12,34 +12,40 @@ import msgspec
 
 from sysevent.decode.structs import Leaf
 
-_ROW = 32  # bytes side by side: with the name before it, 80 columns
-_WIDTH = 2  # characters a byte
-_SCALE = 4  # bytes between two numbers above
+# Bytes per row. With the name of the ABI before it, a row fits into 80 columns.
+_ROW = 32
+# Characters per byte.
+_WIDTH = 2
+# Bytes between two numbers of the scale.
+_SCALE = 4
 
 
 class Look(enum.StrEnum):
-    """What a piece of a line is, so that a terminal can colour it."""
+    """The role of a piece of a line, by which a terminal colours it."""
 
     PLAIN = "plain"
-    SAME = "same"  # a member where every ABI has it
-    OTHER = "other"  # a member that another ABI has elsewhere, or not
+    # A member that all ABIs have at the same place.
+    SAME = "same"
+    # A member that another ABI has at another place, or does not have.
+    OTHER = "other"
     PADDING = "padding"
     HEAD = "head"
 
 
 Line = tuple[tuple[str, Look], ...]
+"""Pieces of text, each with its role."""
 
 
-class Drawn(msgspec.Struct, frozen=True):
-    """One ABI's view of some bytes."""
+class StructView(msgspec.Struct, frozen=True):
+    """The bytes of a structure as one ABI sees them: members, first offset, offset after the last byte."""
 
     leaves: tuple[Leaf, ...]
     start: int
     end: int
 
 
-def draw(views: Mapping[str, Drawn]) -> list[Line]:
-    """The lines of a drawing; offsets count from the outermost structure."""
+def draw(views: Mapping[str, StructView]) -> list[Line]:
+    """Return the lines of a drawing of views, by name of the ABI. Offsets are those in the outermost structure."""
     start = min(view.start for view in views.values())
     end = max(view.end for view in views.values())
     differing = _differing(list(views.values()))
@@ -62,11 +68,12 @@ def draw(views: Mapping[str, Drawn]) -> list[Line]:
 
 
 def text(line: Line) -> str:
-    """A line without its looks."""
+    """Return the plain text of a line."""
     return "".join(piece for piece, _ in line)
 
 
-def _differing(views: Sequence[Drawn]) -> set[str]:
+def _differing(views: Sequence[StructView]) -> set[str]:
+    """Return the paths of the members that the views do not have at the same place with the same size."""
     places: dict[str, set[tuple[int, int] | None]] = {}
     for view in views:
         for leaf in view.leaves:
@@ -77,8 +84,8 @@ def _differing(views: Sequence[Drawn]) -> set[str]:
     return {path for path, found in places.items() if len(found) > 1}
 
 
-def _lanes(view: Drawn) -> list[list[Leaf]]:
-    """The members in as few lanes as keep overlapping ones apart."""
+def _lanes(view: StructView) -> list[list[Leaf]]:
+    """Distribute the members over as few lanes as keep overlapping ones apart."""
     lanes: list[list[Leaf]] = [[]]
     for leaf in sorted(view.leaves, key=lambda found: (found.offset, -found.size)):
         for lane in lanes:
@@ -93,7 +100,10 @@ def _lanes(view: Drawn) -> list[list[Leaf]]:
 def _cells(
     lane: Sequence[Leaf], row: int, stop: int, differing: set[str], covered: set[int] | None
 ) -> list[tuple[str, Look]]:
-    """A lane's piece of a row; the first lane alone is told what is covered, and shows what is not."""
+    """Return the part of a lane in the row from `row` to `stop`.
+
+    covered: the bytes that a member covers, in any lane, for the first lane, which shows padding; else None.
+    """
     cells: list[tuple[str, Look]] = []
     at = row
     for leaf in lane:
@@ -109,15 +119,16 @@ def _cells(
 
 
 def _cell(leaf: Leaf, begin: int, end: int) -> str:
-    room = (end - begin) * _WIDTH - 1
+    """Return the cell of a member's bytes in one row, with its name shortened to fit."""
+    space = (end - begin) * _WIDTH - 1
     name = leaf.path.rpartition(".")[2] if begin == leaf.offset else "..."
-    if len(name) > room:
-        name = name[: max(room - 1, 1)] + ("~" if room > 1 else "")
-    return f"|{name:{room}}"
+    if len(name) > space:
+        name = name[: max(space - 1, 1)] + ("~" if space > 1 else "")
+    return f"|{name:{space}}"
 
 
 def _gap(begin: int, end: int, covered: set[int] | None) -> list[tuple[str, Look]]:
-    """Bytes that no member covers are padding; those of another lane are just empty."""
+    """Return cells for bytes without a member of this lane: padding, or blanks if another lane has a member."""
     cells: list[tuple[str, Look]] = []
     while begin < end:
         empty = covered is None or begin in covered

@@ -1,4 +1,4 @@
-"""What a failure prints: the claim, the field, the raw bytes with the field marked, and what to do next."""
+"""The explanation of a failed claim: what is wrong, and the raw bytes with the wrong fields marked. No I/O."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from sysevent.contract.exit_claim import ExitEvidence
 from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.model import Mismatch, RawExit, Verdict
 
+# Bytes per row.
 _ROW = 16
-_SHOWN = 64  # bytes of kvm_run that are shown when no field is beyond them
+# Bytes of kvm_run that are always shown. More are shown if a wrong field lies behind them.
+_SHOWN = 64
 
 
 def explain(claim: Claim[Any], verdict: Verdict, evidence: ExitEvidence | HeaderFacts) -> list[str]:
@@ -44,18 +46,19 @@ def _of_headers(evidence: HeaderFacts) -> list[str]:
 
 
 def poison(raw: RawExit) -> str:
+    """Return the poison of an exit in hexadecimal, or `none`."""
     return "none" if raw.poison is None else f"{raw.poison:02x}"
 
 
 def dump(raw: RawExit, wrong: tuple[Mismatch, ...]) -> list[str]:
-    """kvm_run's first bytes as hex, with a line of marks below every row that holds a wrong field."""
+    """Return the first bytes of kvm_run in hexadecimal, with a line of marks below each row with a wrong field."""
     spans = [span for span in (mismatch.span for mismatch in wrong) if span]
     last = max([_SHOWN, *(min(end, start + _ROW) for start, end in spans)])
     text = []
     for at in range(0, min(last, len(raw.head)), _ROW):
         text.append(f"{at:3}  {raw.head[at : at + _ROW].hex(' ')}")
         marked = {n for start, end in spans for n in range(start, end)} & set(range(at, at + _ROW))
-        # Marking a whole union that was not written as it should be says nothing.
+        # Marks below a whole row tell nothing: a union is wrong as a whole.
         if marked and len(marked) < _ROW:
             text.append(
                 "     " + " ".join("^^" if n in marked else "  " for n in range(at, at + _ROW)).rstrip()

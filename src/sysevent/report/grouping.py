@@ -1,25 +1,26 @@
-"""Verdicts in words, a line each; many that one thing has caused share a line."""
+"""Verdicts as text, one line each; verdicts with one common cause share a line. No I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from sysevent.model import Status
+from sysevent.report import records
 from sysevent.report.matrix import column
-from sysevent.report.run_log import Record
 
-# What keeps claims from being judged is seldom about one of them; a FAIL or a note always is.
-_OF_THE_TARGET = (Status.MISS, Status.ERROR, Status.SKIP)
+# These are about a target as a whole, so that one line can stand for many claims. A FAIL or a DONE is about one claim.
+_ABOUT_TARGET = (Status.MISS, Status.ERROR, Status.SKIP)
 
 
-def told(verdicts: Iterable[Record]) -> list[tuple[Status, str]]:
-    """The status and the line of each verdict, in the order of the first of each line."""
+def grouped_verdicts(verdicts: Iterable[records.Verdict]) -> list[tuple[Status, str]]:
+    """Return the lines for some verdicts, each with its status, in the order of their first verdicts."""
     groups: dict[tuple[Status, str, str, str], list[str]] = {}
-    for record in verdicts:
-        status, reason = Status(record["status"]), (record["reason"].splitlines() or [""])[0]
-        own = "" if status in _OF_THE_TARGET else record["test"]
-        groups.setdefault((status, column(record), reason, own), []).append(record["test"])
-    return [
-        (status, f"{status} {tests[0] if len(tests) == 1 else f'{len(tests)} claims'} on {place}: {reason}")
-        for (status, place, reason, _), tests in groups.items()
-    ]
+    for verdict in verdicts:
+        reason = (verdict.reason.splitlines() or [""])[0]
+        own = "" if verdict.status in _ABOUT_TARGET else verdict.test
+        groups.setdefault((verdict.status, column(verdict), reason, own), []).append(verdict.test)
+    lines = []
+    for (status, place, reason, _), tests in groups.items():
+        what = tests[0] if len(tests) == 1 else f"{len(tests)} claims"
+        lines.append((status, f"{status} {what} on {place}: {reason}"))
+    return lines

@@ -1,4 +1,4 @@
-"""The matrix that ends a run: claim by target, rendered from run.jsonl's records. No I/O."""
+"""The matrix of a run: a row for each claim, a column for each target and ABI. No I/O."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ from collections.abc import Iterable
 
 import msgspec
 
+from sysevent.contract.claim import PREFIX
 from sysevent.model import Status
-from sysevent.report.run_log import Record
+from sysevent.report import records
+from sysevent.report.records import Record
 
-_PREFIX = "kvm.system_event."
-# One sign a cell: a matrix is looked at, not read.
-_NOT_HERE = "·"
+# In a cell without a verdict. A single character keeps such cells quiet.
+_EMPTY = "·"
 
 
 class Matrix(msgspec.Struct, frozen=True):
-    """Rows of claims, columns of targets, and a verdict where both meet."""
+    """The verdicts of a run: names of columns; names of rows with a status or None for each column; counts."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Status | None, ...]], ...]
     counts: dict[Status, int]
 
 
-def matrix(records: Iterable[Record]) -> Matrix:
-    """The matrix of a run: the last verdict of each claim on each target with each ABI."""
+def matrix(run: Iterable[Record]) -> Matrix:
+    """Return the matrix of a run's records, with the last verdict of each claim on each target with each ABI."""
     cells: dict[tuple[str, str], Status] = {}
-    counts: Counter[Status] = Counter()
-    for record in records:
-        if record["record"] == "verdict":
-            key = (record["test"].removeprefix(_PREFIX), column(record))
-            cells[key] = Status(record["status"])
-    counts.update(cells.values())
+    for record in run:
+        if isinstance(record, records.Verdict):
+            cells[record.test.removeprefix(f"{PREFIX}."), column(record)] = record.status
+    counts = Counter(cells.values())
     columns = tuple(dict.fromkeys(target for _, target in cells))
     rows = tuple(
         (test, tuple(cells.get((test, target)) for target in columns))
@@ -40,14 +39,15 @@ def matrix(records: Iterable[Record]) -> Matrix:
     return Matrix(columns, rows, {status: counts[status] for status in Status if counts[status]})
 
 
-def column(record: Record) -> str:
-    """The target of a verdict as a column is headed: with the VMM's ABI where it is not the native one."""
-    foreign = record["abi"] and not record["native"]
-    return f"{record['target']}-{record['abi']}" if foreign else str(record["target"])
+def column(verdict: records.Verdict) -> str:
+    """Return the name of a verdict's column: its target, with the VMM's ABI if that is not the native one."""
+    if verdict.native or not verdict.abi:
+        return verdict.target
+    return f"{verdict.target}-{verdict.abi}"
 
 
 def lines(found: Matrix) -> list[tuple[str, Status | None]]:
-    """The matrix as lines of text, each with the worst status in it."""
+    """Return the matrix as lines of text, each with the worst status in it; None for the line of column names."""
     if not found.rows:
         return []
     width = max(len(name) for name, _ in found.rows)
@@ -56,7 +56,7 @@ def lines(found: Matrix) -> list[tuple[str, Status | None]]:
     text: list[tuple[str, Status | None]] = [(f"{'claim'.ljust(width)}  {head}".rstrip(), None)]
     for name, cells in found.rows:
         shown = "  ".join(
-            (cell.value if cell else _NOT_HERE).ljust(size) for cell, size in zip(cells, widths, strict=True)
+            (cell.value if cell else _EMPTY).ljust(size) for cell, size in zip(cells, widths, strict=True)
         )
         worst = min((cell for cell in cells if cell), key=lambda cell: cell.severity, default=None)
         text.append((f"{name.ljust(width)}  {shown}".rstrip(), worst))
@@ -64,5 +64,5 @@ def lines(found: Matrix) -> list[tuple[str, Status | None]]:
 
 
 def summary(found: Matrix) -> str:
-    """The counts in one line, worst first."""
+    """Return the counts in one line, the worst status first."""
     return ", ".join(f"{count} {status}" for status, count in found.counts.items()) or "no verdicts"

@@ -1,31 +1,32 @@
-"""The readers' table: reader by target, rendered from run.jsonl's records. No I/O."""
+"""How each reader of contract/readers.py, a generation of userspace, reads the events of a run. No I/O."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from sysevent.contract import catalogue
+from sysevent.contract import catalogue, readers
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.readers import READERS, Reading, readings
-from sysevent.report import recorded
-from sysevent.report.run_log import Record
+from sysevent.contract.readers import READERS, Reading
+from sysevent.report import records
+from sysevent.report.records import Record
 
 
-def read(records: Sequence[Record]) -> list[tuple[str, Reading]]:
-    """Each event of a run as each reader finds it, with the target it was seen on; each event once."""
-    facts = {
-        record["name"]: recorded.read_facts(record) for record in records if record["record"] == "target"
-    }
+def read(run: Sequence[Record]) -> list[tuple[str, Reading]]:
+    """Return what each reader makes of each event of a run, with the name of the target that gave the event.
+
+    An event that several claims are about is read once.
+    """
+    facts = {record.name: record.facts() for record in run if isinstance(record, records.Target)}
     claims = _by_scenario(catalogue.load().exits)
     found = []
-    for record in records:
-        claim = claims.get(record.get("scenario", "")) if record["record"] == "observation" else None
-        if claim is not None and record["target"] in facts:
-            seen = recorded.read_observation(record)
-            found += [
-                (record["target"], reading) for reading in readings(claim, seen, facts[record["target"]])
-            ]
+    for record in run:
+        if not isinstance(record, records.Observation) or record.target not in facts:
+            continue
+        claim = claims.get(record.scenario)
+        if claim is not None:
+            readings = readers.readings(claim, record.seen(), facts[record.target])
+            found += [(record.target, reading) for reading in readings]
     return found
 
 
@@ -39,7 +40,7 @@ def _by_scenario(claims: Iterable[ExitClaim]) -> dict[str, ExitClaim]:
 
 
 def lines(found: Iterable[tuple[str, Reading]]) -> list[str]:
-    """The table: for each reader and each target and ABI, how many events it finds right, wrong or garbage."""
+    """Return the table: a row for each reader, a column for each target and ABI, how many events it reads how."""
     counts: dict[tuple[str, str], Counter[str]] = {}
     for target, reading in found:
         counts.setdefault((reading.reader, f"{target} {reading.abi}"), Counter())[reading.finding.value] += 1
@@ -50,17 +51,11 @@ def lines(found: Iterable[tuple[str, Reading]]) -> list[str]:
         key: ", ".join(f"{number} {word}" for word, number in sorted(counter.items(), reverse=True))
         for key, counter in counts.items()
     }
-    names = {reader.name: f"{reader.name} ({reader.who})" for reader in READERS}
-    width = max(map(len, names.values()))
-    widths = [max(len(column), *(len(cells.get((name, column), "")) for name in names)) for column in columns]
-    text = [
-        "reader".ljust(width)
-        + "".join("  " + column.ljust(size) for column, size in zip(columns, widths, strict=True)).rstrip()
+    rows = [("reader", *columns)]
+    for reader in READERS:
+        row = (cells.get((reader.name, column), "") for column in columns)
+        rows.append((f"{reader.name} ({reader.who})", *row))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    for name, shown in names.items():
-        row = "".join(
-            "  " + cells.get((name, column), "").ljust(size)
-            for column, size in zip(columns, widths, strict=True)
-        )
-        text.append((shown.ljust(width) + row).rstrip())
-    return text

@@ -1,4 +1,4 @@
-"""run.jsonl: everything a run found, a record a line, appended and flushed as it happens."""
+"""Writing and reading run.jsonl: one record per line, appended and flushed as soon as it is known."""
 
 from __future__ import annotations
 
@@ -6,42 +6,49 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from sysevent.errors import UsageError
+from sysevent.qemu.console import escape
+from sysevent.report.records import KINDS, SCHEMA, Record
 
-SCHEMA = 1
-_BEGIN = '{"record":'  # of every line
+# The first bytes of every line.
+_BEGIN = '{"record":'
 # Linux appends each write as a whole (inode lock), whatever process it comes from.
 _NEW = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-Record = dict[str, Any]
 
 
 class RunLog:
-    """Writes records. What was written stays readable whatever happens to this process afterwards."""
+    """An open run.jsonl. Records that were written stay readable if the process dies."""
 
     def __init__(self, path: Path, file: int | None = None) -> None:
+        """Create the file at a path, with its directory; with a file descriptor, write to that one.
+
+        FileExistsError if the file exists.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = os.open(path, _NEW, 0o644) if file is None else file
-        self.failed = ""  # why nothing is written any more: half a record may stand at the end
+        # Why nothing is written any more: the last line can be half a record. Empty as long as writing works.
+        self.failed = ""
 
     @classmethod
     def shared(cls, path: Path) -> tuple[RunLog, bool]:
-        """A log that other processes may write to as well, and whether this one is the first."""
+        """Return a log that other processes can write to as well, and whether this one created it."""
         try:
             return cls(path), True
         except FileExistsError:
             return cls(path, os.open(path, _NEW & ~(os.O_CREAT | os.O_EXCL))), False
 
-    def write(self, kind: str, **fields: Any) -> None:
-        """Append a record of a kind: run, target, verdict, incident or end. Whole, whoever else writes.
+    def write(self, record: Record) -> None:
+        """Append a record as one line, which the lines of other processes do not interrupt.
 
-        Never raises: what fails first, and ends all writing, is told by `failed`.
+        Never raises: the first error is kept in `failed` and ends all writing.
         """
         if self.failed:
             return
-        line = json.dumps({"record": kind, **fields}, ensure_ascii=True).encode() + b"\n"
+        line = json.dumps(msgspec.to_builtins(record), ensure_ascii=True).encode() + b"\n"
         try:
             while line:
                 line = line[os.write(self._file, line) :]
@@ -52,30 +59,65 @@ class RunLog:
             )
 
     def close(self) -> None:
-        """Any number of times."""
+        """Close the file. Further calls do nothing."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
 
 def read(path: Path) -> Iterator[Record]:
-    """The records of a run; a line that was cut off, by a full disk or the end of its writer, is left out.
+    """Yield the records of a run.
 
-    UsageError when the file is none of ours or of a later schema.
+    Lines that were cut off, by a full disk or the end of their writer, and records of an unknown kind are left out.
+    UsageError if the file cannot be read, has a line that is not a record, or is of a later schema.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
+    if not lines[-1]:
+        # Behind the last line's end.
+        del lines[-1]
+    decoder = msgspec.json.Decoder(Record)
     for number, line in enumerate(lines, 1):
         try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number > 1 and _BEGIN.startswith(line[: len(_BEGIN)]):
+            record = decoder.decode(line)
+        except (msgspec.DecodeError, RecursionError):
+            lenient = _read_lenient(line, f"{path}, line {number}", first=number == 1)
+            if lenient is None:
                 continue
-            raise UsageError(f"{path}, line {number}: not a record: {error}") from error
-        if not isinstance(record, dict) or "record" not in record:
-            raise UsageError(f"{path}, line {number}: not a record of a run")
-        if record["record"] == "run" and record.get("schema", 0) > SCHEMA:
-            raise UsageError(f"{path} is of schema {record['schema']}; this sysevent reads up to {SCHEMA}")
+            record = lenient
         yield record
+
+
+def _read_lenient(line: str, place: str, *, first: bool) -> Record | None:
+    """Return the record of a line that the fast decoder does not take; None if the line is to be left out.
+
+    first: True for the first line of a file, which cannot be one that was cut off. UsageError as for read().
+    """
+    try:
+        fields = json.loads(line, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        if not first and _BEGIN.startswith(line[: len(_BEGIN)]):
+            return None
+        raise UsageError(f"{place}: not a record: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{place}: not a record: {error}") from error
+    if not isinstance(fields, dict) or not isinstance(fields.get("record"), str):
+        raise UsageError(f"{place}: not a record of a run")
+    if fields["record"] not in KINDS:
+        return None
+    schema = fields.get("schema")
+    if fields["record"] == "run" and isinstance(schema, int) and schema > SCHEMA:
+        raise UsageError(f"{place}: the run is of schema {schema}; this sysevent reads up to {SCHEMA}")
+    try:
+        # Python's json takes half a surrogate pair, with which it writes the bytes of a path that are not UTF-8.
+        record: Record = msgspec.convert(fields, Record)
+    except (ValueError, OverflowError) as error:
+        # Of msgspec, and of what it calls for half a surrogate pair or a number that no float can hold.
+        raise UsageError(f"{place}: not a record of a run: {escape(str(error))}") from error
+    return record
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,4 +1,4 @@
-"""What a scan and a comparison found, as lines for a person. No I/O."""
+"""The results of `sysevent layout scan` and `sysevent layout diff` as text. No I/O."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from sysevent.headers.scan import Hazard, Padding
 from sysevent.headers.translated import Fate
 from sysevent.report.drawing import Line, Look
 
-_SHOWN = 6  # moved members of one structure
+# Moved members of one structure that are listed.
+_SHOWN = 6
 
 
 class Scanned(msgspec.Struct, frozen=True):
-    """One kernel for one pair of ABIs; hazards None when the architecture had no KVM then."""
+    """One kernel scanned for one pair of ABIs. hazards is None if the architecture had no KVM in that kernel."""
 
     spec: str
     userspace: Userspace
@@ -26,18 +27,20 @@ class Scanned(msgspec.Struct, frozen=True):
 
     @property
     def pair(self) -> str:
+        """Return the names of the kernel's own ABI and of the other one."""
         return f"{native(self.userspace.arch).name}/{self.userspace.name}"
 
     @property
     def unknown(self) -> list[Hazard]:
-        """What is wrong, and that no row of the table speaks of."""
+        """Return the structures that are read wrongly and have no row in headers/translated.py."""
         return [hazard for hazard in self.hazards or () if hazard.fate is Fate.WRONG and not hazard.known]
 
 
 def table(report: Sequence[Scanned]) -> list[Line]:
-    """A row for each pair of ABIs and kernel: how many structures meet each fate, which are read wrongly."""
+    """Return a row for each pair of ABIs and kernel: the number of structures by fate, and those read wrongly."""
     rows = [("ABI pair", "kernel", *Fate, "implicit padding", "read wrongly")]
-    for entry in sorted(report, key=lambda e: [e2.pair for e2 in report].index(e.pair)):
+    pairs = [entry.pair for entry in report]
+    for entry in sorted(report, key=lambda entry: pairs.index(entry.pair)):
         if entry.hazards is None:
             rows.append((entry.pair, entry.spec, *("-" for _ in Fate), "-", "no KVM there"))
             continue
@@ -55,17 +58,20 @@ def table(report: Sequence[Scanned]) -> list[Line]:
 
 
 def _name(hazard: Hazard) -> str:
-    """kvm_xen_exit, or kvm_run.system_event.flags when single members of a structure are meant."""
+    """Return the name of a structure; of kvm_run, the names of the members that differ."""
     if hazard.struct == "kvm_run":
         return ", ".join(f"kvm_run.{shift.path}" for shift in hazard.shifts)
     return hazard.struct
 
 
 def details(report: Iterable[Scanned], *, with_padding: bool) -> list[Line]:
-    """Each structure that differs: what becomes of it and why, and where its members lie."""
+    """Return, for each structure that differs, its fate, the reason, and the offsets of its members.
+
+    with_padding: True to list implicit padding, too.
+    """
     lines: list[Line] = []
     for entry in report:
-        lines += [((("", Look.PLAIN)),), ((f"{entry.spec}, {entry.pair}", Look.HEAD),)]
+        lines += [(("", Look.PLAIN),), ((f"{entry.spec}, {entry.pair}", Look.HEAD),)]
         if entry.userspace.unreachable:
             lines.append(((f"  no such program reaches KVM: {entry.userspace.unreachable}", Look.PLAIN),))
         for hazard in entry.hazards or ():
@@ -100,32 +106,33 @@ def _gap(gap: Padding) -> str:
     return f"{where}: {gap.hole.offset}..{gap.hole.end - 1} {place}{alone}"
 
 
-_WORDS = {
+_REMARKS = {
     Kind.FILLED: "an old kernel leaves anything there: not to be read without a capability or a flag",
-    Kind.RESERVED: "",
 }
 
 
 def changes(old: str, new: str, userspace: Userspace, found: Comparison) -> list[Line]:
-    """What changed for one ABI: first what an old binary would misread, then what came where."""
+    """Return what changed for one ABI between two kernels: what an old binary misreads, then the rest.
+
+    old, new: the kernels as the user named them.
+    """
     lines: list[Line] = [((f"{userspace.name}: {old} -> {new}", Look.HEAD),)]
     if userspace.unreachable:
         lines.append(((f"  no such program reaches KVM: {userspace.unreachable}", Look.PLAIN),))
     misread = [change for change in found.changes if change.misread]
+    spared = [change for change in found.changes if change.kind.misread and change.spared]
+    filled = [change for change in found.changes if change.kind is Kind.FILLED]
+    other = [change for change in found.changes if change.kind is not Kind.FILLED and not change.kind.misread]
     for title, group, look in (
         ("an old binary misreads", misread, Look.OTHER),
-        ("moved, and nobody reads it", [c for c in found.changes if c.kind.misread and c.spared], Look.PLAIN),
-        ("added into padding", [c for c in found.changes if c.kind is Kind.FILLED], Look.SAME),
-        (
-            "other",
-            [c for c in found.changes if c.kind not in (Kind.FILLED,) and not c.kind.misread],
-            Look.PLAIN,
-        ),
+        ("moved, but not read", spared, Look.PLAIN),
+        ("added into padding", filled, Look.SAME),
+        ("other", other, Look.PLAIN),
     ):
         if group:
             lines.append(((f"  {title}: {len(group)}", Look.HEAD),))
-            told = dict.fromkeys(f"    {_change(change)}" for change in group)
-            lines += [((text, look),) for text in told]
+            texts = dict.fromkeys(f"    {_change(change)}" for change in group)
+            lines += [((text, look),) for text in texts]
     if not misread:
         lines.append((("  an old binary misreads nothing", Look.SAME),))
     if found.renumbered:
@@ -145,5 +152,5 @@ def _change(change: Change) -> str:
     if change.kind is Kind.ALTERNATIVE:
         return f"{change.kind:13} {change.struct}.{change.path.partition('.')[0]}"
     place = " -> ".join(f"@{at} ({size} bytes)" for at, size in filter(None, (change.old, change.new)))
-    told = "; ".join(filter(None, (change.note, _WORDS.get(change.kind, ""), change.spared)))
-    return f"{change.kind:13} {change.struct}.{change.path} {place}{f': {told}' if told else ''}"
+    remarks = "; ".join(filter(None, (change.note, _REMARKS.get(change.kind, ""), change.spared)))
+    return f"{change.kind:13} {change.struct}.{change.path} {place}{f': {remarks}' if remarks else ''}"

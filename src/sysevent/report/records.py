@@ -1,0 +1,275 @@
+"""The records of run.jsonl: one struct per kind, in the order in which their fields are written.
+
+A run writes one JSON object per line, ASCII only. The first key of each, `record`, names its kind.
+
+What a program that reads run.jsonl can rely on, as long as `schema` in the `run` record stays the same:
+
+- Fields are only added. A field that older runs lack has a default here, which a reader takes in its place.
+- Kinds of records are only added.
+- The meaning, type and unit of a field, and the set of values of an enumeration, never change.
+
+A change that breaks one of these raises `schema`. So a reader ignores fields and kinds that it does not know, and
+refuses a file whose `schema` is higher than the one it was written for. It leaves out lines that were cut off, by a
+full disk or by the end of their writer. Several processes can write to one file, so that the records of different
+targets are interleaved. A run that was interrupted has no `end`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, get_args
+
+import msgspec
+
+from sysevent import model
+from sysevent.contract import readers
+from sysevent.model import Level, Status
+
+SCHEMA: Final = 1
+
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
+Hex = Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-f][0-9a-f])*$")]
+# The first 320 bytes of struct kvm_run: all that is compared, and what abi/kvm_run.py has offsets for.
+Head = Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-f][0-9a-f])*$", min_length=640, max_length=640)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=str.lower):
+    """What all records have in common: their tag is the name of the class in lower case."""
+
+
+class Run(_Record, frozen=True, kw_only=True):
+    """The beginning of a run, written by the process that creates the file."""
+
+    schema: Annotated[int, msgspec.Meta(ge=0, le=SCHEMA)]
+    """Version of this format."""
+    id: str
+    """Identifier of the run: its start in UTC and the ID of the process that wrote this record."""
+    start: str
+    """Time of the start, in UTC, ISO 8601 with seconds."""
+    argv: tuple[str, ...]
+    """The command line of pytest."""
+    versions: dict[str, str]
+    """Versions of `sysevent`, `python` and `pytest`."""
+
+
+class Target(_Record, frozen=True, kw_only=True):
+    """A target that was asked: written once, when its kernel has answered for the first time."""
+
+    name: str
+    """Name of the target. With several kernels in one run, `@` and the kernel's specification follow."""
+    arch: str
+    """Architecture of the kernel: `arm64`, `riscv64`, `x86_64`."""
+    where: str
+    """How its kernel runs: `tcg` or `kvm` for a guest of QEMU, else `local`, `ssh` or `labgrid`."""
+    fallback: str = ""
+    """Why a guest runs under TCG although KVM was preferred. Empty if it does not."""
+    kernel: str
+    """Release of the kernel, as `uname -r` prints it there."""
+    spec: str
+    """The kernel as the user named it: `debian:6.12`, a path, `tree:PATH`. Empty if it was running already."""
+    package: str
+    """Version of the Debian package of the kernel. Empty if the kernel is not from a package."""
+    qemu: str
+    """Version of QEMU. Empty without QEMU."""
+    vmm: str
+    """Build ID of the VMM that reported these facts, in hexadecimal."""
+    capabilities: dict[str, int]
+    """What KVM_CHECK_EXTENSION returned, by capability: `system/NUMBER` for /dev/kvm, `vm/NUMBER` for a VM."""
+    features: dict[str, int]
+    """What the guest's firmware interface reports, by name: `psci.version`, `psci.features.0x84000012`."""
+    origin: str = ""
+    """Where the kernel came from: `boot`, `snapshot`, or `running` if the run did not start it."""
+    seconds_to_boot: Seconds
+    """Time until its VMM answered, in seconds."""
+
+    def facts(self) -> model.Facts:
+        """Return the facts that claims are judged by."""
+        return model.Facts(self.arch, self.kernel, self.capabilities, self.features, self.vmm)
+
+
+class Verdict(_Record, frozen=True, kw_only=True):
+    """One claim judged on one target with one ABI. If a test is run again, the last verdict counts."""
+
+    test: str
+    """Name of the claim: `kvm.system_event.arm64.psci.reset2`."""
+    target: str
+    """Name of the target. For claims about headers, `headers`, with several kernels `headers@KERNEL`."""
+    kernel: str
+    """Release of the kernel, or version of the headers. Empty if it was not found out."""
+    abi: str
+    """ABI of the VMM: `arm64`, `i386`."""
+    native: bool
+    """True if the ABI is the kernel's own."""
+    status: Status
+    """FAIL: the kernel broke the ABI. ERROR: the test broke. MISS: it could not be run. PASS. DONE: it ran and has
+    something to report. SKIP: it does not apply."""
+    level: Level
+    """`abi`: the kernel's documentation promises it. `observed`: today's behaviour, a change is only reported."""
+    reason: str
+    """One sentence that explains the status."""
+    expected: dict[str, str]
+    """What the claim requires, by field. Only of fields that do not match."""
+    got: dict[str, str]
+    """What was found, by field. Only of fields that do not match."""
+    raw: dict[str, Hex]
+    """The first 320 bytes of struct kvm_run after each KVM_RUN, by its label."""
+    written: dict[str, tuple[tuple[Natural, Natural], ...]]
+    """Ranges of these bytes that the kernel wrote, by label: offset of the first, offset after the last."""
+    nodeid: str
+    """pytest's identifier of the test."""
+    seconds: Seconds
+    """Time that the scenario took on the target, in seconds. 0 if it did not run."""
+
+
+class Incident(_Record, frozen=True, kw_only=True):
+    """Something broke, or was waited for, that says nothing about the ABI of a kernel."""
+
+    target: str
+    """Name of the target."""
+    reason: str
+    """What happened. Can have several lines, such as the end of a guest's console."""
+    log: str
+    """Path of the log. Empty if there is none."""
+    retried: bool
+    """True if the same was tried once more afterwards."""
+
+
+class Exit(msgspec.Struct, frozen=True, kw_only=True):
+    """What one KVM_RUN left behind."""
+
+    ret: int
+    """Return value of the ioctl: 0, or -1 with `errno`."""
+    errno: int
+    """Error number. 0 if it succeeded."""
+    kicked: bool
+    """True if the watchdog ended it with a signal."""
+    microseconds: Natural
+    """Time that KVM_RUN took, in microseconds."""
+    poison: Byte | None
+    """The byte that filled all outputs before KVM_RUN. null: they held what the exit before had left."""
+    head: Head
+    """The first 320 bytes of struct kvm_run."""
+    tail_changed: Natural
+    """Number of bytes behind them, in the same page, that lost their poison."""
+    tail_first: Natural
+    """Offset in kvm_run of the first of these bytes. 0 if there is none."""
+    registers: tuple[int, ...]
+    """Registers of the vCPU, in the order of `abi/registers.py`. Empty if they could not be read."""
+
+    @classmethod
+    def of(cls, raw: model.RawExit) -> Exit:
+        """Return the recorded form of an exit."""
+        return cls(**{**msgspec.structs.asdict(raw), "head": raw.head.hex()})
+
+    def raw_exit(self) -> model.RawExit:
+        """Return the exit that was recorded."""
+        return model.RawExit(**{**msgspec.structs.asdict(self), "head": bytes.fromhex(self.head)})
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step that is not a KVM_RUN returned."""
+
+    ret: int
+    """Return value: not negative, or -1 with `errno`."""
+    errno: int
+    """Error number. 0 if it succeeded."""
+    data: Hex
+    """The buffer of the ioctl, or guest memory."""
+
+
+class Observation(_Record, frozen=True, kw_only=True):
+    """Everything that one scenario gave on one target, from which claims are judged again at any time."""
+
+    target: str
+    """Name of the target."""
+    scenario: str
+    """Name of the scenario."""
+    arch: str
+    """Architecture of the target."""
+    abi: str
+    """ABI of the VMM."""
+    exits: dict[str, Exit]
+    """What each KVM_RUN left behind, by its label."""
+    answers: dict[str, Answer]
+    """What each other step with a label returned."""
+    symbols: dict[str, int]
+    """Guest addresses of the payload's symbols, by `payload.symbol`."""
+
+    @classmethod
+    def of(cls, target: str, seen: model.Observation) -> Observation:
+        """Return the record of an observation on a target."""
+        return cls(
+            target=target,
+            scenario=seen.scenario,
+            arch=seen.arch,
+            abi=seen.abi,
+            exits={label: Exit.of(raw) for label, raw in seen.exits.items()},
+            answers={
+                label: Answer(ret=answer.ret, errno=answer.errno, data=answer.data.hex())
+                for label, answer in seen.answers.items()
+            },
+            symbols=seen.symbols,
+        )
+
+    def seen(self) -> model.Observation:
+        """Return the observation that was recorded."""
+        return model.Observation(
+            self.scenario,
+            self.arch,
+            self.abi,
+            {label: raw.raw_exit() for label, raw in self.exits.items()},
+            {
+                label: model.Answer(answer.ret, answer.errno, bytes.fromhex(answer.data))
+                for label, answer in self.answers.items()
+            },
+            self.symbols,
+        )
+
+
+class Reading(_Record, frozen=True, kw_only=True):
+    """How one generation of userspace reads one event. Written at the end of a run, made from its observations."""
+
+    target: str
+    """Name of the target."""
+    event: str
+    """Name of the claim about the event, without its prefix."""
+    reader: str
+    """Name of the reader: which fields it uses, and under which condition."""
+    abi: str
+    """ABI of the VMM that saw the event."""
+    finding: readers.Finding
+    """`right`. `wrong`: the kernel wrote all bytes, and they mean something else. `garbage`: it did not write all."""
+    told: str
+    """What the reader takes the event for, and what is true."""
+
+    @classmethod
+    def of(cls, target: str, reading: readers.Reading) -> Reading:
+        """Return the record of a reading of an event on a target."""
+        return cls(target=target, **msgspec.structs.asdict(reading))
+
+
+class Kept(_Record, frozen=True, kw_only=True):
+    """A guest that lives on after the run, for inspection (`--keep`)."""
+
+    target: str
+    """Name of the target."""
+    pid: Natural
+    """Process ID of its QEMU."""
+    directory: str
+    """Directory with its logs and sockets, for `sysevent shell --attach`."""
+    limit: Natural
+    """Time after its start when it ends, in seconds."""
+
+
+class End(_Record, frozen=True, kw_only=True):
+    """The end of a run that was not interrupted."""
+
+    counts: dict[Status, Natural]
+    """Number of verdicts by status, of those that count."""
+    exit: int
+    """Exit code of pytest."""
+
+
+Record = Run | Target | Verdict | Incident | Observation | Reading | Kept | End
+KINDS: Final = frozenset(kind.__struct_config__.tag for kind in get_args(Record))

@@ -1,0 +1,55 @@
+"""The report of a run as text: the matrix, the verdicts worth a line, how userspace reads the events. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from sysevent.contract.readers import Finding
+from sysevent.model import Status
+from sysevent.qemu.console import escape
+from sysevent.report import matrix, readers_table, records
+from sysevent.report.grouping import grouped_verdicts
+from sysevent.report.records import Record
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of the report. A terminal colours it by its status or finding, or shows it as a heading."""
+
+    text: str
+    mark: Status | Finding | None = None
+    heading: bool = False
+
+
+def lines(run: Sequence[Record], reader: str | None = None) -> Iterator[Line]:
+    """Yield the lines of the report.
+
+    The last part lists, event by event, the readings that are not right; with a reader, all readings of that one.
+    """
+    for line in _lines(run, reader):
+        # What comes from a file must not act on a terminal.
+        yield msgspec.structs.replace(line, text=escape(line.text))
+
+
+def render(run: Sequence[Record]) -> str:
+    """Return the report as plain text."""
+    return "".join(f"{line.text}\n" for line in lines(run))
+
+
+def _lines(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
+    found = matrix.matrix(run)
+    for text, worst in matrix.lines(found):
+        yield Line(text, worst, heading=worst is None)
+    yield Line(matrix.summary(found), heading=True)
+    verdicts = [record for record in run if isinstance(record, records.Verdict)]
+    noteworthy = [verdict for verdict in verdicts if verdict.status not in (Status.PASS, Status.SKIP)]
+    for status, text in grouped_verdicts(noteworthy):
+        yield Line(text, status)
+    readings = readers_table.read(run)
+    for text in readers_table.lines(readings):
+        yield Line(text)
+    for target, reading in readings:
+        if reading.reader == reader or (reader is None and reading.finding is not Finding.RIGHT):
+            what = f"{reading.reader!r} on {target}, {reading.abi}, {reading.event}"
+            yield Line(f"{reading.finding}: {what}: {reading.told}", reading.finding)

@@ -1,0 +1,60 @@
+"""The report of a run as text."""
+
+import pytest
+import sample_records
+from sample_records import verdict
+
+from sysevent.checkout import ROOT
+from sysevent.contract.readers import Finding
+from sysevent.model import Status
+from sysevent.report import run_log, text_report
+from sysevent.report.text_report import Line
+
+RUN = [
+    sample_records.RUN,
+    verdict("kvm.system_event.arm64.a", "t", "PASS"),
+    verdict("kvm.system_event.arm64.b", "t", "FAIL"),
+    verdict("kvm.system_event.arm64.c", "t", "SKIP"),
+]
+
+
+def test_lines():
+    """The matrix, the counts, and a line for each verdict that is neither PASS nor SKIP."""
+    assert list(text_report.lines(RUN)) == [
+        Line("claim    t", heading=True),
+        Line("arm64.a  PASS", Status.PASS),
+        Line("arm64.b  FAIL", Status.FAIL),
+        Line("arm64.c  SKIP", Status.SKIP),
+        Line("1 FAIL, 1 PASS, 1 SKIP", heading=True),
+        Line("FAIL kvm.system_event.arm64.b on t: why", Status.FAIL),
+    ]
+
+
+def test_render_is_the_lines():
+    assert text_report.render(RUN).splitlines() == [line.text for line in text_report.lines(RUN)]
+
+
+def test_what_comes_from_a_file_is_escaped():
+    """A recorded run cannot send commands to a terminal, and can always be written as UTF-8."""
+    text = text_report.render([verdict("a\x1b]0;", "t\udc80", "FAIL", reason="\x07 \u202e")])
+    assert "a\\x1b]0;  FAIL" in text
+    assert "FAIL a\\x1b]0; on t\\xdc80: \\x07 \\x202e" in text
+    assert text.encode().decode() == text
+
+
+def test_a_run_without_records():
+    assert text_report.render([]) == "no verdicts\n"
+
+
+@pytest.mark.parametrize("reader", [None, "ndata, unasked"])
+def test_readings(reader):
+    """Only readings that are not right are listed; with a reader, all of that one."""
+    run = list(run_log.read(ROOT / "tests" / "data" / "runs" / "debian-5.10.jsonl"))
+    listed = [line for line in text_report.lines(run, reader) if line.mark is not None]
+    assert {line.mark for line in listed} <= set(Finding)
+    assert (Finding.RIGHT in {line.mark for line in listed}) == (reader is not None)
+    assert any(
+        line.text.startswith("garbage: 'ndata, unasked' on x86_64-tcg, x86_64, x86_64.hyperv.")
+        for line in listed
+    )
+    assert all("'ndata, unasked'" in line.text for line in listed if reader)

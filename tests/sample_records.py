@@ -1,0 +1,50 @@
+"""Records of run.jsonl for tests, complete and valid."""
+
+from sysevent.model import Level, Status
+from sysevent.report import records
+
+RUN = records.Run(
+    schema=records.SCHEMA, id="1", start="2026-01-01T00:00:00+00:00", argv=("a b",), versions={}
+)
+TARGET = records.Target(
+    name="arm64-tcg",
+    arch="arm64",
+    where="tcg",
+    kernel="6.1.0",
+    spec="debian:6.1",
+    package="6.1.1-1",
+    qemu="7.2.22",
+    vmm="1234",
+    capabilities={"vm/215": 1},
+    features={"psci.version": 65537},
+    origin="boot",
+    seconds_to_boot=1.5,
+)
+INCIDENT = records.Incident(
+    target="arm64-tcg", reason="panic\nend of the console", log="console.log", retried=True
+)
+READING = records.Reading(
+    target="arm64-tcg", event="arm64.psci.off", reader="type", abi="arm64", finding="right", told="type 1"
+)
+KEPT = records.Kept(target="arm64-tcg", pid=1234, directory="/results/arm64-tcg", limit=3600)
+END = records.End(counts={Status.PASS: 1}, exit=0)
+
+
+def verdict(test, target, status, abi="arm64", native=True, kernel="6.1.0", reason="why"):
+    """Return a verdict on a test on a target."""
+    return records.Verdict(
+        test=test,
+        target=target,
+        kernel=kernel,
+        abi=abi,
+        native=native,
+        status=Status(status),
+        level=Level.ABI,
+        reason=reason,
+        expected={"type": "1"},
+        got={"type": "2"},
+        raw={"exit": "00" * 320},
+        written={"exit": ((32, 36),)},
+        nodeid=f"suites/test_a.py::test[{target}]",
+        seconds=0.5,
+    )
