@@ -21,7 +21,7 @@ def read_all(*pieces):
     """What a reader makes of bytes that come in pieces: frames, and what was none."""
     reader = FrameReader()
     frames = [frame for piece in pieces for frame in reader.feed(piece)]
-    return frames, bytes(reader.rubbish)
+    return frames, bytes(reader.non_frame_bytes)
 
 
 def header(length, kind=3):

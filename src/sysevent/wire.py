@@ -13,6 +13,7 @@ import zlib
 import msgspec
 
 from sysevent.errors import BadWire
+from sysevent.text import printable
 
 VERSION = 1
 MAGIC = 0x31564553
@@ -128,9 +129,7 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._held = bytearray()
-        self.rubbish = (
-            bytearray()
-        )  # console text on a shared line, noise, broken frames; the reader's to empty
+        self.non_frame_bytes = bytearray()
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that data completes."""
@@ -170,7 +169,7 @@ class FrameReader:
             return frame
 
     def _drop(self, count: int) -> None:
-        self.rubbish += self._held[:count]
+        self.non_frame_bytes += self._held[:count]
         del self._held[:count]
 
 
@@ -197,7 +196,7 @@ def unpack_hello(body: bytes) -> Hello:
 def _text(raw: bytes) -> str:
     # Names come from the guest's kernel: only what can stand on a terminal gets through.
     text = raw.split(b"\0")[0].decode("ascii", "replace")
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return printable(text)
 
 
 def unpack_reply(body: bytes) -> Reply:

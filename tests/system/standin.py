@@ -24,10 +24,10 @@ from sysevent.errors import GuestLost
 from sysevent.images.kernel import resolve, vmlinux
 from sysevent.images.rootfs import initramfs, userland
 from sysevent.model import Progress
-from sysevent.process import QemuProcess
 from sysevent.qemu.argv import Lines, Machine, argv
 from sysevent.qemu.console import Console
 from sysevent.qemu.monitor import Monitor
+from sysevent.qemu.process import QemuProcess
 from sysevent.settings import Settings
 
 _READY = "sysevent: serving"
