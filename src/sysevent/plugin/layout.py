@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from sysevent.arches import ARCHITECTURES
+from sysevent.cache import Cache
 from sysevent.contract import layout as contract
 from sysevent.contract.claim import PREFIX
 from sysevent.contract.layout import LayoutClaim, Promise, Subject
@@ -22,7 +23,6 @@ from sysevent.engine.guest import Guest
 from sysevent.errors import InfrastructureError, NotApplicable, SyseventError, UsageError
 from sysevent.headers import compiled, source
 from sysevent.headers.abis import USERSPACES, Userspace, native
-from sysevent.images.cache import Cache
 from sysevent.model import Level, Status, Verdict
 from sysevent.plugin.case import OWN_VERDICT
 from sysevent.plugin.fixtures import RUN
