@@ -8,11 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import SOON, has_ended, stat
 
 from sysevent.errors import InfrastructureError, ToolMissing
 from sysevent.process import die_with_parent, with_time_limit
-
-SOON = 5  # seconds
 
 PARENT = """
 import subprocess, sys, time
@@ -21,20 +20,6 @@ command = ["sh", "-c", "echo $$; exec sleep 60"]
 subprocess.Popen(die_with_parent(command) if sys.argv[1] == "die" else with_time_limit(command, 60))
 time.sleep(60)
 """
-
-
-def has_ended(pid):
-    """True once there is no process of that id, or only a zombie; False after SOON."""
-    end = time.monotonic() + SOON
-    while time.monotonic() < end:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.01)
-    return False
 
 
 @pytest.fixture
@@ -69,7 +54,7 @@ def test_with_time_limit_survives_the_parent(parent):
     process.kill()
     process.wait(SOON)
     time.sleep(0.2)
-    limiter = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+    limiter = int(stat(child)[1])
     assert Path(f"/proc/{limiter}/comm").read_text() == "timeout\n"
     # The command dies with its limiter, so that the test leaves no process behind.
     os.kill(limiter, signal.SIGKILL)

@@ -4,17 +4,16 @@ import os
 import select
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from processes import SOON, has_ended
 
 from sysevent.errors import InfrastructureError, ToolMissing
 from sysevent.qemu import version
 from sysevent.qemu.process import QemuProcess
 
 NAME = "qemu-system-test"
-SOON = 5  # seconds
 
 
 @pytest.fixture
@@ -50,19 +49,6 @@ def ended(process):
     assert select.select([process.pidfd], [], [], SOON)[0], "it did not end"
     assert process.ended
     return process
-
-
-def has_ended(pid):
-    end = time.monotonic() + SOON
-    while time.monotonic() < end:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.01)
-    return False
 
 
 @pytest.mark.parametrize(
