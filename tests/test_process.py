@@ -1,7 +1,6 @@
-"""A QEMU's life, with shell scripts in QEMU's place: how it ended, and that it never outlives us."""
+"""Child processes that end with their parent, or when their time is over."""
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -9,190 +8,84 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import SOON, has_ended, stat
 
 from sysevent.errors import InfrastructureError, ToolMissing
-from sysevent.process import QemuProcess
-from sysevent.qemu import version
-
-NAME = "qemu-system-test"
-SOON = 5
-
-
-@pytest.fixture
-def stub(tmp_path, monkeypatch):
-    """stub(script): what stands on PATH as qemu-system-test."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-
-    def write(script):
-        (folder / NAME).write_text(f"#!/bin/sh\n{script}\n")
-        (folder / NAME).chmod(0o755)
-
-    return write
-
-
-@pytest.fixture
-def start(stub, tmp_path):
-    """start(script): it, running."""
-    running = []
-
-    def run(script, inherit=()):
-        stub(script)
-        running.append(QemuProcess([NAME, "-arg"], inherit, tmp_path / "qemu.log"))
-        return running[-1]
-
-    yield run
-    for process in running:
-        process.close()
-
-
-def ended(process):
-    assert select.select([process.pidfd], [], [], SOON)[0], "it did not end"
-    assert process.ended
-    return process
-
-
-def gone(pid):
-    end = time.monotonic() + SOON
-    while time.monotonic() < end:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.01)
-    return False
-
-
-@pytest.mark.parametrize(
-    ("script", "crashed", "words"),
-    [
-        ("exit 0", False, "QEMU ended with exit code 0"),
-        ("exit 3", True, "QEMU ended with exit code 3"),
-        (
-            "echo first; echo 'could not load kernel' >&2; exit 1",
-            True,
-            "exit code 1; it said: could not load kernel",
-        ),
-        ("kill -SEGV $$", True, "QEMU was ended by SIGSEGV"),
-        ("echo assertion failed >&2; kill -ABRT $$", True, "ended by SIGABRT; it said: assertion failed"),
-        ("kill -KILL $$", True, "QEMU was ended by SIGKILL"),
-    ],
-)
-def test_how_it_ended(start, script, crashed, words):
-    process = ended(start(script))
-    assert process.crashed is crashed
-    assert words in process.how_it_ended()
-
-
-def test_while_it_runs(start):
-    process = start("exec sleep 60")
-    assert not process.ended
-    assert not process.crashed
-    assert process.how_it_ended() == "QEMU is running"
-    assert not select.select([process.pidfd], [], [], 0)[0]
-
-
-def test_close_ends_it(start):
-    """Even when it ignores every signal that can be ignored; twice is no error."""
-    process = start("trap '' TERM INT HUP; while :; do sleep 1; done")
-    pid = process._process.pid
-    process.close()
-    assert process.ended
-    assert gone(pid)
-    process.close()
-
-
-def test_descriptors_and_arguments(start, tmp_path):
-    """It gets what it is to inherit, no input, and its words."""
-    read, write = os.pipe()
-    other_read, other_write = os.pipe()
-    try:
-        fds = "/proc/self/fd"
-        ended(
-            start(
-                f"echo hello > {fds}/{write}; echo $@; [ -e {fds}/{other_write} ] || echo closed; cat",
-                [write],
-            )
-        )
-        assert select.select([read], [], [], SOON)[0]
-        assert os.read(read, 100) == b"hello\n"
-    finally:
-        for fd in (read, write, other_read, other_write):
-            os.close(fd)
-    assert (tmp_path / "qemu.log").read_text() == "-arg\nclosed\n"
-
-
-def test_ctrl_c_is_not_for_it(start):
-    """A session of its own, so that a terminal's signal does not reach it."""
-    process = start("exec sleep 60")
-    assert os.getsid(process._process.pid) == process._process.pid
-
-
-def test_not_installed(tmp_path):
-    with pytest.raises(ToolMissing, match="qemu-system-nothing is not installed; `sysevent doctor`"):
-        QemuProcess(["qemu-system-nothing"], [], tmp_path / "log")
-    assert issubclass(ToolMissing, InfrastructureError)
-
-
-def test_setpriv_is_not_installed(stub, tmp_path, monkeypatch):
-    stub("exit 0")
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    with pytest.raises(ToolMissing, match="setpriv is not installed: it is part of util-linux"):
-        QemuProcess([NAME], [], tmp_path / "log")
-
+from sysevent.process import die_with_parent, with_time_limit
 
 PARENT = """
-import sys, time
-from pathlib import Path
-from sysevent.process import QemuProcess
-process = QemuProcess(["qemu-system-test"], [], Path(sys.argv[1]))
-while not Path(sys.argv[1]).read_text():
-    time.sleep(0.005)
-print("ready", flush=True)
+import subprocess, sys, time
+from sysevent.process import die_with_parent, with_time_limit
+command = ["sh", "-c", "echo $$; exec sleep 60"]
+subprocess.Popen(die_with_parent(command) if sys.argv[1] == "die" else with_time_limit(command, 60))
 time.sleep(60)
 """
 
 
+@pytest.fixture
+def parent():
+    """parent(manner): a process with a child, and the child's id; manner is "die" or "limit"."""
+    running = []
+
+    def start(manner):
+        process = subprocess.Popen([sys.executable, "-c", PARENT, manner], stdout=subprocess.PIPE, text=True)
+        running.append(process)
+        return process, int(process.stdout.readline())
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait(SOON)
+        process.stdout.close()
+
+
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
-def test_it_dies_with_its_parent(stub, tmp_path, end):
-    """Whatever kills the parent, which has no time to clean up."""
-    stub("echo $$; exec sleep 60")
-    log = tmp_path / "qemu.log"
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, log], stdout=subprocess.PIPE)
-    with parent:
-        try:
-            assert parent.stdout.readline() == b"ready\n"
-            pid = int(log.read_text())
-            assert Path(f"/proc/{pid}").exists()
-            parent.send_signal(end)
-            assert parent.wait(SOON) == -end
-            assert gone(pid)
-        finally:
-            parent.kill()
+def test_die_with_parent(parent, end):
+    """Also when the parent is killed and has no time to clean up."""
+    process, child = parent("die")
+    assert Path(f"/proc/{child}").exists()
+    process.send_signal(end)
+    assert process.wait(SOON) == -end
+    assert has_ended(child)
+
+
+def test_with_time_limit_survives_the_parent(parent):
+    process, child = parent("limit")
+    process.kill()
+    process.wait(SOON)
+    time.sleep(0.2)
+    limiter = int(stat(child)[1])
+    assert Path(f"/proc/{limiter}/comm").read_text() == "timeout\n"
+    # The command dies with its limiter, so that the test leaves no process behind.
+    os.kill(limiter, signal.SIGKILL)
+    assert has_ended(child)
+
+
+def test_with_time_limit_ends_the_command():
+    """After one second the command is killed."""
+    begin = time.monotonic()
+    run = subprocess.run(with_time_limit(["sleep", "60"], 1), timeout=SOON, check=False)
+    assert run.returncode == -signal.SIGKILL
+    assert 0.9 < time.monotonic() - begin < SOON
+
+
+def test_exit_codes_and_arguments_are_passed_on():
+    for command in (["sh", "-c", "exit $1", "sh", "7"], ["sh", "-c", 'exit "${2#-}"', "-", "--", "-7"]):
+        assert subprocess.run(die_with_parent(command), check=False).returncode == 7
+        assert subprocess.run(with_time_limit(command, 60), check=False).returncode == 7
 
 
 @pytest.mark.parametrize(
-    ("script", "found"),
+    ("installed", "words"),
     [
-        ("echo 'QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)'", "7.2.22"),
-        ("echo 'QEMU emulator version 10.0.2'", "10.0.2"),
-        ("echo no such thing", ""),
-        ("exit 1", ""),
+        ([], "timeout is not installed: it is part of coreutils"),
+        (["timeout"], "setpriv is not installed: it is part of util-linux"),
     ],
 )
-def test_version(stub, script, found):
-    class Arch:
-        qemu = NAME
-
-    stub(script)
-    assert version.version(Arch()) == found
-
-
-def test_no_version_without_it():
-    class Arch:
-        qemu = "qemu-system-nothing"
-
-    assert version.version(Arch()) == ""
+def test_a_missing_program(tmp_path, monkeypatch, installed, words):
+    for name in installed:
+        (tmp_path / name).touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolMissing, match=words):
+        with_time_limit(["true"], 60)
+    assert issubclass(ToolMissing, InfrastructureError)

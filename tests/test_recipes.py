@@ -1,4 +1,4 @@
-"""The CI recipes in docs/ci: every command and option that they name is real."""
+"""The CI recipes in docs/ci: the command line accepts every command in them."""
 
 import argparse
 import importlib
@@ -17,16 +17,18 @@ COMMAND = re.compile(r"(?:\./|/opt/sysevent/)sysevent (?P<rest>[^\n]*(?:\n +--[^
 
 
 def commands(path: Path) -> list[list[str]]:
+    """The arguments of each call of sysevent in a recipe; comments do not count."""
     text = re.sub(r"\$\{\{.*?\}\}", "x", path.read_text())
     text = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(("#", "//")))
     found = [match["rest"].replace("\n", " ") for match in COMMAND.finditer(text)]
-    if path.name == "Jenkinsfile":  # sh '...'
+    if path.name == "Jenkinsfile":
+        # Each command stands in sh '…'.
         found = [rest.rpartition("'")[0] for rest in found]
     return [shlex.split(rest) for rest in found]
 
 
 @pytest.mark.parametrize("path", [path for path in RECIPES if path.suffix != ".timer"], ids=lambda p: p.name)
-def test_commands_are_real(path):
+def test_commands_are_accepted(path):
     found = commands(path)
     assert found
     for verb, *rest in found:
@@ -37,29 +39,20 @@ def test_commands_are_real(path):
         parser.parse_args(own)
 
 
-def test_every_ci_system_that_the_guide_names_is_here():
+def test_the_guide_links_every_recipe():
     named = set(re.findall(r"\(ci/([\w.-]+)\)", (ROOT / "docs" / "ci.md").read_text()))
     assert named == {path.name for path in RECIPES}
 
 
-def test_systemd_takes_the_units(tmp_path):
+def test_systemd_accepts_the_units(tmp_path):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed: apt-get install systemd")
-    for name in ("sysevent.service", "sysevent.timer"):
-        # Here the checkout is elsewhere.
-        text = (ROOT / "docs" / "ci" / name).read_text().replace("/opt/sysevent/sysevent", "/bin/true")
-        (tmp_path / name).write_text(text.replace("/opt/sysevent", "/"))
-    done = subprocess.run(
-        [
-            "systemd-analyze",
-            "verify",
-            "--man=no",
-            *(tmp_path / n for n in ("sysevent.service", "sysevent.timer")),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    complaints = [line for line in done.stderr.splitlines() if str(tmp_path) in line or "sysevent." in line]
-    assert complaints == []
+    units = [tmp_path / "sysevent.service", tmp_path / "sysevent.timer"]
+    for unit in units:
+        # systemd-analyze checks that programs and folders exist; this checkout is not in /opt/sysevent.
+        text = (ROOT / "docs" / "ci" / unit.name).read_text().replace("/opt/sysevent/sysevent", "/bin/true")
+        unit.write_text(text.replace("/opt/sysevent", "/"))
+    command = ["systemd-analyze", "verify", "--man=no", *units]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    # Other units of this machine may have problems of their own.
+    assert [line for line in done.stderr.splitlines() if "sysevent." in line] == []

@@ -1,4 +1,4 @@
-"""Frames and records, and that both halves of the wire mean the same."""
+"""Frames, requests and replies; and that wire.py and guests/vmm/wire.h agree."""
 
 import enum
 import re
@@ -18,10 +18,10 @@ MAGIC = b"SEV1"
 
 
 def read_all(*pieces):
-    """What a reader makes of bytes that come in pieces: frames, and what was none."""
+    """Feed a reader with these pieces; returns the frames, and the bytes that belong to none."""
     reader = FrameReader()
     frames = [frame for piece in pieces for frame in reader.feed(piece)]
-    return frames, bytes(reader.rubbish)
+    return frames, bytes(reader.non_frame_bytes)
 
 
 def header(length, kind=3):
@@ -40,25 +40,24 @@ def test_frame_round_trip(body):
     assert read_all(wire.pack(frame)) == ([frame], b"")
 
 
-def test_a_body_that_is_too_long_is_refused():
+def test_pack_refuses_a_long_body():
     with pytest.raises(BadWire, match="1048577 bytes; at most 1048576 fit"):
         wire.pack(Frame(2, 1, 1, bytes(wire.BODY_MAX + 1)))
 
 
 def test_byte_by_byte():
-    """Wherever the input is cut."""
+    """Frames are found wherever the input is cut."""
     data = b"boot\r\n" + wire.pack(HI) + b"text" + wire.pack(Frame(3, 1, 8, b""))
-    frames, rubbish = read_all(*(data[n : n + 1] for n in range(len(data))))
+    frames, other = read_all(*(data[n : n + 1] for n in range(len(data))))
     assert frames == [HI, Frame(3, 1, 8, b"")]
-    assert rubbish == b"boot\r\ntext"
+    assert other == b"boot\r\ntext"
 
 
 def test_two_frames_at_once():
     assert read_all(HI_BYTES * 2)[0] == [HI, HI]
 
 
-def test_a_frame_comes_out_with_its_last_byte():
-    """And not before."""
+def test_a_frame_is_complete_with_its_last_byte():
     reader = FrameReader()
     assert reader.feed(HI_BYTES[:-1]) == []
     assert reader.feed(HI_BYTES[-1:]) == [HI]
@@ -78,19 +77,19 @@ def test_a_frame_comes_out_with_its_last_byte():
     ],
     ids=["console", "noise", "half_magic", "beginnings", "magic_in_text", "magics", "too_long", "longest"],
 )
-def test_rubbish_around_frames(noise):
-    """Before, between and after: the frames come through, and the noise can be looked at.
+def test_noise_around_frames(noise):
+    """Before, between and after frames: all frames are found, and the noise is set aside.
 
-    A magic number in the noise can promise up to BODY_MAX bytes; what it took is looked through once they came.
+    A magic number in the noise can announce up to BODY_MAX bytes, in which frames are found when they have arrived.
     """
-    frames, rubbish = read_all(noise + HI_BYTES + noise + HI_BYTES + noise, bytes(wire.BODY_MAX + 20))
+    frames, other = read_all(noise + HI_BYTES + noise + HI_BYTES + noise, bytes(wire.BODY_MAX + 20))
     assert frames == [HI, HI]
-    assert rubbish.rstrip(b"\0") == (noise * 3).rstrip(b"\0")
+    assert other.rstrip(b"\0") == (noise * 3).rstrip(b"\0")
 
 
 @pytest.mark.parametrize("place", range(len(HI_BYTES)))
 def test_one_changed_byte_loses_one_frame(place):
-    """Wherever it is, also in the length: a shorter one is found out by the CRC, a longer one when there is more."""
+    """Also in the length: the CRC shows a shorter one, and a longer one when that many bytes have arrived."""
     broken = bytearray(HI_BYTES)
     broken[place] ^= 0x20
     follower = Frame(3, 1, 8, b"follower")
@@ -99,13 +98,13 @@ def test_one_changed_byte_loses_one_frame(place):
     assert frames == [follower]
 
 
-def test_a_long_frame_that_never_comes_holds_nothing_back_for_ever():
-    """A header that promises more than follows eats what it promised, no more, and even that is looked through."""
+def test_a_header_without_its_frame():
+    """A frame within the length that the header announces is found once that many bytes have arrived."""
     frames, _ = read_all(header(100) + HI_BYTES + bytes(100))
     assert frames == [HI]
 
 
-# What the VMM says
+# Hello, reply, exit
 
 
 def hello(version=wire.VERSION, release=b"6.12.1", machine=b"x86_64", build=b"0123abcd"):
@@ -117,7 +116,7 @@ def test_hello():
 
 
 def test_hello_with_hostile_names():
-    """They end at the first NUL, and nothing of them can act on a terminal."""
+    """Names end at the first NUL and are safe to print."""
     found = wire.unpack_hello(hello(release=b"6\x1b[31m\r\n\xff\0rest", machine=b"m" * 65))
     assert found.release == "6?[31m??\ufffd"
     assert found.machine == "m" * 65
@@ -154,14 +153,11 @@ def test_reply():
         (b"", "a REPLY of 0 bytes"),
         (bytes(7), "a REPLY of 7 bytes"),
         (struct.pack("<HHi", 7, 0, 0), "unknown state 7"),
-        (struct.pack("<HHi", 0, 1, 0), "tells of 1 steps and holds 0 results"),
-        (struct.pack("<HHi", 0, 0, 0) + result(), "tells of 0 steps and holds 1 results"),
+        (struct.pack("<HHi", 0, 1, 0), "for 1 steps that holds 0 results"),
+        (struct.pack("<HHi", 0, 0, 0) + result(), "for 0 steps that holds 1 results"),
         (struct.pack("<HHi", 0, 1, 0) + result()[:15], "15 bytes left over"),
         (struct.pack("<HHi", 0, 1, 0) + result(length=1), "a result of 1 bytes where 0 are left"),
-        (
-            struct.pack("<HHi", 0, 1, 0) + result(b"abc", length=0xFFFFFFFF),
-            "4294967295 bytes where 3 are left",
-        ),
+        (struct.pack("<HHi", 0, 1, 0) + result(b"abc", length=0xFFFFFFFF), "4294967295 bytes where 3 are"),
     ],
 )
 def test_bad_reply(body, words):
@@ -170,21 +166,19 @@ def test_bad_reply(body, words):
 
 
 def test_exit():
-    body = (
-        struct.pack("<IIII", 12, 3, 400, 2) + bytes(range(256)) + bytes(64) + struct.pack("<2Q", 1, 1 << 63)
-    )
-    found = wire.unpack_exit(body)
+    head = bytes(range(256)) + bytes(64)
+    found = wire.unpack_exit(struct.pack("<IIII", 12, 3, 400, 2) + head + struct.pack("<2Q", 1, 1 << 63))
     assert (found.microseconds, found.tail_changed, found.tail_first) == (12, 3, 400)
-    assert found.head == bytes(range(256)) + bytes(64)
+    assert found.head == head
     assert found.registers == (1, 1 << 63)
 
 
 @pytest.mark.parametrize(
     ("count", "rest", "words"),
     [
-        (0, b"x", "0 registers and holds 1 bytes"),
-        (2, bytes(8), "2 registers and holds 8 bytes"),
-        (1, bytes(7), "1 registers and holds 7 bytes"),
+        (0, b"x", "0 registers that holds 1 bytes"),
+        (2, bytes(8), "2 registers that holds 8 bytes"),
+        (1, bytes(7), "1 registers that holds 7 bytes"),
         (0xFFFFFFFF, bytes(8), "4294967295 registers"),
     ],
 )
@@ -194,12 +188,12 @@ def test_bad_exit(count, rest, words):
 
 
 def test_short_exit():
-    with pytest.raises(BadWire, match="an exit of 335 bytes; 336 is the least"):
+    with pytest.raises(BadWire, match="an exit of 335 bytes; the shortest has 336"):
         wire.unpack_exit(bytes(335))
 
 
 def test_request():
-    """A deadline, a count, and steps with their own lengths."""
+    """Deadline, number of steps, and steps with their lengths."""
     steps = [
         wire.pack_step(wire.Op.SLEEP, b"1234", required=True),
         wire.pack_step(wire.Op.OPEN, b"", required=False),
@@ -209,28 +203,25 @@ def test_request():
     )
 
 
-# Both halves
+# wire.py and wire.h
 
 
 def vmm_header():
-    """guests/vmm/wire.h without its comments, a definition a line however it is wrapped."""
+    """guests/vmm/wire.h without comments, each definition on one line."""
     text = (GUESTS / "vmm" / "wire.h").read_text()
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     return re.sub(r"=\s+", "= ", text.replace("\\\n", " "))
 
 
-def test_numbers_equal_the_vmm_s():
-    """Every number of guests/vmm/wire.h, and none that only Python has."""
-    enums = dict(re.findall(r"^\s+((?:WIRE|STATE|OP)_\w+) = (\d+),", vmm_header(), re.MULTILINE))
+def test_enums_agree():
+    """Both sides have the same members with the same numbers."""
     for prefix, ours in (("WIRE", wire.Kind), ("STATE", wire.State), ("OP", wire.Op)):
-        theirs = {
-            name.removeprefix(f"{prefix}_"): int(n) for name, n in enums.items() if name.startswith(prefix)
-        }
-        assert theirs == {member.name: member.value for member in ours}
+        theirs = re.findall(rf"^\s+{prefix}_(\w+) = (\d+),", vmm_header(), re.MULTILINE)
+        assert {name: int(number) for name, number in theirs} == {one.name: one.value for one in ours}
         assert issubclass(ours, enum.IntEnum)
 
 
-def test_constants_equal_the_vmm_s():
+def test_constants_agree():
     """Sizes, the magic number and flags."""
     pattern = r"^#define (\w+)\s+\(?(0x[0-9a-f]+u?|\d+u?(?: << \d+)?)\)?"
     defines = dict(re.findall(pattern, vmm_header(), re.MULTILINE))

@@ -5,10 +5,10 @@ import struct
 import pytest
 
 from sysevent.arches import ARCHITECTURES
+from sysevent.cache import Cache
 from sysevent.decode.structs import Layout, Struct
 from sysevent.engine import btf
 from sysevent.errors import NotApplicable
-from sysevent.images.cache import Cache
 from sysevent.model import Answer, Observation
 
 VMLINUX, MODULE = "/sys/kernel/btf/vmlinux", "/sys/kernel/btf/kvm"

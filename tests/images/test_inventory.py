@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from sysevent.arches import ARCHITECTURES, architecture
+from sysevent.cache import Cache
 from sysevent.cli import images
 from sysevent.errors import BadSignature, NotApplicable, UsageError
 from sysevent.images import inventory, tracks
-from sysevent.images.cache import Cache
 from sysevent.images.kernel import resolve
 from sysevent.images.rootfs import initramfs
 

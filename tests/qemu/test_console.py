@@ -1,10 +1,10 @@
-"""How a console tells that its kernel is lost, and that nothing of a guest reaches a terminal as it is."""
+"""A guest's console: the log, the signs of a lost kernel, and text that is safe to print."""
 
 import socket
 
 import pytest
 
-from sysevent.qemu.console import Console, escape, trouble
+from sysevent.qemu.console import Console, trouble
 
 NULL_POINTER_ARM64 = """\
 [    2.105113] Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010\r
@@ -100,27 +100,6 @@ def test_the_line_of_trouble_is_escaped():
         "panic",
         "Kernel panic - not syncing: \\x1b[2Jbang",
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "safe"),
-    [
-        ("plain text: ünïcode", "plain text: ünïcode"),
-        ("two\r\nlines\tand a tab", "two\nlines\tand a tab"),
-        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
-        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
-        ("\x00\x08\x0b\x0c\x7f", "\\x00\\x08\\x0b\\x0c\\x7f"),
-        ("\x9b31m\x85", "\\x9b31m\\x85"),
-        ("\u202eright to left\u2028", "\\x202eright to left\\x2028"),
-    ],
-)
-def test_escape(text, safe):
-    assert escape(text) == safe
-
-
-def test_no_control_character_gets_through():
-    passed = [n for n in range(0x300) if not escape(chr(n)).isprintable()]
-    assert passed == [9, 10]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
-"""QMP, spoken with a QEMU that is this test."""
+"""The QMP client, with this test in the place of QEMU."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -14,7 +15,7 @@ from sysevent.qemu.monitor import Monitor
 
 @pytest.fixture
 def qemu():
-    """Our monitor, and QEMU's end of it after the greeting."""
+    """A monitor, and QEMU's end of its connection after the greeting."""
     ours, theirs = socket.socketpair()
     with theirs:
         theirs.settimeout(5)
@@ -65,10 +66,42 @@ def test_why_it_stopped(qemu):
     assert monitor.stop_reason() == "host-qmp-quit"
 
 
-def test_nonsense_is_passed_over(qemu):
-    """Lines that are no objects, half lines, and data that is no dictionary."""
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"not json",
+        b"[1]",
+        b"\xff",
+        b"null",
+        b"[" * 500_000,
+        b'{"event": "SHUTDOWN", "data": ' + b'{"a": ' * 100_000,
+        b'{"QMP": {"version": {"qemu": {"major": 1e999, "minor": Infinity, "micro": NaN}}}}',
+        b'{"QMP": {"version": {"qemu": {"major": 9' + b"9" * 5000 + b', "minor": 0, "micro": 0}}}}',
+        b'{"id": {"a": []}, "return": 1}',
+        b'{"event": 7, "id": "x"}',
+    ],
+    ids=["text", "list", "bytes", "null", "nested", "nested_data", "infinity", "digits", "id", "types"],
+)
+def test_a_line_that_is_not_qmp_is_skipped(qemu, line):
     monitor, end = qemu
-    say(end, raw=b"not json\n[1]\n\xff\n")
+    sender = threading.Thread(target=say, args=(end, event("STOP")), kwargs={"raw": line + b"\n"})
+    sender.start()
+    until(lambda: monitor.pump() or not sender.is_alive())
+    say(end, event("SHUTDOWN", reason="guest-reset"))
+    assert monitor.stop_reason() == "guest-reset"
+    assert [name for name, _ in monitor.events] == ["STOP", "SHUTDOWN"]
+    assert monitor.version == ""
+
+
+def until(done):
+    end = time.monotonic() + 5
+    while not done():
+        assert time.monotonic() < end
+
+
+def test_lines_in_pieces(qemu):
+    """A line counts when its end has come; an event whose data is not an object is skipped."""
+    monitor, end = qemu
     say(end, {"event": "SHUTDOWN", "data": ["x"]}, raw=b'{"event": "SHUT')
     assert monitor.stop_reason() == ""
     say(end, raw=b'DOWN", "data": {"reason": "guest-panic"}}\n')
@@ -121,7 +154,40 @@ def test_a_command_to_a_qemu_that_has_gone(qemu):
             monitor.execute("stop")
 
 
-def test_a_line_without_end_is_not_read_for_ever(qemu):
+def test_a_flood_of_events(qemu):
+    """One pump() ends while QEMU goes on sending, and the events that are kept are bounded."""
+    monitor, end = qemu
+    flood = b'{"event": "E"}\n' * 10_000
+    stop = threading.Event()
+
+    def send():
+        with contextlib.suppress(OSError):
+            while not stop.is_set():
+                end.sendall(flood)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        for _ in range(3):
+            begin = time.monotonic()
+            monitor.pump()
+            assert time.monotonic() - begin < 5
+            assert len(monitor.events) <= 1000
+        assert sender.is_alive()
+    finally:
+        stop.set()
+        monitor.close()
+        sender.join(10)
+
+
+def test_the_version(qemu):
+    monitor, end = qemu
+    say(end, {"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 22}, "package": ""}}})
+    monitor.pump()
+    assert monitor.version == "7.2.22"
+
+
+def test_a_line_without_end_closes_the_connection(qemu):
     monitor, end = qemu
     end.setblocking(False)
     sent = 0

@@ -1,7 +1,7 @@
-"""A guest that plays a lab machine: Debian's kernel with KVM, a shell and an SSH server, reached over loopback.
+"""A stand-in for a lab machine: a QEMU guest with Debian's kernel, KVM, a shell and an SSH server, under TCG.
 
-What a lab machine of an architecture that nobody has at hand would do, it does, under TCG: the tests of SSH hosts
-ask its /dev/kvm the whole suite. It has no SFTP server, as small machines have none, and lets in one key only.
+With it the tests of SSH hosts run the whole suite on each architecture without such a machine. It is reached over
+loopback, accepts one key only, and has no SFTP server, because many small machines have none.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -24,18 +24,26 @@ from sysevent.errors import GuestLost
 from sysevent.images.kernel import resolve, vmlinux
 from sysevent.images.rootfs import initramfs, userland
 from sysevent.model import Progress
-from sysevent.process import QemuProcess
 from sysevent.qemu.argv import Lines, Machine, argv
 from sysevent.qemu.console import Console
 from sysevent.qemu.monitor import Monitor
+from sysevent.qemu.process import QemuProcess
 from sysevent.settings import Settings
 
+# What init prints when it has started the SSH server.
 _READY = "sysevent: serving"
-_SSH = 22
+_SSH_PORT = 22
 _MEMORY = 512  # MiB
-_HEARTBEAT = 5  # seconds between two signs of life, and for one attempt to connect
+# Seconds between two messages while it boots.
+_HEARTBEAT = 5
+# Seconds for one attempt to connect.
+_CONNECT_TIMEOUT = 5
+# Seconds between two looks at a guest that boots.
+_POLL = 0.05
+# Bytes of console output in which _READY is searched.
+_OUTPUT_MAX = 1 << 16
 
-# The address is what QEMU's user network gives to the first guest (docs/system/devices/net.rst).
+# The address is the one that QEMU's user network gives to the first guest (docs/system/devices/net.rst).
 _INIT = f"""#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -62,20 +70,24 @@ _FILES = {
 }
 
 
-class Served(msgspec.Struct, frozen=True):
-    """Where it is, and what lets one in; the files are below the directory it was given."""
+class StandIn(msgspec.Struct, frozen=True):
+    """A stand-in that runs: its address, and what a client needs to log in."""
 
     arch: str
     address: str
     port: int
     user: str
-    identity: Path  # the private key that it takes
-    known_hosts: Path  # the line of its own key
-    console: Path  # what it printed
-    pid: int  # of its QEMU
+    # The private key that it accepts.
+    identity: Path
+    # A file with its host key.
+    known_hosts: Path
+    # The log of its console.
+    console: Path
+    # Process id of its QEMU.
+    pid: int
 
     def target(self, name: str) -> str:
-        """Its row of a target file."""
+        """The row of a target file that describes it under that name."""
         return (
             f'[[target]]\nname = "{name}"\narch = "{self.arch}"\nwhere = "ssh"\naddress = "{self.address}"\n'
             f'port = {self.port}\nuser = "{self.user}"\nidentity = "{self.identity}"\n'
@@ -84,7 +96,7 @@ class Served(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def served(
+def booted(
     arch: Architecture,
     folder: Path,
     settings: Settings,
@@ -92,66 +104,69 @@ def served(
     *,
     kernel: str = "debian:6.12",
     seconds: float = 180,
-) -> Iterator[Served]:
-    """A stand-in while the context lasts. GuestLost when it does not serve within seconds.
+) -> Iterator[StandIn]:
+    """A stand-in that accepts connections, while the context lasts; its files are in folder.
 
-    From the thread that lives longest: see process.py.
+    Raises GuestLost if it does not accept connections within that time. Its QEMU dies with the thread that enters the
+    context: see sysevent/process.py.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    host, user = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
-    identity, known = folder / "identity", folder / "known_hosts"
-    identity.touch(mode=0o600)
-    identity.write_bytes(
-        user.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-        )
-    )
-    machine = _machine(arch, kernel, host, user, settings, progress)
+    host_key, user_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    machine = _machine(arch, kernel, host_key, user_key, settings, progress)
     with contextlib.ExitStack() as closing:
-        pairs = [socket.socketpair() for _ in range(2)]
-        (ours, monitor), (line, console) = pairs
-        try:
-            lines = Lines(monitor.fileno(), console.fileno(), 0)
-            qemu = QemuProcess(
-                argv(machine, lines), [monitor.fileno(), console.fileno()], folder / "qemu.log"
-            )
-        finally:
-            monitor.close()
-            console.close()
+        monitor_end, monitor_end_of_qemu = socket.socketpair()
+        console_end, console_end_of_qemu = socket.socketpair()
+        with monitor_end_of_qemu, console_end_of_qemu:
+            lines = Lines(monitor_end_of_qemu.fileno(), console_end_of_qemu.fileno(), 0)
+            inherit = [lines.monitor, lines.console]
+            qemu = QemuProcess(argv(machine, lines), inherit, folder / "qemu.log")
         closing.callback(qemu.close)
-        talk = Monitor(ours)
-        closing.callback(talk.close)
-        printed = _Printed(Console(line, folder / "console.log"))
-        closing.callback(printed.close)
-        end = time.monotonic() + seconds
-        port = 0
+        monitor = Monitor(monitor_end)
+        closing.callback(monitor.close)
+        output = _Output(Console(console_end, folder / "console.log"))
+        closing.callback(output.close)
+        port = _wait_for_server(arch, qemu, monitor, output, seconds, progress)
+        yield StandIn(
+            arch=arch.name,
+            address="127.0.0.1",
+            port=port,
+            user="root",
+            identity=_identity(folder / "identity", user_key),
+            known_hosts=_known_hosts(folder / "known_hosts", port, host_key),
+            console=folder / "console.log",
+            pid=qemu.pid,
+        )
 
-        def serves() -> bool:
-            nonlocal port
-            if _READY.encode() not in printed.text:
-                return False
-            port = port or _port(talk)
-            return _greets(port)
 
-        _await(serves, printed, qemu, arch, end, progress)
-        known.write_text(f"[127.0.0.1]:{port} {_public(host)}\n")
-        yield Served(arch.name, "127.0.0.1", port, "root", identity, known, folder / "console.log", qemu.pid)
+def _identity(path: Path, key: Ed25519PrivateKey) -> Path:
+    """Write a private key as ssh(1) wants it: not readable for others."""
+    path.touch(mode=0o600)
+    encoding, format_ = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH
+    path.write_bytes(key.private_bytes(encoding, format_, serialization.NoEncryption()))
+    return path
+
+
+def _known_hosts(path: Path, port: int, key: Ed25519PrivateKey) -> Path:
+    """Write a file of known hosts with one line."""
+    path.write_text(f"[127.0.0.1]:{port} {_public(key)}\n")
+    return path
 
 
 def _machine(
     arch: Architecture,
     spec: str,
-    host: Ed25519PrivateKey,
-    user: Ed25519PrivateKey,
+    host_key: Ed25519PrivateKey,
+    user_key: Ed25519PrivateKey,
     settings: Settings,
     progress: Progress,
 ) -> Machine:
+    """The machine to boot: a kernel, and an initramfs with the shell, the server and both keys."""
     kernel = resolve.find(spec, arch, settings, progress)
     files = {name: text.encode() for name, text in _FILES.items()}
     files |= userland.shell(arch, settings, progress) | userland.server(arch, settings, progress)
     files["init"] = _INIT.encode()
-    files["etc/host_key"] = _dropbear_key(host)
-    files["root/.ssh/authorized_keys"] = f"{_public(user)}\n".encode()
+    files["etc/host_key"] = _dropbear_key(host_key)
+    files["root/.ssh/authorized_keys"] = f"{_public(user_key)}\n".encode()
     modules = ("virtio_pci", "virtio_net", *arch.kvm_modules)
     return Machine(
         arch=arch,
@@ -161,18 +176,18 @@ def _machine(
         kernel=vmlinux.uncompressed(kernel, settings, progress),
         initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),
         virtio=False,
-        serves=_SSH,
+        serves=_SSH_PORT,
     )
 
 
 def _public(key: Ed25519PrivateKey) -> str:
-    """As in authorized_keys and known_hosts."""
+    """The public key in the format of authorized_keys and known_hosts."""
     openssh = serialization.PublicFormat.OpenSSH
     return key.public_key().public_bytes(serialization.Encoding.OpenSSH, openssh).decode()
 
 
 def _dropbear_key(key: Ed25519PrivateKey) -> bytes:
-    """As Dropbear keeps its own: src/ed25519.c, buf_put_ed25519_priv_key."""
+    """The key in the format of Dropbear's key files: src/ed25519.c, buf_put_ed25519_priv_key."""
     raw = serialization.Encoding.Raw
     secret = key.private_bytes(raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
     public = key.public_key().public_bytes(raw, serialization.PublicFormat.Raw)
@@ -180,69 +195,80 @@ def _dropbear_key(key: Ed25519PrivateKey) -> bytes:
     return struct.pack(">I", len(kind)) + kind + struct.pack(">I", len(both)) + both
 
 
-class _Printed:
-    """A console that is read all the time: a guest whose serial line nobody reads stands still."""
+class _Output:
+    """The output of a console, read by a thread: a guest stops while its serial line is full."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        # The last _OUTPUT_MAX bytes.
         self.text = b""
-        self._ended = threading.Event()
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._read, name="console", daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
-        while self.console.open and not self._ended.wait(0.05):
+        while self.console.open and not self._closing.wait(_POLL):
             fresh = self.console.pump()
-            self.text = (self.text + fresh)[-65536:]
+            self.text = (self.text + fresh)[-_OUTPUT_MAX:]
             self.console.note(fresh)
 
     def close(self) -> None:
-        self._ended.set()
+        """End the thread and close the console."""
+        self._closing.set()
         self._thread.join(10)
         self.console.close()
 
 
-def _await(
-    done: Callable[[], bool],
-    printed: _Printed,
-    qemu: QemuProcess,
+def _wait_for_server(
     arch: Architecture,
-    end: float,
+    qemu: QemuProcess,
+    monitor: Monitor,
+    output: _Output,
+    seconds: float,
     progress: Progress,
-) -> None:
+) -> int:
+    """Wait until the SSH server answers; returns its port on this machine. GuestLost if the time is over before."""
+    name = f"the stand-in of {arch.name}"
     begin = time.monotonic()
     beat = begin + _HEARTBEAT
-    while not done():
+    port = 0
+    while True:
+        if _READY.encode() in output.text:
+            port = port or _forwarded_port(monitor)
+            if _is_ssh_server(port):
+                return port
         now = time.monotonic()
-        bad = printed.console.trouble()
-        if bad or qemu.ended or now > end:
-            what = (
-                bad[1]
-                if bad
-                else qemu.how_it_ended()
-                if qemu.ended
-                else f"not ready after {now - begin:.0f} s"
-            )
-            raise GuestLost(f"the stand-in of {arch.name}: {what}\n{printed.console.tail()}")
+        reason = _failure(qemu, output)
+        if not reason and now > begin + seconds:
+            reason = f"not ready after {now - begin:.0f} s"
+        if reason:
+            raise GuestLost(f"{name}: {reason}\n{output.console.tail()}")
         if now > beat:
-            progress(f"the stand-in of {arch.name}: booting, {now - begin:.0f} s")
+            progress(f"{name}: booting, {now - begin:.0f} s")
             beat = now + _HEARTBEAT
-        time.sleep(0.05)
+        time.sleep(_POLL)
 
 
-def _greets(port: int) -> bool:
-    """Whether an SSH server answers: QEMU itself accepts every connection, and drops those that nobody wants."""
+def _failure(qemu: QemuProcess, output: _Output) -> str:
+    """Why the guest cannot get ready any more; empty while it can."""
+    if trouble := output.console.trouble():
+        return trouble[1]
+    return qemu.how_it_ended() if qemu.ended else ""
+
+
+def _is_ssh_server(port: int) -> bool:
+    """True if an SSH server answers there. QEMU itself accepts every connection, and closes those without a server."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=_HEARTBEAT) as line:
-            return line.recv(4, socket.MSG_WAITALL) == b"SSH-"
+        with socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_TIMEOUT) as connection:
+            return connection.recv(4, socket.MSG_WAITALL) == b"SSH-"
     except OSError:
         return False
 
 
-def _port(talk: Monitor) -> int:
-    """The port that QEMU has chosen, which it tells people only: net/slirp.c, usernet_info."""
-    told = str(talk.execute("human-monitor-command", **{"command-line": "info usernet"}))
-    found = re.search(r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s", told)
+def _forwarded_port(monitor: Monitor) -> int:
+    """The port that QEMU has chosen, which only its command for people shows: net/slirp.c, usernet_info."""
+    answer = str(monitor.execute("human-monitor-command", **{"command-line": "info usernet"}))
+    found = re.search(r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s", answer)
     if found is None:
-        raise GuestLost(f"QEMU does not say where it forwards: {told}")
+        raise GuestLost(f"QEMU does not report the port that it forwards: {answer}")
     return int(found[1])

@@ -1,4 +1,4 @@
-"""The VMM of this machine, compiled, and a supervisor on pipes with deadlines."""
+"""The VMM, compiled for this machine, and a supervisor on pipes with deadlines."""
 
 import contextlib
 import importlib.util
@@ -12,16 +12,18 @@ import struct
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import msgspec
 import pytest
+from processes import has_ended, pids, stat
 
 from sysevent import settings, wire
 from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
 
+# Number of x86_64's native ABI on the wire.
 ABI = 1
+# Seconds after which a test fails that waits for the VMM.
 DEADLINE = 10
 
 
@@ -36,16 +38,16 @@ def own_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def program(own_cache):
-    """The real VMM."""
+    """The real VMM, built as for a guest."""
     arch = ARCHITECTURES["x86_64"]
     return programs.vmm(arch, arch.abis[0], own_cache)
 
 
 @pytest.fixture(scope="session")
 def blind(own_cache, tmp_path_factory):
-    """A VMM whose /dev/kvm can be opened and refuses every ioctl, and whose supervisor is impatient.
+    """A VMM that uses /dev/null for /dev/kvm, which refuses every ioctl, and whose supervisor waits less long.
 
-    So what a test sees depends neither on this machine's KVM nor on five seconds of patience.
+    What a test sees then does not depend on this machine's KVM, and it need not wait for seconds.
     """
     changes = {
         r'"/dev/kvm"': '"/dev/null"',
@@ -60,7 +62,7 @@ def blind(own_cache, tmp_path_factory):
             text, count = re.subn(old, new, file.read_text())
             file.write_text(text)
             places += count
-        assert places == 1, f"{old} is in {places} places of the VMM, and was in one"
+        assert places == 1, f"the VMM's sources have {old} in {places} places, where this fixture expects one"
     arch = ARCHITECTURES["x86_64"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(programs, "VMM", sources)
@@ -68,7 +70,7 @@ def blind(own_cache, tmp_path_factory):
 
 
 class Vmm:
-    """A VMM on pipes. What it does not do within DEADLINE, it does not do."""
+    """A running VMM, on pipes. What takes longer than DEADLINE fails the test."""
 
     def __init__(self, command, log):
         self.log = log
@@ -81,13 +83,13 @@ class Vmm:
         self._sequence = 0
 
     def frame(self, deadline=DEADLINE):
-        """The next frame it sends."""
+        """The next frame from the VMM."""
         end = time.monotonic() + deadline
         while not self._frames:
             ready, _, _ = select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))
-            assert ready, f"no frame within {deadline} s; it said: {self.said()}"
+            assert ready, f"no frame within {deadline} s; its errors: {self.errors()}"
             data = os.read(self.process.stdout.fileno(), 65536)
-            assert data, f"it ended with {self.process.wait(DEADLINE)} and said: {self.said()}"
+            assert data, f"it ended with {self.process.wait(DEADLINE)}; its errors: {self.errors()}"
             self._frames += self._reader.feed(data)
         return self._frames.pop(0)
 
@@ -96,35 +98,38 @@ class Vmm:
         self.process.stdin.flush()
 
     def request(self, body, abi=ABI):
-        """Only send; the sequence number."""
+        """Send a request with this body; returns its sequence number."""
         self._sequence += 1
         self.send(wire.pack(wire.Frame(wire.Kind.REQUEST, abi, self._sequence, body)))
         return self._sequence
 
     def reply(self, sequence, deadline=DEADLINE):
+        """The next frame, which must be the reply to that request."""
         frame = self.frame(deadline)
         assert (frame.kind, frame.sequence) == (wire.Kind.REPLY, sequence)
         return wire.unpack_reply(frame.body)
 
     def ask(self, *steps, body=None, abi=ABI, milliseconds=100):
-        """The reply to these steps, or to this body."""
+        """Send a request with these steps, or with this body, and return its reply."""
         whole = wire.pack_request(milliseconds, list(steps)) if body is None else body
         return self.reply(self.request(whole, abi))
 
     def workers(self):
-        """The processes that it started."""
+        """The ids of the VMM's child processes."""
         own = str(self.process.pid)
-        return [pid for pid in _pids() if _stat(pid)[1:2] == [own]]
+        return [pid for pid in pids() if stat(pid)[1:2] == [own]]
 
-    def said(self):
+    def errors(self):
+        """What the VMM has written to its standard error."""
         return self.log.read_text(errors="replace")
 
     def end(self):
-        """What comes of the end of its input."""
+        """Close the VMM's input; returns its exit code."""
         self.process.stdin.close()
         return self.process.wait(DEADLINE)
 
     def close(self):
+        """Kill the VMM."""
         self.process.kill()
         self.process.wait(DEADLINE)
         with contextlib.suppress(BrokenPipeError):
@@ -132,31 +137,9 @@ class Vmm:
         self.process.stdout.close()
 
 
-def _pids():
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-
-
-def _stat(pid):
-    """State and parent of a process; empty when it is no more."""
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def gone(pid):
-    """Whether a process has ended, or does within the deadline."""
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        if not _stat(pid) or _stat(pid)[0] == "Z":
-            return True
-        time.sleep(0.005)
-    return False
-
-
 @pytest.fixture
 def start(tmp_path):
-    """start(program, *arguments): a running VMM, gone after the test."""
+    """start(program, *arguments): a running VMM, killed after the test."""
     with contextlib.ExitStack() as stack:
         count = iter(range(100))
 
@@ -170,7 +153,7 @@ def start(tmp_path):
 
 @pytest.fixture
 def serve(start):
-    """serve(supervisor, worker): a supervisor that has said hello, with one worker of its own ABI."""
+    """serve(supervisor, worker): a supervisor that has sent HELLO, with one worker of its own ABI."""
 
     def run(supervisor, worker):
         vmm = start(supervisor, "serve", f"{ABI}:{worker}")
@@ -194,7 +177,7 @@ def open_path(path, flags=0):
 
 @pytest.fixture
 def steps():
-    """Builders of steps."""
+    """Functions that pack steps: any(op, body), sleep(milliseconds), open(path, flags)."""
 
     class Steps:
         any = staticmethod(step)
@@ -206,15 +189,10 @@ def steps():
 
 @pytest.fixture
 def kill():
-    """Ends one process and waits for its end."""
+    """kill(pid): send SIGKILL to one process, and wait until it has ended."""
 
     def end(pid):
         os.kill(pid, signal.SIGKILL)
-        assert gone(pid)
+        assert has_ended(pid, DEADLINE)
 
     return end
-
-
-@pytest.fixture
-def is_gone():
-    return gone

@@ -1,6 +1,7 @@
-"""Bytes of a file in L1: from an offset, as many as there are, and never more than a reply holds."""
+"""The step that reads a file: from an offset, up to a length or the end, and at most what a reply holds."""
 
 import struct
+from errno import EINVAL, EISDIR, ENOENT
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,10 @@ import pytest
 from sysevent import wire
 from sysevent.wire import Op, State
 
-EINVAL, ENOENT, EISDIR = 22, 2, 21
-
 
 @pytest.fixture
 def vmm(program, blind, serve):
-    """The real supervisor with a worker that no KVM can help or hinder."""
+    """The real supervisor with a worker that uses no KVM."""
     return serve(program.path, blind)
 
 
@@ -35,8 +34,8 @@ def test_bytes_from_an_offset(vmm, steps, tmp_path):
     assert [found.ret for found in reply.results] == [0] * 4
 
 
-def test_a_file_of_unknown_size_comes_whole(vmm, steps):
-    """Files in /proc and /sys give what they like at a time."""
+def test_a_file_of_unknown_size(vmm, steps):
+    """Files in /proc and /sys may return fewer bytes than read() asks for, before their end."""
     with Path("/proc/self/mountinfo").open("rb") as file:
         first = file.readline()
     (found,) = vmm.ask(read(steps, "/proc/self/mountinfo", 0, 900_000)).results
@@ -47,7 +46,7 @@ def test_a_file_of_unknown_size_comes_whole(vmm, steps):
     ("path", "length", "errno"),
     [("/nowhere", 8, ENOENT), ("/", 8, EISDIR), ("/" + "x" * 127, 8, EINVAL), ("/dev/zero", 0, EINVAL)],
 )
-def test_what_cannot_be_read(vmm, steps, path, length, errno):
+def test_errors(vmm, steps, path, length, errno):
     (found,) = vmm.ask(read(steps, path, 0, length)).results
     assert (found.ret, found.errno, found.body) == (-1, errno, b"")
 

@@ -1,21 +1,21 @@
-"""The interpreter of steps: what is well-formed is done, what is not is told, and neither needs KVM here."""
+"""The interpreter of steps: it runs well-formed ones and reports malformed ones. These need no KVM."""
 
 import itertools
 import struct
 import time
+from errno import EINVAL, EISDIR, EMFILE, ENOENT, ENOMEM, ENOTTY
 
 import pytest
 
 from sysevent import wire
 from sysevent.wire import Op, State
 
-EINVAL, ENOENT, EISDIR, EMFILE, ENOMEM, ENOTTY = 22, 2, 21, 24, 12, 25
 PAGE = 4096
 
 
 @pytest.fixture
 def vmm(program, blind, serve):
-    """The real supervisor with a worker that no KVM can help or hinder."""
+    """The real supervisor with a worker that uses no KVM."""
     return serve(program.path, blind)
 
 
@@ -28,7 +28,7 @@ def outcomes(reply):
 
 
 def test_open(vmm, steps, tmp_path):
-    """The errno of open(), or 0."""
+    """A result is 0, or -1 and the errno of open()."""
     (tmp_path / "file").touch()
     reply = vmm.ask(
         steps.open(tmp_path / "file", 2),
@@ -42,16 +42,16 @@ def test_open(vmm, steps, tmp_path):
 
 
 def test_sleep(vmm, steps):
-    """As long as it says."""
+    """The reply comes after that time."""
     begin = time.monotonic()
     assert vmm.ask(steps.sleep(120)).state is State.DONE
     assert 0.12 <= time.monotonic() - begin < 2
 
 
 def test_without_kvm(start, blind, steps):
-    """Every step that needs it gives its errno, and a required one ends the scenario: detail is its index.
+    """Each step that needs KVM gives the errno of opening it, and a required one ends the scenario.
 
-    This worker cannot open it, since it may have no more files than its three.
+    This worker cannot open /dev/kvm, because it may have no more than three files open.
     """
     vmm = start("sh", "-c", f"ulimit -n 3; exec {blind} work")
     vm = struct.pack("<Q", 0)
@@ -60,8 +60,8 @@ def test_without_kvm(start, blind, steps):
     assert outcomes(reply) == [(-1, EMFILE)] * 3
 
 
-def test_kvm_s_errno_is_handed_on(vmm, steps):
-    """/dev/null knows none of KVM's ioctls."""
+def test_errors_of_ioctls(vmm, steps):
+    """/dev/null gives ENOTTY for each of KVM's ioctls, and a VM that does not exist EINVAL."""
     reply = vmm.ask(
         steps.any(Op.VM, struct.pack("<Q", 0)),
         steps.any(Op.IOCTL, struct.pack("<IIQ", 0, 0xAE03, 215)),
@@ -84,7 +84,7 @@ def test_kvm_s_errno_is_handed_on(vmm, steps):
     ],
 )
 def test_pointers_into_an_ioctl_s_buffer(vmm, steps, pointer, value, buffer, fits):
-    """Only where they lie within it; what comes back holds no address of ours."""
+    """Pointer and value must lie within the buffer; the buffer that comes back holds no address of the VMM."""
     body = struct.pack("<IIQ", 0, 0xAE03, pointer << 32 | value) + buffer
     reply = vmm.ask(steps.any(Op.IOCTL, body))
     assert outcomes(reply) == [(-1, ENOTTY if fits else EINVAL)]
@@ -92,7 +92,7 @@ def test_pointers_into_an_ioctl_s_buffer(vmm, steps, pointer, value, buffer, fit
 
 
 def test_memory_is_written_and_read(vmm, steps):
-    """Within one region, to its last byte and no further."""
+    """Steps may use all bytes of one region, and none beyond its end."""
     at = 0x10000
     reply = vmm.ask(
         steps.any(Op.MEMORY, memory(at)),
@@ -108,7 +108,7 @@ def test_memory_is_written_and_read(vmm, steps):
 
 
 def test_a_ninth_region_is_refused(vmm, steps):
-    """And changes nothing: the memory that is there can be read, and the worker goes on."""
+    """The regions before it stay readable, and the worker answers the next request."""
     reply = vmm.ask(
         *(steps.any(Op.MEMORY, memory(0x5000 * n)) for n in range(1, 9)),
         steps.any(Op.MEMORY, memory(0x123456, 0x7654321)),
@@ -120,7 +120,7 @@ def test_a_ninth_region_is_refused(vmm, steps):
 
 
 def test_more_than_a_reply_holds(vmm, steps):
-    """Is refused, and does not come as a success without bytes."""
+    """A step is refused if its result does not fit; it does not succeed without bytes."""
     size = 1 << 21
     reply = vmm.ask(
         steps.any(Op.MEMORY, memory(0, size)), steps.any(Op.READ, struct.pack("<QI", 0, (1 << 20) + 1))
@@ -129,13 +129,14 @@ def test_more_than_a_reply_holds(vmm, steps):
 
 
 def test_the_longest_request(vmm, steps):
-    """BODY_MAX bytes come through, and are looked at."""
+    """A request of BODY_MAX bytes is carried out."""
     at = 0x10000
-    room = wire.BODY_MAX - 8 - 8 - 20 - 8 - 8
-    data = bytes(range(256)) * (room // 256)
+    # The request, then a MEMORY step of 20 bytes, and a WRITE step with an address.
+    length = wire.BODY_MAX - 8 - (8 + 20) - (8 + 8)
+    data = (bytes(range(256)) * (length // 256)).ljust(length, b"\xee")
     steps_ = [
         steps.any(Op.MEMORY, memory(at, 1 << 20)),
-        steps.any(Op.WRITE, struct.pack("<Q", at) + data.ljust(room, b"\xee")),
+        steps.any(Op.WRITE, struct.pack("<Q", at) + data),
     ]
     body = wire.pack_request(1000, steps_)
     assert len(body) == wire.BODY_MAX
@@ -179,21 +180,21 @@ ONE, TWO = struct.pack("<II", 100, 1), struct.pack("<II", 100, 2)
     ids=itertools.count(),
 )
 def test_malformed_requests(vmm, steps, body, detail, results):
-    """Detail is the step that cannot be read; the steps before it have their results, and the next request runs."""
+    """Detail is the index of the malformed step; the steps before it have results, and the next request runs."""
     reply = vmm.ask(body=body)
     assert (reply.state, reply.detail, len(reply.results)) == (State.BAD, detail, results)
     assert vmm.ask(steps.sleep(0)).state is State.DONE
 
 
-def test_too_long_a_request_is_no_frame(vmm, steps):
-    """Its header is skipped like any rubbish, and so is its body; what follows is answered."""
+def test_a_request_that_is_too_long(vmm, steps):
+    """Its header and body are skipped, and the next request is answered."""
     length = wire.BODY_MAX + 1
     vmm.send(b"SEV1" + struct.pack("<HHII", 2, 1, 9, length) + bytes(length) + b"\x12\x34\x56\x78")
     assert vmm.ask(steps.sleep(0)).state is State.DONE
 
 
 def test_a_worker_alone(start, blind, steps):
-    """`vmm work` answers the same frames, says no hello, and ends with 0 when its input does."""
+    """`vmm work` answers the same frames, sends no HELLO, and exits with 0 at the end of its input."""
     vmm = start(blind, "work")
     assert vmm.ask(steps.sleep(0)).state is State.DONE
     assert vmm.end() == 0

@@ -1,19 +1,21 @@
-"""The supervisor: it answers, whatever comes in and whatever becomes of its workers. Needs no KVM."""
+"""The supervisor: it answers after any input, and after any end of its workers. Needs no KVM."""
 
 import os
 import struct
 import time
 
 import pytest
+from processes import has_ended
 
 from sysevent import wire
 from sysevent.wire import Frame, State
 
-SOON = 3  # seconds: sooner than the five in which a channel may come back
+# Seconds: fewer than the five for which the supervisor waits for a channel that may come back.
+SOON = 3
 
 
 def test_hello(program, start):
-    """Version, ABI, this kernel's names and the build it is of."""
+    """Version of the wire, ABI, this kernel's release and machine, and the build ID of the VMM."""
     frame = start(program.path, "serve", f"1:{program.path}").frame()
     assert (frame.kind, frame.abi, frame.sequence) == (wire.Kind.HELLO, 1, 0)
     names = os.uname()
@@ -21,7 +23,7 @@ def test_hello(program, start):
 
 
 def test_requests_are_answered_in_order(program, serve, steps):
-    """One worker carries out them all."""
+    """One worker answers all of them."""
     vmm = serve(program.path, program.path)
     for _ in range(3):
         reply = vmm.ask(steps.open("/"), steps.open("/not-here"))
@@ -34,14 +36,14 @@ def test_requests_are_answered_in_order(program, serve, steps):
 
 
 def test_unknown_abi(program, serve, steps):
-    """No worker of it, and the next request is answered."""
+    """There is no worker for it, and the next request is answered."""
     vmm = serve(program.path, program.path)
     assert vmm.ask(steps.open("/"), abi=2) == wire.Reply(State.NO_WORKER, 0, ())
     assert vmm.ask(steps.open("/")).state is State.DONE
 
 
 @pytest.mark.parametrize(
-    "rubbish",
+    "noise",
     [
         b"login: \r\n",
         b"SEV1SEV1SEV1 and no frame" + bytes(16),
@@ -51,31 +53,31 @@ def test_unknown_abi(program, serve, steps):
     ],
     ids=["text", "magics", "too_long", "longest", "zeros"],
 )
-def test_rubbish_before_a_frame_is_skipped(program, serve, steps, rubbish):
+def test_noise_before_a_frame_is_skipped(program, serve, steps, noise):
     vmm = serve(program.path, program.path)
-    vmm.send(rubbish)
+    vmm.send(noise)
     assert vmm.ask(steps.open("/")).state is State.DONE
 
 
 @pytest.mark.parametrize("place", [4, 6, 8, 17, -1], ids=["kind", "abi", "sequence", "body", "crc"])
-def test_a_broken_frame_is_dropped(program, serve, steps, place):
-    """And said, and the next one is answered."""
+def test_a_damaged_frame_is_dropped(program, serve, steps, place):
+    """The VMM reports it, and answers the next frame."""
     vmm = serve(program.path, program.path)
-    broken = bytearray(wire.pack(Frame(wire.Kind.REQUEST, 1, 99, wire.pack_request(100, [steps.open("/")]))))
-    broken[place] ^= 1
-    vmm.send(bytes(broken))
+    damaged = bytearray(wire.pack(Frame(wire.Kind.REQUEST, 1, 99, wire.pack_request(100, [steps.open("/")]))))
+    damaged[place] ^= 1
+    vmm.send(bytes(damaged))
     assert vmm.ask(steps.open("/")).state is State.DONE
-    assert "a frame with a wrong checksum was dropped" in vmm.said()
+    assert "a frame with a wrong checksum was dropped" in vmm.errors()
 
 
 def test_a_magic_number_before_a_frame(program, serve, steps):
-    """Costs that frame, whose first bytes it takes for its own, and no other."""
+    """Only that frame is lost: its first bytes are read as the header after the magic number."""
     vmm = serve(program.path, program.path)
     vmm.send(b"SEV1" + wire.pack(Frame(wire.Kind.REQUEST, 1, 1, wire.pack_request(100, [steps.open("/")]))))
     assert vmm.ask(steps.open("/")).state is State.DONE
 
 
-def test_a_frame_that_is_no_request_is_not_answered(program, serve, steps):
+def test_other_frames_are_not_answered(program, serve, steps):
     vmm = serve(program.path, program.path)
     vmm.send(wire.pack(Frame(wire.Kind.REPLY, 1, 50, b"")) + wire.pack(Frame(77, 1, 51, b"")))
     assert vmm.ask(steps.open("/")).state is State.DONE
@@ -83,7 +85,7 @@ def test_a_frame_that_is_no_request_is_not_answered(program, serve, steps):
 
 @pytest.mark.parametrize(("mode", "errno"), [(None, 2), (0o644, 13)], ids=["missing", "not_executable"])
 def test_a_worker_that_cannot_be_started(program, serve, steps, tmp_path, mode, errno):
-    """It died with the error of its execve, at once, and so it does the next time."""
+    """Each request gets the errno of execve at once."""
     path = tmp_path / "worker"
     if mode is not None:
         path.write_bytes(program.path.read_bytes())
@@ -95,8 +97,8 @@ def test_a_worker_that_cannot_be_started(program, serve, steps, tmp_path, mode, 
     assert time.monotonic() - begin < SOON
 
 
-def test_a_worker_killed_at_rest(program, serve, steps, kill):
-    """The request that finds it dead is told of its signal, and the one after has a new worker."""
+def test_a_worker_killed_between_requests(program, serve, steps, kill):
+    """The next request gets its signal, and the one after that a new worker."""
     vmm = serve(program.path, program.path)
     vmm.ask(steps.open("/"))
     (old,) = vmm.workers()
@@ -108,8 +110,8 @@ def test_a_worker_killed_at_rest(program, serve, steps, kill):
     assert vmm.workers() != [old]
 
 
-def test_a_worker_killed_at_work(program, blind, serve, steps):
-    """The request that it was carrying out ends with it."""
+def test_a_worker_killed_during_a_request(program, blind, serve, steps):
+    """That request gets its signal."""
     vmm = serve(program.path, blind)
     sequence = vmm.request(wire.pack_request(60_000, [steps.sleep(60_000)]))
     begin = time.monotonic()
@@ -129,19 +131,19 @@ def script(path, text):
 
 
 def test_a_worker_that_ends_by_itself(program, serve, steps, tmp_path):
-    """Its exit code, negated."""
+    """Detail is its exit code, negated."""
     vmm = serve(program.path, script(tmp_path / "worker", "exit 7"))
     assert vmm.ask(steps.open("/")) == wire.Reply(State.DIED, -7, ())
 
 
-def test_a_worker_that_talks_nonsense(program, serve, steps, tmp_path):
-    """No frame in it, and then its end: it died."""
+def test_a_worker_that_sends_no_frame(program, serve, steps, tmp_path):
+    """Its output is skipped, and its end is reported."""
     vmm = serve(program.path, script(tmp_path / "worker", "echo 'no frame at all'"))
     assert vmm.ask(steps.open("/")) == wire.Reply(State.DIED, 0, ())
 
 
-def test_a_worker_that_hangs(blind, serve, steps, tmp_path, is_gone):
-    """It is killed when its request's deadline and the grace are over; the next one is answered by a new one."""
+def test_a_worker_that_hangs(blind, serve, steps, tmp_path):
+    """It is killed after its request's deadline and a grace period; a new one answers the next request."""
     marker = tmp_path / "hung"
     text = f"if [ -e {marker} ]; then exec {blind} work; fi; touch {marker}; exec sleep 60"
     vmm = serve(blind, script(tmp_path / "worker", text))
@@ -154,50 +156,49 @@ def test_a_worker_that_hangs(blind, serve, steps, tmp_path, is_gone):
     took = time.monotonic() - begin
     assert reply.state is State.HUNG
     assert 0.5 <= took < SOON
-    assert is_gone(worker)
+    assert has_ended(worker)
     assert vmm.ask(steps.sleep(0)).state is State.DONE
 
 
 def test_the_grace_is_counted_from_the_request_s_deadline(blind, serve, steps):
-    """A request that may take its time does, and is not taken for one that hangs."""
+    """A request with a longer deadline is not taken for one that hangs."""
     vmm = serve(blind, blind)
     assert vmm.ask(steps.sleep(400), milliseconds=1000).state is State.DONE
     assert vmm.ask(steps.sleep(1000), milliseconds=100).state is State.HUNG
 
 
-def test_bye(program, serve, steps, is_gone):
-    """Exit code 0, and the worker goes along."""
+def test_bye(program, serve, steps):
+    """The supervisor exits with 0, and its worker ends."""
     vmm = serve(program.path, program.path)
     vmm.ask(steps.open("/"))
     (worker,) = vmm.workers()
     vmm.send(wire.pack(Frame(wire.Kind.BYE, 0, 0, b"")))
     assert vmm.process.wait(SOON) == 0
-    assert is_gone(worker)
+    assert has_ended(worker)
 
 
 def test_end_of_input(blind, serve):
-    """Exit code 1 after the patience that a channel is given, and a word why."""
+    """The supervisor exits with 1 when the channel has not come back, and reports why."""
     vmm = serve(blind, blind)
     assert vmm.end() == 1
-    assert "the channel to the harness ended: errno 5" in vmm.said()
+    assert "the channel to the harness ended: errno 5" in vmm.errors()
 
 
 def test_input_that_ends_within_a_frame(blind, serve, steps):
-    """The same."""
     vmm = serve(blind, blind)
     vmm.send(wire.pack(Frame(wire.Kind.REQUEST, 1, 1, bytes(100)))[:50])
     assert vmm.end() == 1
 
 
-def test_a_killed_supervisor_takes_its_worker_along(program, blind, serve, steps, is_gone):
-    """One that is busy, too, and would not see its input end for a minute."""
+def test_a_killed_supervisor_takes_its_worker_along(program, blind, serve, steps):
+    """Also a worker that is busy, and would read the end of its input a minute later."""
     vmm = serve(program.path, blind)
     vmm.ask(steps.sleep(0))
     (worker,) = vmm.workers()
     vmm.request(wire.pack_request(60_000, [steps.sleep(60_000)]))
     time.sleep(0.05)
     vmm.process.kill()
-    assert is_gone(worker)
+    assert has_ended(worker)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,7 @@ def test_a_killed_supervisor_takes_its_worker_along(program, blind, serve, steps
     ids=["nothing", "no_worker", "too_much", "no_abi", "five"],
 )
 def test_wrong_arguments(program, start, arguments, words):
-    """Exit code 2 and a sentence."""
+    """Exit code 2 and one sentence."""
     vmm = start(program.path, *arguments)
     assert vmm.process.wait(SOON) == 2
-    assert words in vmm.said()
+    assert words in vmm.errors()

@@ -24,8 +24,8 @@ from sysevent.errors import (
     SyseventError,
 )
 from sysevent.model import Facts, Observation, Status
-from sysevent.qemu.console import escape
 from sysevent.scenario.steps import Scenario
+from sysevent.text import one_line
 
 
 class Subject(Protocol):
@@ -161,8 +161,3 @@ def stop_when_full(error: BaseException) -> None:
         if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
             raise DiskFull(str(error)) from error
         cause = cause.__cause__
-
-
-def one_line(error: Exception | str) -> str:
-    """The first line of an error, safe to print; the rest is for the log."""
-    return escape(str(error).strip().partition("\n")[0]) or repr(error)

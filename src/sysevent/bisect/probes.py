@@ -9,12 +9,13 @@ from typing import Protocol
 
 import msgspec
 
-from sysevent.bisect.ask import Asked, Boot, Manner, ask, one_line
+from sysevent.bisect.ask import Asked, Boot, Manner, ask
 from sysevent.bisect.outcome import Outcome
 from sysevent.bisect.step import Step
 from sysevent.build.kernel import Built
 from sysevent.errors import KernelNotBuilt, ToolMissing
 from sysevent.images.download import Gone
+from sysevent.text import one_line
 
 
 class Builder(Protocol):

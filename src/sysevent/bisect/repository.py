@@ -15,7 +15,7 @@ from pathlib import Path
 from sysevent.bisect.outcome import Outcome
 from sysevent.bisect.search import HistoryDoesNotFit, Place
 from sysevent.errors import DiskFull, InfrastructureError, ToolMissing, UsageError
-from sysevent.qemu.console import escape
+from sysevent.text import escape
 
 _WORD = {Outcome.GOOD: "good", Outcome.BAD: "bad", Outcome.UNKNOWN: "skip"}
 _FIRST = re.compile(r"^([0-9a-f]{40,64}) is the first bad commit$", re.MULTILINE)

@@ -18,9 +18,9 @@ from sysevent.bisect.search import Line, Search
 from sysevent.bisect.selection import select
 from sysevent.bisect.state import State
 from sysevent.bisect.static import LayoutProbe, Read, static_claims
+from sysevent.cache import Cache
 from sysevent.contract import catalogue, kernel_release
 from sysevent.contract.terms import Terms
-from sysevent.images.cache import Cache
 from sysevent.images.debian import published
 from sysevent.images.debian.archive import Archive
 from sysevent.images.kernel import resolve

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import Architecture
-from sysevent.bisect.ask import one_line, stop_when_full
+from sysevent.bisect.ask import stop_when_full
 from sysevent.bisect.outcome import Outcome, decide
 from sysevent.bisect.probes import rounded
 from sysevent.bisect.step import Judged, Step
@@ -21,6 +21,7 @@ from sysevent.headers import compiled, source
 from sysevent.headers.abis import USERSPACES, Userspace, native
 from sysevent.model import Progress
 from sysevent.settings import Settings
+from sysevent.text import one_line
 
 
 class StaticClaim(msgspec.Struct, frozen=True):

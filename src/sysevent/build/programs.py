@@ -16,9 +16,9 @@ import msgspec
 
 from sysevent.arches import Abi, Architecture
 from sysevent.build import compiler
+from sysevent.cache import Cache
 from sysevent.checkout import GUESTS
 from sysevent.errors import BuildFailed, HarnessError
-from sysevent.images.cache import Cache
 from sysevent.settings import Settings
 
 VMM = GUESTS / "vmm"

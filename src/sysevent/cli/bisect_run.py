@@ -18,11 +18,11 @@ from sysevent.bisect.question import Kind, Question
 from sysevent.bisect.repository import GitFailed, git
 from sysevent.build import toolchain
 from sysevent.build.kernel import KernelBuilder
+from sysevent.cache import Cache
 from sysevent.cli import system_packages
 from sysevent.cli.run import say, see_to_qemu
 from sysevent.contract import catalogue
 from sysevent.errors import KernelNotBuilt, ToolMissing, UsageError
-from sysevent.images.cache import Cache
 from sysevent.model import Status
 from sysevent.settings import Settings
 from sysevent.targets import spec as targets

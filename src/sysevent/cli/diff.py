@@ -17,9 +17,9 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
 from sysevent.cli.run import needed_archs, say, see_to_qemu
 from sysevent.errors import InfrastructureError, UsageError
-from sysevent.qemu.console import escape
 from sysevent.report import difference_text, run_log
 from sysevent.report.difference import TargetRun, by_target, compare
+from sysevent.text import escape
 
 # Exit codes of pytest after which a run is complete: all passed, some failed.
 _COMPLETE = (0, 1)

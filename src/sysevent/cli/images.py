@@ -13,10 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES, Architecture, architecture
+from sysevent.cache import Cache
 from sysevent.errors import ImageError, NotApplicable, UsageError
 from sysevent.hosts.qemu.snapshots import Snapshots
 from sysevent.images import inventory, tracks
-from sysevent.images.cache import Cache
 from sysevent.images.kernel import resolve
 from sysevent.images.rootfs import initramfs
 from sysevent.images.tracks import Track

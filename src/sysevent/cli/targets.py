@@ -19,6 +19,7 @@ from sysevent.targets import spec
 from sysevent.targets.leases import client
 from sysevent.targets.leases.lease import Leases
 from sysevent.targets.spec import TargetSpec
+from sysevent.text import printable
 
 _KVM = Path("/dev/kvm")
 
@@ -134,7 +135,7 @@ def _how(target: TargetSpec, *, check: bool) -> str:
 
 def _plain(cell: str) -> str:
     """What a lab says may not drive the terminal, nor rich's markup."""
-    return "".join(c if c.isprintable() else "?" for c in cell).replace("[", r"\[")
+    return printable(cell).replace("[", r"\[")
 
 
 def _print(table: Table) -> None:

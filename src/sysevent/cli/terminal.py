@@ -15,7 +15,8 @@ from collections.abc import Iterator
 
 from sysevent.errors import GuestLost
 from sysevent.hosts.qemu.shell import NO_PORTS, READY, ShellGuest
-from sysevent.qemu.console import escape, trouble
+from sysevent.qemu.console import trouble
+from sysevent.text import last_lines
 
 ESCAPE = b"\x1d"  # Ctrl-], as telnet has it
 _GULP = 65536
@@ -94,7 +95,7 @@ class _Talk:
         if NO_PORTS in text:
             return GuestLost(f"{NO_PORTS}: give the commands on a terminal, or use another kernel")
         told = f"{bad[0]}: {bad[1]}" if bad else what
-        tail = "\n".join(escape(text).splitlines()[-_TAIL:])
+        tail = "\n".join(last_lines(text, _TAIL))
         return GuestLost(f"{told}\nthe end of its console:\n{tail}" if tail else told)
 
     def awaited(self, seconds: float) -> None:

@@ -1,0 +1,1 @@
+"""Claims about what a VMM reads from kvm_run, and the pure functions that judge them."""

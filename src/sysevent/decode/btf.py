@@ -12,6 +12,7 @@ import msgspec
 
 from sysevent.decode.structs import Member, Struct, leaves
 from sysevent.errors import BadWire
+from sysevent.text import printable
 
 MAGIC = 0xEB9F
 _HEADER = struct.Struct("<HBBIIIII")
@@ -102,7 +103,7 @@ class Btf:
         if begin < 0 or end < 0:
             raise BadWire(f"BTF that refers to a name at {at}; there are {self.string_end} bytes of them")
         text = self._strings[begin:end].decode("ascii", "replace")
-        return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+        return text if text.isprintable() else printable(text)
 
     def struct(self, name: str) -> Struct | None:
         """The struct or union called name, in this file or the one below it."""

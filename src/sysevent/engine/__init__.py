@@ -1,0 +1,1 @@
+"""Conversations with guests: which one is asked what, and when."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import struct
 
+from sysevent.cache import Cache
 from sysevent.decode.btf import Btf
 from sysevent.decode.structs import Layout
 from sysevent.engine.guest import Guest
-from sysevent.images.cache import Cache
 from sysevent.scenario.facts import BUILD
 
 _SCHEMA = 1  # of what is cached; a change outdates all of it

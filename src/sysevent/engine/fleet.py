@@ -46,7 +46,7 @@ class _Anywhere:
 class Fleet:
     """Guests in the order in which they will be wanted. Not thread-safe; use it from the main thread.
 
-    QEMU dies with the thread that starts it (process.py), so that has to be the one that lives longest.
+    QEMU dies with the thread that starts it (qemu/process.py), so that has to be the one that lives longest.
     """
 
     def __init__(

@@ -18,11 +18,11 @@ from pathlib import Path
 import msgspec
 
 from sysevent.build import compiler
+from sysevent.cache import Cache
 from sysevent.decode.structs import Layout
 from sysevent.errors import BuildFailed
 from sysevent.headers.abis import Userspace
 from sysevent.headers.source import Headers, unpacked
-from sysevent.images.cache import Cache
 from sysevent.model import Progress
 from sysevent.settings import Settings
 

@@ -1,0 +1,1 @@
+"""Ways to reach a kernel under test: QEMU, SSH and this machine, behind one protocol."""

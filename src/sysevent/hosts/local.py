@@ -19,9 +19,9 @@ from sysevent.hosts.base import Others
 from sysevent.hosts.channel import Conversation
 from sysevent.hosts.running import Vmms
 from sysevent.model import Progress
-from sysevent.process import leashed
-from sysevent.qemu.console import escape
+from sysevent.process import die_with_parent
 from sysevent.targets.spec import TargetSpec
+from sysevent.text import last_lines
 
 KVM = Path("/dev/kvm")
 _HELLO = 30  # seconds for a process of 20 KB to start on a loaded machine
@@ -61,7 +61,7 @@ class LocalHost(Conversation):
         identity.check(self._spec, self.traits)
         identity.check_kvm(self._spec, _kvm(), getpass.getuser())
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        command = leashed(
+        command = die_with_parent(
             [str(self._vmms[0][1]), "serve", *(f"{number}:{path}" for number, path in self._vmms)]
         )
         ours, theirs = socket.socketpair()
@@ -105,7 +105,7 @@ class LocalHost(Conversation):
             self._line.close()
             self._line = None
         frames = self._frames.feed(data)
-        self._frames.rubbish.clear()
+        self._frames.non_frame_bytes.clear()
         return frames, bool(data)
 
     def _put(self, data: bytes) -> None:
@@ -132,7 +132,7 @@ class LocalHost(Conversation):
                 process.wait(0 if what.startswith("silent") else 1)
             if process.returncode is not None:
                 what = f"the VMM {_how(process.returncode)}"
-        said = escape(self.log.read_text(errors="replace")).strip().splitlines()[-_TAIL:]
+        said = last_lines(self.log.read_text(errors="replace").strip(), _TAIL)
         shown = "\n".join([f"\nwhat the VMM said ({self.log}):", *said]) if said else ""
         return GuestLost(f"{self.name}: {what}{shown}")
 

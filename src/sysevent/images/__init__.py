@@ -1,0 +1,1 @@
+"""What a QEMU guest boots: a kernel, its modules and an initramfs."""

@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from sysevent.cache import digest
 from sysevent.errors import BadSignature, DownloadFailed, ImageError
-from sysevent.images.cache import digest
 from sysevent.model import Progress
 
 if TYPE_CHECKING:

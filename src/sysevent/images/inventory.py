@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import Architecture
+from sysevent.cache import Cache, digest
 from sysevent.errors import BadSignature, ImageError
-from sysevent.images.cache import Cache, digest
 from sysevent.images.debian import deb, keyring, package_index, release_file
 from sysevent.images.debian.archive import Seen, parse_index
 from sysevent.images.debian.track_package import Resolution, kept, remembered

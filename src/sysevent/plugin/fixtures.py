@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sysevent.cache import Cache
 from sysevent.contract.claim import Claim
 from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.decode.structs import Layout
@@ -14,7 +15,6 @@ from sysevent.engine.btf import kvm_run
 from sysevent.engine.guest import Guest
 from sysevent.errors import HarnessError, NotApplicable
 from sysevent.hosts.select import missing
-from sysevent.images.cache import Cache
 from sysevent.images.kernel.resolve import WrongArchitecture
 from sysevent.model import Facts, Status
 from sysevent.plugin import evidence

@@ -1,0 +1,1 @@
+"""QEMU itself: its command line, process, monitor (QMP) and console. Nothing here knows a claim."""

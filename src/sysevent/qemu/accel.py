@@ -16,7 +16,7 @@ import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.errors import GuestLost, NoKvm, ToolMissing
-from sysevent.process import leashed
+from sysevent.process import die_with_parent
 from sysevent.qemu.argv import machine_of
 
 _TRIAL = 20  # seconds for a QEMU to start its machine and take the word to quit; it takes 0.1
@@ -74,7 +74,7 @@ def _trial(arch: Architecture, cpu: str) -> str:
     machine = machine_of(arch, "kvm", cpu)
     command = [qemu, "-nodefaults", "-no-user-config", "-display", "none", *machine, "-m", "64", "-S"]
     process = subprocess.Popen(
-        leashed([*command, "-qmp", "stdio"]),
+        die_with_parent([*command, "-qmp", "stdio"]),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""The guest's console: logged, watched for the ways in which a kernel says that it dies."""
+"""A guest's console: its log, and the messages by which a kernel says that it is lost."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import re
 import socket
 from pathlib import Path
 
-_TAIL = 40  # lines of a console that go into an incident
-_GULP = 1 << 18  # bytes taken in at a time: a guest that never stops talking must not keep us
-_SEND = 30  # seconds; a guest that takes nothing for so long is lost
+from sysevent.text import escape, last_lines
 
-# What Linux prints when it is lost, the most telling first. kernel/panic.c, arch/*/mm/fault.c, kernel/watchdog.c
+# Lines of a console that go into an incident.
+_TAIL = 40
+# Bytes read by one pump(): a guest that prints without a pause must not keep the caller in a loop.
+_PUMP_MAX = 1 << 18
+# Bytes of text that are searched for trouble, the latest ones.
+_TEXT_MAX = 1 << 18
+# Seconds after which a guest that reads nothing is lost.
+_SEND_TIMEOUT = 30
+
+# Messages of a lost kernel, the most informative first. Sources: kernel/panic.c, arch/*/mm/fault.c,
+# arch/*/kernel/traps.c, kernel/watchdog.c.
 TROUBLE = tuple(
     (kind, re.compile(pattern))
     for kind, pattern in (
@@ -24,7 +32,10 @@ TROUBLE = tuple(
 
 
 def trouble(text: str) -> tuple[str, str] | None:
-    """The worst that a console's text tells: (panic, oops or lockup; the line that says so). None: nothing."""
+    """The most informative sign of a lost kernel in a console's text; None if there is none.
+
+    A pair: "panic", "oops" or "lockup", and the message, escaped.
+    """
     for kind, pattern in TROUBLE:
         found = pattern.search(text)
         if found:
@@ -32,31 +43,27 @@ def trouble(text: str) -> tuple[str, str] | None:
     return None
 
 
-def escape(text: str) -> str:
-    """Text of a guest with nothing in it that a terminal would act on; line ends stay."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text.replace("\r", "")
-    )
-
-
 class Console:
-    """One end of a guest's serial line: a plain socket, since nobody waits for a prompt here."""
+    """Our end of a guest's serial line, a socket, with a log of everything that the guest sends."""
 
     def __init__(self, connection: socket.socket, log: Path) -> None:
+        """Take over the connection, which becomes non-blocking, and start the log; OSError if it cannot be written."""
         self.log = log
         self._file = log.open("wb")
         self._socket = connection
         self._socket.setblocking(False)
         self._text = bytearray()
+        # True while more can come.
         self.open = True
 
     def fileno(self) -> int:
+        """The socket's file descriptor, for select()."""
         return self._socket.fileno()
 
     def pump(self) -> bytes:
-        """Some of what came since the last time, also into the log; does not wait."""
+        """Return what has arrived, about _PUMP_MAX bytes at most, and append it to the log; does not wait."""
         fresh = b""
-        while self.open and len(fresh) < _GULP:
+        while self.open and len(fresh) < _PUMP_MAX:
             try:
                 piece = self._socket.recv(65536)
             except (BlockingIOError, InterruptedError):
@@ -70,26 +77,28 @@ class Console:
         return fresh
 
     def note(self, text: bytes) -> None:
-        """What of the pumped bytes is the guest's text, to be searched for trouble."""
+        """Keep text of the guest for trouble() and tail(): of the pumped bytes, those that are not frames."""
         self._text += text
-        del self._text[:-262144]
+        del self._text[:-_TEXT_MAX]
 
     def send(self, data: bytes) -> None:
-        """To the guest, on a console that is its channel, too; OSError when it takes nothing any more."""
-        self._socket.settimeout(_SEND)
+        """Send data to the guest, if the console carries frames as well; OSError if the guest does not read it."""
+        self._socket.settimeout(_SEND_TIMEOUT)
         try:
             self._socket.sendall(data)
         finally:
             self._socket.setblocking(False)
 
     def trouble(self) -> tuple[str, str] | None:
+        """Like the function of that name, on the text that was noted."""
         return trouble(self._text.decode(errors="replace")) if self._text else None
 
     def tail(self) -> str:
-        """The last lines, safe to print."""
-        return "\n".join(escape(self._text.decode(errors="replace")).splitlines()[-_TAIL:])
+        """The last _TAIL lines of the text that was noted, escaped."""
+        return "\n".join(last_lines(self._text.decode(errors="replace"), _TAIL))
 
     def close(self) -> None:
+        """Close the connection and the log."""
         self.open = False
         self._socket.close()
         self._file.close()

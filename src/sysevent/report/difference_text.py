@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from sysevent.qemu.console import escape
 from sysevent.report.difference import Difference, RunComparison
+from sysevent.text import escape
 
 _DATA = "data["
 

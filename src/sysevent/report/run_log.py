@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from sysevent.errors import UsageError
-from sysevent.qemu.console import escape
 from sysevent.report.records import KINDS, SCHEMA, Record
+from sysevent.text import escape
 
 # The first bytes of every line.
 _BEGIN = '{"record":'

@@ -8,10 +8,10 @@ import msgspec
 
 from sysevent.contract.readers import Finding
 from sysevent.model import Status
-from sysevent.qemu.console import escape
 from sysevent.report import matrix, readers_table, records
 from sysevent.report.grouping import grouped_verdicts
 from sysevent.report.records import Record
+from sysevent.text import escape
 
 
 class Line(msgspec.Struct, frozen=True):

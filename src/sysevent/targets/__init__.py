@@ -1,0 +1,1 @@
+"""Targets: TOML files to typed rows, their selection, and leases of shared machines."""

@@ -424,7 +424,7 @@ def test_a_snapshot_that_went_meanwhile(start, snapshot):
 
 def test_no_qemu(start, monkeypatch):
     """Told by its name."""
-    monkeypatch.setattr("sysevent.process.shutil.which", lambda name: None)
+    monkeypatch.setattr("sysevent.qemu.process.shutil.which", lambda name: None)
     with pytest.raises(ToolMissing, match="qemu-system-x86_64 is not installed"):
         start(ANSWERING)
 

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from sysevent.arches import architecture
+from sysevent.cache import Cache
 from sysevent.errors import BadSignature
 from sysevent.images import tracks
-from sysevent.images.cache import Cache
 from sysevent.images.debian.archive import Seen
 from sysevent.images.debian.track_package import Resolution, kept, remembered
 

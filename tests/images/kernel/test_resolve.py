@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from sysevent.arches import architecture
+from sysevent.cache import Cache
 from sysevent.errors import BadSignature, DownloadFailed, NotApplicable, NotCached, UsageError
-from sysevent.images.cache import Cache
 from sysevent.images.debian.archive import Archive
 from sysevent.images.download import Expected
 from sysevent.images.rootfs import initramfs

@@ -1,0 +1,1 @@
+"""Hosts that are QEMU guests on this machine."""

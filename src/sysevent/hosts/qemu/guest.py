@@ -20,11 +20,11 @@ from sysevent.hosts.qemu import keep
 from sysevent.hosts.qemu.bundle import Boot
 from sysevent.hosts.qemu.snapshots import Snapshot
 from sysevent.model import Progress
-from sysevent.process import QemuProcess
 from sysevent.qemu import gdb
 from sysevent.qemu.argv import Lines, argv
 from sysevent.qemu.console import Console
 from sysevent.qemu.monitor import Monitor
+from sysevent.qemu.process import QemuProcess
 
 _LAST_WORDS = 1.0  # seconds a dying guest is listened to
 _RESTORE = (
@@ -69,7 +69,7 @@ class QemuGuest(Conversation):
         self._reader: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to boot, or to be restored. From the thread that lives longest: see process.py."""
+        """Begin to boot, or to be restored. From the thread that lives longest: see qemu/process.py."""
         self._logs.mkdir(parents=True, exist_ok=True)
         theirs: list[socket.socket] = []
 
@@ -207,8 +207,8 @@ class QemuGuest(Conversation):
             frames = self._console_frames.feed(text)
             self.on_console = self.on_console or bool(frames)
             arrived += frames
-            self._console.note(bytes(self._console_frames.rubbish))
-            self._console_frames.rubbish.clear()
+            self._console.note(bytes(self._console_frames.non_frame_bytes))
+            self._console_frames.non_frame_bytes.clear()
         if self._channel is not None:
             try:
                 data = self._channel.recv(262144, socket.MSG_DONTWAIT)
@@ -219,7 +219,7 @@ class QemuGuest(Conversation):
             got = got or bool(data)
             if data:
                 arrived += self._frames.feed(data)
-                self._frames.rubbish.clear()
+                self._frames.non_frame_bytes.clear()
             else:
                 self._channel = None
         return arrived, got

@@ -16,10 +16,10 @@ from pathlib import Path
 import msgspec
 
 from sysevent import wire
+from sysevent.cache import Cache
 from sysevent.errors import SyseventError
 from sysevent.hosts.qemu.bundle import Boot
 from sysevent.hosts.qemu.guest import QemuGuest
-from sysevent.images.cache import Cache
 from sysevent.model import Progress
 from sysevent.settings import Settings
 

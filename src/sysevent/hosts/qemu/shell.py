@@ -17,9 +17,9 @@ from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
 from sysevent.images.kernel import resolve, vmlinux
 from sysevent.images.rootfs import initramfs, userland
 from sysevent.model import Progress
-from sysevent.process import QemuProcess
 from sysevent.qemu.argv import Lines, Machine, argv, ports
 from sysevent.qemu.monitor import Monitor
+from sysevent.qemu.process import QemuProcess
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
@@ -124,7 +124,7 @@ def machine(
 
 @contextlib.contextmanager
 def started(machine: Machine, logs: Path) -> Iterator[ShellGuest]:
-    """Booting when the context begins, ended when it ends. From the thread that lives longest: process.py."""
+    """Booting when the context begins, ended when it ends. From the thread that lives longest: qemu/process.py."""
     with contextlib.ExitStack() as closing:
         theirs: list[socket.socket] = []
 

@@ -18,7 +18,7 @@ import tenacity
 from sysevent.errors import HostUnreachable
 from sysevent.hosts.ssh import known
 from sysevent.hosts.ssh.route import Hop
-from sysevent.process import leashed
+from sysevent.process import die_with_parent
 
 TRIES = 3
 _KEEPALIVE = 15  # seconds
@@ -90,7 +90,7 @@ class Connection:
         with theirs:
             # Dies with the thread that runs this: hosts/ssh/host.py keeps it until the end.
             self._proxy = subprocess.Popen(
-                leashed(["sh", "-c", f"exec {hop.command}"]),
+                die_with_parent(["sh", "-c", f"exec {hop.command}"]),
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
                 stderr=subprocess.DEVNULL,

@@ -21,8 +21,8 @@ from sysevent.hosts.ssh import remote
 from sysevent.hosts.ssh.connect import Connection, connect
 from sysevent.hosts.ssh.route import Hop, route
 from sysevent.model import Progress
-from sysevent.qemu.console import escape
 from sysevent.targets.spec import TargetSpec
+from sysevent.text import escape
 
 _SEND = 30  # seconds; a machine that takes nothing for so long is lost
 _BYE = 2  # seconds for the VMM to end when it is told to
@@ -223,7 +223,7 @@ class SshHost(Conversation):
             self._over = bool(ended) and not channel.recv_ready() and not text
         self._write_log()
         frames = self._frames.feed(arrived)
-        self._frames.rubbish.clear()  # what a login shell prints when it starts
+        self._frames.non_frame_bytes.clear()  # what a login shell prints when it starts
         return frames, got
 
     def _write_log(self) -> None:

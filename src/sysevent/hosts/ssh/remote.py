@@ -16,7 +16,7 @@ import msgspec
 import paramiko
 
 from sysevent.errors import DiskFull, GuestLost, HostUnreachable, WrongHost
-from sysevent.qemu.console import escape
+from sysevent.text import escape, last_lines
 
 WALL = 7200  # seconds after which the machine itself ends the VMM, whatever became of us
 _STEP = 30  # seconds for one of these scripts
@@ -180,7 +180,7 @@ def copy(transport: paramiko.Transport, path: str, content: bytes) -> None:
 
 
 def _refused(what: str, ran: Ran) -> DiskFull | WrongHost:
-    said = escape(ran.err).strip().splitlines()[-1:] or [f"exit code {ran.code}"]
+    said = last_lines(ran.err.strip(), 1) or [f"exit code {ran.code}"]
     if any(word in ran.err for word in _FULL):
         return DiskFull(f"{what}: {said[0]}: make room there, or name another `directory` in the target file")
     return WrongHost(f"{what}: {said[0]}: name another `directory` in the target file")

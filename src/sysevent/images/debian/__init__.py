@@ -1,0 +1,1 @@
+"""Debian's archive: package indices, signatures and packages."""

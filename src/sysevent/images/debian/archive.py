@@ -16,8 +16,8 @@ from pathlib import Path
 
 import msgspec
 
+from sysevent.cache import Cache, digest
 from sysevent.errors import BadSignature, NotCached, UsageError
-from sysevent.images.cache import Cache, digest
 from sysevent.images.debian import apt, keyring, package_index, release_file
 from sysevent.images.download import Downloader, Expected
 from sysevent.model import Progress

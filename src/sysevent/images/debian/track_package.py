@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import Architecture
+from sysevent.cache import Cache
 from sysevent.errors import DownloadFailed, ImageError, NotApplicable
-from sysevent.images.cache import Cache
 from sysevent.images.debian import package_index
 from sysevent.images.debian.archive import FRESH, Archive, Listing, Suite
 from sysevent.images.download import Gone, OtherLength

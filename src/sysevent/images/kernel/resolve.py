@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import Architecture
+from sysevent.cache import Cache
 from sysevent.errors import ImageError, UsageError
 from sysevent.images import tracks
-from sysevent.images.cache import Cache
 from sysevent.images.debian import deb, published
 from sysevent.images.debian.archive import Archive
 from sysevent.images.debian.track_package import Resolution, resolve

@@ -14,9 +14,9 @@ import struct
 import zlib
 from pathlib import Path
 
+from sysevent.cache import Cache
 from sysevent.errors import ImageError, ToolMissing
 from sysevent.images import compression
-from sysevent.images.cache import Cache
 from sysevent.images.kernel import bootfile
 from sysevent.model import KernelImage, Progress
 from sysevent.settings import Settings

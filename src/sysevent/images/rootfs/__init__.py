@@ -1,0 +1,1 @@
+"""Initramfs archives and the programs in them."""

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from sysevent.arches import Architecture
+from sysevent.cache import Cache
 from sysevent.errors import UsageError
-from sysevent.images.cache import Cache
 from sysevent.images.debian import deb
 from sysevent.images.kernel import modules
 from sysevent.images.kernel.modules import Module

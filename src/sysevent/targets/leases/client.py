@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from sysevent.errors import NotLeased, ToolMissing
+from sysevent.text import printable
 
 INSTALL = "pip install 'sysevent[labgrid]', or labgrid itself, in a venv on PATH"
 _CALL = 30  # seconds for a call that takes half of one; a loaded machine is ten times slower
@@ -93,7 +94,7 @@ class Client:
             raise
         if process.returncode != 0:
             last = (said.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
-            raise NotLeased(f"`{line}` of the coordinator at {self.coordinator}: {_printable(last)}")
+            raise NotLeased(f"`{line}` of the coordinator at {self.coordinator}: {printable(last)}")
         return said
 
     def places(self) -> list[Place]:
@@ -183,7 +184,3 @@ def _line(block: str, key: str) -> str:
     """The value of a line at the first level of a block; "" when there is none."""
     found = re.search(rf"^  {key}: (.*)$", block, flags=re.MULTILINE)
     return found[1].strip() if found else ""
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)

@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sysevent.errors import NotLeased
+from sysevent.text import printable
 
 _NOTE_MAX = 4096  # bytes of a file that are read: other users write there
 _SHOWN = 80  # characters of a command line that a person is shown
@@ -117,7 +118,7 @@ class Locks:
             return "somebody"
         since = str(note.get("since", "?"))[11:19]
         words = f"pid {note.get('pid')} of {note.get('user')} since {since}: {note.get('command')}"
-        return _printable(words)[: _SHOWN + 40]
+        return printable(words)[: _SHOWN + 40]
 
     def held(self, name: str) -> bool:
         """Whether somebody has it right now."""
@@ -172,11 +173,6 @@ def _parsed(data: bytes) -> dict[str, object]:
         if isinstance(note, dict):
             return note
     return {}
-
-
-def _printable(text: str) -> str:
-    """What others wrote must not drive our terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _command() -> str:
