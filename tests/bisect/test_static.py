@@ -16,7 +16,7 @@ from sysevent.contract.layout import Subject
 from sysevent.decode.structs import Layout
 from sysevent.errors import BuildFailed
 
-CONSTANTS = {number.name: number.value for number in NUMBERS}
+CONSTANTS = {number.name: number.value for number in NUMBERS if number.arch in ("", "arm64")}
 
 
 def read(tree, userspaces):

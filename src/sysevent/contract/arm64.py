@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from sysevent.abi.psci import INTERNAL_FAILURE, INVALID_PARAMETERS, NOT_SUPPORTED
 from sysevent.contract.around import Gives
 from sysevent.contract.checks import At, Check, Exits, Holds, Register, Written
 from sysevent.contract.claim import Claim, Need
@@ -34,9 +35,6 @@ from sysevent.scenario.catalog.arm64 import (
     VENDOR_HIGH,
 )
 
-NOT_SUPPORTED = 0xFFFF_FFFF_FFFF_FFFF
-INVALID_PARAMETERS = 0xFFFF_FFFF_FFFF_FFFE
-INTERNAL_FAILURE = 0xFFFF_FFFF_FFFF_FFFA
 _LOW = 0xFFFF_FFFF
 
 PREPARE = "arch/arm64/kvm/psci.c, kvm_prepare_system_event"
@@ -45,8 +43,8 @@ INDICATE = "34739fd95fab, KVM: arm64: Indicate SYSTEM_RESET2 in kvm_run::system_
 _PROPAGATE = "9d3e7b7c82fd, KVM: arm64: Really propagate PSCI SYSTEM_RESET2 arguments to userspace, v5.18"
 _OFF2 = "97413cea1c48, KVM: arm64: Add PSCI v1.3 SYSTEM_OFF2 function for hibernation, v6.13"
 
-RESET2 = Need("PSCI SYSTEM_RESET2 (d43583b890e7)", (5, 18), f"psci.features.{SYSTEM_RESET2:#x}")
-OFF2 = Need("PSCI SYSTEM_OFF2 (97413cea1c48)", (6, 13), f"psci.features.{SYSTEM_OFF2:#x}")
+RESET2 = Need("PSCI SYSTEM_RESET2 (d43583b890e7)", (5, 18), SYSTEM_RESET2.fact)
+OFF2 = Need("PSCI SYSTEM_OFF2 (97413cea1c48)", (6, 13), SYSTEM_OFF2.fact)
 CAP_SUSPEND = Need("KVM_CAP_ARM_SYSTEM_SUSPEND (bfbab4456877)", (5, 19), "vm/216")
 HSR_HIGH = Need("KVM_DEBUG_ARCH_HSR_HIGH_VALID (18f3976fdb5d)", (5, 19), "debug")
 

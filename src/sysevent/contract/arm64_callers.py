@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 
+from sysevent.abi.errno import Errno
+from sysevent.abi.psci import NOT_SUPPORTED
 from sysevent.contract.arm64 import (
     CAP_SUSPEND,
     INDICATE,
-    NOT_SUPPORTED,
     OFF2,
     PREPARE,
     RESET2,
@@ -35,7 +36,6 @@ _row = functools.partial(row, "arm64")
 _observed = functools.partial(row, "arm64", level=Level.OBSERVED)
 
 _LOW = 0xFFFF_FFFF
-_EINVAL, _ENODEV = 22, 19
 _VERSIONS = "Documentation/virt/kvm/arm/fw-pseudo-registers.rst, KVM_REG_ARM_PSCI_VERSION"
 _FILTER = "Documentation/virt/kvm/devices/vm.rst, KVM_ARM_VM_SMCCC_FILTER"
 
@@ -98,7 +98,7 @@ CLAIMS = (
         _VERSIONS,
         (
             *(Gives("set 0.2"), Gives("set 1.0")),
-            *(Gives("set 0.3", errno=_EINVAL), Gives("set 2.0", errno=_EINVAL)),
+            *(Gives("set 0.3", errno=Errno.EINVAL), Gives("set 2.0", errno=Errno.EINVAL)),
         ),
     ),
     _row(
@@ -216,14 +216,14 @@ CLAIMS = (
         "psci.suspend.enable",
         "KVM_ENABLE_CAP of KVM_CAP_ARM_SYSTEM_SUSPEND takes no flags: EINVAL with one, 0 without.",
         "Documentation/virt/kvm/api.rst, KVM_ENABLE_CAP; arch/arm64/kvm/arm.c, kvm_vm_ioctl_enable_cap",
-        (Gives("with a flag", errno=_EINVAL), Gives("without flags")),
+        (Gives("with a flag", errno=Errno.EINVAL), Gives("without flags")),
         CAP_SUSPEND,
     ),
     _row(
         "compat",
         "A 32-bit process cannot open /dev/kvm: ENODEV.",
         "virt/kvm/Kconfig, KVM_COMPAT is off on arm64; virt/kvm/kvm_main.c, kvm_no_compat_open",
-        (Gives("open /dev/kvm", errno=_ENODEV),),
+        (Gives("open /dev/kvm", errno=Errno.ENODEV),),
         abi="arm",
     ),
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 
-from sysevent.contract.arm64 import CAP_SUSPEND, HSR_HIGH, INTERNAL_FAILURE, OFF2, RESET2, refused
+from sysevent.abi.mp_state import MpState
+from sysevent.abi.psci import DENIED, INTERNAL_FAILURE
+from sysevent.contract.arm64 import CAP_SUSPEND, HSR_HIGH, OFF2, RESET2, refused
 from sysevent.contract.around import Blocks, Contains, Counters, Gives, Interrupted, SameBytes
 from sysevent.contract.checks import Check, Exits, Holds, Register, Written
 from sysevent.contract.claim import Need
@@ -23,7 +25,6 @@ from sysevent.contract.common import (
 )
 from sysevent.model import Level
 from sysevent.scenario.catalog.arm64 import COOKIE, RETURNED, SYSTEM_SUSPEND
-from sysevent.scenario.ioctls import MP_RUNNABLE, MP_STOPPED, MP_SUSPENDED
 
 _row = functools.partial(row, "arm64")
 _observed = functools.partial(row, "arm64", level=Level.OBSERVED)
@@ -51,7 +52,7 @@ def _stopped(count: int) -> tuple[Check, ...]:
         Exits(EXIT_SYSTEM_EVENT),
         Counters("counted after the exit", "counted later", count, running=False),
         *(Blocks(f"peer {peer}") for peer in range(1, count)),
-        *(Contains(f"mp_state {vcpu}", MP_STOPPED) for vcpu in range(count)),
+        *(Contains(f"mp_state {vcpu}", MpState.STOPPED) for vcpu in range(count)),
     )
 
 
@@ -72,7 +73,10 @@ CLAIMS = (
             f"peers.suspend.{count}",
             f"After SYSTEM_SUSPEND all of {count} vCPUs are RUNNABLE: it is userspace that decides.",
             "Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND",
-            (Exits(EXIT_SYSTEM_EVENT), *(Contains(f"mp_state {vcpu}", MP_RUNNABLE) for vcpu in range(count))),
+            (
+                Exits(EXIT_SYSTEM_EVENT),
+                *(Contains(f"mp_state {vcpu}", MpState.RUNNABLE) for vcpu in range(count)),
+            ),
             CAP_SUSPEND,
         )
         for count in (2, 4)
@@ -109,12 +113,12 @@ CLAIMS = (
             f"KVM_ARM_VCPU_INIT after {call} makes a runnable vCPU whose next event is its own.",
             "Documentation/virt/kvm/api.rst, KVM_ARM_VCPU_INIT",
             (
-                *(Exits(EXIT_SYSTEM_EVENT), Gives("init"), Contains("mp_state", MP_RUNNABLE)),
+                *(Exits(EXIT_SYSTEM_EVENT), Gives("init"), Contains("mp_state", MpState.RUNNABLE)),
                 *system_event(SHUTDOWN, 0, label="second"),
             ),
             *_FINAL[name][3],
             before=(
-                *(Exits(EXIT_SYSTEM_EVENT), Gives("init"), Contains("mp_state", MP_RUNNABLE)),
+                *(Exits(EXIT_SYSTEM_EVENT), Gives("init"), Contains("mp_state", MpState.RUNNABLE)),
                 *old_system_event(SHUTDOWN, 0, label="second"),
             ),
         )
@@ -124,7 +128,7 @@ CLAIMS = (
         "suspend.refused",
         "Userspace that refuses a suspend writes x0 and lets the guest go on.",
         "Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND",
-        (Exits(EXIT_SYSTEM_EVENT), *refused(0xFFFF_FFFF_FFFF_FFFD, "resumed")),
+        (Exits(EXIT_SYSTEM_EVENT), *refused(DENIED, "resumed")),
         CAP_SUSPEND,
     ),
     _row(
@@ -140,9 +144,9 @@ CLAIMS = (
         "userspace makes it RUNNABLE; then the guest goes on.",
         f"{API}; {_MP}",
         (
-            *(Gives("grant"), Contains("mp_state granted", MP_SUSPENDED)),
+            *(Gives("grant"), Contains("mp_state granted", MpState.SUSPENDED)),
             *system_event(WAKEUP, label="wakeup"),
-            Contains("mp_state woken", MP_SUSPENDED),
+            Contains("mp_state woken", MpState.SUSPENDED),
             *system_event(WAKEUP, label="wakeup again"),
             *(Gives("leave"), *refused(SYSTEM_SUSPEND, "resumed")),
         ),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
 from sysevent.contract.around import Gives
 from sysevent.contract.checks import Check, Exits, Holds, NoNdata, NothingBeyond
 from sysevent.contract.claim import Claim, Need
 from sysevent.model import Level
 
-EXIT_SYSTEM_EVENT = 24
-EXIT_SHUTDOWN = 8
-EXIT_IO, EXIT_HYPERCALL, EXIT_DEBUG, EXIT_MMIO, EXIT_RISCV_SBI = 2, 3, 4, 6, 35
-SHUTDOWN, RESET, CRASH, WAKEUP, SUSPEND = 1, 2, 3, 4, 5
+EXIT_SYSTEM_EVENT, EXIT_SHUTDOWN = ExitReason.SYSTEM_EVENT, ExitReason.SHUTDOWN
+EXIT_IO, EXIT_HYPERCALL, EXIT_DEBUG = ExitReason.IO, ExitReason.HYPERCALL, ExitReason.DEBUG
+EXIT_MMIO, EXIT_RISCV_SBI = ExitReason.MMIO, ExitReason.RISCV_SBI
+SHUTDOWN, RESET, CRASH = EventType.SHUTDOWN, EventType.RESET, EventType.CRASH
+WAKEUP, SUSPEND = EventType.WAKEUP, EventType.SUSPEND
 
 API = "Documentation/virt/kvm/api.rst, 5.35 kvm_run, KVM_EXIT_SYSTEM_EVENT"
 REPAIR = "d495f942f40a, KVM: fix bad user ABI for KVM_EXIT_SYSTEM_EVENT, v5.18-rc5"

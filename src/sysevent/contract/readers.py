@@ -11,13 +11,14 @@ from collections.abc import Callable
 
 import msgspec
 
+from sysevent.abi.events import NDATA_VALID
+from sysevent.abi.exits import ExitReason
 from sysevent.contract.checks import Holds, event
 from sysevent.contract.claim import Claim
 from sysevent.decode.event import Event
 from sysevent.model import Facts, Observation
 
 _FLAGS_AT = {"i386": 36}  # everywhere else 40
-_NDATA_VALID = 1 << 31
 
 
 class Finding(enum.StrEnum):
@@ -77,10 +78,10 @@ def _ndata_if_capable(seen: Event, abi: str, capability: bool) -> Believed:
 
 def _bit_31(seen: Event, abi: str, capability: bool) -> Believed:
     kind = seen.field("type")
-    if not kind & _NDATA_VALID:
+    if not kind & NDATA_VALID:
         return Believed(kind, (), ((32, 36),))
     believed = _ndata(seen, abi, capability)
-    return Believed(kind & ~_NDATA_VALID, believed.data, believed.read)
+    return Believed(kind & ~NDATA_VALID, believed.data, believed.read)
 
 
 READERS = (
@@ -99,7 +100,13 @@ def readings(claim: Claim, seen: Observation, facts: Facts) -> list[Reading]:
     """
     found = event(seen, "exit")
     truth = _truth(claim)
-    if found is None or truth is None or found.raw.ret or found.exit_reason != 24 or found.raw.poison is None:
+    if (
+        found is None
+        or truth is None
+        or found.raw.ret
+        or found.exit_reason != ExitReason.SYSTEM_EVENT
+        or found.raw.poison is None
+    ):
         return []
     capability = facts.capabilities.get("vm/215", 0) > 0
     return [_reading(reader, claim, found, seen.abi, truth, capability) for reader in READERS]

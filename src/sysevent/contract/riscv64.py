@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 
+from sysevent.abi.errno import Errno
+from sysevent.abi.mp_state import MpState
+from sysevent.abi.sbi import INVALID_PARAM, NOT_SUPPORTED, SUSP
 from sysevent.contract.around import Blocks, Contains, Counters, Gives, Interrupted, SameBytes
 from sysevent.contract.checks import At, Check, Exits, Holds, Register, RegisterOneOf, Written
 from sysevent.contract.claim import Claim, Need
@@ -20,16 +23,12 @@ from sysevent.contract.common import (
     system_event,
 )
 from sysevent.model import Level
-from sysevent.scenario.catalog.riscv64 import REASONS, RETURNED, SUSP
+from sysevent.scenario.catalog.riscv64 import REASONS, RETURNED
 from sysevent.scenario.catalog.riscv64_states import REASON
-from sysevent.scenario.ioctls import MP_STOPPED
 
 _row = functools.partial(row, "riscv64")
 _observed = functools.partial(row, "riscv64", level=Level.OBSERVED)
 
-_NOT_SUPPORTED = 0xFFFF_FFFF_FFFF_FFFE
-_INVALID_PARAM = 0xFFFF_FFFF_FFFF_FFFD
-_EINVAL, _EBUSY = 22, 16
 _POISON32 = 0xAAAA_AAAA
 
 _RESET = "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_sbi_system_reset"
@@ -72,7 +71,7 @@ def _stopped(count: int) -> tuple[Check, ...]:
         Exits(EXIT_SYSTEM_EVENT),
         Counters("counted after the exit", "counted later", count, running=False),
         *(Blocks(f"peer {peer}") for peer in range(1, count)),
-        *(Contains(f"mp_state {hart}", MP_STOPPED) for hart in range(count)),
+        *(Contains(f"mp_state {hart}", MpState.STOPPED) for hart in range(count)),
     )
 
 
@@ -118,7 +117,7 @@ CLAIMS = (
             f"{name}.error",
             f"{says}, and its error is SBI_ERR_NOT_SUPPORTED (-2).",
             "arch/riscv/kvm/vcpu_sbi_replace.c, kvm_sbi_ext_srst_handler; the SBI specification would say -3",
-            (*_went_on(), Register("a0", _NOT_SUPPORTED), Register("a1", 0)),
+            (*_went_on(), Register("a0", NOT_SUPPORTED), Register("a1", 0)),
             scenario=name,
         )
         for name, says in _NO_EVENT.items()
@@ -159,14 +158,18 @@ CLAIMS = (
         "srst.disabled",
         "SBI SRST that userspace has turned off is no event: SBI_ERR_NOT_SUPPORTED (-2) in a0.",
         _ENABLE,
-        (*_went_on(), Register("a0", _NOT_SUPPORTED)),
+        (*_went_on(), Register("a0", NOT_SUPPORTED)),
         ENABLE,
     ),
     _row(
         "srst.register",
         "The register that turns SRST off takes 0 and 1 (EINVAL for 2), and only before the first KVM_RUN (EBUSY).",
         _ENABLE,
-        (Gives("two", errno=_EINVAL), Exits(EXIT_SYSTEM_EVENT), Gives("after KVM_RUN", errno=_EBUSY)),
+        (
+            Gives("two", errno=Errno.EINVAL),
+            Exits(EXIT_SYSTEM_EVENT),
+            Gives("after KVM_RUN", errno=Errno.EBUSY),
+        ),
         ENABLE,
     ),
     _row(
@@ -181,7 +184,7 @@ CLAIMS = (
         "legacy.absent",
         "Where legacy SBI is not built, its shutdown is no event: SBI_ERR_NOT_SUPPORTED (-2) in a0.",
         "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_sbi_ecall",
-        (*_went_on(), Register("a0", _NOT_SUPPORTED)),
+        (*_went_on(), Register("a0", NOT_SUPPORTED)),
         NO_LEGACY,
         scenario="legacy.shutdown",
     ),
@@ -189,7 +192,7 @@ CLAIMS = (
         "susp.disabled",
         "SBI system suspend, which userspace has not turned on, is no event: SBI_ERR_NOT_SUPPORTED (-2) in a0.",
         _SUSP,
-        (*_went_on(), Register("a0", _NOT_SUPPORTED)),
+        (*_went_on(), Register("a0", NOT_SUPPORTED)),
     ),
     _row(
         "susp.enabled",
@@ -202,7 +205,7 @@ CLAIMS = (
         "susp.reserved",
         "SBI system suspend of a reserved type is refused by the kernel: SBI_ERR_INVALID_PARAM (-3) in a0.",
         _SUSP,
-        (*_went_on(), Register("a0", _INVALID_PARAM)),
+        (*_went_on(), Register("a0", INVALID_PARAM)),
         ENABLE_SUSP,
     ),
     # Around the exit
@@ -279,7 +282,7 @@ CLAIMS = (
         "compat",
         "A 32-bit process cannot open /dev/kvm: ENODEV.",
         "afec0c65d09d, KVM: compat: riscv: Prevent KVM_COMPAT from being selected, v5.18",
-        (Gives("open /dev/kvm", errno=19),),
+        (Gives("open /dev/kvm", errno=Errno.ENODEV),),
         COMPAT,
         scenario="facts",
     ),

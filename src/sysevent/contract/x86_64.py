@@ -6,6 +6,9 @@ import functools
 
 import msgspec
 
+from sysevent.abi.errno import Errno
+from sysevent.abi.events import EventType
+from sysevent.abi.mp_state import MpState
 from sysevent.contract.around import Contains, Gives
 from sysevent.contract.checks import (
     At,
@@ -32,12 +35,10 @@ from sysevent.contract.common import (
 )
 from sysevent.model import Level
 from sysevent.scenario.catalog.x86_64 import RETURNED_PORT
-from sysevent.scenario.ioctls import MP_RUNNABLE
 
 _row = functools.partial(row, "x86_64")
 _observed = functools.partial(row, "x86_64", level=Level.OBSERVED)
 
-_EINVAL = 22
 ENTER = "arch/x86/kvm/x86.c, vcpu_enter_guest"
 _SET_MSR = "arch/x86/kvm/hyperv.c, kvm_hv_set_msr_pw"
 TLFS = "Hyper-V TLFS, 2.4.3 and 2.4.7"
@@ -165,7 +166,11 @@ _ROWS = (
             f"After {msr} the vCPU stands behind its WRMSR, with its registers, and is RUNNABLE.",
             f"{ENTER}: nothing stops a vCPU",
             (
-                *(Exits(EXIT_SYSTEM_EVENT), At("wrmsr.returned", "rip"), Contains("mp_state", MP_RUNNABLE)),
+                *(
+                    Exits(EXIT_SYSTEM_EVENT),
+                    At("wrmsr.returned", "rip"),
+                    Contains("mp_state", MpState.RUNNABLE),
+                ),
                 *(Register("rbx", 0x5E01), Register("rsi", 0x5E04), Register("rdi", 0x5E05)),
             ),
             scenario=f"hyperv.{name}",
@@ -253,7 +258,7 @@ _ROWS = (
         "triple_fault.not_enabled",
         "Without KVM_CAP_X86_TRIPLE_FAULT_EVENT enabled, injecting a triple fault is EINVAL, and none happens.",
         _INJECT,
-        (Gives("inject", errno=_EINVAL), *went_on()),
+        (Gives("inject", errno=Errno.EINVAL), *went_on()),
     ),
     _row(
         "sequence.crash_then_triple_fault",
@@ -266,7 +271,7 @@ _ROWS = (
         "sev_term",
         "A termination request of an SEV-ES guest exits as SEV_TERM with the GHCB MSR in data[0].",
         f"{API}; arch/x86/kvm/svm/sev.c, sev_handle_vmgexit_msr_protocol; c24a950ec7d6, v5.19",
-        (Exits(EXIT_SYSTEM_EVENT), Holds("type", 6), Holds("ndata", 1)),
+        (Exits(EXIT_SYSTEM_EVENT), Holds("type", EventType.SEV_TERM), Holds("ndata", 1)),
         SEV_ES,
         scenario="facts",
     ),
@@ -274,7 +279,7 @@ _ROWS = (
         "tdx_fatal",
         "TDG.VP.VMCALL<ReportFatalError> of a trust domain exits as TDX_FATAL with 16 registers in data[].",
         f"{API}; arch/x86/kvm/vmx/tdx.c, tdx_report_fatal_error; 79462faa2b2a, v6.16",
-        (Exits(EXIT_SYSTEM_EVENT), Holds("type", 7), Holds("ndata", 16)),
+        (Exits(EXIT_SYSTEM_EVENT), Holds("type", EventType.TDX_FATAL), Holds("ndata", 16)),
         TDX,
         scenario="facts",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from sysevent.abi.mp_state import MpState
 from sysevent.contract.around import Contains, Counters, Gives, Interrupted, SameBytes
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.common import (
@@ -22,7 +23,6 @@ from sysevent.contract.common import (
 from sysevent.contract.x86_64 import ENTER, EVENTS, TLFS, on_hyperv, went_on
 from sysevent.model import Level
 from sysevent.scenario.catalog.x86_64_states import CRASH_PARAMETERS
-from sysevent.scenario.ioctls import MP_RUNNABLE
 
 _row = functools.partial(row, "x86_64")
 _observed = functools.partial(row, "x86_64", level=Level.OBSERVED)
@@ -36,7 +36,7 @@ _ROWS = (
             (
                 Exits(EXIT_SYSTEM_EVENT),
                 Counters("counted after the exit", "counted later", count, running=True),
-                *(Contains(f"mp_state {vcpu}", MP_RUNNABLE) for vcpu in range(count)),
+                *(Contains(f"mp_state {vcpu}", MpState.RUNNABLE) for vcpu in range(count)),
             ),
         )
         for name, (msr, _, _) in EVENTS.items()

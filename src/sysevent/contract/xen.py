@@ -11,6 +11,9 @@ import functools
 
 import msgspec
 
+from sysevent.abi import kvm_run
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.xen import EXIT_XEN_HCALL
 from sysevent.contract.checks import Check, Exits, Register
 from sysevent.contract.claim import Need
 from sysevent.contract.common import EXIT_IO, row
@@ -18,10 +21,8 @@ from sysevent.model import Level, Mismatch, Observation
 from sysevent.scenario.catalog.xen import INPUT, PARAMETERS, RESULT
 from sysevent.scenario.steps import POISON
 
-_EXIT_XEN = 34
-_HCALL = 1
 _row = functools.partial(row, "x86_64")
-_UNION = 32  # of kvm_run, where struct kvm_xen_exit begins
+_UNION = kvm_run.UNION[0]  # of kvm_run, where struct kvm_xen_exit begins
 _POISON = int.from_bytes(bytes([POISON]) * 4, "little")
 _WRITES = "arch/x86/kvm/xen.c, kvm_xen_hypercall"
 _READS = "arch/x86/kvm/xen.c, kvm_xen_hypercall_complete_userspace"
@@ -91,14 +92,14 @@ CLAIMS = (
         "xen.hypercall",
         "A Xen hypercall exits as KVM_EXIT_XEN; number and parameters are where 64-bit programs have them.",
         f"Documentation/virt/kvm/api.rst, 5.35 kvm_run, KVM_EXIT_XEN; {_WRITES}",
-        (Exits(_EXIT_XEN), Reads("type", 0, 4, _HCALL), *_reads(8, _RIGHT)),
+        (Exits(ExitReason.XEN), Reads("type", 0, 4, EXIT_XEN_HCALL), *_reads(8, _RIGHT)),
         INTERCEPTS,
     ),
     _row(
         "xen.hypercall.i386",
         "A VMM built for i386 reads every member of kvm_run.xen but type four bytes off: known, unrepaired.",
         f"{_WRITES}: no compat handling; struct kvm_xen_exit is 76 bytes for i386 and 80 for the kernel",
-        (Exits(_EXIT_XEN), Reads("type", 0, 4, _HCALL), *_reads(4, _OFF)),
+        (Exits(ExitReason.XEN), Reads("type", 0, 4, EXIT_XEN_HCALL), *_reads(4, _OFF)),
         INTERCEPTS,
         scenario="xen.hypercall",
         level=Level.OBSERVED,
@@ -108,7 +109,7 @@ CLAIMS = (
         "xen.result",
         "What a VMM writes into xen.u.hcall.result is what the guest finds in rax.",
         f"Documentation/virt/kvm/api.rst, 5.35 kvm_run, KVM_EXIT_XEN; {_READS}",
-        (Exits(_EXIT_XEN), Exits(EXIT_IO, "back"), Register("rax", RESULT, "back")),
+        (Exits(ExitReason.XEN), Exits(EXIT_IO, "back"), Register("rax", RESULT, "back")),
         INTERCEPTS,
         scenario="xen.result.x86_64",
     ),
@@ -116,7 +117,11 @@ CLAIMS = (
         "xen.result.i386",
         "Of the result that an i386 VMM writes, the guest gets the upper half as the lower one: unrepaired.",
         f"{_READS}: result is read at 24 of the structure; i386 has it at 20",
-        (Exits(_EXIT_XEN), Exits(EXIT_IO, "back"), Register("rax", _POISON << 32 | RESULT >> 32, "back")),
+        (
+            Exits(ExitReason.XEN),
+            Exits(EXIT_IO, "back"),
+            Register("rax", _POISON << 32 | RESULT >> 32, "back"),
+        ),
         INTERCEPTS,
         level=Level.OBSERVED,
         abi="i386",

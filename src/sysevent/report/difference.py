@@ -10,25 +10,24 @@ from collections.abc import Iterable
 import msgspec
 
 from sysevent.abi import kvm_run, names
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.exits import ExitReason
 from sysevent.decode.event import Event, decode, ranges
 from sysevent.errors import UsageError
 from sysevent.model import Answer, Facts, Observation, RawExit
 from sysevent.report import recorded
 from sysevent.report.run_log import Record
-from sysevent.scenario import ioctls
 
 # Which members of the union mean something for an exit, by its reason: include/uapi/linux/kvm.h.
-_UNION = {
-    2: ("io.direction", "io.size", "io.port", "io.count", "io.data_offset"),
-    4: ("debug.hsr", "debug.hsr_high"),
-    6: ("mmio.phys_addr",),
-    24: ("type", "ndata", *(f"data[{n}]" for n in range(16))),
+_UNION: dict[int, tuple[str, ...]] = {
+    ExitReason.IO: ("io.direction", "io.size", "io.port", "io.count", "io.data_offset"),
+    ExitReason.DEBUG: ("debug.hsr", "debug.hsr_high"),
+    ExitReason.MMIO: ("mmio.phys_addr",),
+    ExitReason.SYSTEM_EVENT: ("type", "ndata", *(f"data[{n}]" for n in range(16))),
 }
 _HEAD = ("immediate_exit", "exit_reason", "ready_for_interrupt_injection", "if_flag", "run.flags")
 _REST = ("kvm_valid_regs", "kvm_dirty_regs", "s.regs")
-_CAPABILITIES = {
-    str(number): f"KVM_{name}" for name, number in vars(ioctls).items() if name.startswith("CAP_")
-}
+_CAPABILITIES = {str(number): f"KVM_CAP_{number.name}" for number in Capability}
 # What a peer has counted, and where in its loop it stood when it was interrupted, is a matter of time. Whether it
 # counts on after the exit is not. Labels as in scenario/catalog/*_states.py.
 _PEER = "peer "

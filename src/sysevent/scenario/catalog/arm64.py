@@ -4,59 +4,55 @@ from __future__ import annotations
 
 import struct
 
+from sysevent.abi import psci
+from sysevent.abi.arm64 import SMCCC_FILTER_DENY, SMCCC_FILTER_FWD_TO_USER, VCPU_EL1_32BIT, VCPU_PSCI_0_2
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.ioctls import Request
+from sysevent.abi.registers import ARM64_PSCI_VERSION, arm64_x
 from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Ioctl, Load, Memory, Open, Scenario, Step, Vcpu, Vm, run
 
-PSCI_VERSION = 0x8400_0000
-PSCI_FEATURES = 0x8400_000A
-SYSTEM_OFF = 0x8400_0008
-SYSTEM_RESET = 0x8400_0009
-SYSTEM_RESET2 = 0x8400_0012
-SYSTEM_RESET2_64 = 0xC400_0012
-SYSTEM_OFF2 = 0x8400_0015
-SYSTEM_OFF2_64 = 0xC400_0015
-SYSTEM_SUSPEND = 0x8400_000E
-SYSTEM_SUSPEND_64 = 0xC400_000E
+PSCI_VERSION = psci.VERSION
+PSCI_FEATURES = psci.FEATURES
+SYSTEM_OFF = psci.Function.SYSTEM_OFF
+SYSTEM_RESET = psci.Function.SYSTEM_RESET
+SYSTEM_RESET2 = psci.Function.SYSTEM_RESET2
+SYSTEM_RESET2_64 = psci.Function.SYSTEM_RESET2_64
+SYSTEM_OFF2 = psci.Function.SYSTEM_OFF2
+SYSTEM_OFF2_64 = psci.Function.SYSTEM_OFF2_64
+SYSTEM_SUSPEND = psci.Function.SYSTEM_SUSPEND
+SYSTEM_SUSPEND_64 = psci.Function.SYSTEM_SUSPEND_64
 
 RAM = 0x4000_0000
 RAM_SIZE = 0x1_0000  # a multiple of every page size
 COUNTERS = RAM + 0x8000  # a peer's is at 8 times its number
 RETURNED = 0x0A00_0000  # where payloads store to when the call comes back
 
-# KVM_ARM_VCPU_*: bits of kvm_vcpu_init.features[0]
-POWER_OFF = 1 << 0
-EL1_32BIT = 1 << 1
-PSCI_0_2 = 1 << 2  # without it, PSCI 0.1
-REG_PSCI_VERSION = 0x6030_0000_0014_0000  # KVM_REG_ARM_PSCI_VERSION
-CAP_ARM_EL1_32BIT = 93
-
 COOKIE = 0xC00C_1E00_C00C_1E55
-VENDOR = 0x8000_0000  # the first vendor-specific reset type
-VENDOR_HIGH = 0xFFFF_FFFF
+VENDOR = psci.RESET2_VENDOR_FIRST
+VENDOR_HIGH = psci.RESET2_VENDOR_LAST
 
 _DEVICE_ATTR = "<IIQQ"  # struct kvm_device_attr: flags, group, attr, address
-SMCCC_DENY, SMCCC_FORWARD = 1, 2
-
-
-def x(number: int) -> int:
-    """The KVM_*_ONE_REG id of general register x<number>."""
-    return 0x6030_0000_0010_0000 | 2 * number
 
 
 def psci_version(major: int, minor: int) -> Ioctl:
     """Select a PSCI version for the VM through one of its vCPUs."""
-    return ioctls.set_one_reg(0, REG_PSCI_VERSION, major << 16 | minor)
+    return ioctls.set_one_reg(0, ARM64_PSCI_VERSION, psci.version(major, minor))
 
 
 def smccc_filter(function: int, action: int) -> Ioctl:
     """Deny one SMCCC function or forward it to userspace; VM attribute KVM_ARM_VM_SMCCC_FILTER, since v6.4."""
     attribute = struct.pack(_DEVICE_ATTR, 0, 0, 0, 0)
     smccc = struct.pack("<IIB15x", function, 1, action)
-    return Ioctl("vm", ioctls.SET_DEVICE_ATTR, buffer=attribute + smccc, pointer=(16, len(attribute)))
+    return Ioctl("vm", Request.SET_DEVICE_ATTR, buffer=attribute + smccc, pointer=(16, len(attribute)))
 
 
 def machine(
-    *, features: int = PSCI_0_2, payload: str = "call", vcpus: int = 1, before_vcpus: tuple[Step, ...] = ()
+    *,
+    features: int = VCPU_PSCI_0_2,
+    payload: str = "call",
+    vcpus: int = 1,
+    before_vcpus: tuple[Step, ...] = (),
 ) -> tuple[Step, ...]:
     """vCPUs that can call their firmware."""
     return (
@@ -78,7 +74,7 @@ def call(
     fid: int,
     *arguments: int,
     setup: tuple[Step, ...] = (),
-    features: int = PSCI_0_2,
+    features: int = VCPU_PSCI_0_2,
     payload: str = "call",
     symbol: str = "",
     before_vcpus: tuple[Step, ...] = (),
@@ -99,15 +95,13 @@ def call(
 
 def ask(label: str, fid: int, *arguments: int) -> tuple[Step, ...]:
     """Another call of a vCPU whose last one has come back; the payload loops, so registers are all that changes."""
-    changed = (ioctls.set_one_reg(0, x(number), value) for number, value in enumerate((fid, *arguments)))
+    changed = (
+        ioctls.set_one_reg(0, arm64_x(number), value) for number, value in enumerate((fid, *arguments))
+    )
     return (*changed, *run(label))
 
 
-_ENABLE_SUSPEND = ioctls.enable_cap("vm", ioctls.CAP_ARM_SYSTEM_SUSPEND)
-_ASKED_FEATURES = (
-    *(SYSTEM_OFF, SYSTEM_RESET, SYSTEM_RESET2, SYSTEM_RESET2_64),
-    *(SYSTEM_OFF2, SYSTEM_OFF2_64, SYSTEM_SUSPEND, SYSTEM_SUSPEND_64),
-)
+_ENABLE_SUSPEND = ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND)
 
 FACTS = Scenario(
     "arm64.facts",
@@ -116,19 +110,23 @@ FACTS = Scenario(
         *machine(),
         *(
             ioctls.check_extension(fd, capability)
-            for capability in (ioctls.CAP_SYSTEM_EVENT_DATA, ioctls.CAP_ARM_SYSTEM_SUSPEND, CAP_ARM_EL1_32BIT)
+            for capability in (
+                Capability.SYSTEM_EVENT_DATA,
+                Capability.ARM_SYSTEM_SUSPEND,
+                Capability.ARM_EL1_32BIT,
+            )
             for fd in ("system", "vm")
         ),
         Ioctl(
             "vm",
-            ioctls.HAS_DEVICE_ATTR,
+            Request.HAS_DEVICE_ATTR,
             buffer=struct.pack(_DEVICE_ATTR, 0, 0, 0, 0),
             label="smccc.filter",
         ),
-        ioctls.get_one_reg(0, REG_PSCI_VERSION, "psci.default"),
+        ioctls.get_one_reg(0, ARM64_PSCI_VERSION, "psci.default"),
         Entry("call", (PSCI_VERSION,)),
         *run("psci.version"),
-        *(step for fid in _ASKED_FEATURES for step in ask(f"psci.features.{fid:#x}", PSCI_FEATURES, fid)),
+        *(step for function in psci.Function for step in ask(function.fact, psci.FEATURES, function)),
     ),
 )
 
@@ -204,8 +202,10 @@ SCENARIOS = (
         (
             *machine(),
             *(
-                ioctls.set_one_reg(0, REG_PSCI_VERSION, number, f"set {number >> 16}.{number & 0xFFFF}")
-                for number in (0x0002, 0x1_0000, 0x1_0001, 0x1_0002, 0x1_0003, 0x0003, 0x2_0000)
+                ioctls.set_one_reg(0, ARM64_PSCI_VERSION, number, f"set {number >> 16}.{number & 0xFFFF}")
+                for number in (
+                    psci.version(*one) for one in ((0, 2), (1, 0), (1, 1), (1, 2), (1, 3), (0, 3), (2, 0))
+                )
             ),
         ),
     ),
@@ -213,10 +213,10 @@ SCENARIOS = (
     call("smc.off", SYSTEM_OFF, symbol="smc"),
     call("smc.reset2", SYSTEM_RESET2, 0, COOKIE, symbol="smc"),
     call("smc.other", SYSTEM_OFF, symbol="smc_other"),
-    call("filter.deny", SYSTEM_OFF, before_vcpus=(smccc_filter(SYSTEM_OFF, SMCCC_DENY),)),
-    call("filter.forward", SYSTEM_OFF, before_vcpus=(smccc_filter(SYSTEM_OFF, SMCCC_FORWARD),)),
+    call("filter.deny", SYSTEM_OFF, before_vcpus=(smccc_filter(SYSTEM_OFF, SMCCC_FILTER_DENY),)),
+    call("filter.forward", SYSTEM_OFF, before_vcpus=(smccc_filter(SYSTEM_OFF, SMCCC_FILTER_FWD_TO_USER),)),
     *(
-        call(f"aarch32.{name}", fid, 0, 0, features=PSCI_0_2 | EL1_32BIT, payload="call_aarch32")
+        call(f"aarch32.{name}", fid, 0, 0, features=VCPU_PSCI_0_2 | VCPU_EL1_32BIT, payload="call_aarch32")
         for name, fid in (
             ("off", SYSTEM_OFF),
             ("reset2", SYSTEM_RESET2),
@@ -235,8 +235,8 @@ SCENARIOS = (
         "arm64",
         (
             *machine(),
-            ioctls.enable_cap("vm", ioctls.CAP_ARM_SYSTEM_SUSPEND, flags=1, label="with a flag"),
-            ioctls.enable_cap("vm", ioctls.CAP_ARM_SYSTEM_SUSPEND, label="without flags"),
+            ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND, flags=1, label="with a flag"),
+            ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND, label="without flags"),
         ),
     ),
     # A 32-bit process, which KVM does not serve on arm64: asked with the VMM of that ABI.

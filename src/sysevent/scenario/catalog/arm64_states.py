@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import struct
 
+from sysevent.abi.arm64 import TARGET_GENERIC_V8, VCPU_PSCI_0_2
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.debug import GUESTDBG_ENABLE, GUESTDBG_USE_SW_BP
+from sysevent.abi.ioctls import Request
+from sysevent.abi.kvm_run import IMMEDIATE_EXIT
+from sysevent.abi.mp_state import MpState
+from sysevent.abi.psci import DENIED
+from sysevent.abi.registers import arm64_x
 from sysevent.scenario import ioctls
 from sysevent.scenario.catalog.arm64 import (
     COOKIE,
     COUNTERS,
-    PSCI_0_2,
     RAM,
     SYSTEM_OFF,
     SYSTEM_OFF2,
@@ -17,7 +24,6 @@ from sysevent.scenario.catalog.arm64 import (
     SYSTEM_SUSPEND,
     machine,
     registers,
-    x,
 )
 from sysevent.scenario.steps import (
     KEEP,
@@ -37,7 +43,7 @@ from sysevent.scenario.steps import (
 BLOCKED = 50  # ms after which a KVM_RUN that must block counts as blocked
 SETTLE = 8  # ms in which every peer that is runnable gets to run
 
-_ENABLE_SUSPEND = ioctls.enable_cap("vm", ioctls.CAP_ARM_SYSTEM_SUSPEND)
+_ENABLE_SUSPEND = ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND)
 EVENTS: dict[str, tuple[tuple[int, ...], tuple[Step, ...]]] = {  # the call, and what the VM needs for it
     "off": ((SYSTEM_OFF,), ()),
     "reset": ((SYSTEM_RESET,), ()),
@@ -47,8 +53,8 @@ EVENTS: dict[str, tuple[tuple[int, ...], tuple[Step, ...]]] = {  # the call, and
 }
 
 # A vCPU's IRQ line without an in-kernel interrupt controller: KVM_ARM_IRQ_TYPE_CPU, vCPU 0, KVM_ARM_IRQ_CPU_IRQ.
-_IRQ_ON = Ioctl("vm", ioctls.IRQ_LINE, buffer=struct.pack("<II", 0, 1))
-_IRQ_OFF = Ioctl("vm", ioctls.IRQ_LINE, buffer=struct.pack("<II", 0, 0))
+_IRQ_ON = Ioctl("vm", Request.IRQ_LINE, buffer=struct.pack("<II", 0, 1))
+_IRQ_OFF = Ioctl("vm", Request.IRQ_LINE, buffer=struct.pack("<II", 0, 0))
 
 
 def _scenario(name: str, *steps: Step) -> Scenario:
@@ -89,7 +95,7 @@ def _reentry(name: str) -> Scenario:
         Entry("call", registers(*call)),
         *run("exit"),
         *run("again", milliseconds=BLOCKED),
-        ioctls.set_mp_state(0, ioctls.MP_RUNNABLE),
+        ioctls.set_mp_state(0, MpState.RUNNABLE),
         *run("resumed"),
     )
 
@@ -97,15 +103,14 @@ def _reentry(name: str) -> Scenario:
 def _reset(name: str) -> Scenario:
     """A VMM that resets: KVM_ARM_VCPU_INIT after the event starts the vCPU anew."""
     call, setup = EVENTS[name]
-    # The target of KVM_ARM_PREFERRED_TARGET is KVM_ARM_TARGET_GENERIC_V8 (5) on every CPU this can run on.
-    init = struct.pack("<8I", 5, PSCI_0_2, 0, 0, 0, 0, 0, 0)
+    init = struct.pack("<8I", TARGET_GENERIC_V8, VCPU_PSCI_0_2, 0, 0, 0, 0, 0, 0)
     return _scenario(
         f"reinit.{name}",
         *machine(),
         *setup,
         Entry("call", registers(*call)),
         *run("exit"),
-        Ioctl(0, ioctls.ARM_VCPU_INIT, buffer=init, label="init"),
+        Ioctl(0, Request.ARM_VCPU_INIT, buffer=init, label="init"),
         ioctls.get_mp_state(0, "mp_state"),
         Entry("call", registers(SYSTEM_OFF)),
         *run("second"),
@@ -121,13 +126,14 @@ def _suspended(name: str, *steps: Step) -> Scenario:
         *setup,
         Entry("call", registers(*call)),
         *run("exit"),
-        ioctls.set_mp_state(0, ioctls.MP_SUSPENDED, "grant"),
+        ioctls.set_mp_state(0, MpState.SUSPENDED, "grant"),
         *steps,
     )
 
 
-# control KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP, no hardware breakpoints
-_DEBUG = Ioctl(0, ioctls.SET_GUEST_DEBUG_ARM64, buffer=struct.pack("<II512x", 0x1_0001, 0))
+# No hardware breakpoints.
+_CONTROL = GUESTDBG_ENABLE | GUESTDBG_USE_SW_BP
+_DEBUG = Ioctl(0, Request.SET_GUEST_DEBUG_ARM64, buffer=struct.pack("<II512x", _CONTROL, 0))
 
 DEBUG = _scenario(
     "debug.break",
@@ -151,7 +157,7 @@ SCENARIOS = (
         _ENABLE_SUSPEND,
         Entry("call", registers(*EVENTS["suspend"][0])),
         *run("exit"),
-        ioctls.set_one_reg(0, x(0), 0xFFFF_FFFF_FFFF_FFFD),  # PSCI DENIED
+        ioctls.set_one_reg(0, arm64_x(0), DENIED),
         *run("resumed"),
     ),
     _suspended("suspend.asleep", *run("asleep", milliseconds=BLOCKED)),
@@ -163,7 +169,7 @@ SCENARIOS = (
         ioctls.get_mp_state(0, "mp_state woken"),
         *run("wakeup again"),
         _IRQ_OFF,
-        ioctls.set_mp_state(0, ioctls.MP_RUNNABLE, "leave"),
+        ioctls.set_mp_state(0, MpState.RUNNABLE, "leave"),
         *run("resumed"),
     ),
     # The wake-up comes while the vCPU already blocks, and without the guest ever having asked.
@@ -171,7 +177,7 @@ SCENARIOS = (
         "wakeup.blocked",
         *machine(),
         Entry("call", registers(SYSTEM_OFF)),
-        ioctls.set_mp_state(0, ioctls.MP_SUSPENDED, "suspend"),
+        ioctls.set_mp_state(0, MpState.SUSPENDED, "suspend"),
         Start(0),
         Sleep(SETTLE),
         _IRQ_ON,
@@ -182,7 +188,7 @@ SCENARIOS = (
         "immediate_exit",
         *machine(),
         Entry("call", registers(SYSTEM_RESET2, 0, COOKIE)),
-        Head(1, b"\x01"),
+        Head(IMMEDIATE_EXIT.offset, b"\x01"),
         *run("nothing"),
         *run("exit"),
     ),
@@ -194,7 +200,7 @@ SCENARIOS = (
             *EVENTS[name][1],
             Entry("call", registers(SYSTEM_RESET2, 0, COOKIE)),
             *run("first"),
-            ioctls.set_mp_state(0, ioctls.MP_RUNNABLE),
+            ioctls.set_mp_state(0, MpState.RUNNABLE),
             Entry("call", registers(*EVENTS[name][0])),
             *run("exit", poison=KEEP),
         )
@@ -218,7 +224,7 @@ SCENARIOS = (
         *machine(),
         Entry("call", registers(SYSTEM_RESET2, 0, COOKIE)),
         *run("exit"),
-        ioctls.set_mp_state(0, ioctls.MP_RUNNABLE),
+        ioctls.set_mp_state(0, MpState.RUNNABLE),
         Entry("call", registers(SYSTEM_RESET2, 0, COOKIE)),
         *run("other", poison=0x5C),
     ),

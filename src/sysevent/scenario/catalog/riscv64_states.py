@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from sysevent.abi.kvm_run import IMMEDIATE_EXIT
+from sysevent.abi.mp_state import MpState
+from sysevent.abi.sbi import COLD_REBOOT, SHUTDOWN, WARM_REBOOT
 from sysevent.scenario import ioctls
-from sysevent.scenario.catalog.riscv64 import COLD_REBOOT, COUNTERS, SHUTDOWN, WARM_REBOOT, machine, registers
+from sysevent.scenario.catalog.riscv64 import COUNTERS, machine, registers
 from sysevent.scenario.steps import KEEP, Entry, Head, Read, Scenario, Sleep, Start, Step, Wait, Watch, run
 
 BLOCKED = 50  # ms after which a KVM_RUN that must block counts as blocked
@@ -22,7 +25,7 @@ def _peers(name: str, count: int) -> Scenario:
     return _scenario(
         f"peers.{name}.{count}",
         *machine(vcpus=count),
-        *(ioctls.set_mp_state(peer, ioctls.MP_RUNNABLE) for peer in peers),
+        *(ioctls.set_mp_state(peer, MpState.RUNNABLE) for peer in peers),
         *(Entry("call", (0, COUNTERS + 8 * peer), peer, "spin") for peer in peers),
         *(Start(peer) for peer in peers),
         *(Watch(COUNTERS + 8 * peer) for peer in peers),
@@ -48,7 +51,7 @@ SCENARIOS = (
             Entry("call", registers(kind, REASON)),
             *run("exit"),
             *run("again", milliseconds=BLOCKED),
-            ioctls.set_mp_state(0, ioctls.MP_RUNNABLE),
+            ioctls.set_mp_state(0, MpState.RUNNABLE),
             *run("repeated"),
         )
         for name, kind in EVENTS.items()
@@ -59,7 +62,7 @@ SCENARIOS = (
         *machine(),
         Entry("call", registers(SHUTDOWN, REASON)),
         *run("exit"),
-        ioctls.set_mp_state(0, ioctls.MP_RUNNABLE),
+        ioctls.set_mp_state(0, MpState.RUNNABLE),
         Entry("call", (0x600D,), symbol="returned"),
         *run("resumed"),
     ),
@@ -67,7 +70,7 @@ SCENARIOS = (
         "immediate_exit",
         *machine(),
         Entry("call", registers(COLD_REBOOT, REASON)),
-        Head(1, b"\x01"),
+        Head(IMMEDIATE_EXIT.offset, b"\x01"),
         *run("nothing"),
         *run("exit"),
     ),
@@ -77,7 +80,7 @@ SCENARIOS = (
         *machine(),
         Entry("call", registers(WARM_REBOOT, REASON)),
         *run("first"),
-        ioctls.set_mp_state(0, ioctls.MP_RUNNABLE),
+        ioctls.set_mp_state(0, MpState.RUNNABLE),
         Entry("call", registers(SHUTDOWN, 0)),
         *run("exit", poison=KEEP),
     ),
@@ -102,7 +105,7 @@ SCENARIOS = (
         *machine(),
         Entry("call", registers(COLD_REBOOT, REASON)),
         *run("exit"),
-        ioctls.set_mp_state(0, ioctls.MP_RUNNABLE),
+        ioctls.set_mp_state(0, MpState.RUNNABLE),
         Entry("call", registers(COLD_REBOOT, REASON)),
         *run("other", poison=0x5C),
     ),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import struct
 
+from sysevent.abi import kvm_run
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.debug import GUESTDBG_ENABLE, GUESTDBG_SINGLESTEP
+from sysevent.abi.hyperv import CRASH_NOTIFY, MSR_CRASH_CTL, MSR_CRASH_P0, MSR_RESET
+from sysevent.abi.ioctls import Request
+from sysevent.abi.x86_64 import SYNC_REGS, VCPUEVENT_VALID_TRIPLE_FAULT
 from sysevent.scenario import ioctls
 from sysevent.scenario.catalog.x86_64 import (
     COUNTERS,
-    CRASH_NOTIFY,
-    MSR_CRASH_CTL,
-    MSR_CRASH_P0,
-    MSR_RESET,
     machine,
     registers,
 )
@@ -19,11 +21,10 @@ from sysevent.scenario.steps import KEEP, Entry, Head, Ioctl, Read, Scenario, St
 EVENTS = {"reset": (MSR_RESET, 1), "crash": (MSR_CRASH_CTL, CRASH_NOTIFY)}
 CRASH_PARAMETERS = tuple(0xC0DE_0000_0000_0000 + n for n in range(5))
 
-_SYNC_REGS = 1  # KVM_SYNC_X86_REGS
-_DEBUG_STEP = struct.pack("<II64x", 3, 0)  # KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP
+_DEBUG_STEP = struct.pack("<II64x", GUESTDBG_ENABLE | GUESTDBG_SINGLESTEP, 0)
 _DEBUG_OFF = struct.pack("<II64x", 0, 0)
-# struct kvm_vcpu_events with KVM_VCPUEVENT_VALID_TRIPLE_FAULT (0x20) in flags, and triple_fault.pending
-_TRIPLE_FAULT = struct.pack("<20xI4xB35x", 0x20, 1)
+# struct kvm_vcpu_events: its flags, and triple_fault.pending
+_TRIPLE_FAULT = struct.pack("<20xI4xB35x", VCPUEVENT_VALID_TRIPLE_FAULT, 1)
 
 
 def _scenario(name: str, *steps: Step) -> Scenario:
@@ -87,7 +88,7 @@ SCENARIOS = (
         "immediate_exit",
         *machine("wrmsr"),
         Entry("wrmsr", registers(MSR_RESET, 1)),
-        Head(1, b"\x01"),
+        Head(kvm_run.IMMEDIATE_EXIT.offset, b"\x01"),
         *run("nothing"),
         *run("exit"),
     ),
@@ -106,10 +107,10 @@ SCENARIOS = (
         *machine("wrmsr"),
         Entry("wrmsr", registers(*EVENTS["crash"])),
         # After the entry: KVM steps from the RIP it saw here (x86.c, kvm_arch_vcpu_ioctl_set_guest_debug).
-        Ioctl(0, ioctls.SET_GUEST_DEBUG_X86, buffer=_DEBUG_STEP),
+        Ioctl(0, Request.SET_GUEST_DEBUG_X86, buffer=_DEBUG_STEP),
         *run("step"),
-        Ioctl(0, ioctls.SET_MSRS, buffer=msrs({MSR_RESET: 1}), label="set reset"),
-        Ioctl(0, ioctls.SET_GUEST_DEBUG_X86, buffer=_DEBUG_OFF),
+        Ioctl(0, Request.SET_MSRS, buffer=msrs({MSR_RESET: 1}), label="set reset"),
+        Ioctl(0, Request.SET_GUEST_DEBUG_X86, buffer=_DEBUG_OFF),
         *run("exit"),
         *run("second"),
         *run("third"),
@@ -120,36 +121,36 @@ SCENARIOS = (
         *machine("wrmsr"),
         Ioctl(
             0,
-            ioctls.SET_MSRS,
+            Request.SET_MSRS,
             buffer=msrs({MSR_CRASH_P0 + n: value for n, value in enumerate(CRASH_PARAMETERS)}),
             label="set",
         ),
         Entry("wrmsr", registers(*EVENTS["crash"])),
         *run("exit"),
-        Ioctl(0, ioctls.GET_MSRS, buffer=msrs({MSR_CRASH_P0 + n: 0 for n in range(5)}), label="get"),
+        Ioctl(0, Request.GET_MSRS, buffer=msrs({MSR_CRASH_P0 + n: 0 for n in range(5)}), label="get"),
     ),
     # kvm_valid_regs asks for the registers behind the union: they must come where they always were.
     _scenario(
         "sync_regs",
         *machine("wrmsr"),
         Entry("wrmsr", registers(MSR_RESET, 1)),
-        Head(288, struct.pack("<Q", _SYNC_REGS)),
+        Head(kvm_run.VALID_REGS.offset, struct.pack("<Q", SYNC_REGS)),
         *run("exit"),
     ),
     # The second trigger of a triple fault: userspace injects it.
     _scenario(
         "triple_fault.injected",
         *machine("wrmsr"),
-        ioctls.enable_cap("vm", ioctls.CAP_X86_TRIPLE_FAULT_EVENT, 1),
+        ioctls.enable_cap("vm", Capability.X86_TRIPLE_FAULT_EVENT, 1),
         Entry("wrmsr", registers(MSR_RESET, 0)),
-        Ioctl(0, ioctls.SET_VCPU_EVENTS_X86, buffer=_TRIPLE_FAULT, label="inject"),
+        Ioctl(0, Request.SET_VCPU_EVENTS_X86, buffer=_TRIPLE_FAULT, label="inject"),
         *run("exit"),
     ),
     _scenario(
         "triple_fault.not_enabled",
         *machine("wrmsr"),
         Entry("wrmsr", registers(MSR_RESET, 0)),
-        Ioctl(0, ioctls.SET_VCPU_EVENTS_X86, buffer=_TRIPLE_FAULT, label="inject"),
+        Ioctl(0, Request.SET_VCPU_EVENTS_X86, buffer=_TRIPLE_FAULT, label="inject"),
         *run("exit"),
     ),
     # A triple fault right after a system event: its exit has no fields, and must not look as if it had.

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import struct
 
+from sysevent.abi.ioctls import Request
+from sysevent.abi.xen import INTERCEPT_HCALL
 from sysevent.scenario.catalog.x86_64 import BARE_CPUID, machine
 from sysevent.scenario.steps import KEEP, Entry, Head, Ioctl, Scenario, Step, Vm, run
 
-SET_XEN_HVM_CONFIG = 0x4038_AE7A  # _IOW(KVMIO, 0x7a, struct kvm_xen_hvm_config), 56 bytes
-_INTERCEPT_HCALL = 1 << 1
 _MSR = 0x4000_0000  # where Xen's guests look for it
 
 INPUT = 0x5E01  # no hypercall of Xen's, so that KVM answers none itself
@@ -24,8 +24,8 @@ RESULT_AT = {"x86_64": 56, "i386": 52}
 
 def _intercept(label: str = "") -> Ioctl:
     # struct kvm_xen_hvm_config: flags, msr, two addresses and sizes of hypercall pages, padding
-    config = struct.pack("<IIQQBB30x", _INTERCEPT_HCALL, _MSR, 0, 0, 0, 0)
-    return Ioctl("vm", SET_XEN_HVM_CONFIG, buffer=config, label=label)
+    config = struct.pack("<IIQQBB30x", INTERCEPT_HCALL, _MSR, 0, 0, 0, 0)
+    return Ioctl("vm", Request.SET_XEN_HVM_CONFIG, buffer=config, label=label)
 
 
 def _hypercall(name: str, *after: Step) -> Scenario:
