@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from sysevent.arches import ABIS
 from sysevent.contract import layout as contract
 from sysevent.contract.layout import Promise, Subject
 from sysevent.engine import guest as guests
 from sysevent.engine.guest import Guest
 from sysevent.errors import BadWire, DownloadFailed, HarnessError, NotApplicable
-from sysevent.headers.abis import USERSPACES
 from sysevent.model import Answer, Status
 from sysevent.plugin import layout as plugin
 from sysevent.plugin.layout import Compared, Place, verdict_of
@@ -18,7 +18,7 @@ from sysevent.plugin.layout import Compared, Place, verdict_of
 @pytest.fixture
 def subject(recorded):
     own = recorded("7.2", "x86_64")
-    return Subject("debian:7.2", "7.2.12-1", USERSPACES["x86_64"], recorded("7.2", "x86_64"), own)
+    return Subject("debian:7.2", "7.2.12-1", ABIS["x86_64"], recorded("7.2", "x86_64"), own)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_test_that_disagrees_with_the_judge_is_an_error(item, subject):
 
 
 def test_the_id_of_a_place():
-    assert Place("debian:7.2", USERSPACES["x32"], "headers@debian:7.2").id == "headers@debian:7.2-x32"
+    assert Place("debian:7.2", ABIS["x32"], "headers@debian:7.2").id == "headers@debian:7.2-x32"
 
 
 @pytest.fixture

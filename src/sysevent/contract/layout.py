@@ -13,12 +13,12 @@ import msgspec
 from sysevent.abi import kvm_run as frozen
 from sysevent.abi.kvm_run import Field
 from sysevent.abi.numbers import NUMBERS
+from sysevent.arches import Abi, native
 from sysevent.contract import kernel_release
 from sysevent.contract.claim import PREFIX
 from sysevent.contract.common import REPAIR
 from sysevent.decode.structs import Layout, Struct, find, leaves
 from sysevent.errors import HarnessError
-from sysevent.headers.abis import Userspace, native
 from sysevent.headers.scan import scan, shifts
 from sysevent.headers.translated import Fate, row
 from sysevent.model import Level, Mismatch, Status, Verdict
@@ -27,7 +27,6 @@ _UAPI = "include/uapi/linux/kvm.h, struct kvm_run"
 _UNSAFE = (
     "immediate_exit__unsafe"  # what the kernel calls immediate_exit when it compiles itself, since v6.11
 )
-_OLD_FLAGS = {"i386": 36}  # u64 after u32: only i386 aligns it to 4. Everywhere else at 40
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -35,7 +34,7 @@ class Subject(msgspec.Struct, frozen=True):
 
     spec: str
     version: str  # of the header package, or of the running kernel
-    userspace: Userspace
+    userspace: Abi
     layout: Layout
     kernel: Layout  # the same headers for the kernel's own ABI
     btf: Layout | None = None  # struct kvm_run, and what it holds, in the running kernel's BTF
@@ -122,8 +121,8 @@ def head(arch: str) -> dict[str, Field]:
 def system_event(subject: Subject) -> dict[str, Field]:
     """The members of system_event, as they must be in the headers that a subject has."""
     if not subject.new:
-        at = _OLD_FLAGS.get(subject.userspace.name, frozen.FLAGS.offset)
-        return {"system_event.type": frozen.TYPE, "system_event.flags": Field("flags", at, 8)}
+        flags = frozen.old_flags(subject.userspace.u64_alignment)
+        return {"system_event.type": frozen.TYPE, "system_event.flags": flags}
     whole = Field("data", frozen.DATA[0].offset, sum(item.size for item in frozen.DATA))
     return {
         "system_event.type": frozen.TYPE,

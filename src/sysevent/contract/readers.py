@@ -11,14 +11,14 @@ from collections.abc import Callable
 
 import msgspec
 
+from sysevent.abi import kvm_run
 from sysevent.abi.events import NDATA_VALID
 from sysevent.abi.exits import ExitReason
+from sysevent.arches import ABIS
 from sysevent.contract.checks import Holds, event
 from sysevent.contract.claim import Claim
 from sysevent.decode.event import Event
 from sysevent.model import Facts, Observation
-
-_FLAGS_AT = {"i386": 36}  # everywhere else 40
 
 
 class Finding(enum.StrEnum):
@@ -60,9 +60,9 @@ def _type_only(seen: Event, abi: str, capability: bool) -> Believed:
 
 
 def _flags(seen: Event, abi: str, capability: bool) -> Believed:
-    at = _FLAGS_AT.get(abi, 40)
-    value = int.from_bytes(seen.raw.head[at : at + 8], "little")
-    return Believed(seen.field("type"), (value,), ((32, 36), (at, at + 8)))
+    start, end = kvm_run.old_flags(ABIS[abi].u64_alignment).span
+    value = int.from_bytes(seen.raw.head[start:end], "little")
+    return Believed(seen.field("type"), (value,), ((32, 36), (start, end)))
 
 
 def _ndata(seen: Event, abi: str, capability: bool) -> Believed:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from sysevent.headers.abis import Userspace, native
+from sysevent.arches import Abi, native
 from sysevent.headers.compare import Change, Comparison, Kind
 from sysevent.headers.scan import Hazard, Padding
 from sysevent.headers.translated import Fate
@@ -20,7 +20,7 @@ class Scanned(msgspec.Struct, frozen=True):
     """One kernel for one pair of ABIs; hazards None when the architecture had no KVM then."""
 
     spec: str
-    userspace: Userspace
+    userspace: Abi
     hazards: tuple[Hazard, ...] | None
     padding: tuple[Padding, ...]
 
@@ -106,7 +106,7 @@ _WORDS = {
 }
 
 
-def changes(old: str, new: str, userspace: Userspace, found: Comparison) -> list[Line]:
+def changes(old: str, new: str, userspace: Abi, found: Comparison) -> list[Line]:
     """What changed for one ABI: first what an old binary would misread, then what came where."""
     lines: list[Line] = [((f"{userspace.name}: {old} -> {new}", Look.HEAD),)]
     if userspace.unreachable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from sysevent.abi import hyperv
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.hyperv import (
     CRASH_AVAILABLE,
@@ -35,12 +36,12 @@ def hyperv_cpuid(*, reset: bool = True, crash: bool = True) -> Leaves:
     """As little as makes KVM offer its Hyper-V MSRs: leaf 0x40000001 says "Hv#1" (hyperv.c, kvm_hv_set_cpuid)."""
     return (
         *BARE_CPUID,
-        (0x4000_0000, 0x4000_0005, 0x7263_694D, 0x666F_736F, 0x7648_2074),  # "Microsoft Hv"
-        (0x4000_0001, 0x3123_7648, 0, 0, 0),
-        (0x4000_0002, 0, 0, 0, 0),
-        (0x4000_0003, RESET_AVAILABLE * reset, 0, 0, CRASH_AVAILABLE * crash),
-        (0x4000_0004, 0, 0, 0, 0),
-        (0x4000_0005, 0, 0, 0, 0),
+        (hyperv.CPUID_VENDOR, hyperv.CPUID_LIMITS, 0x7263_694D, 0x666F_736F, 0x7648_2074),  # "Microsoft Hv"
+        (hyperv.CPUID_INTERFACE, 0x3123_7648, 0, 0, 0),
+        (hyperv.CPUID_VERSION, 0, 0, 0, 0),
+        (hyperv.CPUID_FEATURES, RESET_AVAILABLE * reset, 0, 0, CRASH_AVAILABLE * crash),
+        (hyperv.CPUID_RECOMMENDATIONS, 0, 0, 0, 0),
+        (hyperv.CPUID_LIMITS, 0, 0, 0, 0),
     )
 
 
