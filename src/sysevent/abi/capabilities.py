@@ -6,7 +6,7 @@ from sysevent.abi.number import Number
 
 
 class Capability(Number):
-    """KVM_CAP_*."""
+    """KVM_CAP_*. Facts.capabilities holds what KVM_CHECK_EXTENSION gave for it under `on_system` and `on_vm`."""
 
     HYPERV = 44
     ARM_EL1_32BIT = 93
@@ -17,3 +17,18 @@ class Capability(Number):
     ARM_SYSTEM_SUSPEND = 216, (5, 19)
     # ed2351174e38
     X86_TRIPLE_FAULT_EVENT = 218, (6, 0)
+
+    @property
+    def on_system(self) -> str:
+        """The name of the answer of /dev/kvm: system/215."""
+        return fact("system", self)
+
+    @property
+    def on_vm(self) -> str:
+        """The name of the answer of a VM: vm/215."""
+        return fact("vm", self)
+
+
+def fact(fd: str, capability: int) -> str:
+    """The name in Facts.capabilities of the answer of fd, which is "system" or "vm"."""
+    return f"{fd}/{int(capability)}"

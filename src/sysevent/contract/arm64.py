@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from sysevent.abi.capabilities import Capability
 from sysevent.abi.psci import INTERNAL_FAILURE, INVALID_PARAMETERS, NOT_SUPPORTED
 from sysevent.contract.around import Gives
 from sysevent.contract.checks import At, Check, Exits, Holds, Register, Written
@@ -45,7 +46,7 @@ _OFF2 = "97413cea1c48, KVM: arm64: Add PSCI v1.3 SYSTEM_OFF2 function for hibern
 
 RESET2 = Need("PSCI SYSTEM_RESET2 (d43583b890e7)", (5, 18), SYSTEM_RESET2.fact)
 OFF2 = Need("PSCI SYSTEM_OFF2 (97413cea1c48)", (6, 13), SYSTEM_OFF2.fact)
-CAP_SUSPEND = Need("KVM_CAP_ARM_SYSTEM_SUSPEND (bfbab4456877)", (5, 19), "vm/216")
+CAP_SUSPEND = Need("KVM_CAP_ARM_SYSTEM_SUSPEND (bfbab4456877)", (5, 19), Capability.ARM_SYSTEM_SUSPEND.on_vm)
 HSR_HIGH = Need("KVM_DEBUG_ARCH_HSR_HIGH_VALID (18f3976fdb5d)", (5, 19), "debug")
 
 
@@ -121,7 +122,7 @@ CLAIMS = (
         "capability.suspend",
         "KVM_CAP_ARM_SYSTEM_SUSPEND (216) is 1 on /dev/kvm and on a VM.",
         "Documentation/virt/kvm/api.rst, KVM_CAP_ARM_SYSTEM_SUSPEND; bfbab4456877, v5.19",
-        (Gives("system/216", 1), Gives("vm/216", 1)),
+        (Gives(Capability.ARM_SYSTEM_SUSPEND.on_system, 1), Gives(Capability.ARM_SYSTEM_SUSPEND.on_vm, 1)),
         CAP_SUSPEND,
         scenario="facts",
     ),

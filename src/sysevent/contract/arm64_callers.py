@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from sysevent.abi.capabilities import Capability
 from sysevent.abi.errno import Errno
 from sysevent.abi.psci import NOT_SUPPORTED
 from sysevent.contract.arm64 import (
@@ -41,7 +42,9 @@ _FILTER = "Documentation/virt/kvm/devices/vm.rst, KVM_ARM_VM_SMCCC_FILTER"
 
 SMC = Need("PSCI by SMC", (6, 12), "smc.version")
 FILTER = Need("SMCCC filter", (6, 4), "smccc.filter")
-AARCH32 = Need("32-bit EL1 (KVM_CAP_ARM_EL1_32BIT), which takes a CPU that has it,", None, "vm/93")
+AARCH32 = Need(
+    "32-bit EL1 (KVM_CAP_ARM_EL1_32BIT), which takes a CPU that has it,", None, Capability.ARM_EL1_32BIT.on_vm
+)
 
 # name: (the checks, what PSCI version of the guest and call it is, needs)
 _BY_VERSION: dict[str, tuple[tuple[Check, ...], str, tuple[Need, ...]]] = {

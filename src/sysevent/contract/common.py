@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sysevent.abi.capabilities import Capability
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.contract.around import Gives
@@ -74,7 +75,10 @@ def capability(arch: str) -> Claim:
         "capability",
         "KVM_CAP_SYSTEM_EVENT_DATA (215) is 1 on /dev/kvm and on a VM since v5.18, and 0 on both before.",
         f"{API}; virt/kvm/kvm_main.c, kvm_vm_ioctl_check_extension_generic; {REPAIR}",
-        (Gives("system/215", 1), Gives("vm/215", 1)),
+        (Gives(Capability.SYSTEM_EVENT_DATA.on_system, 1), Gives(Capability.SYSTEM_EVENT_DATA.on_vm, 1)),
         scenario="facts",
-        before=(Gives("system/215", 0), Gives("vm/215", 0)),
+        before=(
+            Gives(Capability.SYSTEM_EVENT_DATA.on_system, 0),
+            Gives(Capability.SYSTEM_EVENT_DATA.on_vm, 0),
+        ),
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sysevent.abi.capabilities import Capability
 from sysevent.contract import kernel_release
 from sysevent.contract.checks import Check
 from sysevent.contract.claim import Claim, Contract, Need
 from sysevent.errors import HarnessError, NotApplicable, StepRefused
 from sysevent.model import Facts, Level, Mismatch, Observation, Status, Verdict
+
+_DATA = Capability.SYSTEM_EVENT_DATA
 
 
 # No msgspec.Struct as the other values: that one would bring a != of its own.
@@ -32,7 +35,7 @@ class Expectation:
 
 def contract(facts: Facts, minimum: tuple[int, int] = (0, 0)) -> Contract:
     """Which contract a kernel is judged by: the new one when it says so or when it must."""
-    says_so = any(facts.capabilities.get(f"{fd}/215", 0) > 0 for fd in ("system", "vm"))
+    says_so = any(facts.capabilities.get(name, 0) > 0 for name in (_DATA.on_system, _DATA.on_vm))
     must = kernel_release.held_to(facts.release, minimum) >= kernel_release.EVENT_DATA
     return Contract.DATA if says_so or must else Contract.FLAGS
 

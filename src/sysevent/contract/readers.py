@@ -12,6 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from sysevent.abi import kvm_run
+from sysevent.abi.capabilities import Capability
 from sysevent.abi.events import NDATA_VALID
 from sysevent.abi.exits import ExitReason
 from sysevent.arches import ABIS
@@ -108,7 +109,7 @@ def readings(claim: Claim, seen: Observation, facts: Facts) -> list[Reading]:
         or found.raw.poison is None
     ):
         return []
-    capability = facts.capabilities.get("vm/215", 0) > 0
+    capability = facts.capabilities.get(Capability.SYSTEM_EVENT_DATA.on_vm, 0) > 0
     return [_reading(reader, claim, found, seen.abi, truth, capability) for reader in READERS]
 
 

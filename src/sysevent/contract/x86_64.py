@@ -6,6 +6,7 @@ import functools
 
 import msgspec
 
+from sysevent.abi.capabilities import Capability
 from sysevent.abi.errno import Errno
 from sysevent.abi.events import EventType
 from sysevent.abi.mp_state import MpState
@@ -50,11 +51,13 @@ HYPERV = Need(
     "Hyper-V enlightenments, and so none of the MSRs that this is about: it takes CONFIG_KVM_HYPERV=y (an option "
     "since v6.8, b4f69df0f65e); nothing of that is",
     None,
-    "system/44",
+    Capability.HYPERV.on_system,
 )
 GATED = Need("check of Hyper-V's CPUID", (6, 1), "hyperv.gated")
-ENFORCES = Need("KVM_CAP_HYPERV_ENFORCE_CPUID", (5, 14), "system/199")
-TRIPLE_FAULT_EVENT = Need("KVM_CAP_X86_TRIPLE_FAULT_EVENT (ed2351174e38)", (6, 0), "vm/218")
+ENFORCES = Need("KVM_CAP_HYPERV_ENFORCE_CPUID", (5, 14), Capability.HYPERV_ENFORCE_CPUID.on_system)
+TRIPLE_FAULT_EVENT = Need(
+    "KVM_CAP_X86_TRIPLE_FAULT_EVENT (ed2351174e38)", (6, 0), Capability.X86_TRIPLE_FAULT_EVENT.on_vm
+)
 
 SEV_ES = Need(
     "SEV-ES guest: it takes an AMD EPYC with SEV-ES enabled in the firmware, kvm_amd.sev_es=1, and a scenario that "
@@ -112,7 +115,7 @@ _ROWS = (
         "capability.hyperv",
         "KVM_CAP_HYPERV (44) is 1 on /dev/kvm and on a VM where KVM_CAP_HYPERV_ENFORCE_CPUID (199) is.",
         "Documentation/virt/kvm/api.rst, 4.118 KVM_GET_SUPPORTED_HV_CPUID; arch/x86/kvm/x86.c, CONFIG_KVM_HYPERV",
-        (Gives("system/44", 1), Gives("vm/44", 1)),
+        (Gives(Capability.HYPERV.on_system, 1), Gives(Capability.HYPERV.on_vm, 1)),
         _ENFORCING,
         scenario="facts",
     ),
@@ -120,7 +123,10 @@ _ROWS = (
         "capability.triple_fault",
         "KVM_CAP_X86_TRIPLE_FAULT_EVENT (218) is 1 on /dev/kvm and on a VM.",
         _INJECT,
-        (Gives("system/218", 1), Gives("vm/218", 1)),
+        (
+            Gives(Capability.X86_TRIPLE_FAULT_EVENT.on_system, 1),
+            Gives(Capability.X86_TRIPLE_FAULT_EVENT.on_vm, 1),
+        ),
         TRIPLE_FAULT_EVENT,
         scenario="facts",
     ),
@@ -128,7 +134,10 @@ _ROWS = (
         "capability.enforce_cpuid",
         "KVM_CAP_HYPERV_ENFORCE_CPUID (199) is 1 on /dev/kvm and on a VM.",
         _ENFORCE,
-        (Gives("system/199", 1), Gives("vm/199", 1)),
+        (
+            Gives(Capability.HYPERV_ENFORCE_CPUID.on_system, 1),
+            Gives(Capability.HYPERV_ENFORCE_CPUID.on_vm, 1),
+        ),
         ENFORCES,
         scenario="facts",
     ),

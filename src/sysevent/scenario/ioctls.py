@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import struct
 
+from sysevent.abi.capabilities import fact
 from sysevent.abi.ioctls import Request
 from sysevent.scenario.steps import Ioctl
 
 
 def check_extension(fd: str, capability: int) -> Ioctl:
     """KVM_CHECK_EXTENSION on /dev/kvm ("system") or a VM ("vm"), labelled system/215 and the like."""
-    return Ioctl(fd, Request.CHECK_EXTENSION, capability, label=f"{fd}/{capability}")
+    return Ioctl(fd, Request.CHECK_EXTENSION, capability, label=fact(fd, capability))
 
 
 def enable_cap(fd: str | int, capability: int, *arguments: int, flags: int = 0, label: str = "") -> Ioctl:
