@@ -140,6 +140,11 @@ class TestArchitecture:
         for manager in MANAGERS:
             assert {arch.qemu_package, f"gcc-{arch.name}"} <= manager.packages.keys(), manager.name
 
+    @pytest.mark.parametrize("file", ["tox.ini", "docs/ci/github-actions.yml", "docs/ci/gitlab-ci.yml"])
+    def test_its_job(self, arch, file):
+        """In every list of jobs that a CI system runs."""
+        assert re.search(rf"\b{arch.name}\b", (ROOT / file).read_text())
+
     def test_its_machines(self, arch):
         assert {of_machine(name) for name in (arch.machine, *arch.other_machines)} == {arch}
 
@@ -147,28 +152,29 @@ class TestArchitecture:
 @pytest.mark.parametrize("one", [one for one in ABIS.values() if one.number], ids=lambda one: one.name)
 def test_the_vmm_of_an_abi(one):
     """It says the number of its ABI in every frame."""
-    text = (GUESTS / "vmm" / "sys" / f"{one.name}.h").read_text()
+    folder = GUESTS / "vmm"
+    text = (folder / "sys" / f"{one.name}.h").read_text()
+    assert f'#include "sys/{one.name}.h"' in (folder / "sys.h").read_text()
     assert re.search(r"^#define ABI_NUMBER (\d+)$", text, re.MULTILINE)[1] == str(one.number)
     assert re.search(r'^#define ABI_NAME "(\w+)"$', text, re.MULTILINE)[1] == one.name
 
 
 def test_abis():
-    """Rows of known architectures, numbers that differ, and no two of one architecture with the same layout."""
+    """Numbers on the wire that differ, and architectures that exist; i386 is what it was in 2022."""
     numbers = [one.number for one in ABIS.values() if one.number]
     assert len(numbers) == len(set(numbers))
     assert {one.arch for one in ABIS.values()} == ARCHITECTURES.keys()
     assert [one.name for one in ABIS.values() if one.u64_alignment != 8] == ["i386"]
-    assert [one.name for one in ABIS.values() if not one.kvm] == ["arm", "riscv32"]
+    assert {"arm", "riscv32"} <= {one.name for one in ABIS.values() if not one.kvm}
 
 
 def test_names():
     """One list for the type checker, and for what a target file may say."""
     assert set(get_args(ArchName)) == ARCHITECTURES.keys()
     assert of_machine("ppc64le") is None
-    with pytest.raises(UsageError, match="no architecture is called 'vax'; there are arm64, riscv64, x86_64"):
+    known = ", ".join(sorted(ARCHITECTURES))
+    with pytest.raises(UsageError, match=f"no architecture is called 'vax'; there are {known}"):
         architecture("vax")
     assert abi("x32").arch == "x86_64"
-    with pytest.raises(
-        UsageError, match="--abi x33: there are x86_64, i386, x32, arm64, arm, riscv64, riscv32"
-    ):
+    with pytest.raises(UsageError, match=f"--abi x33: there are {', '.join(ABIS)}"):
         abi("x33")
