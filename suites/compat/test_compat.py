@@ -1,5 +1,6 @@
 """32-bit processes: i386 is served (its claims are all the others, with --abi i386); elsewhere KVM refuses."""
 
+from sysevent.abi.errno import Errno
 from sysevent.contract.around import Gives
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
@@ -7,7 +8,6 @@ from sysevent.contract.terms import Need
 from sysevent.scenario import arm64, riscv64
 from sysevent.scenario.steps import Open
 
-ENODEV = 19
 RISCV32 = Need(
     "32-bit processes that could open /dev/kvm: it takes CONFIG_COMPAT=y, a CPU with UXL=32, and a VMM built for "
     "riscv32; none of the three is",
@@ -20,7 +20,7 @@ CLAIMS = claims(
         "compat",
         "A 32-bit process cannot open /dev/kvm: ENODEV.",
         asks=arm64.scenario("compat", Open("/dev/kvm", "open /dev/kvm")),
-        gives=(Gives("open /dev/kvm", errno=ENODEV),),
+        gives=(Gives("open /dev/kvm", errno=Errno.ENODEV),),
         source="virt/kvm/Kconfig, KVM_COMPAT is off on arm64; virt/kvm/kvm_main.c, kvm_no_compat_open",
         abi="arm",
     ),
@@ -29,7 +29,7 @@ CLAIMS = claims(
         "A 32-bit process cannot open /dev/kvm: ENODEV.",
         # A VMM for riscv32 would open it; none is built, so what is asked does not matter.
         asks=riscv64.FACTS,
-        gives=(Gives("open /dev/kvm", errno=ENODEV),),
+        gives=(Gives("open /dev/kvm", errno=Errno.ENODEV),),
         source="afec0c65d09d, KVM: compat: riscv: Prevent KVM_COMPAT from being selected, v5.18",
         needs=(RISCV32,),
     ),

@@ -1,13 +1,14 @@
 """Events of guests that their host cannot look into: SEV-ES and TDX."""
 
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, EXIT_SYSTEM_EVENT
+from sysevent.contract.expect import API
 from sysevent.contract.terms import Need
 from sysevent.scenario.x86_64 import FACTS
 
-SEV_TERM, TDX_FATAL = 6, 7
 SEV_ES = Need(
     "SEV-ES guest: it takes an AMD EPYC with SEV-ES enabled in the firmware, kvm_amd.sev_es=1, and a scenario that "
     "launches one through /dev/sev, which is not written; nothing of that is",
@@ -27,7 +28,7 @@ CLAIMS = claims(
         "sev_term",
         "A termination request of an SEV-ES guest exits as SEV_TERM with the GHCB MSR in data[0].",
         asks=FACTS,
-        gives=(Exits(EXIT_SYSTEM_EVENT), Holds("type", SEV_TERM), Holds("ndata", 1)),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), Holds("type", EventType.SEV_TERM), Holds("ndata", 1)),
         source=f"{API}; arch/x86/kvm/svm/sev.c, sev_handle_vmgexit_msr_protocol; c24a950ec7d6, v5.19",
         needs=(SEV_ES,),
     ),
@@ -35,7 +36,7 @@ CLAIMS = claims(
         "tdx_fatal",
         "TDG.VP.VMCALL<ReportFatalError> of a trust domain exits as TDX_FATAL with 16 registers in data[].",
         asks=FACTS,
-        gives=(Exits(EXIT_SYSTEM_EVENT), Holds("type", TDX_FATAL), Holds("ndata", 16)),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), Holds("type", EventType.TDX_FATAL), Holds("ndata", 16)),
         source=f"{API}; arch/x86/kvm/vmx/tdx.c, tdx_report_fatal_error; 79462faa2b2a, v6.16",
         needs=(TDX,),
     ),

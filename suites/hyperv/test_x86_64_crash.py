@@ -1,36 +1,21 @@
 """A Hyper-V crash beside a reset that is pending, and where its parameters are."""
 
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.hyperv import CRASH_NOTIFY, MSR_CRASH_CTL, MSR_CRASH_P0, MSR_RESET
+from sysevent.abi.ioctls import Request
 from sysevent.contract.around import Contains, Gives
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import (
-    CRASH,
-    EXIT_DEBUG,
-    EXIT_SYSTEM_EVENT,
-    RESET,
-    old_system_event,
-    system_event,
-)
+from sysevent.contract.expect import old_system_event, system_event
 from sysevent.contract.x86_64 import ENTER, HYPERV, TLFS, goes_on
-from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Ioctl, run
-from sysevent.scenario.x86_64 import (
-    CRASH_NOTIFY,
-    DEBUG_OFF,
-    DEBUG_STEP,
-    MSR_CRASH_CTL,
-    MSR_CRASH_P0,
-    MSR_RESET,
-    machine,
-    msrs,
-    registers,
-    scenario,
-)
+from sysevent.scenario.x86_64 import DEBUG_OFF, DEBUG_STEP, machine, msrs, registers, scenario
 
 CRASHES = Entry("wrmsr", registers(MSR_CRASH_CTL, CRASH_NOTIFY))
 PARAMETERS = tuple(0xC0DE_0000_0000_0000 + n for n in range(5))
-STEPPED = (Exits(EXIT_DEBUG, "step"), Gives("set reset", 1))
+STEPPED = (Exits(ExitReason.DEBUG, "step"), Gives("set reset", 1))
 
 CLAIMS = claims(
     ExitClaim(
@@ -45,7 +30,7 @@ CLAIMS = claims(
             # After the entry: KVM steps from the RIP it saw here (x86.c, kvm_arch_vcpu_ioctl_set_guest_debug).
             DEBUG_STEP,
             *run("step"),
-            Ioctl(0, ioctls.SET_MSRS, buffer=msrs({MSR_RESET: 1}), label="set reset"),
+            Ioctl(0, Request.SET_MSRS, buffer=msrs({MSR_RESET: 1}), label="set reset"),
             DEBUG_OFF,
             *run("exit"),
             *run("second"),
@@ -53,14 +38,14 @@ CLAIMS = claims(
         ),
         gives=(
             *STEPPED,
-            *system_event(CRASH),
-            *system_event(RESET, label="second"),
+            *system_event(EventType.CRASH),
+            *system_event(EventType.RESET, label="second"),
             *goes_on("third"),
         ),
         before_5_18=(
             *STEPPED,
-            *old_system_event(CRASH),
-            *old_system_event(RESET, label="second"),
+            *old_system_event(EventType.CRASH),
+            *old_system_event(EventType.RESET, label="second"),
             *goes_on("third"),
         ),
         source=f"{ENTER}: KVM_REQ_HV_CRASH stands before KVM_REQ_HV_RESET",
@@ -74,18 +59,18 @@ CLAIMS = claims(
             *machine("wrmsr"),
             Ioctl(
                 0,
-                ioctls.SET_MSRS,
+                Request.SET_MSRS,
                 buffer=msrs({MSR_CRASH_P0 + n: value for n, value in enumerate(PARAMETERS)}),
                 label="set",
             ),
             CRASHES,
             *run("exit"),
-            Ioctl(0, ioctls.GET_MSRS, buffer=msrs({MSR_CRASH_P0 + n: 0 for n in range(5)}), label="get"),
+            Ioctl(0, Request.GET_MSRS, buffer=msrs({MSR_CRASH_P0 + n: 0 for n in range(5)}), label="get"),
         ),
         gives=(
             Gives("set", 5),
-            Exits(EXIT_SYSTEM_EVENT),
-            Holds("type", CRASH),
+            Exits(ExitReason.SYSTEM_EVENT),
+            Holds("type", EventType.CRASH),
             Gives("get", 5),
             *(Contains("get", value, 16 + 16 * n, 8) for n, value in enumerate(PARAMETERS)),
         ),

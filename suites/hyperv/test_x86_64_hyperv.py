@@ -1,32 +1,18 @@
 """What a VMM reads when an x86 guest uses Hyper-V's MSRs to reset itself or to report a crash."""
 
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.hyperv import CRASH_NOTIFY, CRASH_NOTIFY_MESSAGE, MSR_CRASH_CTL, MSR_RESET
+from sysevent.abi.mp_state import MpState
 from sysevent.contract.around import Contains
 from sysevent.contract.checks import At, Exits, Register, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import (
-    API,
-    CRASH,
-    EXIT_SHUTDOWN,
-    EXIT_SYSTEM_EVENT,
-    old_system_event,
-    system_event,
-)
+from sysevent.contract.expect import API, old_system_event, system_event
 from sysevent.contract.terms import Need
 from sysevent.contract.x86_64 import ENFORCE_DOC, ENFORCES, ENTER, HYPERV, MSRS, TLFS, goes_on
 from sysevent.model import Level
-from sysevent.scenario.ioctls import MP_RUNNABLE
-from sysevent.scenario.x86_64 import (
-    BARE_CPUID,
-    CRASH_NOTIFY,
-    CRASH_NOTIFY_MESSAGE,
-    ENFORCE,
-    HYPERV_CPUID,
-    MSR_CRASH_CTL,
-    MSR_RESET,
-    hyperv_cpuid,
-    wrmsr,
-)
+from sysevent.scenario.x86_64 import BARE_CPUID, ENFORCE, HYPERV_CPUID, hyperv_cpuid, wrmsr
 
 SET_MSR = "arch/x86/kvm/hyperv.c, kvm_hv_set_msr_pw"
 GATED = Need("check of Hyper-V's CPUID", (6, 1), "hyperv.gated")
@@ -65,8 +51,8 @@ CLAIMS = claims(
         "hyperv.crash.message",
         "A crash with a message (bit 62) is the same event as one without.",
         asks=wrmsr("hyperv.crash.message", MSR_CRASH_CTL, CRASH_NOTIFY | CRASH_NOTIFY_MESSAGE),
-        gives=system_event(CRASH),
-        before_5_18=old_system_event(CRASH),
+        gives=system_event(EventType.CRASH),
+        before_5_18=old_system_event(EventType.CRASH),
         source=f"{API}; {TLFS}",
         needs=(HYPERV,),
     ),
@@ -76,8 +62,8 @@ CLAIMS = claims(
             f"For {msr.words} the kernel writes type and ndata (before v5.18 type alone), and leaves data[] as it "
             "was.",
             asks=ASKS[msr.title],
-            gives=(Exits(EXIT_SYSTEM_EVENT), Written(((32, 40),))),
-            before_5_18=(Exits(EXIT_SYSTEM_EVENT), Written(((32, 36),))),
+            gives=(Exits(ExitReason.SYSTEM_EVENT), Written(((32, 40),))),
+            before_5_18=(Exits(ExitReason.SYSTEM_EVENT), Written(((32, 36),))),
             source=f"{ENTER}: no memset; api.rst promises only the first ndata items",
             needs=(HYPERV,),
             level=Level.OBSERVED,
@@ -90,9 +76,9 @@ CLAIMS = claims(
             f"After {msr.words} the vCPU stands behind its WRMSR, with its registers, and is RUNNABLE.",
             asks=ASKS[msr.title],
             gives=(
-                Exits(EXIT_SYSTEM_EVENT),
+                Exits(ExitReason.SYSTEM_EVENT),
                 At("wrmsr.returned", "rip"),
-                Contains("mp_state", MP_RUNNABLE),
+                Contains("mp_state", MpState.RUNNABLE),
                 Register("rbx", 0x5E01),
                 Register("rsi", 0x5E04),
                 Register("rdi", 0x5E05),
@@ -127,7 +113,7 @@ CLAIMS = claims(
             f"hyperv.no_cpuid.{msr.title}",
             f"A guest that does not see Hyper-V in CPUID gets #GP for {msr.words}, and makes no event.",
             asks=wrmsr(f"hyperv.no_cpuid.{msr.title}", msr.index, msr.value, cpuid=BARE_CPUID),
-            gives=(Exits(EXIT_SHUTDOWN),),
+            gives=(Exits(ExitReason.SHUTDOWN),),
             source="arch/x86/kvm/hyperv.c, kvm_hv_set_msr_common: to_hv_vcpu",
             needs=(HYPERV, GATED),
         )
@@ -152,7 +138,7 @@ CLAIMS = claims(
             asks=enforced(
                 msr, "denied", hyperv_cpuid(reset=msr.title != "reset", crash=msr.title != "crash")
             ),
-            gives=(Exits(EXIT_SHUTDOWN),),
+            gives=(Exits(ExitReason.SHUTDOWN),),
             source=ENFORCE_DOC,
             needs=(HYPERV, ENFORCES),
         )

@@ -1,10 +1,12 @@
 """The same hazard elsewhere in the union: hsr_high of KVM_EXIT_DEBUG lies in former padding, valid by a flag."""
 
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
 from sysevent.contract.arm64 import HSR_HIGH
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import EXIT_DEBUG, SHUTDOWN, system_event
+from sysevent.contract.expect import system_event
 from sysevent.scenario.arm64 import DEBUG
 
 CLAIMS = claims(
@@ -13,7 +15,7 @@ CLAIMS = claims(
         "A software breakpoint exits as DEBUG with hsr of a BRK, hsr_high 0, and the flag that makes it valid.",
         asks=DEBUG,
         gives=(
-            Exits(EXIT_DEBUG, "debug"),
+            Exits(ExitReason.DEBUG, "debug"),
             Holds("debug.hsr", 0xF200_0000, "debug"),
             Holds("debug.hsr_high", 0, "debug"),
             Holds("run.flags", 1, "debug"),
@@ -26,7 +28,7 @@ CLAIMS = claims(
         "debug.event",
         "At the system event after a breakpoint the flag for hsr_high is gone, and the event is whole.",
         asks=DEBUG,
-        gives=(Exits(EXIT_DEBUG, "debug"), *system_event(SHUTDOWN, 0), Holds("run.flags", 0)),
+        gives=(Exits(ExitReason.DEBUG, "debug"), *system_event(EventType.SHUTDOWN, 0), Holds("run.flags", 0)),
         source="Documentation/virt/kvm/api.rst, kvm_run, flags; arch/arm64/kvm/arm.c, kvm_arch_vcpu_ioctl_run",
         needs=(HSR_HIGH,),
     ),

@@ -2,16 +2,16 @@
 
 import struct
 
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.hyperv import MSR_RESET
+from sysevent.abi.kvm_run import VALID_REGS
+from sysevent.abi.x86_64 import SYNC_REGS
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import EXIT_SYSTEM_EVENT
 from sysevent.contract.x86_64 import HYPERV
 from sysevent.scenario.steps import Entry, Head, run
-from sysevent.scenario.x86_64 import MSR_RESET, machine, registers, scenario
-
-VALID_REGS_AT = 288
-SYNC_X86_REGS = 1
+from sysevent.scenario.x86_64 import machine, registers, scenario
 
 CLAIMS = claims(
     ExitClaim(
@@ -21,12 +21,12 @@ CLAIMS = claims(
             "sync_regs",
             *machine("wrmsr"),
             Entry("wrmsr", registers(MSR_RESET, 1)),
-            Head(VALID_REGS_AT, struct.pack("<Q", SYNC_X86_REGS)),
+            Head(VALID_REGS.offset, struct.pack("<Q", SYNC_REGS)),
             *run("exit"),
         ),
         gives=(
-            Exits(EXIT_SYSTEM_EVENT),
-            Holds("kvm_valid_regs", SYNC_X86_REGS),
+            Exits(ExitReason.SYSTEM_EVENT),
+            Holds("kvm_valid_regs", SYNC_REGS),
             Holds("s.regs[0]", 1),
             Holds("s.regs", 0x5E01),
         ),

@@ -1,15 +1,15 @@
 """What becomes of an arm64 guest's other vCPUs when one of them makes a system event."""
 
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.mp_state import MpState
 from sysevent.contract.arm64 import CAP_SUSPEND, FINAL, STOPS, SUSPEND
 from sysevent.contract.around import Blocks, Contains, Counters
 from sysevent.contract.checks import Exits
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import EXIT_SYSTEM_EVENT
 from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.arm64 import COUNTERS, machine, registers, scenario
-from sysevent.scenario.ioctls import MP_RUNNABLE, MP_STOPPED
 from sysevent.scenario.steps import SETTLE, Entry, Read, Sleep, Start, Wait, Watch, run
 
 
@@ -45,10 +45,10 @@ CLAIMS = claims(
             f"After {call.words} none of {count} vCPUs runs: all are STOPPED, and none leaves KVM_RUN by itself.",
             asks=with_peers(call, count),
             gives=(
-                Exits(EXIT_SYSTEM_EVENT),
+                Exits(ExitReason.SYSTEM_EVENT),
                 Counters("counted after the exit", "counted later", count, running=False),
                 *(Blocks(f"peer {peer}") for peer in range(1, count)),
-                *(Contains(f"mp_state {vcpu}", MP_STOPPED) for vcpu in range(count)),
+                *(Contains(f"mp_state {vcpu}", MpState.STOPPED) for vcpu in range(count)),
             ),
             source=STOPS,
             needs=call.needs,
@@ -62,8 +62,8 @@ CLAIMS = claims(
             f"After SYSTEM_SUSPEND all of {count} vCPUs are RUNNABLE: it is userspace that decides.",
             asks=asks,
             gives=(
-                Exits(EXIT_SYSTEM_EVENT),
-                *(Contains(f"mp_state {vcpu}", MP_RUNNABLE) for vcpu in range(count)),
+                Exits(ExitReason.SYSTEM_EVENT),
+                *(Contains(f"mp_state {vcpu}", MpState.RUNNABLE) for vcpu in range(count)),
             ),
             source="Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND",
             needs=(CAP_SUSPEND,),
@@ -75,7 +75,7 @@ CLAIMS = claims(
         "SYSTEM_SUSPEND does not stop peers that run.",
         asks=SUSPENDS[2],
         gives=(
-            Exits(EXIT_SYSTEM_EVENT),
+            Exits(ExitReason.SYSTEM_EVENT),
             Counters("counted after the exit", "counted later", 2, running=True),
         ),
         source="arch/arm64/kvm/psci.c, kvm_psci_system_suspend",

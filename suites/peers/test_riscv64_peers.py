@@ -1,13 +1,13 @@
 """What becomes of a riscv64 guest's other harts when one of them makes a system event."""
 
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.mp_state import MpState
 from sysevent.contract.around import Blocks, Contains, Counters
 from sysevent.contract.checks import Exits
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import EXIT_SYSTEM_EVENT
 from sysevent.contract.riscv64 import REASON, RESET_TYPES, SYSTEM_RESET
 from sysevent.scenario import ioctls
-from sysevent.scenario.ioctls import MP_RUNNABLE, MP_STOPPED
 from sysevent.scenario.riscv64 import COUNTERS, machine, registers, scenario
 from sysevent.scenario.steps import SETTLE, Entry, Read, Sleep, Start, Wait, Watch, run
 
@@ -18,7 +18,7 @@ def with_peers(reset, count):
     return scenario(
         f"peers.{reset.title}.{count}",
         *machine(vcpus=count),
-        *(ioctls.set_mp_state(peer, MP_RUNNABLE) for peer in peers),
+        *(ioctls.set_mp_state(peer, MpState.RUNNABLE) for peer in peers),
         *(Entry("call", (0, COUNTERS + 8 * peer), peer, "spin") for peer in peers),
         *(Start(peer) for peer in peers),
         *(Watch(COUNTERS + 8 * peer) for peer in peers),
@@ -43,10 +43,10 @@ CLAIMS = claims(
             "itself.",
             asks=with_peers(reset, count),
             gives=(
-                Exits(EXIT_SYSTEM_EVENT),
+                Exits(ExitReason.SYSTEM_EVENT),
                 Counters("counted after the exit", "counted later", count, running=False),
                 *(Blocks(f"peer {peer}") for peer in range(1, count)),
-                *(Contains(f"mp_state {hart}", MP_STOPPED) for hart in range(count)),
+                *(Contains(f"mp_state {hart}", MpState.STOPPED) for hart in range(count)),
             ),
             source=f"{SYSTEM_RESET}; RISC-V SBI specification, SRST: the call does not return",
         )

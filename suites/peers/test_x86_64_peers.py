@@ -1,14 +1,14 @@
 """What becomes of an x86 guest's other vCPUs when one of them makes a system event."""
 
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.mp_state import MpState
 from sysevent.contract.around import Contains, Counters
 from sysevent.contract.checks import Exits
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import EXIT_SYSTEM_EVENT
 from sysevent.contract.x86_64 import ENTER, HYPERV, MSRS
 from sysevent.model import Level
 from sysevent.scenario import ioctls
-from sysevent.scenario.ioctls import MP_RUNNABLE
 from sysevent.scenario.steps import Entry, Read, Start, Wait, Watch, run
 from sysevent.scenario.x86_64 import COUNTERS, machine, registers, scenario
 
@@ -41,9 +41,9 @@ CLAIMS = claims(
             f"After {msr.words} all of {count} vCPUs are RUNNABLE, and peers run on.",
             asks=with_peers(msr, count),
             gives=(
-                Exits(EXIT_SYSTEM_EVENT),
+                Exits(ExitReason.SYSTEM_EVENT),
                 Counters("counted after the exit", "counted later", count, running=True),
-                *(Contains(f"mp_state {vcpu}", MP_RUNNABLE) for vcpu in range(count)),
+                *(Contains(f"mp_state {vcpu}", MpState.RUNNABLE) for vcpu in range(count)),
             ),
             source=f"{ENTER}: nothing stops a vCPU",
             needs=(HYPERV,),

@@ -1,35 +1,17 @@
 """The same PSCI calls by other callers: by SMC, through userspace's filter, and by a 32-bit guest."""
 
-from sysevent.contract.arm64 import INDICATE, NOT_SUPPORTED, PREPARE, RESET2, goes_on
+from sysevent.abi.arm64 import SMCCC_FILTER_DENY, SMCCC_FILTER_FWD_TO_USER, VCPU_EL1_32BIT, VCPU_PSCI_0_2
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.psci import NOT_SUPPORTED, Function
+from sysevent.contract.arm64 import INDICATE, PREPARE, RESET2, goes_on
 from sysevent.contract.checks import At, Exits, Holds, Register, RegisterOneOf
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import (
-    API,
-    EXIT_HYPERCALL,
-    EXIT_MMIO,
-    RESET,
-    SHUTDOWN,
-    old_system_event,
-    system_event,
-)
+from sysevent.contract.expect import API, old_system_event, system_event
 from sysevent.contract.terms import Need
 from sysevent.model import Level
-from sysevent.scenario.arm64 import (
-    COOKIE,
-    EL1_32BIT,
-    PSCI_0_2,
-    RETURNED,
-    SMCCC_DENY,
-    SMCCC_FORWARD,
-    SYSTEM_OFF,
-    SYSTEM_OFF2_64,
-    SYSTEM_RESET2,
-    SYSTEM_RESET2_64,
-    SYSTEM_SUSPEND_64,
-    call,
-    smccc_filter,
-)
+from sysevent.scenario.arm64 import COOKIE, RETURNED, call, smccc_filter
 
 LOW = 0xFFFF_FFFF
 SMC_HANDLER = "arch/arm64/kvm/handle_exit.c, handle_smc"
@@ -42,30 +24,34 @@ AARCH32 = Need("32-bit EL1 (KVM_CAP_ARM_EL1_32BIT), which takes a CPU that has i
 
 def aarch32(name, fid):
     """One call by a guest whose EL1 is 32-bit."""
-    return call(f"aarch32.{name}", fid, 0, 0, features=PSCI_0_2 | EL1_32BIT, payload="call_aarch32")
+    return call(f"aarch32.{name}", fid, 0, 0, features=VCPU_PSCI_0_2 | VCPU_EL1_32BIT, payload="call_aarch32")
 
 
 SMC_CLAIMS = claims(
     ExitClaim(
         "smc.off",
         "PSCI SYSTEM_OFF by SMC is the same event as by HVC.",
-        asks=call("smc.off", SYSTEM_OFF, symbol="smc"),
-        gives=(*system_event(SHUTDOWN, 0), At("call.smc_returned", "pc")),
+        asks=call("smc.off", Function.SYSTEM_OFF, symbol="smc"),
+        gives=(*system_event(EventType.SHUTDOWN, 0), At("call.smc_returned", "pc")),
         source=f"{API}; {SMC_HANDLER}",
         needs=(SMC,),
     ),
     ExitClaim(
         "smc.reset2",
         "PSCI SYSTEM_RESET2 by SMC is the same event as by HVC.",
-        asks=call("smc.reset2", SYSTEM_RESET2, 0, COOKIE, symbol="smc"),
-        gives=(*system_event(RESET, 1), Register("x2", COOKIE & LOW), At("call.smc_returned", "pc")),
+        asks=call("smc.reset2", Function.SYSTEM_RESET2, 0, COOKIE, symbol="smc"),
+        gives=(
+            *system_event(EventType.RESET, 1),
+            Register("x2", COOKIE & LOW),
+            At("call.smc_returned", "pc"),
+        ),
         source=f"{API}; {SMC_HANDLER}",
         needs=(SMC,),
     ),
     ExitClaim(
         "smc.other",
         "An SMC whose immediate is not 0 is no call: the guest goes on with -1 in x0.",
-        asks=call("smc.other", SYSTEM_OFF, symbol="smc_other"),
+        asks=call("smc.other", Function.SYSTEM_OFF, symbol="smc_other"),
         gives=goes_on(NOT_SUPPORTED),
         source=SMC_HANDLER,
         needs=(SMC,),
@@ -84,7 +70,11 @@ FILTER_CLAIMS = claims(
     ExitClaim(
         "filter.deny",
         "A denied SYSTEM_OFF is no event: the guest goes on with NOT_SUPPORTED (-1) in x0.",
-        asks=call("filter.deny", SYSTEM_OFF, before_vcpus=(smccc_filter(SYSTEM_OFF, SMCCC_DENY),)),
+        asks=call(
+            "filter.deny",
+            Function.SYSTEM_OFF,
+            before_vcpus=(smccc_filter(Function.SYSTEM_OFF, SMCCC_FILTER_DENY),),
+        ),
         gives=goes_on(NOT_SUPPORTED),
         source=FILTER_DOC,
         needs=(FILTER,),
@@ -92,8 +82,12 @@ FILTER_CLAIMS = claims(
     ExitClaim(
         "filter.forward",
         "A forwarded SYSTEM_OFF is a hypercall for userspace, and no system event.",
-        asks=call("filter.forward", SYSTEM_OFF, before_vcpus=(smccc_filter(SYSTEM_OFF, SMCCC_FORWARD),)),
-        gives=(Exits(EXIT_HYPERCALL),),
+        asks=call(
+            "filter.forward",
+            Function.SYSTEM_OFF,
+            before_vcpus=(smccc_filter(Function.SYSTEM_OFF, SMCCC_FILTER_FWD_TO_USER),),
+        ),
+        gives=(Exits(ExitReason.HYPERCALL),),
         source=FILTER_DOC,
         needs=(FILTER,),
     ),
@@ -110,17 +104,17 @@ AARCH32_CLAIMS = claims(
     ExitClaim(
         "aarch32.off",
         "PSCI SYSTEM_OFF of a 32-bit guest exits as SHUTDOWN with one datum, no flag set.",
-        asks=aarch32("off", SYSTEM_OFF),
-        gives=system_event(SHUTDOWN, 0),
-        before_5_18=old_system_event(SHUTDOWN, 0),
+        asks=aarch32("off", Function.SYSTEM_OFF),
+        gives=system_event(EventType.SHUTDOWN, 0),
+        before_5_18=old_system_event(EventType.SHUTDOWN, 0),
         source=f"{API}; {PREPARE}",
         needs=(AARCH32,),
     ),
     ExitClaim(
         "aarch32.reset2",
         "PSCI SYSTEM_RESET2 of a 32-bit guest exits as RESET with the RESET2 flag in data[0].",
-        asks=aarch32("reset2", SYSTEM_RESET2),
-        gives=system_event(RESET, 1),
+        asks=aarch32("reset2", Function.SYSTEM_RESET2),
+        gives=system_event(EventType.RESET, 1),
         source=f"{API}; {INDICATE}",
         needs=(AARCH32, RESET2),
     ),
@@ -130,7 +124,7 @@ AARCH32_CLAIMS = claims(
             f"A 32-bit guest may not make the 64-bit call {name.upper()}: no event, NOT_SUPPORTED (-1) in r0.",
             asks=aarch32(name, fid),
             gives=(
-                Exits(EXIT_MMIO),
+                Exits(ExitReason.MMIO),
                 Holds("mmio.phys_addr", RETURNED),
                 RegisterOneOf("x0", (LOW, NOT_SUPPORTED)),
             ),
@@ -138,9 +132,9 @@ AARCH32_CLAIMS = claims(
             needs=(AARCH32,),
         )
         for name, fid in (
-            ("reset2_64", SYSTEM_RESET2_64),
-            ("suspend_64", SYSTEM_SUSPEND_64),
-            ("off2_64", SYSTEM_OFF2_64),
+            ("reset2_64", Function.SYSTEM_RESET2_64),
+            ("suspend_64", Function.SYSTEM_SUSPEND_64),
+            ("off2_64", Function.SYSTEM_OFF2_64),
         )
     ),
 )

@@ -1,24 +1,19 @@
 """PSCI SYSTEM_OFF and SYSTEM_RESET: what a VMM reads when an arm64 guest turns itself off or starts again."""
 
-from sysevent.contract.arm64 import (
-    CALL,
-    FEATURES_DOC,
-    HSR_HIGH,
-    INTERNAL_FAILURE,
-    PREPARE,
-    goes_on,
-    preserved,
-)
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.psci import INTERNAL_FAILURE, Function
+from sysevent.contract.arm64 import CALL, FEATURES_DOC, HSR_HIGH, PREPARE, goes_on, preserved
 from sysevent.contract.checks import At, Exits, Holds, Register, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, EXIT_SYSTEM_EVENT, RESET, SHUTDOWN, old_system_event, system_event
+from sysevent.contract.expect import API, old_system_event, system_event
 from sysevent.model import Level
-from sysevent.scenario.arm64 import FACTS, SYSTEM_OFF, SYSTEM_RESET, call
+from sysevent.scenario.arm64 import FACTS, call
 
 CALLS = (
-    ("off", "SYSTEM_OFF", SYSTEM_OFF, "SHUTDOWN", SHUTDOWN),
-    ("reset", "SYSTEM_RESET", SYSTEM_RESET, "RESET", RESET),
+    ("off", "SYSTEM_OFF", Function.SYSTEM_OFF, "SHUTDOWN", EventType.SHUTDOWN),
+    ("reset", "SYSTEM_RESET", Function.SYSTEM_RESET, "RESET", EventType.RESET),
 )
 ASKS = {name: call(f"psci.{name}", fid) for name, _, fid, _, _ in CALLS}
 
@@ -41,7 +36,7 @@ CLAIMS = claims(
             "stands behind the call, and nothing from x4 up has changed.",
             asks=ASKS[name],
             gives=(
-                Exits(EXIT_SYSTEM_EVENT),
+                Exits(ExitReason.SYSTEM_EVENT),
                 Register("x0", INTERNAL_FAILURE),
                 At("call.returned", "pc"),
                 *preserved(4),
@@ -55,7 +50,7 @@ CLAIMS = claims(
             f"psci.{name}.zeroed",
             f"After {words} x1, x2 and x3 are zero.",
             asks=ASKS[name],
-            gives=(Exits(EXIT_SYSTEM_EVENT), *(Register(f"x{n}", 0) for n in (1, 2, 3))),
+            gives=(Exits(ExitReason.SYSTEM_EVENT), *(Register(f"x{n}", 0) for n in (1, 2, 3))),
             source=f"{CALL}: smccc_set_retval",
             level=Level.OBSERVED,
         )
@@ -67,11 +62,11 @@ CLAIMS = claims(
             f"For PSCI {words} the kernel writes all 136 bytes of system_event, 16 before v5.18, and no others.",
             asks=ASKS[name],
             gives=(
-                Exits(EXIT_SYSTEM_EVENT),
+                Exits(ExitReason.SYSTEM_EVENT),
                 Written(((32, 168),)),
                 *(Holds(f"data[{n}]", 0) for n in range(1, 16)),
             ),
-            before_5_18=(Exits(EXIT_SYSTEM_EVENT), Written(((32, 48),))),
+            before_5_18=(Exits(ExitReason.SYSTEM_EVENT), Written(((32, 48),))),
             source=f"{PREPARE}: memset of the whole structure; api.rst promises only the first ndata items",
             level=Level.OBSERVED,
         )
@@ -82,7 +77,7 @@ CLAIMS = claims(
             f"psci.{name}.flags",
             f"kvm_run.flags is 0 at {words}: none of its bits is about system events.",
             asks=ASKS[name],
-            gives=(Exits(EXIT_SYSTEM_EVENT), Holds("run.flags", 0)),
+            gives=(Exits(ExitReason.SYSTEM_EVENT), Holds("run.flags", 0)),
             source="Documentation/virt/kvm/api.rst, kvm_run, flags; 18f3976fdb5d, v5.19",
             needs=(HSR_HIGH,),
         )
@@ -93,7 +88,7 @@ CLAIMS = claims(
             f"psci.features.{name}",
             f"PSCI_FEATURES knows {name.upper()}, in the version that a guest gets by default.",
             asks=FACTS,
-            gives=goes_on(0, f"psci.features.{fid:#x}"),
+            gives=goes_on(0, fid.fact),
             source=FEATURES_DOC,
         )
         for name, _, fid, *_ in CALLS

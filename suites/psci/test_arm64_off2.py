@@ -1,21 +1,16 @@
 """PSCI SYSTEM_OFF2: what a VMM reads when an arm64 guest asks to hibernate."""
 
-from sysevent.contract.arm64 import (
-    FEATURES_DOC,
-    HIBERNATE,
-    INTERNAL_FAILURE,
-    INVALID_PARAMETERS,
-    OFF2,
-    goes_on,
-)
+from sysevent.abi.events import EventType
+from sysevent.abi.psci import INTERNAL_FAILURE, INVALID_PARAMETERS, Function
+from sysevent.contract.arm64 import FEATURES_DOC, HIBERNATE, OFF2, goes_on
 from sysevent.contract.checks import Register
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, SHUTDOWN, system_event
-from sysevent.scenario.arm64 import FACTS, SYSTEM_OFF2, SYSTEM_OFF2_64, call
+from sysevent.contract.expect import API, system_event
+from sysevent.scenario.arm64 import FACTS, call
 
 # Suffix of the name, width of the call in bits, function.
-WIDTHS = (("", 32, SYSTEM_OFF2), ("_64", 64, SYSTEM_OFF2_64))
+WIDTHS = (("", 32, Function.SYSTEM_OFF2), ("_64", 64, Function.SYSTEM_OFF2_64))
 # Suffix of the name: the guest's type and cookie, of which one is wrong.
 WRONG = {"1.1": (1, 1), "0.1": (0, 1), "2.0": (2, 0)}
 
@@ -25,7 +20,7 @@ CLAIMS = claims(
             f"psci.off2{width}.{kind}",
             f"PSCI SYSTEM_OFF2, {bits}-bit call of type {kind}, exits as SHUTDOWN with the OFF2 flag in data[0].",
             asks=call(f"psci.off2{width}.{kind}", fid, kind, 0),
-            gives=(*system_event(SHUTDOWN, 1), Register("x0", INTERNAL_FAILURE)),
+            gives=(*system_event(EventType.SHUTDOWN, 1), Register("x0", INTERNAL_FAILURE)),
             source=f"{API}; {HIBERNATE}",
             needs=(OFF2,),
         )
@@ -49,7 +44,7 @@ CLAIMS = claims(
             f"psci.features.off2{width}",
             f"PSCI_FEATURES allows hibernation (bit 0) by OFF2{width}, in the version that a guest gets by default.",
             asks=FACTS,
-            gives=goes_on(1, f"psci.features.{fid:#x}"),
+            gives=goes_on(1, fid.fact),
             source=f"{FEATURES_DOC}; {HIBERNATE}",
             needs=(OFF2,),
         )

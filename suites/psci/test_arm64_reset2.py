@@ -1,30 +1,16 @@
 """PSCI SYSTEM_RESET2: what a VMM reads when an arm64 guest asks for a reset of a type, with a cookie."""
 
-from sysevent.contract.arm64 import (
-    FEATURES_DOC,
-    HSR_HIGH,
-    INDICATE,
-    INTERNAL_FAILURE,
-    INVALID_PARAMETERS,
-    PREPARE,
-    RESET2,
-    goes_on,
-    preserved,
-)
+from sysevent.abi import psci
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.psci import INTERNAL_FAILURE, INVALID_PARAMETERS, Function
+from sysevent.contract.arm64 import FEATURES_DOC, HSR_HIGH, INDICATE, PREPARE, RESET2, goes_on, preserved
 from sysevent.contract.checks import At, Exits, Holds, Register, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, EXIT_SYSTEM_EVENT, RESET, old_system_event, system_event
+from sysevent.contract.expect import API, old_system_event, system_event
 from sysevent.model import Level
-from sysevent.scenario.arm64 import (
-    COOKIE,
-    FACTS,
-    SYSTEM_RESET2,
-    SYSTEM_RESET2_64,
-    VENDOR,
-    VENDOR_HIGH,
-    call,
-)
+from sysevent.scenario.arm64 import COOKIE, FACTS, call
 
 PROPAGATE = "9d3e7b7c82fd, KVM: arm64: Really propagate PSCI SYSTEM_RESET2 arguments to userspace, v5.18"
 LOW_COOKIE = COOKIE & 0xFFFF_FFFF
@@ -32,41 +18,60 @@ LOW_COOKIE = COOKIE & 0xFFFF_FFFF
 # Suffix of the name, function, type in the guest's x1; then the call in words, and what userspace finds in x1
 # and x2: a 32-bit call has the lower halves only.
 RESETS = (
-    ("reset2", SYSTEM_RESET2, 0, "32-bit call, architectural type 0", 0, LOW_COOKIE),
-    ("reset2.vendor", SYSTEM_RESET2, VENDOR, "32-bit call, first vendor type", VENDOR, LOW_COOKIE),
+    ("reset2", Function.SYSTEM_RESET2, 0, "32-bit call, architectural type 0", 0, LOW_COOKIE),
     (
-        "reset2.vendor_high",
-        SYSTEM_RESET2,
-        VENDOR_HIGH,
-        "32-bit call, last vendor type",
-        VENDOR_HIGH,
+        "reset2.vendor",
+        Function.SYSTEM_RESET2,
+        psci.RESET2_VENDOR_FIRST,
+        "32-bit call, first vendor type",
+        psci.RESET2_VENDOR_FIRST,
         LOW_COOKIE,
     ),
     (
-        *("reset2.upper", SYSTEM_RESET2, 0xDEAD_0000_0000_0000 | VENDOR),
-        *("32-bit call with upper halves", VENDOR, LOW_COOKIE),
+        "reset2.vendor_high",
+        Function.SYSTEM_RESET2,
+        psci.RESET2_VENDOR_LAST,
+        "32-bit call, last vendor type",
+        psci.RESET2_VENDOR_LAST,
+        LOW_COOKIE,
     ),
-    ("reset2_64", SYSTEM_RESET2_64, 0, "64-bit call, architectural type 0", 0, COOKIE),
-    ("reset2_64.vendor", SYSTEM_RESET2_64, VENDOR, "64-bit call, first vendor type", VENDOR, COOKIE),
+    (
+        *("reset2.upper", Function.SYSTEM_RESET2, 0xDEAD_0000_0000_0000 | psci.RESET2_VENDOR_FIRST),
+        *("32-bit call with upper halves", psci.RESET2_VENDOR_FIRST, LOW_COOKIE),
+    ),
+    ("reset2_64", Function.SYSTEM_RESET2_64, 0, "64-bit call, architectural type 0", 0, COOKIE),
+    (
+        "reset2_64.vendor",
+        Function.SYSTEM_RESET2_64,
+        psci.RESET2_VENDOR_FIRST,
+        "64-bit call, first vendor type",
+        psci.RESET2_VENDOR_FIRST,
+        COOKIE,
+    ),
     (
         "reset2_64.vendor_high",
-        SYSTEM_RESET2_64,
-        VENDOR_HIGH,
+        Function.SYSTEM_RESET2_64,
+        psci.RESET2_VENDOR_LAST,
         "64-bit call, last vendor type",
-        VENDOR_HIGH,
+        psci.RESET2_VENDOR_LAST,
         COOKIE,
     ),
     # The kernel looks at 32 bits of the type and hands userspace all 64.
     (
-        *("reset2_64.upper", SYSTEM_RESET2_64, 0x1_0000_0000),
+        *("reset2_64.upper", Function.SYSTEM_RESET2_64, 0x1_0000_0000),
         *("64-bit call, type 0 with an upper half", 0x1_0000_0000, COOKIE),
     ),
 )
 RESERVED = (
-    ("reset2.reserved", SYSTEM_RESET2, 1, "32-bit call, reserved type 1"),
-    ("reset2.reserved_high", SYSTEM_RESET2, 0x7FFF_FFFF, "32-bit call, reserved type 0x7fffffff"),
-    ("reset2_64.reserved", SYSTEM_RESET2_64, 1, "64-bit call, reserved type 1"),
-    ("reset2_64.reserved_high", SYSTEM_RESET2_64, 0x7FFF_FFFF, "64-bit call, reserved type 0x7fffffff"),
+    ("reset2.reserved", Function.SYSTEM_RESET2, 1, "32-bit call, reserved type 1"),
+    ("reset2.reserved_high", Function.SYSTEM_RESET2, 0x7FFF_FFFF, "32-bit call, reserved type 0x7fffffff"),
+    ("reset2_64.reserved", Function.SYSTEM_RESET2_64, 1, "64-bit call, reserved type 1"),
+    (
+        "reset2_64.reserved_high",
+        Function.SYSTEM_RESET2_64,
+        0x7FFF_FFFF,
+        "64-bit call, reserved type 0x7fffffff",
+    ),
 )
 ASKS = {name: call(f"psci.{name}", fid, kind, COOKIE) for name, fid, kind, *_ in (*RESETS, *RESERVED)}
 
@@ -76,8 +81,8 @@ CLAIMS = claims(
             f"psci.{name}",
             f"PSCI SYSTEM_RESET2, {words} exits as RESET with the RESET2 flag (bit 0) in data[0].",
             asks=ASKS[name],
-            gives=system_event(RESET, 1),
-            before_5_18=old_system_event(RESET, 1),
+            gives=system_event(EventType.RESET, 1),
+            before_5_18=old_system_event(EventType.RESET, 1),
             source=f"{API}; {INDICATE}",
             needs=(RESET2,),
         )
@@ -90,7 +95,7 @@ CLAIMS = claims(
             "everything else as it was, and the PC behind the call.",
             asks=ASKS[name],
             gives=(
-                Exits(EXIT_SYSTEM_EVENT),
+                Exits(ExitReason.SYSTEM_EVENT),
                 Register("x0", INTERNAL_FAILURE),
                 Register("x1", x1),
                 Register("x2", x2),
@@ -118,11 +123,11 @@ CLAIMS = claims(
         "For PSCI SYSTEM_RESET2 the kernel writes all 136 bytes of system_event, 16 before v5.18, and no others.",
         asks=ASKS["reset2"],
         gives=(
-            Exits(EXIT_SYSTEM_EVENT),
+            Exits(ExitReason.SYSTEM_EVENT),
             Written(((32, 168),)),
             *(Holds(f"data[{n}]", 0) for n in range(1, 16)),
         ),
-        before_5_18=(Exits(EXIT_SYSTEM_EVENT), Written(((32, 48),))),
+        before_5_18=(Exits(ExitReason.SYSTEM_EVENT), Written(((32, 48),))),
         source=f"{PREPARE}: memset of the whole structure; api.rst promises only the first ndata items",
         needs=(RESET2,),
         level=Level.OBSERVED,
@@ -131,7 +136,7 @@ CLAIMS = claims(
         "psci.reset2.flags",
         "kvm_run.flags is 0 at SYSTEM_RESET2: none of its bits is about system events.",
         asks=ASKS["reset2"],
-        gives=(Exits(EXIT_SYSTEM_EVENT), Holds("run.flags", 0)),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), Holds("run.flags", 0)),
         source="Documentation/virt/kvm/api.rst, kvm_run, flags; 18f3976fdb5d, v5.19",
         needs=(HSR_HIGH, RESET2),
     ),
@@ -140,11 +145,11 @@ CLAIMS = claims(
             f"psci.features.{name}",
             f"PSCI_FEATURES knows {name.upper()}, in the version that a guest gets by default.",
             asks=FACTS,
-            gives=goes_on(0, f"psci.features.{fid:#x}"),
+            gives=goes_on(0, fid.fact),
             source=FEATURES_DOC,
             needs=(RESET2,),
         )
-        for name, fid in (("reset2", SYSTEM_RESET2), ("reset2_64", SYSTEM_RESET2_64))
+        for name, fid in (("reset2", Function.SYSTEM_RESET2), ("reset2_64", Function.SYSTEM_RESET2_64))
     ),
 )
 

@@ -1,44 +1,28 @@
 """PSCI SYSTEM_SUSPEND: what a VMM reads when an arm64 guest suspends itself, and when an interrupt wakes it."""
 
-from sysevent.contract.arm64 import (
-    CAP_SUSPEND,
-    CAP_SUSPEND_DOC,
-    NOT_SUPPORTED,
-    SUSPEND,
-    goes_on,
-    preserved,
-)
+from sysevent.abi import psci
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.errno import Errno
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.mp_state import MpState
+from sysevent.abi.psci import NOT_SUPPORTED, Function
+from sysevent.abi.registers import arm64_x
+from sysevent.contract.arm64 import CAP_SUSPEND, CAP_SUSPEND_DOC, SUSPEND, goes_on, preserved
 from sysevent.contract.around import Blocks, Contains, Gives
 from sysevent.contract.checks import At, Exits, Register, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, EXIT_SYSTEM_EVENT, WAKEUP, system_event
+from sysevent.contract.expect import API, system_event
 from sysevent.model import Level
 from sysevent.scenario import ioctls
-from sysevent.scenario.arm64 import (
-    ENABLE_SUSPEND,
-    FACTS,
-    IRQ_OFF,
-    IRQ_ON,
-    PSCI_FEATURES,
-    SYSTEM_OFF,
-    SYSTEM_SUSPEND,
-    SYSTEM_SUSPEND_64,
-    call,
-    machine,
-    registers,
-    scenario,
-    x,
-)
-from sysevent.scenario.ioctls import MP_RUNNABLE, MP_SUSPENDED
+from sysevent.scenario.arm64 import ENABLE_SUSPEND, FACTS, IRQ_OFF, IRQ_ON, call, machine, registers, scenario
 from sysevent.scenario.steps import BLOCKED, SETTLE, Entry, Sleep, Start, Step, Wait, run
 
-EINVAL = 22
-DENIED = 0xFFFF_FFFF_FFFF_FFFD
 MP_STATE_DOC = "Documentation/virt/kvm/api.rst, KVM_GET_MP_STATE, KVM_MP_STATE_SUSPENDED; 7b33a09d036f, v5.19"
 EVENT_DOC = "Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND"
 # Suffix of the name, width of the call in bits, function.
-WIDTHS = (("", 32, SYSTEM_SUSPEND), ("_64", 64, SYSTEM_SUSPEND_64))
+WIDTHS = (("", 32, Function.SYSTEM_SUSPEND), ("_64", 64, Function.SYSTEM_SUSPEND_64))
 
 
 def suspended(*steps: Step) -> tuple[Step, ...]:
@@ -48,7 +32,7 @@ def suspended(*steps: Step) -> tuple[Step, ...]:
         ENABLE_SUSPEND,
         Entry("call", registers(*SUSPEND.registers)),
         *run("exit"),
-        ioctls.set_mp_state(0, MP_SUSPENDED, "grant"),
+        ioctls.set_mp_state(0, MpState.SUSPENDED, "grant"),
         *steps,
     )
 
@@ -62,7 +46,7 @@ WAKES = scenario(
         ioctls.get_mp_state(0, "mp_state woken"),
         *run("wakeup again"),
         IRQ_OFF,
-        ioctls.set_mp_state(0, MP_RUNNABLE, "leave"),
+        ioctls.set_mp_state(0, MpState.RUNNABLE, "leave"),
         *run("resumed"),
     ),
 )
@@ -71,7 +55,7 @@ CLAIMS = claims(
     ExitClaim(
         "psci.suspend.denied",
         "SYSTEM_SUSPEND without KVM_CAP_ARM_SYSTEM_SUSPEND is no event: NOT_SUPPORTED (-1) in x0.",
-        asks=call("psci.suspend.denied", SYSTEM_SUSPEND, 0, 0),
+        asks=call("psci.suspend.denied", Function.SYSTEM_SUSPEND, 0, 0),
         gives=goes_on(NOT_SUPPORTED),
         source=CAP_SUSPEND_DOC,
     ),
@@ -100,7 +84,7 @@ CLAIMS = claims(
             "PSCI_FEATURES denies, as long as KVM_CAP_ARM_SYSTEM_SUSPEND is not enabled, "
             f"SUSPEND{width}, in the version that a guest gets by default.",
             asks=FACTS,
-            gives=goes_on(NOT_SUPPORTED, f"psci.features.{fid:#x}"),
+            gives=goes_on(NOT_SUPPORTED, fid.fact),
             source=CAP_SUSPEND_DOC,
         )
         for width, _, fid in WIDTHS
@@ -108,7 +92,7 @@ CLAIMS = claims(
     ExitClaim(
         "psci.suspend.features",
         "PSCI_FEATURES knows SYSTEM_SUSPEND once KVM_CAP_ARM_SYSTEM_SUSPEND is enabled.",
-        asks=call("psci.suspend.features", PSCI_FEATURES, SYSTEM_SUSPEND, setup=(ENABLE_SUSPEND,)),
+        asks=call("psci.suspend.features", psci.FEATURES, Function.SYSTEM_SUSPEND, setup=(ENABLE_SUSPEND,)),
         gives=goes_on(0),
         source=CAP_SUSPEND_DOC,
         needs=(CAP_SUSPEND,),
@@ -119,10 +103,10 @@ CLAIMS = claims(
         asks=scenario(
             "psci.suspend.enable",
             *machine(),
-            ioctls.enable_cap("vm", ioctls.CAP_ARM_SYSTEM_SUSPEND, flags=1, label="with a flag"),
-            ioctls.enable_cap("vm", ioctls.CAP_ARM_SYSTEM_SUSPEND, label="without flags"),
+            ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND, flags=1, label="with a flag"),
+            ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND, label="without flags"),
         ),
-        gives=(Gives("with a flag", errno=EINVAL), Gives("without flags")),
+        gives=(Gives("with a flag", errno=Errno.EINVAL), Gives("without flags")),
         source="Documentation/virt/kvm/api.rst, KVM_ENABLE_CAP; arch/arm64/kvm/arm.c, kvm_vm_ioctl_enable_cap",
         needs=(CAP_SUSPEND,),
     ),
@@ -136,10 +120,10 @@ CLAIMS = claims(
             ENABLE_SUSPEND,
             Entry("call", registers(*SUSPEND.registers)),
             *run("exit"),
-            ioctls.set_one_reg(0, x(0), DENIED),
+            ioctls.set_one_reg(0, arm64_x(0), psci.DENIED),
             *run("resumed"),
         ),
-        gives=(Exits(EXIT_SYSTEM_EVENT), *goes_on(DENIED, "resumed")),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), *goes_on(psci.DENIED, "resumed")),
         source=EVENT_DOC,
         needs=(CAP_SUSPEND,),
     ),
@@ -147,7 +131,7 @@ CLAIMS = claims(
         "suspend.asleep",
         "A vCPU in KVM_MP_STATE_SUSPENDED blocks in KVM_RUN as long as nothing wakes it.",
         asks=scenario("suspend.asleep", *suspended(*run("asleep", milliseconds=BLOCKED))),
-        gives=(Exits(EXIT_SYSTEM_EVENT), Gives("grant"), Blocks("asleep")),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), Gives("grant"), Blocks("asleep")),
         source=MP_STATE_DOC,
         needs=(CAP_SUSPEND,),
     ),
@@ -158,12 +142,12 @@ CLAIMS = claims(
         asks=WAKES,
         gives=(
             Gives("grant"),
-            Contains("mp_state granted", MP_SUSPENDED),
-            *system_event(WAKEUP, label="wakeup"),
-            Contains("mp_state woken", MP_SUSPENDED),
-            *system_event(WAKEUP, label="wakeup again"),
+            Contains("mp_state granted", MpState.SUSPENDED),
+            *system_event(EventType.WAKEUP, label="wakeup"),
+            Contains("mp_state woken", MpState.SUSPENDED),
+            *system_event(EventType.WAKEUP, label="wakeup again"),
             Gives("leave"),
-            *goes_on(SYSTEM_SUSPEND, "resumed"),
+            *goes_on(Function.SYSTEM_SUSPEND, "resumed"),
         ),
         source=f"{API}; {MP_STATE_DOC}",
         needs=(CAP_SUSPEND,),
@@ -172,7 +156,7 @@ CLAIMS = claims(
         "suspend.wakeup.written",
         "For WAKEUP the kernel writes all 136 bytes of system_event.",
         asks=WAKES,
-        gives=(Exits(EXIT_SYSTEM_EVENT, "wakeup"), Written(((32, 168),), "wakeup")),
+        gives=(Exits(ExitReason.SYSTEM_EVENT, "wakeup"), Written(((32, 168),), "wakeup")),
         source="arch/arm64/kvm/arm.c, kvm_vcpu_suspend: memset of the whole structure",
         needs=(CAP_SUSPEND,),
         level=Level.OBSERVED,
@@ -184,14 +168,14 @@ CLAIMS = claims(
         asks=scenario(
             "wakeup.blocked",
             *machine(),
-            Entry("call", registers(SYSTEM_OFF)),
-            ioctls.set_mp_state(0, MP_SUSPENDED, "suspend"),
+            Entry("call", registers(Function.SYSTEM_OFF)),
+            ioctls.set_mp_state(0, MpState.SUSPENDED, "suspend"),
             Start(0),
             Sleep(SETTLE),
             IRQ_ON,
             Wait("wakeup"),
         ),
-        gives=(Gives("suspend"), *system_event(WAKEUP, label="wakeup")),
+        gives=(Gives("suspend"), *system_event(EventType.WAKEUP, label="wakeup")),
         source=f"{API}; {MP_STATE_DOC}",
         needs=(CAP_SUSPEND,),
     ),

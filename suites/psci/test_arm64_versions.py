@@ -1,27 +1,19 @@
 """PSCI by version: a guest has the calls of the version that its VMM selected, and no others."""
 
-from sysevent.contract.arm64 import NOT_SUPPORTED, OFF2, RESET2, goes_on
+from sysevent.abi import psci
+from sysevent.abi.arm64 import VCPU_PSCI_0_2
+from sysevent.abi.errno import Errno
+from sysevent.abi.events import EventType
+from sysevent.abi.psci import NOT_SUPPORTED, Function
+from sysevent.abi.registers import ARM64_PSCI_VERSION
+from sysevent.contract.arm64 import OFF2, RESET2, goes_on
 from sysevent.contract.around import Gives
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, RESET, SHUTDOWN, old_system_event, system_event
-from sysevent.scenario.arm64 import (
-    PSCI_0_2,
-    PSCI_FEATURES,
-    REG_PSCI_VERSION,
-    SYSTEM_OFF,
-    SYSTEM_OFF2,
-    SYSTEM_RESET,
-    SYSTEM_RESET2,
-    SYSTEM_SUSPEND,
-    call,
-    machine,
-    psci_version,
-    scenario,
-)
+from sysevent.contract.expect import API, old_system_event, system_event
+from sysevent.scenario.arm64 import call, machine, psci_version, scenario
 from sysevent.scenario.ioctls import set_one_reg
 
-EINVAL = 22
 DOC = "Documentation/virt/kvm/arm/fw-pseudo-registers.rst, KVM_REG_ARM_PSCI_VERSION"
 
 
@@ -33,7 +25,7 @@ def asks(version, name, *registers):
     return call(
         f"psci_{major}_{minor}.{name}",
         *registers,
-        features=0 if old else PSCI_0_2,
+        features=0 if old else VCPU_PSCI_0_2,
         setup=() if old else (psci_version(major, minor),),
     )
 
@@ -41,28 +33,29 @@ def asks(version, name, *registers):
 # fmt: off
 # Version, name of the call, its registers, x0 behind it, what that says, needs.
 NO_EVENTS = (
-    ((0, 1), "off", (SYSTEM_OFF,), NOT_SUPPORTED, "SYSTEM_OFF is not supported", ()),
-    ((0, 1), "reset", (SYSTEM_RESET,), NOT_SUPPORTED, "SYSTEM_RESET is not supported", ()),
-    ((0, 2), "reset2", (SYSTEM_RESET2, 0, 0), NOT_SUPPORTED, "SYSTEM_RESET2 is not supported", ()),
-    ((0, 2), "suspend", (SYSTEM_SUSPEND, 0, 0), NOT_SUPPORTED, "SYSTEM_SUSPEND is not supported", ()),
-    ((0, 2), "features", (PSCI_FEATURES, SYSTEM_OFF), NOT_SUPPORTED, "PSCI_FEATURES is not supported", ()),
-    ((1, 0), "reset2", (SYSTEM_RESET2, 0, 0), NOT_SUPPORTED, "SYSTEM_RESET2 is not supported", ()),
-    ((1, 0), "features", (PSCI_FEATURES, SYSTEM_RESET2), NOT_SUPPORTED, "PSCI_FEATURES denies SYSTEM_RESET2", ()),
-    ((1, 1), "features", (PSCI_FEATURES, SYSTEM_RESET2), 0, "PSCI_FEATURES knows SYSTEM_RESET2", (RESET2,)),
-    ((1, 1), "off2", (SYSTEM_OFF2, 0, 0), NOT_SUPPORTED, "SYSTEM_OFF2 is not supported", (RESET2,)),
-    ((1, 1), "features_off2", (PSCI_FEATURES, SYSTEM_OFF2), NOT_SUPPORTED,
+    ((0, 1), "off", (Function.SYSTEM_OFF,), NOT_SUPPORTED, "SYSTEM_OFF is not supported", ()),
+    ((0, 1), "reset", (Function.SYSTEM_RESET,), NOT_SUPPORTED, "SYSTEM_RESET is not supported", ()),
+    ((0, 2), "reset2", (Function.SYSTEM_RESET2, 0, 0), NOT_SUPPORTED, "SYSTEM_RESET2 is not supported", ()),
+    ((0, 2), "suspend", (Function.SYSTEM_SUSPEND, 0, 0), NOT_SUPPORTED, "SYSTEM_SUSPEND is not supported", ()),
+    ((0, 2), "features", (psci.FEATURES, Function.SYSTEM_OFF), NOT_SUPPORTED, "PSCI_FEATURES is not supported", ()),
+    ((1, 0), "reset2", (Function.SYSTEM_RESET2, 0, 0), NOT_SUPPORTED, "SYSTEM_RESET2 is not supported", ()),
+    ((1, 0), "features", (psci.FEATURES, Function.SYSTEM_RESET2), NOT_SUPPORTED,
+     "PSCI_FEATURES denies SYSTEM_RESET2", ()),
+    ((1, 1), "features", (psci.FEATURES, Function.SYSTEM_RESET2), 0, "PSCI_FEATURES knows SYSTEM_RESET2", (RESET2,)),
+    ((1, 1), "off2", (Function.SYSTEM_OFF2, 0, 0), NOT_SUPPORTED, "SYSTEM_OFF2 is not supported", (RESET2,)),
+    ((1, 1), "features_off2", (psci.FEATURES, Function.SYSTEM_OFF2), NOT_SUPPORTED,
      "PSCI_FEATURES denies SYSTEM_OFF2", (RESET2,)),
-    ((1, 3), "features", (PSCI_FEATURES, SYSTEM_OFF2), 1,
+    ((1, 3), "features", (psci.FEATURES, Function.SYSTEM_OFF2), 1,
      "PSCI_FEATURES says SYSTEM_OFF2 can hibernate (bit 0)", (OFF2,)),
 )
 # Version, name of the call, its registers, the event's type and its one datum, the call in words, needs.
 EVENTS = (
-    ((0, 2), "off", (SYSTEM_OFF,), SHUTDOWN, 0, "SYSTEM_OFF", ()),
-    ((0, 2), "reset", (SYSTEM_RESET,), RESET, 0, "SYSTEM_RESET", ()),
-    ((1, 0), "off", (SYSTEM_OFF,), SHUTDOWN, 0, "SYSTEM_OFF", ()),
-    ((1, 0), "reset", (SYSTEM_RESET,), RESET, 0, "SYSTEM_RESET", ()),
-    ((1, 1), "reset2", (SYSTEM_RESET2, 0, 0), RESET, 1, "SYSTEM_RESET2", (RESET2,)),
-    ((1, 3), "off2", (SYSTEM_OFF2, 0, 0), SHUTDOWN, 1, "SYSTEM_OFF2", (OFF2,)),
+    ((0, 2), "off", (Function.SYSTEM_OFF,), EventType.SHUTDOWN, 0, "SYSTEM_OFF", ()),
+    ((0, 2), "reset", (Function.SYSTEM_RESET,), EventType.RESET, 0, "SYSTEM_RESET", ()),
+    ((1, 0), "off", (Function.SYSTEM_OFF,), EventType.SHUTDOWN, 0, "SYSTEM_OFF", ()),
+    ((1, 0), "reset", (Function.SYSTEM_RESET,), EventType.RESET, 0, "SYSTEM_RESET", ()),
+    ((1, 1), "reset2", (Function.SYSTEM_RESET2, 0, 0), EventType.RESET, 1, "SYSTEM_RESET2", (RESET2,)),
+    ((1, 3), "off2", (Function.SYSTEM_OFF2, 0, 0), EventType.SHUTDOWN, 1, "SYSTEM_OFF2", (OFF2,)),
 )
 # fmt: on
 
@@ -70,7 +63,7 @@ SETS_VERSIONS = scenario(
     "psci.versions",
     *machine(),
     *(
-        set_one_reg(0, REG_PSCI_VERSION, number, f"set {number >> 16}.{number & 0xFFFF}")
+        set_one_reg(0, ARM64_PSCI_VERSION, number, f"set {number >> 16}.{number & 0xFFFF}")
         for number in (0x0002, 0x1_0000, 0x1_0001, 0x1_0002, 0x1_0003, 0x0003, 0x2_0000)
     ),
 )
@@ -106,8 +99,8 @@ CLAIMS = claims(
         gives=(
             Gives("set 0.2"),
             Gives("set 1.0"),
-            Gives("set 0.3", errno=EINVAL),
-            Gives("set 2.0", errno=EINVAL),
+            Gives("set 0.3", errno=Errno.EINVAL),
+            Gives("set 2.0", errno=Errno.EINVAL),
         ),
         source=DOC,
     ),

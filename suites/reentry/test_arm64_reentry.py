@@ -2,46 +2,26 @@
 
 import struct
 
-from sysevent.contract.arm64 import (
-    BY_TITLE,
-    CAP_SUSPEND,
-    FINAL,
-    INTERNAL_FAILURE,
-    RESET2,
-    STOPS,
-    SUSPEND,
-    goes_on,
-)
+from sysevent.abi.arm64 import VCPU_PSCI_0_2
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.ioctls import Request
+from sysevent.abi.mp_state import MpState
+from sysevent.abi.psci import INTERNAL_FAILURE, Function
+from sysevent.contract.arm64 import BY_TITLE, CAP_SUSPEND, FINAL, RESET2, STOPS, SUSPEND, goes_on
 from sysevent.contract.around import Blocks, Contains, Gives, Interrupted
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import (
-    EXIT_SYSTEM_EVENT,
-    IMMEDIATE_EXIT,
-    RESET,
-    SHUTDOWN,
-    old_system_event,
-    system_event,
-)
+from sysevent.contract.expect import IMMEDIATE_EXIT, old_system_event, system_event
 from sysevent.model import Level
 from sysevent.scenario import ioctls
-from sysevent.scenario.arm64 import (
-    COOKIE,
-    PSCI_0_2,
-    SYSTEM_OFF,
-    SYSTEM_RESET2,
-    SYSTEM_SUSPEND,
-    machine,
-    registers,
-    scenario,
-)
-from sysevent.scenario.ioctls import MP_RUNNABLE
+from sysevent.scenario.arm64 import COOKIE, machine, registers, scenario
 from sysevent.scenario.steps import BLOCKED, Entry, Head, Ioctl, run
 
 POISON32 = 0xAAAA_AAAA
 # The target of KVM_ARM_PREFERRED_TARGET is KVM_ARM_TARGET_GENERIC_V8 (5) on every CPU this can run on.
-VCPU_INIT = struct.pack("<8I", 5, PSCI_0_2, 0, 0, 0, 0, 0, 0)
+VCPU_INIT = struct.pack("<8I", 5, VCPU_PSCI_0_2, 0, 0, 0, 0, 0, 0)
 
 
 def entered_again(call):
@@ -53,7 +33,7 @@ def entered_again(call):
         Entry("call", registers(*call.registers)),
         *run("exit"),
         *run("again", milliseconds=BLOCKED),
-        ioctls.set_mp_state(0, MP_RUNNABLE),
+        ioctls.set_mp_state(0, MpState.RUNNABLE),
         *run("resumed"),
     )
 
@@ -66,9 +46,9 @@ def initialized_again(call):
         *call.setup,
         Entry("call", registers(*call.registers)),
         *run("exit"),
-        Ioctl(0, ioctls.ARM_VCPU_INIT, buffer=VCPU_INIT, label="init"),
+        Ioctl(0, Request.ARM_VCPU_INIT, buffer=VCPU_INIT, label="init"),
         ioctls.get_mp_state(0, "mp_state"),
-        Entry("call", registers(SYSTEM_OFF)),
+        Entry("call", registers(Function.SYSTEM_OFF)),
         *run("second"),
     )
 
@@ -76,12 +56,12 @@ def initialized_again(call):
 IMMEDIATE = scenario(
     "immediate_exit",
     *machine(),
-    Entry("call", registers(SYSTEM_RESET2, 0, COOKIE)),
+    Entry("call", registers(Function.SYSTEM_RESET2, 0, COOKIE)),
     Head(1, b"\x01"),
     *run("nothing"),
     *run("exit"),
 )
-RUNNABLE_AGAIN = (Exits(EXIT_SYSTEM_EVENT), Gives("init"), Contains("mp_state", MP_RUNNABLE))
+RUNNABLE_AGAIN = (Exits(ExitReason.SYSTEM_EVENT), Gives("init"), Contains("mp_state", MpState.RUNNABLE))
 
 CLAIMS = claims(
     *(
@@ -90,7 +70,7 @@ CLAIMS = claims(
             f"After {call.words} KVM_RUN blocks until userspace declares the vCPU runnable; then the guest goes on "
             "behind the call with INTERNAL_FAILURE (-6) in x0.",
             asks=entered_again(call),
-            gives=(Exits(EXIT_SYSTEM_EVENT), Blocks("again"), *goes_on(INTERNAL_FAILURE, "resumed")),
+            gives=(Exits(ExitReason.SYSTEM_EVENT), Blocks("again"), *goes_on(INTERNAL_FAILURE, "resumed")),
             source=STOPS,
             needs=call.needs,
         )
@@ -100,7 +80,7 @@ CLAIMS = claims(
         "reentry.suspend",
         "After SYSTEM_SUSPEND KVM_RUN goes on behind the call, with x0 as userspace left it.",
         asks=entered_again(SUSPEND),
-        gives=(Exits(EXIT_SYSTEM_EVENT), *goes_on(SYSTEM_SUSPEND, "again")),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), *goes_on(Function.SYSTEM_SUSPEND, "again")),
         source="Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND",
         needs=(CAP_SUSPEND,),
     ),
@@ -109,8 +89,8 @@ CLAIMS = claims(
             f"reinit.{call.title}",
             f"KVM_ARM_VCPU_INIT after {call.words} makes a runnable vCPU whose next event is its own.",
             asks=initialized_again(call),
-            gives=(*RUNNABLE_AGAIN, *system_event(SHUTDOWN, 0, label="second")),
-            before_5_18=(*RUNNABLE_AGAIN, *old_system_event(SHUTDOWN, 0, label="second")),
+            gives=(*RUNNABLE_AGAIN, *system_event(EventType.SHUTDOWN, 0, label="second")),
+            before_5_18=(*RUNNABLE_AGAIN, *old_system_event(EventType.SHUTDOWN, 0, label="second")),
             source="Documentation/virt/kvm/api.rst, KVM_ARM_VCPU_INIT",
             needs=call.needs,
         )
@@ -120,8 +100,8 @@ CLAIMS = claims(
         "immediate_exit",
         "With immediate_exit KVM_RUN gives EINTR and runs nothing; the event comes at the next KVM_RUN.",
         asks=IMMEDIATE,
-        gives=(Interrupted("nothing"), *system_event(RESET, 1)),
-        before_5_18=(Interrupted("nothing"), *old_system_event(RESET, 1)),
+        gives=(Interrupted("nothing"), *system_event(EventType.RESET, 1)),
+        before_5_18=(Interrupted("nothing"), *old_system_event(EventType.RESET, 1)),
         source=IMMEDIATE_EXIT,
         needs=(RESET2,),
     ),

@@ -1,21 +1,18 @@
 """What KVM_RUN does on riscv64 when userspace enters it again after a system event."""
 
+from sysevent.abi import sbi
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.mp_state import MpState
 from sysevent.contract.around import Blocks, Interrupted
 from sysevent.contract.checks import Exits, Holds, Register
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import (
-    EXIT_SYSTEM_EVENT,
-    IMMEDIATE_EXIT,
-    RESET,
-    old_system_event,
-    system_event,
-)
+from sysevent.contract.expect import IMMEDIATE_EXIT, old_system_event, system_event
 from sysevent.contract.riscv64 import REASON, RESET_TYPES, SYSTEM_RESET, goes_on
 from sysevent.model import Level
 from sysevent.scenario import ioctls
-from sysevent.scenario.ioctls import MP_RUNNABLE
-from sysevent.scenario.riscv64 import COLD_REBOOT, SHUTDOWN, machine, registers, scenario
+from sysevent.scenario.riscv64 import machine, registers, scenario
 from sysevent.scenario.steps import BLOCKED, Entry, Head, run
 
 
@@ -27,7 +24,7 @@ def entered_again(reset):
         Entry("call", registers(reset.number, REASON)),
         *run("exit"),
         *run("again", milliseconds=BLOCKED),
-        ioctls.set_mp_state(0, MP_RUNNABLE),
+        ioctls.set_mp_state(0, MpState.RUNNABLE),
         *run("repeated"),
     )
 
@@ -40,7 +37,7 @@ CLAIMS = claims(
             f"reentry.{reset.title}",
             f"After SBI SRST {reset.words} KVM_RUN blocks until userspace declares the hart runnable.",
             asks=ASKS[reset.title],
-            gives=(Exits(EXIT_SYSTEM_EVENT), Blocks("again")),
+            gives=(Exits(ExitReason.SYSTEM_EVENT), Blocks("again")),
             source=SYSTEM_RESET,
         )
         for reset in RESET_TYPES
@@ -51,8 +48,8 @@ CLAIMS = claims(
             f"A hart declared runnable after SBI SRST {reset.words} repeats the call, since its PC was not moved.",
             asks=ASKS[reset.title],
             gives=(
-                Exits(EXIT_SYSTEM_EVENT, "exit"),
-                Exits(EXIT_SYSTEM_EVENT, "repeated"),
+                Exits(ExitReason.SYSTEM_EVENT, "exit"),
+                Exits(ExitReason.SYSTEM_EVENT, "repeated"),
                 Holds("type", reset.event, "repeated"),
             ),
             source=f"{SYSTEM_RESET}; before v6.12 a1 is lost, and the repeated event's reason is 0",
@@ -66,13 +63,13 @@ CLAIMS = claims(
         asks=scenario(
             "resumed",
             *machine(),
-            Entry("call", registers(SHUTDOWN, REASON)),
+            Entry("call", registers(sbi.SHUTDOWN, REASON)),
             *run("exit"),
-            ioctls.set_mp_state(0, MP_RUNNABLE),
+            ioctls.set_mp_state(0, MpState.RUNNABLE),
             Entry("call", (0x600D,), symbol="returned"),
             *run("resumed"),
         ),
-        gives=(Exits(EXIT_SYSTEM_EVENT), *goes_on("resumed"), Register("a0", 0x600D, "resumed")),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), *goes_on("resumed"), Register("a0", 0x600D, "resumed")),
         source="Documentation/virt/kvm/api.rst, KVM_SET_MP_STATE",
     ),
     ExitClaim(
@@ -81,13 +78,13 @@ CLAIMS = claims(
         asks=scenario(
             "immediate_exit",
             *machine(),
-            Entry("call", registers(COLD_REBOOT, REASON)),
+            Entry("call", registers(sbi.COLD_REBOOT, REASON)),
             Head(1, b"\x01"),
             *run("nothing"),
             *run("exit"),
         ),
-        gives=(Interrupted("nothing"), *system_event(RESET, REASON)),
-        before_5_18=(Interrupted("nothing"), *old_system_event(RESET, REASON)),
+        gives=(Interrupted("nothing"), *system_event(EventType.RESET, REASON)),
+        before_5_18=(Interrupted("nothing"), *old_system_event(EventType.RESET, REASON)),
         source=IMMEDIATE_EXIT,
     ),
 )

@@ -1,19 +1,16 @@
 """What KVM_RUN does on x86 when userspace enters it again after a system event."""
 
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.hyperv import MSR_RESET
 from sysevent.contract.around import Interrupted
 from sysevent.contract.checks import Exits
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import (
-    EXIT_SYSTEM_EVENT,
-    IMMEDIATE_EXIT,
-    RESET,
-    old_system_event,
-    system_event,
-)
+from sysevent.contract.expect import IMMEDIATE_EXIT, old_system_event, system_event
 from sysevent.contract.x86_64 import ENTER, HYPERV, MSRS, goes_on
 from sysevent.scenario.steps import Entry, Head, run
-from sysevent.scenario.x86_64 import MSR_RESET, machine, registers, scenario
+from sysevent.scenario.x86_64 import machine, registers, scenario
 
 
 def entered_again(msr):
@@ -33,7 +30,7 @@ CLAIMS = claims(
             f"reentry.{msr.title}",
             f"After {msr.words} KVM_RUN continues the guest, and the event does not repeat.",
             asks=entered_again(msr),
-            gives=(Exits(EXIT_SYSTEM_EVENT), *goes_on("again")),
+            gives=(Exits(ExitReason.SYSTEM_EVENT), *goes_on("again")),
             source=ENTER,
             needs=(HYPERV,),
         )
@@ -50,8 +47,8 @@ CLAIMS = claims(
             *run("nothing"),
             *run("exit"),
         ),
-        gives=(Interrupted("nothing"), *system_event(RESET)),
-        before_5_18=(Interrupted("nothing"), *old_system_event(RESET)),
+        gives=(Interrupted("nothing"), *system_event(EventType.RESET)),
+        before_5_18=(Interrupted("nothing"), *old_system_event(EventType.RESET)),
         source=IMMEDIATE_EXIT,
         needs=(HYPERV,),
     ),

@@ -1,12 +1,15 @@
 """The neighbours of SBI system reset: legacy shutdown, which is an event, and system suspend, which is none."""
 
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.sbi import EXT_SUSP, INVALID_PARAM, LEGACY_SHUTDOWN, NOT_SUPPORTED, SUSP
 from sysevent.contract.checks import Exits, Holds, Register
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, EXIT_RISCV_SBI, SHUTDOWN, old_system_event, system_event
-from sysevent.contract.riscv64 import ECALL, INVALID_PARAM, NOT_SUPPORTED, goes_on
+from sysevent.contract.expect import API, old_system_event, system_event
+from sysevent.contract.riscv64 import ECALL, goes_on
 from sysevent.contract.terms import Need
-from sysevent.scenario.riscv64 import ENABLE_SUSP, LEGACY_SHUTDOWN, RAM, SUSP, ecall, enable
+from sysevent.scenario.riscv64 import RAM, ecall, enable
 
 SUSP_COMMIT = "023c15151fbb, RISC-V: KVM: Add SBI system suspend support, v6.13"
 LEGACY = Need("legacy SBI v0.1 shutdown (CONFIG_RISCV_SBI_V01=y)", None, "sbi.probe.legacy_shutdown")
@@ -20,8 +23,8 @@ LEGACY_CLAIMS = claims(
         "legacy.shutdown",
         "Legacy SBI shutdown exits as SHUTDOWN with one datum, 0, whatever its arguments hold.",
         asks=SHUTS_DOWN,
-        gives=system_event(SHUTDOWN, 0),
-        before_5_18=old_system_event(SHUTDOWN, 0),
+        gives=system_event(EventType.SHUTDOWN, 0),
+        before_5_18=old_system_event(EventType.SHUTDOWN, 0),
         source=f"{API}; arch/riscv/kvm/vcpu_sbi_v01.c, kvm_sbi_ext_v01_handler",
         needs=(LEGACY,),
     ),
@@ -53,15 +56,15 @@ SUSPEND_CLAIMS = claims(
     ExitClaim(
         "susp.enabled",
         "SBI system suspend is forwarded to userspace as KVM_EXIT_RISCV_SBI, and is no system event.",
-        asks=ecall("susp.enabled", 0, RAM, extension=SUSP, setup=(enable(ENABLE_SUSP, 1),)),
-        gives=(Exits(EXIT_RISCV_SBI), Holds("riscv_sbi.extension_id", SUSP)),
+        asks=ecall("susp.enabled", 0, RAM, extension=SUSP, setup=(enable(EXT_SUSP, 1),)),
+        gives=(Exits(ExitReason.RISCV_SBI), Holds("riscv_sbi.extension_id", SUSP)),
         source=SUSP_COMMIT,
         needs=(SUSPENDS,),
     ),
     ExitClaim(
         "susp.reserved",
         "SBI system suspend of a reserved type is refused by the kernel: SBI_ERR_INVALID_PARAM (-3) in a0.",
-        asks=ecall("susp.reserved", 1, RAM, extension=SUSP, setup=(enable(ENABLE_SUSP, 1),)),
+        asks=ecall("susp.reserved", 1, RAM, extension=SUSP, setup=(enable(EXT_SUSP, 1),)),
         gives=(*goes_on(), Register("a0", INVALID_PARAM)),
         source=SUSP_COMMIT,
         needs=(SUSPENDS,),

@@ -1,27 +1,21 @@
 """What a VMM reads when a riscv64 guest calls the SBI system reset extension."""
 
+from sysevent.abi import sbi
+from sysevent.abi.errno import Errno
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.sbi import EXT_SRST, NOT_SUPPORTED
 from sysevent.contract.around import Gives
 from sysevent.contract.checks import At, Exits, Holds, Register, RegisterOneOf, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, EXIT_SYSTEM_EVENT, RESET, SHUTDOWN, old_system_event, system_event
-from sysevent.contract.riscv64 import ECALL, NOT_SUPPORTED, REASONS, RESET_TYPES, SYSTEM_RESET, goes_on
+from sysevent.contract.expect import API, old_system_event, system_event
+from sysevent.contract.riscv64 import ECALL, REASONS, RESET_TYPES, SYSTEM_RESET, goes_on
 from sysevent.contract.terms import Need
 from sysevent.model import Level
-from sysevent.scenario import riscv64 as sbi
-from sysevent.scenario.riscv64 import (
-    COLD_REBOOT,
-    ENABLE_SRST,
-    FACTS,
-    ecall,
-    enable,
-    machine,
-    registers,
-    scenario,
-)
+from sysevent.scenario.riscv64 import FACTS, ecall, enable, machine, registers, scenario
 from sysevent.scenario.steps import Entry, run
 
-EINVAL, EBUSY = 22, 16
 POISON16 = 0xAAAA
 DATUM_DOC = f"{API}: data[0] is the second argument of the SBI SRST call; be78aa8a38c8, v5.18"
 ENABLE_DOC = "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_set_reg_sbi_ext, v6.4"
@@ -35,15 +29,15 @@ ASKS = {
 # fmt: off
 # Name of the claim, type of the event, a0 and a1 of the call, what it says.
 UPPER = (
-    ("srst.upper.reason", SHUTDOWN, sbi.SHUTDOWN, 0xFFFF_FFFF_0000_0001,
+    ("srst.upper.reason", EventType.SHUTDOWN, sbi.SHUTDOWN, 0xFFFF_FFFF_0000_0001,
      "The reason is 32 bits: what is above them in a1 is not looked at."),
-    ("srst.upper.type", RESET, 0x1_0000_0000 | COLD_REBOOT, 1,
+    ("srst.upper.type", EventType.RESET, 0x1_0000_0000 | sbi.COLD_REBOOT, 1,
      "The type is 32 bits: what is above them in a0 is not looked at."),
 )
 # fmt: on
 NO_EVENT = (
     ("SBI SRST of reset type 3 is no event", ecall("srst.reserved", 3, 0)),
-    ("SBI SRST of a vendor reset type (0xf0000000) is no event", ecall("srst.vendor_type", 0xF000_0000, 0)),
+    ("SBI SRST of a vendor reset type (0xf0000000) is no event", ecall("srst.vendor_type", sbi.VENDOR_TYPE, 0)),
     (
         "Function 1 of the SRST extension, which does not exist, is no event",
         ecall("srst.function", sbi.SHUTDOWN, 0, function=1),
@@ -118,11 +112,11 @@ CLAIMS = claims(
             f"For SBI SRST {reset.words} the kernel writes all 136 bytes of system_event and no others.",
             asks=ASKS[reset.title, 1],
             gives=(
-                Exits(EXIT_SYSTEM_EVENT),
+                Exits(ExitReason.SYSTEM_EVENT),
                 Written(((32, 168),)),
                 *(Holds(f"data[{n}]", 0) for n in range(1, 16)),
             ),
-            before_5_18=(Exits(EXIT_SYSTEM_EVENT), Written(((32, 48),))),
+            before_5_18=(Exits(ExitReason.SYSTEM_EVENT), Written(((32, 48),))),
             source=f"{SYSTEM_RESET}: memset of the whole structure; api.rst promises only the first ndata items",
             level=Level.OBSERVED,
         )
@@ -133,9 +127,9 @@ CLAIMS = claims(
         "After SBI SRST the PC stands at the call, a0 is as the guest had it, and a1 too or, before v6.12, 0.",
         asks=ASKS["cold_reboot", 0xDEAD_BEEF],
         gives=(
-            Exits(EXIT_SYSTEM_EVENT),
+            Exits(ExitReason.SYSTEM_EVENT),
             At("call._start", "pc"),
-            Register("a0", COLD_REBOOT),
+            Register("a0", sbi.COLD_REBOOT),
             RegisterOneOf("a1", (0xDEAD_BEEF, 0)),
         ),
         source=ECALL,
@@ -145,7 +139,7 @@ CLAIMS = claims(
         "srst.flags",
         "riscv's KVM writes nothing into kvm_run.flags.",
         asks=ASKS["shutdown", 0],
-        gives=(Exits(EXIT_SYSTEM_EVENT), Holds("run.flags", POISON16)),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), Holds("run.flags", POISON16)),
         source="arch/riscv/kvm/vcpu.c, kvm_arch_vcpu_ioctl_run",
         level=Level.OBSERVED,
     ),
@@ -153,7 +147,7 @@ CLAIMS = claims(
     ExitClaim(
         "srst.disabled",
         "SBI SRST that userspace has turned off is no event: SBI_ERR_NOT_SUPPORTED (-2) in a0.",
-        asks=ecall("srst.disabled", sbi.SHUTDOWN, 0, setup=(enable(ENABLE_SRST, 0),)),
+        asks=ecall("srst.disabled", sbi.SHUTDOWN, 0, setup=(enable(EXT_SRST, 0),)),
         gives=(*goes_on(), Register("a0", NOT_SUPPORTED)),
         source=ENABLE_DOC,
         needs=(ENABLE,),
@@ -164,12 +158,16 @@ CLAIMS = claims(
         asks=scenario(
             "srst.register",
             *machine(),
-            enable(ENABLE_SRST, 2, "two"),
+            enable(EXT_SRST, 2, "two"),
             Entry("call", registers(sbi.SHUTDOWN, 0)),
             *run("exit"),
-            enable(ENABLE_SRST, 0, "after KVM_RUN"),
+            enable(EXT_SRST, 0, "after KVM_RUN"),
         ),
-        gives=(Gives("two", errno=EINVAL), Exits(EXIT_SYSTEM_EVENT), Gives("after KVM_RUN", errno=EBUSY)),
+        gives=(
+            Gives("two", errno=Errno.EINVAL),
+            Exits(ExitReason.SYSTEM_EVENT),
+            Gives("after KVM_RUN", errno=Errno.EBUSY),
+        ),
         source=ENABLE_DOC,
         needs=(ENABLE,),
     ),

@@ -1,17 +1,20 @@
 """What was in kvm_run before an arm64 event must not be taken for the event's: all exits share the same bytes."""
 
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.mp_state import MpState
+from sysevent.abi.psci import Function
 from sysevent.contract.arm64 import BY_TITLE, CAP_SUSPEND, FINAL, RESET2, SUSPEND
 from sysevent.contract.around import SameBytes
 from sysevent.contract.checks import Exits, Holds, Register
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, EXIT_MMIO, RESET, old_system_event, system_event
+from sysevent.contract.expect import API, old_system_event, system_event
 from sysevent.scenario import ioctls
-from sysevent.scenario.arm64 import COOKIE, RETURNED, SYSTEM_RESET2, machine, registers, scenario
-from sysevent.scenario.ioctls import MP_RUNNABLE
+from sysevent.scenario.arm64 import COOKIE, RETURNED, machine, registers, scenario
 from sysevent.scenario.steps import KEEP, Entry, run
 
-RESETS = Entry("call", registers(SYSTEM_RESET2, 0, COOKIE))
+RESETS = Entry("call", registers(Function.SYSTEM_RESET2, 0, COOKIE))
 LOW_COOKIE = COOKIE & 0xFFFF_FFFF
 
 
@@ -23,7 +26,7 @@ def after_reset2(call):
         *call.setup,
         RESETS,
         *run("first"),
-        ioctls.set_mp_state(0, MP_RUNNABLE),
+        ioctls.set_mp_state(0, MpState.RUNNABLE),
         Entry("call", registers(*call.registers)),
         *run("exit", poison=KEEP),
     )
@@ -48,7 +51,7 @@ CLAIMS = claims(
             f"sequence.reset2_then_{call.title}",
             f"{call.words} after SYSTEM_RESET2 exits with its own data, and nothing of the first.",
             asks=after_reset2(call),
-            gives=(*system_event(RESET, 1, label="first"), *system_event(call.type, *call.data)),
+            gives=(*system_event(EventType.RESET, 1, label="first"), *system_event(call.type, *call.data)),
             source=API,
             needs=(RESET2, *call.needs),
         )
@@ -60,11 +63,11 @@ CLAIMS = claims(
             f"{call.words} right after an MMIO exit, whose bytes lie in the same union, exits with its own data.",
             asks=after_mmio(call),
             gives=(
-                Exits(EXIT_MMIO, "first"),
+                Exits(ExitReason.MMIO, "first"),
                 Holds("mmio.phys_addr", RETURNED, "first"),
                 *system_event(call.type, *call.data),
             ),
-            before_5_18=(Exits(EXIT_MMIO, "first"), *old_system_event(call.type, *call.data)),
+            before_5_18=(Exits(ExitReason.MMIO, "first"), *old_system_event(call.type, *call.data)),
             source=API,
             needs=call.needs,
         )
@@ -74,7 +77,7 @@ CLAIMS = claims(
         "after_mmio.suspend",
         "SYSTEM_SUSPEND right after an MMIO exit exits with no data.",
         asks=after_mmio(SUSPEND),
-        gives=(Exits(EXIT_MMIO, "first"), *system_event(SUSPEND.type)),
+        gives=(Exits(ExitReason.MMIO, "first"), *system_event(SUSPEND.type)),
         source=API,
         needs=(CAP_SUSPEND,),
     ),
@@ -87,13 +90,13 @@ CLAIMS = claims(
             *machine(),
             RESETS,
             *run("exit"),
-            ioctls.set_mp_state(0, MP_RUNNABLE),
+            ioctls.set_mp_state(0, MpState.RUNNABLE),
             RESETS,
             *run("other", poison=0x5C),
         ),
         gives=(
-            *system_event(RESET, 1),
-            *system_event(RESET, 1, label="other"),
+            *system_event(EventType.RESET, 1),
+            *system_event(EventType.RESET, 1, label="other"),
             SameBytes("exit", "other", (8, 12)),
             SameBytes("exit", "other", (32, 48)),
             Register("x2", LOW_COOKIE),

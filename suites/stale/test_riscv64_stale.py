@@ -1,17 +1,20 @@
 """What was in kvm_run before a riscv64 event must not be taken for the event's: all exits share the same bytes."""
 
+from sysevent.abi import sbi
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.mp_state import MpState
 from sysevent.contract.around import SameBytes
 from sysevent.contract.checks import Exits
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, EXIT_MMIO, RESET, SHUTDOWN, system_event
+from sysevent.contract.expect import API, system_event
 from sysevent.contract.riscv64 import REASON, RESET_TYPES
-from sysevent.scenario import ioctls, riscv64
-from sysevent.scenario.ioctls import MP_RUNNABLE
-from sysevent.scenario.riscv64 import COLD_REBOOT, WARM_REBOOT, machine, registers, scenario
+from sysevent.scenario import ioctls
+from sysevent.scenario.riscv64 import machine, registers, scenario
 from sysevent.scenario.steps import KEEP, Entry, run
 
-REBOOTS = Entry("call", registers(COLD_REBOOT, REASON))
+REBOOTS = Entry("call", registers(sbi.COLD_REBOOT, REASON))
 
 
 def after_mmio(reset):
@@ -35,13 +38,13 @@ CLAIMS = claims(
         asks=scenario(
             "sequence.reset_then_shutdown",
             *machine(),
-            Entry("call", registers(WARM_REBOOT, REASON)),
+            Entry("call", registers(sbi.WARM_REBOOT, REASON)),
             *run("first"),
-            ioctls.set_mp_state(0, MP_RUNNABLE),
-            Entry("call", registers(riscv64.SHUTDOWN, 0)),
+            ioctls.set_mp_state(0, MpState.RUNNABLE),
+            Entry("call", registers(sbi.SHUTDOWN, 0)),
             *run("exit", poison=KEEP),
         ),
-        gives=(*system_event(RESET, REASON, label="first"), *system_event(SHUTDOWN, 0)),
+        gives=(*system_event(EventType.RESET, REASON, label="first"), *system_event(EventType.SHUTDOWN, 0)),
         source=API,
     ),
     *(
@@ -50,7 +53,7 @@ CLAIMS = claims(
             f"SBI SRST {reset.words} right after an MMIO exit, whose bytes lie in the same union, exits with its "
             "own data.",
             asks=after_mmio(reset),
-            gives=(Exits(EXIT_MMIO, "first"), *system_event(reset.event, 1)),
+            gives=(Exits(ExitReason.MMIO, "first"), *system_event(reset.event, 1)),
             source=API,
         )
         for reset in RESET_TYPES
@@ -64,13 +67,13 @@ CLAIMS = claims(
             *machine(),
             REBOOTS,
             *run("exit"),
-            ioctls.set_mp_state(0, MP_RUNNABLE),
+            ioctls.set_mp_state(0, MpState.RUNNABLE),
             REBOOTS,
             *run("other", poison=0x5C),
         ),
         gives=(
-            *system_event(RESET, REASON),
-            *system_event(RESET, REASON, label="other"),
+            *system_event(EventType.RESET, REASON),
+            *system_event(EventType.RESET, REASON, label="other"),
             SameBytes("exit", "other", (8, 12)),
             SameBytes("exit", "other", (32, 48)),
         ),

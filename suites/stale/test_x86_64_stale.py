@@ -1,20 +1,12 @@
 """What was in kvm_run before an x86 event must not be taken for the event's: all exits share the same bytes."""
 
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
 from sysevent.contract.around import SameBytes
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import (
-    API,
-    CRASH,
-    EXIT_IO,
-    EXIT_MMIO,
-    EXIT_SYSTEM_EVENT,
-    REPAIR,
-    RESET,
-    old_system_event,
-    system_event,
-)
+from sysevent.contract.expect import API, REPAIR, old_system_event, system_event
 from sysevent.contract.x86_64 import BY_TITLE, ENTER, HYPERV, MSRS
 from sysevent.model import Level
 from sysevent.scenario.steps import KEEP, Entry, run
@@ -38,7 +30,7 @@ def writes(msr):
     return Entry("wrmsr", registers(msr.index, msr.value))
 
 
-FIRST = (("out", "I/O", EXIT_IO), ("mmio", "MMIO", EXIT_MMIO))
+FIRST = (("out", "I/O", ExitReason.IO), ("mmio", "MMIO", ExitReason.MMIO))
 ASKS = {(first, msr.title): after(first, msr) for first, _, _ in FIRST for msr in MSRS}
 
 CLAIMS = claims(
@@ -50,7 +42,7 @@ CLAIMS = claims(
             asks=ASKS[first, msr.title],
             gives=(Exits(reason, "first"), *system_event(msr.event)),
             # What ndata's bytes hold before v5.18 is the claim below.
-            before_5_18=(Exits(reason, "first"), Exits(EXIT_SYSTEM_EVENT), Holds("type", msr.event)),
+            before_5_18=(Exits(reason, "first"), Exits(ExitReason.SYSTEM_EVENT), Holds("type", msr.event)),
             source=f"{API}; {REPAIR}",
             needs=(HYPERV,),
         )
@@ -63,8 +55,8 @@ CLAIMS = claims(
             f"After an I/O exit {msr.words} leaves io.data_offset (0x1000) in data[0]; before v5.18 also io.count "
             "(1) where ndata is today: a reader that does not ask for capability 215 finds one datum there, 0x1000.",
             asks=ASKS["out", msr.title],
-            gives=(Exits(EXIT_SYSTEM_EVENT), Holds("ndata", 0), Holds("data[0]", 0x1000)),
-            before_5_18=(Exits(EXIT_SYSTEM_EVENT), Holds("ndata", 1), Holds("flags", 0x1000)),
+            gives=(Exits(ExitReason.SYSTEM_EVENT), Holds("ndata", 0), Holds("data[0]", 0x1000)),
+            before_5_18=(Exits(ExitReason.SYSTEM_EVENT), Holds("ndata", 1), Holds("flags", 0x1000)),
             source=f"{ENTER}: no memset; {REPAIR}",
             needs=(HYPERV,),
             level=Level.OBSERVED,
@@ -76,7 +68,7 @@ CLAIMS = claims(
             f"after_mmio.{msr.title}.stale",
             f"After an MMIO exit {msr.words} leaves the bytes of data[] as that exit left them.",
             asks=ASKS["mmio", msr.title],
-            gives=(Exits(EXIT_SYSTEM_EVENT), SameBytes("first", "exit", (40, 168))),
+            gives=(Exits(ExitReason.SYSTEM_EVENT), SameBytes("first", "exit", (40, 168))),
             source=f"{ENTER}: no memset",
             needs=(HYPERV,),
             level=Level.OBSERVED,
@@ -94,11 +86,11 @@ CLAIMS = claims(
             writes(BY_TITLE["reset"]),
             *run("exit", poison=KEEP),
         ),
-        gives=(*system_event(CRASH, label="first"), *system_event(RESET)),
+        gives=(*system_event(EventType.CRASH, label="first"), *system_event(EventType.RESET)),
         before_5_18=(
-            *old_system_event(CRASH, label="first"),
-            Exits(EXIT_SYSTEM_EVENT),
-            Holds("type", RESET),
+            *old_system_event(EventType.CRASH, label="first"),
+            Exits(ExitReason.SYSTEM_EVENT),
+            Holds("type", EventType.RESET),
         ),
         source=API,
         needs=(HYPERV,),

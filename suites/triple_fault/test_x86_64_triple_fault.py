@@ -2,11 +2,15 @@
 
 import struct
 
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.errno import Errno
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.hyperv import CRASH_NOTIFY, MSR_CRASH_CTL, MSR_RESET
+from sysevent.abi.ioctls import Request
 from sysevent.contract.around import Gives
 from sysevent.contract.checks import Exits, NothingBeyond, RegisterOneOf, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import EXIT_SHUTDOWN, EXIT_SYSTEM_EVENT
 from sysevent.contract.x86_64 import (
     ENTER,
     HYPERV,
@@ -18,18 +22,10 @@ from sysevent.contract.x86_64 import (
 from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Ioctl, run
-from sysevent.scenario.x86_64 import (
-    CRASH_NOTIFY,
-    MSR_CRASH_CTL,
-    MSR_RESET,
-    machine,
-    registers,
-    scenario,
-)
+from sysevent.scenario.x86_64 import machine, registers, scenario
 
-EINVAL = 22
 # KVM_SET_VCPU_EVENTS with KVM_VCPUEVENT_VALID_TRIPLE_FAULT (0x20) in flags, and triple_fault.pending.
-INJECT = Ioctl(0, ioctls.SET_VCPU_EVENTS_X86, buffer=struct.pack("<20xI4xB35x", 0x20, 1), label="inject")
+INJECT = Ioctl(0, Request.SET_VCPU_EVENTS_X86, buffer=struct.pack("<20xI4xB35x", 0x20, 1), label="inject")
 # Where a vCPU stands afterwards: the reset vector (SVM), or the faulting instruction (VMX).
 RESET_VECTOR, FAULT = 0xFFF0, 0x10_0007
 
@@ -47,14 +43,14 @@ CLAIMS = claims(
         "triple_fault",
         "A triple fault exits as KVM_EXIT_SHUTDOWN.",
         asks=FAULTS,
-        gives=(Exits(EXIT_SHUTDOWN), NothingBeyond()),
+        gives=(Exits(ExitReason.SHUTDOWN), NothingBeyond()),
         source=TRIPLE_FAULT_DOC,
     ),
     ExitClaim(
         "triple_fault.written",
         "KVM_EXIT_SHUTDOWN writes nothing into the union.",
         asks=FAULTS,
-        gives=(Exits(EXIT_SHUTDOWN), Written(())),
+        gives=(Exits(ExitReason.SHUTDOWN), Written(())),
         source=f"{ENTER}: exit_reason alone is set",
         level=Level.OBSERVED,
     ),
@@ -62,7 +58,7 @@ CLAIMS = claims(
         "triple_fault.state",
         "After a triple fault the vCPU stands at its reset vector (SVM) or at the fault (VMX).",
         asks=FAULTS,
-        gives=(Exits(EXIT_SHUTDOWN), RegisterOneOf("rip", (RESET_VECTOR, FAULT))),
+        gives=(Exits(ExitReason.SHUTDOWN), RegisterOneOf("rip", (RESET_VECTOR, FAULT))),
         source="arch/x86/kvm/svm/svm.c, shutdown_interception; arch/x86/kvm/vmx/vmx.c, handle_triple_fault",
         level=Level.OBSERVED,
     ),
@@ -73,12 +69,12 @@ CLAIMS = claims(
         asks=scenario(
             "triple_fault.injected",
             *machine("wrmsr"),
-            ioctls.enable_cap("vm", ioctls.CAP_X86_TRIPLE_FAULT_EVENT, 1),
+            ioctls.enable_cap("vm", Capability.X86_TRIPLE_FAULT_EVENT, 1),
             Entry("wrmsr", registers(MSR_RESET, 0)),
             INJECT,
             *run("exit"),
         ),
-        gives=(Gives("inject"), Exits(EXIT_SHUTDOWN)),
+        gives=(Gives("inject"), Exits(ExitReason.SHUTDOWN)),
         source=INJECT_DOC,
         needs=(TRIPLE_FAULT_EVENT,),
     ),
@@ -92,7 +88,7 @@ CLAIMS = claims(
             INJECT,
             *run("exit"),
         ),
-        gives=(Gives("inject", errno=EINVAL), *goes_on()),
+        gives=(Gives("inject", errno=Errno.EINVAL), *goes_on()),
         source=INJECT_DOC,
         needs=(HYPERV,),
     ),
@@ -108,7 +104,7 @@ CLAIMS = claims(
             Entry("wrmsr", registers(0xFFFF_FFFF, 0)),
             *run("exit"),
         ),
-        gives=(Exits(EXIT_SYSTEM_EVENT, "first"), Exits(EXIT_SHUTDOWN)),
+        gives=(Exits(ExitReason.SYSTEM_EVENT, "first"), Exits(ExitReason.SHUTDOWN)),
         source=TRIPLE_FAULT_DOC,
         needs=(HYPERV,),
     ),

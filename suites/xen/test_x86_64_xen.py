@@ -7,17 +7,16 @@ member four bytes off. system_event had the same fault before v5.18; this one is
 
 import struct
 
+from sysevent.abi import xen
+from sysevent.abi.exits import ExitReason
 from sysevent.contract.checks import Exits, Reads, Register
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import EXIT_IO
 from sysevent.contract.terms import Need
 from sysevent.model import Level
 from sysevent.scenario.steps import KEEP, POISON, Entry, Head, run
 from sysevent.scenario.x86_64 import BARE_CPUID, intercept_xen_hypercalls, machine, scenario
 
-EXIT_XEN = 34
-EXIT_XEN_HCALL = 1
 POISON32 = int.from_bytes(bytes([POISON]) * 4, "little")
 EXIT_DOC = "Documentation/virt/kvm/api.rst, 5.35 kvm_run, KVM_EXIT_XEN"
 WRITES = "arch/x86/kvm/xen.c, kvm_xen_hypercall"
@@ -67,7 +66,7 @@ def reads(union, values):
         *((f"params[{n}]", 24 + 8 * n, 8) for n in range(len(PARAMETERS))),
     )
     return (
-        Reads("xen.type", 0, 4, EXIT_XEN_HCALL),
+        Reads("xen.type", 0, 4, xen.EXIT_XEN_HCALL),
         *(
             Reads(f"xen.u.hcall.{name}", union + offset, size, value)
             for (name, offset, size), value in zip(members, values, strict=True)
@@ -101,7 +100,7 @@ CLAIMS = claims(
         "xen.hypercall",
         "A Xen hypercall exits as KVM_EXIT_XEN; number and parameters are where 64-bit programs have them.",
         asks=hypercall("hypercall"),
-        gives=(Exits(EXIT_XEN), *reads(8, RIGHT)),
+        gives=(Exits(ExitReason.XEN), *reads(8, RIGHT)),
         source=f"{EXIT_DOC}; {WRITES}",
         needs=(INTERCEPTS,),
     ),
@@ -109,7 +108,7 @@ CLAIMS = claims(
         "xen.hypercall.i386",
         "A VMM built for i386 reads every member of kvm_run.xen but type four bytes off: known, unrepaired.",
         asks=hypercall("hypercall"),
-        gives=(Exits(EXIT_XEN), *reads(4, FOUR_BYTES_OFF)),
+        gives=(Exits(ExitReason.XEN), *reads(4, FOUR_BYTES_OFF)),
         source=f"{WRITES}: no compat handling; struct kvm_xen_exit is 76 bytes for i386 and 80 for the kernel",
         needs=(INTERCEPTS,),
         level=Level.OBSERVED,
@@ -119,7 +118,7 @@ CLAIMS = claims(
         "xen.result",
         "What a VMM writes into xen.u.hcall.result is what the guest finds in rax.",
         asks=with_result("x86_64"),
-        gives=(Exits(EXIT_XEN), Exits(EXIT_IO, "back"), Register("rax", RESULT, "back")),
+        gives=(Exits(ExitReason.XEN), Exits(ExitReason.IO, "back"), Register("rax", RESULT, "back")),
         source=f"{EXIT_DOC}; {COMPLETES}",
         needs=(INTERCEPTS,),
     ),
@@ -128,8 +127,8 @@ CLAIMS = claims(
         "Of the result that an i386 VMM writes, the guest gets the upper half as the lower one: unrepaired.",
         asks=with_result("i386"),
         gives=(
-            Exits(EXIT_XEN),
-            Exits(EXIT_IO, "back"),
+            Exits(ExitReason.XEN),
+            Exits(ExitReason.IO, "back"),
             Register("rax", POISON32 << 32 | RESULT >> 32, "back"),
         ),
         source=f"{COMPLETES}: result is read at 24 of the structure; i386 has it at 20",

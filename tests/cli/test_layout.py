@@ -92,6 +92,7 @@ def test_scan_says_where_there_was_no_kvm(capsys):
 def test_scan_gives_json(capsys):
     assert main(["layout", "scan", "7.2", "--abi", "i386", "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)
+    assert told["userspace"] == {"abi": {"name": "i386"}, "arch": "x86_64", "unreachable": ""}
     assert [hazard["struct"] for hazard in told["hazards"] if hazard["fate"] == "wrong"] == ["kvm_xen_exit"]
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from sysevent.arches import ABIS
 from sysevent.decode.structs import Member, Struct
-from sysevent.headers.abis import USERSPACES
 from sysevent.headers.compare import Kind, compare
 
-X86_64, I386 = USERSPACES["x86_64"], USERSPACES["i386"]
+X86_64, I386 = ABIS["x86_64"], ABIS["i386"]
 
 
 def misread(found):
@@ -27,14 +27,14 @@ def test_i386_misreads_the_flags_of_old(recorded):
 
 @pytest.mark.parametrize("abi", ["x86_64", "x32", "arm64", "arm"])
 def test_nobody_else_does(recorded, abi):
-    found = compare(recorded("5.10", abi), recorded("7.2", abi), USERSPACES[abi])
+    found = compare(recorded("5.10", abi), recorded("7.2", abi), ABIS[abi])
     assert misread(found) == []
     assert kinds(found)["kvm_run.system_event.ndata"] is Kind.FILLED
 
 
 def test_the_same_mistake_of_arm64_is_found_too(recorded):
     """18f3976fdb5d, v5.19: hsr_high in what had been padding, with a flag that says so."""
-    found = compare(recorded("5.10", "arm64"), recorded("7.2", "arm64"), USERSPACES["arm64"])
+    found = compare(recorded("5.10", "arm64"), recorded("7.2", "arm64"), ABIS["arm64"])
     assert kinds(found)["kvm_debug_exit_arch.hsr_high"] is Kind.FILLED
 
 

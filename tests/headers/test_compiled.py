@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from sysevent import settings
+from sysevent.arches import ABIS, native
 from sysevent.build import compiler
 from sysevent.decode.structs import find
 from sysevent.errors import BuildFailed
 from sysevent.headers import compiled
-from sysevent.headers.abis import USERSPACES, native, userspace
 from sysevent.headers.compiled import Tool
 from sysevent.headers.source import Headers
 
@@ -60,7 +60,7 @@ def tool():
     """The compiler for an ABI, with the caches of everyday use: an empty one costs it seconds."""
 
     def find_tool(abi):
-        found = compiler.find(USERSPACES[abi].abi)
+        found = compiler.find(ABIS[abi])
         return Tool(found.command, found.version, settings.from_environment().cache)
 
     return find_tool
@@ -80,7 +80,7 @@ def tool():
 )
 def test_every_abi_by_its_own_rules(include, tool, abi, word, flags_at):
     """i386 alone aligns 64-bit members to 4: the union is at 4 there, and at 8 elsewhere."""
-    found = compiled.compile_headers((include,), USERSPACES[abi], tool(abi))
+    found = compiled.compile_headers((include,), ABIS[abi], tool(abi))
     run = found.structs["kvm_run"]
     union = 4 if abi == "i386" else 8
     assert find(run, "padding").offset == union
@@ -103,7 +103,7 @@ def test_a_header_that_is_missing_is_not_taken_from_the_compiler(include, tool):
     """zig brings linux/types.h and asm/ptrace.h of its own, for every architecture."""
     (include / "asm" / "kvm.h").write_text("#include <linux/types.h>\n" + ASM_H)
     with pytest.raises(BuildFailed, match=r"linux/types\.h"):
-        compiled.compile_headers((include,), USERSPACES["x86_64"], tool("x86_64"))
+        compiled.compile_headers((include,), ABIS["x86_64"], tool("x86_64"))
 
 
 def test_a_header_from_elsewhere_is_told(include, tool, tmp_path):
@@ -111,13 +111,13 @@ def test_a_header_from_elsewhere_is_told(include, tool, tmp_path):
     (tmp_path / "stray.h").write_text("struct kvm_stray { int a; };\n")
     (include / "asm" / "kvm.h").write_text(f'#include "{tmp_path / "stray.h"}"\n' + ASM_H)
     with pytest.raises(BuildFailed, match="none of the headers under test"):
-        compiled.compile_headers((include,), USERSPACES["x86_64"], tool("x86_64"))
+        compiled.compile_headers((include,), ABIS["x86_64"], tool("x86_64"))
 
 
 def test_what_does_not_compile_says_so(include, tool):
     (include / "asm" / "kvm.h").write_text("struct kvm_asm { unknown_type member; };\n")
     with pytest.raises(BuildFailed, match="unknown_type"):
-        compiled.compile_headers((include,), USERSPACES["i386"], tool("i386"))
+        compiled.compile_headers((include,), ABIS["i386"], tool("i386"))
 
 
 def test_it_is_compiled_once(include, tmp_path, monkeypatch):
@@ -126,7 +126,7 @@ def test_it_is_compiled_once(include, tmp_path, monkeypatch):
     kept = msgspec.structs.replace(real, cache=tmp_path / "cache")
     headers = Headers("tree:x", "x86_64", "", "some-hash", None, include.parent)
     monkeypatch.setattr(compiled, "Tool", lambda command, version, _: Tool(command, version, real.cache))
-    wanted = [USERSPACES["x86_64"], USERSPACES["i386"]]
+    wanted = [ABIS["x86_64"], ABIS["i386"]]
     said = []
     first = compiled.layouts(headers, wanted, kept, said.append)
     assert list(first) == ["x86_64", "i386"]
@@ -141,4 +141,3 @@ def test_it_is_compiled_once(include, tmp_path, monkeypatch):
 
 def test_the_kernels_own_abi_comes_first():
     assert [native(arch).name for arch in ("x86_64", "arm64", "riscv64")] == ["x86_64", "arm64", "riscv64"]
-    assert userspace("x32").arch == "x86_64"

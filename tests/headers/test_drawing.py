@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
+from sysevent.arches import ABIS
 from sysevent.decode.structs import Leaf
 from sysevent.errors import UsageError
-from sysevent.headers.abis import USERSPACES
 from sysevent.headers.compare import compare
 from sysevent.headers.part import view
 from sysevent.headers.scan import scan
@@ -82,10 +82,10 @@ def test_what_is_not_there_is_a_usage_error(recorded, name):
 
 
 def test_the_table_of_hazards(recorded):
-    userspace = USERSPACES["i386"]
+    userspace = ABIS["i386"]
     found = scan(recorded("7.2", "x86_64"), recorded("7.2", "i386"), userspace)
     entry = layout_text.Scanned("7.2", userspace, found, ())
-    absent = layout_text.Scanned("5.10", USERSPACES["riscv32"], None, ())
+    absent = layout_text.Scanned("5.10", ABIS["riscv32"], None, ())
     shown = [text(line).split() for line in layout_text.table([entry, absent])]
     assert shown[1][:3] == ["x86_64/i386", "7.2", "1"]
     assert shown[1][-1] == "kvm_xen_exit"
@@ -97,8 +97,8 @@ def test_the_table_of_hazards(recorded):
 
 def test_the_lines_of_a_comparison(recorded):
     for abi, words in (("i386", "an old binary misreads: 1"), ("x86_64", "an old binary misreads nothing")):
-        found = compare(recorded("5.10", abi), recorded("7.2", abi), USERSPACES[abi])
-        shown = [text(line) for line in layout_text.changes("5.10", "7.2", USERSPACES[abi], found)]
+        found = compare(recorded("5.10", abi), recorded("7.2", abi), ABIS[abi])
+        shown = [text(line) for line in layout_text.changes("5.10", "7.2", ABIS[abi], found)]
         assert shown[0] == f"{abi}: 5.10 -> 7.2"
         assert any(words in line for line in shown)
         assert sum("alternative" in line and "tdx" in line for line in shown) == 1

@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
+from sysevent.arches import ABIS, native
 from sysevent.contract import catalogue
 from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.decode.structs import Layout, Member, leaves
 from sysevent.errors import HarnessError
-from sysevent.headers.abis import USERSPACES, native
 from sysevent.model import Status
 
 VERSIONS = {"5.10": "5.10.223-1", "7.2": "7.2.12-1"}
@@ -20,7 +20,7 @@ ALL = [
 @pytest.fixture
 def subject(recorded):
     def make(kernel, abi):
-        userspace = USERSPACES[abi]
+        userspace = ABIS[abi]
         own = recorded(kernel, native(userspace.arch).name)
         return HeaderFacts(f"debian:{kernel}", VERSIONS[kernel], userspace, recorded(kernel, abi), own)
 

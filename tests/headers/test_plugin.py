@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from sysevent.arches import ABIS
 from sysevent.contract import catalogue
 from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.engine import guest as guests
 from sysevent.engine.guest import Guest
 from sysevent.errors import BadWire, DownloadFailed, HarnessError, NotApplicable
-from sysevent.headers.abis import USERSPACES
 from sysevent.model import Answer, Status
 from sysevent.plugin.case import Case
 from sysevent.plugin.fixtures import ClaimBroken
@@ -20,7 +20,7 @@ from sysevent.report import failure
 @pytest.fixture
 def headers(recorded):
     own = recorded("7.2", "x86_64")
-    return HeaderFacts("debian:7.2", "7.2.12-1", USERSPACES["x86_64"], recorded("7.2", "x86_64"), own)
+    return HeaderFacts("debian:7.2", "7.2.12-1", ABIS["x86_64"], recorded("7.2", "x86_64"), own)
 
 
 def case(title, headers=None):

@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
+from sysevent.arches import ABIS, native
 from sysevent.decode.structs import Member, Struct
-from sysevent.headers.abis import USERSPACES, native
 from sysevent.headers.scan import padding, scan
 from sysevent.headers.translated import ROWS, Fate
 
-I386 = USERSPACES["i386"]
+I386 = ABIS["i386"]
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def scanned(recorded):
     """scanned("7.2", "i386"): every hazard, by structure and fate."""
 
     def find(kernel, abi):
-        userspace = USERSPACES[abi]
+        userspace = ABIS[abi]
         own = recorded(kernel, native(userspace.arch).name)
         return scan(own, recorded(kernel, abi), userspace)
 

@@ -10,7 +10,7 @@ import pytest
 
 from sysevent.arches import ARCHITECTURES, architecture
 from sysevent.errors import BadSignature, BuildFailed, NotApplicable, NotCached, UsageError
-from sysevent.headers import source, tree
+from sysevent.headers import source
 from sysevent.images.debian import deb
 from sysevent.images.debian.package_index import Package
 from sysevent.images.tracks import Track
@@ -226,8 +226,3 @@ def test_headers_exported_before(seek, tmp_path):
         assert seek(spec, "x86_64").root == tmp_path / "usr"
         with pytest.raises(NotApplicable, match="another architecture"):
             seek(spec, "arm64")
-
-
-def test_the_version_of_a_makefile_without_one(tmp_path):
-    (tmp_path / "Makefile").write_text("all:\n")
-    assert tree._version(tmp_path / "Makefile") == ""

@@ -1,8 +1,7 @@
 """struct kvm_run as bytes: the offsets that every userspace was promised, frozen as numbers.
 
 Measured by compiling include/uapi/linux/kvm.h of 5.10, 6.1, 6.12, 7.2 and 7.3 for x86-64, x32, i386, arm64,
-riscv64 and riscv32: identical everywhere since v5.18 (d495f942f40a). Never taken from a header at run time,
-since the headers are part of what is tested.
+riscv64 and riscv32: identical everywhere since v5.18 (d495f942f40a).
 """
 
 from __future__ import annotations
@@ -21,49 +20,62 @@ class Field(msgspec.Struct, frozen=True):
 
     @property
     def span(self) -> tuple[int, int]:
+        """Its bytes as a half-open range."""
         return (self.offset, self.offset + self.size)
 
 
-IMMEDIATE_EXIT = Field("immediate_exit", 1, 1)
-EXIT_REASON = Field("exit_reason", 8, 4)
-READY = Field("ready_for_interrupt_injection", 12, 1)
-IF_FLAG = Field("if_flag", 13, 1)
-RUN_FLAGS = Field("run.flags", 14, 2)
-UNION: Final = (32, 288)  # 256 bytes, the union of all exits
-TYPE = Field("type", 32, 4)
-NDATA = Field("ndata", 36, 4)  # padding before v5.18
+IMMEDIATE_EXIT: Final = Field("immediate_exit", 1, 1)
+EXIT_REASON: Final = Field("exit_reason", 8, 4)
+READY: Final = Field("ready_for_interrupt_injection", 12, 1)
+IF_FLAG: Final = Field("if_flag", 13, 1)
+RUN_FLAGS: Final = Field("run.flags", 14, 2)
+
+# The union of all exits, 256 bytes, as a half-open range.
+UNION: Final = (32, 288)
+
+TYPE: Final = Field("type", 32, 4)
+# Padding before v5.18.
+NDATA: Final = Field("ndata", 36, 4)
 DATA: Final = tuple(Field(f"data[{n}]", 40 + 8 * n, 8) for n in range(16))
-FLAGS = Field("flags", 40, 8)  # its name before v5.18; today data[0] by another name, for userspace only
-VALID_REGS = Field("kvm_valid_regs", 288, 8)
-DIRTY_REGS = Field("kvm_dirty_regs", 296, 8)
-SYNC_FIRST = Field("s.regs[0]", 304, 8)  # rax on x86, device_irq_level on arm64
-SYNC_REST = Field("s.regs", 312, 8)  # what of it comes back, without the 8 bytes that arm64 reads
+# The name of these bytes before v5.18. Today it is another name of data[0], for userspace only.
+FLAGS: Final = Field("flags", 40, 8)
 
-MMIO_ADDRESS = Field("mmio.phys_addr", 32, 8)
-IO_DIRECTION = Field("io.direction", 32, 1)
-IO_SIZE = Field("io.size", 33, 1)
-IO_PORT = Field("io.port", 34, 2)
-IO_COUNT = Field("io.count", 36, 4)
-IO_DATA_OFFSET = Field("io.data_offset", 40, 8)
-SBI_EXTENSION = Field("riscv_sbi.extension_id", 32, 8)
-DEBUG_HSR = Field("debug.hsr", 32, 4)  # arm64
-DEBUG_HSR_HIGH = Field("debug.hsr_high", 36, 4)  # arm64, v5.19 (18f3976fdb5d)
+VALID_REGS: Final = Field("kvm_valid_regs", 288, 8)
+DIRTY_REGS: Final = Field("kvm_dirty_regs", 296, 8)
+# rax on x86, device_irq_level on arm64.
+SYNC_FIRST: Final = Field("s.regs[0]", 304, 8)
+# What of the rest comes back with an exit; the 8 bytes before it arm64 reads.
+SYNC_REST: Final = Field("s.regs", 312, 8)
 
+MMIO_ADDRESS: Final = Field("mmio.phys_addr", 32, 8)
+IO_DIRECTION: Final = Field("io.direction", 32, 1)
+IO_SIZE: Final = Field("io.size", 33, 1)
+IO_PORT: Final = Field("io.port", 34, 2)
+IO_COUNT: Final = Field("io.count", 36, 4)
+IO_DATA_OFFSET: Final = Field("io.data_offset", 40, 8)
+SBI_EXTENSION: Final = Field("riscv_sbi.extension_id", 32, 8)
+# arm64 only, both; hsr_high since v5.19 (18f3976fdb5d).
+DEBUG_HSR: Final = Field("debug.hsr", 32, 4)
+DEBUG_HSR_HIGH: Final = Field("debug.hsr_high", 36, 4)
+
+# fmt: off
 FIELDS: Final = {
     field.name: field
     for field in (
-        *(IMMEDIATE_EXIT, EXIT_REASON, READY, IF_FLAG, RUN_FLAGS, TYPE, NDATA, *DATA, FLAGS),
-        *(
-            VALID_REGS,
-            DIRTY_REGS,
-            SYNC_FIRST,
-            SYNC_REST,
-            MMIO_ADDRESS,
-            IO_DIRECTION,
-            IO_SIZE,
-            IO_PORT,
-            IO_COUNT,
-        ),
-        *(IO_DATA_OFFSET, SBI_EXTENSION, DEBUG_HSR, DEBUG_HSR_HIGH),
+        IMMEDIATE_EXIT, EXIT_REASON, READY, IF_FLAG, RUN_FLAGS,
+        TYPE, NDATA, *DATA, FLAGS,
+        VALID_REGS, DIRTY_REGS, SYNC_FIRST, SYNC_REST,
+        MMIO_ADDRESS, IO_DIRECTION, IO_SIZE, IO_PORT, IO_COUNT, IO_DATA_OFFSET,
+        SBI_EXTENSION, DEBUG_HSR, DEBUG_HSR_HIGH,
     )
 }
+# fmt: on
+
+
+def old_flags(u64_alignment: int) -> Field:
+    """`flags` of system_event before v5.18, for an ABI that aligns a u64 to so many bytes (Abi.u64_alignment).
+
+    It stood behind a u32, with no padding that has a name: at 36 where the alignment is 4, which is i386 alone, and
+    at 40 elsewhere. d495f942f40a repaired that.
+    """
+    return Field("flags", TYPE.offset + max(TYPE.size, u64_alignment), 8)

@@ -1,73 +1,39 @@
-"""Numbers of the KVM ABI and what they are called: include/uapi/linux/kvm.h, frozen."""
+"""Numbers of the ABI as a person reads them: 24 (SYSTEM_EVENT). A number without a name is shown bare."""
 
 from __future__ import annotations
 
-EXIT_REASONS = {
-    0: "UNKNOWN",
-    1: "EXCEPTION",
-    2: "IO",
-    3: "HYPERCALL",
-    4: "DEBUG",
-    5: "HLT",
-    6: "MMIO",
-    7: "IRQ_WINDOW_OPEN",
-    8: "SHUTDOWN",
-    9: "FAIL_ENTRY",
-    10: "INTR",
-    17: "INTERNAL_ERROR",
-    24: "SYSTEM_EVENT",
-    28: "ARM_NISV",
-    29: "X86_RDMSR",
-    30: "X86_WRMSR",
-    34: "XEN",
-    35: "RISCV_SBI",
-    36: "RISCV_CSR",
-    39: "MEMORY_FAULT",
-}
+from collections.abc import Iterable
+from enum import IntEnum
 
-EVENT_TYPES = {
-    1: "SHUTDOWN",
-    2: "RESET",
-    3: "CRASH",
-    4: "WAKEUP",
-    5: "SUSPEND",
-    6: "SEV_TERM",
-    7: "TDX_FATAL",
-}
+from sysevent.abi.errno import Errno
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
 
-ERRNOS = {
-    1: "EPERM",
-    2: "ENOENT",
-    4: "EINTR",
-    5: "EIO",
-    6: "ENXIO",
-    7: "E2BIG",
-    8: "ENOEXEC",
-    11: "EAGAIN",
-    12: "ENOMEM",
-    13: "EACCES",
-    14: "EFAULT",
-    16: "EBUSY",
-    17: "EEXIST",
-    19: "ENODEV",
-    22: "EINVAL",
-    25: "ENOTTY",
-    38: "ENOSYS",
-    110: "ETIMEDOUT",
-}
+
+def _names(table: Iterable[IntEnum]) -> dict[int, str]:
+    return {number.value: number.name for number in table}
+
+
+_EXIT_REASONS = _names(ExitReason)
+_EVENT_TYPES = _names(EventType)
+_ERRNOS = _names(Errno)
 
 
 def exit_reason(number: int) -> str:
-    return f"{number} ({EXIT_REASONS[number]})" if number in EXIT_REASONS else _bare(number)
+    """24 (SYSTEM_EVENT)."""
+    return f"{number} ({_EXIT_REASONS[number]})" if number in _EXIT_REASONS else _bare(number)
 
 
 def event_type(number: int) -> str:
-    return f"{number} ({EVENT_TYPES[number]})" if number in EVENT_TYPES else _bare(number)
+    """2 (RESET)."""
+    return f"{number} ({_EVENT_TYPES[number]})" if number in _EVENT_TYPES else _bare(number)
 
 
 def errno(number: int) -> str:
-    return f"{number} ({ERRNOS[number]})" if number in ERRNOS else str(number)
+    """22 (EINVAL)."""
+    return f"{number} ({_ERRNOS[number]})" if number in _ERRNOS else str(number)
 
 
 def _bare(number: int) -> str:
+    """Small numbers are decimal; what is large is a bit pattern, or poison."""
     return str(number) if number < 1000 else f"{number:#x}"

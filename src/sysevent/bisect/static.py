@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from sysevent.arches import Architecture
+from sysevent.arches import ABIS, Abi, Architecture, native
 from sysevent.bisect.ask import stop_when_full
 from sysevent.bisect.outcome import Outcome, decide
 from sysevent.bisect.probes import rounded
 from sysevent.bisect.step import Judged, Step
+from sysevent.build import source_tree
 from sysevent.contract import catalogue
 from sysevent.contract.layout_claim import HeaderFacts, LayoutClaim, Layouts
 from sysevent.errors import InfrastructureError, NotApplicable
 from sysevent.headers import compiled, source
-from sysevent.headers.abis import USERSPACES, Userspace, native
 from sysevent.model import Progress
 from sysevent.settings import Settings
 from sysevent.text import one_line
@@ -28,7 +27,7 @@ class StaticClaim(msgspec.Struct, frozen=True):
     """One claim about headers, for one ABI."""
 
     name: str  # layout.i386.system_event
-    userspace: Userspace
+    userspace: Abi
     claim: LayoutClaim
 
     @property
@@ -41,7 +40,7 @@ def static_claims(arch: str = "") -> tuple[StaticClaim, ...]:
     """Every claim about headers, for every ABI of an architecture, or of all."""
     return tuple(
         StaticClaim(f"layout.{userspace.name}.{claim.title}", userspace, claim)
-        for userspace in USERSPACES.values()
+        for userspace in ABIS.values()
         if not arch or userspace.arch == arch
         for claim in catalogue.load().layouts
         if claim.asks is Layouts.HEADERS
@@ -49,7 +48,7 @@ def static_claims(arch: str = "") -> tuple[StaticClaim, ...]:
     )
 
 
-Read = Callable[[Path, Sequence[Userspace]], dict[str, HeaderFacts]]
+Read = Callable[[Path, Sequence[Abi]], dict[str, HeaderFacts]]
 """From a checked-out tree to what its headers mean to each ABI. Raises InfrastructureError, NotApplicable."""
 
 
@@ -60,12 +59,12 @@ Export = Callable[[Path], Path]
 def reader(arch: Architecture, export: Export, settings: Settings, progress: Progress) -> Read:
     """Exports headers with the tree's own make, and compiles them; what did not change is not done again."""
 
-    def read(tree: Path, userspaces: Sequence[Userspace]) -> dict[str, HeaderFacts]:
+    def read(tree: Path, userspaces: Sequence[Abi]) -> dict[str, HeaderFacts]:
         own = native(arch.name)
         root = export(tree)
         key = source.content_hash(source.include_directories(root, arch.name))
         spec = f"the tree at {tree}"
-        found = source.Headers(spec, arch.name, version(tree / "Makefile"), key, None, root)
+        found = source.Headers(spec, arch.name, source_tree.version(tree), key, None, root)
         known = compiled.layouts(
             found, {own.name: own, **{u.name: u for u in userspaces}}.values(), settings, progress
         )
@@ -75,14 +74,6 @@ def reader(arch: Architecture, export: Export, settings: Settings, progress: Pro
         }
 
     return read
-
-
-def version(makefile: Path) -> str:
-    """What a tree calls itself, as uname -r will begin: 6.12.107, 6.13.0-rc1."""
-    text = makefile.read_text(encoding="utf-8", errors="replace")
-    names = ("VERSION", "PATCHLEVEL", "SUBLEVEL", "EXTRAVERSION")
-    found = {name: match[1] for name in names if (match := re.search(rf"(?m)^{name} *=[ \t]*(\S*)$", text))}
-    return ".".join(found.get(name, "0") for name in names[:3]) + found.get("EXTRAVERSION", "")
 
 
 class LayoutProbe:

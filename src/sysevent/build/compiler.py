@@ -39,7 +39,10 @@ class Compiler(msgspec.Struct, frozen=True):
     """A command that compiles and links C and assembly for one ABI."""
 
     command: tuple[str, ...]
-    version: str  # goes into the cache key: another compiler, another binary
+    # Part of the cache key: another compiler, another binary.
+    version: str
+    # What it needs besides for programs of ours; headers are compiled without.
+    flags: tuple[str, ...] = ()
 
 
 def find(abi: Abi) -> Compiler:
@@ -59,9 +62,8 @@ def find(abi: Abi) -> Compiler:
             "-target",
             abi.zig_target,
             "-fno-sanitize=all",
-            *abi.zig_flags,
         )
-        return Compiler(zig, f"zig {version('ziglang')}")
+        return Compiler(zig, f"zig {version('ziglang')}", abi.zig_flags)
     gcc = shutil.which(f"{abi.gnu_prefix}gcc")
     if gcc:
         return Compiler((gcc,), _version((gcc,)))
@@ -99,7 +101,8 @@ def build(
 ) -> None:
     """Compile and link sources into output; BuildFailed carries what the compiler said."""
     zig_cache = str(writable(cache / "zig"))
-    command = [*compiler.command, *FLAGS, *abi.flags, *flags, *map(str, sources), "-o", str(output)]
+    options = (*compiler.flags, *FLAGS, *abi.flags, *flags)
+    command = [*compiler.command, *options, *map(str, sources), "-o", str(output)]
     # zig keeps what it built itself; its default place may be read-only, and ours is deleted with ours.
     env = os.environ | {"ZIG_GLOBAL_CACHE_DIR": zig_cache, "ZIG_LOCAL_CACHE_DIR": zig_cache}
     try:

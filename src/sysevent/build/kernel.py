@@ -20,7 +20,6 @@ from sysevent.build.toolchain import Toolchain, accepted, plain_environment, too
 from sysevent.errors import DiskFull, KernelNotBuilt, UsageError
 from sysevent.model import Progress
 
-_GOALS = {"arm64": "Image", "riscv": "Image", "x86": "bzImage"}  # arch/*/Makefile
 _BEAT = 10  # seconds between two signs of life
 _GRACE = 10  # seconds for make to end by itself
 _ROOM = 64 << 20  # bytes; with less than this free, a failure is the disk's
@@ -73,7 +72,7 @@ class KernelBuilder:
         begin = time.monotonic()
         refused = self._configure(make, toolchain, output, tree, log)
         configured = time.monotonic()
-        goal = _GOALS[self.arch.kernel]
+        goal = self.arch.make_goal
         self._run([*make, goal], toolchain.environment(), tree, log, f"building {goal}")
         seconds = {"configure": configured - begin, "build": time.monotonic() - configured}
         notes = (f"not honoured: {', '.join(refused)}",) if refused else ()

@@ -58,8 +58,7 @@ def vmm(arch: Architecture, abi: Abi, settings: Settings) -> Program:
             "runtime.c",
         )
     ]
-    own = "x86.c" if arch.name == "x86_64" else f"{arch.name}.c"
-    return _program("vmm", abi, [*sources, VMM / "arch" / own], _headers(), settings)
+    return _program("vmm", abi, [*sources, VMM / "arch" / arch.vmm_source], _headers(), settings)
 
 
 def init(arch: Architecture, settings: Settings) -> Program:
@@ -73,8 +72,7 @@ def payload(arch: Architecture, name: str, settings: Settings) -> Payload:
     source, script = folder / f"{name}.S", folder / "payload.ld"
     if not source.is_file():
         raise HarnessError(f"no payload {name!r} for {arch.name}: {source} does not exist")
-    abi = arch.abis[1] if arch.name == "x86_64" else arch.abis[0]  # x86 payloads are 32-bit code
-    built = _compile(f"payload-{name}", abi, (f"-Wl,-T,{script}",), [source], [script], settings)
+    built = _compile(f"payload-{name}", arch.payload_abi, (f"-Wl,-T,{script}",), [source], [script], settings)
     cache, note = Cache(settings.cache), built.path.with_suffix(".json")
     found = cache.read(note, Payload)
     if found is None:
@@ -128,7 +126,7 @@ def _compile(
     settings: Settings,
 ) -> Program:
     tool = compiler.find(abi)
-    key = hashlib.sha256(repr((name, abi, flags, compiler.FLAGS, tool)).encode())
+    key = hashlib.sha256(repr((name, abi.name, abi.flags, flags, compiler.FLAGS, tool)).encode())
     for path in (*sources, *reads):
         key.update(path.name.encode() + b"\0" + path.read_bytes())
     build_id = key.hexdigest()[:16]

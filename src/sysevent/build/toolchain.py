@@ -12,14 +12,12 @@ from pathlib import Path
 
 import msgspec
 
-from sysevent.arches import Architecture
+from sysevent.arches import Architecture, of_machine
 from sysevent.errors import ToolMissing
 
 # What every kernel build calls besides the compiler: Documentation/process/changes.rst.
 _PROGRAMS = ("git", "make", "bc", "flex", "bison", "gcc")
-_HEADERS = {"x86": ("gelf.h",)}  # objtool, which x86 builds for itself, wants libelf's
 _LLVM = ("clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-strip")  # what LLVM=1 calls
-_MACHINES = {"aarch64": "arm64", "riscv64": "riscv64", "x86_64": "x86_64"}  # uname -m: our name
 
 
 class Toolchain(msgspec.Struct, frozen=True):
@@ -77,7 +75,7 @@ def toolchains(arch: Architecture) -> list[Toolchain]:
         return list(_llvm(arch, os.environ["LLVM"]))
     if "CROSS_COMPILE" in os.environ:
         return list(_gcc(os.environ["CROSS_COMPILE"]))
-    native = _MACHINES.get(platform.machine()) == arch.name
+    native = of_machine(platform.machine()) is arch
     found = list(_gcc("" if native else arch.abis[0].gnu_prefix))
     return [*found, *_llvm(arch, "1")]
 
@@ -123,8 +121,7 @@ def missing_for_headers() -> tuple[str, ...]:
 
 
 def _headers_there(arch: Architecture) -> bool:
-    names = _HEADERS.get(arch.kernel, ())
-    source = "".join(f"#include <{name}>\n" for name in names)
+    source = "".join(f"#include <{name}>\n" for name in arch.build_headers)
     try:
         done = subprocess.run(
             ["gcc", "-E", "-x", "c", "-"],

@@ -156,10 +156,8 @@ def qemu(arch: Architecture) -> Finding:
         return Finding(
             arch.qemu, ok=False, found=f"{path} --version: {output.strip() or f'exit code {code}'}"
         )
-    note = ""
-    if arch.name == "x86_64" and version < (8, 0):
-        # TCG's cmpxchg16b leaves stale flags: 10 of 56 Debian boots died with plain -cpu max on 7.2.
-        note = "; before 8.0 its `-cpu max` corrupts x86 guests: ours get max,-cx16, yours should, too"
+    flaw = arch.qemu_flaw
+    note = f"; {flaw.words}" if flaw and version < flaw.fixed else ""
     return Finding(arch.qemu, ok=True, found=".".join(map(str, version)) + note)
 
 

@@ -11,12 +11,11 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from sysevent.arches import ARCHITECTURES
+from sysevent.arches import ABIS, ARCHITECTURES, Abi, abi, native, others
 from sysevent.cli.run import say
 from sysevent.decode.structs import Layout
 from sysevent.errors import NotApplicable
 from sysevent.headers import compiled, source
-from sysevent.headers.abis import USERSPACES, Userspace, native, others, userspace
 from sysevent.headers.compare import compare
 from sysevent.headers.part import view
 from sysevent.headers.scan import padding, scan
@@ -42,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ABI",
         action="append",
         default=[],
-        help=f"{', '.join(USERSPACES)} (repeatable; default: all of them, for show x86_64 and i386)",
+        help=f"{', '.join(ABIS)} (repeatable; default: all of them, for show x86_64 and i386)",
     )
     common.add_argument("--json", action="store_true", help="for programs: everything, as JSON")
     common.add_argument("--mirror", metavar="URL", help="Debian mirror; by default this machine's")
@@ -76,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace, settings: Settings) -> int:
-    chosen = [userspace(name) for name in args.abi or ("x86_64", "i386")]
+    chosen = [abi(name) for name in args.abi or ("x86_64", "i386")]
     found = _layouts(args.kernel, chosen, settings)
     if not found:
         raise NotApplicable(f"{args.kernel} has no KVM headers for {', '.join(args.abi)}")
@@ -89,7 +88,7 @@ def _show(args: argparse.Namespace, settings: Settings) -> int:
 
 def _scan(args: argparse.Namespace, settings: Settings) -> int:
     """1 when a structure is read wrongly that src/sysevent/headers/translated.py does not know of."""
-    chosen = [userspace(name) for name in args.abi] or list(USERSPACES.values())
+    chosen = [abi(name) for name in args.abi] or list(ABIS.values())
     report: list[layout_text.Scanned] = []
     for spec in args.kernel:
         for arch in ARCHITECTURES:
@@ -107,15 +106,22 @@ def _scan(args: argparse.Namespace, settings: Settings) -> int:
                 for found in foreign
             ]
     if args.json:
-        _json([msgspec.to_builtins(entry) for entry in report])
+        _json([_scanned(entry) for entry in report])
     else:
         _print(layout_text.table(report) + layout_text.details(report, with_padding=args.padding))
     return 1 if any(entry.unknown for entry in report) else 0
 
 
+def _scanned(entry: layout_text.Scanned) -> dict[str, Any]:
+    """One scan for programs; how its ABI is compiled for is left out."""
+    found = entry.userspace
+    of = {"abi": {"name": found.name}, "arch": found.arch, "unreachable": found.unreachable}
+    return {**msgspec.to_builtins(entry), "userspace": of}
+
+
 def _diff(args: argparse.Namespace, settings: Settings) -> int:
     """1 when a binary built with the old headers would misread the new kernel, or has another number."""
-    chosen = [userspace(name) for name in args.abi] or list(USERSPACES.values())
+    chosen = [abi(name) for name in args.abi] or list(ABIS.values())
     old, new = (_layouts(spec, chosen, settings) for spec in (args.old, args.new))
     both = [found for found in chosen if found.name in old and found.name in new]
     if not both:
@@ -131,7 +137,7 @@ def _diff(args: argparse.Namespace, settings: Settings) -> int:
     return 1 if any(one.breaks for one in compared.values()) else 0
 
 
-def _layouts(spec: str, chosen: list[Userspace], settings: Settings) -> dict[str, Layout]:
+def _layouts(spec: str, chosen: list[Abi], settings: Settings) -> dict[str, Layout]:
     """The layout of each ABI; those whose architecture had no KVM in that kernel are told of and left out."""
     found: dict[str, Layout] = {}
     for arch in ARCHITECTURES.values():

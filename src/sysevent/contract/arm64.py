@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.events import EventType, ResetFlag, ShutdownFlag
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.psci import Function
 from sysevent.contract.checks import Check, Exits, Holds, Register
-from sysevent.contract.expect import EXIT_MMIO, RESET, SHUTDOWN
 from sysevent.contract.terms import Need
-from sysevent.scenario.arm64 import (
-    COOKIE,
-    ENABLE_SUSPEND,
-    RAM,
-    RETURNED,
-    SYSTEM_OFF,
-    SYSTEM_OFF2,
-    SYSTEM_RESET,
-    SYSTEM_RESET2,
-    SYSTEM_SUSPEND,
-)
+from sysevent.scenario.arm64 import COOKIE, ENABLE_SUSPEND, RAM, RETURNED
 from sysevent.scenario.steps import Step
-
-NOT_SUPPORTED = 0xFFFF_FFFF_FFFF_FFFF
-INVALID_PARAMETERS = 0xFFFF_FFFF_FFFF_FFFE
-INTERNAL_FAILURE = 0xFFFF_FFFF_FFFF_FFFA
 
 PREPARE = "arch/arm64/kvm/psci.c, kvm_prepare_system_event"
 CALL = "arch/arm64/kvm/psci.c, kvm_psci_call"
@@ -36,9 +25,9 @@ STOPS = (
     "vCPUs are not run after the call and before they are initialized anew"
 )
 
-RESET2 = Need("PSCI SYSTEM_RESET2 (d43583b890e7)", (5, 18), f"psci.features.{SYSTEM_RESET2:#x}")
-OFF2 = Need("PSCI SYSTEM_OFF2 (97413cea1c48)", (6, 13), f"psci.features.{SYSTEM_OFF2:#x}")
-CAP_SUSPEND = Need("KVM_CAP_ARM_SYSTEM_SUSPEND (bfbab4456877)", (5, 19), "vm/216")
+RESET2 = Need("PSCI SYSTEM_RESET2 (d43583b890e7)", (5, 18), Function.SYSTEM_RESET2.fact)
+OFF2 = Need("PSCI SYSTEM_OFF2 (97413cea1c48)", (6, 13), Function.SYSTEM_OFF2.fact)
+CAP_SUSPEND = Need("KVM_CAP_ARM_SYSTEM_SUSPEND (bfbab4456877)", (5, 19), Capability.ARM_SYSTEM_SUSPEND.on_vm)
 HSR_HIGH = Need("KVM_DEBUG_ARCH_HSR_HIGH_VALID (18f3976fdb5d)", (5, 19), "debug")
 
 
@@ -61,14 +50,34 @@ class Call(msgspec.Struct, frozen=True):
 
 # The calls after which no vCPU runs.
 FINAL = (
-    Call("off", "SYSTEM_OFF", (SYSTEM_OFF,), SHUTDOWN, (0,)),
-    Call("reset", "SYSTEM_RESET", (SYSTEM_RESET,), RESET, (0,)),
-    Call("reset2", "SYSTEM_RESET2", (SYSTEM_RESET2, 0, COOKIE), RESET, (1,), (RESET2,)),
-    Call("off2", "SYSTEM_OFF2", (SYSTEM_OFF2, 0, 0), SHUTDOWN, (1,), (OFF2,)),
+    Call("off", "SYSTEM_OFF", (Function.SYSTEM_OFF,), EventType.SHUTDOWN, (0,)),
+    Call("reset", "SYSTEM_RESET", (Function.SYSTEM_RESET,), EventType.RESET, (0,)),
+    Call(
+        "reset2",
+        "SYSTEM_RESET2",
+        (Function.SYSTEM_RESET2, 0, COOKIE),
+        EventType.RESET,
+        (ResetFlag.PSCI_RESET2,),
+        (RESET2,),
+    ),
+    Call(
+        "off2",
+        "SYSTEM_OFF2",
+        (Function.SYSTEM_OFF2, 0, 0),
+        EventType.SHUTDOWN,
+        (ShutdownFlag.PSCI_OFF2,),
+        (OFF2,),
+    ),
 )
-# A suspend is decided by userspace: nothing is stopped. Type 5 is KVM_SYSTEM_EVENT_SUSPEND.
+# A suspend is decided by userspace: nothing is stopped.
 SUSPEND = Call(
-    "suspend", "SYSTEM_SUSPEND", (SYSTEM_SUSPEND, RAM, 0xC0DE), 5, (), (CAP_SUSPEND,), (ENABLE_SUSPEND,)
+    "suspend",
+    "SYSTEM_SUSPEND",
+    (Function.SYSTEM_SUSPEND, RAM, 0xC0DE),
+    EventType.SUSPEND,
+    (),
+    (CAP_SUSPEND,),
+    (ENABLE_SUSPEND,),
 )
 BY_TITLE = {call.title: call for call in (*FINAL, SUSPEND)}
 
@@ -76,7 +85,7 @@ BY_TITLE = {call.title: call for call in (*FINAL, SUSPEND)}
 def goes_on(x0: int, label: str = "exit") -> tuple[Check, ...]:
     """No event: the guest went on behind its call, with this in x0."""
     return (
-        Exits(EXIT_MMIO, label),
+        Exits(ExitReason.MMIO, label),
         Holds("mmio.phys_addr", RETURNED, label),
         Register("x0", x0, label),
     )

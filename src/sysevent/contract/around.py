@@ -5,10 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from sysevent.abi import kvm_run, names
+from sysevent.abi.errno import Errno
 from sysevent.contract.checks import event
 from sysevent.model import Mismatch, Observation
-
-_EINTR = 4
 
 
 class Blocks(msgspec.Struct, frozen=True):
@@ -22,7 +21,7 @@ class Blocks(msgspec.Struct, frozen=True):
         wanted = "KVM_RUN blocks until a signal"
         if found is None:
             return [Mismatch(self.label, wanted, "it was not entered")]
-        if found.raw.kicked and found.raw.errno == _EINTR:
+        if found.raw.kicked and found.raw.errno == Errno.EINTR:
             return []
         return [Mismatch(self.label, wanted, str(found), kvm_run.EXIT_REASON.span)]
 
@@ -35,10 +34,10 @@ class Interrupted(msgspec.Struct, frozen=True):
 
     def mismatches(self, seen: Observation) -> list[Mismatch]:
         found = event(seen, self.label)
-        wanted = f"errno {names.errno(_EINTR)} at once"
+        wanted = f"errno {names.errno(Errno.EINTR)} at once"
         if found is None:
             return [Mismatch(self.label, wanted, "it was not entered")]
-        if found.raw.errno == _EINTR and not found.raw.kicked:
+        if found.raw.errno == Errno.EINTR and not found.raw.kicked:
             return []
         got = "it had to be ended by a signal" if found.raw.kicked else str(found)
         return [Mismatch(self.label, wanted, got, kvm_run.EXIT_REASON.span)]

@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from sysevent.abi import kvm_run, names
+from sysevent.abi.exits import ExitReason
 from sysevent.decode.event import Event, decode
 from sysevent.model import Mismatch, Observation
 
@@ -67,13 +68,13 @@ def _explain(found: Event) -> str:
     """An exit nobody expected, with what tells most about it."""
     shown = names.exit_reason(found.exit_reason)
     registers = found.registers
-    if found.exit_reason == 6 and "x0" in registers:
+    if found.exit_reason == ExitReason.MMIO and "x0" in registers:
         return f"{shown}: the guest went on, x0={registers['x0']:#x}"
-    if found.exit_reason == 6 and "a0" in registers:
+    if found.exit_reason == ExitReason.MMIO and "a0" in registers:
         return f"{shown}: the guest went on, a0={registers['a0']:#x} a1={registers['a1']:#x}"
-    if found.exit_reason == 2:
+    if found.exit_reason == ExitReason.IO:
         return f"{shown}: the guest went on"
-    if found.exit_reason == 24:
+    if found.exit_reason == ExitReason.SYSTEM_EVENT:
         return f"{shown} of type {names.event_type(found.field('type'))}"
     return shown
 

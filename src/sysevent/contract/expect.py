@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
+from sysevent.abi.exits import ExitReason
 from sysevent.contract.checks import Check, Exits, Holds, NoNdata, NothingBeyond
-
-EXIT_SYSTEM_EVENT = 24
-EXIT_SHUTDOWN = 8
-EXIT_IO, EXIT_HYPERCALL, EXIT_DEBUG, EXIT_MMIO, EXIT_RISCV_SBI = 2, 3, 4, 6, 35
-SHUTDOWN, RESET, CRASH, WAKEUP, SUSPEND = 1, 2, 3, 4, 5
 
 API = "Documentation/virt/kvm/api.rst, 5.35 kvm_run, KVM_EXIT_SYSTEM_EVENT"
 IMMEDIATE_EXIT = "Documentation/virt/kvm/api.rst, kvm_run, immediate_exit"
@@ -17,7 +13,7 @@ REPAIR = "d495f942f40a, KVM: fix bad user ABI for KVM_EXIT_SYSTEM_EVENT, v5.18-r
 def system_event(kind: int, *data: int, label: str = "exit") -> tuple[Check, ...]:
     """The exit called label is a system event of this type, with exactly these data."""
     return (
-        Exits(EXIT_SYSTEM_EVENT, label),
+        Exits(ExitReason.SYSTEM_EVENT, label),
         Holds("type", kind, label),
         Holds("ndata", len(data), label),
         *(Holds(f"data[{n}]", value, label) for n, value in enumerate(data)),
@@ -28,7 +24,7 @@ def system_event(kind: int, *data: int, label: str = "exit") -> tuple[Check, ...
 def old_system_event(kind: int, *flags: int, label: str = "exit") -> tuple[Check, ...]:
     """The same before capability 215: its type, its flags where something wrote them, and no ndata."""
     return (
-        Exits(EXIT_SYSTEM_EVENT, label),
+        Exits(ExitReason.SYSTEM_EVENT, label),
         Holds("type", kind, label),
         NoNdata(label),
         *(Holds("flags", value, label) for value in flags),

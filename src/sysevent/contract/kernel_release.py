@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from sysevent.abi.capabilities import Capability
 from sysevent.errors import UsageError
 
 # Linux 5.18-rc5, d495f942f40a: ndata, data[16] and KVM_CAP_SYSTEM_EVENT_DATA.
-EVENT_DATA = (5, 18)
+EVENT_DATA = Capability.SYSTEM_EVENT_DATA.since
 
 
 def parse(release: str) -> tuple[int, int]:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from sysevent.abi import kvm_run as frozen
 from sysevent.abi.kvm_run import Field
 from sysevent.abi.numbers import NUMBERS
+from sysevent.arches import native
 from sysevent.contract import kernel_release
 from sysevent.contract.layout_claim import Found, HeaderFacts
 from sysevent.decode.structs import Layout, find, leaves
 from sysevent.errors import HarnessError
-from sysevent.headers.abis import native
 from sysevent.headers.scan import scan, shifts
 from sysevent.headers.translated import Fate, row
 from sysevent.model import Mismatch
 
 # What the kernel calls immediate_exit when it compiles itself, since v6.11.
 _UNSAFE = "immediate_exit__unsafe"
-# u64 after u32: only i386 aligns it to 4. Everywhere else at 40.
-_OLD_FLAGS = {"i386": 36}
 
 
 def promised_members(arch: str) -> dict[str, Field]:
@@ -43,8 +41,8 @@ def promised_members(arch: str) -> dict[str, Field]:
 def system_event_members(headers: HeaderFacts) -> dict[str, Field]:
     """The members of system_event by their paths, as these headers must have them."""
     if not headers.new:
-        at = _OLD_FLAGS.get(headers.userspace.name, frozen.FLAGS.offset)
-        return {"system_event.type": frozen.TYPE, "system_event.flags": Field("flags", at, 8)}
+        flags = frozen.old_flags(headers.userspace.u64_alignment)
+        return {"system_event.type": frozen.TYPE, "system_event.flags": flags}
     whole = Field("data", frozen.DATA[0].offset, sum(item.size for item in frozen.DATA))
     return {
         "system_event.type": frozen.TYPE,

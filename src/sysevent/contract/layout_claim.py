@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import msgspec
 
+from sysevent.arches import Abi
 from sysevent.contract import kernel_release
 from sysevent.contract.claim import PREFIX
 from sysevent.contract.exit_claim import summary
 from sysevent.decode.structs import Layout, Struct
-from sysevent.headers.abis import Userspace
 from sysevent.model import Level, Mismatch, Status, Verdict
 
 Found = tuple[list[Mismatch], str]
@@ -36,7 +36,7 @@ class HeaderFacts(msgspec.Struct, frozen=True):
     spec: str
     # Of the header package, or of the running kernel.
     version: str
-    userspace: Userspace
+    userspace: Abi
     layout: Layout
     # The same headers for the kernel's own ABI.
     kernel: Layout

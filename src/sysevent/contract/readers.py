@@ -11,13 +11,15 @@ from collections.abc import Callable
 
 import msgspec
 
+from sysevent.abi import kvm_run
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.events import NDATA_VALID
+from sysevent.abi.exits import ExitReason
+from sysevent.arches import ABIS
 from sysevent.contract.checks import Holds, event
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.decode.event import Event
 from sysevent.model import Facts, Observation
-
-_FLAGS_AT = {"i386": 36}  # everywhere else 40
-_NDATA_VALID = 1 << 31
 
 
 class Finding(enum.StrEnum):
@@ -59,9 +61,9 @@ def _type_only(seen: Event, abi: str, capability: bool) -> Believed:
 
 
 def _flags(seen: Event, abi: str, capability: bool) -> Believed:
-    at = _FLAGS_AT.get(abi, 40)
-    value = int.from_bytes(seen.raw.head[at : at + 8], "little")
-    return Believed(seen.field("type"), (value,), ((32, 36), (at, at + 8)))
+    start, end = kvm_run.old_flags(ABIS[abi].u64_alignment).span
+    value = int.from_bytes(seen.raw.head[start:end], "little")
+    return Believed(seen.field("type"), (value,), ((32, 36), (start, end)))
 
 
 def _ndata(seen: Event, abi: str, capability: bool) -> Believed:
@@ -77,10 +79,10 @@ def _ndata_if_capable(seen: Event, abi: str, capability: bool) -> Believed:
 
 def _bit_31(seen: Event, abi: str, capability: bool) -> Believed:
     kind = seen.field("type")
-    if not kind & _NDATA_VALID:
+    if not kind & NDATA_VALID:
         return Believed(kind, (), ((32, 36),))
     believed = _ndata(seen, abi, capability)
-    return Believed(kind & ~_NDATA_VALID, believed.data, believed.read)
+    return Believed(kind & ~NDATA_VALID, believed.data, believed.read)
 
 
 READERS = (
@@ -103,11 +105,11 @@ def readings(claim: ExitClaim, seen: Observation, facts: Facts) -> list[Reading]
         found is None
         or expected is None
         or found.raw.ret
-        or found.exit_reason != 24
+        or found.exit_reason != ExitReason.SYSTEM_EVENT
         or found.raw.poison is None
     ):
         return []
-    capability = facts.capabilities.get("vm/215", 0) > 0
+    capability = facts.capabilities.get(Capability.SYSTEM_EVENT_DATA.on_vm, 0) > 0
     return [_reading(reader, claim, found, seen.abi, expected, capability) for reader in READERS]
 
 

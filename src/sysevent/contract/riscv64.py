@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from sysevent.abi import sbi
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
 from sysevent.contract.checks import Check, Exits, Holds
-from sysevent.contract.expect import EXIT_MMIO, RESET, SHUTDOWN
-from sysevent.scenario import riscv64 as sbi
 from sysevent.scenario.riscv64 import RETURNED
-
-NOT_SUPPORTED = 0xFFFF_FFFF_FFFF_FFFE
-INVALID_PARAM = 0xFFFF_FFFF_FFFF_FFFD
 
 SYSTEM_RESET = "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_sbi_system_reset"
 ECALL = "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_sbi_ecall"
@@ -30,15 +28,15 @@ class ResetType(msgspec.Struct, frozen=True):
 
 
 RESET_TYPES = (
-    ResetType("shutdown", "shutdown", sbi.SHUTDOWN, SHUTDOWN, "SHUTDOWN"),
-    ResetType("cold_reboot", "cold reboot", sbi.COLD_REBOOT, RESET, "RESET"),
-    ResetType("warm_reboot", "warm reboot", sbi.WARM_REBOOT, RESET, "RESET"),
+    ResetType("shutdown", "shutdown", sbi.SHUTDOWN, EventType.SHUTDOWN, "SHUTDOWN"),
+    ResetType("cold_reboot", "cold reboot", sbi.COLD_REBOOT, EventType.RESET, "RESET"),
+    ResetType("warm_reboot", "warm reboot", sbi.WARM_REBOOT, EventType.RESET, "RESET"),
 )
 # None, system failure, first vendor-specific, any.
-REASONS = (0, 1, 0xE000_0000, 0xDEAD_BEEF)
+REASONS = (sbi.NO_REASON, sbi.SYSTEM_FAILURE, sbi.VENDOR_REASON, 0xDEAD_BEEF)
 REASON = 0xDEAD_BEEF
 
 
 def goes_on(label: str = "exit") -> tuple[Check, ...]:
     """No event: the guest went on behind its call."""
-    return (Exits(EXIT_MMIO, label), Holds("mmio.phys_addr", RETURNED, label))
+    return (Exits(ExitReason.MMIO, label), Holds("mmio.phys_addr", RETURNED, label))

@@ -6,6 +6,7 @@ import enum
 
 import msgspec
 
+from sysevent.abi.capabilities import Capability
 from sysevent.contract import kernel_release
 from sysevent.model import Facts
 
@@ -69,7 +70,8 @@ class Terms(msgspec.Struct, frozen=True):
 
     def contract(self, facts: Facts) -> Contract:
         """Which structure a kernel is judged by: the new one if it has capability 215, or must have it."""
-        has = any(facts.capabilities.get(f"{fd}/215", 0) > 0 for fd in ("system", "vm"))
+        data = Capability.SYSTEM_EVENT_DATA
+        has = any(facts.capabilities.get(fact, 0) > 0 for fact in (data.on_system, data.on_vm))
         must = self.release(facts) >= kernel_release.EVENT_DATA
         return Contract.DATA if has or must else Contract.FLAGS
 

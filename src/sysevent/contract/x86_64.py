@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.hyperv import CRASH_NOTIFY, MSR_CRASH_CTL, MSR_RESET
 from sysevent.contract.checks import Check, Exits, Holds
-from sysevent.contract.expect import CRASH, EXIT_IO, RESET
 from sysevent.contract.terms import Need
-from sysevent.scenario.x86_64 import CRASH_NOTIFY, MSR_CRASH_CTL, MSR_RESET, RETURNED_PORT
+from sysevent.scenario.x86_64 import RETURNED_PORT
 
 ENTER = "arch/x86/kvm/x86.c, vcpu_enter_guest"
 TLFS = "Hyper-V TLFS, 2.4.3 and 2.4.7"
@@ -19,10 +22,12 @@ HYPERV = Need(
     "Hyper-V enlightenments, and so none of the MSRs that this is about: it takes CONFIG_KVM_HYPERV=y (an option "
     "since v6.8, b4f69df0f65e); nothing of that is",
     None,
-    "system/44",
+    Capability.HYPERV.on_system,
 )
-ENFORCES = Need("KVM_CAP_HYPERV_ENFORCE_CPUID", (5, 14), "system/199")
-TRIPLE_FAULT_EVENT = Need("KVM_CAP_X86_TRIPLE_FAULT_EVENT (ed2351174e38)", (6, 0), "vm/218")
+ENFORCES = Need("KVM_CAP_HYPERV_ENFORCE_CPUID", (5, 14), Capability.HYPERV_ENFORCE_CPUID.on_system)
+TRIPLE_FAULT_EVENT = Need(
+    "KVM_CAP_X86_TRIPLE_FAULT_EVENT (ed2351174e38)", (6, 0), Capability.X86_TRIPLE_FAULT_EVENT.on_vm
+)
 
 
 class Msr(msgspec.Struct, frozen=True):
@@ -40,12 +45,19 @@ class Msr(msgspec.Struct, frozen=True):
 
 
 MSRS = (
-    Msr("reset", "HV_X64_MSR_RESET", MSR_RESET, 1, RESET, "RESET"),
-    Msr("crash", "HV_X64_MSR_CRASH_CTL with the notify bit", MSR_CRASH_CTL, CRASH_NOTIFY, CRASH, "CRASH"),
+    Msr("reset", "HV_X64_MSR_RESET", MSR_RESET, 1, EventType.RESET, "RESET"),
+    Msr(
+        "crash",
+        "HV_X64_MSR_CRASH_CTL with the notify bit",
+        MSR_CRASH_CTL,
+        CRASH_NOTIFY,
+        EventType.CRASH,
+        "CRASH",
+    ),
 )
 BY_TITLE = {msr.title: msr for msr in MSRS}
 
 
 def goes_on(label: str = "exit") -> tuple[Check, ...]:
     """No event: the guest went on behind its instruction."""
-    return (Exits(EXIT_IO, label), Holds("io.port", RETURNED_PORT, label))
+    return (Exits(ExitReason.IO, label), Holds("io.port", RETURNED_PORT, label))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from sysevent.abi import kvm_run, names
+from sysevent.abi.exits import ExitReason
 from sysevent.abi.registers import REGISTERS
 from sysevent.model import RawExit
 
@@ -36,7 +37,7 @@ class Event(msgspec.Struct, frozen=True):
         if self.raw.ret < 0:
             return f"KVM_RUN failed with errno {names.errno(self.raw.errno)}"
         shown = f"exit {names.exit_reason(self.exit_reason)}"
-        if self.exit_reason == 24:
+        if self.exit_reason == ExitReason.SYSTEM_EVENT:
             shown += f" type {names.event_type(self.field('type'))} ndata {self.field('ndata')}"
             shown += f" data[0] {self.field('data[0]'):#x}"
         return shown

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sysevent.abi.debug import HSR_HIGH_VALID
+from sysevent.abi.exits import ExitReason
 from sysevent.decode.event import Event, decode
 from sysevent.model import Facts, Observation
 from sysevent.wire import Hello
 
-_EXIT_DEBUG, _EXIT_MMIO, _EXIT_SHUTDOWN = 4, 6, 8
 _VALUE_AT = 16  # of a register in the answer of KVM_GET_ONE_REG
 
 
@@ -38,11 +39,11 @@ def _feature(label: str, exit_: Event) -> int | None:
     """What an exit says about the feature it was provoked for; None: that it is not there."""
     if label == "hyperv.gated":
         # The #GP of a guest without an IDT is a triple fault.
-        return 0 if exit_.exit_reason == _EXIT_SHUTDOWN else None
+        return 0 if exit_.exit_reason == ExitReason.SHUTDOWN else None
     if label == "debug":
-        # KVM_DEBUG_ARCH_HSR_HIGH_VALID in kvm_run.flags, v5.19 (18f3976fdb5d)
-        return 0 if exit_.exit_reason == _EXIT_DEBUG and exit_.field("run.flags") & 1 else None
-    if exit_.exit_reason != _EXIT_MMIO or not exit_.registers:
+        valid = exit_.field("run.flags") & HSR_HIGH_VALID
+        return 0 if exit_.exit_reason == ExitReason.DEBUG and valid else None
+    if exit_.exit_reason != ExitReason.MMIO or not exit_.registers:
         return None
     if label.startswith("sbi.probe."):
         # SBI's probe_extension: error in a0, and in a1 whether it is there.

@@ -7,8 +7,8 @@ import re
 
 import msgspec
 
+from sysevent.arches import Abi, native
 from sysevent.decode.structs import Hole, Layout, Leaf, Struct, holes, leaves
-from sysevent.headers.abis import Userspace, native
 from sysevent.headers.scan import covering
 from sysevent.headers.translated import Fate, row
 
@@ -72,11 +72,11 @@ class Comparison(msgspec.Struct, frozen=True):
         return bool(self.renumbered) or any(change.misread for change in self.changes)
 
 
-def compare(old: Layout, new: Layout, userspace: Userspace) -> Comparison:
+def compare(old: Layout, new: Layout, abi: Abi) -> Comparison:
     """What differs for programs of an ABI, the misread members first."""
     both = sorted(old.structs.keys() & new.structs.keys())
     changes = [
-        msgspec.structs.replace(change, spared=_spared(change, userspace))
+        msgspec.structs.replace(change, spared=_spared(change, abi))
         for name in both
         for change in _struct(old.structs[name], new.structs[name], new)
     ]
@@ -100,11 +100,11 @@ def compare(old: Layout, new: Layout, userspace: Userspace) -> Comparison:
     )
 
 
-def _spared(change: Change, userspace: Userspace) -> str:
-    if userspace.unreachable:
-        return userspace.unreachable
-    known = row(change.struct, change.path, userspace.arch)
-    foreign = userspace is not native(userspace.arch)
+def _spared(change: Change, abi: Abi) -> str:
+    if abi.unreachable:
+        return abi.unreachable
+    known = row(change.struct, change.path, abi.arch)
+    foreign = abi is not native(abi.arch)
     if known and (known.fate is Fate.ABSENT or (foreign and known.fate is Fate.REFUSED)):
         return f"{known.fate}: {known.source}"
     return ""

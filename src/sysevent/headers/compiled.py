@@ -17,11 +17,11 @@ from pathlib import Path
 
 import msgspec
 
+from sysevent.arches import Abi
 from sysevent.build import compiler
 from sysevent.cache import Cache
 from sysevent.decode.structs import Layout
 from sysevent.errors import BuildFailed
-from sysevent.headers.abis import Userspace
 from sysevent.headers.source import Headers, unpacked
 from sysevent.model import Progress
 from sysevent.settings import Settings
@@ -71,13 +71,13 @@ class Tool(msgspec.Struct, frozen=True):
             raise BuildFailed(f"{what}: {error}") from error
 
 
-def layout(headers: Headers, userspace: Userspace, settings: Settings, progress: Progress) -> Layout:
+def layout(headers: Headers, abi: Abi, settings: Settings, progress: Progress) -> Layout:
     """What the headers mean to one ABI."""
-    return layouts(headers, (userspace,), settings, progress)[userspace.name]
+    return layouts(headers, (abi,), settings, progress)[abi.name]
 
 
 def layouts(
-    headers: Headers, userspaces: Iterable[Userspace], settings: Settings, progress: Progress
+    headers: Headers, abis: Iterable[Abi], settings: Settings, progress: Progress
 ) -> dict[str, Layout]:
     """What the headers of one architecture mean to each of its ABIs; compiled once, then read from the cache.
 
@@ -85,36 +85,37 @@ def layouts(
     """
     cache = Cache(settings.cache)
     found: dict[str, Layout] = {}
-    missing: dict[str, tuple[Userspace, Tool, Path]] = {}
-    for userspace in userspaces:
-        compiles = compiler.find(userspace.abi)
+    missing: dict[str, tuple[Abi, Tool, Path]] = {}
+    for abi in abis:
+        compiles = compiler.find(abi)
+        shaped = (abi.name, abi.zig_target, abi.gnu_prefix, abi.prelude)
         tool = Tool(compiles.command, compiles.version, settings.cache)
-        key = repr((_SCHEMA, headers.key, userspace, tool.version, _FLAGS, _DWARF, WITNESSED))
-        name = f"{userspace.name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+        key = repr((_SCHEMA, headers.key, shaped, tool.version, _FLAGS, _DWARF, WITNESSED))
+        name = f"{abi.name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
         path = cache.root / "layouts" / name
         if known := cache.read(path, Layout):
-            found[userspace.name] = known
+            found[abi.name] = known
         else:
-            missing[userspace.name] = (userspace, tool, path)
+            missing[abi.name] = (abi, tool, path)
     if missing:
         progress(f"compiling the headers of {headers.spec} for {', '.join(missing)}")
         with unpacked(headers, settings.cache / "parts") as directories:
-            for userspace, tool, path in missing.values():
-                found[userspace.name] = compile_headers(directories, userspace, tool)
-                cache.record(path, found[userspace.name])
+            for abi, tool, path in missing.values():
+                found[abi.name] = compile_headers(directories, abi, tool)
+                cache.record(path, found[abi.name])
     return found
 
 
-def compile_headers(directories: tuple[Path, ...], userspace: Userspace, tool: Tool) -> Layout:
+def compile_headers(directories: tuple[Path, ...], abi: Abi, tool: Tool) -> Layout:
     """The layout, from directories that hold linux/kvm.h and asm/kvm.h."""
     from sysevent.decode import dwarf  # here: pyelftools takes 30 ms, and headers are compiled once
 
     with tempfile.TemporaryDirectory(prefix="sysevent-layout-") as folder:
         work = Path(folder)
         source = work / "headers.c"
-        source.write_text(f"{userspace.prelude}\n{_INCLUDES}{_PROGRAM}", encoding="ascii")
+        source.write_text(f"{abi.prelude}\n{_INCLUDES}{_PROGRAM}", encoding="ascii")
         options = [*_FLAGS, *(word for path in directories for word in ("-isystem", str(path)))]
-        what = f"the KVM headers for {userspace.name}"
+        what = f"the KVM headers for {abi.name}"
 
         done = tool.run([*options, "-E", "-dM", str(source)], what)
         _check(done, what)
@@ -131,7 +132,7 @@ def compile_headers(directories: tuple[Path, ...], userspace: Userspace, tool: T
         expressions = {name: f"(1 * ({name}))" for name in macros}  # no pointer survives the product
         expressions |= {f"={path}": f"__builtin_offsetof(struct kvm_run, {path})" for path in WITNESSED}
         expressions["=sizeof"] = "sizeof(struct kvm_run)"
-        values = _values(expressions, userspace, options, tool, work)
+        values = _values(expressions, abi, options, tool, work)
         constants = {name: value for name, value in enumerators.items() if name.startswith("KVM")}
         constants |= {name: value for name, value in values.items() if not name.startswith("=")}
         asserted = {name[1:]: value for name, value in values.items() if name.startswith("=")}
@@ -139,12 +140,12 @@ def compile_headers(directories: tuple[Path, ...], userspace: Userspace, tool: T
 
 
 def _values(
-    expressions: dict[str, str], userspace: Userspace, options: list[str], tool: Tool, work: Path
+    expressions: dict[str, str], abi: Abi, options: list[str], tool: Tool, work: Path
 ) -> dict[str, int]:
     """Each expression's value. Those that the compiler refuses are no constants, and are left out."""
     source, output = work / "constants.c", work / "constants.o"
     names = list(expressions)
-    head = f"{userspace.prelude}\n{_INCLUDES}"
+    head = f"{abi.prelude}\n{_INCLUDES}"
     head += f'__attribute__((section("{_SECTION}"), used)) const unsigned long long values[] = {{\n'
     first = head.count("\n") + 1
     for _ in range(_ROUNDS):
@@ -164,7 +165,7 @@ def _values(
         if not wrong:
             break
         names = [name for n, name in enumerate(names) if n not in wrong]
-    raise BuildFailed(f"the constants of the KVM headers for {userspace.name}:\n{done.stderr[-2000:]}")
+    raise BuildFailed(f"the constants of the KVM headers for {abi.name}:\n{done.stderr[-2000:]}")
 
 
 def _check(done: subprocess.CompletedProcess[str], what: str) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from sysevent.arches import Abi
 from sysevent.decode.structs import Hole, Layout, Leaf, Struct, holes, leaves
-from sysevent.headers.abis import Userspace
 from sysevent.headers.translated import Fate, row
 
 _UNKNOWN = "no row of src/sysevent/headers/translated.py speaks of it"
@@ -32,7 +32,7 @@ class Hazard(msgspec.Struct, frozen=True):
     within: tuple[str, ...]  # members of other structures that are it: "kvm_run.xen"
 
 
-def scan(kernel: Layout, program: Layout, userspace: Userspace) -> tuple[Hazard, ...]:
+def scan(kernel: Layout, program: Layout, abi: Abi) -> tuple[Hazard, ...]:
     """Every structure that both have and lay out differently, the wrong ones first."""
     found: list[Hazard] = []
     for name, mine in sorted(kernel.structs.items()):
@@ -41,7 +41,7 @@ def scan(kernel: Layout, program: Layout, userspace: Userspace) -> tuple[Hazard,
             continue
         by_fate: dict[tuple[Fate, bool, str], list[Shift]] = {}
         for shift in shifts(mine, theirs, kernel.structs):
-            judged = _judge(name, shift.path, kernel, program, userspace)
+            judged = _judge(name, shift.path, kernel, program, abi)
             by_fate.setdefault(judged, []).append(shift)
         for (fate, known, source), moved in by_fate.items():
             inside = _within(name, kernel.structs)
@@ -66,14 +66,12 @@ def shifts(mine: Struct, theirs: Struct, known: Mapping[str, Struct]) -> tuple[S
     return tuple(found)
 
 
-def _judge(
-    struct: str, path: str, kernel: Layout, program: Layout, userspace: Userspace
-) -> tuple[Fate, bool, str]:
-    found = row(struct, path, userspace.arch)
+def _judge(struct: str, path: str, kernel: Layout, program: Layout, abi: Abi) -> tuple[Fate, bool, str]:
+    found = row(struct, path, abi.arch)
     if found and found.fate is Fate.ABSENT:
         return Fate.ABSENT, True, found.source
-    if userspace.unreachable:
-        return Fate.UNREACHABLE, True, userspace.unreachable
+    if abi.unreachable:
+        return Fate.UNREACHABLE, True, abi.unreachable
     if found is None:
         return Fate.WRONG, False, _UNKNOWN
     if found.fate is Fate.REFUSED:

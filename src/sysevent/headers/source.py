@@ -31,7 +31,9 @@ from sysevent.model import Progress
 from sysevent.settings import Settings
 
 _NAME = "linux-libc-dev"
-_TRIPLETS = {"arm64": "aarch64-linux-gnu", "riscv64": "riscv64-linux-gnu", "x86_64": "x86_64-linux-gnu"}
+# The index that also lists the packages for all architectures, and those for cross compilers: any does, this one is
+# wanted most often.
+_ASKED_FIRST = "amd64"
 MACHINE = Path("/usr/include")
 
 
@@ -96,7 +98,7 @@ def unpacked(headers: Headers, scratch: Path) -> Iterator[tuple[Path, ...]]:
 
 def _wanted(arch: str) -> re.Pattern[str]:
     """The files of a package that <linux/kvm.h> may include on an architecture, wherever they stand."""
-    kernel, triplet = ARCHITECTURES[arch].kernel, _TRIPLETS[arch]
+    kernel, triplet = ARCHITECTURES[arch].kernel, ARCHITECTURES[arch].triplet
     below = f"include|include/{triplet}|{triplet}/include|lib/linux/uapi/{kernel}"
     return re.compile(rf"(?:\./)?usr/(?:{below})/(?:linux|asm|asm-generic)/[\w.-]+\.h")
 
@@ -106,7 +108,7 @@ def include_directories(root: Path, arch: str) -> tuple[Path, ...]:
 
     NotApplicable when there are none with KVM in them: the architecture had none then.
     """
-    kernel, triplet = ARCHITECTURES[arch].kernel, _TRIPLETS[arch]
+    kernel, triplet = ARCHITECTURES[arch].kernel, ARCHITECTURES[arch].triplet
     generic = (root / "usr/include", root / f"usr/{triplet}/include", root / "include", root)
     own = (root / f"usr/lib/linux/uapi/{kernel}", root / f"usr/include/{triplet}", root / triplet)
     for linux in (path for path in generic if (path / "linux/kvm.h").is_file()):
@@ -200,11 +202,11 @@ def resolve(track: Track, archive: Archive, *, refresh: bool = False) -> Resolut
 
 
 def _of_suite(suite: Suite, track: Track, archive: Archive) -> dict[str, Package]:
-    found = {}
-    everywhere = _listed(suite, "amd64", archive)
+    found: dict[str, Package] = {}
+    everywhere = _listed(suite, _ASKED_FIRST, archive)
     for arch in ARCHITECTURES.values():
         shared = _newest(everywhere, _NAME, track)
-        if shared and (shared.filename.endswith("_all.deb") or arch.debian == "amd64"):
+        if shared and (shared.filename.endswith("_all.deb") or arch.debian == _ASKED_FIRST):
             found[arch.name] = shared
             continue
         own = _newest(_listed(suite, arch.debian, archive), _NAME, track)

@@ -12,6 +12,8 @@ import fnmatch
 
 import msgspec
 
+from sysevent.arches import ARCHITECTURES
+
 
 class Fate(enum.StrEnum):
     """What happens to a structure that two ABIs lay out differently."""
@@ -30,8 +32,13 @@ class Row(msgspec.Struct, frozen=True):
     fate: Fate
     source: str
     members: str = "*"  # a glob of paths, when only these are meant
-    archs: tuple[str, ...] = ("arm64", "riscv64", "x86_64")  # whose kernels it is said of
+    archs: tuple[str, ...] = tuple(ARCHITECTURES)  # whose kernels it is said of
     ioctl: str = ""  # by which it travels: REFUSED holds only as long as its numbers differ
+
+
+def _all_but(arch: str) -> tuple[str, ...]:
+    """The architectures whose kernels have nothing to do with what only one has."""
+    return tuple(name for name in ARCHITECTURES if name != arch)
 
 
 _MAIN = "virt/kvm/kvm_main.c, kvm_vm_compat_ioctl"
@@ -61,13 +68,13 @@ ROWS = (
     ),
     Row("kvm_dirty_tlb", Fate.ABSENT, "arch/powerpc/kvm alone has KVM_DIRTY_TLB"),
     Row("kvm_debug_guest", Fate.ABSENT, "__KVM_DEPRECATED_VCPU_W_0x87: no kernel since v2.6.29 handles it"),
-    Row("kvm_arm_copy_mte_tags", Fate.ABSENT, "arch/arm64/kvm alone", archs=("x86_64", "riscv64")),
+    Row("kvm_arm_copy_mte_tags", Fate.ABSENT, "arch/arm64/kvm alone", archs=_all_but("arm64")),
     Row(
         "kvm_run",
         Fate.ABSENT,
         "arch/riscv/kvm alone exits with KVM_EXIT_RISCV_SBI and KVM_EXIT_RISCV_CSR",
         members="riscv_*",
-        archs=("arm64", "x86_64"),
+        archs=_all_but("riscv64"),
     ),
     Row(
         "kvm_xen_exit",

@@ -6,18 +6,17 @@ Documentation/kbuild/headers_install.rst.
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from sysevent.arches import Architecture
+from sysevent.build import source_tree
 from sysevent.errors import BuildFailed, NotApplicable, UsageError
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
-_GUARDS = {"arm64": "__ARM_KVM_H__", "riscv": "__LINUX_KVM_RISCV_H", "x86": "_ASM_X86_KVM_H"}  # of asm/kvm.h
 _DEADLINE = 600  # seconds; it takes ten
 
 
@@ -36,7 +35,7 @@ def exported(tree: Path, arch: Architecture, settings: Settings, progress: Progr
                 _check_guard(root, arch)
                 return root, ""
         raise UsageError(f"tree:{tree} is neither a kernel tree nor has exported headers in it")
-    version = _version(tree / "Makefile")
+    version = source_tree.version(tree)
     key = _hash(tree, arch)
     target = settings.cache / "headers" / f"tree-{arch.kernel}-{key[:24]}"
     if not (target / "include" / "linux" / "kvm.h").is_file():
@@ -55,7 +54,7 @@ def _check_guard(root: Path, arch: Architecture) -> None:
         text = (root / "include" / "asm" / "kvm.h").read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
-    if _GUARDS[arch.kernel] not in text:
+    if arch.kvm_h_guard not in text:
         raise NotApplicable(
             f"{root}/include was exported for another architecture than {arch.name}, or has no KVM: "
             f"make headers_install ARCH={arch.kernel}"
@@ -92,14 +91,3 @@ def _hash(tree: Path, arch: Architecture) -> str:
         for path in sorted((tree / folder).rglob("*.h")):
             total.update(str(path.relative_to(tree)).encode() + b"\0" + path.read_bytes())
     return total.hexdigest()
-
-
-def _version(makefile: Path) -> str:
-    text = makefile.read_text(encoding="utf-8", errors="replace")
-    found = dict(
-        re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *=[ \t]*(\S*)$", text, re.MULTILINE)
-    )
-    if "VERSION" not in found:
-        return ""
-    numbers = [found["VERSION"], found.get("PATCHLEVEL", "0"), found.get("SUBLEVEL", "0")]
-    return f"{'.'.join(numbers)}{found.get('EXTRAVERSION', '')}"

@@ -7,11 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from sysevent.arches import ARCHITECTURES
+from sysevent.arches import ARCHITECTURES, Abi
 from sysevent.contract.claim import Claim
 from sysevent.contract.exit_claim import ExitEvidence
 from sysevent.contract.layout_claim import HeaderFacts
-from sysevent.headers.abis import Userspace
 from sysevent.model import Verdict
 from sysevent.targets.spec import TargetSpec
 
@@ -21,7 +20,7 @@ class HeadersOf(msgspec.Struct, frozen=True):
 
     # As --kernel takes it.
     kernel: str
-    userspace: Userspace
+    userspace: Abi
     # What run.jsonl has in place of a target: "headers", or "headers@6.1" where there are several kernels.
     label: str
 

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from sysevent.arches import ARCHITECTURES
+from sysevent.abi.capabilities import Capability
+from sysevent.arches import ABIS, ARCHITECTURES, Abi, native
 from sysevent.contract.claim import Claim
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.contract.layout_claim import HeaderFacts, LayoutClaim, Layouts
@@ -15,7 +16,6 @@ from sysevent.decode.structs import Layout
 from sysevent.engine.guest import Guest
 from sysevent.errors import HarnessError, NotApplicable, StepRefused, UsageError
 from sysevent.headers import compiled, source
-from sysevent.headers.abis import USERSPACES, Userspace, native
 from sysevent.plugin import options
 from sysevent.plugin.case import Case, HeadersOf
 from sysevent.plugin.run import Run
@@ -63,7 +63,7 @@ def header_facts(headers: HeadersOf, run: Run) -> HeaderFacts:
     return _of_headers(headers.kernel, headers.userspace, run)
 
 
-def _of_headers(kernel: str, userspace: Userspace, run: Run) -> HeaderFacts:
+def _of_headers(kernel: str, userspace: Abi, run: Run) -> HeaderFacts:
     try:
         found = source.find(kernel, ARCHITECTURES[userspace.arch], run.settings, run.progress)
     except UsageError:
@@ -79,7 +79,7 @@ def _running_kernel(case: Case, request: pytest.FixtureRequest, run: Run) -> Hea
     """What a booted target's kernel, and its headers for the ABI of the VMM, say of struct kvm_run."""
     guest: Guest = request.getfixturevalue("guest")
     btf: Layout = request.getfixturevalue("btf")
-    userspace, facts = USERSPACES[case.abi], guest.facts()
+    userspace, facts = ABIS[case.abi], guest.facts()
     case.kernel = facts.release
     try:
         if not guest.spec.booted:
@@ -89,9 +89,10 @@ def _running_kernel(case: Case, request: pytest.FixtureRequest, run: Run) -> Hea
         if userspace is not native(userspace.arch):
             raise
         # Without headers, the kernel is compared with our table alone.
-        has_data = facts.capabilities.get("vm/215", 0) > 0
+        data = Capability.SYSTEM_EVENT_DATA
+        has_data = facts.capabilities.get(data.on_vm, 0) > 0
         itself = msgspec.structs.replace(
-            btf, constants={"KVM_CAP_SYSTEM_EVENT_DATA": 215} if has_data else {}
+            btf, constants={"KVM_CAP_SYSTEM_EVENT_DATA": data.value} if has_data else {}
         )
         kernel = guest.spec.kernel if guest.spec.booted else facts.release
         found = HeaderFacts(kernel, facts.release, userspace, itself, itself)

@@ -8,12 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from sysevent.arches import ARCHITECTURES
+from sysevent.arches import ABIS, ARCHITECTURES, native
 from sysevent.contract.claim import Claim, of_test
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.layout_claim import LayoutClaim, Layouts
 from sysevent.errors import UsageError
-from sysevent.headers.abis import USERSPACES, native
 from sysevent.plugin.case import HeadersOf, target_of
 from sysevent.plugin.options import TARGETS
 from sysevent.targets.spec import TargetSpec
@@ -77,7 +76,7 @@ def _of_headers(claim: LayoutClaim, config: pytest.Config) -> Iterator[_Instance
     asked = config.getoption("abi")
     for kernel in kernels:
         label = "headers" if len(kernels) == 1 else f"headers@{kernel.rpartition('/')[2]}"
-        for userspace in USERSPACES.values():
+        for userspace in ABIS.values():
             is_native = userspace is native(userspace.arch)
             if (
                 any(spec.kernel == kernel and spec.arch == userspace.arch for spec in specs)

@@ -55,8 +55,8 @@ def refused(arch: Architecture, cpu: str = "") -> str:
         return f"KVM runs guests of this machine's architecture only, which is {here}, not {arch.machine}"
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "/dev/kvm is not there, or not for this user (group kvm)"
-    if arch.name == "riscv64":
-        return "RISC-V's KVM gives its guests no hypervisor extension"
+    if arch.not_nested:
+        return arch.not_nested
     settings = [path.read_text(encoding="ascii").strip() for path in map(Path, _NESTED) if path.exists()]
     if settings and not any(value in ("Y", "1") for value in settings):
         return "nested virtualization is off: load kvm_intel or kvm_amd with nested=1"

@@ -9,28 +9,8 @@ import msgspec
 
 from sysevent.arches import Architecture
 
-# The CPU each machine gets when a target names none.
-CPUS = {
-    # Without pauth-impdef QEMU computes the architected QARMA cipher in software: boots take 2.2 times as long.
-    "arm64": "max,pauth-impdef=on",
-    "riscv64": "rv64,h=true",
-    # QEMU 7.2's cmpxchg16b leaves stale flags behind: 10 of 56 Debian boots died of it, and 0 of 129 without.
-    "x86_64": "max,-cx16",
-}
-
-MACHINES = {
-    # virtualization=on gives L1 an EL2 to run KVM in; GICv3 is what its KVM needs for a vGIC.
-    "arm64": "virt,virtualization=on,gic-version=3",
-    "riscv64": "virt",
-    # Not microvm: it hung in 5 of 10 boots with Debian's kernel. sata=off: a kernel with a driver for it waits 0.3 s
-    # for disks that are not there, a quarter of the boot of one that has only what KVM needs.
-    "x86_64": "q35,sata=off",
-}
-
-# Under KVM, for guests that get a KVM themselves: only the host's own CPU has what that takes, and arm64's
-# interrupt controller is the host's.
+# Under KVM, for guests that get a KVM themselves: only the host's own CPU has what that takes.
 _KVM_CPU = "host"
-_KVM_MACHINES = MACHINES | {"arm64": "virt,virtualization=on,gic-version=host"}
 
 # The guest's device node of a machine's virtio port: the first port of the first such device.
 VIRTIO_CHANNEL = "vport0p1"
@@ -125,9 +105,9 @@ def machine_of(arch: Architecture, accel: str, cpu: str = "") -> list[str]:
     """The machine, what it runs under, and its CPU."""
     kvm = accel == "kvm"
     return [
-        *("-machine", (_KVM_MACHINES if kvm else MACHINES)[arch.name]),
+        *("-machine", arch.qemu_machine_kvm if kvm else arch.qemu_machine),
         *("-accel", accel),
-        *("-cpu", cpu or (_KVM_CPU if kvm else CPUS[arch.name])),
+        *("-cpu", cpu or (_KVM_CPU if kvm else arch.qemu_cpu)),
     ]
 
 

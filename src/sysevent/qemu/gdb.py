@@ -9,10 +9,6 @@ from pathlib import Path
 from sysevent.arches import Architecture
 from sysevent.model import KernelImage
 
-# gdb's names. QEMU 7.2 describes riscv64's registers without naming the architecture, and gdb's own guess is the
-# machine it runs on: said for each, so that nothing is left to a guess.
-_ARCHITECTURES = {"arm64": "aarch64", "riscv64": "riscv:rv64", "x86_64": "i386:x86-64"}
-
 _ABOVE = 4  # arch/x86/boot/bzImage is so deep in its tree, which has vmlinux at its top
 
 
@@ -35,7 +31,7 @@ def listening() -> socket.socket:
 def line(arch: Architecture, port: int, symbols: Path | None) -> str:
     """The command that attaches to a guest."""
     words = ["gdb-multiarch"]
-    for order in (f"set architecture {_ARCHITECTURES[arch.name]}", f"target remote 127.0.0.1:{port}"):
+    for order in (f"set architecture {arch.gdb}", f"target remote 127.0.0.1:{port}"):
         words += ["-ex", order]
     # The file is read before any -ex, and would set the architecture by itself; where there is none gdb must know.
     return shlex.join([*words, *([str(symbols)] if symbols else [])])

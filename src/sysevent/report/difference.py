@@ -11,25 +11,24 @@ from collections.abc import Iterable
 import msgspec
 
 from sysevent.abi import kvm_run, names
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.exits import ExitReason
 from sysevent.decode.event import Event, decode, ranges
 from sysevent.errors import UsageError
 from sysevent.model import Answer, Facts, Observation, RawExit
 from sysevent.report import records
 from sysevent.report.records import Record
-from sysevent.scenario import ioctls
 
 # The members of the union that an exit uses, by its reason: include/uapi/linux/kvm.h.
-_UNION = {
-    2: ("io.direction", "io.size", "io.port", "io.count", "io.data_offset"),
-    4: ("debug.hsr", "debug.hsr_high"),
-    6: ("mmio.phys_addr",),
-    24: ("type", "ndata", *(f"data[{n}]" for n in range(16))),
+_UNION: dict[int, tuple[str, ...]] = {
+    ExitReason.IO: ("io.direction", "io.size", "io.port", "io.count", "io.data_offset"),
+    ExitReason.DEBUG: ("debug.hsr", "debug.hsr_high"),
+    ExitReason.MMIO: ("mmio.phys_addr",),
+    ExitReason.SYSTEM_EVENT: ("type", "ndata", *(f"data[{n}]" for n in range(16))),
 }
 _HEAD = ("immediate_exit", "exit_reason", "ready_for_interrupt_injection", "if_flag", "run.flags")
 _REST = ("kvm_valid_regs", "kvm_dirty_regs", "s.regs")
-_CAPABILITIES = {
-    str(number): f"KVM_{name}" for name, number in vars(ioctls).items() if name.startswith("CAP_")
-}
+_CAPABILITIES = {str(number): f"KVM_CAP_{number.name}" for number in Capability}
 # How far a peer has counted, and where in its loop it was interrupted, depends on time. Whether it continues to count
 # after the exit does not. Labels as in suites/peers.
 _PEER = "peer "

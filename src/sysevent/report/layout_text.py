@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from sysevent.headers.abis import Userspace, native
+from sysevent.arches import Abi, native
 from sysevent.headers.compare import Change, Comparison, Kind
 from sysevent.headers.scan import Hazard, Padding
 from sysevent.headers.translated import Fate
@@ -21,7 +21,7 @@ class Scanned(msgspec.Struct, frozen=True):
     """One kernel scanned for one pair of ABIs. hazards is None if the architecture had no KVM in that kernel."""
 
     spec: str
-    userspace: Userspace
+    userspace: Abi
     hazards: tuple[Hazard, ...] | None
     padding: tuple[Padding, ...]
 
@@ -111,7 +111,7 @@ _REMARKS = {
 }
 
 
-def changes(old: str, new: str, userspace: Userspace, found: Comparison) -> list[Line]:
+def changes(old: str, new: str, userspace: Abi, found: Comparison) -> list[Line]:
     """Return what changed for one ABI between two kernels: what an old binary misreads, then the rest.
 
     old, new: the kernels as the user named them.

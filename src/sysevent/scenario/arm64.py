@@ -4,59 +4,43 @@ from __future__ import annotations
 
 import struct
 
+from sysevent.abi import psci
+from sysevent.abi.arm64 import VCPU_PSCI_0_2
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.debug import GUESTDBG_ENABLE, GUESTDBG_USE_SW_BP
+from sysevent.abi.ioctls import Request
+from sysevent.abi.registers import ARM64_PSCI_VERSION, arm64_x
 from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Ioctl, Load, Memory, Scenario, Step, Vcpu, Vm, run
-
-PSCI_VERSION = 0x8400_0000
-PSCI_FEATURES = 0x8400_000A
-SYSTEM_OFF = 0x8400_0008
-SYSTEM_RESET = 0x8400_0009
-SYSTEM_RESET2 = 0x8400_0012
-SYSTEM_RESET2_64 = 0xC400_0012
-SYSTEM_OFF2 = 0x8400_0015
-SYSTEM_OFF2_64 = 0xC400_0015
-SYSTEM_SUSPEND = 0x8400_000E
-SYSTEM_SUSPEND_64 = 0xC400_000E
 
 RAM = 0x4000_0000
 RAM_SIZE = 0x1_0000  # a multiple of every page size
 COUNTERS = RAM + 0x8000  # a peer's is at 8 times its number
 RETURNED = 0x0A00_0000  # where payloads store to when the call comes back
 
-# KVM_ARM_VCPU_*: bits of kvm_vcpu_init.features[0]
-POWER_OFF = 1 << 0
-EL1_32BIT = 1 << 1
-PSCI_0_2 = 1 << 2  # without it, PSCI 0.1
-REG_PSCI_VERSION = 0x6030_0000_0014_0000  # KVM_REG_ARM_PSCI_VERSION
-CAP_ARM_EL1_32BIT = 93
-
 COOKIE = 0xC00C_1E00_C00C_1E55
-VENDOR = 0x8000_0000  # the first vendor-specific reset type
-VENDOR_HIGH = 0xFFFF_FFFF
 
 _DEVICE_ATTR = "<IIQQ"  # struct kvm_device_attr: flags, group, attr, address
-SMCCC_DENY, SMCCC_FORWARD = 1, 2
-
-
-def x(number: int) -> int:
-    """The KVM_*_ONE_REG id of general register x<number>."""
-    return 0x6030_0000_0010_0000 | 2 * number
 
 
 def psci_version(major: int, minor: int) -> Ioctl:
     """Select a PSCI version for the VM through one of its vCPUs."""
-    return ioctls.set_one_reg(0, REG_PSCI_VERSION, major << 16 | minor)
+    return ioctls.set_one_reg(0, ARM64_PSCI_VERSION, psci.version(major, minor))
 
 
 def smccc_filter(function: int, action: int) -> Ioctl:
     """Deny one SMCCC function or forward it to userspace; VM attribute KVM_ARM_VM_SMCCC_FILTER, since v6.4."""
     attribute = struct.pack(_DEVICE_ATTR, 0, 0, 0, 0)
     smccc = struct.pack("<IIB15x", function, 1, action)
-    return Ioctl("vm", ioctls.SET_DEVICE_ATTR, buffer=attribute + smccc, pointer=(16, len(attribute)))
+    return Ioctl("vm", Request.SET_DEVICE_ATTR, buffer=attribute + smccc, pointer=(16, len(attribute)))
 
 
 def machine(
-    *, features: int = PSCI_0_2, payload: str = "call", vcpus: int = 1, before_vcpus: tuple[Step, ...] = ()
+    *,
+    features: int = VCPU_PSCI_0_2,
+    payload: str = "call",
+    vcpus: int = 1,
+    before_vcpus: tuple[Step, ...] = (),
 ) -> tuple[Step, ...]:
     """vCPUs that can call their firmware."""
     return (
@@ -83,7 +67,7 @@ def call(
     fid: int,
     *arguments: int,
     setup: tuple[Step, ...] = (),
-    features: int = PSCI_0_2,
+    features: int = VCPU_PSCI_0_2,
     payload: str = "call",
     symbol: str = "",
     before_vcpus: tuple[Step, ...] = (),
@@ -101,21 +85,20 @@ def call(
 
 def ask(label: str, fid: int, *arguments: int) -> tuple[Step, ...]:
     """Another call of a vCPU whose last one has come back; the payload loops, so registers are all that changes."""
-    changed = (ioctls.set_one_reg(0, x(number), value) for number, value in enumerate((fid, *arguments)))
+    changed = (
+        ioctls.set_one_reg(0, arm64_x(number), value) for number, value in enumerate((fid, *arguments))
+    )
     return (*changed, *run(label))
 
 
-ENABLE_SUSPEND = ioctls.enable_cap("vm", ioctls.CAP_ARM_SYSTEM_SUSPEND)
-# control KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP, no hardware breakpoints
-_DEBUG = Ioctl(0, ioctls.SET_GUEST_DEBUG_ARM64, buffer=struct.pack("<II512x", 0x1_0001, 0))
-# A vCPU's IRQ line without an in-kernel interrupt controller: KVM_ARM_IRQ_TYPE_CPU, vCPU 0, KVM_ARM_IRQ_CPU_IRQ.
-IRQ_ON = Ioctl("vm", ioctls.IRQ_LINE, buffer=struct.pack("<II", 0, 1))
-IRQ_OFF = Ioctl("vm", ioctls.IRQ_LINE, buffer=struct.pack("<II", 0, 0))
-
-_ASKED_FEATURES = (
-    *(SYSTEM_OFF, SYSTEM_RESET, SYSTEM_RESET2, SYSTEM_RESET2_64),
-    *(SYSTEM_OFF2, SYSTEM_OFF2_64, SYSTEM_SUSPEND, SYSTEM_SUSPEND_64),
+ENABLE_SUSPEND = ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND)
+# No hardware breakpoints.
+_DEBUG = Ioctl(
+    0, Request.SET_GUEST_DEBUG_ARM64, buffer=struct.pack("<II512x", GUESTDBG_ENABLE | GUESTDBG_USE_SW_BP, 0)
 )
+# A vCPU's IRQ line without an in-kernel interrupt controller: KVM_ARM_IRQ_TYPE_CPU, vCPU 0, KVM_ARM_IRQ_CPU_IRQ.
+IRQ_ON = Ioctl("vm", Request.IRQ_LINE, buffer=struct.pack("<II", 0, 1))
+IRQ_OFF = Ioctl("vm", Request.IRQ_LINE, buffer=struct.pack("<II", 0, 0))
 
 FACTS = Scenario(
     "arm64.facts",
@@ -124,19 +107,23 @@ FACTS = Scenario(
         *machine(),
         *(
             ioctls.check_extension(fd, capability)
-            for capability in (ioctls.CAP_SYSTEM_EVENT_DATA, ioctls.CAP_ARM_SYSTEM_SUSPEND, CAP_ARM_EL1_32BIT)
+            for capability in (
+                Capability.SYSTEM_EVENT_DATA,
+                Capability.ARM_SYSTEM_SUSPEND,
+                Capability.ARM_EL1_32BIT,
+            )
             for fd in ("system", "vm")
         ),
         Ioctl(
             "vm",
-            ioctls.HAS_DEVICE_ATTR,
+            Request.HAS_DEVICE_ATTR,
             buffer=struct.pack(_DEVICE_ATTR, 0, 0, 0, 0),
             label="smccc.filter",
         ),
-        ioctls.get_one_reg(0, REG_PSCI_VERSION, "psci.default"),
-        Entry("call", (PSCI_VERSION,)),
+        ioctls.get_one_reg(0, ARM64_PSCI_VERSION, "psci.default"),
+        Entry("call", (psci.VERSION,)),
         *run("psci.version"),
-        *(step for fid in _ASKED_FEATURES for step in ask(f"psci.features.{fid:#x}", PSCI_FEATURES, fid)),
+        *(step for function in psci.Function for step in ask(function.fact, psci.FEATURES, function)),
     ),
 )
 
@@ -144,7 +131,7 @@ FACTS = Scenario(
 SMC = Scenario(
     "arm64.smc.version",
     "arm64",
-    (*machine(), Entry("call", registers(PSCI_VERSION), symbol="smc"), *run("smc.version")),
+    (*machine(), Entry("call", registers(psci.VERSION), symbol="smc"), *run("smc.version")),
 )
 
 # A software breakpoint, then PSCI SYSTEM_OFF. Whether its exit is valid as a whole is a fact, too.
@@ -152,8 +139,8 @@ DEBUG = scenario(
     "debug.break",
     *machine(),
     _DEBUG,
-    Entry("call", registers(SYSTEM_OFF), symbol="break_first"),
+    Entry("call", registers(psci.Function.SYSTEM_OFF), symbol="break_first"),
     *run("debug"),
-    Entry("call", registers(SYSTEM_OFF), symbol="break_passed"),
+    Entry("call", registers(psci.Function.SYSTEM_OFF), symbol="break_passed"),
     *run("exit"),
 )

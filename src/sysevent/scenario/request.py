@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from sysevent import wire
 from sysevent.abi import names
+from sysevent.abi.errno import Errno
 from sysevent.build.programs import Payload
 from sysevent.errors import BadWire, GuestLost, HarnessError, NoKvm, NotApplicable, StepRefused, VcpuStuck
 from sysevent.model import Answer, Observation, RawExit
@@ -33,18 +34,14 @@ OPS: dict[type, Op] = {  # which op carries out a step
 }
 _FDS = {"system": 0, "vm": 1}
 _FD_VCPU = 2
+# Why /dev/kvm cannot be used. EBUSY: another hypervisor has the CPU. ENOTTY: it is some other file.
 _NO_KVM = (
-    1,
-    2,
-    6,
-    13,
-    16,
-    19,
-    25,
-)  # EPERM, ENOENT, ENXIO, EACCES, EBUSY (another hypervisor has the CPU), ENODEV, ENOTTY (it is some other file)
-_SHORT = (11, 12, 23, 24)  # EAGAIN, ENOMEM, ENFILE, EMFILE: of the machine that day, not of its kernel
+    *(Errno.EPERM, Errno.ENOENT, Errno.ENXIO, Errno.EACCES),
+    *(Errno.EBUSY, Errno.ENODEV, Errno.ENOTTY),
+)
+# What the machine is short of at that moment, which says nothing about its kernel.
+_SHORT = (Errno.EAGAIN, Errno.ENOMEM, Errno.ENFILE, Errno.EMFILE)
 _FROM_OUTSIDE = (9, 15)  # SIGKILL, SIGTERM: our own watchdog's end is State.HUNG
-_ENOEXEC = 8
 _SLACK = 2000  # ms for everything that is no KVM_RUN, and for the watchdog's second attempt
 
 
@@ -175,7 +172,7 @@ def _check(reply: wire.Reply, scenario: s.Scenario) -> None:
             raise VcpuStuck(f"{name}: the VMM gave no answer before its deadline and was killed")
         case wire.State.STOPPED:
             raise StepRefused(f"{name}: step {detail}, which must succeed, was refused: {refused}")
-        case wire.State.DIED if detail == -_ENOEXEC:
+        case wire.State.DIED if detail == -Errno.ENOEXEC:
             raise NotApplicable(
                 f"{name}: this kernel runs no programs of that ABI: it takes CONFIG_COMPAT (arm64, riscv64) or "
                 "CONFIG_IA32_EMULATION (x86-64), and a CPU that has the mode"

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.registers import riscv64_a, riscv64_sbi
+from sysevent.abi.sbi import (
+    BASE,
+    EXT_SRST,
+    EXT_SUSP,
+    EXT_V01,
+    LEGACY_SHUTDOWN,
+    PROBE_EXTENSION,
+    SRST,
+)
 from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Load, Memory, Scenario, Step, Vcpu, Vm, run
-
-SRST = 0x5352_5354  # "SRST", the system reset extension
-SUSP = 0x5355_5350  # "SUSP", system suspend, v6.13 (023c15151fbb)
-BASE = 0x10
-PROBE_EXTENSION = 3
-LEGACY_SHUTDOWN = 8
-SHUTDOWN = 0
-COLD_REBOOT = 1
-WARM_REBOOT = 2
 
 RAM = 0x8000_0000
 RAM_SIZE = 0x1_0000
 COUNTERS = RAM + 0x8000  # a peer's is at 8 times its number
 RETURNED = 0x0A00_0000  # where payloads store to when the call comes back
-
-A0 = 0x8030_0000_0200_000A  # the KVM_*_ONE_REG id of a0
-# KVM_REG_RISCV | KVM_REG_SIZE_U64 | KVM_REG_RISCV_SBI_EXT | KVM_REG_RISCV_SBI_SINGLE, since v6.4
-SBI_ENABLE = 0x8030_0000_0800_0000
-ENABLE_V01, ENABLE_SRST, ENABLE_SUSP = 0, 4, 11
 
 
 def machine(*, payload: str = "call", vcpus: int = 1) -> tuple[Step, ...]:
@@ -56,7 +53,7 @@ def ecall(
 
 def enable(extension: int, on: int, label: str = "") -> Step:
     """Turn an SBI extension of a hart on or off, which only works before its first KVM_RUN."""
-    return ioctls.set_one_reg(0, SBI_ENABLE | extension, on, label)
+    return ioctls.set_one_reg(0, riscv64_sbi(extension), on, label)
 
 
 FACTS = Scenario(
@@ -64,16 +61,16 @@ FACTS = Scenario(
     "riscv64",
     (
         *machine(),
-        *(ioctls.check_extension(fd, ioctls.CAP_SYSTEM_EVENT_DATA) for fd in ("system", "vm")),
+        *(ioctls.check_extension(fd, Capability.SYSTEM_EVENT_DATA) for fd in ("system", "vm")),
         *(
-            ioctls.get_one_reg(0, SBI_ENABLE | number, f"sbi.enable.{name}")
-            for name, number in (("v01", ENABLE_V01), ("srst", ENABLE_SRST), ("susp", ENABLE_SUSP))
+            ioctls.get_one_reg(0, riscv64_sbi(number), f"sbi.enable.{name}")
+            for name, number in (("v01", EXT_V01), ("srst", EXT_SRST), ("susp", EXT_SUSP))
         ),
         Entry("call", registers(LEGACY_SHUTDOWN, 0, function=PROBE_EXTENSION, extension=BASE)),
         *run("sbi.probe.legacy_shutdown"),
         # The payload loops; only what is asked for changes.
-        ioctls.set_one_reg(0, A0, SRST),
-        ioctls.set_one_reg(0, A0 + 1, 0),
+        ioctls.set_one_reg(0, riscv64_a(0), SRST),
+        ioctls.set_one_reg(0, riscv64_a(1), 0),
         *run("sbi.probe.srst"),
     ),
 )

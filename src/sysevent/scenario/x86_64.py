@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import struct
 
+from sysevent.abi import hyperv, xen
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.debug import GUESTDBG_ENABLE, GUESTDBG_SINGLESTEP
+from sysevent.abi.hyperv import (
+    CRASH_AVAILABLE,
+    MSR_RESET,
+    RESET_AVAILABLE,
+)
+from sysevent.abi.ioctls import Request
 from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Ioctl, Load, Memory, Scenario, Step, Vcpu, Vm, run
-
-MSR_RESET = 0x4000_0003
-MSR_CRASH_P0 = 0x4000_0100  # to P4 at +4
-MSR_CRASH_CTL = 0x4000_0105
-CRASH_NOTIFY = 1 << 63
-CRASH_NOTIFY_MESSAGE = 1 << 62
 
 RAM = 0x10_0000
 RAM_SIZE = 0x1_0000
@@ -20,13 +23,8 @@ RETURNED_PORT = 0xE9  # where payloads write to when the instruction came back
 HOLE = 0xD000_0000  # an address without memory
 TSS = 0xFFFB_D000  # for VMX without unrestricted guests; SVM does not look at it
 
-# _IOW(KVMIO, 0x7a, struct kvm_xen_hvm_config), 56 bytes
-SET_XEN_HVM_CONFIG = 0x4038_AE7A
-_XEN_INTERCEPT_HCALL = 1 << 1
-_XEN_MSR = 0x4000_0000  # where Xen's guests look for it
-
-_RESET_AVAILABLE = 1 << 7  # HV_MSR_RESET_AVAILABLE, in EAX of leaf 0x40000003
-_CRASH_AVAILABLE = 1 << 10  # HV_FEATURE_GUEST_CRASH_MSR_AVAILABLE, in its EDX
+# Where Xen guests look for the MSR that sets up their hypercall page.
+_XEN_MSR = 0x4000_0000
 
 Leaves = tuple[tuple[int, ...], ...]  # (leaf, eax, ebx, ecx, edx) each
 BARE_CPUID: Leaves = (
@@ -39,30 +37,30 @@ def hyperv_cpuid(*, reset: bool = True, crash: bool = True) -> Leaves:
     """As little as makes KVM offer its Hyper-V MSRs: leaf 0x40000001 says "Hv#1" (hyperv.c, kvm_hv_set_cpuid)."""
     return (
         *BARE_CPUID,
-        (0x4000_0000, 0x4000_0005, 0x7263_694D, 0x666F_736F, 0x7648_2074),  # "Microsoft Hv"
-        (0x4000_0001, 0x3123_7648, 0, 0, 0),
-        (0x4000_0002, 0, 0, 0, 0),
-        (0x4000_0003, _RESET_AVAILABLE * reset, 0, 0, _CRASH_AVAILABLE * crash),
-        (0x4000_0004, 0, 0, 0, 0),
-        (0x4000_0005, 0, 0, 0, 0),
+        (hyperv.CPUID_VENDOR, hyperv.CPUID_LIMITS, 0x7263_694D, 0x666F_736F, 0x7648_2074),  # "Microsoft Hv"
+        (hyperv.CPUID_INTERFACE, 0x3123_7648, 0, 0, 0),
+        (hyperv.CPUID_VERSION, 0, 0, 0, 0),
+        (hyperv.CPUID_FEATURES, RESET_AVAILABLE * reset, 0, 0, CRASH_AVAILABLE * crash),
+        (hyperv.CPUID_RECOMMENDATIONS, 0, 0, 0, 0),
+        (hyperv.CPUID_LIMITS, 0, 0, 0, 0),
     )
 
 
 HYPERV_CPUID = hyperv_cpuid()
-ENFORCE = ioctls.enable_cap(0, ioctls.CAP_HYPERV_ENFORCE_CPUID, 1)
+ENFORCE = ioctls.enable_cap(0, Capability.HYPERV_ENFORCE_CPUID, 1)
 
 
 def set_cpuid(leaves: Leaves, vcpu: int = 0) -> Ioctl:
     """KVM_SET_CPUID2 with these leaves; struct kvm_cpuid_entry2 is 40 bytes."""
     entries = b"".join(struct.pack("<7I12x", leaf, 0, 0, *values) for leaf, *values in leaves)
-    return Ioctl(vcpu, ioctls.SET_CPUID2, buffer=struct.pack("<II", len(leaves), 0) + entries)
+    return Ioctl(vcpu, Request.SET_CPUID2, buffer=struct.pack("<II", len(leaves), 0) + entries)
 
 
 def machine(payload: str, *, cpuid: Leaves = HYPERV_CPUID, vcpus: int = 1) -> tuple[Step, ...]:
     """vCPUs in flat protected mode that believe to be under Hyper-V."""
     return (
         Vm(),
-        Ioctl("vm", ioctls.SET_TSS_ADDR, TSS),
+        Ioctl("vm", Request.SET_TSS_ADDR, TSS),
         Memory(RAM, RAM_SIZE),
         Load(payload),
         *(Vcpu(number) for number in range(vcpus)),
@@ -108,10 +106,10 @@ FACTS = Scenario(
         *(
             ioctls.check_extension(fd, capability)
             for capability in (
-                ioctls.CAP_SYSTEM_EVENT_DATA,
-                ioctls.CAP_X86_TRIPLE_FAULT_EVENT,
-                ioctls.CAP_HYPERV_ENFORCE_CPUID,
-                ioctls.CAP_HYPERV,
+                Capability.SYSTEM_EVENT_DATA,
+                Capability.X86_TRIPLE_FAULT_EVENT,
+                Capability.HYPERV_ENFORCE_CPUID,
+                Capability.HYPERV,
             )
             for fd in ("system", "vm")
         ),
@@ -129,17 +127,18 @@ def intercept_xen_hypercalls(label: str = "") -> Ioctl:
     neither the MSR nor a hypercall page has to be used.
     """
     # struct kvm_xen_hvm_config: flags, msr, two addresses and sizes of hypercall pages, padding
-    config = struct.pack("<IIQQBB30x", _XEN_INTERCEPT_HCALL, _XEN_MSR, 0, 0, 0, 0)
-    return Ioctl("vm", SET_XEN_HVM_CONFIG, buffer=config, label=label)
+    config = struct.pack("<IIQQBB30x", xen.INTERCEPT_HCALL, _XEN_MSR, 0, 0, 0, 0)
+    return Ioctl("vm", Request.SET_XEN_HVM_CONFIG, buffer=config, label=label)
 
 
 # Whether this kernel can hand Xen hypercalls to userspace.
 XEN = scenario("xen.facts", Vm(), intercept_xen_hypercalls("xen.intercept"))
 
 
-# KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP
-DEBUG_STEP = Ioctl(0, ioctls.SET_GUEST_DEBUG_X86, buffer=struct.pack("<II64x", 3, 0))
-DEBUG_OFF = Ioctl(0, ioctls.SET_GUEST_DEBUG_X86, buffer=struct.pack("<II64x", 0, 0))
+DEBUG_STEP = Ioctl(
+    0, Request.SET_GUEST_DEBUG_X86, buffer=struct.pack("<II64x", GUESTDBG_ENABLE | GUESTDBG_SINGLESTEP, 0)
+)
+DEBUG_OFF = Ioctl(0, Request.SET_GUEST_DEBUG_X86, buffer=struct.pack("<II64x", 0, 0))
 
 
 def msrs(values: dict[int, int]) -> bytes:

@@ -12,21 +12,18 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from sysevent.arches import ARCHITECTURES
+from sysevent.arches import ARCHITECTURES, ArchName, of_machine
 from sysevent.errors import BadTargetFile, UsageError
 from sysevent.targets.rules import BOOTED, broken, meant
 
 _Seconds = Annotated[int, msgspec.Meta(ge=1, le=86400)]
-
-# What uname says, and our name of it; a machine of another architecture has no target `local`.
-_MACHINES = {"aarch64": "arm64", "arm64": "arm64", "riscv64": "riscv64", "x86_64": "x86_64"}
 
 
 class TargetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One place where one kernel's KVM can be asked, as a target file describes it."""
 
     name: str
-    arch: Literal["arm64", "riscv64", "x86_64"]
+    arch: ArchName
     # A QEMU of this machine (tcg, kvm, or auto: kvm where that works), this machine itself, a lab machine over
     # SSH, or one that labgrid hands out.
     where: Literal["tcg", "kvm", "auto", "local", "ssh", "labgrid"]
@@ -75,7 +72,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def own_arch() -> str:
     """This machine's architecture; "" when it is none of ours."""
-    return _MACHINES.get(platform.machine(), "")
+    found = of_machine(platform.machine())
+    return found.name if found else ""
 
 
 def builtin() -> list[TargetSpec]:

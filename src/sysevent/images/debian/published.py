@@ -16,8 +16,6 @@ from sysevent.images.debian import package_index, track_package
 from sysevent.images.debian.archive import Archive
 from sysevent.images.download import Gone, OtherLength
 
-# The smallest flavour with KVM, as in images/tracks.toml: one flavour only, so that versions can be compared.
-_FLAVOURS = {"arm64": "cloud-arm64", "riscv64": "riscv64", "x86_64": "cloud-amd64"}
 _META = 1 << 20  # bytes; a smaller package holds no kernel, but depends on one
 
 
@@ -55,7 +53,8 @@ def _of_suite(name: str, arch: Architecture, archive: Archive) -> list[Published
     entry = suite.release.index(arch.debian)
     if entry is None:
         return []
-    flavour, index = _FLAVOURS[arch.name], entry[1].sha256
+    # One flavour only, so that versions can be compared.
+    flavour, index = arch.debian_flavour, entry[1].sha256
     known = archive.cache.read(_note(index, flavour, archive), list[package_index.Kernel])
     if known is None:
         suite, listed = track_package.listing(name, arch, archive, refresh=False)

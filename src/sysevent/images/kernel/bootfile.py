@@ -12,9 +12,11 @@ import lzma
 import re
 import struct
 import zlib
+from collections.abc import Callable
 
 import msgspec
 
+from sysevent.arches import ARCHITECTURES
 from sysevent.errors import ImageError
 from sysevent.images import compression
 
@@ -22,7 +24,6 @@ from sysevent.images import compression
 _RELEASE = re.compile(rb"\d[\w.+~-]{0,100}")
 _BANNER = re.compile(rb"Linux version (%s) \(" % _RELEASE.pattern)
 _PVH_NOTE = 18  # XEN_ELFNOTE_PHYS32_ENTRY, include/xen/interface/elfnote.h
-_ELF_ARCHES = {"EM_AARCH64": "arm64", "EM_RISCV": "riscv64", "EM_X86_64": "x86_64"}
 
 
 class BootFile(msgspec.Struct, frozen=True):
@@ -36,14 +37,9 @@ class BootFile(msgspec.Struct, frozen=True):
 
 def inspect(data: bytes, name: str) -> BootFile:
     """Recognise the image in data; ImageError (naming name) says why it is of no use."""
-    if data[56:60] == b"ARM\x64":
-        _check_pe(data, name)
-        return BootFile("arm64", "arm64 Image", _banner(data), None)
-    if data[0x38:0x3C] == b"RSC\x05":
-        _check_pe(data, name)
-        return BootFile("riscv64", "riscv Image", _banner(data), None)
-    if data[0x202:0x206] == b"HdrS":
-        return _bzimage(data, name)
+    for arch, image in _IMAGES.items():
+        if data[image.offset : image.offset + len(image.magic)] == image.magic:
+            return BootFile(arch, image.kind, image.release(data, name), None)
     if data[:4] == b"\x7fELF":
         return _elf(data, name)
     if data[:2] == b"\x1f\x8b":
@@ -58,7 +54,14 @@ def inspect(data: bytes, name: str) -> BootFile:
     )
 
 
-def _bzimage(data: bytes, name: str) -> BootFile:
+def _pe_image(data: bytes, name: str) -> str:
+    """The release of an Image of arm64 or riscv; ImageError when it is cut off."""
+    _check_pe(data, name)
+    return _banner(data)
+
+
+def _bzimage(data: bytes, name: str) -> str:
+    """The release of a bzImage; ImageError when it is cut off, or for another architecture than x86_64."""
     setup_sectors, size = data[0x1F1] or 4, struct.unpack_from("<I", data, 0x1F4)[0] * 16
     whole = (setup_sectors + 1) * 512 + size
     if len(data) < whole:
@@ -67,7 +70,23 @@ def _bzimage(data: bytes, name: str) -> BootFile:
     if protocol < 0x20C or not flags & 1:  # XLF_KERNEL_64
         raise ImageError(f"{name} is a 32-bit x86 kernel; guests here are x86_64")
     text = _RELEASE.match(data, version + 0x200) if version else None
-    return BootFile("x86_64", "x86 bzImage", text.group().decode() if text else "", None)
+    return text.group().decode() if text else ""
+
+
+class _Image(msgspec.Struct, frozen=True):
+    """How the image that an architecture's boot loaders take is recognised."""
+
+    offset: int
+    magic: bytes
+    kind: str
+    release: Callable[[bytes, str], str]
+
+
+_IMAGES: dict[str, _Image] = {
+    "arm64": _Image(0x38, b"ARM\x64", "arm64 Image", _pe_image),
+    "riscv64": _Image(0x38, b"RSC\x05", "riscv Image", _pe_image),
+    "x86_64": _Image(0x202, b"HdrS", "x86 bzImage", _bzimage),
+}
 
 
 def _elf(data: bytes, name: str) -> BootFile:
@@ -77,7 +96,7 @@ def _elf(data: bytes, name: str) -> BootFile:
 
     try:
         elf = ELFFile(io.BytesIO(data))
-        arch = _ELF_ARCHES.get(elf["e_machine"])
+        arch = next((arch for arch in ARCHITECTURES.values() if arch.elf_machine == elf["e_machine"]), None)
         ends = [s["p_offset"] + s["p_filesz"] for s in elf.iter_segments()]
         ends.append(elf["e_shoff"] + elf["e_shnum"] * elf["e_shentsize"])
         if max(ends) > len(data):
@@ -94,15 +113,16 @@ def _elf(data: bytes, name: str) -> BootFile:
         )
     except (ELFError, struct.error, ValueError) as error:
         raise ImageError(f"{name} is a damaged ELF file, or cut off: {error}") from None
-    if arch != "x86_64":
+    if not arch.pvh:
         # QEMU loads such a file, but as a bare program: without a device tree, at the wrong address.
-        boot = {"arm64": "arch/arm64/boot/Image", "riscv64": "arch/riscv/boot/Image"}[arch]
-        raise ImageError(f"{name} is an ELF vmlinux for {arch}; QEMU boots {boot} of the same build instead")
+        raise ImageError(
+            f"{name} is an ELF vmlinux for {arch.name}; QEMU boots {arch.boot_image} of the same build instead"
+        )
     if not pvh:
         raise ImageError(
-            f"{name} has no PVH entry (CONFIG_PVH), so QEMU cannot boot it; take arch/x86/boot/bzImage"
+            f"{name} has no PVH entry (CONFIG_PVH), so QEMU cannot boot it; take {arch.boot_image}"
         )
-    return BootFile(arch, "ELF vmlinux", _banner(data), None)
+    return BootFile(arch.name, "ELF vmlinux", _banner(data), None)
 
 
 def _zboot(data: bytes, name: str) -> BootFile:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from sysevent.arches import Architecture
+from sysevent.arches import ARCHITECTURES, Architecture
 from sysevent.cache import Cache
 from sysevent.errors import ImageError, UsageError
 from sysevent.images import tracks
@@ -20,9 +20,6 @@ from sysevent.images.kernel import bootfile
 from sysevent.images.tracks import Track
 from sysevent.model import KernelImage, Progress
 from sysevent.settings import Settings
-
-# Where `make` leaves what QEMU boots: arch/*/boot/Makefile.
-_BUILT = {"arm64": "arch/arm64/boot/Image", "riscv": "arch/riscv/boot/Image", "x86": "arch/x86/boot/bzImage"}
 
 
 class WrongArchitecture(ImageError):
@@ -149,16 +146,15 @@ def _tree(spec: str, tree: Path, arch: Architecture, settings: Settings, modules
         raise UsageError(f"--kernel {spec}: no such directory")
     if not (tree / "Kbuild").exists() and not (tree / "include" / "config").is_dir():
         raise UsageError(f"--kernel {spec}: that is not a kernel tree")
-    image = tree / _BUILT[arch.kernel]
+    image = tree / arch.boot_image
     if not image.exists():
-        others = [built for name, built in _BUILT.items() if name != arch.kernel and (tree / built).exists()]
+        images = (other.boot_image for other in ARCHITECTURES.values() if other is not arch)
+        others = [built for built in images if (tree / built).exists()]
         if others:
             raise WrongArchitecture(
                 f"{spec} was built for another architecture: it has {others[0]}, not {image.name}"
             )
-        raise ImageError(
-            f"{spec} is not built for {arch.name}: {_BUILT[arch.kernel]} is missing; run make there"
-        )
+        raise ImageError(f"{spec} is not built for {arch.name}: {arch.boot_image} is missing; run make there")
     try:
         release = (tree / "include" / "config" / "kernel.release").read_text(encoding="utf-8").strip()
     except OSError:

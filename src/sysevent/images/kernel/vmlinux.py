@@ -14,6 +14,7 @@ import struct
 import zlib
 from pathlib import Path
 
+from sysevent.arches import ARCHITECTURES
 from sysevent.cache import Cache
 from sysevent.errors import ImageError, ToolMissing
 from sysevent.images import compression
@@ -27,7 +28,7 @@ def uncompressed(kernel: KernelImage, settings: Settings, progress: Progress) ->
 
     Whatever is odd about the image, it boots as it is: this is only the quicker way.
     """
-    if kernel.arch != "x86_64":
+    if not ARCHITECTURES[kernel.arch].pvh:
         return kernel.image
     cache = Cache(settings.cache)
     stat = kernel.image.stat()

@@ -28,7 +28,7 @@ from sysevent.settings import Settings
 SUITE = "trixie"  # the first with riscv64
 
 # Package -> path in the guest -> path in the package, where a library is found by its soname. As in the packages of
-# 2026-11. Where the loader must be is part of each architecture's ABI.
+# 2026-11.
 _SHELL = {"busybox-static": {"bin/busybox": "usr/bin/busybox"}}
 _LIBRARY = "usr/lib/{triplet}/{name}"
 _SERVER = {
@@ -39,11 +39,6 @@ _SERVER = {
     "libtommath1": {"lib/libtommath.so.1": _LIBRARY},
     "libgmp10": {"lib/libgmp.so.10": _LIBRARY},  # which libtomcrypt needs
     "zlib1g": {"lib/libz.so.1": _LIBRARY},
-}
-_LOADERS = {
-    "arm64": "lib/ld-linux-aarch64.so.1",
-    "riscv64": "lib/ld-linux-riscv64-lp64d.so.1",
-    "x86_64": "lib64/ld-linux-x86-64.so.2",
 }
 _NAMES = tuple(sorted({*_SHELL, *_SERVER}))
 _WANTED = re.compile(rb"^Package: (?:%s)$" % "|".join(map(re.escape, _NAMES)).encode(), re.MULTILINE)
@@ -70,7 +65,7 @@ def shell(arch: Architecture, settings: Settings, progress: Progress) -> Files:
 
 def server(arch: Architecture, settings: Settings, progress: Progress) -> Files:
     """Dropbear, an SSH server that brings no SFTP along, with the libraries that it needs."""
-    libc = {**_SERVER["libc6"], _LOADERS[arch.name]: _LIBRARY}
+    libc = {**_SERVER["libc6"], arch.loader: _LIBRARY}
     archive = Archive(settings, progress, "CI=1 ./sysevent test tests/system")
     return _files({**_SERVER, "libc6": libc}, arch, archive)
 
@@ -94,8 +89,7 @@ def _had(
         if name not in packages:
             raise ImageError(f"Debian {SUITE} has no package {name} for {arch.debian}")
         places = {
-            there: path.format(triplet=f"{arch.machine}-linux-gnu", name=Path(there).name)
-            for there, path in paths.items()
+            there: path.format(triplet=arch.triplet, name=Path(there).name) for there, path in paths.items()
         }
         files |= _out_of(packages[name], places, archive)
     return files

@@ -1,0 +1,34 @@
+"""Capabilities: KVM_CAP_* of include/uapi/linux/kvm.h, what KVM_CHECK_EXTENSION and KVM_ENABLE_CAP take."""
+
+from __future__ import annotations
+
+from sysevent.abi.number import Number
+
+
+class Capability(Number):
+    """KVM_CAP_*. Facts.capabilities holds what KVM_CHECK_EXTENSION gave for it under `on_system` and `on_vm`."""
+
+    HYPERV = 44
+    ARM_EL1_32BIT = 93
+    HYPERV_ENFORCE_CPUID = 199, (5, 14)
+    # d495f942f40a: ndata and data[16] in struct kvm_run.system_event
+    SYSTEM_EVENT_DATA = 215, (5, 18)
+    # bfbab4456877
+    ARM_SYSTEM_SUSPEND = 216, (5, 19)
+    # ed2351174e38
+    X86_TRIPLE_FAULT_EVENT = 218, (6, 0)
+
+    @property
+    def on_system(self) -> str:
+        """The name of the answer of /dev/kvm: system/215."""
+        return fact("system", self)
+
+    @property
+    def on_vm(self) -> str:
+        """The name of the answer of a VM: vm/215."""
+        return fact("vm", self)
+
+
+def fact(fd: str, capability: int) -> str:
+    """The name in Facts.capabilities of the answer of fd, which is "system" or "vm"."""
+    return f"{fd}/{int(capability)}"

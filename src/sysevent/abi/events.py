@@ -1,0 +1,42 @@
+"""System events: KVM_SYSTEM_EVENT_* of include/uapi/linux/kvm.h and of arm64's asm/kvm.h."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sysevent.abi.number import Number
+
+
+class EventType(Number):
+    """KVM_SYSTEM_EVENT_*: what struct kvm_run.system_event.type holds."""
+
+    SHUTDOWN = 1
+    RESET = 2
+    CRASH = 3
+    # 7b33a09d036f
+    WAKEUP = 4, (5, 19)
+    # bfbab4456877
+    SUSPEND = 5, (5, 19)
+    # c24a950ec7d6
+    SEV_TERM = 6, (5, 19)
+    # 79462faa2b2a
+    TDX_FATAL = 7, (6, 16)
+
+
+class ResetFlag(Number):
+    """KVM_SYSTEM_EVENT_RESET_FLAG_*: bits of data[0] of a RESET."""
+
+    # 34739fd95fab
+    PSCI_RESET2 = 1 << 0, (5, 18), "arm64"
+
+
+class ShutdownFlag(Number):
+    """KVM_SYSTEM_EVENT_SHUTDOWN_FLAG_*: bits of data[0] of a SHUTDOWN."""
+
+    # 97413cea1c48
+    PSCI_OFF2 = 1 << 0, (6, 13), "arm64"
+
+
+# KVM_SYSTEM_EVENT_NDATA_VALID: the bit of `type` by which c24a950ec7d6 marked a valid ndata. Only release
+# candidates of v5.18 had it; d495f942f40a replaced it by a capability.
+NDATA_VALID: Final = 1 << 31

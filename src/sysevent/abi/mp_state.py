@@ -1,0 +1,14 @@
+"""What a vCPU is doing: KVM_MP_STATE_* of include/uapi/linux/kvm.h, in struct kvm_mp_state."""
+
+from __future__ import annotations
+
+from sysevent.abi.number import Number
+
+
+class MpState(Number):
+    """KVM_MP_STATE_*."""
+
+    RUNNABLE = 0
+    STOPPED = 5
+    # 7b33a09d036f
+    SUSPENDED = 10, (5, 19)

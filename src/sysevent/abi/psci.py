@@ -1,0 +1,57 @@
+"""PSCI, the firmware interface of arm64 guests: Arm DEN0022, and how arch/arm64/kvm/psci.c offers it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sysevent.abi.number import Number
+
+VERSION: Final = 0x8400_0000
+FEATURES: Final = 0x8400_000A
+
+
+class Function(Number):
+    """The functions that concern the whole system, with the first release whose KVM knows each.
+
+    Every target is asked for all of them: Facts.features holds the answer of PSCI_FEATURES under `fact`. The
+    numbers ending in _64 are those of the 64-bit calling convention (Arm DEN0028).
+    """
+
+    SYSTEM_OFF = 0x8400_0008
+    SYSTEM_RESET = 0x8400_0009
+    # d43583b890e7
+    SYSTEM_RESET2 = 0x8400_0012, (5, 18)
+    SYSTEM_RESET2_64 = 0xC400_0012, (5, 18)
+    # 97413cea1c48
+    SYSTEM_OFF2 = 0x8400_0015, (6, 13)
+    SYSTEM_OFF2_64 = 0xC400_0015, (6, 13)
+    # bfbab4456877
+    SYSTEM_SUSPEND = 0x8400_000E, (5, 19)
+    SYSTEM_SUSPEND_64 = 0xC400_000E, (5, 19)
+
+    @property
+    def fact(self) -> str:
+        """The name of PSCI_FEATURES' answer about it in Facts.features: psci.features.0x84000012."""
+        return f"psci.features.{self:#x}"
+
+
+def _result(code: int) -> int:
+    """A negative return code as x0 holds it."""
+    return code & (1 << 64) - 1
+
+
+# DEN0022, return codes, as the guest's x0 holds them.
+NOT_SUPPORTED: Final = _result(-1)
+INVALID_PARAMETERS: Final = _result(-2)
+DENIED: Final = _result(-3)
+INTERNAL_FAILURE: Final = _result(-6)
+
+# Reset types of SYSTEM_RESET2: bit 31 is set in those that vendors may define.
+RESET2_ARCHITECTURAL: Final = 0
+RESET2_VENDOR_FIRST: Final = 1 << 31
+RESET2_VENDOR_LAST: Final = (1 << 32) - 1
+
+
+def version(major: int, minor: int) -> int:
+    """The number of a PSCI version, as PSCI_VERSION gives it and KVM_REG_ARM_PSCI_VERSION holds it."""
+    return major << 16 | minor

@@ -1,0 +1,42 @@
+"""SBI, the firmware interface of riscv64 guests: the RISC-V SBI specification, and KVM's switches for it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Extensions, as a7 holds them.
+BASE: Final = 0x10
+# Of SBI v0.1
+LEGACY_SHUTDOWN: Final = 8
+# "SRST", system reset
+SRST: Final = int.from_bytes(b"SRST", "big")
+# "SUSP", system suspend; in KVM since v6.13 (023c15151fbb)
+SUSP: Final = int.from_bytes(b"SUSP", "big")
+
+# Functions of BASE, as a6 holds them.
+PROBE_EXTENSION: Final = 3
+
+# Reset types and reasons of SRST. 0xe0000000 is the first reason that vendors may define, 0xf0000000 the first
+# such type.
+SHUTDOWN: Final = 0
+COLD_REBOOT: Final = 1
+WARM_REBOOT: Final = 2
+NO_REASON: Final = 0
+SYSTEM_FAILURE: Final = 1
+VENDOR_REASON: Final = 0xE000_0000
+VENDOR_TYPE: Final = 0xF000_0000
+
+
+def _error(code: int) -> int:
+    """A negative error code as a0 holds it."""
+    return code & (1 << 64) - 1
+
+
+# SBI_ERR_*, as the guest's a0 holds them.
+NOT_SUPPORTED: Final = _error(-2)
+INVALID_PARAM: Final = _error(-3)
+
+# enum KVM_RISCV_SBI_EXT_ID of arch/riscv/include/uapi/asm/kvm.h, v6.4: which extension a register turns on.
+EXT_V01: Final = 0
+EXT_SRST: Final = 4
+EXT_SUSP: Final = 11

@@ -1,0 +1,62 @@
+"""Every fact that is different for each architecture, and for each userspace ABI: one row each.
+
+table.py has the architectures, abis.py the ABIs. Code elsewhere asks a column and compares no names; a table
+that stays in another package has one row for each architecture. tests/test_arches.py holds all of them together.
+"""
+
+from __future__ import annotations
+
+from sysevent.arches.abis import ABIS, Abi, ArchName
+from sysevent.arches.table import ARCHITECTURES, Architecture
+from sysevent.errors import UsageError
+
+__all__ = [
+    "ABIS",
+    "ARCHITECTURES",
+    "CHANNEL_MODULES",
+    "Abi",
+    "ArchName",
+    "Architecture",
+    "abi",
+    "architecture",
+    "native",
+    "of_machine",
+    "others",
+]
+
+# A guest's own channel is a virtio serial port; both are built in from Debian's 6.12 on, modules before.
+CHANNEL_MODULES = ("virtio_pci", "virtio_console")
+
+
+def architecture(name: str) -> Architecture:
+    """The architecture called name; UsageError names those that exist."""
+    try:
+        return ARCHITECTURES[name]
+    except KeyError:
+        known = ", ".join(sorted(ARCHITECTURES))
+        raise UsageError(f"no architecture is called {name!r}; there are {known}") from None
+
+
+def of_machine(machine: str) -> Architecture | None:
+    """The architecture whose machines say this to `uname -m`; None when it is another one."""
+    return next(
+        (arch for arch in ARCHITECTURES.values() if machine in (arch.machine, *arch.other_machines)), None
+    )
+
+
+def abi(name: str) -> Abi:
+    """The ABI called name; UsageError names those that exist."""
+    try:
+        return ABIS[name]
+    except KeyError:
+        raise UsageError(f"--abi {name}: there are {', '.join(ABIS)}") from None
+
+
+def native(arch: str) -> Abi:
+    """The ABI of the kernel itself on an architecture."""
+    return ARCHITECTURES[arch].abis[0]
+
+
+def others(arch: str) -> tuple[Abi, ...]:
+    """The other ABIs whose programs could run on a kernel of that architecture."""
+    return tuple(found for found in ABIS.values() if found.arch == arch)[1:]

@@ -1,0 +1,121 @@
+"""The userspace ABIs: what a VMM is compiled for, and what a kernel's headers are compiled for.
+
+virt/kvm/Kconfig, KVM_COMPAT: x86 has it; ARM64 and (since v5.18, afec0c65d09d) RISCV do not, so that
+virt/kvm/kvm_main.c, kvm_no_compat_open refuses a 32-bit program there with ENODEV.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+# Our names of the architectures; the rows are in table.py.
+ArchName = Literal["arm64", "riscv64", "x86_64"]
+
+
+class Abi(msgspec.Struct, frozen=True, kw_only=True):
+    """One userspace ABI."""
+
+    # As in --abi, in $CC_<name> and in run.jsonl.
+    name: str
+    # Of the kernel that its programs talk to.
+    arch: ArchName
+    # On the wire, as ABI_NUMBER of guests/vmm/sys/<name>.h. 0: no VMM is built for it, headers are compiled alone.
+    number: int
+    # For `zig cc -target`.
+    zig_target: str
+    # Of a cross compiler: <prefix>gcc.
+    gnu_prefix: str
+    # What any compiler needs besides, to build programs of ours; headers are compiled without.
+    flags: tuple[str, ...] = ()
+    # The same, for zig alone.
+    zig_flags: tuple[str, ...] = ()
+    # Bytes that a 64-bit integer is aligned to within a structure.
+    u64_alignment: int = 8
+    # Why no program of this ABI can reach KVM; "" when one can. With a VMM, the claim about it is all that applies.
+    unreachable: str = ""
+    # C that must stand before the kernel's headers.
+    prelude: str = ""
+
+    @property
+    def kvm(self) -> bool:
+        """Whether KVM serves programs of this ABI."""
+        return not self.unreachable
+
+
+_NO_COMPAT = "KVM_COMPAT is never selected there (virt/kvm/Kconfig): open of /dev/kvm gives ENODEV"
+
+# The first of each architecture is the kernel's own ABI: what the kernel itself was compiled with.
+ABIS = {
+    abi.name: abi
+    for abi in (
+        Abi(
+            name="x86_64",
+            arch="x86_64",
+            number=1,
+            zig_target="x86_64-freestanding-none",
+            gnu_prefix="x86_64-linux-gnu-",
+            flags=("-mno-red-zone",),
+        ),
+        Abi(
+            name="i386",
+            arch="x86_64",
+            number=2,
+            zig_target="x86-freestanding-none",
+            gnu_prefix="i686-linux-gnu-",
+            flags=("-march=i686",),
+            u64_alignment=4,
+        ),
+        Abi(
+            name="x32",
+            arch="x86_64",
+            number=0,
+            zig_target="x86_64-freestanding-gnux32",
+            gnu_prefix="x86_64-linux-gnux32-",
+        ),
+        Abi(
+            name="arm64",
+            arch="arm64",
+            number=3,
+            zig_target="aarch64-freestanding-none",
+            gnu_prefix="aarch64-linux-gnu-",
+            flags=("-mgeneral-regs-only",),
+        ),
+        Abi(
+            name="arm",
+            arch="arm64",
+            number=5,
+            zig_target="arm-freestanding-eabi",
+            # Not gnueabi: the Armv5 that it compiles for has no atomic instructions.
+            gnu_prefix="arm-linux-gnueabihf-",
+            flags=("-marm",),
+            # Likewise: zig's default has none.
+            zig_flags=("-mcpu=cortex_a7",),
+            unreachable=_NO_COMPAT,
+            # asm/ptrace.h of arm64 uses the compiler's own 128-bit type, which 32-bit targets lack: 16 bytes, aligned.
+            prelude="typedef struct { unsigned long long low, high; } __attribute__((aligned(16))) __uint128_t;",
+        ),
+        Abi(
+            name="riscv64",
+            arch="riscv64",
+            number=4,
+            zig_target="riscv64-freestanding-none",
+            gnu_prefix="riscv64-linux-gnu-",
+            flags=("-mabi=lp64d",),
+        ),
+        Abi(
+            name="riscv32",
+            arch="riscv64",
+            number=0,
+            zig_target="riscv32-freestanding-none",
+            gnu_prefix="riscv32-linux-gnu-",
+            unreachable=_NO_COMPAT,
+        ),
+    )
+}
+
+
+def of_vmms(arch: ArchName) -> tuple[Abi, ...]:
+    """The ABIs of an architecture that a VMM is built for, the kernel's own first."""
+    return tuple(abi for abi in ABIS.values() if abi.arch == arch and abi.number)

@@ -1,0 +1,212 @@
+"""The architectures of guests. Every column is filled in by every row."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sysevent.arches.abis import ABIS, Abi, ArchName, of_vmms
+
+
+class Flaw(msgspec.Struct, frozen=True):
+    """What a person should know about old versions of a program."""
+
+    # The first version without it.
+    fixed: tuple[int, ...]
+    words: str
+
+
+class Architecture(msgspec.Struct, frozen=True, kw_only=True):
+    """One architecture of guests."""
+
+    # Ours, as in --arch and in target names.
+    name: ArchName
+
+    # What it is called elsewhere.
+
+    # Debian's name.
+    debian: str
+    # Debian's smallest kernel with KVM: linux-image-*-<this>. "cloud" exists for amd64 and arm64 only.
+    debian_flavour: str
+    # arch/<this> in the kernel's tree, and make's ARCH.
+    kernel: str
+    # What `uname -m` says on Linux, and what it says elsewhere.
+    machine: str
+    other_machines: tuple[str, ...]
+    # GNU's name, in the paths of Debian's packages.
+    triplet: str
+    # The name of e_machine in pyelftools.
+    elf_machine: str
+    # For gdb's `set architecture`. QEMU 7.2 describes riscv64's registers without naming the architecture, and gdb's
+    # own guess is the machine that it runs on: every row has one, so that nothing is left to a guess.
+    gdb: str
+
+    # QEMU.
+
+    # The system emulator.
+    qemu: str
+    # Its key in the table of package names in cli/system_packages.py.
+    qemu_package: str
+    # -machine of a guest that gets a KVM: under TCG, and under KVM.
+    qemu_machine: str
+    qemu_machine_kvm: str
+    # -cpu under TCG, where a target names none.
+    qemu_cpu: str
+    # For `sysevent doctor`; None when old versions are as good as new ones.
+    qemu_flaw: Flaw | None
+    # Firmware that boots sooner than the machine's own, under share/qemu; "" for the machine's own.
+    quick_firmware: str
+    # Why a guest under KVM gets no KVM itself; "" when KVM can be nested.
+    not_nested: str
+
+    # Guests.
+
+    # The kernel's name of the first serial line.
+    console: str
+    # Modules to load for /dev/kvm, where they are not built in; their dependencies come along.
+    kvm_modules: tuple[str, ...]
+    # Path of the dynamic loader, which is part of the ABI.
+    loader: str
+    # More words for the command line of kernels of our own configuration (images/kconfig).
+    own_kernel_words: str
+
+    # Kernel trees.
+
+    # What QEMU boots, in a built tree; its last part is the goal for make: arch/*/Makefile, arch/*/boot/Makefile.
+    boot_image: str
+    # Whether QEMU boots an ELF vmlinux, at its PVH entry.
+    pvh: bool
+    # The include guard of asm/kvm.h.
+    kvm_h_guard: str
+    # Headers of libraries that building a kernel takes on this machine.
+    build_headers: tuple[str, ...]
+
+    # Programs of ours.
+
+    # The VMM's own part, in guests/vmm/arch.
+    vmm_source: str
+    # What a VMM is built for, the kernel's own first.
+    abis: tuple[Abi, ...]
+    # What payloads are compiled for.
+    payload_abi: Abi
+
+    @property
+    def make_goal(self) -> str:
+        """What `make` is asked for, to get boot_image."""
+        return self.boot_image.rpartition("/")[2]
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    arch.name: arch
+    for arch in (
+        Architecture(
+            name="arm64",
+            debian="arm64",
+            debian_flavour="cloud-arm64",
+            kernel="arm64",
+            machine="aarch64",
+            other_machines=("arm64",),
+            triplet="aarch64-linux-gnu",
+            elf_machine="EM_AARCH64",
+            gdb="aarch64",
+            qemu="qemu-system-aarch64",
+            qemu_package="qemu-arm",
+            # virtualization=on gives the guest an EL2 to run KVM in; GICv3 is what its KVM needs for a vGIC.
+            qemu_machine="virt,virtualization=on,gic-version=3",
+            # Under KVM the interrupt controller is the host's.
+            qemu_machine_kvm="virt,virtualization=on,gic-version=host",
+            # Without pauth-impdef QEMU computes the architected QARMA cipher in software: boots take 2.2 times as long.
+            qemu_cpu="max,pauth-impdef=on",
+            qemu_flaw=None,
+            quick_firmware="",
+            not_nested="",
+            console="ttyAMA0",
+            # KVM cannot be a module.
+            kvm_modules=(),
+            loader="lib/ld-linux-aarch64.so.1",
+            # So that a kernel that dies before its drivers says why.
+            own_kernel_words="earlycon",
+            boot_image="arch/arm64/boot/Image",
+            pvh=False,
+            kvm_h_guard="__ARM_KVM_H__",
+            build_headers=(),
+            vmm_source="arm64.c",
+            abis=of_vmms("arm64"),
+            payload_abi=ABIS["arm64"],
+        ),
+        Architecture(
+            name="riscv64",
+            debian="riscv64",
+            debian_flavour="riscv64",
+            kernel="riscv",
+            machine="riscv64",
+            other_machines=(),
+            triplet="riscv64-linux-gnu",
+            elf_machine="EM_RISCV",
+            gdb="riscv:rv64",
+            qemu="qemu-system-riscv64",
+            qemu_package="qemu-riscv",
+            qemu_machine="virt",
+            qemu_machine_kvm="virt",
+            qemu_cpu="rv64,h=true",
+            qemu_flaw=None,
+            quick_firmware="",
+            not_nested="RISC-V's KVM gives its guests no hypervisor extension",
+            console="ttyS0",
+            kvm_modules=("kvm",),
+            loader="lib/ld-linux-riscv64-lp64d.so.1",
+            # As on arm64.
+            own_kernel_words="earlycon",
+            boot_image="arch/riscv/boot/Image",
+            pvh=False,
+            kvm_h_guard="__LINUX_KVM_RISCV_H",
+            build_headers=(),
+            vmm_source="riscv64.c",
+            abis=of_vmms("riscv64"),
+            payload_abi=ABIS["riscv64"],
+        ),
+        Architecture(
+            name="x86_64",
+            debian="amd64",
+            debian_flavour="cloud-amd64",
+            kernel="x86",
+            machine="x86_64",
+            other_machines=(),
+            triplet="x86_64-linux-gnu",
+            elf_machine="EM_X86_64",
+            gdb="i386:x86-64",
+            qemu="qemu-system-x86_64",
+            qemu_package="qemu-x86",
+            # Not microvm: it hung in 5 of 10 boots with Debian's kernel. sata=off: a kernel with a driver for it waits
+            # 0.3 s for disks that are not there, a quarter of the boot of one that has only what KVM needs.
+            qemu_machine="q35,sata=off",
+            qemu_machine_kvm="q35,sata=off",
+            # QEMU 7.2's cmpxchg16b leaves stale flags behind: 10 of 56 Debian boots died of it, and 0 of 129 without.
+            qemu_cpu="max,-cx16",
+            qemu_flaw=Flaw(
+                (8, 0), "before 8.0 its `-cpu max` corrupts x86 guests: ours get max,-cx16, yours should, too"
+            ),
+            # qboot hands over at once, where q35's own SeaBIOS first looks for disks and ROMs: 10 % of a boot of Debian
+            # 6.12, 17 % of one that has only what KVM needs. QEMU brings it along since 5.1; it takes a bzImage as well
+            # as a PVH entry.
+            quick_firmware="qboot.rom",
+            not_nested="",
+            console="ttyS0",
+            # The vendor module that does not fit the CPU refuses to load; QEMU's TCG models are AMD's.
+            kvm_modules=("kvm-amd", "kvm-intel"),
+            loader="lib64/ld-linux-x86-64.so.2",
+            # Calibrating the TSC against a timer fails at times under TCG on a loaded machine; then a small kernel
+            # livelocks in its first KVM_RUN (17 of 30 runs, and 0 of 20 with a given frequency). The configuration has
+            # no ACPI to reboot with after a panic: a triple fault is left.
+            own_kernel_words="tsc_early_khz=1000000 reboot=t",
+            boot_image="arch/x86/boot/bzImage",
+            pvh=True,
+            kvm_h_guard="_ASM_X86_KVM_H",
+            # objtool, which x86 builds for itself, includes libelf's.
+            build_headers=("gelf.h",),
+            vmm_source="x86.c",
+            abis=of_vmms("x86_64"),
+            # They start in flat protected mode.
+            payload_abi=ABIS["i386"],
+        ),
+    )
+}

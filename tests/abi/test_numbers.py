@@ -1,0 +1,159 @@
+"""Every number of the ABI stands in one row of src/sysevent/abi, and nowhere else."""
+
+import ast
+import importlib
+import pkgutil
+from functools import cache
+
+import pytest
+
+import sysevent.abi
+from sysevent.abi import names
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.errno import Errno
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.ioctls import Request
+from sysevent.abi.mp_state import MpState
+from sysevent.abi.number import Number
+from sysevent.abi.numbers import NUMBERS
+from sysevent.abi.psci import Function
+from sysevent.checkout import ROOT
+
+ABI = ROOT / "src" / "sysevent" / "abi"
+ELSEWHERE = [
+    path
+    for folder in ("src", "suites")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if ABI not in path.parents
+]
+# What a name would be called that holds one of these numbers.
+TAKEN = {
+    *(f"EXIT_{reason.name}" for reason in ExitReason),
+    *(f"CAP_{capability.name}" for capability in Capability),
+    *(f"{prefix}_{state.name}" for state in MpState for prefix in ("MP", "MP_STATE")),
+    *(f"{prefix}_{kind.name}" for kind in EventType for prefix in ("EVENT", "SYSTEM_EVENT", "TYPE")),
+    *(number.name for table in (Errno, Function, Request) for number in table),
+}
+# Which attribute is compared with numbers of a table.
+COMPARED = ("exit_reason", "errno")
+
+
+def tables():
+    found = [Errno, Number]
+    for table in found:
+        found += table.__subclasses__()
+    return [table for table in found if len(table)]
+
+
+@cache
+def distinctive():
+    """The numbers that can only be one of ours: no small ones, no single bits, no masks."""
+    found = {number.value for table in tables() for number in table}
+    for module in pkgutil.iter_modules(sysevent.abi.__path__, "sysevent.abi."):
+        values = vars(importlib.import_module(module.name)).values()
+        found |= {value for value in values if isinstance(value, int)}
+    return {value for value in found if value >= 0x1000 and value & (value - 1) and value & (value + 1)}
+
+
+def number(node):
+    """The value of a literal number other than 0; None for anything else."""
+    literal = isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value
+    return node.value if literal and not isinstance(node.value, bool) else None
+
+
+def second_definitions(tree):
+    """The lines of a module that state a number of the ABI themselves, and how."""
+    for node in ast.walk(tree):
+        if number(node) in distinctive():
+            yield node.lineno, f"{number(node):#x} stands in abi/"
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                yield from assigned(target, node.value)
+        elif isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            if any(asks(side) for side in sides) and any(number(side) for side in sides):
+                yield node.lineno, "a comparison with a number"
+        elif isinstance(node, ast.Call) and any(number(value) for value in expected(node)):
+            yield node.lineno, "an exit reason or errno by number"
+
+
+def expected(call):
+    """The arguments of a call that are an exit reason or an errno."""
+    if isinstance(call.func, ast.Name) and call.func.id == "Exits":
+        yield from call.args[:1]
+    yield from (word.value for word in call.keywords if word.arg == "errno")
+
+
+def assigned(target, value):
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        for one, other in zip(target.elts, value.elts, strict=False):
+            yield from assigned(one, other)
+    elif isinstance(target, ast.Name) and number(value) is not None:
+        name = target.id.lstrip("_").removeprefix("KVM_")
+        if name in TAKEN:
+            yield target.lineno, f"{target.id} is defined again"
+
+
+def asks(node):
+    """Whether an expression is an exit reason, an errno, or the type of an event."""
+    if isinstance(node, ast.Attribute):
+        return node.attr in COMPARED
+    call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "field"
+    return call and len(node.args) == 1 and ast.unparse(node.args[0]) in ("'type'", "'exit_reason'")
+
+
+@pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_stands_once(path):
+    found = [f"line {line}: {how}" for line, how in second_definitions(ast.parse(path.read_text()))]
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "EXIT_MMIO = 6",
+        "_EXIT_MMIO, other = 6, 7",
+        "_EINVAL: int = 22",
+        "CAP_SYSTEM_EVENT_DATA = 215",
+        "found.exit_reason == 24",
+        "4 == raw.errno",
+        "event.field('type') == 2",
+        "Gives('open', errno=19)",
+        "Exits(24)",
+        "function = 0x8400_0009",
+    ],
+)
+def test_a_second_definition_is_seen(text):
+    assert list(second_definitions(ast.parse(text)))
+
+
+@pytest.mark.parametrize("table", tables(), ids=lambda table: table.__name__)
+def test_rows_differ(table):
+    """A row with the number of an earlier one would silently become another name for it."""
+    assert len(table.__members__) == len(table)
+
+
+def test_the_view_by_header_names():
+    """A name twice is one whose number differs by architecture."""
+    found = {(constant.name, constant.arch): constant.value for constant in NUMBERS}
+    assert len(found) == len(NUMBERS)
+    assert found["KVM_EXIT_SYSTEM_EVENT", ""] == 24
+    assert found["KVM_SET_GUEST_DEBUG", "arm64"] != found["KVM_SET_GUEST_DEBUG", "x86_64"]
+    for name, arch in found:
+        assert not arch or (name, "") not in found
+
+
+def test_numbers_for_a_person():
+    assert names.exit_reason(24) == "24 (SYSTEM_EVENT)"
+    assert names.event_type(2) == "2 (RESET)"
+    assert names.errno(22) == "22 (EINVAL)"
+    assert (names.exit_reason(77), names.event_type(0xAAAAAAAA), names.errno(99)) == (
+        "77",
+        "0xaaaaaaaa",
+        "99",
+    )
+
+
+def test_a_psci_function_names_its_fact():
+    assert Function.SYSTEM_RESET2.fact == "psci.features.0x84000012"
