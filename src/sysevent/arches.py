@@ -31,7 +31,7 @@ class Architecture(msgspec.Struct, frozen=True):
     debian: str  # Debian's name for it
     kernel: str  # arch/<this> in the kernel tree
     qemu: str  # QEMU's system emulator
-    qemu_package: str  # key into the table of package names in cli/system_packages.py
+    qemu_package: str  # key into the table of doctor/package_managers.py
     machine: str  # what uname -m says
     elf_machine: str  # pyelftools' name of e_machine
     kvm_modules: tuple[

@@ -9,7 +9,7 @@ import pytest
 from sysevent.abi import kvm_run
 from sysevent.bisect import session
 from sysevent.bisect.question import Question
-from sysevent.bisect.session import Means
+from sysevent.bisect.session import Equipment
 from sysevent.bisect.state import State
 from sysevent.build.kernel import Built
 from sysevent.errors import GuestLost, KernelNotBuilt
@@ -184,7 +184,7 @@ def ask(tree, bench, settings, tmp_path):
         question = msgspec.structs.replace(question, **fields)
         folder = tmp_path / "results"
         state = (None if anew else State.resume(folder)) or State.begin(folder, question)
-        means = Means(bench.boot, bench, {"QEMU": "7.2.22"})
+        means = Equipment(bench.boot, bench, {"QEMU": "7.2.22"})
         return session.run(state, settings, lambda place: means, lambda line: None)
 
     return run

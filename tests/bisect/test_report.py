@@ -6,7 +6,7 @@ from sysevent.bisect import report
 
 
 def shown(result):
-    return report.text(result.finding, result.state, result.about)
+    return report.text(result.conclusion, result.state, result.about)
 
 
 def test_found(ask, tree):
@@ -59,7 +59,7 @@ def test_another_failure_at_the_end(ask, make_tree):
 def test_json(ask, tree):
     """Everything is there for a machine, and is JSON."""
     result = ask()
-    found = json.loads(json.dumps(report.as_json(result.finding, result.state)))
+    found = json.loads(json.dumps(report.as_json(result.conclusion, result.state)))
     assert found["suspects"] == [{"revision": tree.commits[9], "title": "change 9"}]
     assert found["evidence"]["good"]["outcome"] == "good"
     assert len(found["steps"]) == len(result.state.steps)

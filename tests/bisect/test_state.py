@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from sysevent.bisect.drive import End
+from sysevent.bisect.drive import Ending
 from sysevent.bisect.state import NAME, State
 from sysevent.errors import UsageError
 
@@ -28,10 +28,10 @@ def test_interrupted_anywhere(at, ask, tree, bench):
     except Stop:
         bench.on_build = lambda behaviour: None
         again = bench.built.pop()
-        assert ask().finding.end is End.FOUND
+        assert ask().conclusion.end is Ending.FOUND
         assert again in bench.built
     result = ask()
-    assert result.finding.suspects == (tree.commits[9],)
+    assert result.conclusion.suspects == (tree.commits[9],)
     assert len(bench.built) == len(set(bench.built))
 
 
@@ -41,7 +41,7 @@ def test_torn_line(ask, tree, bench, tmp_path):
     path = tmp_path / "results" / NAME
     whole = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(whole[:-1]) + whole[-1][: len(whole[-1]) // 2])
-    assert ask().finding.suspects == (tree.commits[9],)
+    assert ask().conclusion.suspects == (tree.commits[9],)
     assert [json.loads(line) for line in path.read_bytes().splitlines()]
     assert bench.built.count(bench.built[-1]) == 2
 

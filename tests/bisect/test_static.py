@@ -6,11 +6,11 @@ import pytest
 
 from sysevent.abi.numbers import NUMBERS
 from sysevent.bisect import report, session, static
-from sysevent.bisect.drive import End
+from sysevent.bisect.drive import Ending
 from sysevent.bisect.outcome import Outcome
 from sysevent.bisect.question import Question
 from sysevent.bisect.selection import select
-from sysevent.bisect.session import Means
+from sysevent.bisect.session import Equipment
 from sysevent.bisect.state import State
 from sysevent.contract.layout import Subject
 from sysevent.decode.structs import Layout
@@ -58,12 +58,12 @@ def test_finds_the_commit(tree, settings, tmp_path):
         tests=("layout.arm64.constants",),
     )
     state = State.begin(tmp_path / "results", question)
-    result = session.run(state, settings, lambda place: Means(read=read), lambda line: None)
-    assert result.finding.end is End.FOUND
-    assert result.finding.suspects == (tree.commits[9],)
+    result = session.run(state, settings, lambda place: Equipment(read=read), lambda line: None)
+    assert result.conclusion.end is Ending.FOUND
+    assert result.conclusion.suspects == (tree.commits[9],)
     outcomes = {step.revision: step.outcome for step in state.steps}
     assert outcomes.get(tree.commits[7], Outcome.UNKNOWN) is Outcome.UNKNOWN
-    text = report.text(result.finding, state, result.about)
+    text = report.text(result.conclusion, state, result.about)
     assert "  KVM_SYSTEM_EVENT_SEV_TERM: expected 0x6, got 0x9\n" in text
     assert "kvm_run at" not in text
     assert "--layout" in text

@@ -1,4 +1,4 @@
-"""./sysevent: what it decides, with a set-up that is faked. tests/cli/test_packages.py has apt."""
+"""./sysevent: what it decides, with a set-up that is faked. tests/doctor/test_system_packages.py has apt."""
 
 import ast
 import os

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sysevent import cli, errors
-from sysevent.cli import engine
+from sysevent.pytest_process import become_pytest
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_pytest_runs_at_the_root(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.path", ["elsewhere"])
     monkeypatch.chdir("/")
     with pytest.raises(SystemExit) as end:
-        engine.become_pytest("suites", ["-k", "x"], root=tmp_path)
+        become_pytest("suites", ["-k", "x"], root=tmp_path)
     assert end.value.code == 5
     assert seen == [["pytest", "-k", "x"]]
     assert Path.cwd() == tmp_path
@@ -135,4 +135,4 @@ def test_pytest_runs_at_the_root(monkeypatch, tmp_path):
 def test_without_a_checkout_it_says_so(tmp_path):
     """A copy of the package in site-packages has no suites."""
     with pytest.raises(errors.UsageError, match="git checkout"):
-        engine.become_pytest("suites", [], root=tmp_path)
+        become_pytest("suites", [], root=tmp_path)

@@ -1,4 +1,4 @@
-"""Bisecting what headers mean: a revision's uapi headers are exported and compiled, and no kernel is built."""
+"""Bisection of headers: the uapi headers of a revision are exported and compiled, and no kernel is built."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import Architecture
-from sysevent.bisect.ask import one_line, stop_when_full
+from sysevent.bisect.ask import first_line, raise_if_disk_full
 from sysevent.bisect.outcome import Outcome, decide
 from sysevent.bisect.probes import rounded
-from sysevent.bisect.step import Judged, Step
+from sysevent.bisect.step import JudgedClaim, Step
 from sysevent.contract import layout as contract
 from sysevent.contract.claim import PREFIX
 from sysevent.contract.layout import LayoutClaim, Subject
@@ -23,13 +23,15 @@ from sysevent.headers.abis import USERSPACES, Userspace, native
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
-_FOREIGN_ONLY = "hazards"  # about what an ABI shares with the kernel's own
+# The claim that compares an ABI with the kernel's own, and so does not apply to the latter.
+_FOREIGN_ONLY = "hazards"
 
 
 class StaticClaim(msgspec.Struct, frozen=True):
     """One claim about headers, for one ABI."""
 
-    name: str  # layout.i386.system_event
+    # Such as layout.i386.system_event.
+    name: str
     userspace: Userspace
     claim: LayoutClaim
 
@@ -40,7 +42,7 @@ class StaticClaim(msgspec.Struct, frozen=True):
 
 
 def static_claims(arch: str = "") -> tuple[StaticClaim, ...]:
-    """Every claim about headers, for every ABI of an architecture, or of all."""
+    """Every claim about headers, for every ABI of an architecture, or of all architectures."""
     return tuple(
         StaticClaim(f"layout.{userspace.name}.{claim.name}", userspace, claim)
         for userspace in USERSPACES.values()
@@ -51,7 +53,7 @@ def static_claims(arch: str = "") -> tuple[StaticClaim, ...]:
 
 
 Read = Callable[[Path, Sequence[Userspace]], dict[str, Subject]]
-"""From a checked-out tree to what its headers mean to each ABI. Raises InfrastructureError, NotApplicable."""
+"""From a checked-out tree to the layouts of its headers, by ABI. Raises InfrastructureError and NotApplicable."""
 
 
 Export = Callable[[Path], Path]
@@ -59,7 +61,7 @@ Export = Callable[[Path], Path]
 
 
 def reader(arch: Architecture, export: Export, settings: Settings, progress: Progress) -> Read:
-    """Exports headers with the tree's own make, and compiles them; what did not change is not done again."""
+    """A function that exports a tree's headers with export, and compiles them unless the cache has the result."""
 
     def read(tree: Path, userspaces: Sequence[Userspace]) -> dict[str, Subject]:
         own = native(arch.name)
@@ -78,7 +80,7 @@ def reader(arch: Architecture, export: Export, settings: Settings, progress: Pro
 
 
 def version(makefile: Path) -> str:
-    """What a tree calls itself, as uname -r will begin: 6.12.107, 6.13.0-rc1."""
+    """The version in the Makefile of a kernel tree, as uname -r will begin: 6.12.107, 6.13.0-rc1."""
     text = makefile.read_text(encoding="utf-8", errors="replace")
     names = ("VERSION", "PATCHLEVEL", "SUBLEVEL", "EXTRAVERSION")
     found = {name: match[1] for name in names if (match := re.search(rf"(?m)^{name} *=[ \t]*(\S*)$", text))}
@@ -86,7 +88,7 @@ def version(makefile: Path) -> str:
 
 
 class LayoutProbe:
-    """Checks a commit out, exports its headers, compiles them."""
+    """Tries a commit: checks it out, exports and compiles its headers."""
 
     def __init__(
         self,
@@ -105,7 +107,7 @@ class LayoutProbe:
         self._tools = tools
 
     def __call__(self, revision: str, tests: frozenset[str] | None) -> Step:
-        """The step; headers that cannot be exported or do not compile tell nothing."""
+        """The step of a revision; UNKNOWN if its headers cannot be exported or do not compile."""
         claims = [claim for claim in self._claims if tests is None or claim.test in tests]
         title = self._title(revision)
         begin = time.monotonic()
@@ -113,15 +115,15 @@ class LayoutProbe:
         seconds = {"checkout": time.monotonic() - begin}
         begin = time.monotonic()
         called = ""
-        judged: tuple[Judged, ...] = ()
+        judged: tuple[JudgedClaim, ...] = ()
         try:
             subjects = self._read(self._tree, tuple({c.userspace.name: c.userspace for c in claims}.values()))
             judged = tuple(_judged(claim, subjects[claim.userspace.name]) for claim in claims)
             called = next(iter(subjects.values())).version if subjects else ""
             outcome, reason = decide([one.status for one in judged], all_apply=tests is not None)
         except (InfrastructureError, NotApplicable) as error:
-            stop_when_full(error)
-            outcome, reason = Outcome.UNKNOWN, one_line(error)
+            raise_if_disk_full(error)
+            outcome, reason = Outcome.UNKNOWN, first_line(error)
         seconds["headers"] = time.monotonic() - begin
         return Step(
             revision,
@@ -135,8 +137,8 @@ class LayoutProbe:
         )
 
 
-def _judged(claim: StaticClaim, subject: Subject) -> Judged:
+def _judged(claim: StaticClaim, subject: Subject) -> JudgedClaim:
     verdict = contract.judge(claim.claim, subject)
-    return Judged(
+    return JudgedClaim(
         claim.test, claim.claim.says, claim.claim.source, verdict.status, verdict.reason, verdict.mismatches
     )

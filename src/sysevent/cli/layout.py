@@ -11,8 +11,9 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from sysevent import options
 from sysevent.arches import ARCHITECTURES
-from sysevent.cli.run import say
+from sysevent.cli import say
 from sysevent.decode.structs import Layout
 from sysevent.errors import NotApplicable
 from sysevent.headers import compiled, source
@@ -22,7 +23,7 @@ from sysevent.headers.part import view
 from sysevent.headers.scan import padding, scan
 from sysevent.report import hazards
 from sysevent.report.drawing import Drawn, Line, Look, draw
-from sysevent.settings import Settings, from_environment
+from sysevent.settings import Settings, from_options
 
 _STYLES = {
     Look.PLAIN: "",
@@ -31,48 +32,27 @@ _STYLES = {
     Look.PADDING: "dim",
     Look.HEAD: "bold",
 }
-_SPEC = "debian:6.12 (or 6.12), tree:PATH, or machine"
+_VERBS = {
+    "show": "draw a structure",
+    "scan": "find structures that two ABIs lay out differently",
+    "diff": "what changed between two kernels",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One sub-verb each, with the options that all of them share."""
+    """Declare the sub-verbs, each with its own options and those that all share."""
     common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    common.add_argument(
-        "--abi",
-        metavar="ABI",
-        action="append",
-        default=[],
-        help=f"{', '.join(USERSPACES)} (repeatable; default: all of them, for show x86_64 and i386)",
-    )
-    common.add_argument("--json", action="store_true", help="for programs: everything, as JSON")
-    common.add_argument("--mirror", metavar="URL", help="Debian mirror; by default this machine's")
-    common.add_argument("--keyring", metavar="FILE", help="certificates that may sign Debian's release files")
-    common.add_argument("--offline", action="store_true", help="use what is in the cache, never the network")
+    options.feed(common, "layout")
     verbs = parser.add_subparsers(dest="layout_verb", metavar="VERB", required=True)
-
-    show = verbs.add_parser("show", help="draw a structure", parents=[common], allow_abbrev=False)
-    show.add_argument(
-        "struct",
-        metavar="STRUCT",
-        nargs="?",
-        default="kvm_run.system_event",
-        help="kvm_xen_exit, or a member that is a structure: kvm_run.system_event (the default)",
-    )
-    show.add_argument("--kernel", metavar="SPEC", default="debian:6.12", help=f"whose headers: {_SPEC}")
-
-    find = verbs.add_parser("scan", help="structures that two ABIs lay out differently", parents=[common])
-    find.add_argument("kernel", metavar="SPEC", nargs="*", default=["debian:6.12"], help=f"headers: {_SPEC}")
-    find.add_argument("--padding", action="store_true", help="implicit padding, too")
-
-    diff = verbs.add_parser("diff", help="what changed between two kernels", parents=[common])
-    diff.add_argument("old", metavar="OLD", help=f"headers: {_SPEC}")
-    diff.add_argument("new", metavar="NEW", help="likewise")
+    for name, text in _VERBS.items():
+        verb = verbs.add_parser(name, help=text, parents=[common], allow_abbrev=False)
+        options.feed(verb, f"layout {name}")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the sub-verb says."""
-    settings = from_environment(mirror=args.mirror, keyring=args.keyring, offline=args.offline)
-    return {"show": _show, "scan": _scan, "diff": _diff}[args.layout_verb](args, settings)
+    """Run the sub-verb; its exit code."""
+    function = {"show": _show, "scan": _scan, "diff": _diff}[args.layout_verb]
+    return function(args, from_options(vars(args)))
 
 
 def _show(args: argparse.Namespace, settings: Settings) -> int:
@@ -88,7 +68,7 @@ def _show(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _scan(args: argparse.Namespace, settings: Settings) -> int:
-    """1 when a structure is read wrongly that src/sysevent/headers/translated.py does not know of."""
+    """1 if a structure is misread that src/sysevent/headers/translated.py does not list, else 0."""
     chosen = [userspace(name) for name in args.abi] or list(USERSPACES.values())
     report: list[hazards.Scanned] = []
     for spec in args.kernel:
@@ -113,7 +93,7 @@ def _scan(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _diff(args: argparse.Namespace, settings: Settings) -> int:
-    """1 when a binary built with the old headers would misread the new kernel, or has another number."""
+    """1 if a binary built with the old headers would misread the new kernel or use another number, else 0."""
     chosen = [userspace(name) for name in args.abi] or list(USERSPACES.values())
     old, new = (_layouts(spec, chosen, settings) for spec in (args.old, args.new))
     both = [found for found in chosen if found.name in old and found.name in new]
@@ -131,7 +111,7 @@ def _diff(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _layouts(spec: str, chosen: list[Userspace], settings: Settings) -> dict[str, Layout]:
-    """The layout of each ABI; those whose architecture had no KVM in that kernel are told of and left out."""
+    """The layout of each ABI, without those whose architecture had no KVM in that kernel, which are printed."""
     found: dict[str, Layout] = {}
     for arch in ARCHITECTURES.values():
         mine = [one for one in chosen if one.arch == arch.name]
@@ -152,7 +132,7 @@ def _json(value: Any) -> int:
 
 
 def _print(lines: list[Line]) -> None:
-    """Coloured on a terminal, plain where it is read by a program or a file."""
+    """Print lines, in colour on a terminal and plain into a pipe or file."""
     console = Console(highlight=False, soft_wrap=True)
     for line in lines:
         console.print(Text.assemble(*((piece, _STYLES[look]) for piece, look in line)))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sysevent import options
 from sysevent.checkout import ROOT
 from sysevent.model import Status
 from sysevent.report import readers_table, run_log
@@ -25,16 +26,13 @@ _FINDINGS = {"right": "green", "wrong": "bold red", "garbage": "red"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which run."""
-    parser.add_argument(
-        "run", nargs="?", default=str(ROOT / "results" / "latest"), help="its results directory"
-    )
-    parser.add_argument("--reader", metavar="NAME", help="only this reader, event by event")
+    """Declare the arguments of the verb."""
+    options.feed(parser, "report")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the matrix, the reasons of what is not PASS, the readers' table, and who is misled by which event."""
-    place = Path(args.run)
+    place = Path(args.run or ROOT / "results" / "latest")
     records = list(run_log.read(place / "run.jsonl" if place.is_dir() else place))
     console = Console(highlight=False)
     found = matrix(records)
