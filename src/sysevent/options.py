@@ -60,7 +60,7 @@ class Option(msgspec.Struct, frozen=True):
 
     @property
     def positional(self) -> bool:
-        """Whether it is told by its place on the command line, not by a word of its own."""
+        """Whether it is recognised by its position on the command line, not by a flag."""
         return not self.flag.startswith("--")
 
     def many(self, verb: str) -> bool:

@@ -17,7 +17,7 @@ def become_pytest(folder: str, arguments: Sequence[str], *, root: Path = ROOT) -
     """Run pytest with arguments in the directory root of the checkout, and exit with its exit code.
 
     pytest runs in this process, as with `python -m pytest`: it handles Ctrl-C and signals itself, and no second
-    interpreter has to start. UsageError if root has no such folder, so that it is no checkout.
+    interpreter has to start. UsageError if root does not have the folder, because it is not a checkout.
     """
     if not (root / folder).is_dir():
         raise UsageError(

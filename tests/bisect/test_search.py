@@ -24,7 +24,7 @@ def test_finds_the_commit(ask, tree, bench):
 
 @pytest.mark.parametrize("first", [1, 2, 5, 12, 13])
 def test_finds_every_commit(first, ask, make_tree, bench):
-    """Whichever it is, between a good and a bad end that both are checked."""
+    """At every position; both ends are tried first."""
     rows = [{"ndata": 1 if n < first else 0} for n in range(14)]
     other = make_tree(rows)
     result = ask(history=other)
@@ -33,7 +33,7 @@ def test_finds_every_commit(first, ask, make_tree, bench):
 
 
 def test_unbuildable_and_unbootable_are_skipped(ask, make_tree):
-    """They are never taken for bad, however many there are: then all that is left is named."""
+    """None of them counts as bad, however many there are; all suspects are listed."""
     rows = [{"ndata": 1 if n < 7 else 0} for n in range(14)]
     for n in (5, 6, 7):
         rows[n] |= {"build": n == 5, "boot": False}
@@ -61,7 +61,7 @@ def test_hooks_of_the_user_do_not_run(ask, tree):
 
 
 def test_shallow_history(ask, tree, tmp_path):
-    """A history that was cut off is searched as far as it goes."""
+    """A shallow clone is searched as far as its history goes."""
     path = tmp_path / "shallow"
     tree.git("clone", "-q", "--depth", "13", f"file://{tree.path}", str(path))
     result = ask(good=1, source=str(path))
@@ -90,31 +90,31 @@ def test_wrong_ends(good, bad, says, ask, bench):
 
 
 def test_good_after_bad(ask, make_tree):
-    """Good and bad mistaken for each other: the good end tells."""
+    """Good and bad are exchanged: the search ends before anything is built."""
     other = make_tree([{"ndata": 1 if n >= 3 else 0} for n in range(6)])
     assert ask(5, 0, history=other).conclusion.end is Ending.MISFIT
 
 
 def test_boot_failure_as_bad(ask, make_tree):
-    """Who searches for a kernel that does not boot finds it."""
+    """With --boot-failure=bad, the first kernel that does not boot is found."""
     other = make_tree([{"boot": n < 8} for n in range(14)])
     result = ask(history=other, boot_failure_is_bad=True)
     assert result.conclusion.suspects == (other.commits[8],)
 
 
-def test_unsteady_kernel_is_not_believed(ask, make_tree):
-    """Two boots of one kernel that disagree decide nothing."""
+def test_unstable_kernel_is_undecided(ask, make_tree):
+    """Two boots of one kernel that disagree make the outcome UNKNOWN."""
     rows = [{"ndata": 1 if n < 7 else 0} for n in range(14)]
-    rows[6] |= {"unsteady": True}
+    rows[6] |= {"unstable": True}
     other = make_tree(rows)
     result = ask(history=other)
     step = next(step for step in result.state.steps if step.revision == other.commits[6])
     assert step.outcome is Outcome.UNKNOWN
-    assert step.reason.startswith("unsteady: kvm.system_event.arm64.psci.off")
+    assert step.reason.startswith("unstable: kvm.system_event.arm64.psci.off")
 
 
 def test_lost_guest_is_not_bad(ask, make_tree):
-    """A guest that is lost while it is asked is a MISS."""
+    """A guest that is lost while it is asked makes the outcome UNKNOWN."""
     rows = [{"ndata": 1 if n < 7 else 0, "lost": n == 6} for n in range(14)]
     other = make_tree(rows)
     result = ask(history=other)
@@ -122,7 +122,7 @@ def test_lost_guest_is_not_bad(ask, make_tree):
 
 
 def test_merge(ask, make_tree):
-    """A branch that was merged is searched, too."""
+    """A merged branch is searched as well."""
     other = make_tree([{}, {}, {}])
     other.git("checkout", "-q", "-b", "side")
     side = [other.commit(n, ndata=1 if n < 12 else 0) for n in (10, 11, 12, 13)]
@@ -136,7 +136,7 @@ def test_merge(ask, make_tree):
 
 
 def test_full_disk_stops(ask, bench, tmp_path):
-    """No step is recorded, and the same command goes on with it."""
+    """No step is recorded, and the same command resumes."""
 
     def full(behaviour):
         if len(bench.built) == 4:
@@ -152,7 +152,7 @@ def test_full_disk_stops(ask, bench, tmp_path):
 
 
 def test_line_of_releases():
-    """Every place of the change is found in a list; what cannot be told is left out."""
+    """A change is found at every position of a list; UNKNOWN revisions are skipped."""
     names = [f"v{n}" for n in range(20)]
     for first in range(1, 20):
         line = ReleaseList(names, {})
@@ -168,7 +168,7 @@ def test_line_of_releases():
 
 
 def test_line_with_a_gap_beside_the_change():
-    """What lies between the last good and the first bad one is all that can be said."""
+    """All revisions after the last good one, up to the first bad one, are suspects."""
     line = ReleaseList(["a", "b", "c", "d"], {})
     place = line.start()
     marks = {"b": Outcome.UNKNOWN, "c": Outcome.BAD}
@@ -178,7 +178,7 @@ def test_line_with_a_gap_beside_the_change():
 
 
 def test_line_that_contradicts_itself():
-    """A bad release before a good one: no search can be right."""
+    """A bad release before a good one cannot be explained by one change."""
     line = ReleaseList(["a", "b", "c", "d", "e"], {})
     line.start()
     line.mark("b", Outcome.BAD)

@@ -1,4 +1,4 @@
-"""Bisecting headers, with constants that are read from a commit's file instead of compiled."""
+"""Bisection of headers, with constants that are read from a file of the commit instead of compiled."""
 
 import json
 
@@ -77,6 +77,6 @@ def test_finds_the_commit(tree, settings, tmp_path):
     ],
 )
 def test_version_of_a_tree(text, version, tmp_path):
-    """As its Makefile says."""
+    """The version in its Makefile."""
     (tmp_path / "Makefile").write_text(f"# SPDX\n{text}")
     assert static.version(tmp_path / "Makefile") == version

@@ -55,14 +55,14 @@ def test_show_of_nothing_is_a_usage_error(capsys):
 
 def test_show_gives_json(capsys):
     assert main(["layout", "show", "--kernel", "5.10", "--abi", "i386", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert {leaf["path"]: leaf["offset"] for leaf in told["i386"]["leaves"]} == {
+    document = json.loads(capsys.readouterr().out)
+    assert {leaf["path"]: leaf["offset"] for leaf in document["i386"]["leaves"]} == {
         "system_event.type": 32,
         "system_event.flags": 36,
     }
 
 
-def test_scan_finds_what_is_known_and_ends_well(capsys):
+def test_scan_of_known_hazards_exits_with_0(capsys):
     assert main(["layout", "scan", "5.10", "7.2", "--abi", "i386", "--abi", "x32"]) == 0
     out = capsys.readouterr().out
     rows = [line.split() for line in out.splitlines()[1:5]]
@@ -74,7 +74,7 @@ def test_scan_finds_what_is_known_and_ends_well(capsys):
     ]
 
 
-def test_scan_ends_with_1_when_it_finds_something_new(recorded, capsys):
+def test_scan_of_an_unknown_hazard_exits_with_1(recorded, capsys):
     for abi, at in (("x86_64", 8), ("i386", 4)):
         members = (Member("type", 0, 4, "__u32"), Member("value", at, 8, "__u64"))
         recorded[abi] = {"kvm_new": Struct("kvm_new", "struct", at + 8, members)}
@@ -91,8 +91,10 @@ def test_scan_says_where_there_was_no_kvm(capsys):
 
 def test_scan_gives_json(capsys):
     assert main(["layout", "scan", "7.2", "--abi", "i386", "--json"]) == 0
-    (told,) = json.loads(capsys.readouterr().out)
-    assert [hazard["struct"] for hazard in told["hazards"] if hazard["fate"] == "wrong"] == ["kvm_xen_exit"]
+    (document,) = json.loads(capsys.readouterr().out)
+    assert [hazard["struct"] for hazard in document["hazards"] if hazard["fate"] == "wrong"] == [
+        "kvm_xen_exit"
+    ]
 
 
 @pytest.mark.parametrize(("abi", "code"), [("i386", 1), ("x86_64", 0), ("x32", 0), ("arm64", 0)])

@@ -51,20 +51,20 @@ def test_our_exceptions_are_one_line_and_a_code(verb, capsys, error, code):
 
 
 def test_interrupt_is_130(verb, capsys):
-    """As a shell has it."""
+    """As in a shell."""
     verb("doctor", raiser(KeyboardInterrupt()))
     assert cli.main(["doctor"]) == 130
 
 
 def test_a_bug_stays_a_traceback(verb):
-    """What we did not raise on purpose must not be hidden."""
+    """An exception that is not a SyseventError must not be hidden."""
     verb("doctor", raiser(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         cli.main(["doctor"])
 
 
 def test_exit_code_of_the_verb_is_ours(verb):
-    """Whatever it is."""
+    """Every value is passed on."""
     verb("doctor", lambda args: 1)
     assert cli.main(["doctor"]) == 1
 
@@ -78,7 +78,7 @@ def test_after_two_dashes_everything_is_pytests(verb):
 
 
 def test_unknown_option_of_run_is_refused(verb, capsys):
-    """A misspelt one must not silently reach pytest; the way there is named."""
+    """A misspelt one must not silently reach pytest; the message says how an option does."""
     verb("run", lambda args: pytest.fail("ran"))
     with pytest.raises(SystemExit) as stop:
         cli.main(["run", "--knwon"])
@@ -95,7 +95,7 @@ def test_every_argument_of_test_is_pytests(verb):
 
 
 def test_unknown_verb_is_refused(capsys):
-    """argparse names the ones there are."""
+    """The message lists the verbs."""
     with pytest.raises(SystemExit) as stop:
         cli.main(["rnu"])
     assert stop.value.code == 2
@@ -103,7 +103,7 @@ def test_unknown_verb_is_refused(capsys):
 
 
 def test_help_imports_no_verb():
-    """So that it is quick: none of what the verbs need is loaded."""
+    """It is quick because nothing is imported that only verbs need."""
     code = (
         "import sys, contextlib, io\n"
         "from sysevent.cli import main\n"

@@ -45,10 +45,14 @@ class Procedure(msgspec.Struct, frozen=True):
     """How every kernel of a bisection is asked, and how its answers are judged."""
 
     claims: tuple[Claim, ...]
+    # Of the VMM.
     abi: str = "native"
     boots: int = 2
+    # (major, minor) of the release whose features are required; (0, 0): of the kernel's own.
     floor: tuple[int, int] = (0, 0)
+    # True: a change of behaviour that the kernel never promised is a FAIL.
     strict: bool = False
+    # True: a kernel that does not boot is bad, not UNKNOWN.
     boot_failure_is_bad: bool = False
     # See outcome.decide.
     all_apply: bool = False
@@ -58,16 +62,20 @@ class KernelResult(msgspec.Struct, frozen=True):
     """The outcome of one kernel, with the verdicts that it rests on."""
 
     outcome: Outcome
+    # One line.
     reason: str
+    # None if it did not boot.
     facts: Facts | None
+    # Of the first boot.
     judged: tuple[JudgedClaim, ...]
+    # Seconds by activity: boot, ask, and again for the boots after the first.
     seconds: dict[str, float]
 
 
 def ask(boot: Boot, kernel: str, procedure: Procedure, logs: Path) -> KernelResult:
     """Boot a kernel as often as the procedure says; boots that disagree make the outcome UNKNOWN.
 
-    DiskFull and HarnessError are raised, because they say nothing about this kernel.
+    DiskFull is raised, and so is a HarnessError before the first claim: they say nothing about this kernel.
     """
     seconds = {"boot": 0.0, "ask": 0.0}
     if not procedure.claims:
@@ -153,7 +161,7 @@ def _disagreement(one: Sequence[JudgedClaim], other: Sequence[JudgedClaim]) -> s
     """The first claim on which two boots of one kernel differ, in a sentence; "" if they agree."""
     for before, after in zip(one, other, strict=True):
         if before.status is not after.status:
-            return f"unsteady: {before.test} was {before.status} in one boot and {after.status} in another"
+            return f"unstable: {before.test} was {before.status} in one boot and {after.status} in another"
     return ""
 
 

@@ -46,7 +46,7 @@ def _headline(conclusion: Conclusion, question: Question) -> list[str]:
         revision = conclusion.suspects[0]
         lines = [f"{what.capitalize()}: {_named(revision, conclusion)}"]
     elif conclusion.end is Ending.UNDECIDED:
-        lines = [f"The {what} is one of these {len(conclusion.suspects)}, which could not be told apart:"]
+        lines = [f"The {what} is one of these {len(conclusion.suspects)}, which could not be distinguished:"]
         lines += [f"    {_named(revision, conclusion)}" for revision in conclusion.suspects[:_SHOWN]]
         if len(conclusion.suspects) > _SHOWN:
             lines.append(f"    and {len(conclusion.suspects) - _SHOWN} more")
@@ -86,7 +86,7 @@ def _evidence(conclusion: Conclusion, state: State) -> list[str | None]:
                 lines += [_gap(other), f"  good, {_short(before)}: {other.status}", *_raw(other, one)]
         lines += [_gap(one), f"  bad, {_short(after)}: {one.status}", *_raw(one, one)]
     if failed[_WITH_BYTES:]:
-        lines += ["", "These fail, too:", *(f"  {one.test}" for one in failed[_WITH_BYTES:])]
+        lines += ["", "These fail as well:", *(f"  {one.test}" for one in failed[_WITH_BYTES:])]
     last = state.ends.get("bad")
     if failed and last is not None and conclusion.end is Ending.FOUND and last.revision != after.revision:
         other = next((o for o in last.judged if o.test == failed[0].test), None)

@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def exit_code(verb: str | None, action: Callable[[], int]) -> int:
     """The exit code of an action of a verb, with its exception printed if it raises one.
 
-    An exception that is no SyseventError is passed on, with its traceback, unless git reads the verb's exit code.
+    Other exceptions than SyseventError are passed on, unless git reads the verb's exit code: then they are printed.
     """
     stop = _STOP.get(verb or "")
     try:
