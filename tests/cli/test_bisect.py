@@ -30,17 +30,17 @@ def tree(tmp_path):
 
 @pytest.fixture
 def bisect(monkeypatch, tmp_path):
-    """bisect(*words, **parts): the exit code on a machine with all programs, and these parts replaced."""
+    """bisect(*words, **parts): the exit code where no program is missing, with these services replaced."""
     monkeypatch.setenv("SYSEVENT_CACHE", str(tmp_path / "cache"))
 
     def run(*words, **parts):
-        machine = verb.Machine(
+        services = verb.Services(
             **{"ensure_programs": lambda kind, arch: None, "results": tmp_path / "results"} | parts
         )
 
         def action():
             _, args = cli.parse(["bisect", *words])
-            return verb.run(args, machine)
+            return verb.run(args, services)
 
         return cli.exit_code("bisect", action)
 
@@ -79,7 +79,7 @@ def test_wrong_usage_is_129(words, tree, bisect, capsys, monkeypatch):
 
 
 def raiser(error):
-    """A part of the machine that raises."""
+    """A service that raises."""
 
     def action(*args, **more):
         raise error

@@ -68,8 +68,8 @@ def equip(question: Question, settings: Settings, jobs: int | None, build: Path)
     return Equipment(boot, builder, tools=tools)
 
 
-class Machine(msgspec.Struct, frozen=True):
-    """What the verb needs of the machine that it runs on; tests replace parts of it."""
+class Services(msgspec.Struct, frozen=True):
+    """What the verb does outside this process, and where its results go; tests replace parts of it."""
 
     ensure_programs: Callable[[Kind, Architecture], None] = ensure_programs
     equip: Callable[[Question, Settings, int | None, Path], Equipment] = equip
@@ -83,21 +83,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.feed(parser, "bisect")
 
 
-def run(args: argparse.Namespace, machine: Machine | None = None) -> int:
+def run(args: argparse.Namespace, services: Services | None = None) -> int:
     """Try one step, or search; the exit code."""
-    machine = machine or Machine()
+    services = services or Services()
     settings = from_options(vars(args))
     if args.boots < 1:
         raise UsageError("--boots must be at least 1")
-    return _one_step(args, settings, machine) if args.step else _search(args, settings, machine)
+    return _one_step(args, settings, services) if args.step else _search(args, settings, services)
 
 
-def _search(args: argparse.Namespace, settings: Settings, machine: Machine) -> int:
-    state = _resumed(machine.results) if args.resume else _state(args, settings, machine.results)
+def _search(args: argparse.Namespace, settings: Settings, services: Services) -> int:
+    state = _resumed(services.results) if args.resume else _state(args, settings, services.results)
     question = state.question
-    machine.ensure_programs(question.kind, architecture(question.arch))
+    services.ensure_programs(question.kind, architecture(question.arch))
     say(f"state and logs: {state.folder}")
-    result = session.run(state, settings, partial(machine.equip, question, settings, args.jobs), say)
+    result = session.run(state, settings, partial(services.equip, question, settings, args.jobs), say)
     text = report.text(result.conclusion, state, result.about)
     found = json.dumps(report.as_json(result.conclusion, state), indent=1)
     (state.folder / "report.txt").write_text(text, encoding="utf-8")
@@ -198,7 +198,7 @@ def _asking(
     )
 
 
-def _one_step(args: argparse.Namespace, settings: Settings, machine: Machine) -> int:
+def _one_step(args: argparse.Namespace, settings: Settings, services: Services) -> int:
     """Try the kernel tree of the current directory, or the kernel of --kernel."""
     if args.tree or args.packages or args.good or args.bad or args.resume or args.anew:
         raise UsageError(
@@ -206,7 +206,7 @@ def _one_step(args: argparse.Namespace, settings: Settings, machine: Machine) ->
             "--bad, --resume, --anew"
         )
     if args.layout:
-        return _one_step_of_headers(args, settings, machine)
+        return _one_step_of_headers(args, settings, services)
     chosen = selection.select(args.test, table.CLAIMS.values(), args.arch or "")
     if not chosen:
         print(f"{Outcome.UNKNOWN}: --test {' '.join(args.test)} selects no claim")
@@ -215,34 +215,34 @@ def _one_step(args: argparse.Namespace, settings: Settings, machine: Machine) ->
     question = _asking(args, "build", arch.name)
     target = guests.target_for(question.target, question.targets, arch)
     if args.kernel:
-        machine.ensure_programs("packages", arch)
+        services.ensure_programs("packages", arch)
         logs = _logs(args)
         modules = Path(args.modules) if args.modules else None
         boot = guests.boot_on(target, settings, say, modules)
         return _show(ask(boot, args.kernel, session.procedure(question), logs), logs, keep=bool(args.results))
-    machine.ensure_programs("build", arch)
+    services.ensure_programs("build", arch)
     tree = single_step.tree_here()
     fragments = [Path(name) for name in question.fragments]
     logs = _logs(args)
 
     def builder(folder: Path) -> TreeBuilder:
-        return machine.builder(arch, folder, say, jobs=args.jobs, fragments=fragments)
+        return services.builder(arch, folder, say, jobs=args.jobs, fragments=fragments)
 
     result = single_step.try_tree(tree, question, target, builder, logs, settings, say)
     return _show(result, logs, keep=bool(args.results))
 
 
-def _one_step_of_headers(args: argparse.Namespace, settings: Settings, machine: Machine) -> int:
+def _one_step_of_headers(args: argparse.Namespace, settings: Settings, services: Services) -> int:
     if not args.arch:
         raise UsageError("--layout needs --arch")
     arch = architecture(args.arch)
     claims = selection.select(args.test, static_claims(arch.name))
-    machine.ensure_programs("layout", arch)
+    services.ensure_programs("layout", arch)
     tree = single_step.tree_here()
     logs = _logs(args)
 
     def builder(folder: Path) -> TreeBuilder:
-        return machine.builder(arch, folder, say, jobs=args.jobs)
+        return services.builder(arch, folder, say, jobs=args.jobs)
 
     result = single_step.try_headers(tree, arch, claims, builder, logs, settings, say)
     return _show(result, logs, keep=bool(args.results))

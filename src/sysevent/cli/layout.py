@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sysevent import options
-from sysevent.arches import ARCHITECTURES
+from sysevent.arches import ARCHITECTURES, Architecture
 from sysevent.cli import say
 from sysevent.decode.structs import Layout
 from sysevent.errors import NotApplicable
@@ -49,15 +50,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         options.feed(verb, f"layout {name}")
 
 
-def run(args: argparse.Namespace) -> int:
+def compile_layouts(
+    spec: str, arch: Architecture, userspaces: Sequence[Userspace], settings: Settings
+) -> dict[str, Layout]:
+    """The layout of each ABI by its name, compiled from a kernel's headers; NotApplicable if it has none for arch."""
+    headers = source.find(spec, arch, settings, say)
+    return compiled.layouts(headers, userspaces, settings, say)
+
+
+Compile = Callable[[str, Architecture, Sequence[Userspace], Settings], dict[str, Layout]]
+"""What gives layouts: compile_layouts, or a fake with recorded ones."""
+Layouts = Callable[[str, Sequence[Userspace]], dict[str, Layout]]
+"""The same without architecture and settings: for the ABIs of several architectures."""
+
+
+def run(args: argparse.Namespace, compile_: Compile = compile_layouts) -> int:
     """Run the sub-verb; its exit code."""
-    function = {"show": _show, "scan": _scan, "diff": _diff}[args.layout_verb]
-    return function(args, from_options(vars(args)))
+    settings = from_options(vars(args))
+
+    def layouts(spec: str, chosen: Sequence[Userspace]) -> dict[str, Layout]:
+        return _layouts(spec, chosen, settings, compile_)
+
+    return {"show": _show, "scan": _scan, "diff": _diff}[args.layout_verb](args, layouts)
 
 
-def _show(args: argparse.Namespace, settings: Settings) -> int:
+def _show(args: argparse.Namespace, layouts: Layouts) -> int:
     chosen = [userspace(name) for name in args.abi or ("x86_64", "i386")]
-    found = _layouts(args.kernel, chosen, settings)
+    found = layouts(args.kernel, chosen)
     if not found:
         raise NotApplicable(f"{args.kernel} has no KVM headers for {', '.join(args.abi)}")
     views = {name: Drawn(*view(layout, args.struct)) for name, layout in found.items()}
@@ -67,7 +86,7 @@ def _show(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _scan(args: argparse.Namespace, settings: Settings) -> int:
+def _scan(args: argparse.Namespace, layouts: Layouts) -> int:
     """1 if a structure is misread that src/sysevent/headers/translated.py does not list, else 0."""
     chosen = [userspace(name) for name in args.abi] or list(USERSPACES.values())
     report: list[hazards.Scanned] = []
@@ -76,14 +95,14 @@ def _scan(args: argparse.Namespace, settings: Settings) -> int:
             foreign = [found for found in others(arch) if found in chosen]
             if not foreign:
                 continue
-            layouts = _layouts(spec, [native(arch), *foreign], settings)
-            own = layouts.get(native(arch).name)
+            known = layouts(spec, [native(arch), *foreign])
+            own = known.get(native(arch).name)
             if own is None:
                 report += [hazards.Scanned(spec, found, None, ()) for found in foreign]
                 continue
-            gaps = padding(own, {found.name: layouts[found.name] for found in foreign})
+            gaps = padding(own, {found.name: known[found.name] for found in foreign})
             report += [
-                hazards.Scanned(spec, found, scan(own, layouts[found.name], found), gaps) for found in foreign
+                hazards.Scanned(spec, found, scan(own, known[found.name], found), gaps) for found in foreign
             ]
     if args.json:
         _json([msgspec.to_builtins(entry) for entry in report])
@@ -92,10 +111,10 @@ def _scan(args: argparse.Namespace, settings: Settings) -> int:
     return 1 if any(entry.unknown for entry in report) else 0
 
 
-def _diff(args: argparse.Namespace, settings: Settings) -> int:
+def _diff(args: argparse.Namespace, layouts: Layouts) -> int:
     """1 if a binary built with the old headers would misread the new kernel or use another number, else 0."""
     chosen = [userspace(name) for name in args.abi] or list(USERSPACES.values())
-    old, new = (_layouts(spec, chosen, settings) for spec in (args.old, args.new))
+    old, new = (layouts(spec, chosen) for spec in (args.old, args.new))
     both = [found for found in chosen if found.name in old and found.name in new]
     if not both:
         raise NotApplicable(f"{args.old} and {args.new} have no KVM headers for {' or '.join(args.abi)}")
@@ -110,7 +129,12 @@ def _diff(args: argparse.Namespace, settings: Settings) -> int:
     return 1 if any(one.breaks for one in compared.values()) else 0
 
 
-def _layouts(spec: str, chosen: list[Userspace], settings: Settings) -> dict[str, Layout]:
+def _layouts(
+    spec: str,
+    chosen: Sequence[Userspace],
+    settings: Settings,
+    compile_: Compile,
+) -> dict[str, Layout]:
     """The layout of each ABI, without those whose architecture had no KVM in that kernel, which are printed."""
     found: dict[str, Layout] = {}
     for arch in ARCHITECTURES.values():
@@ -118,8 +142,7 @@ def _layouts(spec: str, chosen: list[Userspace], settings: Settings) -> dict[str
         if not mine:
             continue
         try:
-            found_headers = source.find(spec, arch, settings, say)
-            found |= compiled.layouts(found_headers, mine, settings, say)
+            found |= compile_(spec, arch, mine, settings)
         except NotApplicable as error:
             say(f"{spec}, {arch.name}: {error}")
     return {one.name: found[one.name] for one in chosen if one.name in found}

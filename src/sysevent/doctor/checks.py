@@ -62,7 +62,7 @@ def all_checks(settings: Settings, installer: Installer, progress: Progress) -> 
     # Here: the other checks do without importing all claims and scenarios.
     from sysevent.doctor import local_kvm
 
-    yield from kvm(local_kvm.trial(local_kvm.this_machine(), settings, progress))
+    yield from kvm(local_kvm.trial(local_kvm.local_target(), settings, progress))
     own = own_arch()
     if own:
         yield accelerated(accel.refused(ARCHITECTURES[own]))

@@ -104,7 +104,7 @@ def _open(target: TargetSpec, settings: Settings, logs: Path, progress: Progress
     return Guest(target, settings, logs, progress, lambda _: None, lambda *_: None)
 
 
-def this_machine() -> TargetSpec | None:
+def local_target() -> TargetSpec | None:
     """The target `local`; None if this machine's architecture is not one of ours."""
     return next((row for row in targets.builtin() if row.where == "local"), None)
 
