@@ -1,4 +1,4 @@
-"""Where the parts of this checkout lie that are not Python: what runs below pytest, and the suites."""
+"""The directories of this checkout that are not Python: what runs below pytest, the suites and the tests."""
 
 from pathlib import Path
 

@@ -1,9 +1,11 @@
-"""What a user may set once for all commands: in the environment, or with an option that wins over it."""
+"""What a user can set once for all commands: in the environment, or with an option, which wins over it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import platformdirs
@@ -12,14 +14,39 @@ import platformdirs
 class Settings(msgspec.Struct, frozen=True):
     """Where things are kept and where they come from."""
 
-    cache: Path  # downloads, images, compiled VMMs; safe to delete at any time
-    mirror: str | None  # base URL of a Debian mirror; None: take the machine's own from its apt configuration
-    keyring: Path | None  # OpenPGP certificates that may sign Debian's release files; None: the machine's own
-    offline: bool  # never touch the network
-    snapshots: bool = False  # restore a guest that was seen ready instead of booting one
-    locks: Path | None = None  # files that say who uses what; None: the directory all users here share
-    keep: int = 0  # seconds that a guest may live on after a run; 0: none does
-    debug: bool = False  # guests wait for a debugger, and nothing we wait for has a deadline
+    # Downloads, images, compiled VMMs. It is safe to delete at any time.
+    cache: Path
+    # Base URL of a Debian mirror; None: the one in this machine's apt configuration.
+    mirror: str | None
+    # OpenPGP certificates that may sign Debian's release files; None: this machine's own.
+    keyring: Path | None
+    # True: never use the network.
+    offline: bool
+    # True: restore a guest that was ready before from its snapshot, instead of booting it.
+    snapshots: bool = False
+    # Directory of the files that say which run uses what; None: the one that all users of this machine share.
+    locks: Path | None = None
+    # Seconds from its start after which a kept guest is ended; 0: no guest outlives its run.
+    keep: int = 0
+    # True: guests wait for a debugger, and there are no deadlines.
+    debug: bool = False
+
+
+def from_options(options: Mapping[str, Any]) -> Settings:
+    """Settings of this process: the environment, overridden by parsed options.
+
+    options is the content of argparse's or pytest's namespace. An option that a verb does not have counts as not
+    given; only what has --fresh uses snapshots.
+    """
+    kept = options.get("keep", "never") != "never"
+    return from_environment(
+        mirror=options.get("mirror"),
+        keyring=options.get("keyring"),
+        offline=options.get("offline", False),
+        snapshots=not options.get("fresh", True),
+        debug=options.get("gdb", False),
+        keep=max(1, options["keep_for"]) if kept else 0,
+    )
 
 
 def from_environment(
@@ -31,9 +58,9 @@ def from_environment(
     debug: bool = False,
     keep: int = 0,
 ) -> Settings:
-    """Settings of this process: SYSEVENT_CACHE, _MIRROR, _KEYRING, _OFFLINE, _LOCKS, overridden by the arguments.
+    """Settings of this process: SYSEVENT_CACHE, _MIRROR, _KEYRING, _OFFLINE and _LOCKS, overridden by the arguments.
 
-    SYSEVENT_FRESH forbids snapshots where they would be used.
+    SYSEVENT_FRESH forbids snapshots even if snapshots is True.
     """
     env = os.environ
     cache = env.get("SYSEVENT_CACHE")

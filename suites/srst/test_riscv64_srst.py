@@ -37,7 +37,10 @@ UPPER = (
 # fmt: on
 NO_EVENT = (
     ("SBI SRST of reset type 3 is no event", ecall("srst.reserved", 3, 0)),
-    ("SBI SRST of a vendor reset type (0xf0000000) is no event", ecall("srst.vendor_type", sbi.VENDOR_TYPE, 0)),
+    (
+        "SBI SRST of a vendor reset type (0xf0000000) is no event",
+        ecall("srst.vendor_type", sbi.VENDOR_TYPE, 0),
+    ),
     (
         "Function 1 of the SRST extension, which does not exist, is no event",
         ecall("srst.function", sbi.SHUTDOWN, 0, function=1),

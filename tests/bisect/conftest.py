@@ -1,4 +1,4 @@
-"""A history, a builder and kernels that are recorded, so that whole bisections take seconds."""
+"""A git history, and a fake builder with recorded kernels, so that whole bisections take seconds."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from sysevent.abi import kvm_run
 from sysevent.bisect import session
 from sysevent.bisect.question import Question
-from sysevent.bisect.session import Means
+from sysevent.bisect.session import Equipment
 from sysevent.bisect.state import State
 from sysevent.build.kernel import Built
 from sysevent.errors import GuestLost, KernelNotBuilt
@@ -43,7 +43,7 @@ class Kernel:
         if self._behaviour.get("lost"):
             raise GuestLost("arm64-tcg: silent: no answer within 9 s")
         ndata = self._behaviour["ndata"]
-        if self._behaviour.get("unsteady"):
+        if self._behaviour.get("unstable"):
             ndata = self._boot % 2
         seen = self._recording.of("arm64-tcg", scenario.name)
         return with_field(seen, "ndata", ndata) if scenario.name == "arm64.psci.off" else seen
@@ -53,7 +53,7 @@ class Kernel:
 
 
 class Workbench:
-    """A fake builder and a fake way to boot, which count what they are asked for."""
+    """A fake builder and a fake way to boot, which record their calls."""
 
     def __init__(self, recording):
         self.recording = recording
@@ -62,7 +62,7 @@ class Workbench:
         self.on_build = lambda behaviour: None
 
     def build(self, tree, log):
-        """As KernelBuilder.build: the kernel is the file of the commit that is checked out."""
+        """As KernelBuilder.build; the kernel is the content of the file `behaviour` of the commit."""
         behaviour = json.loads((tree / "behaviour").read_text())
         self.built.append(behaviour["n"])
         self.on_build(behaviour)
@@ -71,7 +71,7 @@ class Workbench:
         return Built(json.dumps(behaviour), {"build": 0.5}, ("not honoured: CONFIG_X",), "gcc-12.2.0")
 
     def boot(self, kernel, logs):
-        """As guests.boots."""
+        """As a function of guests.boot_on."""
         self.boots += 1
         return Kernel(self.recording, json.loads(kernel), self.boots)
 
@@ -116,7 +116,7 @@ class Tree:
         return self.git("rev-list", "--reverse", "main").split()
 
     def git(self, *words):
-        """What git says, when a user calls it."""
+        """The output of git, called as a user does."""
         return git(self.path, *words)
 
     def commit(self, n, **behaviour):
@@ -124,7 +124,7 @@ class Tree:
         return commit(self.path, n, **behaviour)
 
     def state(self):
-        """Everything that a bisection must leave as it was."""
+        """Everything that a bisection must not change."""
         return self.git("status", "--porcelain"), self.git("for-each-ref"), self.git("worktree", "list")
 
 
@@ -184,7 +184,7 @@ def ask(tree, bench, settings, tmp_path):
         question = msgspec.structs.replace(question, **fields)
         folder = tmp_path / "results"
         state = (None if anew else State.resume(folder)) or State.begin(folder, question)
-        means = Means(bench.boot, bench, {"QEMU": "7.2.22"})
+        means = Equipment(bench.boot, bench, {"QEMU": "7.2.22"})
         return session.run(state, settings, lambda place: means, lambda line: None)
 
     return run

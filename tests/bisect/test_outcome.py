@@ -1,4 +1,4 @@
-"""The decision table: what verdicts make of a revision, and the number that git is given."""
+"""The decision table: from verdicts to the outcome of a revision, and its exit code for git."""
 
 import pytest
 
@@ -29,12 +29,12 @@ FAIL, ERROR, MISS, PASS, DONE, SKIP = Status
     ids=lambda value: "+".join(value) or "nothing" if isinstance(value, list) else None,
 )
 def test_table(statuses, outcome):
-    """Only a FAIL makes bad, only a PASS or DONE makes good, and neither hides a MISS."""
+    """A revision is bad only by a FAIL, and good only by a PASS or DONE without a MISS or ERROR."""
     assert decide(statuses)[0] is outcome
 
 
 def test_gap():
-    """A claim that applies at both ends and is skipped in between leaves a gap."""
+    """A claim that applies at both ends and is skipped in between makes the outcome UNKNOWN."""
     assert decide([PASS, SKIP], all_apply=True)[0] is Outcome.UNKNOWN
     assert decide([FAIL, SKIP], all_apply=True)[0] is Outcome.BAD
 
@@ -45,7 +45,7 @@ def test_boot_failure(as_bad, outcome):
     assert boot_failure(as_bad) is outcome
 
 
-def test_numbers_for_git():
+def test_exit_codes_for_git():
     """git-bisect(1): 0 good, 1 bad, 125 skip."""
     assert [outcome.code for outcome in Outcome] == [0, 1, 125]
 

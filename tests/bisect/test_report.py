@@ -1,4 +1,4 @@
-"""What a person pastes into a mail."""
+"""The report of a bisection, as text for a mail and as JSON."""
 
 import json
 
@@ -6,11 +6,11 @@ from sysevent.bisect import report
 
 
 def shown(result):
-    return report.text(result.finding, result.state, result.about)
+    return report.text(result.conclusion, result.state, result.about)
 
 
 def test_found(ask, tree):
-    """Commit, claim, expected and got, bytes of both sides, every step with times, and how to do it again."""
+    """Commit, claim, expected and got, bytes of both sides, every step with times, and the commands to repeat it."""
     text = shown(ask())
     bad, good = tree.commits[9], tree.commits[8]
     assert text.startswith(f"First bad commit: {bad} (change 9)\n")
@@ -32,16 +32,16 @@ def test_found(ask, tree):
 def test_fits_a_mail(ask):
     """Prose and bytes stay within 80 columns; only names and commands are longer."""
     long = [line for line in shown(ask()).splitlines() if len(line) > 80]
-    told = ("sysevent", "change", "logs:", "cannot tell")
-    assert not [line for line in long if not any(word in line for word in told)]
+    exempt = ("sysevent", "change", "logs:", "cannot tell")
+    assert not [line for line in long if not any(word in line for word in exempt)]
 
 
 def test_undecided(ask, make_tree):
-    """All that is left is listed, and both sides of it are shown."""
+    """All suspects are listed, and the revisions on both sides are shown."""
     rows = [{"ndata": 1 if n < 7 else 0, "build": n not in (5, 6)} for n in range(14)]
     other = make_tree(rows)
     text = shown(ask(history=other))
-    assert text.startswith("The first bad commit is one of these 3, which could not be told apart:\n")
+    assert text.startswith("The first bad commit is one of these 3, which could not be distinguished:\n")
     for commit in other.commits[5:8]:
         assert f"    {commit} (change" in text
     assert f"  good, {other.commits[4][:12]}" in text
@@ -49,7 +49,7 @@ def test_undecided(ask, make_tree):
 
 
 def test_another_failure_at_the_end(ask, make_tree):
-    """When the bad end fails in another way than the commit that was found, that is said."""
+    """If the bad end fails in another way than the commit that was found, the report says so."""
     rows = [{"ndata": 1 if n < 5 else 0 if n < 10 else 7} for n in range(14)]
     other = make_tree(rows)
     text = shown(ask(history=other))
@@ -57,9 +57,9 @@ def test_another_failure_at_the_end(ask, make_tree):
 
 
 def test_json(ask, tree):
-    """Everything is there for a machine, and is JSON."""
+    """The JSON has everything that the text has."""
     result = ask()
-    found = json.loads(json.dumps(report.as_json(result.finding, result.state)))
+    found = json.loads(json.dumps(report.as_json(result.conclusion, result.state)))
     assert found["suspects"] == [{"revision": tree.commits[9], "title": "change 9"}]
     assert found["evidence"]["good"]["outcome"] == "good"
     assert len(found["steps"]) == len(result.state.steps)
@@ -67,7 +67,7 @@ def test_json(ask, tree):
 
 
 def test_control_characters_of_a_title(ask, tree):
-    """A commit's text is nobody's friend: what a terminal would act on is escaped."""
+    """Control characters in a commit's message are escaped."""
     (tree.path / "x").write_text("")
     tree.git("add", "-A")
     tree.git("commit", "-q", "-m", "evil \x1b[2J title")

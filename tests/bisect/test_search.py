@@ -3,9 +3,9 @@
 import pytest
 
 from sysevent.bisect import report
-from sysevent.bisect.drive import End
+from sysevent.bisect.drive import Ending
 from sysevent.bisect.outcome import Outcome
-from sysevent.bisect.search import HistoryDoesNotFit, Line
+from sysevent.bisect.search import HistoryDoesNotFit, ReleaseList
 from sysevent.bisect.state import State
 from sysevent.errors import DiskFull
 
@@ -13,9 +13,9 @@ from sysevent.errors import DiskFull
 def test_finds_the_commit(ask, tree, bench):
     """The commit that breaks an event, past one that does not build and one that does not boot."""
     result = ask()
-    assert result.finding.end is End.FOUND
-    assert result.finding.suspects == (tree.commits[9],)
-    assert result.finding.tests == ("kvm.system_event.arm64.psci.off",)
+    assert result.conclusion.end is Ending.FOUND
+    assert result.conclusion.suspects == (tree.commits[9],)
+    assert result.conclusion.tests == ("kvm.system_event.arm64.psci.off",)
     outcomes = {step.revision: step.outcome for step in result.state.steps}
     assert outcomes[tree.commits[8]] is Outcome.GOOD
     assert outcomes[tree.commits[9]] is Outcome.BAD
@@ -24,24 +24,24 @@ def test_finds_the_commit(ask, tree, bench):
 
 @pytest.mark.parametrize("first", [1, 2, 5, 12, 13])
 def test_finds_every_commit(first, ask, make_tree, bench):
-    """Whichever it is, between a good and a bad end that both are checked."""
+    """At every position; both ends are tried first."""
     rows = [{"ndata": 1 if n < first else 0} for n in range(14)]
     other = make_tree(rows)
     result = ask(history=other)
-    assert result.finding.suspects == (other.commits[first],)
+    assert result.conclusion.suspects == (other.commits[first],)
     assert bench.built[:2] == [0, 13]
 
 
 def test_unbuildable_and_unbootable_are_skipped(ask, make_tree):
-    """They are never taken for bad, however many there are: then all that is left is named."""
+    """None of them counts as bad, however many there are; all suspects are listed."""
     rows = [{"ndata": 1 if n < 7 else 0} for n in range(14)]
     for n in (5, 6, 7):
         rows[n] |= {"build": n == 5, "boot": False}
     other = make_tree(rows)
     result = ask(history=other)
-    assert result.finding.end is End.UNDECIDED
-    assert result.finding.suspects == tuple(other.commits[5:9])
-    assert result.finding.end.code == 125
+    assert result.conclusion.end is Ending.UNDECIDED
+    assert result.conclusion.suspects == tuple(other.commits[5:9])
+    assert result.conclusion.end.code == 125
 
 
 def test_users_repository_is_untouched(ask, tree):
@@ -57,15 +57,15 @@ def test_hooks_of_the_user_do_not_run(ask, tree):
     hook = tree.path / ".git" / "hooks" / "post-checkout"
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
-    assert ask().finding.end is End.FOUND
+    assert ask().conclusion.end is Ending.FOUND
 
 
 def test_shallow_history(ask, tree, tmp_path):
-    """A history that was cut off is searched as far as it goes."""
+    """A shallow clone is searched as far as its history goes."""
     path = tmp_path / "shallow"
     tree.git("clone", "-q", "--depth", "13", f"file://{tree.path}", str(path))
     result = ask(good=1, source=str(path))
-    assert result.finding.suspects == (tree.commits[9],)
+    assert result.conclusion.suspects == (tree.commits[9],)
 
 
 @pytest.mark.parametrize(
@@ -80,49 +80,49 @@ def test_shallow_history(ask, tree, tmp_path):
 def test_wrong_ends(good, bad, says, ask, bench):
     """They stop the search at once, with the evidence."""
     result = ask(good, bad)
-    assert result.finding.end is End.WRONG_ENDS
-    assert result.finding.reason.startswith(says)
-    assert result.finding.end.code == 1
+    assert result.conclusion.end is Ending.WRONG_ENDS
+    assert result.conclusion.reason.startswith(says)
+    assert result.conclusion.end.code == 1
     assert len(bench.built) <= 2
-    text = report.text(result.finding, result.state, result.about)
+    text = report.text(result.conclusion, result.state, result.about)
     assert says in text
     assert "Steps:" in text
 
 
 def test_good_after_bad(ask, make_tree):
-    """Good and bad mistaken for each other: the good end tells."""
+    """Good and bad are exchanged: the search ends before anything is built."""
     other = make_tree([{"ndata": 1 if n >= 3 else 0} for n in range(6)])
-    assert ask(5, 0, history=other).finding.end is End.MISFIT
+    assert ask(5, 0, history=other).conclusion.end is Ending.MISFIT
 
 
 def test_boot_failure_as_bad(ask, make_tree):
-    """Who searches for a kernel that does not boot finds it."""
+    """With --boot-failure=bad, the first kernel that does not boot is found."""
     other = make_tree([{"boot": n < 8} for n in range(14)])
     result = ask(history=other, boot_failure_is_bad=True)
-    assert result.finding.suspects == (other.commits[8],)
+    assert result.conclusion.suspects == (other.commits[8],)
 
 
-def test_unsteady_kernel_is_not_believed(ask, make_tree):
-    """Two boots of one kernel that disagree decide nothing."""
+def test_unstable_kernel_is_undecided(ask, make_tree):
+    """Two boots of one kernel that disagree make the outcome UNKNOWN."""
     rows = [{"ndata": 1 if n < 7 else 0} for n in range(14)]
-    rows[6] |= {"unsteady": True}
+    rows[6] |= {"unstable": True}
     other = make_tree(rows)
     result = ask(history=other)
     step = next(step for step in result.state.steps if step.revision == other.commits[6])
     assert step.outcome is Outcome.UNKNOWN
-    assert step.reason.startswith("unsteady: kvm.system_event.arm64.psci.off")
+    assert step.reason.startswith("unstable: kvm.system_event.arm64.psci.off")
 
 
 def test_lost_guest_is_not_bad(ask, make_tree):
-    """A guest that is lost while it is asked is a MISS."""
+    """A guest that is lost while it is asked makes the outcome UNKNOWN."""
     rows = [{"ndata": 1 if n < 7 else 0, "lost": n == 6} for n in range(14)]
     other = make_tree(rows)
     result = ask(history=other)
-    assert result.finding.suspects == tuple(other.commits[6:8])
+    assert result.conclusion.suspects == tuple(other.commits[6:8])
 
 
 def test_merge(ask, make_tree):
-    """A branch that was merged is searched, too."""
+    """A merged branch is searched as well."""
     other = make_tree([{}, {}, {}])
     other.git("checkout", "-q", "-b", "side")
     side = [other.commit(n, ndata=1 if n < 12 else 0) for n in (10, 11, 12, 13)]
@@ -132,11 +132,11 @@ def test_merge(ask, make_tree):
     other.git("commit", "-q", "-m", "main goes on")
     other.git("merge", "-q", "--no-edit", "side")
     result = ask(0, other.git("rev-parse", "HEAD"), history=other)
-    assert result.finding.suspects == (side[2],)
+    assert result.conclusion.suspects == (side[2],)
 
 
 def test_full_disk_stops(ask, bench, tmp_path):
-    """No step is recorded, and the same command goes on with it."""
+    """No step is recorded, and the same command resumes."""
 
     def full(behaviour):
         if len(bench.built) == 4:
@@ -148,14 +148,14 @@ def test_full_disk_stops(ask, bench, tmp_path):
     state = State.resume(tmp_path / "results")
     assert state is not None
     assert len(state.steps) == 1
-    assert ask().finding.end is End.FOUND
+    assert ask().conclusion.end is Ending.FOUND
 
 
 def test_line_of_releases():
-    """Every place of the change is found in a list; what cannot be told is left out."""
+    """A change is found at every position of a list; UNKNOWN revisions are skipped."""
     names = [f"v{n}" for n in range(20)]
     for first in range(1, 20):
-        line = Line(names, {})
+        line = ReleaseList(names, {})
         place = line.start()
         while place.revision is not None:
             at = names.index(place.revision)
@@ -168,8 +168,8 @@ def test_line_of_releases():
 
 
 def test_line_with_a_gap_beside_the_change():
-    """What lies between the last good and the first bad one is all that can be said."""
-    line = Line(["a", "b", "c", "d"], {})
+    """All revisions after the last good one, up to the first bad one, are suspects."""
+    line = ReleaseList(["a", "b", "c", "d"], {})
     place = line.start()
     marks = {"b": Outcome.UNKNOWN, "c": Outcome.BAD}
     while place.revision is not None:
@@ -178,8 +178,8 @@ def test_line_with_a_gap_beside_the_change():
 
 
 def test_line_that_contradicts_itself():
-    """A bad release before a good one: no search can be right."""
-    line = Line(["a", "b", "c", "d", "e"], {})
+    """A bad release before a good one cannot be explained by one change."""
+    line = ReleaseList(["a", "b", "c", "d", "e"], {})
     line.start()
     line.mark("b", Outcome.BAD)
     with pytest.raises(HistoryDoesNotFit, match="before it"):

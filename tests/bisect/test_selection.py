@@ -1,4 +1,4 @@
-"""Which claims a pattern means."""
+"""The claims that a pattern selects."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def names(patterns, arch=""):
 
 @pytest.mark.parametrize("pattern", ["arm64.psci.off", "kvm.system_event.arm64.psci.off"])
 def test_whole_name(pattern):
-    """A whole name is that claim and not those it is a part of."""
+    """A whole name selects that claim only, even if it is a part of other names."""
     assert names([pattern]) == ["arm64.psci.off"]
 
 
@@ -34,7 +34,7 @@ def test_none():
 
 
 def test_architecture():
-    """It follows from the claims, where they are about one."""
+    """It follows from the claims if they are about one."""
     assert architecture_of(select(["psci.off"], CLAIMS), ["psci.off"]) == "arm64"
     with pytest.raises(UsageError, match="arm64, riscv64, x86_64"):
         architecture_of(select(["capability"], CLAIMS), ["capability"])

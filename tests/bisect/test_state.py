@@ -1,11 +1,11 @@
-"""What is on disk at any moment is enough to go on."""
+"""A bisection can be resumed from what is on disk at any moment."""
 
 import json
 
 import msgspec
 import pytest
 
-from sysevent.bisect.drive import End
+from sysevent.bisect.drive import Ending
 from sysevent.bisect.state import NAME, State
 from sysevent.errors import UsageError
 
@@ -16,7 +16,7 @@ class Stop(BaseException):
 
 @pytest.mark.parametrize("at", [1, 2, 3, 5])
 def test_interrupted_anywhere(at, ask, tree, bench):
-    """Interrupted in any build, the same command goes on there, and tries nothing twice but that one."""
+    """The same command resumes with the build that was interrupted, and repeats no other."""
 
     def stop(behaviour):
         if len(bench.built) == at:
@@ -28,26 +28,26 @@ def test_interrupted_anywhere(at, ask, tree, bench):
     except Stop:
         bench.on_build = lambda behaviour: None
         again = bench.built.pop()
-        assert ask().finding.end is End.FOUND
+        assert ask().conclusion.end is Ending.FOUND
         assert again in bench.built
     result = ask()
-    assert result.finding.suspects == (tree.commits[9],)
+    assert result.conclusion.suspects == (tree.commits[9],)
     assert len(bench.built) == len(set(bench.built))
 
 
-def test_torn_line(ask, tree, bench, tmp_path):
-    """A record that was cut off by the end of its writer is dropped; the file stays good for more."""
+def test_incomplete_line(ask, tree, bench, tmp_path):
+    """A record that was cut off when its writer was killed is dropped, and the file can be continued."""
     ask()
     path = tmp_path / "results" / NAME
     whole = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(whole[:-1]) + whole[-1][: len(whole[-1]) // 2])
-    assert ask().finding.suspects == (tree.commits[9],)
+    assert ask().conclusion.suspects == (tree.commits[9],)
     assert [json.loads(line) for line in path.read_bytes().splitlines()]
     assert bench.built.count(bench.built[-1]) == 2
 
 
 def test_round_trip(ask, tmp_path):
-    """Steps come back as they were, with the bytes they were judged by."""
+    """Steps are read back unchanged, with the bytes that they were judged by."""
     state = ask().state
     again = State.resume(tmp_path / "results")
     assert again is not None
@@ -64,14 +64,14 @@ def test_round_trip(ask, tmp_path):
     [b"not json\n{}\n", b"[]\n{}\n", b'{"record": "bisection", "schema": 99}\n', b'{"record": "run"}\n'],
 )
 def test_foreign_file(content, tmp_path):
-    """Another file of that name is not taken for ours, and the way out is named."""
+    """A file that is not valid is refused, and the message names --anew."""
     (tmp_path / NAME).write_bytes(content)
     with pytest.raises(UsageError, match="--anew"):
         State.resume(tmp_path)
 
 
 def test_nothing_there(tmp_path):
-    """No file, an empty one, or one whose first record is torn: nothing to go on with."""
+    """With no file, an empty one, or an incomplete first record, there is nothing to resume."""
     assert State.resume(tmp_path) is None
     for content in (b"", b'{"record": "bise'):
         (tmp_path / NAME).write_bytes(content)

@@ -1,14 +1,14 @@
-"""Bisecting headers, with constants that are read from a commit's file instead of compiled."""
+"""Bisection of headers, with constants that are read from a file of the commit instead of compiled."""
 
 import json
 
 from sysevent.abi.numbers import NUMBERS
 from sysevent.bisect import report, session, static
-from sysevent.bisect.drive import End
+from sysevent.bisect.drive import Ending
 from sysevent.bisect.outcome import Outcome
 from sysevent.bisect.question import Question
 from sysevent.bisect.selection import select
-from sysevent.bisect.session import Means
+from sysevent.bisect.session import Equipment
 from sysevent.bisect.state import State
 from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.decode.structs import Layout
@@ -56,12 +56,12 @@ def test_finds_the_commit(tree, settings, tmp_path):
         tests=("layout.arm64.constants",),
     )
     state = State.begin(tmp_path / "results", question)
-    result = session.run(state, settings, lambda place: Means(read=read), lambda line: None)
-    assert result.finding.end is End.FOUND
-    assert result.finding.suspects == (tree.commits[9],)
+    result = session.run(state, settings, lambda place: Equipment(read=read), lambda line: None)
+    assert result.conclusion.end is Ending.FOUND
+    assert result.conclusion.suspects == (tree.commits[9],)
     outcomes = {step.revision: step.outcome for step in state.steps}
     assert outcomes.get(tree.commits[7], Outcome.UNKNOWN) is Outcome.UNKNOWN
-    text = report.text(result.finding, state, result.about)
+    text = report.text(result.conclusion, state, result.about)
     assert "  KVM_SYSTEM_EVENT_SEV_TERM: expected 0x6, got 0x9\n" in text
     assert "kvm_run at" not in text
     assert "--layout" in text

@@ -1,4 +1,4 @@
-"""sysevent bisect on the command line: exit codes, which are git's business, and the report."""
+"""sysevent bisect on the command line: its exit codes, which git reads, and the report."""
 
 import json
 import subprocess
@@ -6,10 +6,11 @@ import subprocess
 import msgspec
 import pytest
 
-from sysevent.bisect.session import Means
+from sysevent import cli
+from sysevent.bisect.session import Equipment
 from sysevent.build.kernel import Built
-from sysevent.cli import bisect, bisect_run, main
-from sysevent.errors import DiskFull
+from sysevent.cli import bisect as verb
+from sysevent.errors import DiskFull, KernelNotBuilt
 
 
 @pytest.fixture
@@ -28,13 +29,22 @@ def tree(tmp_path):
 
 
 @pytest.fixture
-def equipped(monkeypatch, tmp_path):
-    """A machine that has all the tools, and a cache of its own."""
-    monkeypatch.setattr(bisect, "see_to_tools", lambda kind, arch: None)
-    monkeypatch.setattr(bisect_run, "see_to_tools", lambda kind, arch: None)
-    monkeypatch.setattr(bisect_run, "see_to_qemu", lambda *args, **more: None)
+def bisect(monkeypatch, tmp_path):
+    """bisect(*words, **parts): the exit code where no program is missing, with these services replaced."""
     monkeypatch.setenv("SYSEVENT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(bisect, "ROOT", tmp_path)
+
+    def run(*words, **parts):
+        services = verb.Services(
+            **{"ensure_programs": lambda kind, arch: None, "results": tmp_path / "results"} | parts
+        )
+
+        def action():
+            _, args = cli.parse(["bisect", *words])
+            return verb.run(args, services)
+
+        return cli.exit_code("bisect", action)
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -61,63 +71,78 @@ def equipped(monkeypatch, tmp_path):
     ],
     ids=" ".join,
 )
-def test_wrong_usage_is_129(words, tree, equipped, capsys, monkeypatch):
+def test_wrong_usage_is_129(words, tree, bisect, capsys, monkeypatch):
     """Never 1 to 127: git would take that for a bad revision."""
     monkeypatch.chdir(tree)
-    assert main(["bisect", *(word.format(tree=tree) for word in words)]) == 129
+    assert bisect(*(word.format(tree=tree) for word in words)) == 129
     assert capsys.readouterr().err
 
 
-def test_error_of_our_own_is_129(monkeypatch, capsys):
+def raiser(error):
+    """A service that raises."""
+
+    def action(*args, **more):
+        raise error
+
+    return action
+
+
+def test_error_in_our_own_code_is_129(bisect, tree, monkeypatch, capsys):
     """Not Python's own exit code 1."""
-
-    def broken(args):
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(bisect, "run", broken)
-    assert main(["bisect"]) == 129
+    monkeypatch.chdir(tree)
+    assert bisect("run", "--arch", "arm64", ensure_programs=raiser(ZeroDivisionError())) == 129
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
-def test_interrupted_is_130(monkeypatch):
-    """As every other verb."""
-
-    def interrupted(args):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(bisect, "run", interrupted)
-    assert main(["bisect"]) == 130
-
-
-def test_other_verbs_keep_their_codes(monkeypatch):
-    """Only what git may call is special."""
-    assert main(["targets", "--arch", "vax"]) == 2
-
-
-def test_nothing_selected_is_125(tree, equipped, monkeypatch, capsys):
-    """As a step, a pattern without a claim tells nothing."""
+def test_interrupted_is_130(bisect, tree, monkeypatch):
+    """As for every other verb."""
     monkeypatch.chdir(tree)
-    assert main(["bisect", "run", "--arch", "arm64", "--test", "typo"]) == 125
+    assert bisect("run", "--arch", "arm64", ensure_programs=raiser(KeyboardInterrupt())) == 130
 
 
-def test_kernel_that_is_nowhere_is_129(equipped):
+def test_other_verbs_keep_their_codes():
+    """Only the verb that git runs is special."""
+    assert cli.main(["targets", "--arch", "vax"]) == 2
+
+
+def test_nothing_selected_is_125(bisect):
+    """A pattern without a claim says nothing about the revision of a step."""
+    assert bisect("run", "--arch", "arm64", "--test", "typo") == 125
+
+
+def test_kernel_that_does_not_exist_is_129(bisect):
     """A path that does not exist is wrong usage, for every revision."""
-    assert main(["bisect", "run", "--arch", "arm64", "--kernel", "/nonexistent/Image"]) == 129
+    assert bisect("run", "--arch", "arm64", "--kernel", "/nonexistent/Image") == 129
 
 
-def test_full_disk_is_129(tree, equipped, monkeypatch, capsys):
-    """It says nothing of the revision at hand."""
+class FakeBuilder:
+    """A builder that fails in every tree."""
 
-    class Builder:
-        def __init__(self, *args, **more):
-            pass
+    def __init__(self, error):
+        self.error = error
 
-        def build(self, tree, log):
-            raise DiskFull("building Image: no space left on the disk")
+    def __call__(self, arch, folder, progress, **options):
+        return self
 
+    def build(self, tree, log):
+        raise self.error
+
+
+def test_full_disk_is_129(tree, bisect, monkeypatch):
+    """It says nothing about the revision at hand."""
     monkeypatch.chdir(tree)
-    monkeypatch.setattr(bisect_run, "KernelBuilder", Builder)
-    assert main(["bisect", "run", "--arch", "arm64"]) == 129
+    full = FakeBuilder(DiskFull("building Image: no space left on the disk"))
+    assert bisect("run", "--arch", "arm64", builder=full) == 129
+
+
+def test_tree_that_does_not_build_is_125(tree, bisect, monkeypatch, capsys, tmp_path):
+    """The reason is printed, with the directory of make's output."""
+    monkeypatch.chdir(tree)
+    broken = FakeBuilder(KernelNotBuilt("building Image failed: kvm_main.c:9: error"))
+    assert bisect("run", "--arch", "arm64", "--results", str(tmp_path / "logs"), builder=broken) == 125
+    reason, logs = capsys.readouterr().out.splitlines()
+    assert reason == "cannot tell: building Image failed: kvm_main.c:9: error"
+    assert logs == f"  logs: {tmp_path / 'logs'}"
 
 
 class Bench:
@@ -128,6 +153,9 @@ class Bench:
 
     def build(self, tree, log):
         return Built((tree / "file").read_text(), {"build": 0.1}, (), "gcc-12.2.0")
+
+    def equip(self, question, settings, jobs, folder):
+        return Equipment(self.boot, self)
 
     def boot(self, kernel, logs):
         self.kernel = kernel
@@ -147,12 +175,11 @@ class Bench:
         pass
 
 
-def test_whole_search(tree, equipped, monkeypatch, recording, tmp_path, capsys):
+def test_whole_search(tree, bisect, recording, tmp_path, capsys):
     """Exit code 0; the report on stdout, and as text and JSON among the results; nothing is left to resume."""
-    bench = Bench(recording("debian-6.12"))
-    monkeypatch.setattr(bisect, "means", lambda *args, **more: Means(bench.boot, bench))
-    words = ["bisect", "--tree", str(tree), "--good", "main~2", "--bad", "main", "--test", "arm64.psci.off"]
-    assert main(words) == 0
+    equip = Bench(recording("debian-6.12")).equip
+    words = ["--tree", str(tree), "--good", "main~2", "--bad", "main", "--test", "arm64.psci.off"]
+    assert bisect(*words, equip=equip) == 0
     text = capsys.readouterr().out
     assert text.startswith("First bad commit: ")
     assert "(change 3)" in text.splitlines()[0]
@@ -164,17 +191,16 @@ def test_whole_search(tree, equipped, monkeypatch, recording, tmp_path, capsys):
     found = json.loads((folder / "report.json").read_text())
     assert found["end"] == "found"
     assert found["evidence"]["bad"]["judged"][0]["mismatches"][0]["what"] == "ndata"
-    assert main(["bisect", "--resume"]) == 129
-    assert main([*words, "--json", "-"]) == 0
+    assert bisect("--resume", equip=equip) == 129
+    assert bisect(*words, "--json", "-", equip=equip) == 0
     assert json.loads(capsys.readouterr().out) == found
 
 
-def test_ends_mistaken_is_1(tree, equipped, monkeypatch, recording, capsys):
-    """A search that cannot be made: the answer is no, with the reason."""
-    bench = Bench(recording("debian-6.12"))
-    monkeypatch.setattr(bisect, "means", lambda *args, **more: Means(bench.boot, bench))
-    words = ["bisect", "--tree", str(tree), "--test", "arm64.psci.off"]
-    assert main([*words, "--good", "main~2", "--bad", "main~1"]) == 1
+def test_wrong_ends_are_1(tree, bisect, recording, capsys):
+    """A search that is not possible; the reason is printed."""
+    equip = Bench(recording("debian-6.12")).equip
+    words = ["--tree", str(tree), "--test", "arm64.psci.off"]
+    assert bisect(*words, "--good", "main~2", "--bad", "main~1", equip=equip) == 1
     assert "the bad end is good" in capsys.readouterr().out
-    assert main([*words, "--good", "main", "--bad", "main~1"]) == 1
+    assert bisect(*words, "--good", "main", "--bad", "main~1", equip=equip) == 1
     assert "No search" in capsys.readouterr().out

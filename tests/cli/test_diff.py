@@ -20,7 +20,7 @@ def test_exit_code(one, other, code, capsys):
 
 
 def test_results_directory_and_json(tmp_path, capsys):
-    """A results directory is as good as its file, and --json gives every difference with its bytes."""
+    """A results directory works as well as its run.jsonl, and --json gives every difference with its bytes."""
     (tmp_path / "run.jsonl").write_bytes((RUNS / "debian-5.10.jsonl").read_bytes())
     code = main(["diff", str(tmp_path), str(RUNS / "debian-6.1.jsonl"), "--arch", "x86_64", "--json"])
     assert code == 1
@@ -38,7 +38,7 @@ def test_results_directory_and_json(tmp_path, capsys):
     ],
 )
 def test_usage(words, tmp_path, capsys):
-    """What is no run is said, with exit code 2."""
+    """An argument that is neither a run nor a kernel is refused, with exit code 2."""
     names = {"empty": tmp_path, "run": RUNS / "debian-6.1.jsonl"}
     assert main(["diff", *(word.format(**names) for word in words)]) == 2
     assert capsys.readouterr().err.startswith("sysevent: ")

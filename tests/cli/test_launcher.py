@@ -1,4 +1,4 @@
-"""./sysevent: what it decides, with a set-up that is faked. tests/cli/test_packages.py has apt."""
+"""./sysevent: what it decides, with a set-up that is faked. tests/doctor/test_system_packages.py has apt."""
 
 import ast
 import os
@@ -14,7 +14,7 @@ from sysevent.checkout import ROOT
 
 LAUNCHER = ROOT / "sysevent"
 
-# In place of `python -m venv` and pip: makes what they would, and writes down that it was called.
+# In place of `python -m venv` and pip: creates what they would create, and records its calls.
 FAKE_PYTHON = """#!/bin/sh
 echo "$*" >> calls
 case "$*" in
@@ -58,7 +58,7 @@ def launcher(checkout, monkeypatch):
 
 
 def fake_python(checkout, body=":"):
-    """An interpreter that pretends; body is what its `pip install -r` does."""
+    """A fake interpreter; body is what its `pip install -r` does."""
     path = checkout.parent / "python3.11"
     path.write_text(FAKE_PYTHON.format(python=sys.executable, body=body))
     path.chmod(0o755)
@@ -98,7 +98,7 @@ def test_changed_pins_update_in_place(launcher, checkout, name):
     assert launcher.stored() == launcher.wanted()
 
 
-def test_moved_checkout_is_set_up_anew(launcher, checkout, monkeypatch):
+def test_moved_checkout_is_set_up_again(launcher, checkout, monkeypatch):
     """Scripts in a .venv name its path."""
     launcher.set_up(install_deps=False)
     state = Path(launcher.STATE)
@@ -112,7 +112,7 @@ def test_moved_checkout_is_set_up_anew(launcher, checkout, monkeypatch):
 
 
 @pytest.mark.parametrize("gone", ["python", "sysevent"])
-def test_gone_interpreter_or_command_is_set_up_anew(launcher, checkout, gone):
+def test_gone_interpreter_or_command_is_set_up_again(launcher, checkout, gone):
     """As after an upgrade of the system's Python."""
     launcher.set_up(install_deps=False)
     calls(checkout)
@@ -123,7 +123,7 @@ def test_gone_interpreter_or_command_is_set_up_anew(launcher, checkout, gone):
 
 
 def test_failed_step_leaves_nothing_usable(launcher, checkout):
-    """It shows the words of pip; the next use starts over."""
+    """The output of pip is shown; the next use starts over."""
     fake_python(checkout, "echo no such version; exit 1")
     with pytest.raises(launcher.SetupFailed, match=r"(?s)pip install.*no such version"):
         launcher.set_up(install_deps=False)
@@ -147,8 +147,8 @@ def test_failed_update_is_redone_from_scratch(launcher, checkout):
     assert launcher.stored() == ""
 
 
-def test_venv_of_somebody_else_is_refused(launcher, checkout):
-    """It is not ours to erase."""
+def test_foreign_venv_is_refused(launcher, checkout):
+    """The launcher must not erase it."""
     theirs = checkout / ".venv" / "bin" / "activate"
     theirs.parent.mkdir(parents=True)
     theirs.touch()
@@ -201,7 +201,7 @@ def test_killed_set_up_is_redone_after_its_child_ended(launcher, checkout):
 
 @pytest.fixture
 def pythons(checkout, monkeypatch, tmp_path):
-    """The launcher, and a PATH of interpreters that say what they are told."""
+    """The launcher, and a PATH in which put(name, answer) creates interpreters."""
     module = load(checkout / "sysevent")
     folder = tmp_path / "path"
     folder.mkdir()
@@ -223,7 +223,7 @@ def says(version, complete, path):
 
 
 def test_this_interpreter_goes_first(pythons, monkeypatch):
-    """When it can do it."""
+    """If it can make a virtual environment."""
     this = pythons.put("python3", says("3.12", 1, "/opt/this"))
     pythons.put("python3.13", says("3.13", 1, "/opt/other"))
     monkeypatch.setattr(sys, "executable", this)
@@ -231,7 +231,7 @@ def test_this_interpreter_goes_first(pythons, monkeypatch):
 
 
 def test_too_old_uses_a_newer_one_on_path(pythons, monkeypatch):
-    """Names that do not work, as a version manager leaves them, are passed over."""
+    """Names that do not work, as a version manager leaves them, are skipped."""
     monkeypatch.setattr(sys, "executable", pythons.put("python3", says("3.9", 1, "/opt/old")))
     pythons.put("python3.13", "echo 'command not found' >&2; exit 127")
     pythons.put("python3.12", says("3.12", 1, "/opt/twelve"))
@@ -239,7 +239,7 @@ def test_too_old_uses_a_newer_one_on_path(pythons, monkeypatch):
 
 
 def test_too_old_and_alone_says_so(pythons, monkeypatch):
-    """With what is needed and what is there."""
+    """With the version that is needed and the one that was found."""
     monkeypatch.setattr(sys, "executable", pythons.put("python3", says("3.9", 1, "/opt/old")))
     with pytest.raises(pythons.SetupFailed, match=r"needs Python 3\.11 or newer"):
         pythons.usable_python()
@@ -283,5 +283,5 @@ def test_failed_set_up_is_no_bad_revision(words, code, launcher, monkeypatch):
 
 
 def test_old_interpreters_can_read_it():
-    """Its syntax is that of Python 3.6 (RHEL 8), so that one can say what it lacks."""
+    """Its syntax is that of Python 3.6 (RHEL 8), so that an old interpreter can print what it needs."""
     ast.parse(LAUNCHER.read_text(), feature_version=(3, 6))

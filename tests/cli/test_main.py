@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sysevent import cli, errors
-from sysevent.cli import engine
+from sysevent.pytest_process import become_pytest
 
 
 @pytest.fixture
@@ -51,20 +51,20 @@ def test_our_exceptions_are_one_line_and_a_code(verb, capsys, error, code):
 
 
 def test_interrupt_is_130(verb, capsys):
-    """As a shell has it."""
+    """As in a shell."""
     verb("doctor", raiser(KeyboardInterrupt()))
     assert cli.main(["doctor"]) == 130
 
 
 def test_a_bug_stays_a_traceback(verb):
-    """What we did not raise on purpose must not be hidden."""
+    """An exception that is not a SyseventError must not be hidden."""
     verb("doctor", raiser(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         cli.main(["doctor"])
 
 
 def test_exit_code_of_the_verb_is_ours(verb):
-    """Whatever it is."""
+    """Every value is passed on."""
     verb("doctor", lambda args: 1)
     assert cli.main(["doctor"]) == 1
 
@@ -78,7 +78,7 @@ def test_after_two_dashes_everything_is_pytests(verb):
 
 
 def test_unknown_option_of_run_is_refused(verb, capsys):
-    """A misspelt one must not silently reach pytest; the way there is named."""
+    """A misspelt one must not silently reach pytest; the message says how an option does."""
     verb("run", lambda args: pytest.fail("ran"))
     with pytest.raises(SystemExit) as stop:
         cli.main(["run", "--knwon"])
@@ -95,7 +95,7 @@ def test_every_argument_of_test_is_pytests(verb):
 
 
 def test_unknown_verb_is_refused(capsys):
-    """argparse names the ones there are."""
+    """The message lists the verbs."""
     with pytest.raises(SystemExit) as stop:
         cli.main(["rnu"])
     assert stop.value.code == 2
@@ -103,7 +103,7 @@ def test_unknown_verb_is_refused(capsys):
 
 
 def test_help_imports_no_verb():
-    """So that it is quick: none of what the verbs need is loaded."""
+    """It is quick because nothing is imported that only verbs need."""
     code = (
         "import sys, contextlib, io\n"
         "from sysevent.cli import main\n"
@@ -125,7 +125,7 @@ def test_pytest_runs_at_the_root(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.path", ["elsewhere"])
     monkeypatch.chdir("/")
     with pytest.raises(SystemExit) as end:
-        engine.become_pytest("suites", ["-k", "x"], root=tmp_path)
+        become_pytest("suites", ["-k", "x"], root=tmp_path)
     assert end.value.code == 5
     assert seen == [["pytest", "-k", "x"]]
     assert Path.cwd() == tmp_path
@@ -135,4 +135,4 @@ def test_pytest_runs_at_the_root(monkeypatch, tmp_path):
 def test_without_a_checkout_it_says_so(tmp_path):
     """A copy of the package in site-packages has no suites."""
     with pytest.raises(errors.UsageError, match="git checkout"):
-        engine.become_pytest("suites", [], root=tmp_path)
+        become_pytest("suites", [], root=tmp_path)

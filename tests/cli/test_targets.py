@@ -1,4 +1,4 @@
-"""sysevent targets: every target, who has it, and whether it can be used."""
+"""sysevent targets: every target, its lease, and whether it can be used."""
 
 import os
 import re
@@ -54,14 +54,14 @@ def test_all_are_listed(rows):
     assert re.search(r"debian:6\.12 +\d+ of \d+ slots free", found["arm64-tcg"])
 
 
-def test_who_has_it(rows, tmp_path):
+def test_holder_of_a_lease(rows, tmp_path):
     held = Locks(tmp_path / "locks").take("host-127.0.0.1:1", {})
     assert f"with pid {os.getpid()} of " in rows()[1]["rpi5"]
     held.release()
 
 
 def test_check_connects(rows):
-    """And says by its exit code whether all that a run would ask can be used."""
+    """And the exit code says whether every target of a run can be used."""
     code, found = rows("--check", "--target", "rpi5")
     assert code == 1
     assert "no: no connection to 127.0.0.1 port 1: nothing listens there" in found["rpi5"]
@@ -75,7 +75,7 @@ def test_nothing_is_installed(rows, monkeypatch):
     assert "no: labgrid-client is not installed: pip install" in found["some"]
 
 
-def test_a_kernel_is_for_guests(rows):
+def test_kernel_is_for_guests(rows):
     _, found = rows("--kernel", "debian:6.1", "--kernel", "debian:7.2")
     assert [name for name in found if name.startswith("arm64-tcg")] == [
         "arm64-tcg@debian:6.1",
@@ -84,7 +84,7 @@ def test_a_kernel_is_for_guests(rows):
     assert "running" in found["rpi5"]
 
 
-def test_a_kvm_that_cannot_be_used(tmp_path, monkeypatch):
+def test_unusable_kvm(tmp_path, monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     assert spec.own_arch() == "x86_64"
     other = TargetSpec(name="a", arch="arm64", where="local")

@@ -276,7 +276,7 @@ def test_results_where_nothing_can_be_written(tmp_path, runs):
             "--gdb takes one target with one kernel, and these are selected: "
             "arm64-tcg@debian:6.1, arm64-tcg@debian:6.12",
         ),
-        ("gdb_of_no_guest", "--gdb: local is no guest of this machine's QEMU, so nothing can stop it"),
+        ("gdb_of_no_guest", "--gdb: local is not a guest of this machine's QEMU, which could stop it"),
     ],
 )
 def test_a_typing_error_is_no_run(run, name, words):

@@ -73,7 +73,7 @@ def test_commands_that_hang(servable):
     servable("riscv64")
     ran = commands("riscv64-tcg", "sleep 1000\n", "--timeout", "2")
     assert ran.returncode == 3
-    assert "did not end within 2 s: --timeout" in ran.stderr
+    assert "did not end within 2 s: set --timeout" in ran.stderr
     ran = commands("riscv64-tcg", "echo c >/proc/sysrq-trigger; sleep 1000\n")
     assert ran.returncode == 3
     assert "Kernel panic - not syncing: sysrq triggered crash" in ran.stderr

@@ -44,7 +44,7 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True):
 
     # The system emulator.
     qemu: str
-    # Its key in the table of package names in cli/system_packages.py.
+    # Its key in the table of package names in cli/package_managers.py.
     qemu_package: str
     # -machine of a guest that gets a KVM: under TCG, and under KVM.
     qemu_machine: str

@@ -1,1 +1,1 @@
-"""Which commit, or which release, changed what a VMM reads."""
+"""The search for the commit, or the release, that changed what a VMM reads."""

@@ -1,4 +1,4 @@
-"""One kernel booted and asked the selected claims, more than once, so that chance is no answer."""
+"""Boots one kernel and asks it the selected claims, more than once, so that an unstable result is noticed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from sysevent.bisect.outcome import Outcome, boot_failure, decide
-from sysevent.bisect.step import Judged, judged
+from sysevent.bisect.step import JudgedClaim, judged_claim
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.contract.terms import Terms
 from sysevent.errors import (
@@ -28,8 +28,8 @@ from sysevent.scenario.steps import Scenario
 from sysevent.text import one_line
 
 
-class Subject(Protocol):
-    """A kernel that answers: engine.guest.Guest, or a recorded one."""
+class KernelUnderTest(Protocol):
+    """A kernel that answers: engine.guest.Guest, or a fake with recorded answers."""
 
     def facts(self) -> Facts: ...
 
@@ -38,124 +38,134 @@ class Subject(Protocol):
     def close(self) -> None: ...
 
 
-Boot = Callable[[str, Path], Subject]
-"""A subject for a kernel (as --kernel takes it) with a directory for its logs. It boots when first asked."""
+Boot = Callable[[str, Path], KernelUnderTest]
+"""Opens a kernel, as --kernel takes it, with a directory for its logs. It boots when it is first asked."""
 
 
-class Manner(msgspec.Struct, frozen=True):
-    """How every kernel of a bisection is asked."""
+class Procedure(msgspec.Struct, frozen=True):
+    """How every kernel of a bisection is asked, and how its answers are judged."""
 
     claims: tuple[ExitClaim, ...]
+    # Of the VMM.
     abi: str = "native"
     boots: int = 2
     terms: Terms = Terms()
+    # True: a kernel that does not boot is bad, not UNKNOWN.
     boot_failure_is_bad: bool = False
-    all_apply: bool = False  # see outcome.decide
+    # See outcome.decide.
+    all_apply: bool = False
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """What one kernel answered."""
+class KernelResult(msgspec.Struct, frozen=True):
+    """The outcome of one kernel, with the verdicts that it rests on."""
 
     outcome: Outcome
+    # One line.
     reason: str
+    # None if it did not boot.
     facts: Facts | None
-    judged: tuple[Judged, ...]
+    # Of the first boot.
+    judged: tuple[JudgedClaim, ...]
+    # Seconds by activity: boot, ask, and again for the boots after the first.
     seconds: dict[str, float]
 
 
-def ask(boot: Boot, kernel: str, manner: Manner, logs: Path) -> Asked:
-    """Boot a kernel as often as the manner says, and decide; boots that disagree decide nothing.
+def ask(boot: Boot, kernel: str, procedure: Procedure, logs: Path) -> KernelResult:
+    """Boot a kernel as often as the procedure says; boots that disagree make the outcome UNKNOWN.
 
-    DiskFull and errors of ours go on to the caller: they say nothing about this kernel.
+    DiskFull is raised, and so is a HarnessError before the first claim: they say nothing about this kernel.
     """
     seconds = {"boot": 0.0, "ask": 0.0}
-    if not manner.claims:
-        return Asked(*decide(()), None, (), seconds)
-    first: tuple[Facts, tuple[Judged, ...]] | None = None
-    for number in range(1, max(1, manner.boots) + 1):
-        subject = boot(kernel, logs / f"guest-{number}")
+    if not procedure.claims:
+        return KernelResult(*decide(()), None, (), seconds)
+    first: tuple[Facts, tuple[JudgedClaim, ...]] | None = None
+    for number in range(1, max(1, procedure.boots) + 1):
+        opened = boot(kernel, logs / f"guest-{number}")
         try:
             begin = time.monotonic()
             try:
-                facts = subject.facts()
+                facts = opened.facts()
             except GuestLost as error:
                 seconds["boot"] += time.monotonic() - begin
-                return _lost(error, number, manner, first, seconds)
+                return _lost(error, number, procedure, first, seconds)
             except (DiskFull, HarnessError):
                 raise
             except (InfrastructureError, NotApplicable) as error:
-                stop_when_full(error)
-                return Asked(Outcome.UNKNOWN, one_line(error), None, (), seconds)
+                raise_if_disk_full(error)
+                return KernelResult(Outcome.UNKNOWN, one_line(error), None, (), seconds)
             booted = time.monotonic()
-            found = tuple(_one(claim, subject, facts, manner) for claim in manner.claims)
+            found = tuple(_one(claim, opened, facts, procedure) for claim in procedure.claims)
             if number == 1:
                 seconds |= {"boot": booted - begin, "ask": time.monotonic() - booted}
             else:
                 seconds["again"] = seconds.get("again", 0.0) + time.monotonic() - begin
         finally:
-            subject.close()
+            opened.close()
         if first is None:
             first = facts, found
-            if decide([one.status for one in found], all_apply=manner.all_apply)[0] is Outcome.UNKNOWN:
-                break  # another boot cannot make it known
+            if decide([one.status for one in found], all_apply=procedure.all_apply)[0] is Outcome.UNKNOWN:
+                # Another boot cannot change that.
+                break
         elif other := _disagreement(first[1], found):
-            return Asked(Outcome.UNKNOWN, other, facts, first[1], seconds)
+            return KernelResult(Outcome.UNKNOWN, other, facts, first[1], seconds)
     assert first is not None
-    outcome, reason = decide([one.status for one in first[1]], all_apply=manner.all_apply)
-    return Asked(outcome, reason, *first, seconds)
+    outcome, reason = decide([one.status for one in first[1]], all_apply=procedure.all_apply)
+    return KernelResult(outcome, reason, *first, seconds)
 
 
 def _lost(
     error: GuestLost,
     number: int,
-    manner: Manner,
-    first: tuple[Facts, tuple[Judged, ...]] | None,
+    procedure: Procedure,
+    first: tuple[Facts, tuple[JudgedClaim, ...]] | None,
     seconds: dict[str, float],
-) -> Asked:
-    """A guest that did not come up. Once it had come up before, that is no failure to boot."""
+) -> KernelResult:
+    """The result of a guest that did not boot. If an earlier boot succeeded, it does not count as a boot failure."""
     if first is not None:
-        why = f"boot {number} of the same kernel did not come up: {one_line(error)}"
-        return Asked(Outcome.UNKNOWN, why, *first, seconds)
-    return Asked(boot_failure(manner.boot_failure_is_bad), f"no boot: {one_line(error)}", None, (), seconds)
+        why = f"boot {number} of the same kernel failed, boot 1 did not: {one_line(error)}"
+        return KernelResult(Outcome.UNKNOWN, why, *first, seconds)
+    return KernelResult(
+        boot_failure(procedure.boot_failure_is_bad), f"no boot: {one_line(error)}", None, (), seconds
+    )
 
 
-def _one(claim: ExitClaim, subject: Subject, facts: Facts, manner: Manner) -> Judged:
-    """A claim's verdict; whatever keeps it from being judged is a verdict as well."""
+def _one(claim: ExitClaim, opened: KernelUnderTest, facts: Facts, procedure: Procedure) -> JudgedClaim:
+    """The verdict on a claim; an error that prevents a judgement becomes SKIP, MISS or ERROR."""
     try:
-        claim.require_applicable(facts, manner.terms)
+        claim.require_applicable(facts, procedure.terms)
         try:
-            seen = subject.observe(claim.asks, manner.abi)
+            seen = opened.observe(claim.asks, procedure.abi)
         except StepRefused as error:
             failed = claim.refused(facts, error)
             return _unjudged(
                 claim, Status.FAIL if failed else Status.ERROR, failed.reason if failed else error
             )
-        return judged(claim, ExitEvidence(facts, seen, manner.terms))
+        return judged_claim(claim, ExitEvidence(facts, seen, procedure.terms))
     except NotApplicable as error:
         return _unjudged(claim, Status.SKIP, error)
     except DiskFull:
         raise
     except InfrastructureError as error:
-        stop_when_full(error)
+        raise_if_disk_full(error)
         return _unjudged(claim, Status.MISS, error)
     except HarnessError as error:
         return _unjudged(claim, Status.ERROR, error)
 
 
-def _unjudged(claim: ExitClaim, status: Status, why: SyseventError | str) -> Judged:
-    return Judged(claim.test(), claim.says, claim.source, status, one_line(why))
+def _unjudged(claim: ExitClaim, status: Status, why: SyseventError | str) -> JudgedClaim:
+    return JudgedClaim(claim.test(), claim.says, claim.source, status, one_line(why))
 
 
-def _disagreement(one: Sequence[Judged], other: Sequence[Judged]) -> str:
-    """The first claim on which two boots of one kernel differ, in a sentence; empty when they agree."""
+def _disagreement(one: Sequence[JudgedClaim], other: Sequence[JudgedClaim]) -> str:
+    """The first claim on which two boots of one kernel differ, in a sentence; "" if they agree."""
     for before, after in zip(one, other, strict=True):
         if before.status is not after.status:
-            return f"unsteady: {before.test} was {before.status} in one boot and {after.status} in another"
+            return f"unstable: {before.test} was {before.status} in one boot and {after.status} in another"
     return ""
 
 
-def stop_when_full(error: BaseException) -> None:
-    """DiskFull when that is what an error comes from: it is no property of the kernel under test."""
+def raise_if_disk_full(error: BaseException) -> None:
+    """Raise DiskFull if an error was caused by a full disk, which says nothing about the kernel under test."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:

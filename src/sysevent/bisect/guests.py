@@ -1,39 +1,54 @@
-"""The kernels under test as guests of this machine."""
+"""Boots the kernels of a bisection as guests of this machine."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from sysevent.arches import ARCHITECTURES
-from sysevent.bisect.ask import Boot, Subject
+from sysevent.arches import ARCHITECTURES, Architecture
+from sysevent.bisect.ask import Boot, KernelUnderTest
 from sysevent.engine.guest import Guest
+from sysevent.errors import UsageError
 from sysevent.model import Incident, Observation, Progress
 from sysevent.settings import Settings
+from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
 
-_BOOT = 60  # seconds until a kernel of our own configuration must have answered; it takes less than one
+# Seconds until a kernel of our own configuration must have answered; it takes less than one.
+_BOOT = 60
 
 
-def own(spec: TargetSpec) -> TargetSpec:
-    """A target for kernels of our own configuration: it has no virtio, so nothing needs to wait for it."""
-    words = f"{spec.append} {ARCHITECTURES[spec.arch].own_kernel_words}".strip()
-    return msgspec.structs.replace(spec, append=words, channel="serial", boot=min(spec.boot, _BOOT))
+def target_for(glob: str, files: Sequence[str], arch: Architecture) -> TargetSpec:
+    """The target that boots the kernels: the one that glob selects of the known targets, by default ARCH-tcg.
+
+    files are paths of target files. UsageError if glob selects none or several.
+    """
+    chosen = spec.select(spec.known(files), [glob or f"{arch.name}-tcg"], [arch.name], [])
+    if len(chosen) > 1:
+        raise UsageError(f"--target {glob} matches several targets: {', '.join(one.name for one in chosen)}")
+    return chosen[0]
 
 
-def boots(spec: TargetSpec, settings: Settings, progress: Progress, modules: Path | None = None) -> Boot:
-    """How to boot kernels on a target; nothing starts before a guest is first asked."""
+def with_own_configuration(target: TargetSpec) -> TargetSpec:
+    """The target changed for kernels that are built with our configuration, which has no virtio to wait for."""
+    words = f"{target.append} {ARCHITECTURES[target.arch].own_kernel_words}".strip()
+    return msgspec.structs.replace(target, append=words, channel="serial", boot=min(target.boot, _BOOT))
 
-    def boot(kernel: str, logs: Path) -> Subject:
+
+def boot_on(target: TargetSpec, settings: Settings, progress: Progress, modules: Path | None = None) -> Boot:
+    """A function that opens kernels on a target. modules: directory of the modules of a kernel that is a path."""
+
+    def boot(kernel: str, logs: Path) -> KernelUnderTest:
         def incident(what: Incident) -> None:
-            progress(f"  {what.reason.splitlines()[0]}{'; once more' if what.retried else ''}")
+            progress(f"  {what.reason.splitlines()[0]}{'; booting once more' if what.retried else ''}")
 
         def observation(_target: str, _seen: Observation) -> None:
-            """Kept with the step."""
+            """Do nothing: the step holds the observations."""
 
         return Guest(
-            msgspec.structs.replace(spec, kernel=kernel),
+            msgspec.structs.replace(target, kernel=kernel),
             settings,
             logs,
             lambda _line: None,

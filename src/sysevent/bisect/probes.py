@@ -1,4 +1,4 @@
-"""Trying one revision: have its kernel, ask it, and put down what happened with how long it took."""
+"""Probes, which try one revision: obtain its kernel, ask it, and return what happened and how long it took."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from sysevent.bisect.ask import Asked, Boot, Manner, ask
+from sysevent.bisect.ask import Boot, KernelResult, Procedure, ask
 from sysevent.bisect.outcome import Outcome
 from sysevent.bisect.step import Step
 from sysevent.build.kernel import Built
@@ -19,22 +19,22 @@ from sysevent.text import one_line
 
 
 class Builder(Protocol):
-    """Makes a kernel of a tree: build.kernel.KernelBuilder, or a recorded one."""
+    """What builds the kernel of a tree: build.kernel.KernelBuilder, or a fake with recorded kernels."""
 
     def build(self, tree: Path, log: Path) -> Built: ...
 
 
-def narrowed(manner: Manner, tests: frozenset[str] | None) -> Manner:
-    """The manner with these claims only, of which none may be skipped."""
+def narrowed(procedure: Procedure, tests: frozenset[str] | None) -> Procedure:
+    """The procedure with these claims only, none of which may be skipped; unchanged if tests is None."""
     if tests is None:
-        return manner
+        return procedure
     return msgspec.structs.replace(
-        manner, claims=tuple(claim for claim in manner.claims if claim.test() in tests), all_apply=True
+        procedure, claims=tuple(claim for claim in procedure.claims if claim.test() in tests), all_apply=True
     )
 
 
 class BuildProbe:
-    """Checks a commit out, builds it, boots it."""
+    """Tries a commit: checks it out, builds its kernel, boots and asks it."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class BuildProbe:
         tree: Path,
         builder: Builder,
         boot: Boot,
-        manner: Manner,
+        procedure: Procedure,
         logs: Path,
         tools: dict[str, str],
     ) -> None:
@@ -52,12 +52,12 @@ class BuildProbe:
         self._tree = tree
         self._builder = builder
         self._boot = boot
-        self._manner = manner
+        self._procedure = procedure
         self._logs = logs
         self._tools = tools
 
     def __call__(self, revision: str, tests: frozenset[str] | None) -> Step:
-        """The step. Raises what says nothing of the revision: DiskFull, errors of ours and of git."""
+        """The step of a revision. Errors that say nothing about it are raised: DiskFull, HarnessError, GitFailed."""
         logs = self._logs / revision[:12]
         title = self._title(revision)
         begin = time.monotonic()
@@ -70,34 +70,34 @@ class BuildProbe:
             return Step(
                 revision, title, Outcome.UNKNOWN, one_line(error), seconds=rounded(seconds), logs=str(logs)
             )
-        asked = ask(self._boot, built.spec, narrowed(self._manner, tests), logs)
+        result = ask(self._boot, built.spec, narrowed(self._procedure, tests), logs)
         tools = self._tools | {"compiler": built.toolchain}
-        return step(revision, title, asked, seconds | built.seconds, built.notes, tools, logs)
+        return step(revision, title, result, seconds | built.seconds, built.notes, tools, logs)
 
 
 class PackageProbe:
-    """Fetches a distribution's kernel and boots it."""
+    """Tries a distribution's kernel: fetches its package, boots and asks it."""
 
     def __init__(
         self,
         fetch: Callable[[str], str],
         title: Callable[[str], str],
         boot: Boot,
-        manner: Manner,
+        procedure: Procedure,
         logs: Path,
         tools: dict[str, str],
     ) -> None:
         self._fetch = fetch
         self._title = title
         self._boot = boot
-        self._manner = manner
+        self._procedure = procedure
         self._logs = logs
         self._tools = tools
 
     def __call__(self, revision: str, tests: frozenset[str] | None) -> Step:
-        """The step; a package that the archive no longer has is one that cannot be told.
+        """The step of a package version; UNKNOWN if the archive no longer has it.
 
-        A network that fails is raised: it would make every further revision one that cannot be told.
+        A network failure is raised, because it would make every further revision UNKNOWN as well.
         """
         logs = self._logs / revision.replace("/", "_")
         begin = time.monotonic()
@@ -106,35 +106,35 @@ class PackageProbe:
         except Gone as error:
             return Step(revision, self._title(revision), Outcome.UNKNOWN, one_line(error), logs=str(logs))
         seconds = {"fetch": time.monotonic() - begin}
-        asked = ask(self._boot, kernel, narrowed(self._manner, tests), logs)
-        return step(revision, self._title(revision), asked, seconds, (), self._tools, logs)
+        result = ask(self._boot, kernel, narrowed(self._procedure, tests), logs)
+        return step(revision, self._title(revision), result, seconds, (), self._tools, logs)
 
 
 def step(
     revision: str,
     title: str,
-    asked: Asked,
+    result: KernelResult,
     seconds: dict[str, float],
     notes: tuple[str, ...],
     tools: dict[str, str],
     logs: Path,
 ) -> Step:
-    """A step out of what a kernel answered."""
+    """The step of a revision whose kernel was booted."""
     return Step(
         revision=revision,
         title=title,
-        outcome=asked.outcome,
-        reason=asked.reason,
-        kernel=asked.facts.release if asked.facts else "",
-        facts=asked.facts,
-        judged=asked.judged,
-        seconds=rounded(seconds | asked.seconds),
+        outcome=result.outcome,
+        reason=result.reason,
+        kernel=result.facts.release if result.facts else "",
+        facts=result.facts,
+        judged=result.judged,
+        seconds=rounded(seconds | result.seconds),
         notes=notes,
-        tools=tools | ({"VMM": asked.facts.build_id} if asked.facts and asked.facts.build_id else {}),
+        tools=tools | ({"VMM": result.facts.build_id} if result.facts and result.facts.build_id else {}),
         logs=str(logs),
     )
 
 
 def rounded(seconds: dict[str, float]) -> dict[str, float]:
-    """To what a person cares for."""
+    """The seconds with two digits after the point."""
     return {what: round(took, 2) for what, took in seconds.items()}

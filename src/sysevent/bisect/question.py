@@ -1,4 +1,4 @@
-"""What a bisection is asked, complete enough to go on with it later."""
+"""What a bisection searches for and how, complete enough to resume it later."""
 
 from __future__ import annotations
 
@@ -12,38 +12,46 @@ Kind = Literal["build", "layout", "packages"]
 
 
 class Question(msgspec.Struct, frozen=True):
-    """The command line, with everything resolved that could mean something else tomorrow."""
+    """The command line of a bisection, with revisions and paths resolved, so that its meaning stays the same."""
 
     kind: Kind
-    source: str  # the kernel tree, or "debian"
+    # The path of the kernel tree, or "debian".
+    source: str
     arch: str
-    good: str  # commit, or package version
+    # A commit's hash, or a package's version.
+    good: str
     bad: str
-    good_named: str  # as the user wrote them
+    # The two as the user wrote them.
+    good_named: str
     bad_named: str
-    tests: tuple[str, ...] = ()  # patterns
+    # Patterns, as selection.select takes them.
+    tests: tuple[str, ...] = ()
     abi: str = "native"
     target: str = ""
-    targets: tuple[str, ...] = ()  # files
+    # Paths of target files.
+    targets: tuple[str, ...] = ()
     boot_failure_is_bad: bool = False
     strict: bool = False
     floor: str = ""
-    fragments: tuple[str, ...] = ()  # more kernel configuration
-    boots: int = 2  # of each kernel
-    version: str = ""  # of sysevent
+    # Paths of files with more kernel configuration.
+    fragments: tuple[str, ...] = ()
+    # Boots of each kernel.
+    boots: int = 2
+    # Of sysevent.
+    version: str = ""
 
     @property
     def key(self) -> str:
-        """Same command, same key: so it goes on where it stopped."""
+        """12 hex digits that are the same for the same command line, which therefore resumes its own bisection."""
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:12]
 
     @property
     def command(self) -> str:
-        """The command line that asks this again, with the revisions written out."""
-        return shlex.join(["sysevent", "bisect", *self._place, *self.options()])
+        """The command line that searches again, with the revisions resolved."""
+        return shlex.join(["sysevent", "bisect", *self._ends, *self.options()])
 
     def options(self) -> list[str]:
-        """What a single step takes as well."""
+        """The options that a single step takes as well, as words of a command line."""
         words = ["--arch", self.arch]
         for option, values in (
             ("--test", self.tests),
@@ -67,6 +75,6 @@ class Question(msgspec.Struct, frozen=True):
         return words
 
     @property
-    def _place(self) -> list[str]:
+    def _ends(self) -> list[str]:
         where = ["--packages", self.source] if self.kind == "packages" else ["--tree", self.source]
         return [*where, "--good", self.good, "--bad", self.bad]

@@ -1,4 +1,4 @@
-"""A finding as a text that can be pasted into a mail, and as JSON. No I/O."""
+"""The conclusion of a bisection, as text for a mail and as JSON. No I/O."""
 
 from __future__ import annotations
 
@@ -9,67 +9,70 @@ from typing import Any
 import msgspec
 from debian.debian_support import Version
 
-from sysevent.bisect.drive import End, Finding
+from sysevent.bisect.drive import Conclusion, Ending
 from sysevent.bisect.outcome import Outcome
 from sysevent.bisect.question import Question
 from sysevent.bisect.state import State
-from sysevent.bisect.step import Judged, Step
+from sysevent.bisect.step import JudgedClaim, Step
 from sysevent.model import Status
 from sysevent.report import failure
 
 _WIDTH = 76
-_SHOWN = 20  # suspects
-_WITH_BYTES = 2  # claims; the others are named
+# Suspects that are listed.
+_SHOWN = 20
+# Failed claims whose bytes are shown; the others are named.
+_WITH_BYTES = 2
 
 
-def text(finding: Finding, state: State, about: Mapping[str, str]) -> str:
-    """The whole report; about holds what is known of a revision: author, date, message."""
+def text(conclusion: Conclusion, state: State, about: Mapping[str, str]) -> str:
+    """The whole report. about: author, date, message and files of the first bad commit, by its hash."""
     question = state.question
-    lines: list[str | None] = [*_headline(finding, question)]
-    if finding.end is End.FOUND and finding.suspects[0] in about:
-        lines += ["", *(f"    {line}".rstrip() for line in about[finding.suspects[0]].splitlines())]
-    lines += _evidence(finding, state)
+    lines: list[str | None] = [*_headline(conclusion, question)]
+    if conclusion.end is Ending.FOUND and conclusion.suspects[0] in about:
+        lines += ["", *(f"    {line}".rstrip() for line in about[conclusion.suspects[0]].splitlines())]
+    lines += _evidence(conclusion, state)
     lines += ["", "Steps:", *_log(state)]
     lines += _tools(state)
-    lines += ["", "To search again:", f"    {question.command}", *_again(finding, question)]
+    lines += ["", "To search again:", f"    {question.command}", *_again(conclusion, question)]
     return "\n".join(line for line in lines if line is not None) + "\n"
 
 
-def _headline(finding: Finding, question: Question) -> list[str]:
+def _headline(conclusion: Conclusion, question: Question) -> list[str]:
     what = "first bad release" if question.kind == "packages" else "first bad commit"
     if question.kind == "packages" and Version(question.bad) < Version(question.good):
-        what = "last bad release"  # searched backwards: for what repaired it
-    if finding.end is End.FOUND:
-        revision = finding.suspects[0]
-        lines = [f"{what.capitalize()}: {_named(revision, finding)}"]
-    elif finding.end is End.UNDECIDED:
-        lines = [f"The {what} is one of these {len(finding.suspects)}, which could not be told apart:"]
-        lines += [f"    {_named(revision, finding)}" for revision in finding.suspects[:_SHOWN]]
-        if len(finding.suspects) > _SHOWN:
-            lines.append(f"    and {len(finding.suspects) - _SHOWN} more")
+        # The search ran backwards, for the release that repaired it.
+        what = "last bad release"
+    if conclusion.end is Ending.FOUND:
+        revision = conclusion.suspects[0]
+        lines = [f"{what.capitalize()}: {_named(revision, conclusion)}"]
+    elif conclusion.end is Ending.UNDECIDED:
+        lines = [f"The {what} is one of these {len(conclusion.suspects)}, which could not be distinguished:"]
+        lines += [f"    {_named(revision, conclusion)}" for revision in conclusion.suspects[:_SHOWN]]
+        if len(conclusion.suspects) > _SHOWN:
+            lines.append(f"    and {len(conclusion.suspects) - _SHOWN} more")
     else:
-        lines = [f"No search: {finding.reason}"]
+        lines = [f"No search: {conclusion.reason}"]
     lines.append(f"Between good {question.good_named} and bad {question.bad_named}, on {question.arch}.")
     return lines
 
 
-def _named(revision: str, finding: Finding) -> str:
-    title = finding.titles.get(revision, "")
+def _named(revision: str, conclusion: Conclusion) -> str:
+    title = conclusion.titles.get(revision, "")
     return f"{revision} ({title})" if title else revision
 
 
-def pair(finding: Finding, state: State) -> tuple[Step | None, Step | None]:
-    """The step before the change and the one after it, as far as they were tried: the evidence."""
+def pair(conclusion: Conclusion, state: State) -> tuple[Step | None, Step | None]:
+    """The steps directly before and after the change, each None if it was not tried: the evidence."""
     tried = {step.revision: step for step in (*state.ends.values(), *state.steps)}
-    if finding.end is End.WRONG_ENDS or finding.end is End.MISFIT:
+    if conclusion.end is Ending.WRONG_ENDS or conclusion.end is Ending.MISFIT:
         return state.ends.get("good"), state.ends.get("bad")
-    after = [tried[r] for r in finding.suspects if r in tried and tried[r].outcome is Outcome.BAD]
-    before = [tried[r] for r in finding.before if r in tried and tried[r].outcome is Outcome.GOOD]
+    after = [tried[r] for r in conclusion.suspects if r in tried and tried[r].outcome is Outcome.BAD]
+    before = [tried[r] for r in conclusion.before if r in tried and tried[r].outcome is Outcome.GOOD]
     return next(iter(before), None), next(iter(after), state.ends.get("bad"))
 
 
-def _evidence(finding: Finding, state: State) -> list[str | None]:
-    before, after = pair(finding, state)
+def _evidence(conclusion: Conclusion, state: State) -> list[str | None]:
+    before, after = pair(conclusion, state)
     if after is None or not after.judged:
         shown = [step for step in (before, after) if step is not None]
         return ["", *(f"{_short(step)}: {step.outcome}, {step.reason}" for step in shown)]
@@ -83,16 +86,16 @@ def _evidence(finding: Finding, state: State) -> list[str | None]:
                 lines += [_gap(other), f"  good, {_short(before)}: {other.status}", *_raw(other, one)]
         lines += [_gap(one), f"  bad, {_short(after)}: {one.status}", *_raw(one, one)]
     if failed[_WITH_BYTES:]:
-        lines += ["", "These fail, too:", *(f"  {one.test}" for one in failed[_WITH_BYTES:])]
+        lines += ["", "These fail as well:", *(f"  {one.test}" for one in failed[_WITH_BYTES:])]
     last = state.ends.get("bad")
-    if failed and last is not None and finding.end is End.FOUND and last.revision != after.revision:
+    if failed and last is not None and conclusion.end is Ending.FOUND and last.revision != after.revision:
         other = next((o for o in last.judged if o.test == failed[0].test), None)
         if other is not None and other.mismatches != failed[0].mismatches:
             lines += ["", f"  The bad end fails in another way: {other.reason}"]
     return lines
 
 
-def _claim(one: Judged) -> list[str]:
+def _claim(one: JudgedClaim) -> list[str]:
     lines = [f"{one.test}: {one.status}", *_wrapped(one.says, "  ")]
     for wrong in one.mismatches:
         lines.append(f"  {wrong.what}: expected {wrong.expected}, got {wrong.got}")
@@ -101,15 +104,16 @@ def _claim(one: Judged) -> list[str]:
     return [*lines, *_wrapped(f"rests on {one.source}", "  ")]
 
 
-def _gap(one: Judged) -> str | None:
-    """Bytes stand apart; a line alone does not."""
+def _gap(one: JudgedClaim) -> str | None:
+    """An empty line before a claim with bytes; None before one without."""
     return "" if one.observation else None
 
 
-def _raw(one: Judged, marked: Judged) -> list[str]:
-    """The bytes of kvm_run that one was judged by, with what is wrong in the marked one marked in both."""
+def _raw(one: JudgedClaim, marked: JudgedClaim) -> list[str]:
+    """The bytes of kvm_run that one was judged by, with the bytes marked that are wrong in `marked`."""
     seen = one.seen
-    if seen is None:  # headers leave no bytes, and what could not be asked neither
+    # Claims about headers have no bytes, and neither has a claim that could not be asked.
+    if seen is None:
         return [] if one.status in (Status.PASS, Status.FAIL) else _wrapped(one.reason, "    ")
     lines = []
     for label, raw in seen.exits.items():
@@ -147,9 +151,9 @@ def _tools(state: State) -> Iterable[str]:
         yield from ("", "With " + ", ".join(f"{name} {value}" for name, value in tools.items()) + ".")
 
 
-def _again(finding: Finding, question: Question) -> list[str]:
+def _again(conclusion: Conclusion, question: Question) -> list[str]:
     if question.kind == "packages":
-        suspects = finding.suspects[-1:]
+        suspects = conclusion.suspects[-1:]
         return [
             line
             for revision in suspects
@@ -158,11 +162,11 @@ def _again(finding: Finding, question: Question) -> list[str]:
                 f"    sysevent bisect run --kernel debian:{revision} {' '.join(question.options())}",
             )
         ]
-    if finding.end is not End.FOUND:
+    if conclusion.end is not Ending.FOUND:
         return []
     return [
         "To try one commit:",
-        f"    git checkout {finding.suspects[0][:12]} && sysevent bisect run {' '.join(question.options())}",
+        f"    git checkout {conclusion.suspects[0][:12]} && sysevent bisect run {' '.join(question.options())}",
     ]
 
 
@@ -178,16 +182,16 @@ def _wrapped(words: str, indent: str) -> list[str]:
     )
 
 
-def as_json(finding: Finding, state: State) -> dict[str, Any]:
-    """Everything the text says, and every byte behind it."""
-    before, after = pair(finding, state)
+def as_json(conclusion: Conclusion, state: State) -> dict[str, Any]:
+    """Everything in the text, and every byte that it rests on."""
+    before, after = pair(conclusion, state)
     found: dict[str, Any] = msgspec.to_builtins(
         {
-            "end": finding.end.value,
-            "reason": finding.reason,
-            "suspects": [{"revision": r, "title": finding.titles.get(r, "")} for r in finding.suspects],
-            "before": finding.before,
-            "claims": finding.tests,
+            "end": conclusion.end.value,
+            "reason": conclusion.reason,
+            "suspects": [{"revision": r, "title": conclusion.titles.get(r, "")} for r in conclusion.suspects],
+            "before": conclusion.before,
+            "claims": conclusion.tests,
             "question": state.question,
             "command": state.question.command,
             "evidence": {"good": before, "bad": after},

@@ -1,7 +1,7 @@
-"""git history, searched with `git bisect` in a repository of our own that borrows the user's objects.
+"""Searches a git history with `git bisect`, in a repository of our own that borrows the user's objects.
 
-The user's repository is only read: no checkout, no ref, no worktree entry, and no hook of theirs runs.
-Nothing is copied: ours holds what git bisect itself notes, and the files of the revision that is checked out.
+The user's repository is only read: no checkout, no ref and no worktree entry changes, and none of its hooks runs.
+No object is copied: our repository holds the state of git bisect and the files of the revision that is checked out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 from sysevent.bisect.outcome import Outcome
-from sysevent.bisect.search import HistoryDoesNotFit, Place
+from sysevent.bisect.search import HistoryDoesNotFit, Position
 from sysevent.errors import DiskFull, InfrastructureError, ToolMissing, UsageError
 from sysevent.text import escape
 
@@ -23,7 +23,7 @@ _LEFT = re.compile(
     r"^Bisecting: (\d+) revisions? left to test after this \(roughly (\d+) steps?\)", re.MULTILINE
 )
 _ONLY_SKIPPED = "There are only 'skip'ped commits left to test."
-# What would make git look at another repository than the one it is told.
+# Variables that would make git use another repository than that of its working directory.
 _FOREIGN = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -35,11 +35,14 @@ _FOREIGN = (
 
 
 class GitFailed(InfrastructureError):
-    """git refused; the message holds its words."""
+    """git failed; the message holds its output."""
 
 
 def git(folder: Path, *words: str, accept: tuple[int, ...] = (0,), both: bool = False) -> str:
-    """What git says on stdout (or both streams); GitFailed for an exit code that is not to be accepted."""
+    """The output of git on stdout, or with both on stdout and stderr. GitFailed unless its exit code is in accept.
+
+    Raises ToolMissing if git is not installed, and DiskFull if it has no space left.
+    """
     env = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
     command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false", "-c", "gc.auto=0"]
     try:
@@ -56,15 +59,15 @@ def git(folder: Path, *words: str, accept: tuple[int, ...] = (0,), both: bool = 
     except FileNotFoundError:
         raise ToolMissing("git is not installed") from None
     if done.returncode not in accept:
-        said = (done.stderr.strip() or done.stdout.strip()).replace("\n", "\n  ")
-        if os.strerror(errno.ENOSPC) in said:
+        output = (done.stderr.strip() or done.stdout.strip()).replace("\n", "\n  ")
+        if os.strerror(errno.ENOSPC) in output:
             raise DiskFull(f"git {words[0]}: no space left on the disk of {folder}")
-        raise GitFailed(f"git {' '.join(words)} in {folder} failed with {done.returncode}:\n  {said}")
+        raise GitFailed(f"git {' '.join(words)} in {folder} failed with {done.returncode}:\n  {output}")
     return done.stdout + done.stderr if both else done.stdout
 
 
 class Tree:
-    """A kernel repository of the user's, read only."""
+    """The user's repository of a kernel, which is only read."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
@@ -72,11 +75,11 @@ class Tree:
         try:
             self.git_dir = Path(git(path, "rev-parse", "--absolute-git-dir").strip())
         except GitFailed as error:
-            raise UsageError(f"--tree {path} is no git repository: {error}") from error
+            raise UsageError(f"--tree {path} is not a git repository: {error}") from error
         self.path = path
 
     def commit(self, revision: str) -> str:
-        """The full name of a commit; UsageError when there is none of that name."""
+        """The hash of a commit; UsageError if revision names none."""
         try:
             words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
             return git(self.path, *words).strip()
@@ -84,27 +87,29 @@ class Tree:
             raise UsageError(f"{revision!r} names no commit in {self.path}") from None
 
     def common(self, name: str) -> Path:
-        """A file of the repository, wherever a linked worktree has it."""
+        """The path of a file in the repository's git directory, which linked worktrees share."""
         return self.path / git(self.path, "rev-parse", "--git-path", name).strip()
 
 
-class Workshop:
-    """Our own repository: where revisions are checked out."""
+class Workspace:
+    """Our own repository, in which revisions are checked out."""
 
-    def __init__(self, tree: Tree, place: Path) -> None:
+    def __init__(self, tree: Tree, folder: Path) -> None:
         self.tree = tree
-        self.path = place
-        place.mkdir(parents=True, exist_ok=True)
-        if not (place / ".git" / "objects").is_dir():
-            git(place, "init", "--quiet", *self._format())
-        own = place / ".git"
-        for stale in ("index.lock", "HEAD.lock"):  # of a run that was killed; the place is locked by us
+        self.path = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / ".git" / "objects").is_dir():
+            git(folder, "init", "--quiet", *self._format())
+        own = folder / ".git"
+        # Locks of a run that was killed. No other run is active: the caller holds the lock of this directory.
+        for stale in ("index.lock", "HEAD.lock"):
             (own / stale).unlink(missing_ok=True)
         objects = tree.common("objects").resolve()
         (own / "objects" / "info").mkdir(exist_ok=True)
         (own / "objects" / "info" / "alternates").write_text(f"{objects}\n", encoding="utf-8")
         shallow = tree.common("shallow")
-        if shallow.exists():  # a history that was cut off must look so here, too
+        # A shallow history must be shallow here as well.
+        if shallow.exists():
             (own / "shallow").write_bytes(shallow.read_bytes())
         else:
             (own / "shallow").unlink(missing_ok=True)
@@ -115,7 +120,7 @@ class Workshop:
         return (f"--object-format={kind}",) if kind == "sha256" else ()
 
     def _borrow_promises(self) -> None:
-        """A partial clone fetches objects when they are asked for: so must we, from where it does."""
+        """Configure the remote of a partial clone, from which git fetches missing objects on demand."""
         pattern = r"^(extensions\.partialclone|remote\..*\.(url|promisor|partialclonefilter))$"
         known = git(self.tree.path, "config", "--get-regexp", pattern, accept=(0, 1)).splitlines()
         if any(".promisor true" in line for line in known):
@@ -125,45 +130,45 @@ class Workshop:
                 git(self.path, "config", key, value)
 
     def checkout(self, commit: str) -> None:
-        """Have the files of a commit, and no others; unchanged ones keep their times: make skips them."""
+        """Check out the files of a commit and remove all others. Unchanged files keep their times, for make."""
         git(self.path, "checkout", "--quiet", "--force", "--detach", commit)
         git(self.path, "clean", "-ffdxq")
 
 
 class GitSearch:
-    """`git bisect` without a checkout: only which commit is next is git's business."""
+    """`git bisect` without a checkout: git only chooses the next commit."""
 
-    def __init__(self, workshop: Workshop, good: str, bad: str) -> None:
-        self._path = workshop.path
+    def __init__(self, workspace: Workspace, good: str, bad: str) -> None:
+        self._path = workspace.path
         self._good, self._bad = good, bad
         if not git(self._path, "rev-parse", "--verify", "--quiet", "HEAD", accept=(0, 1)):
-            # git bisect wants to be somewhere; nothing is checked out for that.
+            # git bisect needs a HEAD to return to. This checks nothing out.
             git(self._path, "update-ref", "--no-deref", "HEAD", good)
 
-    def start(self) -> Place:
+    def start(self) -> Position:
         git(self._path, "bisect", "reset", "HEAD")
         return self._bisect("start", "--no-checkout", self._bad, self._good)
 
-    def mark(self, revision: str, outcome: Outcome) -> Place:
+    def mark(self, revision: str, outcome: Outcome) -> Position:
         return self._bisect(_WORD[outcome], revision)
 
-    def _bisect(self, *words: str) -> Place:
-        # 1: a good that is no ancestor; 2: only skipped ones are left; 3: a bad merge base.
-        return self._place(git(self._path, "bisect", *words, accept=(0, 1, 2, 3), both=True))
+    def _bisect(self, *words: str) -> Position:
+        # 1: good is not an ancestor of bad; 2: only skipped commits are left; 3: the merge base is bad.
+        return self._position(git(self._path, "bisect", *words, accept=(0, 1, 2, 3), both=True))
 
-    def _place(self, said: str) -> Place:
-        if found := _FIRST.search(said):
-            return Place(None, (found[1],))
-        if _ONLY_SKIPPED in said:
-            return Place(None, self._suspects())
+    def _position(self, output: str) -> Position:
+        if found := _FIRST.search(output):
+            return Position(None, (found[1],))
+        if _ONLY_SKIPPED in output:
+            return Position(None, self._suspects())
         try:
             candidate = git(self._path, "rev-parse", "--verify", "--quiet", "BISECT_HEAD").strip()
         except GitFailed:
             candidate = ""
-        if not candidate or ("merge base" in said and "is bad" in said):
-            raise HistoryDoesNotFit(said.strip() or "git bisect found nothing to try")
-        left = _LEFT.search(said)
-        return Place(candidate, left=int(left[1]) if left else 0, steps=int(left[2]) if left else 0)
+        if not candidate or ("merge base" in output and "is bad" in output):
+            raise HistoryDoesNotFit(output.strip() or "git bisect found no commit to try")
+        left = _LEFT.search(output)
+        return Position(candidate, left=int(left[1]) if left else 0, steps=int(left[2]) if left else 0)
 
     def _suspects(self) -> tuple[str, ...]:
         good = git(self._path, "for-each-ref", "--format=%(objectname)", "refs/bisect/good-*").split()
@@ -178,6 +183,6 @@ class GitSearch:
         return tuple(git(self._path, "show", "--no-patch", "--format=%P", revision).split())
 
     def about(self, revision: str) -> str:
-        """A commit's author, date and message, and which files it touches."""
+        """A commit's author, date, message and changed files, as text for a report."""
         words = ("show", "--stat=72", "--format=commit %H%nAuthor: %an <%ae>%nDate:   %aD%n%n%w(0,4,4)%B")
         return escape(git(self._path, *words, revision).strip())

@@ -1,4 +1,4 @@
-"""What is searched: a history that knows which revision to try next."""
+"""Histories that can be searched: each chooses which revision to try next."""
 
 from __future__ import annotations
 
@@ -12,36 +12,40 @@ from sysevent.errors import SyseventError
 
 
 class HistoryDoesNotFit(SyseventError):
-    """The answers cannot come from one change between good and bad; the message says how."""
+    """One change between good and bad cannot explain the outcomes; the message says why."""
 
 
-class Place(msgspec.Struct, frozen=True):
-    """Where a search stands."""
+class Position(msgspec.Struct, frozen=True):
+    """How far a search has come."""
 
-    revision: str | None  # to try next; None: nothing is left to try
-    suspects: tuple[str, ...] = ()  # at the end: one revision, or all that could not be told apart
-    left: int = 0  # revisions between good and bad
-    steps: int = 0  # roughly, still to do
+    # The revision to try next; None if none is left.
+    revision: str | None
+    # At the end: the first bad revision, or all that may be it.
+    suspects: tuple[str, ...] = ()
+    # Revisions that are left between good and bad after this one.
+    left: int = 0
+    # Steps that are left, roughly.
+    steps: int = 0
 
 
 class Search(Protocol):
     """Revisions between a good and a bad one."""
 
-    def start(self) -> Place:
-        """Begin, both ends being known. HistoryDoesNotFit when bad does not come after good."""
+    def start(self) -> Position:
+        """The first position, with both ends known. HistoryDoesNotFit if bad does not come after good."""
 
-    def mark(self, revision: str, outcome: Outcome) -> Place:
-        """Take in what a revision is; HistoryDoesNotFit when that cannot be."""
+    def mark(self, revision: str, outcome: Outcome) -> Position:
+        """The position after the outcome of a revision; HistoryDoesNotFit if it contradicts earlier ones."""
 
     def title(self, revision: str) -> str:
-        """What a person knows it by."""
+        """The name that a user knows a revision by: a commit's subject, or a kernel's release."""
 
     def before(self, revision: str) -> tuple[str, ...]:
-        """The revisions directly before one."""
+        """The revisions directly before one: the parents of a commit."""
 
 
-class Line:
-    """A list in order, such as a distribution's releases: first is good, last is bad."""
+class ReleaseList:
+    """Revisions in a list, such as a distribution's releases, of which the first is good and the last is bad."""
 
     def __init__(self, revisions: Sequence[str], titles: dict[str, str]) -> None:
         self._revisions = list(revisions)
@@ -49,12 +53,12 @@ class Line:
         self._good, self._bad = 0, len(self._revisions) - 1
         self._unknown: set[int] = set()
 
-    def start(self) -> Place:
+    def start(self) -> Position:
         if len(self._revisions) < 2:
-            raise HistoryDoesNotFit("there is nothing between good and bad")
-        return self._place()
+            raise HistoryDoesNotFit("there is no revision between good and bad")
+        return self._position()
 
-    def mark(self, revision: str, outcome: Outcome) -> Place:
+    def mark(self, revision: str, outcome: Outcome) -> Position:
         at = self._revisions.index(revision)
         if outcome is Outcome.GOOD:
             self._good = max(self._good, at)
@@ -66,18 +70,18 @@ class Line:
             raise HistoryDoesNotFit(
                 f"{self._revisions[self._good]} is good and {self._revisions[self._bad]}, before it, bad"
             )
-        return self._place()
+        return self._position()
 
-    def _place(self) -> Place:
+    def _position(self) -> Position:
         between = range(self._good + 1, self._bad)
-        open_ = [at for at in between if at not in self._unknown]
-        if not open_:
+        untried = [at for at in between if at not in self._unknown]
+        if not untried:
             suspects = tuple(self._revisions[self._good + 1 : self._bad + 1])
-            return Place(None, suspects)
+            return Position(None, suspects)
         middle = (self._good + self._bad) / 2
-        # The closest to the middle: what lies beside one that cannot be told is as good as any.
-        choice = min(open_, key=lambda at: (abs(at - middle), at))
-        return Place(self._revisions[choice], left=len(between) // 2, steps=len(between).bit_length())
+        # The closest to the middle, among those that have not been tried.
+        choice = min(untried, key=lambda at: (abs(at - middle), at))
+        return Position(self._revisions[choice], left=len(between) // 2, steps=len(between).bit_length())
 
     def title(self, revision: str) -> str:
         return self._titles.get(revision, "")

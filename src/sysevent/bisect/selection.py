@@ -1,4 +1,4 @@
-"""Which claims a pattern means."""
+"""The claims that a pattern selects."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ N = TypeVar("N", bound=Named)
 
 
 def select(patterns: Sequence[str], claims: Iterable[N], arch: str = "") -> tuple[N, ...]:
-    """The claims that a pattern names, in the order of the table; all of them without a pattern.
+    """The claims that any of the patterns selects, in the order of the table; all claims without a pattern.
 
-    A pattern is a claim's whole name, with or without kvm.system_event in front, or a glob, or a part of a
-    name. A whole name means that claim only, even where it is a part of others. arch leaves out the others'.
+    A pattern is a claim's whole name, with or without kvm.system_event in front, or a glob, or a part of a name. A
+    whole name selects that claim only, even if it is a part of others. With arch, only its claims are selected.
     """
     known = [claim for claim in claims if not arch or claim.name.startswith(f"{arch}.")]
     if not patterns:
@@ -43,10 +43,10 @@ def _matches(claim: Named, pattern: str, known: Sequence[Named]) -> bool:
 
 
 def architecture_of(chosen: Iterable[ExitClaim], patterns: Sequence[str]) -> str:
-    """The architecture that all of the chosen claims are about; UsageError when it is not one."""
+    """The architecture that all of the chosen claims are about; UsageError if they are about none or several."""
     found = sorted({claim.arch for claim in chosen})
     if len(found) == 1:
         return found[0]
     if not found:
         raise UsageError(f"--test {' '.join(patterns)} selects no claim")
-    raise UsageError(f"--arch is needed: the claims selected are about {', '.join(found)}")
+    raise UsageError(f"the selected claims are about {', '.join(found)}: choose one with --arch")

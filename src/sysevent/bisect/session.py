@@ -1,4 +1,4 @@
-"""A bisection put together: the question and its state, what builds, what boots, what is searched."""
+"""Assembles a bisection: the question and its state, the builder, the guests and the history to search."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.bisect.ask import Boot, Manner
-from sysevent.bisect.drive import Finding, Probe, bisect
+from sysevent.bisect.ask import Boot, Procedure
+from sysevent.bisect.drive import Conclusion, Probe, bisect
 from sysevent.bisect.probes import Builder, BuildProbe, PackageProbe
 from sysevent.bisect.question import Question
-from sysevent.bisect.repository import GitSearch, Tree, Workshop
-from sysevent.bisect.search import Line, Search
+from sysevent.bisect.repository import GitSearch, Tree, Workspace
+from sysevent.bisect.search import ReleaseList, Search
 from sysevent.bisect.selection import select
 from sysevent.bisect.state import State
 from sysevent.bisect.static import LayoutProbe, Read, static_claims
@@ -28,26 +28,28 @@ from sysevent.model import Progress
 from sysevent.settings import Settings
 
 
-class Means(msgspec.Struct, frozen=True):
-    """What a bisection works with; tests put recorded ones here."""
+class Equipment(msgspec.Struct, frozen=True):
+    """What a bisection builds, boots and reads headers with; tests use fakes with recorded kernels."""
 
     boot: Boot | None = None
     builder: Builder | None = None
     read: Read | None = None
-    tools: dict[str, str] | None = None  # what is known of the programs used: QEMU's version
+    # Versions of the programs used, such as QEMU's.
+    tools: dict[str, str] | None = None
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What came out, with the state it rests on."""
+    """The conclusion of a bisection, with the state that it rests on."""
 
-    finding: Finding
+    conclusion: Conclusion
     state: State
-    about: dict[str, str]  # of the suspect: who, when, why, which files
+    # Author, date, message and files of the first bad commit, by its hash; empty if there is none.
+    about: dict[str, str]
 
 
-def manner(question: Question) -> Manner:
-    """How each kernel is asked."""
-    return Manner(
+def procedure(question: Question) -> Procedure:
+    """How each kernel is asked and judged."""
+    return Procedure(
         claims=select(question.tests, catalogue.load().exits, question.arch),
         abi=question.abi,
         boots=question.boots,
@@ -59,8 +61,8 @@ def manner(question: Question) -> Manner:
     )
 
 
-def place(tree: Path, arch: str, settings: Settings) -> Path:
-    """Where revisions of a tree are checked out and built: kept, since the next build is then a short one."""
+def work_directory(tree: Path, arch: str, settings: Settings) -> Path:
+    """The directory in which revisions of a tree are checked out and built. It stays: the next build is shorter."""
     whole = tree.resolve()
     short = hashlib.sha256(str(whole).encode()).hexdigest()[:12]
     return settings.cache / "bisect" / f"{whole.name}-{short}-{arch}"
@@ -69,59 +71,63 @@ def place(tree: Path, arch: str, settings: Settings) -> Path:
 def run(
     state: State,
     settings: Settings,
-    means: Callable[[Path], Means],
+    equipment: Callable[[Path], Equipment],
     say: Progress,
 ) -> Result:
-    """Search on from a state until there is a finding. means is given the directory to build in."""
+    """Search from a state to a conclusion. equipment is called with the directory to build in."""
     question = state.question
     if question.kind == "packages":
-        return _packages(state, settings, means(state.folder), say)
+        return _packages(state, settings, equipment(state.folder), say)
     tree = Tree(Path(question.source))
-    where = place(tree.path, question.arch, settings)
+    where = work_directory(tree.path, question.arch, settings)
     with Cache(settings.cache).lock(f"bisect-{where.name}", "bisect", say):
-        workshop = Workshop(tree, where / "tree")
-        search = GitSearch(workshop, question.good, question.bad)
-        probe = _probe(question, workshop, search, means(where / "build"), state)
-        finding = bisect(search, probe, state, say)
-        about = {r: search.about(r) for r in finding.suspects[:1] if len(finding.suspects) == 1}
-    return Result(finding, state, about)
+        workspace = Workspace(tree, where / "tree")
+        search = GitSearch(workspace, question.good, question.bad)
+        probe = _probe(question, workspace, search, equipment(where / "build"), state)
+        conclusion = bisect(search, probe, state, say)
+        about = {r: search.about(r) for r in conclusion.suspects[:1] if len(conclusion.suspects) == 1}
+    return Result(conclusion, state, about)
 
 
-def _probe(question: Question, workshop: Workshop, search: Search, means: Means, state: State) -> Probe:
+def _probe(
+    question: Question, workspace: Workspace, search: Search, equipment: Equipment, state: State
+) -> Probe:
     if question.kind == "layout":
-        assert means.read is not None
+        assert equipment.read is not None
         chosen = select(question.tests, static_claims(question.arch))
         return LayoutProbe(
-            workshop.checkout, search.title, workshop.path, means.read, chosen, means.tools or {}
+            workspace.checkout, search.title, workspace.path, equipment.read, chosen, equipment.tools or {}
         )
-    assert means.builder is not None
-    assert means.boot is not None
+    assert equipment.builder is not None
+    assert equipment.boot is not None
     return BuildProbe(
-        workshop.checkout,
+        workspace.checkout,
         search.title,
-        workshop.path,
-        means.builder,
-        means.boot,
-        manner(question),
+        workspace.path,
+        equipment.builder,
+        equipment.boot,
+        procedure(question),
         state.folder,
-        means.tools or {},
+        equipment.tools or {},
     )
 
 
-def _packages(state: State, settings: Settings, means: Means, say: Progress) -> Result:
+def _packages(state: State, settings: Settings, equipment: Equipment, say: Progress) -> Result:
     question = state.question
     archive = Archive(settings, say)
     known = published.published(ARCHITECTURES[question.arch], archive)
     ends = (published.choose(known, question.good), published.choose(known, question.bad))
     line = published.between(known, *ends)
     titles = {one.version: f"Linux {one.kernel.release}, {one.suite}" for one in line}
-    search = Line([one.version for one in line], titles)
+    search = ReleaseList([one.version for one in line], titles)
 
     def fetch(version: str) -> str:
         spec = f"debian:{version}"
         resolve.find(spec, ARCHITECTURES[question.arch], settings, say)
         return spec
 
-    assert means.boot is not None
-    probe = PackageProbe(fetch, search.title, means.boot, manner(question), state.folder, means.tools or {})
+    assert equipment.boot is not None
+    probe = PackageProbe(
+        fetch, search.title, equipment.boot, procedure(question), state.folder, equipment.tools or {}
+    )
     return Result(bisect(search, probe, state, say), state, {})

@@ -1,7 +1,7 @@
-"""The file of one bisection: what was asked, and every step as it was finished.
+"""The file of one bisection: its question, and every step that was finished.
 
-JSON lines, appended and on disk before the next step begins. What a dying process leaves behind is at most a
-last line that is cut off, which is dropped; so an interrupted bisection goes on with the step it was in.
+JSON lines, each appended and synced to disk before the next step begins. A process that is killed leaves at most one
+incomplete last line, which is dropped, so that an interrupted bisection resumes with the step it was in.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ NAME = "bisect.jsonl"
 
 
 class State:
-    """One bisection on disk. Open it with begin() or resume()."""
+    """One bisection on disk, opened with begin() or resume()."""
 
     def __init__(self, folder: Path, question: Question, ends: dict[str, Step], steps: list[Step]) -> None:
         self.folder = folder
         self.question = question
-        self.ends = ends  # "good" and "bad", as far as they were checked
-        self.steps = steps  # in between, in the order in which they were tried
+        # By "good" and "bad", as far as they were tried.
+        self.ends = ends
+        # The revisions in between, in the order in which they were tried.
+        self.steps = steps
 
     @property
     def path(self) -> Path:
@@ -37,7 +39,7 @@ class State:
 
     @classmethod
     def begin(cls, folder: Path, question: Question) -> State:
-        """A new bisection; what an earlier one left in the folder is put aside."""
+        """A new bisection in a folder; the file of an earlier one there is renamed to NAME.old."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / NAME
         if path.exists():
@@ -48,7 +50,7 @@ class State:
 
     @classmethod
     def resume(cls, folder: Path) -> State | None:
-        """The bisection in a folder; None when there is none. UsageError when the file is not ours."""
+        """The bisection in a folder; None if there is none. UsageError if its file cannot be read or is not valid."""
         path = folder / NAME
         try:
             data = path.read_bytes()
@@ -56,17 +58,19 @@ class State:
             return None
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-        whole, newline, torn = data.rpartition(b"\n")
-        records = _records(path, (whole + newline).splitlines())
-        if torn:
+        complete, newline, incomplete = data.rpartition(b"\n")
+        records = _records(path, (complete + newline).splitlines())
+        if incomplete:
             with path.open("r+b") as file:
-                file.truncate(len(whole) + len(newline))
+                file.truncate(len(complete) + len(newline))
         first = next(records, None)
         if first is None:
             return None
         try:
             if first["schema"] != SCHEMA:
-                raise UsageError(f"{path} is of schema {first['schema']}; --anew begins again")
+                raise UsageError(
+                    f"{path} has schema {first['schema']}, not {SCHEMA}; use --anew to begin again"
+                )
             state = cls(folder, msgspec.convert(first["question"], Question), {}, [])
             for record in records:
                 step = msgspec.convert(record["step"], Step)
@@ -75,16 +79,18 @@ class State:
                 else:
                     state.steps.append(step)
         except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(f"{path} is no bisection of ours ({error}); --anew begins again") from error
+            raise UsageError(
+                f"{path} is not a valid bisection file ({error}); use --anew to begin again"
+            ) from error
         return state
 
     def add_end(self, end: str, step: Step) -> None:
-        """Keep what was found at the end called good or bad."""
+        """Store the step of an end, which is "good" or "bad"."""
         self.ends[end] = step
         self._append({"record": "end", "end": end, "step": msgspec.to_builtins(step)})
 
     def add(self, step: Step) -> None:
-        """Keep a step."""
+        """Store the step of a revision in between."""
         self.steps.append(step)
         self._append({"record": "step", "step": msgspec.to_builtins(step)})
 
@@ -100,7 +106,9 @@ def _records(path: Path, lines: Iterable[bytes]) -> Any:
         try:
             record = json.loads(line)
         except ValueError as error:
-            raise UsageError(f"{path}, line {number}: not a record: {error}; --anew begins again") from error
+            raise UsageError(
+                f"{path}, line {number}: not a record: {error}; use --anew to begin again"
+            ) from error
         if not isinstance(record, dict):
-            raise UsageError(f"{path}, line {number}: not a record; --anew begins again")
+            raise UsageError(f"{path}, line {number}: not a record; use --anew to begin again")
         yield record

@@ -1,4 +1,4 @@
-"""Bisecting what headers mean: a revision's uapi headers are exported and compiled, and no kernel is built."""
+"""Bisection of headers: the uapi headers of a revision are exported and compiled, and no kernel is built."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import ABIS, Abi, Architecture, native
-from sysevent.bisect.ask import stop_when_full
+from sysevent.bisect.ask import raise_if_disk_full
 from sysevent.bisect.outcome import Outcome, decide
 from sysevent.bisect.probes import rounded
-from sysevent.bisect.step import Judged, Step
+from sysevent.bisect.step import JudgedClaim, Step
 from sysevent.build import source_tree
 from sysevent.contract import catalogue
 from sysevent.contract.layout_claim import HeaderFacts, LayoutClaim, Layouts
@@ -26,7 +26,8 @@ from sysevent.text import one_line
 class StaticClaim(msgspec.Struct, frozen=True):
     """One claim about headers, for one ABI."""
 
-    name: str  # layout.i386.system_event
+    # Such as layout.i386.system_event.
+    name: str
     userspace: Abi
     claim: LayoutClaim
 
@@ -37,7 +38,7 @@ class StaticClaim(msgspec.Struct, frozen=True):
 
 
 def static_claims(arch: str = "") -> tuple[StaticClaim, ...]:
-    """Every claim about headers, for every ABI of an architecture, or of all."""
+    """Every claim about headers, for every ABI of an architecture, or of all architectures."""
     return tuple(
         StaticClaim(f"layout.{userspace.name}.{claim.title}", userspace, claim)
         for userspace in ABIS.values()
@@ -49,7 +50,7 @@ def static_claims(arch: str = "") -> tuple[StaticClaim, ...]:
 
 
 Read = Callable[[Path, Sequence[Abi]], dict[str, HeaderFacts]]
-"""From a checked-out tree to what its headers mean to each ABI. Raises InfrastructureError, NotApplicable."""
+"""From a checked-out tree to the layouts of its headers, by ABI. Raises InfrastructureError and NotApplicable."""
 
 
 Export = Callable[[Path], Path]
@@ -57,7 +58,7 @@ Export = Callable[[Path], Path]
 
 
 def reader(arch: Architecture, export: Export, settings: Settings, progress: Progress) -> Read:
-    """Exports headers with the tree's own make, and compiles them; what did not change is not done again."""
+    """A function that exports a tree's headers with export, and compiles them unless the cache has the result."""
 
     def read(tree: Path, userspaces: Sequence[Abi]) -> dict[str, HeaderFacts]:
         own = native(arch.name)
@@ -77,7 +78,7 @@ def reader(arch: Architecture, export: Export, settings: Settings, progress: Pro
 
 
 class LayoutProbe:
-    """Checks a commit out, exports its headers, compiles them."""
+    """Tries a commit: checks it out, exports and compiles its headers."""
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class LayoutProbe:
         self._tools = tools
 
     def __call__(self, revision: str, tests: frozenset[str] | None) -> Step:
-        """The step; headers that cannot be exported or do not compile tell nothing."""
+        """The step of a revision; UNKNOWN if its headers cannot be exported or do not compile."""
         claims = [claim for claim in self._claims if tests is None or claim.test in tests]
         title = self._title(revision)
         begin = time.monotonic()
@@ -104,14 +105,14 @@ class LayoutProbe:
         seconds = {"checkout": time.monotonic() - begin}
         begin = time.monotonic()
         called = ""
-        judged: tuple[Judged, ...] = ()
+        judged: tuple[JudgedClaim, ...] = ()
         try:
             subjects = self._read(self._tree, tuple({c.userspace.name: c.userspace for c in claims}.values()))
             judged = tuple(_judged(claim, subjects[claim.userspace.name]) for claim in claims)
             called = next(iter(subjects.values())).version if subjects else ""
             outcome, reason = decide([one.status for one in judged], all_apply=tests is not None)
         except (InfrastructureError, NotApplicable) as error:
-            stop_when_full(error)
+            raise_if_disk_full(error)
             outcome, reason = Outcome.UNKNOWN, one_line(error)
         seconds["headers"] = time.monotonic() - begin
         return Step(
@@ -126,8 +127,8 @@ class LayoutProbe:
         )
 
 
-def _judged(claim: StaticClaim, subject: HeaderFacts) -> Judged:
+def _judged(claim: StaticClaim, subject: HeaderFacts) -> JudgedClaim:
     verdict = claim.claim.judge(subject)
-    return Judged(
+    return JudgedClaim(
         claim.test, claim.claim.says, claim.claim.source, verdict.status, verdict.reason, verdict.mismatches
     )

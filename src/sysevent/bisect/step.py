@@ -1,4 +1,4 @@
-"""What was found out about one revision, as values that go into a file and come back."""
+"""What was found about one revision, as values that are written to a file and read back."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Evidence(msgspec.Struct, frozen=True):
         return records.Observation(target="", **msgspec.structs.asdict(self)).seen()
 
 
-class Judged(msgspec.Struct, frozen=True):
-    """One claim on one kernel, with the bytes that it was judged by."""
+class JudgedClaim(msgspec.Struct, frozen=True):
+    """The verdict on one claim for one kernel, with the bytes that it was judged by."""
 
     test: str
     says: str
@@ -44,13 +44,14 @@ class Judged(msgspec.Struct, frozen=True):
 
     @property
     def seen(self) -> Observation | None:
+        """The observation that was judged; None if the claim could not be asked, or is about headers."""
         return self.observation.seen() if self.observation else None
 
 
-def judged(claim: ExitClaim, evidence: ExitEvidence) -> Judged:
-    """The verdict on what a kernel answered, to be kept."""
+def judged_claim(claim: ExitClaim, evidence: ExitEvidence) -> JudgedClaim:
+    """The verdict on what a kernel answered, with the observation."""
     verdict = claim.judge(evidence)
-    return Judged(
+    return JudgedClaim(
         verdict.test,
         claim.says,
         claim.source,
@@ -62,22 +63,27 @@ def judged(claim: ExitClaim, evidence: ExitEvidence) -> Judged:
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One revision, tried."""
+    """The result of trying one revision."""
 
-    revision: str  # a commit's hash, or a package's version
-    title: str  # for people: the commit's subject, or the kernel's release
+    # A commit's hash, or a package's version.
+    revision: str
+    # The commit's subject, or the kernel's release.
+    title: str
     outcome: Outcome
     reason: str
-    kernel: str = ""  # uname -r
+    # As uname -r says it.
+    kernel: str = ""
     facts: Facts | None = None
-    judged: tuple[Judged, ...] = ()
-    seconds: dict[str, float] = {}  # by what took them
+    judged: tuple[JudgedClaim, ...] = ()
+    # Seconds by activity: checkout, build, boot, ask…
+    seconds: dict[str, float] = {}
     notes: tuple[str, ...] = ()
-    tools: dict[str, str] = {}  # what built and asked: compiler, QEMU, VMM
+    # Versions of the programs used: compiler, QEMU, VMM.
+    tools: dict[str, str] = {}
     logs: str = ""
 
     @property
-    def first(self) -> Judged | None:
-        """The claim that tells most: the first that failed, else the first."""
+    def first(self) -> JudgedClaim | None:
+        """The first claim that failed, else the first claim; None if there is none."""
         failed = [one for one in self.judged if one.status is Status.FAIL]
         return next(iter([*failed, *self.judged]), None)

@@ -1,12 +1,12 @@
-"""The sysevent command: one module per verb, imported when its verb is asked for.
+"""The sysevent command: one module per verb, imported only if its verb is on the command line.
 
-A verb's module has add_arguments(parser) and run(args) -> exit code. Every exit code but pytest's own
-(run, test) and git's (bisect) is one of these:
+A verb's module has add_arguments(parser) and run(args) -> exit code. Except in run and test, where it is pytest's, and
+in bisect, where git reads it, the exit code is one of these:
 
-0    done
-1    done, and the answer is no (doctor: something is missing)
+0    success
+1    success, and the answer is no (doctor: something is missing)
 2    the user asked for something that does not exist or does not fit together
-3    something under or around it broke
+3    something under or around the harness broke
 130  interrupted
 """
 
@@ -16,31 +16,33 @@ import argparse
 import importlib
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from sysevent import __version__
 from sysevent.errors import SyseventError, UsageError
 
-VERBS = {  # verb: its line in --help. Its module has the same name
+# Each verb with its line in --help. Its module has the same name.
+VERBS = {
     "run": "the main job: boot every usable target, run every scenario, print the matrix",
     "test": "the harness's own tests, a few minutes",
     "doctor": "what this machine has and lacks, and how to fix it",
-    "targets": "the targets there are, and what each needs",
-    "shell": "a shell in a guest of a target, with our VMM at hand, or on a lab machine",
+    "targets": "the known targets, and what each needs",
+    "shell": "a shell in a guest of a target, with our VMM in it, or on a lab machine",
     "report": "what a recorded run found: the matrix, and how each generation of userspace reads its events",
     "images": "the kernels that guests boot: list, fetch, verify, prune",
     "layout": "what KVM's headers mean in bytes, for every ABI: show, scan, diff",
     "bisect": "which commit, or which release, changed what a VMM reads",
-    "bench": "how fast it is, step by step; whether restored guests answer as booted ones do",
-    "diff": "what two kernels, or two runs, give differently, byte by byte",
+    "bench": "how long each step takes, and whether restored guests answer as booted ones do",
+    "diff": "what differs between two kernels, or two runs, byte by byte",
 }
 
-# git takes every exit code from 1 to 127 for "bad", but 125: where the answer is for git, whatever goes wrong
-# here must be more, even an error of our own (git-bisect(1), "bisect run").
+# git takes every exit code from 1 to 127 except 125 for "bad". Where git reads the exit code, every failure of ours
+# must be more than 127, an error in our own code included (git-bisect(1), "bisect run").
 _STOP = {"bisect": 129}
 
-_PYTEST_VERBS = ("run", "test")  # what stands after -- goes to pytest
+# The verbs whose arguments after -- go to pytest.
+_PYTEST_VERBS = ("run", "test")
 
 
 class _Verb(Protocol):
@@ -52,21 +54,35 @@ class _Verb(Protocol):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line argv (by default this process's); the exit code."""
+    """Run the command line argv, by default this process's; the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    stop = _STOP.get(_verb_of(words) or "")
+
+    def action() -> int:
+        module, args = parse(words)
+        return module.run(args)
+
+    return exit_code(_verb_of(words), action)
+
+
+def exit_code(verb: str | None, action: Callable[[], int]) -> int:
+    """The exit code of an action of a verb, with its exception printed if it raises one.
+
+    Other exceptions than SyseventError are passed on, unless git reads the verb's exit code: then they are printed.
+    """
+    stop = _STOP.get(verb or "")
     try:
-        return _dispatch(words)
+        return action()
     except UsageError as error:
-        _complain(error)
+        say(str(error))
         return stop or 2
     except SyseventError as error:
-        _complain(error)
+        say(str(error))
         return stop or 3
     except KeyboardInterrupt:
-        print("sysevent: interrupted", file=sys.stderr)
+        say("interrupted")
         return 130
-    except SystemExit as error:  # argparse's
+    # Raised by argparse.
+    except SystemExit as error:
         if stop and error.code:
             return stop
         raise
@@ -77,15 +93,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop
 
 
-def _complain(error: SyseventError) -> None:
-    print(f"sysevent: {error}", file=sys.stderr)
+def say(line: str) -> None:
+    """Print a line for the user on stderr; stdout is for what was asked."""
+    print(f"sysevent: {line}", file=sys.stderr, flush=True)
 
 
 def _verb_of(argv: Sequence[str]) -> str | None:
     return next((word for word in argv if not word.startswith("-")), None)
 
 
-def _dispatch(argv: list[str]) -> int:
+def parse(argv: list[str]) -> tuple[_Verb, argparse.Namespace]:
+    """The module of the verb on a command line, and its arguments. Raises SystemExit, as argparse does."""
     name = _verb_of(argv)
     own, for_pytest = argv, list[str]()
     if name in _PYTEST_VERBS and "--" in argv:
@@ -108,13 +126,14 @@ def _dispatch(argv: list[str]) -> int:
             chosen = module, sub
 
     args, unknown = parser.parse_known_args(own)
-    if chosen is None:  # argparse has refused every line without a verb of ours
+    # argparse has refused every line without a verb of ours.
+    if chosen is None:
         raise UsageError(f"no such verb: {name}")
     module, sub = chosen
-    if name == "test":  # has no options of its own: all of them are pytest's
+    if name == "test":
         for_pytest = unknown + for_pytest
     elif unknown:
         hint = "; what is meant for pytest goes after --" if name in _PYTEST_VERBS else ""
         sub.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     args.pytest_args = for_pytest
-    return module.run(args)
+    return module, args

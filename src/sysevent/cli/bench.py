@@ -1,4 +1,4 @@
-"""sysevent bench: how long each step takes, what a scenario costs, and whether snapshots change nothing."""
+"""sysevent bench: how long each step takes, and whether restored guests answer as booted ones do."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sysevent import options
 from sysevent.arches import ARCHITECTURES
 from sysevent.bench import guests, peers, plot, same, suite
 from sysevent.bench.samples import Samples, columns, ratios
@@ -19,92 +20,65 @@ from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
 
 _COUNTS = (10, 100, 1000, 10_000)
-Row = dict[str, float]  # one run: quantity -> value
-# Boots that restored guests are compared with. A peer that spins in three instructions is stopped at any of them:
-# few boots would agree on where by chance.
+Row = dict[str, float]
+"""One run: the value of each quantity by its name."""
+# Boots that restored guests are compared with. A vCPU that spins in three instructions is stopped at any of them, and
+# with few boots all could be stopped at the same one by chance.
 _COLD = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to measure, and how often."""
-    parser.add_argument("--target", metavar="GLOB", action="append", default=[], help="targets, by name")
-    parser.add_argument("--kernel", metavar="SPEC", default="debian:6.12", help="what they boot")
-    parser.add_argument("--runs", metavar="N", type=int, default=7, help="of every measurement (7)")
-    parser.add_argument(
-        "--most", metavar="N", type=int, default=1000, help="scenarios in a warm guest (1000)"
-    )
-    parser.add_argument(
-        "--suite", metavar="WORDS", action="append", default=[], help='time `pytest WORDS`: "suites -k reset"'
-    )
-    parser.add_argument(
-        "--verify-snapshots",
-        metavar="N",
-        type=int,
-        help="only compare N restored guests with booted ones, byte for byte; exit 1 when they differ",
-    )
-    parser.add_argument(
-        "--compare",
-        metavar="PEER",
-        choices=list(peers.PEERS),
-        action="append",
-        default=[],
-        help=" or ".join(peers.PEERS),
-    )
-    parser.add_argument(
-        "--root",
-        metavar="PATH",
-        help="what a peer boots into: a directory or an image; {arch} in it is replaced",
-    )
-    parser.add_argument("--json", metavar="FILE", help="all values")
-    parser.add_argument("--svg", metavar="FILE", help="a picture of the milestones")
+    """Declare the options of the verb."""
+    options.feed(parser, "bench")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure; everything is told as soon as it is known."""
+    """Measure, and print every result as soon as it is known."""
     if args.runs < 1 or args.most < 1:
-        raise UsageError("--runs and --most take a number above 0")
+        raise UsageError("--runs and --most must be greater than 0")
     settings = from_environment(snapshots=True)
     targets = spec.select(spec.builtin(), args.target, [], [args.kernel])
     if args.verify_snapshots:
         return max(_verify(target, settings, args.verify_snapshots) for target in targets)
-    told: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     drawn: dict[str, dict[str, Samples]] = {}
     for target in targets:
         for name, rows in _milestones(target, settings, args.runs):
-            told[name] = rows
+            values[name] = rows
             drawn[name] = {k: v for k, v in columns(rows).items() if k not in ("CPU", "MiB")}
-        told[f"{target.name} scenarios"] = _growth(target, settings, args.most)
+        values[f"{target.name} scenarios"] = _growth(target, settings, args.most)
     for words in args.suite:
-        told |= _suite(words, args.runs)
+        values |= _suite(words, args.runs)
     for peer in args.compare:
         for target in targets:
-            told[f"{target.name} {peer}"] = _compare(peer, target, settings, args.runs, args.root)
+            values[f"{target.name} {peer}"] = _compare(peer, target, settings, args.runs, args.root)
     if args.json:
-        Path(args.json).write_text(json.dumps(told, indent=1), encoding="utf-8")
+        Path(args.json).write_text(json.dumps(values, indent=1), encoding="utf-8")
     if args.svg:
         Path(args.svg).write_text(plot.svg("seconds from the start of QEMU", drawn), encoding="utf-8")
     return 0
 
 
 def _milestones(target: TargetSpec, settings: Settings, runs: int) -> Iterator[tuple[str, list[Row]]]:
-    guests.milestones(target, settings, fresh=False)  # compiled, and a snapshot is there
+    # Not measured: afterwards everything is compiled, and the snapshot exists.
+    guests.milestones(target, settings, fresh=False)
     for name, fresh in (("boot", True), ("snapshot", False)):
         rows = [guests.milestones(target, settings, fresh=fresh) for _ in range(runs)]
-        _tell(f"{target.name} {name}", columns(rows))
+        _print(f"{target.name} {name}", columns(rows))
         yield f"{target.name} {name}", rows
 
 
 def _suite(words: str, runs: int) -> dict[str, list[Row]]:
-    told = {}
+    values = {}
     suite.run(words.split(), fresh=False)
     for name, fresh in (("booting", True), ("from snapshots", False)):
         title = f"pytest {words}, {name}"
-        told[title] = [suite.run(words.split(), fresh=fresh) for _ in range(runs)]
-        _tell(title, columns(told[title]))
-    return told
+        values[title] = [suite.run(words.split(), fresh=fresh) for _ in range(runs)]
+        _print(title, columns(values[title]))
+    return values
 
 
-def _tell(title: str, found: dict[str, Samples]) -> None:
+def _print(title: str, found: dict[str, Samples]) -> None:
     shown = "  ".join(f"{name} {samples}" for name, samples in found.items())
     print(f"{title}: {shown}", flush=True)
 
@@ -115,7 +89,7 @@ def _growth(target: TargetSpec, settings: Settings, most: int) -> list[Row]:
         found = guests.guest(target, settings, fresh=False, logs=Path(folder))
         try:
             for count, row in guests.growth(found, [n for n in _COUNTS if n <= most]):
-                _tell(f"{target.name} {count} scenarios", columns([row]))
+                _print(f"{target.name} {count} scenarios", columns([row]))
                 rows.append({"scenarios": float(count)} | row)
         finally:
             found.close()
@@ -132,21 +106,22 @@ def _verify(target: TargetSpec, settings: Settings, times: int) -> int:
         bad += bool(wrong)
         for line in wrong[:5]:
             print(f"{target.name} restore {number}: {line}", flush=True)
-    print(f"{target.name}: {times - bad} of {times} restored guests gave what {_COLD} booted ones agree on, "
-          f"{len(wanted)} scenarios each", flush=True)  # fmt: skip
+    agreeing = f"{times - bad} of {times} restored guests gave what {_COLD} booted ones agree on"
+    print(f"{target.name}: {agreeing}, {len(wanted)} scenarios each", flush=True)
     return 1 if bad else 0
 
 
 def _compare(peer: str, target: TargetSpec, settings: Settings, runs: int, root: str | None) -> list[Row]:
-    """Pairs: each run of theirs stands next to one of ours, on a machine that is equally busy.
+    """Runs in pairs: each of the peer's directly before ours, so that the machine is equally busy.
 
-    Ours is told twice: until the guest has answered its first scenario, and as a whole run, from Enter to the prompt,
-    as theirs is.
+    Ours are measured twice: until the guest has answered its first scenario, and as a whole run, from Enter to the
+    prompt, as the peer's are.
     """
     kernel = resolve.find(target.kernel, ARCHITECTURES[target.arch], settings, guests.silent)
     place = Path(root.replace("{arch}", target.arch)) if root else None
     words = ["suites/capability", f"--target={target.name}", f"--kernel={target.kernel}"]
-    suite.run(words, fresh=False)  # compiled, and a snapshot is there
+    # Not measured: afterwards everything is compiled, and the snapshot exists.
+    suite.run(words, fresh=False)
     rows = []
     for _ in range(runs):
         row = {"theirs": peers.boot(peer, kernel, place)}
@@ -158,5 +133,5 @@ def _compare(peer: str, target: TargetSpec, settings: Settings, runs: int, root:
     found = columns(rows)
     for name in list(found)[1:]:
         found[f"times faster, {name}"] = ratios(theirs, [row[name] for row in rows])
-    _tell(f"{target.name} against {peer}", found)
+    _print(f"{target.name} against {peer}", found)
     return rows

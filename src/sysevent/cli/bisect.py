@@ -8,153 +8,139 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 import sysevent
-from sysevent.arches import ARCHITECTURES, architecture
-from sysevent.bisect import guests, report, selection, session
+from sysevent import options
+from sysevent.arches import Architecture, architecture
+from sysevent.bisect import guests, report, selection, session, single_step
+from sysevent.bisect.ask import KernelResult, ask
+from sysevent.bisect.outcome import Outcome
 from sysevent.bisect.question import Kind, Question
 from sysevent.bisect.repository import Tree
-from sysevent.bisect.session import Means
+from sysevent.bisect.session import Equipment
+from sysevent.bisect.single_step import TreeBuilder
 from sysevent.bisect.state import NAME, State
 from sysevent.bisect.static import reader, static_claims
 from sysevent.build.kernel import KernelBuilder
 from sysevent.checkout import ROOT
-from sysevent.cli import bisect_run
-from sysevent.cli.bisect_run import see_to_tools, target_of
-from sysevent.cli.run import say
+from sysevent.cli import say
 from sysevent.contract import catalogue, kernel_release
+from sysevent.doctor.requirements import ensure_header_export, ensure_kernel_build, ensure_qemu
 from sysevent.errors import UsageError
 from sysevent.images.debian import published
 from sysevent.images.debian.archive import Archive
+from sysevent.model import Status
 from sysevent.qemu.version import version
-from sysevent.settings import Settings, from_environment
+from sysevent.settings import Settings, from_options
+
+
+def ensure_programs(kind: Kind, arch: Architecture) -> None:
+    """UsageError with the line to paste if a program is missing: a usage error, not an inconclusive step."""
+    if kind != "layout":
+        ensure_qemu([arch.name], say)
+    if kind == "layout":
+        ensure_header_export(arch)
+    elif kind == "build":
+        ensure_kernel_build(arch)
+
+
+def equip(question: Question, settings: Settings, jobs: int | None, build: Path) -> Equipment:
+    """What the question is answered with on this machine. jobs: of make. build: the directory to build in."""
+    arch = architecture(question.arch)
+    if question.kind == "layout":
+        builder = KernelBuilder(arch, build, say, jobs=jobs)
+        export = partial(builder.headers, log=build / "headers.log")
+        return Equipment(read=reader(arch, export, settings, say), tools={"sysevent": question.version})
+    target = guests.target_for(question.target, question.targets, arch)
+    tools = {"QEMU": version(arch)} | ({"sysevent": question.version} if question.version else {})
+    if question.kind == "packages":
+        return Equipment(guests.boot_on(target, settings, say), tools=tools)
+    fragments = [Path(name) for name in question.fragments]
+    builder = KernelBuilder(arch, build, say, jobs=jobs, fragments=fragments)
+    boot = guests.boot_on(guests.with_own_configuration(target), settings, say)
+    return Equipment(boot, builder, tools=tools)
+
+
+class Services(msgspec.Struct, frozen=True):
+    """What the verb does outside this process, and where its results go; tests replace parts of it."""
+
+    ensure_programs: Callable[[Kind, Architecture], None] = ensure_programs
+    equip: Callable[[Question, Settings, int | None, Path], Equipment] = equip
+    builder: Callable[..., TreeBuilder] = KernelBuilder
+    results: Path = ROOT / "results"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to search, what to ask, and how."""
+    """Declare the arguments of the verb."""
     parser.epilog = "docs/bisect.md has examples and the table of exit codes"
-    parser.add_argument(
-        "step", nargs="?", choices=("run",), help="one step only, for `git bisect run sysevent bisect run …`"
-    )
-    what = parser.add_argument_group("what is searched")
-    what.add_argument("--tree", metavar="DIR", help="a kernel's git repository; it is only read")
-    what.add_argument("--packages", choices=("debian",), help="search a distribution's kernels instead")
-    what.add_argument("--good", metavar="REV", help="a commit, or a version such as 6.12, where it was right")
-    what.add_argument("--bad", metavar="REV", help="one where it is wrong")
-    what.add_argument("--layout", action="store_true", help="ask the exported headers only: builds no kernel")
-    what.add_argument("--kernel", metavar="SPEC", help="run: this kernel, instead of building the tree here")
-    what.add_argument("--modules", metavar="DIR", help="run: modules for a --kernel that is a path")
-
-    asked = parser.add_argument_group("what is asked")
-    asked.add_argument(
-        "--test",
-        metavar="PATTERN",
-        action="append",
-        default=[],
-        help="claims by name, glob or part of a name, as arm64.psci.off (repeatable); all of them by default",
-    )
-    asked.add_argument("--arch", metavar="ARCH", help=", ".join(ARCHITECTURES))
-    asked.add_argument("--abi", metavar="ABI", default="native", help="of the VMM: native, or i386 on x86_64")
-    asked.add_argument("--target", metavar="GLOB", help="where kernels are booted; by default under TCG")
-    asked.add_argument("--targets", metavar="FILE", action="append", default=[], help="more targets, in TOML")
-    asked.add_argument("--floor", metavar="RELEASE", help="a kernel must have what mainline RELEASE has")
-    asked.add_argument("--strict-observed", action="store_true", help="unpromised behaviour counts, too")
-    asked.add_argument(
-        "--boots", metavar="N", type=int, default=2, help="boots of each kernel that must agree (default 2)"
-    )
-    asked.add_argument(
-        "--boot-failure", choices=("skip", "bad"), default="skip", help="what a kernel is that does not boot"
-    )
-
-    how = parser.add_argument_group("how")
-    how.add_argument(
-        "--config", metavar="FILE", action="append", default=[], help="more kernel configuration"
-    )
-    how.add_argument("--jobs", metavar="N", type=int, help="of make; by default one for each CPU")
-    how.add_argument("--resume", action="store_true", help="go on with the last bisection that did not end")
-    how.add_argument("--anew", action="store_true", help="begin again, whatever is known already")
-    how.add_argument("--results", metavar="DIR", help="for the state, the logs and the report")
-    how.add_argument("--json", metavar="FILE", help="the report as JSON as well; - for stdout, instead")
-    how.add_argument(
-        "--mirror", metavar="URL", help="Debian mirror; by default the one this machine's apt uses"
-    )
-    how.add_argument("--keyring", metavar="FILE", help="certificates that may sign Debian's release files")
-    how.add_argument("--offline", action="store_true", help="use what is in the cache, never the network")
+    options.feed(parser, "bisect")
 
 
-def run(args: argparse.Namespace) -> int:
-    """One step, or a whole search."""
-    settings = from_environment(mirror=args.mirror, keyring=args.keyring, offline=args.offline)
+def run(args: argparse.Namespace, services: Services | None = None) -> int:
+    """Try one step, or search; the exit code."""
+    services = services or Services()
+    settings = from_options(vars(args))
     if args.boots < 1:
-        raise UsageError("--boots: at least one")
-    if args.step:
-        return bisect_run.run(args, settings)
-    state = _resumed() if args.resume else _state(args, settings)
+        raise UsageError("--boots must be at least 1")
+    return _one_step(args, settings, services) if args.step else _search(args, settings, services)
+
+
+def _search(args: argparse.Namespace, settings: Settings, services: Services) -> int:
+    state = _resumed(services.results) if args.resume else _state(args, settings, services.results)
     question = state.question
-    see_to_tools(question.kind, architecture(question.arch))
+    services.ensure_programs(question.kind, architecture(question.arch))
     say(f"state and logs: {state.folder}")
-    result = session.run(state, settings, partial(means, question, settings, jobs=args.jobs), say)
-    text = report.text(result.finding, state, result.about)
-    found = json.dumps(report.as_json(result.finding, state), indent=1)
+    result = session.run(state, settings, partial(services.equip, question, settings, args.jobs), say)
+    text = report.text(result.conclusion, state, result.about)
+    found = json.dumps(report.as_json(result.conclusion, state), indent=1)
     (state.folder / "report.txt").write_text(text, encoding="utf-8")
     (state.folder / "report.json").write_text(found + "\n", encoding="utf-8")
     if args.json and args.json != "-":
         Path(args.json).write_text(found + "\n", encoding="utf-8")
     print(found if args.json == "-" else text, end="", flush=True)
-    return result.finding.end.code
+    return result.conclusion.end.code
 
 
-def means(question: Question, settings: Settings, build: Path, *, jobs: int | None = None) -> Means:
-    """What the question is answered with on this machine."""
-    arch = architecture(question.arch)
-    if question.kind == "layout":
-        builder = KernelBuilder(arch, build, say, jobs=jobs)
-        export = partial(builder.headers, log=build / "headers.log")
-        return Means(read=reader(arch, export, settings, say), tools={"sysevent": question.version})
-    target = target_of(question.target, question.targets, arch)
-    tools = {"QEMU": version(arch)} | ({"sysevent": question.version} if question.version else {})
-    if question.kind == "packages":
-        return Means(guests.boots(target, settings, say), tools=tools)
-    fragments = [Path(name) for name in question.fragments]
-    builder = KernelBuilder(arch, build, say, jobs=jobs, fragments=fragments)
-    return Means(guests.boots(guests.own(target), settings, say), builder, tools=tools)
-
-
-def _state(args: argparse.Namespace, settings: Settings) -> State:
-    """The state of the question that the options ask: an earlier one's, as long as it is the same."""
+def _state(args: argparse.Namespace, settings: Settings, results: Path) -> State:
+    """The state of the bisection that the options describe: an earlier one with the same question, or a new one."""
     question = _question(args, settings)
-    default = ROOT / "results" / f"bisect-{question.arch}-{question.key}"
+    default = results / f"bisect-{question.arch}-{question.key}"
     folder = Path(args.results).resolve() if args.results else default
     known = None if args.anew else State.resume(folder)
     if known is None:
         return State.begin(folder, question)
     if known.question != question:
-        raise UsageError(f"{folder} holds another bisection: name another --results, or begin --anew")
+        raise UsageError(
+            f"{folder} holds another bisection: name another --results, or begin again with --anew"
+        )
     return known
 
 
-def _resumed() -> State:
-    states = sorted((ROOT / "results").glob(f"bisect-*/{NAME}"), key=lambda path: path.stat().st_mtime)
+def _resumed(results: Path) -> State:
+    states = sorted(results.glob(f"bisect-*/{NAME}"), key=lambda path: path.stat().st_mtime)
     for path in reversed(states):
         if not (path.parent / "report.txt").exists() and (state := State.resume(path.parent)):
             return state
-    raise UsageError(f"no bisection below {ROOT / 'results'} is unfinished")
+    raise UsageError(f"--resume: no bisection in {results} is unfinished")
 
 
 def _kind(args: argparse.Namespace) -> tuple[Kind, str]:
-    """What has to be done for the claims that are asked, and the architecture that they are about."""
+    """What the selected claims need, and the architecture that they are about."""
     chosen = selection.select(args.test, catalogue.load().exits, args.arch or "")
     headers = selection.select(args.test, static_claims(args.arch or ""))
     if args.layout or (args.test and headers and not chosen):
         archs = sorted({claim.userspace.arch for claim in headers})
-        if len(archs) != 1:
-            raise UsageError(
-                f"--arch is needed: the claims selected are about {', '.join(archs)}"
-                if archs
-                else f"--test {' '.join(args.test)} selects no claim about headers"
-            )
+        if not archs:
+            raise UsageError(f"--test {' '.join(args.test)} selects no claim about headers")
+        if len(archs) > 1:
+            raise UsageError(f"the selected claims are about {', '.join(archs)}: choose one with --arch")
         return "layout", archs[0]
     arch = args.arch or selection.architecture_of(chosen, args.test)
     if not chosen:
@@ -164,11 +150,11 @@ def _kind(args: argparse.Namespace) -> tuple[Kind, str]:
 
 def _question(args: argparse.Namespace, settings: Settings) -> Question:
     if args.kernel or args.modules:
-        raise UsageError("--kernel and --modules go with `sysevent bisect run`")
+        raise UsageError("--kernel and --modules are for `sysevent bisect run`")
     if bool(args.tree) == bool(args.packages) or not args.good or not args.bad:
         raise UsageError("needs --good and --bad, and one of --tree DIR or --packages debian")
     if args.packages and args.layout:
-        raise UsageError("--layout needs a --tree; `sysevent layout diff` compares the headers of packages")
+        raise UsageError("--layout needs --tree; `sysevent layout diff` compares the headers of packages")
     kind, arch = _kind(args)
     architecture(arch)
     good, bad = args.good, args.bad
@@ -184,14 +170,21 @@ def _question(args: argparse.Namespace, settings: Settings) -> Question:
         raise UsageError(f"good and bad are the same: {good}")
     if args.floor:
         kernel_release.floor(args.floor)
+    return _asking(args, kind, arch, source=source, good=good, bad=bad)
+
+
+def _asking(
+    args: argparse.Namespace, kind: Kind, arch: str, *, source: str = "", good: str = "", bad: str = ""
+) -> Question:
+    """The question with what the options say about asking and judging; a single step has no source and no ends."""
     return Question(
         kind=kind,
         source=source,
         arch=arch,
         good=good,
         bad=bad,
-        good_named=args.good,
-        bad_named=args.bad,
+        good_named=args.good or "",
+        bad_named=args.bad or "",
         tests=tuple(args.test),
         abi=args.abi,
         target=args.target or "",
@@ -203,3 +196,75 @@ def _question(args: argparse.Namespace, settings: Settings) -> Question:
         boots=args.boots,
         version=sysevent.__version__,
     )
+
+
+def _one_step(args: argparse.Namespace, settings: Settings, services: Services) -> int:
+    """Try the kernel tree of the current directory, or the kernel of --kernel."""
+    if args.tree or args.packages or args.good or args.bad or args.resume or args.anew:
+        raise UsageError(
+            "`sysevent bisect run` tries the tree in the current directory: it takes no --tree, --packages, --good, "
+            "--bad, --resume, --anew"
+        )
+    if args.layout:
+        return _one_step_of_headers(args, settings, services)
+    chosen = selection.select(args.test, catalogue.load().exits, args.arch or "")
+    if not chosen:
+        print(f"{Outcome.UNKNOWN}: --test {' '.join(args.test)} selects no claim")
+        return Outcome.UNKNOWN.code
+    arch = architecture(args.arch or selection.architecture_of(chosen, args.test))
+    question = _asking(args, "build", arch.name)
+    target = guests.target_for(question.target, question.targets, arch)
+    if args.kernel:
+        services.ensure_programs("packages", arch)
+        logs = _logs(args)
+        modules = Path(args.modules) if args.modules else None
+        boot = guests.boot_on(target, settings, say, modules)
+        return _show(ask(boot, args.kernel, session.procedure(question), logs), logs, keep=bool(args.results))
+    services.ensure_programs("build", arch)
+    tree = single_step.tree_here()
+    fragments = [Path(name) for name in question.fragments]
+    logs = _logs(args)
+
+    def builder(folder: Path) -> TreeBuilder:
+        return services.builder(arch, folder, say, jobs=args.jobs, fragments=fragments)
+
+    result = single_step.try_tree(tree, question, target, builder, logs, settings, say)
+    return _show(result, logs, keep=bool(args.results))
+
+
+def _one_step_of_headers(args: argparse.Namespace, settings: Settings, services: Services) -> int:
+    if not args.arch:
+        raise UsageError("--layout needs --arch")
+    arch = architecture(args.arch)
+    claims = selection.select(args.test, static_claims(arch.name))
+    services.ensure_programs("layout", arch)
+    tree = single_step.tree_here()
+    logs = _logs(args)
+
+    def builder(folder: Path) -> TreeBuilder:
+        return services.builder(arch, folder, say, jobs=args.jobs)
+
+    result = single_step.try_headers(tree, arch, claims, builder, logs, settings, say)
+    return _show(result, logs, keep=bool(args.results))
+
+
+def _logs(args: argparse.Namespace) -> Path:
+    if not args.results:
+        return Path(tempfile.mkdtemp(prefix="sysevent-bisect-"))
+    path = Path(args.results).resolve()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _show(result: KernelResult, logs: Path, *, keep: bool) -> int:
+    """Print a result; its exit code. keep: do not remove the logs of a good revision."""
+    release = f"Linux {result.facts.release}: " if result.facts else ""
+    print(f"{result.outcome}: {release}{result.reason}")
+    for one in result.judged:
+        if one.status not in (Status.PASS, Status.SKIP):
+            print(f"  {one.status} {one.test}: {one.reason}")
+    if result.outcome is not Outcome.GOOD:
+        print(f"  logs: {logs}")
+    elif not keep:
+        shutil.rmtree(logs, ignore_errors=True)
+    return result.outcome.code

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import msgspec
 
+from sysevent import options
 from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
-from sysevent.cli.run import needed_archs, say, see_to_qemu
+from sysevent.cli import say
+from sysevent.doctor.requirements import ensure_qemu, needed_architectures
 from sysevent.errors import InfrastructureError, UsageError
 from sysevent.report import difference_text, run_log
 from sysevent.report.difference import TargetRun, by_target, compare
@@ -26,16 +28,9 @@ _COMPLETE = (0, 1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what to compare."""
+    """Declare the arguments of the verb."""
     parser.epilog = "RUN: a results directory, its run.jsonl, or a kernel as for --kernel, which is run first"
-    parser.add_argument("before", metavar="RUN", help="the first, such as results/latest or debian:6.1")
-    parser.add_argument("after", metavar="RUN", help="the second")
-    parser.add_argument("--arch", metavar="ARCH", action="append", default=[], help=", ".join(ARCHITECTURES))
-    parser.add_argument("--abi", metavar="ABI", action="append", default=[], help="kernels: ABI of the VMM")
-    parser.add_argument("--target", metavar="GLOB", action="append", default=[], help="on these targets only")
-    parser.add_argument("--targets", metavar="FILE", action="append", default=[], help="more, in TOML")
-    parser.add_argument("--offline", action="store_true", help="use what is in the cache, never the network")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    options.feed(parser, "diff")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -76,10 +71,9 @@ def load(name: str, args: argparse.Namespace) -> dict[str, TargetRun]:
 
 
 def _run(kernel: str, args: argparse.Namespace) -> Path:
-    """Run every claim on a kernel; return the directory of the results."""
-    archs = needed_archs(args.target, args.arch)
-    explicit = bool(args.target or args.arch)
-    see_to_qemu(archs, install=False, explicit=explicit, progress=say)
+    """The results of running everything on a kernel."""
+    archs = needed_architectures(args.target, args.arch)
+    ensure_qemu(archs, say, explicit=bool(args.target or args.arch))
     kind, colon, rest = kernel.partition(":")
     if not colon:
         kernel = str(Path(kernel).expanduser().resolve())

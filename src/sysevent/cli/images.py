@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sysevent import options
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES, Architecture, architecture
 from sysevent.cache import Cache
 from sysevent.errors import ImageError, NotApplicable, UsageError
@@ -21,41 +22,26 @@ from sysevent.images.kernel import resolve
 from sysevent.images.rootfs import initramfs
 from sysevent.images.tracks import Track
 from sysevent.model import Progress
-from sysevent.settings import Settings, from_environment
+from sysevent.settings import Settings, from_options
 
-_BYTES_SO_FAR = re.compile(r"[\d.]+ of [\d.]+ MB$")  # a line that the next one replaces
+# Matches a line of progress that the next one replaces.
+_BYTES_SO_FAR = re.compile(r"[\d.]+ of [\d.]+ MB$")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One sub-verb each, with the options that all of them share."""
+    """Declare the sub-verbs, each with its own options and those that all share."""
     common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    common.add_argument(
-        "--arch", metavar="ARCH", action="append", default=[], help=f"{', '.join(ARCHITECTURES)} (repeatable)"
-    )
-    common.add_argument(
-        "--kernel", metavar="SPEC", action="append", default=[], help="a track: debian:6.12 (repeatable)"
-    )
-    common.add_argument(
-        "--mirror", metavar="URL", help="Debian mirror; by default the one this machine's apt uses"
-    )
-    common.add_argument(
-        "--keyring", metavar="FILE", help="OpenPGP certificates that may sign Debian's release files"
-    )
-    common.add_argument("--offline", action="store_true", help="use what is in the cache, never the network")
+    options.feed(common, "images")
     verbs = parser.add_subparsers(dest="images_verb", metavar="VERB", required=True)
     for name, (_, text) in _VERBS.items():
         verb = verbs.add_parser(name, help=text, description=text, parents=[common], allow_abbrev=False)
-        if name == "fetch":
-            verb.add_argument(
-                "--refresh", action="store_true", help="ask the mirror even when it was asked within a day"
-            )
+        options.feed(verb, f"images {name}")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the sub-verb says."""
-    settings = from_environment(mirror=args.mirror, keyring=args.keyring, offline=args.offline)
+    """Run the sub-verb; its exit code."""
     function, _ = _VERBS[args.images_verb]
-    return function(args, settings)
+    return function(args, from_options(vars(args)))
 
 
 def _list(args: argparse.Namespace, settings: Settings) -> int:
@@ -92,8 +78,10 @@ def _fetch(args: argparse.Namespace, settings: Settings) -> int:
         except NotApplicable:
             if args.kernel and args.arch:
                 raise
-            continue  # "all of them" means those that exist
-        except ImageError as error:  # the others can still be had
+            # Without --kernel or --arch, what does not exist is not meant.
+            continue
+        except ImageError as error:
+            # The other kernels can still be fetched.
             if len(chosen) == 1:
                 raise
             print(f"{track.spec} {arch.name}: {error}", file=sys.stderr)
@@ -111,17 +99,17 @@ def _verify(args: argparse.Namespace, settings: Settings) -> int:
     with _progress(brief=True) as progress:
         found = list(inventory.verify(settings, progress))
     for damage in found:
-        fate = "removed; its next use makes or fetches it again" if damage.removed else "kept"
+        fate = "removed; it is made or fetched again when it is needed" if damage.removed else "kept"
         print(f"{damage.path}: {damage.problem} ({fate})")
     if not found:
-        print(f"all of {settings.cache} is what its signatures say")
+        print(f"every file in {settings.cache} is as signed")
     return 1 if found else 0
 
 
 def _prune(args: argparse.Namespace, settings: Settings) -> int:
     if args.arch or args.kernel:
         raise UsageError(
-            "prune goes by what no track refers to any more: it takes neither --arch nor --kernel"
+            "prune removes what no track refers to any more: it takes neither --arch nor --kernel"
         )
     pruned = inventory.prune(settings, list(ARCHITECTURES.values()))
     snapshots, size = Snapshots(settings.cache).prune(unused=inventory.UNUSED)
@@ -130,9 +118,9 @@ def _prune(args: argparse.Namespace, settings: Settings) -> int:
 
 
 _VERBS: dict[str, tuple[Callable[[argparse.Namespace, Settings], int], str]] = {
-    "list": (_list, "which tracks there are, and what of them is in the cache"),
-    "fetch": (_fetch, "bring kernels into the cache, so that runs need no network"),
-    "verify": (_verify, "hash the cache again and follow the signatures; exit 1 when something is wrong"),
+    "list": (_list, "the known kernel tracks, and what of each is in the cache"),
+    "fetch": (_fetch, "download kernels into the cache, so that runs need no network"),
+    "verify": (_verify, "hash the cache again and check the signatures; exit code 1 if something is wrong"),
     "prune": (_prune, "remove what no track refers to any more"),
 }
 
@@ -144,7 +132,7 @@ def _tracks(args: argparse.Namespace) -> Sequence[Track]:
     for spec in args.kernel:
         if not spec.startswith("debian:"):
             specs = ", ".join(t.spec for t in known)
-            raise UsageError(f"--kernel {spec}: images are kept of tracks only; there are {specs}")
+            raise UsageError(f"--kernel {spec}: only images of kernel tracks are kept: {specs}")
     return [tracks.track(spec.removeprefix("debian:"), known) for spec in args.kernel]
 
 
@@ -163,9 +151,9 @@ def _ago(age: float | None) -> str:
 
 @contextlib.contextmanager
 def _progress(*, brief: bool = False) -> Iterator[Progress]:
-    """What to tell while somebody waits: one changing line on a terminal, lines on stderr otherwise.
+    """Where progress goes: one changing line on a terminal, else lines on stderr.
 
-    What is more than a count of bytes stays on the terminal, unless it is to be brief.
+    On a terminal every line but a count of bytes stays visible. brief: none stays, and stderr gets none.
     """
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from sysevent.arches import ABIS, ARCHITECTURES, Abi, abi, native, others
-from sysevent.cli.run import say
+from sysevent import options
+from sysevent.arches import ABIS, ARCHITECTURES, Abi, Architecture, abi, native, others
+from sysevent.cli import say
 from sysevent.decode.structs import Layout
 from sysevent.errors import NotApplicable
 from sysevent.headers import compiled, source
@@ -21,7 +23,7 @@ from sysevent.headers.part import view
 from sysevent.headers.scan import padding, scan
 from sysevent.report import layout_text
 from sysevent.report.drawing import Line, Look, StructView, draw
-from sysevent.settings import Settings, from_environment
+from sysevent.settings import Settings, from_options
 
 _STYLES = {
     Look.PLAIN: "",
@@ -30,53 +32,50 @@ _STYLES = {
     Look.PADDING: "dim",
     Look.HEAD: "bold",
 }
-_SPEC = "debian:6.12 (or 6.12), tree:PATH, or machine"
+_VERBS = {
+    "show": "draw a structure",
+    "scan": "find structures that two ABIs lay out differently",
+    "diff": "what changed between two kernels",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One sub-verb each, with the options that all of them share."""
+    """Declare the sub-verbs, each with its own options and those that all share."""
     common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    common.add_argument(
-        "--abi",
-        metavar="ABI",
-        action="append",
-        default=[],
-        help=f"{', '.join(ABIS)} (repeatable; default: all of them, for show x86_64 and i386)",
-    )
-    common.add_argument("--json", action="store_true", help="for programs: everything, as JSON")
-    common.add_argument("--mirror", metavar="URL", help="Debian mirror; by default this machine's")
-    common.add_argument("--keyring", metavar="FILE", help="certificates that may sign Debian's release files")
-    common.add_argument("--offline", action="store_true", help="use what is in the cache, never the network")
+    options.feed(common, "layout")
     verbs = parser.add_subparsers(dest="layout_verb", metavar="VERB", required=True)
-
-    show = verbs.add_parser("show", help="draw a structure", parents=[common], allow_abbrev=False)
-    show.add_argument(
-        "struct",
-        metavar="STRUCT",
-        nargs="?",
-        default="kvm_run.system_event",
-        help="kvm_xen_exit, or a member that is a structure: kvm_run.system_event (the default)",
-    )
-    show.add_argument("--kernel", metavar="SPEC", default="debian:6.12", help=f"whose headers: {_SPEC}")
-
-    find = verbs.add_parser("scan", help="structures that two ABIs lay out differently", parents=[common])
-    find.add_argument("kernel", metavar="SPEC", nargs="*", default=["debian:6.12"], help=f"headers: {_SPEC}")
-    find.add_argument("--padding", action="store_true", help="implicit padding, too")
-
-    diff = verbs.add_parser("diff", help="what changed between two kernels", parents=[common])
-    diff.add_argument("old", metavar="OLD", help=f"headers: {_SPEC}")
-    diff.add_argument("new", metavar="NEW", help="likewise")
+    for name, text in _VERBS.items():
+        verb = verbs.add_parser(name, help=text, parents=[common], allow_abbrev=False)
+        options.feed(verb, f"layout {name}")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Do what the sub-verb says."""
-    settings = from_environment(mirror=args.mirror, keyring=args.keyring, offline=args.offline)
-    return {"show": _show, "scan": _scan, "diff": _diff}[args.layout_verb](args, settings)
+def compile_layouts(
+    spec: str, arch: Architecture, userspaces: Sequence[Abi], settings: Settings
+) -> dict[str, Layout]:
+    """The layout of each ABI by its name, compiled from a kernel's headers; NotApplicable if it has none for arch."""
+    headers = source.find(spec, arch, settings, say)
+    return compiled.layouts(headers, userspaces, settings, say)
 
 
-def _show(args: argparse.Namespace, settings: Settings) -> int:
+Compile = Callable[[str, Architecture, Sequence[Abi], Settings], dict[str, Layout]]
+"""What gives layouts: compile_layouts, or a fake with recorded ones."""
+Layouts = Callable[[str, Sequence[Abi]], dict[str, Layout]]
+"""The same without architecture and settings: for the ABIs of several architectures."""
+
+
+def run(args: argparse.Namespace, compile_: Compile = compile_layouts) -> int:
+    """Run the sub-verb; its exit code."""
+    settings = from_options(vars(args))
+
+    def layouts(spec: str, chosen: Sequence[Abi]) -> dict[str, Layout]:
+        return _layouts(spec, chosen, settings, compile_)
+
+    return {"show": _show, "scan": _scan, "diff": _diff}[args.layout_verb](args, layouts)
+
+
+def _show(args: argparse.Namespace, layouts: Layouts) -> int:
     chosen = [abi(name) for name in args.abi or ("x86_64", "i386")]
-    found = _layouts(args.kernel, chosen, settings)
+    found = layouts(args.kernel, chosen)
     if not found:
         raise NotApplicable(f"{args.kernel} has no KVM headers for {', '.join(args.abi)}")
     views = {name: StructView(*view(layout, args.struct)) for name, layout in found.items()}
@@ -86,8 +85,8 @@ def _show(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _scan(args: argparse.Namespace, settings: Settings) -> int:
-    """1 when a structure is read wrongly that src/sysevent/headers/translated.py does not know of."""
+def _scan(args: argparse.Namespace, layouts: Layouts) -> int:
+    """1 if a structure is misread that src/sysevent/headers/translated.py does not list, else 0."""
     chosen = [abi(name) for name in args.abi] or list(ABIS.values())
     report: list[layout_text.Scanned] = []
     for spec in args.kernel:
@@ -95,14 +94,14 @@ def _scan(args: argparse.Namespace, settings: Settings) -> int:
             foreign = [found for found in others(arch) if found in chosen]
             if not foreign:
                 continue
-            layouts = _layouts(spec, [native(arch), *foreign], settings)
-            own = layouts.get(native(arch).name)
+            known = layouts(spec, [native(arch), *foreign])
+            own = known.get(native(arch).name)
             if own is None:
                 report += [layout_text.Scanned(spec, found, None, ()) for found in foreign]
                 continue
-            gaps = padding(own, {found.name: layouts[found.name] for found in foreign})
+            gaps = padding(own, {found.name: known[found.name] for found in foreign})
             report += [
-                layout_text.Scanned(spec, found, scan(own, layouts[found.name], found), gaps)
+                layout_text.Scanned(spec, found, scan(own, known[found.name], found), gaps)
                 for found in foreign
             ]
     if args.json:
@@ -113,16 +112,16 @@ def _scan(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _scanned(entry: layout_text.Scanned) -> dict[str, Any]:
-    """One scan for programs; how its ABI is compiled for is left out."""
+    """One scan as data, without how its ABI is compiled for."""
     found = entry.userspace
     of = {"abi": {"name": found.name}, "arch": found.arch, "unreachable": found.unreachable}
     return {**msgspec.to_builtins(entry), "userspace": of}
 
 
-def _diff(args: argparse.Namespace, settings: Settings) -> int:
-    """1 when a binary built with the old headers would misread the new kernel, or has another number."""
+def _diff(args: argparse.Namespace, layouts: Layouts) -> int:
+    """1 if a binary built with the old headers would misread the new kernel or use another number, else 0."""
     chosen = [abi(name) for name in args.abi] or list(ABIS.values())
-    old, new = (_layouts(spec, chosen, settings) for spec in (args.old, args.new))
+    old, new = (layouts(spec, chosen) for spec in (args.old, args.new))
     both = [found for found in chosen if found.name in old and found.name in new]
     if not both:
         raise NotApplicable(f"{args.old} and {args.new} have no KVM headers for {' or '.join(args.abi)}")
@@ -137,16 +136,20 @@ def _diff(args: argparse.Namespace, settings: Settings) -> int:
     return 1 if any(one.breaks for one in compared.values()) else 0
 
 
-def _layouts(spec: str, chosen: list[Abi], settings: Settings) -> dict[str, Layout]:
-    """The layout of each ABI; those whose architecture had no KVM in that kernel are told of and left out."""
+def _layouts(
+    spec: str,
+    chosen: Sequence[Abi],
+    settings: Settings,
+    compile_: Compile,
+) -> dict[str, Layout]:
+    """The layout of each ABI, without those whose architecture had no KVM in that kernel, which are printed."""
     found: dict[str, Layout] = {}
     for arch in ARCHITECTURES.values():
         mine = [one for one in chosen if one.arch == arch.name]
         if not mine:
             continue
         try:
-            found_headers = source.find(spec, arch, settings, say)
-            found |= compiled.layouts(found_headers, mine, settings, say)
+            found |= compile_(spec, arch, mine, settings)
         except NotApplicable as error:
             say(f"{spec}, {arch.name}: {error}")
     return {one.name: found[one.name] for one in chosen if one.name in found}
@@ -159,7 +162,7 @@ def _json(value: Any) -> int:
 
 
 def _print(lines: list[Line]) -> None:
-    """Coloured on a terminal, plain where it is read by a program or a file."""
+    """Print lines, in colour on a terminal and plain into a pipe or file."""
     console = Console(highlight=False, soft_wrap=True)
     for line in lines:
         console.print(Text.assemble(*((piece, _STYLES[look]) for piece, look in line)))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sysevent import options
 from sysevent.checkout import ROOT
 from sysevent.contract.readers import Finding
 from sysevent.errors import UsageError
@@ -32,39 +33,28 @@ _STYLES: dict[Status | Finding | None, str] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser, renderers: Sequence[Renderer] = RENDERERS) -> None:
-    """Declare which run to read, and one option for each output format."""
-    latest = str(ROOT / "results" / "latest")
-    parser.add_argument("run", nargs="?", default=latest, help="its results directory")
-    parser.add_argument("--reader", metavar="NAME", help="only this reader, event by event")
-    for renderer in renderers:
-        parser.add_argument(
-            f"--{renderer.name}",
-            metavar="FILE",
-            dest=_destination(renderer),
-            help=f"write {renderer.content} to FILE; - is the standard output",
-        )
+    """Declare the arguments of the verb, and one option for each output format."""
+    options.feed(parser, "report")
+    options.feed_formats(parser, {renderer.name: renderer.content for renderer in renderers})
     parser.set_defaults(renderers=renderers)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write each format that was asked for; without any, print the text report. Return 0."""
     asked = [
-        (each, file) for each in args.renderers if (file := getattr(args, _destination(each))) is not None
+        (each, file)
+        for each in args.renderers
+        if (file := getattr(args, options.format_name(each.name))) is not None
     ]
     if args.reader and asked:
         raise UsageError(f"--reader is about the report on the terminal; leave out --{asked[0][0].name}")
-    place = Path(args.run)
+    place = Path(args.run or ROOT / "results" / "latest")
     recorded = list(run_log.read(place / "run.jsonl" if place.is_dir() else place))
     for renderer, file in asked:
         _write(file, renderer.render(recorded))
     if not asked:
         _print(recorded, args.reader)
     return 0
-
-
-def _destination(renderer: Renderer) -> str:
-    """Return the attribute of the parsed options that holds a format's file."""
-    return f"{renderer.name}_file"
 
 
 def _write(file: str, content: str) -> None:

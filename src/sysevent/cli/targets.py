@@ -1,4 +1,4 @@
-"""sysevent targets: the targets there are, who has them, and whether they can be used. Boots none."""
+"""sysevent targets: the known targets, which run uses each, and whether they can be used. None is booted."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from sysevent import settings
+from sysevent import options
 from sysevent.arches import ARCHITECTURES
 from sysevent.errors import NotLeased, ToolMissing
 from sysevent.qemu.version import version
+from sysevent.settings import from_options
 from sysevent.targets import spec
 from sysevent.targets.leases import client
 from sysevent.targets.leases.lease import Leases
@@ -25,51 +26,41 @@ _KVM = Path("/dev/kvm")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which targets to list."""
-    parser.add_argument("--target", metavar="GLOB", action="append", default=[], help="by name (repeatable)")
-    parser.add_argument("--arch", metavar="ARCH", action="append", default=[], help="by architecture")
-    parser.add_argument(
-        "--targets", metavar="FILE", action="append", default=[], help="more targets, in TOML"
-    )
-    parser.add_argument("--kernel", metavar="SPEC", action="append", default=[], help="as for run")
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="log in to lab machines, and ask labgrid for places; nothing is asked of their KVM",
-    )
+    """Declare the options of the verb."""
+    options.feed(parser, "targets")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a row for each target; 1 when --check finds one that cannot be used."""
-    known = [*spec.builtin(), *(row for file in args.targets for row in spec.read(Path(file)))]
-    spec.unique(known, "--targets")
-    # Without a --target all are listed, also those that a run would leave out.
-    chosen = spec.select(known, args.target or ["*"], args.arch, args.kernel)
-    checks = _visited([row for row in chosen if row.where == "ssh"]) if args.check else {}
-    leases = Leases(settings.from_environment())
+    """Print a row for each target; 1 if --check finds one that cannot be used although a run would ask it, else 0."""
+    # Without --target all are listed, including those that a run would leave out.
+    chosen = spec.select(spec.known(args.targets), args.target or ["*"], args.arch, args.kernel)
+    unreached = _unreached([row for row in chosen if row.where == "ssh"]) if args.check else {}
+    leases = Leases(from_options(vars(args)))
     table = Table(box=None, pad_edge=False)
     for heading in ("target", "arch", "where", "address", "tags", "kernel", "lease", "usable"):
         table.add_column(heading, no_wrap=heading != "usable")
-    well = True
+    all_usable = True
     for target in chosen:
-        why_not = unusable(target, checks.get(target.id, ""), check=args.check)
-        # A target that runs leave out unless it is named need not be usable, unless it is named.
-        well = well and (not why_not or not (target.default or args.target))
+        why_not = unusable(target, unreached.get(target.id, ""), check=args.check)
+        asked = target.default or args.target
+        all_usable = all_usable and not (why_not and asked)
         table.add_row(*map(_plain, cells(target, leases, why_not, check=args.check)))
     _print(table)
-    return 1 if args.check and not well else 0
+    return 1 if args.check and not all_usable else 0
 
 
-def _visited(rows: Sequence[TargetSpec]) -> dict[str, str]:
+def _unreached(rows: Sequence[TargetSpec]) -> dict[str, str]:
+    """Why each lab machine cannot be used, by the id of its target; "" if it can."""
     if not rows:
         return {}
-    from sysevent.hosts.ssh import visit  # here: paramiko is slow to import
+    # Here: paramiko is slow to import.
+    from sysevent.hosts.ssh import visit
 
     return visit.all_at_once(rows)
 
 
 def cells(target: TargetSpec, leases: Leases, why_not: str, *, check: bool) -> Sequence[str]:
-    """A row of the table."""
+    """The row of a target in the table. check: its lab was asked. why_not: why it cannot be used, or ""."""
     address = f"{target.address}:{target.port}" if target.port else target.address
     tags = " ".join(f"{key}={value}" for key, value in target.tags.items())
     try:
@@ -83,11 +74,14 @@ def cells(target: TargetSpec, leases: Leases, why_not: str, *, check: bool) -> S
 
 
 def unusable(target: TargetSpec, unreached: str, *, check: bool) -> str:
-    """Why a target cannot be used, as far as can be told from here; "" when nothing speaks against it."""
+    """Why a target cannot be used, as far as this machine can tell; "" if nothing was found.
+
+    unreached is what the login to a lab machine found. check: ask labgrid for places.
+    """
     if target.booted:
         qemu = ARCHITECTURES[target.arch].qemu
         if shutil.which(qemu) is None:
-            return f"{qemu} is not installed (`sysevent doctor` gives the line)"
+            return f"{qemu} is not installed (`sysevent doctor` shows how to install it)"
         return kvm_unusable(target) if target.where == "kvm" else ""
     if target.where == "local":
         return kvm_unusable(target)
@@ -97,7 +91,7 @@ def unusable(target: TargetSpec, unreached: str, *, check: bool) -> str:
 
 
 def kvm_unusable(target: TargetSpec, device: Path = _KVM) -> str:
-    """Why this machine's KVM cannot be used; "" says only that it can be opened: `sysevent doctor` runs a VM."""
+    """Why this machine's KVM cannot be used; "" if it can be opened. Only `sysevent doctor` runs a VM on it."""
     if target.arch != spec.own_arch():
         return f"this machine is {spec.own_arch() or 'of another architecture'}"
     if not device.exists():
@@ -123,22 +117,22 @@ def _unusable_lab(target: TargetSpec, *, check: bool) -> str:
 
 
 def _how(target: TargetSpec, *, check: bool) -> str:
-    """What there is, of a target that can be used."""
+    """What was found of a target that can be used."""
     if target.where in ("tcg", "auto", "kvm"):
         return f"QEMU {version(ARCHITECTURES[target.arch])}"
     if target.where == "local":
         return f"{_KVM} opens (`sysevent doctor` runs a VM)"
     if not check:
-        return "not tried (--check does)"
-    return "a place has the tags" if target.where == "labgrid" else "lets us in, and has /dev/kvm"
+        return "not tried (use --check)"
+    return "a place has the tags" if target.where == "labgrid" else "login works, and /dev/kvm is there"
 
 
 def _plain(cell: str) -> str:
-    """What a lab says may not drive the terminal, nor rich's markup."""
+    """A cell whose text, which may come from a lab, controls neither the terminal nor rich's markup."""
     return printable(cell).replace("[", r"\[")
 
 
 def _print(table: Table) -> None:
-    # A pipe has no width: a script wants whole lines.
+    # A pipe has no width, and a script needs whole lines.
     console = Console()
     (console if console.is_terminal else Console(width=400)).print(table)

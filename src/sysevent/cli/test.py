@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from sysevent.cli.engine import become_pytest
+from sysevent.pytest_process import become_pytest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """None of its own: whatever is given goes to pytest."""
+    """The verb has no options of its own: every argument goes to pytest."""
     parser.usage = "sysevent test [PYTEST ARGS]"
     parser.epilog = "Every argument goes to pytest, as in: sysevent test -k wire -x"
 
 
 def run(args: argparse.Namespace) -> int:
     """Become pytest on tests/, or on the paths among its arguments."""
-    # Which words are paths only pytest can tell: so change what it takes when there is none.
+    # Only pytest can tell which words are paths, so change what it uses if there is none.
     become_pytest("tests", ["-o", "testpaths=tests", *args.pytest_args])

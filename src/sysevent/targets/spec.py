@@ -141,6 +141,13 @@ def _named(row: object) -> str:
     return f" (target {name!r})" if isinstance(name, str) else ""
 
 
+def known(files: Iterable[str]) -> list[TargetSpec]:
+    """The built-in targets and those of TOML files; BadTargetFile for a file that is not one, or a repeated name."""
+    found = [*builtin(), *(row for file in files for row in read(Path(file)))]
+    unique(found, "--targets")
+    return found
+
+
 def unique(specs: Iterable[TargetSpec], origin: str) -> None:
     """BadTargetFile when two targets have one name."""
     seen: set[str] = set()

@@ -3,11 +3,12 @@
 import pytest
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.cli import system_packages
+from sysevent.doctor import package_managers, system_packages
+from sysevent.doctor.system_packages import Installer
 from sysevent.errors import ToolMissing, UsageError
 
 QEMU = system_packages.qemu_keys(ARCHITECTURES)
-BY_NAME = {manager.name: manager for manager in system_packages.MANAGERS}
+BY_NAME = {manager.name: manager for manager in package_managers.MANAGERS}
 
 DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n'
 UBUNTU = "NAME=Ubuntu\nID=ubuntu\nID_LIKE=debian\n"
@@ -34,30 +35,30 @@ ALPINE = "ID=alpine\n"
     ],
 )
 def test_distribution_decides_the_manager(os_release, manager):
-    """Its ID or ID_LIKE wins over whatever else is installed."""
-    every_program = [m.program for m in system_packages.MANAGERS]
-    chosen = system_packages.choose(system_packages.distribution(os_release), every_program)
+    """Its ID or ID_LIKE wins over all programs that are installed."""
+    every_program = [m.program for m in package_managers.MANAGERS]
+    chosen = package_managers.choose(package_managers.distribution(os_release), every_program)
     assert chosen is not None
     assert chosen.name == manager
 
 
 def test_closest_distribution_wins():
     """ID goes before ID_LIKE."""
-    assert system_packages.distribution("ID_LIKE=debian\nID=fedora\n") == ("fedora", "debian")
+    assert package_managers.distribution("ID_LIKE=debian\nID=fedora\n") == ("fedora", "debian")
 
 
 @pytest.mark.parametrize(
     ("present", "manager"), [(["pacman"], "pacman"), (["apt-get", "dnf"], None), ([], None)], ids=str
 )
 def test_unknown_distribution(present, manager):
-    """The only program that is there tells; two or none do not."""
-    chosen = system_packages.choose(system_packages.distribution("ID=somethingelse\n"), present)
+    """The only program on PATH decides; two or none do not."""
+    chosen = package_managers.choose(package_managers.distribution("ID=somethingelse\n"), present)
     assert (chosen.name if chosen else None) == manager
 
 
-def test_broken_os_release_is_no_distribution():
-    """Whatever stands there is not an error."""
-    assert system_packages.distribution('# ID=debian\n\nnonsense\nID_LIKE=""\n') == ()
+def test_broken_os_release_has_no_distribution():
+    """Invalid lines are ignored."""
+    assert package_managers.distribution('# ID=debian\n\nnonsense\nID_LIKE=""\n') == ()
 
 
 @pytest.mark.parametrize(
@@ -93,19 +94,19 @@ def test_line_names_only_what_is_asked_for():
 
 
 def test_line_without_a_known_manager_is_one_for_each():
-    """The reader picks theirs."""
+    """The user picks the right one."""
     lines = system_packages.install_line(QEMU, None, root=True).splitlines()
-    assert [line.split()[0] for line in lines] == [manager.name for manager in system_packages.MANAGERS]
+    assert [line.split()[0] for line in lines] == [manager.name for manager in package_managers.MANAGERS]
 
 
 def test_line_says_when_a_package_is_not_known():
     """Never a command without a package."""
-    assert system_packages.install_line([system_packages.KEYRING], BY_NAME["zypper"], root=True).startswith(
+    assert system_packages.install_line([package_managers.KEYRING], BY_NAME["zypper"], root=True).startswith(
         "(zypper has no"
     )
 
 
-@pytest.mark.parametrize("manager", system_packages.MANAGERS, ids=lambda m: m.name)
+@pytest.mark.parametrize("manager", package_managers.MANAGERS, ids=lambda m: m.name)
 def test_every_manager_has_every_qemu(manager):
     """A new architecture needs a name in each row."""
     assert set(QEMU) <= set(manager.packages)
@@ -117,8 +118,9 @@ def test_missing_qemu_looks_on_path(monkeypatch, tmp_path):
     (tmp_path / "qemu-system-riscv64").chmod(0o755)
     (tmp_path / "qemu-system-x86_64").write_text("not executable")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert system_packages.missing_qemu(ARCHITECTURES) == ("arm64", "x86_64")
-    assert system_packages.missing_qemu(["riscv64"]) == ()
+    installer = Installer(None, root=True)
+    assert installer.missing_qemu(ARCHITECTURES) == ("arm64", "x86_64")
+    assert installer.missing_qemu(["riscv64"]) == ()
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_missing_qemu_looks_on_path(monkeypatch, tmp_path):
     ids=["root", "terminal", "no-terminal"],
 )
 def test_sudo_asks_only_at_a_terminal(root, terminal, start):
-    """Elsewhere it must fail, not wait for a password."""
+    """Without a terminal it must fail, not wait for a password."""
     command = system_packages.privileged(("apt-get", "update"), root=root, terminal=terminal)
     assert command[: len(start)] == start
     assert command[-2:] == ("apt-get", "update")
@@ -135,50 +137,46 @@ def test_sudo_asks_only_at_a_terminal(root, terminal, start):
 
 
 @pytest.fixture
-def fake_apt(monkeypatch, tmp_path):
-    """A Debian machine whose apt-get writes down how it was called; returns a function that reads that."""
+def debian(monkeypatch, tmp_path):
+    """debian(body): the installer of a Debian machine whose apt-get runs body, and a function that reads its calls."""
     calls = tmp_path / "calls"
     apt = tmp_path / "apt-get"
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(system_packages, "this_machine", lambda: BY_NAME["apt"])
-    monkeypatch.setattr("os.geteuid", lambda: 0)
 
-    def script(body):
+    def make(body):
         apt.write_text(f'#!/bin/sh\necho "$DEBIAN_FRONTEND $*" >> {calls}\n{body}\n')
         apt.chmod(0o755)
-        return lambda: calls.read_text().splitlines()
+        return Installer(BY_NAME["apt"], root=True), lambda: calls.read_text().splitlines()
 
-    return script
+    return make
 
 
-def test_install_refreshes_then_installs(fake_apt):
+def test_install_refreshes_then_installs(debian):
     """Without a question, and without recommended packages."""
-    calls = fake_apt("exit 0")
-    told = []
-    system_packages.install(["qemu-x86"], told.append)
+    installer, calls = debian("exit 0")
+    lines = []
+    installer.install(["qemu-x86"], lines.append)
     update, install = calls()
     assert update == "noninteractive update"
     assert install.endswith("install -y --no-install-recommends qemu-system-x86")
-    assert told == ["apt: refreshing the package lists", "apt: installing qemu-system-x86"]
+    assert lines == ["apt: refreshing the package lists", "apt: installing qemu-system-x86"]
 
 
-def test_install_goes_on_after_a_failed_refresh(fake_apt):
-    """A third party's source that is down is no reason to stop."""
-    calls = fake_apt('case "$*" in update) exit 100;; esac')
-    system_packages.install(["qemu-x86"], lambda line: None)
+def test_install_goes_on_after_a_failed_refresh(debian):
+    """A third party's source that is down does not matter."""
+    installer, calls = debian('case "$*" in update) exit 100;; esac')
+    installer.install(["qemu-x86"], lambda line: None)
     assert len(calls()) == 2
 
 
-def test_failed_install_shows_the_managers_words(fake_apt):
-    """Its exit code, and what it printed."""
-    fake_apt('case "$*" in update) ;; *) echo "E: Unable to locate package"; exit 100;; esac')
+def test_failed_install_shows_the_managers_output(debian):
+    """And its exit code."""
+    installer, _ = debian('case "$*" in update) ;; *) echo "E: Unable to locate package"; exit 100;; esac')
     with pytest.raises(ToolMissing, match=r"(?s)exit code 100.*E: Unable to locate package"):
-        system_packages.install(["qemu-x86"], lambda line: None)
+        installer.install(["qemu-x86"], lambda line: None)
 
 
-def test_install_on_an_unknown_machine_changes_nothing(monkeypatch):
-    """It says what to do by hand."""
-    monkeypatch.setattr(system_packages, "this_machine", lambda: None)
-    monkeypatch.setattr(system_packages, "_run", lambda argv: pytest.fail(f"ran {argv}"))
+def test_install_on_an_unknown_machine_changes_nothing():
+    """The message says what to do by hand."""
     with pytest.raises(UsageError, match="by hand"):
-        system_packages.install(["qemu-x86"], lambda line: None)
+        Installer(None, root=True).install(["qemu-x86"], pytest.fail)

@@ -1,0 +1,99 @@
+"""Which QEMU a selection needs, and what happens if it is missing."""
+
+import pytest
+
+from sysevent.doctor import package_managers, requirements
+from sysevent.doctor.system_packages import Installer
+from sysevent.errors import ToolMissing, UsageError
+
+ALL = ("arm64", "riscv64", "x86_64")
+
+
+@pytest.mark.parametrize(
+    ("targets", "archs", "needed"),
+    [
+        ([], [], ALL),
+        ([], ["x86_64", "arm64"], ("arm64", "x86_64")),
+        (["riscv64-tcg"], [], ("riscv64",)),
+        (["*-tcg"], [], ALL),
+        (["*64-tcg"], ["x86_64"], ("x86_64",)),
+        (["local"], [], ()),
+        (["rpi5.lab"], [], ()),
+        (["arm64-tcg", "local"], [], ("arm64",)),
+    ],
+    ids=str,
+)
+def test_selection_decides_which_qemu_is_needed(targets, archs, needed):
+    """A target that is not QEMU's needs none."""
+    assert requirements.needed_architectures(targets, archs) == needed
+
+
+class FakeInstaller(Installer):
+    """A Debian machine without the QEMU of some architectures; its installation brings some of them."""
+
+    def __init__(self, *missing, brings=()):
+        super().__init__(package_managers.MANAGERS[0], root=True)
+        self.missing = set(missing)
+        self.brings = set(brings)
+        self.asked = []
+
+    def missing_qemu(self, archs):
+        return tuple(name for name in archs if name in self.missing)
+
+    def install(self, keys, progress):
+        self.asked.append(keys)
+        self.missing -= self.brings
+
+
+def ensure(archs, installer, *, install=False, explicit=False):
+    """The lines that the user is shown."""
+    lines = []
+    requirements.ensure_qemu(archs, lines.append, install=install, explicit=explicit, installer=installer)
+    return lines
+
+
+def test_complete_machine_prints_nothing():
+    """Nor is anything installed."""
+    installer = FakeInstaller()
+    assert ensure(ALL, installer) == []
+    assert ensure(ALL, installer, install=True) == []
+    assert installer.asked == []
+
+
+def test_missing_part_is_noted_and_the_rest_runs():
+    """If the user selected nothing."""
+    (line,) = ensure(ALL, FakeInstaller("riscv64"))
+    assert "qemu-system-riscv64" in line
+    assert "apt-get install" in line
+    assert "--install-deps" in line
+    assert "qemu-system-arm" not in line
+
+
+def test_missing_part_of_a_selection_is_refused():
+    """A selection that cannot run is the user's to change."""
+    with pytest.raises(UsageError, match=r"(?s)qemu-system-riscv64.*apt-get install.*--install-deps"):
+        ensure(ALL, FakeInstaller("riscv64"), explicit=True)
+
+
+def test_everything_missing_is_refused():
+    """No target is left to run on."""
+    with pytest.raises(UsageError, match="qemu-system-arm qemu-system-riscv64 qemu-system-x86"):
+        ensure(ALL, FakeInstaller(*ALL))
+
+
+def test_selection_without_tcg_needs_no_qemu():
+    """--target local runs on a machine without any."""
+    assert ensure((), FakeInstaller(*ALL), explicit=True) == []
+
+
+def test_install_deps_installs_only_what_is_missing():
+    """Afterwards PATH is searched again."""
+    installer = FakeInstaller("x86_64", brings=["x86_64"])
+    assert ensure(ALL, installer, install=True) == []
+    assert installer.asked == [("qemu-x86",)]
+
+
+def test_installation_without_effect_is_an_error():
+    """The message has the PATH that was searched."""
+    with pytest.raises(ToolMissing, match="not on PATH"):
+        ensure(ALL, FakeInstaller("x86_64"), install=True)

@@ -1,0 +1,161 @@
+"""The table of options: it is complete and consistent, and every option is declared from it."""
+
+import argparse
+import ast
+import importlib
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from sysevent import cli, options
+from sysevent.arches import ABIS
+from sysevent.bench import peers
+from sysevent.checkout import ROOT
+from sysevent.report.renderers import RENDERERS
+from sysevent.settings import from_options
+
+SOURCES = sorted((ROOT / "src" / "sysevent").rglob("*.py"))
+# The calls that declare options, by file: the feeders of the table, and --version, which is argparse's own action.
+FEEDERS = {"options.py": 3, "plugin/options.py": 1, "cli/__init__.py": 1}
+IMAGES, LAYOUT = ("list", "fetch", "verify", "prune"), ("show", "scan", "diff")
+SUBVERBS = {*(f"images {name}" for name in IMAGES), *(f"layout {name}" for name in LAYOUT)}
+
+
+def parsers(parser):
+    """A parser and all parsers of its sub-verbs."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for sub in action.choices.values():
+                yield from parsers(sub)
+
+
+def declarations(source):
+    """How many calls in a Python source declare an option or argument."""
+    calls = (node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    names = [call.attr for call in calls if isinstance(call, ast.Attribute)]
+    return sum(name in ("add_argument", "addoption", "addini") for name in names)
+
+
+def test_options_are_declared_from_the_table_only():
+    found = {}
+    for path in SOURCES:
+        count = declarations(path.read_text(encoding="utf-8"))
+        if count:
+            found[str(path.relative_to(ROOT / "src" / "sysevent"))] = count
+    assert found == FEEDERS
+
+
+def test_declaration_by_hand_is_noticed():
+    assert declarations('parser.add_argument("--more")\ngroup.addoption("--more")') == 2
+
+
+def test_one_meaning_of_a_flag_in_a_verb():
+    count = Counter((option.flag, verb) for option in options.OPTIONS for verb in option.uses)
+    assert [key for key, times in count.items() if times > 1] == []
+
+
+def test_verbs_exist():
+    used = {verb for option in options.OPTIONS for verb in option.uses}
+    assert used <= {*cli.VERBS, *SUBVERBS, options.PYTEST}
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_parser_has_what_the_table_says(verb):
+    """And each parser of a sub-verb its own options beside the common ones."""
+    top = argparse.ArgumentParser()
+    importlib.import_module(f"sysevent.cli.{verb}").add_arguments(top)
+    found = {flag for parser in parsers(top) for action in parser._actions for flag in action.option_strings}
+    named = {
+        option.flag
+        for option in options.OPTIONS
+        for use in option.uses
+        if use.partition(" ")[0] == verb and not option.positional
+    }
+    formats = {f"--{row.name}" for row in RENDERERS} if verb == "report" else set()
+    assert found - {"-h", "--help"} == named | formats
+
+
+@pytest.mark.parametrize("verb", options.GROUPS)
+def test_groups_are_complete(verb):
+    """An option without a heading would stand apart in --help."""
+    grouped = [flag for flags in options.GROUPS[verb].values() for flag in flags]
+    assert sorted(grouped) == sorted(option.flag for option in options.of(verb) if not option.positional)
+
+
+def test_run_takes_what_pytest_takes():
+    """In the same way, so that it can be handed on."""
+    run, plugin = options.of("run"), options.of(options.PYTEST)
+    assert [option for option in run if option not in plugin] == [
+        option for option in run if option.flag == "--install-deps"
+    ]
+    assert [option for option in run if option in plugin] == plugin
+    assert all(option.many("run") == option.many(options.PYTEST) for option in plugin)
+
+
+def test_names_of_other_tables():
+    """The table is below them and cannot import them."""
+    rows = {(option.flag, verb): option for option in options.OPTIONS for verb in option.uses}
+    assert rows["--compare", "bench"].choices == tuple(peers.PEERS)
+    assert f": {', '.join(ABIS)};" in rows["--abi", "layout"].help
+    keep = rows["--keep", "run"]
+    assert all(choice in keep.help for choice in keep.choices)
+
+
+@pytest.mark.parametrize("option", options.OPTIONS, ids=lambda option: option.flag)
+def test_help_is_one_sentence(option):
+    """Lower case or a name first, without a full stop; the default and "repeatable" are added by the feeder."""
+    for text in (option.help, *(use.help for use in option.uses.values() if use.help)):
+        assert text == text.strip().removesuffix(".")
+        assert "(repeatable" not in text
+    assert option.kind == "flag" or option.choices or option.metavar
+
+
+def test_only_what_judges_is_repeated():
+    """A word that begins with a dash stays a value, and paths are made what the caller wants."""
+    given = {"kernel": ["Image"], "floor": "-1", "strict_observed": True, "offline": True, "modules": None}
+    place = "/here/{}".format
+    assert options.spelled(given, lambda _, value: place(value), judging=True) == [
+        "--kernel=/here/Image",
+        "--floor=-1",
+        "--strict-observed",
+    ]
+    assert "--offline" in options.spelled(given, lambda _, value: value)
+
+
+def test_table_is_cheap_to_import():
+    """It is imported by every verb and by the plugin."""
+    code = (
+        "import sys; from sysevent import options; print('argparse' in sys.modules, 'pytest' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """An environment without settings."""
+    for name in ("MIRROR", "KEYRING", "OFFLINE", "FRESH", "LOCKS", "CACHE"):
+        monkeypatch.delenv(f"SYSEVENT_{name}", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "value"),
+    [
+        ({}, "snapshots", False),
+        ({"fresh": False}, "snapshots", True),
+        ({"fresh": True}, "snapshots", False),
+        ({"mirror": "http://m.example.org"}, "mirror", "http://m.example.org"),
+        ({"offline": True}, "offline", True),
+        ({"gdb": True}, "debug", True),
+        ({"keep": "never", "keep_for": 60}, "keep", 0),
+        ({"keep": "failed", "keep_for": 60}, "keep", 60),
+        ({"keep": "always", "keep_for": 0}, "keep", 1),
+    ],
+    ids=str,
+)
+def test_settings(given, field, value, plain):
+    """An option that a verb does not have counts as not given."""
+    assert getattr(from_options(given), field) == value
