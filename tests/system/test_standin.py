@@ -1,4 +1,4 @@
-"""A guest of each architecture that serves SSH: let in, looked at, and asked the whole suite over paramiko."""
+"""A guest of each architecture that serves SSH, as a lab machine that is asked the whole suite over paramiko."""
 
 import os
 import subprocess
@@ -13,7 +13,8 @@ from sysevent.checkout import ROOT
 from sysevent.errors import GuestLost
 from sysevent.report import run_log
 
-PATIENCE = 300  # seconds for two guests and two suites, which take ten
+# Seconds for two guests and two suites; ten are usual.
+TIMEOUT = 300
 
 
 def ssh(served, command):
@@ -36,7 +37,7 @@ def served(request, servable, here, tmp_path):
 
 
 def verdicts(results):
-    """Status by target and claim, of what a kernel says when it is asked."""
+    """Target -> (claim, ABI) -> status. Without claims about layouts, which need no guest."""
     found = {}
     for record in run_log.read(results / "run.jsonl"):
         if record["record"] == "verdict" and ".layout." not in record["test"]:
@@ -45,21 +46,19 @@ def verdicts(results):
 
 
 def test_a_lab_machine(served, tmp_path):
-    """Over SSH it is what it should be, and gives the same verdicts as its kernel does over a console."""
+    """Over SSH it has the expected traits, and gives the same verdicts as its kernel under QEMU's console."""
     arch = ARCHITECTURES[served.arch]
     ran = ssh(served, "uname -m; ls /dev/kvm; command -v sftp-server || echo none")
     assert ran.stdout.split() == [arch.machine, "/dev/kvm", "none"], ran.stderr
     lab = f"lab-{served.arch}"
     (tmp_path / "lab.toml").write_text(served.target(lab))
+    command = [sys.executable, "-m", "sysevent", "run", "--offline", "--results", tmp_path / "results"]
+    targets = ["--targets", tmp_path / "lab.toml", "--target", lab, "--target", f"{served.arch}-tcg"]
     run = subprocess.run(
-        [
-            *(sys.executable, "-m", "sysevent", "run", "--offline", "--results", tmp_path / "results"),
-            *("--targets", tmp_path / "lab.toml", "--target", lab, "--target", f"{served.arch}-tcg"),
-            *("--", "-p", "no:cacheprovider"),
-        ],
+        [*command, *targets, "--", "-p", "no:cacheprovider"],
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
         cwd=ROOT,
         env=os.environ | {"SYSEVENT_LOCKS": str(tmp_path / "locks")},
@@ -68,12 +67,12 @@ def test_a_lab_machine(served, tmp_path):
     found = verdicts(tmp_path / "results")
     assert found[lab] == found[f"{served.arch}-tcg"]
     assert list(found[lab].values()).count("PASS") > 20
-    # Nothing of ours is left there.
+    # No file and no VMM is left there.
     assert ssh(served, "ls /tmp; ps | grep '[v]mm'").stdout == ""
 
 
 def test_another_key(served, tmp_path):
-    """It lets in nobody else, whatever they offer."""
+    """It refuses every other key."""
     other = tmp_path / "other"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True, timeout=60)
     ran = ssh(msgspec.structs.replace(served, identity=other), "true")
@@ -82,7 +81,7 @@ def test_another_key(served, tmp_path):
 
 
 def test_ended_with_the_context(servable, here, tmp_path):
-    """And a stand-in that does not get ready is lost, with what it printed; no QEMU stays behind in either case."""
+    """QEMU ends with the context. A stand-in that is not ready in time is lost, with its console in the message."""
     arch = servable("arm64")
     with standin.served(arch, tmp_path / "one", here, lambda _: None) as found:
         pid = found.pid
