@@ -143,10 +143,10 @@ def test_the_doctor_counts_all_our_scenarios(kvm, monkeypatch):
 def test_qemu_under_kvm(monkeypatch):
     """Not needed either; what QEMU said when it gave up is shown."""
     arch = doctor.ARCHITECTURES["x86_64"]
-    monkeypatch.setattr(doctor.accel, "refused", lambda arch: "gives up with signal 6: kvm.c")
+    monkeypatch.setattr(doctor.accel, "kvm_obstacle", lambda arch: "gives up with signal 6: kvm.c")
     broken = doctor.accelerated(arch)
     assert (broken.ok, broken.needed, broken.found) == (False, False, "gives up with signal 6: kvm.c")
-    monkeypatch.setattr(doctor.accel, "refused", lambda arch: "")
+    monkeypatch.setattr(doctor.accel, "kvm_obstacle", lambda arch: "")
     assert doctor.accelerated(arch).ok
 
 

@@ -25,7 +25,7 @@ from sysevent.images.kernel import resolve, vmlinux
 from sysevent.images.rootfs import initramfs, userland
 from sysevent.model import Progress
 from sysevent.process import QemuProcess
-from sysevent.qemu.argv import Lines, Machine, argv
+from sysevent.qemu.argv import GuestConfig, InheritedFds, argv
 from sysevent.qemu.console import Console
 from sysevent.qemu.monitor import Monitor
 from sysevent.settings import Settings
@@ -111,7 +111,7 @@ def served(
         pairs = [socket.socketpair() for _ in range(2)]
         (ours, monitor), (line, console) = pairs
         try:
-            lines = Lines(monitor.fileno(), console.fileno(), 0)
+            lines = InheritedFds(monitor.fileno(), console.fileno(), 0)
             qemu = QemuProcess(
                 argv(machine, lines), [monitor.fileno(), console.fileno()], folder / "qemu.log"
             )
@@ -145,7 +145,7 @@ def _machine(
     user: Ed25519PrivateKey,
     settings: Settings,
     progress: Progress,
-) -> Machine:
+) -> GuestConfig:
     kernel = resolve.find(spec, arch, settings, progress)
     files = {name: text.encode() for name, text in _FILES.items()}
     files |= userland.shell(arch, settings, progress) | userland.server(arch, settings, progress)
@@ -153,7 +153,7 @@ def _machine(
     files["etc/host_key"] = _dropbear_key(host)
     files["root/.ssh/authorized_keys"] = f"{_public(user)}\n".encode()
     modules = ("virtio_pci", "virtio_net", *arch.kvm_modules)
-    return Machine(
+    return GuestConfig(
         arch=arch,
         accel="tcg",
         cpu="",
@@ -161,7 +161,7 @@ def _machine(
         kernel=vmlinux.uncompressed(kernel, settings, progress),
         initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),
         virtio=False,
-        serves=_SSH,
+        forwarded_port=_SSH,
     )
 
 

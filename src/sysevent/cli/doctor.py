@@ -247,7 +247,7 @@ def local_kvm(settings: Settings) -> Iterator[Finding]:
 
 def accelerated(arch: Architecture) -> Finding:
     """Whether QEMU starts under this machine's KVM, for targets with where = "kvm" or "auto"."""
-    why = accel.refused(arch)
+    why = accel.kvm_obstacle(arch)
     found = why or 'starts; whether it can be nested, the first run with where = "auto" tells'
     fix = 'where = "auto" takes TCG then'
     return Finding("QEMU under KVM", ok=not why, found=found, fix=fix, needed=False)

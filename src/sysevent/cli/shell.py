@@ -18,8 +18,8 @@ from sysevent.build import programs
 from sysevent.cli.run import say
 from sysevent.cli.terminal import attached, on_a_terminal, on_pipes, size
 from sysevent.errors import ToolMissing, UsageError
+from sysevent.hosts.kinds import obstacle
 from sysevent.hosts.qemu import keep, shell
-from sysevent.hosts.select import missing
 from sysevent.scenario import catalog, request
 from sysevent.settings import Settings
 from sysevent.targets import spec
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
                 "--attach is for a person at a terminal: a guest that was kept has one console, which tells neither "
                 "output from prompts nor an exit code; `sysevent shell TARGET` takes commands from a pipe"
             )
-        with keep.connected(Path(args.attach)) as line:
+        with keep.connected_socket(Path(args.attach)) as line:
             return attached(line)
     known = [*spec.builtin(), *(row for file in args.targets for row in spec.read(Path(file)))]
     spec.unique(known, "--targets")
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     if len(chosen) > 1:
         raise UsageError(f"{args.target} is more than one target: {', '.join(row.name for row in chosen)}")
     (target,) = chosen
-    if why_not := missing(target):
+    if why_not := obstacle(target):
         raise ToolMissing(why_not)
     if target.where == "local":
         raise UsageError(f"{target.name} is this machine: you have a shell here already")
@@ -99,7 +99,7 @@ def on_terminal() -> bool:
 
 def _in_a_guest(target: TargetSpec, mine: Settings, modules: Path | None, timeout: int) -> int:
     piped = not on_terminal()
-    machine = shell.machine(
+    config = shell.guest_config(
         target,
         mine,
         say,
@@ -111,7 +111,7 @@ def _in_a_guest(target: TargetSpec, mine: Settings, modules: Path | None, timeou
     )
     with tempfile.TemporaryDirectory(prefix="sysevent-shell-") as folder:
         say(f"{target.name}: booting {target.kernel}")
-        with shell.started(machine, Path(folder)) as guest:
+        with shell.running(config, Path(folder)) as guest:
             if piped:
                 try:
                     return on_pipes(guest, target.boot, timeout)

@@ -64,7 +64,7 @@ def _visited(rows: Sequence[TargetSpec]) -> dict[str, str]:
         return {}
     from sysevent.hosts.ssh import visit  # here: paramiko is slow to import
 
-    return visit.all_at_once(rows)
+    return visit.obstacles(rows)
 
 
 def cells(target: TargetSpec, leases: Leases, why_not: str, *, check: bool) -> Sequence[str]:

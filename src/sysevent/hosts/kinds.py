@@ -1,4 +1,4 @@
-"""What a target's `where` means: the kind of host, and what this machine must have for it."""
+"""The kinds of host: what a target's `where` selects, and what this machine needs for it."""
 
 from __future__ import annotations
 
@@ -9,31 +9,35 @@ from pathlib import Path
 from sysevent.arches import ARCHITECTURES
 from sysevent.hosts.base import Host, Opener, Others
 from sysevent.hosts.local import LocalHost
-from sysevent.hosts.qemu.opener import Booter
-from sysevent.hosts.running import Machines, Vmms
+from sysevent.hosts.qemu.opener import QemuOpener
+from sysevent.hosts.running_kernel import RunningKernelOpener, Vmms
 from sysevent.model import Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
 
 def opener(spec: TargetSpec, settings: Settings, modules: Path | None = None) -> Opener:
-    """What opens the hosts of a target. Does nothing yet."""
+    """The opener for a target's kind of host. Does no work yet.
+
+    modules: the directory of the kernel's modules, for a kernel that is given by path.
+    """
     if spec.booted:
-        return Booter(spec, settings, modules)
+        return QemuOpener(spec, settings, modules)
     if spec.where == "local":
-        return Machines(spec, settings, "vmm.log", LocalHost)
-    return Machines(spec, settings, "ssh.log", _over_ssh)  # labgrid's are reached that way, too
+        return RunningKernelOpener(spec, settings, "vmm.log", LocalHost)
+    # "ssh", and "labgrid", whose places are also reached over SSH.
+    return RunningKernelOpener(spec, settings, "ssh.log", _ssh_host)
 
 
-def _over_ssh(spec: TargetSpec, vmms: Vmms, logs: Path, progress: Progress, others: Others | None) -> Host:
-    # Here and not above: paramiko takes a tenth of a second to import, which few runs need.
+def _ssh_host(spec: TargetSpec, vmms: Vmms, logs: Path, progress: Progress, others: Others | None) -> Host:
+    # Imported here: paramiko takes a tenth of a second to import, and few runs need it.
     from sysevent.hosts.ssh.host import SshHost
 
     return SshHost(spec, vmms, logs, progress, others)
 
 
-def missing(spec: TargetSpec, kernels: Sequence[str] = ()) -> str:
-    """Why a target cannot be asked about these --kernel, and what to do; "" when it can be tried."""
+def obstacle(spec: TargetSpec, kernels: Sequence[str] = ()) -> str:
+    """Why a target cannot be asked about the kernels of --kernel, with the remedy; "" when it can be tried."""
     qemu = ARCHITECTURES[spec.arch].qemu
     if spec.booted and shutil.which(qemu) is None:
         return f"{qemu} is not installed: `sysevent doctor` gives the line that installs it"

@@ -10,7 +10,7 @@ from sysevent.contract import judge, table
 from sysevent.contract.judge import Expectation
 from sysevent.engine.guest import Guest
 from sysevent.errors import NotApplicable
-from sysevent.hosts.select import missing
+from sysevent.hosts.kinds import obstacle
 from sysevent.images.kernel.resolve import WrongArchitecture
 from sysevent.model import Facts, Observation
 from sysevent.plugin import options
@@ -61,7 +61,7 @@ def sysevent_run(request: pytest.FixtureRequest) -> Run:
 @pytest.fixture(scope="session")
 def guest(target: TargetSpec, sysevent_run: Run, pytestconfig: pytest.Config) -> Iterator[Guest]:
     """The target, booted, with its facts read."""
-    lacks = missing(target, pytestconfig.getoption("kernel"))
+    lacks = obstacle(target, pytestconfig.getoption("kernel"))
     if lacks:
         pytest.skip(lacks)
     found = sysevent_run.guest(target)
