@@ -1,4 +1,4 @@
-"""The QMP client, with the test as QEMU."""
+"""QMP, spoken with a QEMU that is this test."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ from sysevent.qemu.monitor import Monitor
 
 @pytest.fixture
 def qemu():
-    """A Monitor after the greeting, and QEMU's end of its socket."""
+    """Our monitor, and QEMU's end of it after the greeting."""
     ours, theirs = socket.socketpair()
     with theirs:
         theirs.settimeout(5)
@@ -51,8 +51,8 @@ def test_events_come_in_order(qemu):
     ]
 
 
-def test_stop_reason(qemu):
-    """It is that of the last SHUTDOWN event, and "" without one."""
+def test_why_it_stopped(qemu):
+    """The last reason is the one; without any it is not known."""
     monitor, end = qemu
     assert monitor.stop_reason() == ""
     say(
@@ -65,8 +65,8 @@ def test_stop_reason(qemu):
     assert monitor.stop_reason() == "host-qmp-quit"
 
 
-def test_malformed_lines_are_skipped(qemu):
-    """Lines that are not objects, incomplete lines, and data that is not an object."""
+def test_nonsense_is_passed_over(qemu):
+    """Lines that are no objects, half lines, and data that is no dictionary."""
     monitor, end = qemu
     say(end, raw=b"not json\n[1]\n\xff\n")
     say(end, {"event": "SHUTDOWN", "data": ["x"]}, raw=b'{"event": "SHUT')
@@ -76,7 +76,7 @@ def test_malformed_lines_are_skipped(qemu):
 
 
 def answer(end, **reply):
-    """A started thread that answers the next command."""
+    """Answers the next command, in a thread."""
 
     def run():
         said = json.loads(end.recv(1000))
@@ -87,8 +87,8 @@ def answer(end, **reply):
     return thread
 
 
-def test_command(qemu):
-    """execute() returns the answer with its own id, and keeps earlier events."""
+def test_a_command(qemu):
+    """Its own answer, and what came before it is kept."""
     monitor, end = qemu
     thread = answer(end, **{"return": {"status": "running"}})
     assert monitor.execute("query-status") == {"status": "running"}
@@ -96,7 +96,7 @@ def test_command(qemu):
     assert monitor.events == [("BEFORE", {})]
 
 
-def test_rejected_command(qemu):
+def test_a_command_that_is_refused(qemu):
     monitor, end = qemu
     thread = answer(end, error={"class": "GenericError", "desc": "no such thing"})
     with pytest.raises(GuestLost, match=r"QEMU refused migrate: .*no such thing"):
@@ -104,7 +104,7 @@ def test_rejected_command(qemu):
     thread.join()
 
 
-def test_command_without_answer(qemu, monkeypatch):
+def test_a_command_without_answer(qemu, monkeypatch):
     monitor, _ = qemu
     monkeypatch.setattr(module, "_DEADLINE", 0.1)
     begin = time.monotonic()
@@ -113,7 +113,7 @@ def test_command_without_answer(qemu, monkeypatch):
     assert time.monotonic() - begin < 2
 
 
-def test_command_after_qemu_has_ended(qemu):
+def test_a_command_to_a_qemu_that_has_gone(qemu):
     monitor, end = qemu
     end.close()
     for _ in range(2):
@@ -121,7 +121,7 @@ def test_command_after_qemu_has_ended(qemu):
             monitor.execute("stop")
 
 
-def test_endless_line_closes_the_connection(qemu):
+def test_a_line_without_end_is_not_read_for_ever(qemu):
     monitor, end = qemu
     end.setblocking(False)
     sent = 0

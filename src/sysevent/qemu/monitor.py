@@ -1,8 +1,8 @@
-"""A QMP client: commands to QEMU, and its events, above all the reason why a guest stopped.
+"""QMP: what QEMU itself says of its machine, most of all why it stopped.
 
-Of the protocol (docs/interop/qmp-spec.rst) it uses the greeting, one command at a time, and events, on a socket that
-no other client uses. QEMU's own client needs asyncio with a thread of its own and 60 ms of imports, a fifth of the time
-from Enter to a verdict.
+Spoken by hand: of the protocol (docs/interop/qmp-spec.rst) a greeting, one command at a time and events are
+used here, on a socket that is ours alone. QEMU's own client brings asyncio along, with a thread for it and
+60 ms of imports, a fifth of the time from Enter to a verdict.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from typing import Any
 
 from sysevent.errors import GuestLost
 
-# Seconds for any command, so that a stopped QEMU does not stop the harness.
-_DEADLINE = 30
-# Bytes of one line; a longer one closes the connection.
+_DEADLINE = 30  # seconds for any command; a stopped QEMU must not stop us
 _LINE_MAX = 1 << 20
 
 
@@ -25,30 +23,27 @@ class Monitor:
     """A QMP connection over a socket that QEMU inherited."""
 
     def __init__(self, connection: socket.socket) -> None:
-        # QEMU's version, such as "7.2.22"; "" before the greeting.
-        self.version = ""
-        # Name and data of each event, in the order of arrival.
-        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.version = ""  # QEMU's own, "7.2.22", once it has greeted
+        self.events: list[tuple[str, dict[str, Any]]] = []  # in the order they came
         self._socket = connection
         self._socket.setblocking(False)
         self._held = bytearray()
         self._answers: list[dict[str, Any]] = []
         self._sequence = 0
         self._open = True
-        # QEMU sends events only after this command. It reads it after it has sent its greeting.
+        # Events come once capabilities are agreed on. QEMU reads this after it has sent its greeting.
         self._send("qmp_capabilities", {})
 
     def fileno(self) -> int:
-        """The file descriptor of the connection, for select()."""
         return self._socket.fileno()
 
     @property
     def open(self) -> bool:
-        """False once the connection has ended; nothing more arrives then."""
+        """Whether more can come."""
         return self._open
 
     def pump(self) -> None:
-        """Read everything that QEMU has sent so far, without waiting."""
+        """Take in what QEMU has said by now; does not wait."""
         while self._open:
             try:
                 piece = self._socket.recv(65536)
@@ -81,10 +76,7 @@ class Monitor:
             self._answers.append(said)
 
     def execute(self, command: str, /, **arguments: Any) -> Any:
-        """The return value of a QMP command.
-
-        Raises GuestLost when QEMU rejects it, has closed the connection, or does not answer within 30 s.
-        """
+        """What a QMP command returns; GuestLost when QEMU refuses it or is not there any more."""
         number = self._send(command, arguments)
         end = time.monotonic() + _DEADLINE
         while True:
@@ -102,7 +94,7 @@ class Monitor:
             select.select([self._socket], [], [], left)
 
     def tell(self, command: str, /, **arguments: Any) -> None:
-        """Send a command without waiting for its answer, which is discarded."""
+        """Send a command and do not wait: it shows in what QEMU does whether it was carried out."""
         self._send(command, arguments)
 
     def _send(self, command: str, arguments: dict[str, Any]) -> int:
@@ -115,7 +107,7 @@ class Monitor:
         return self._sequence
 
     def stop_reason(self) -> str:
-        """The reason of the last SHUTDOWN event, such as "guest-reset" or "guest-shutdown"; "" when there was none."""
+        """Why the machine stopped, in QEMU's words ("guest-reset", "guest-shutdown"); empty when it did not say."""
         self.pump()
         for name, data in reversed(self.events):
             if name == "SHUTDOWN":
@@ -123,13 +115,13 @@ class Monitor:
         return ""
 
     def close(self) -> None:
-        """Close the connection. Safe to call twice, and after QEMU has ended."""
+        """Hang up; QEMU may be long gone."""
         self._open = False
         self._socket.close()
 
 
 def _version(greeting: Any) -> str:
-    """The version in QEMU's greeting, {"version": {"qemu": {"major": 7, "minor": 2, "micro": 22}, …}, …}; or ""."""
+    """QEMU's version in its greeting: {"version": {"qemu": {"major": 7, "minor": 2, "micro": 22}, ...}, ...}."""
     try:
         parts = greeting["version"]["qemu"]
         return ".".join(str(int(parts[name])) for name in ("major", "minor", "micro"))
