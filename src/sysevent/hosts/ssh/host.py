@@ -24,22 +24,14 @@ from sysevent.model import Progress
 from sysevent.qemu.console import escape
 from sysevent.targets.spec import TargetSpec
 
-# Seconds for the machine to accept data; then it is lost.
-_SEND = 30
-# Seconds for the VMM to end after BYE.
-_BYE = 2
-# Seconds to clean up through one connection.
-_OUT = 10
-# Seconds for the thread to finish the cleanup.
-_CLOSE = 30
-# Bytes read at a time, so that a machine that sends without end does not stop the main thread.
-_GULP = 1 << 18
-# Bytes of the log; what follows is dropped.
-_LOG = 1 << 20
-# Last lines of the log that are quoted when the machine is lost.
-_TAIL = 5
-# A shell's exit codes for a program that cannot be executed.
-_CANNOT_RUN = (126, 127)
+_SEND = 30  # seconds for the machine to accept data; then it is lost
+_BYE = 2  # seconds for the VMM to end after BYE
+_OUT = 10  # seconds to clean up through one connection
+_CLOSE = 30  # seconds for the thread to finish the cleanup
+_GULP = 1 << 18  # bytes read at a time, so that endless data does not stop the main thread
+_LOG = 1 << 20  # bytes of the log; what follows is dropped
+_TAIL = 5  # last lines of the log that are quoted when the machine is lost
+_CANNOT_RUN = (126, 127)  # a shell's exit codes for a program that cannot be executed
 
 
 class SshHost(Conversation):
@@ -54,22 +46,17 @@ class SshHost(Conversation):
         self._vmms = vmms
         self._frames = wire.FrameReader()
         self._thread: threading.Thread | None = None
-        # Data for the thread to send; None: clean up and end.
-        self._work: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # data to send; None: end
         self._ending = threading.Event()
         # A pipe. The thread writes to _ring to wake the main thread, which selects on _bell.
         self._bell, self._ring = -1, -1
-        # The thread sets these before it writes to _ring.
-        # Lines for the log.
-        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
+        # The thread sets the following before it writes to _ring.
+        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()  # lines for the log
         self._connection: Connection | None = None
         self._channel: paramiko.Channel | None = None
-        # Why the VMM could not be started.
-        self._failure: InfrastructureError | None = None
-        # Why nothing can be sent any more; "" when it can.
-        self._broken = ""
-        # The VMM's directory on the machine; "" before it exists.
-        self._directory = ""
+        self._failure: InfrastructureError | None = None  # why the VMM could not be started
+        self._broken = ""  # why nothing can be sent any more; "" when it can
+        self._directory = ""  # the VMM's directory on the machine; "" before it exists
 
     def start(self) -> None:
         """See hosts/base.py."""
@@ -98,13 +85,11 @@ class SshHost(Conversation):
             self._failure = type(error)(named)
         except (OSError, EOFError, paramiko.SSHException) as error:
             self._failure = GuestLost(
-                f"{self.name}: the connection broke while the VMM was started: {_message(error)}"
+                f"{self.name}: the connection broke during the start: {_message(error)}"
             )
-        # Everything: the main thread would otherwise wait for a thread that has ended.
-        except Exception as error:
-            self._failure = HostUnreachable(
-                f"{self.name}: an unexpected error, of the SSH server or of sysevent: {error!r}"
-            )
+        except Exception as error:  # all: the main thread must learn why this thread ends
+            what = "an unexpected error, of the SSH server or of sysevent"
+            self._failure = HostUnreachable(f"{self.name}: {what}: {error!r}")
         self._note(f"failed: {self._failure}" if self._failure else "the VMM runs")
         self._wake()
         try:
@@ -136,8 +121,7 @@ class SshHost(Conversation):
         channel.exec_command(
             remote.shell_command(remote.serve_script(self._directory, [n for n, _ in self._vmms]))
         )
-        # From this call on the file descriptor shows when data has arrived.
-        channel.fileno()
+        channel.fileno()  # from now on the file descriptor shows when data has arrived
         self._channel = channel
 
     def _on_try(self, connection: Connection) -> None:
@@ -213,16 +197,13 @@ class SshHost(Conversation):
         self._said.put(f"{time.monotonic() - self._began:8.3f} {text}\n")
 
     def _wake(self) -> None:
-        # A full pipe wakes the main thread already; a closed one means that it is in close().
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # full: it wakes up anyway; closed: it is in close()
             os.write(self._ring, b"!")
 
     # The methods below run in the main thread.
 
-    # The cleanup failed.
-    _left = False
-    # The channel has ended, and everything that arrived before has been read.
-    _over = False
+    _left = False  # the cleanup failed
+    _over = False  # the channel has ended, and everything that arrived before has been read
 
     def sources(self) -> list[int]:
         """See hosts/base.py."""
@@ -249,8 +230,7 @@ class SshHost(Conversation):
             self._over = bool(ended) and not channel.recv_ready() and not text
         self._write_log()
         frames = self._frames.feed(arrived)
-        # Output of the login shell.
-        self._frames.rubbish.clear()
+        self._frames.rubbish.clear()  # output of the login shell
         return frames, got
 
     def _write_log(self) -> None:
@@ -299,8 +279,7 @@ class SshHost(Conversation):
         self._ending.set()
         self._work.put(None)
         if self._channel is None and self._connection is not None:
-            # Ends whatever the thread waits for.
-            self._connection.close()
+            self._connection.close()  # ends whatever the thread waits for
         thread.join(_CLOSE)
         if thread.is_alive() or self._left:
             self._progress(
@@ -309,8 +288,7 @@ class SshHost(Conversation):
         self._write_log()
         channel, self._channel = self._channel, None
         if channel is not None:
-            # Frees its two file descriptors now, not at the next garbage collection.
-            channel.close()
+            channel.close()  # frees its two file descriptors now, not at the next garbage collection
         bell, ring, self._bell, self._ring = self._bell, self._ring, -1, -1
         os.close(ring)
         os.close(bell)
