@@ -13,7 +13,7 @@ import pytest
 import sysevent
 from sysevent.arches import ABIS, ARCHITECTURES, ArchName, abi, architecture, native, of_machine, others
 from sysevent.checkout import GUESTS, IMAGES, ROOT
-from sysevent.cli.system_packages import MANAGERS
+from sysevent.doctor.package_managers import MANAGERS
 from sysevent.errors import UsageError
 from sysevent.images import tracks
 from sysevent.targets import spec

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The guest's first process: mounts, loads the modules it was given, finds the channel, runs the VMM on it,
- * and powers off. What it has to say goes to the console.
+ * The first process of an L1 guest: mounts the file systems, loads the modules of its initramfs, opens the channel
+ * to the harness, runs the VMM on it, and powers off. Errors go to the console.
  */
 #include "../vmm/sys.h"
 
-#define CHANNEL_PATIENCE 10000 /* ms until the channel's device node must be there */
+#define CHANNEL_TIMEOUT 10000 /* ms until the channel's device node must exist */
 #define MODULES_MAX 64
 #define NAME_MAX 64
 
@@ -54,12 +54,12 @@ static void load_module(const char *name)
 	}
 	ret = SYS(finit_module, fd, "", 0, 0, 0, 0);
 	sys_close(fd);
-	/* Said but not fatal: the vendor module for the other vendor's CPU refuses, and must. */
+	/* Reported, not fatal: the KVM module for the other vendor's CPU is expected to fail. */
 	if (ret < 0)
 		complain(path, (int)ret);
 }
 
-static int kvm_is_there(void)
+static int has_kvm(void)
 {
 	int fd = sys_open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
@@ -68,7 +68,7 @@ static int kvm_is_there(void)
 	return fd >= 0;
 }
 
-/* Their names begin with their place in the order, so the order of the names is the order to load them in. */
+/* Each name starts with two digits, its position: src/sysevent/images/rootfs/initramfs.py. Loads them in that order. */
 static void load_modules(void)
 {
 	static char names[MODULES_MAX][NAME_MAX];
@@ -101,12 +101,13 @@ static void load_modules(void)
 		memcpy(swap, names[done], NAME_MAX);
 		memcpy(names[done], names[least], NAME_MAX);
 		memcpy(names[least], swap, NAME_MAX);
-		/* The other vendor's module would refuse, a sixth of a second later under TCG. */
-		if (memcmp(names[done] + 3, "kvm", 3) || !kvm_is_there())
+		/* Once /dev/kvm exists, the other vendor's module can only fail, after a sixth of a second under TCG. */
+		if (memcmp(names[done] + 3, "kvm", 3) || !has_kvm())
 			load_module(names[done]);
 	}
 }
 
+/* The value of a variable; NULL when it is not set. */
 static const char *environment(char **envp, const char *name)
 {
 	usize length = text_length(name);
@@ -117,7 +118,7 @@ static const char *environment(char **envp, const char *name)
 	return NULL;
 }
 
-/* A node in /dev, which may need a moment to appear; -errno when it does not. */
+/* A file descriptor of /dev/<name>, whose node may appear late; -errno after CHANNEL_TIMEOUT. */
 static int open_channel(const char *name)
 {
 	char path[NAME_MAX + 8] = "/dev/";
@@ -126,14 +127,14 @@ static int open_channel(const char *name)
 	if (!name || text_length(name) >= NAME_MAX)
 		return -E_INVAL;
 	memcpy(path + 5, name, text_length(name) + 1);
-	/* virtio_console makes this class when it is there at all; without it, no waiting will help. */
+	/* virtio_console creates this class when it is loaded. Without the driver the node never appears. */
 	if (memcmp(name, "vport", 5) == 0) {
 		fd = sys_open("/sys/class/virtio-ports", O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			return fd;
 		sys_close(fd);
 	}
-	for (u32 waited = 0; waited < CHANNEL_PATIENCE; waited += 2) {
+	for (u32 waited = 0; waited < CHANNEL_TIMEOUT; waited += 2) {
 		fd = sys_open(path, O_RDWR | O_NOCTTY);
 		if (fd >= 0)
 			break;
@@ -150,12 +151,13 @@ static int open_channel(const char *name)
 		raw.cflag = CS8_CREAD_CLOCAL_115200;
 		raw.cc[VMIN] = 1;
 		sys_ioctl(fd, TCSETS, (uptr)&raw);
-		/* Records share this line with the kernel: let it say nothing less than that it dies. */
+		/* Frames share this line with the kernel's messages. Level 1 lets only KERN_EMERG through. */
 		SYS(syslog, SYSLOG_CONSOLE_LEVEL, 0, 1, 0, 0, 0);
 	}
 	return fd;
 }
 
+/* Runs /vmm on the channel, with a worker for each /vmm.<ABI number>. Its wait status. */
 static int run_vmm(int channel, char **envp)
 {
 	static char workers[4][16];
@@ -185,13 +187,13 @@ static int run_vmm(int channel, char **envp)
 		complain(argv[0], status);
 		sys_exit(127);
 	}
-	/* As the first process we are also handed every orphan. */
+	/* The first process also reaps orphans: wait for the VMM itself. */
 	while (SYS(wait4, -1, &status, 0, 0, 0, 0) != pid)
 		;
 	return status;
 }
 
-/* A shell for people beside the VMM, on a line of its own: what the script /keep of the first file system does. */
+/* Runs /keep of the initramfs: a shell on a console of its own, see src/sysevent/hosts/qemu/keep.py. */
 static void start_shell(char **envp)
 {
 	static char *argv[] = {"/bin/busybox", "sh", "/keep", NULL};
@@ -208,14 +210,17 @@ int program(int argc, char **argv, char **envp)
 
 	(void)argc;
 	(void)argv;
-	/* For `sysevent bench`: when the kernel was done with itself. */
+	/* `sysevent bench` takes the time of this line as the end of the kernel's own boot. */
 	if (environment(envp, "sysevent_trace"))
 		complain("init", 0);
 	mount_all();
 	load_modules();
 	if (kept)
 		start_shell(envp);
-	/* From the kernel's command line: a channel of our own, and the serial line for kernels that lack it. */
+	/*
+	 * Both names come from the kernel's command line: see src/sysevent/qemu/argv.py. A kernel without
+	 * virtio_console has only the serial line.
+	 */
 	channel = open_channel(environment(envp, "sysevent_channel"));
 	if (channel < 0)
 		channel = open_channel(environment(envp, "sysevent_serial"));
@@ -227,12 +232,12 @@ int program(int argc, char **argv, char **envp)
 		if (status)
 			complain("the VMM ended with status", status);
 	}
-	/* Left up for whoever wants to look at it. Its QEMU has a time limit. */
+	/* With --keep the guest stays up for inspection, until the time limit of its QEMU. */
 	while (kept)
 		if (SYS(wait4, -1, NULL, 0, 0, 0, 0) < 0)
 			sys_sleep(1000);
 	SYS(reboot, REBOOT_MAGIC1, REBOOT_MAGIC2, REBOOT_POWER_OFF, 0, 0, 0);
-	/* A kernel without ACPI or PSCI cannot power off; QEMU runs with -no-reboot. */
+	/* A kernel without ACPI or PSCI cannot power off. QEMU runs with -no-reboot, so a restart ends it. */
 	SYS(reboot, REBOOT_MAGIC1, REBOOT_MAGIC2, REBOOT_RESTART, 0, 0, 0);
 	for (;;)
 		sys_sleep(1000);

@@ -34,7 +34,7 @@ void *give(struct output *out, u32 length)
 {
 	u8 *at = out->at + out->used;
 
-	if (length > out->room - out->used)
+	if (length > out->capacity - out->used)
 		return NULL;
 	out->used += length;
 	return at;

@@ -1,29 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A step's body and its result, as bytes of a request and a reply. */
+/* Readers of a step's body in a request, and writers of its result in a reply. */
 #ifndef BODY_H
 #define BODY_H
 
 #include "types.h"
 
-/* A step's body, taken from the front. */
+/* The rest of a step's body. */
 struct input {
 	const u8 *at;
 	u32 left;
-	int bad; /* something was taken that was not there */
+	int bad; /* more was taken than the body has */
 };
 
-/* A step's result, given at the end. */
+/* The reply so far. */
 struct output {
 	u8 *at;
-	u32 used, room;
+	u32 used, capacity;
 };
 
+/* The next bytes of the body; zeros, and in->bad, when it has fewer. */
 void take(struct input *in, void *to, u32 length);
 u32 take_u32(struct input *in);
 u64 take_u64(struct input *in);
-/* Room for so many bytes at the end, or NULL. */
+/* Appends length bytes for the caller to fill: their address, or NULL when the reply cannot hold them. */
 void *give(struct output *out, u32 length);
-/* 0, or -ENOMEM when the reply has no room for them. */
+/* Appends a copy. 0, or -ENOMEM when the reply cannot hold it. */
 int give_bytes(struct output *out, const void *from, u32 length);
 
 #endif

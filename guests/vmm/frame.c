@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Frames with a length and a CRC, on a pipe, a virtio port or a serial line that may carry rubbish. */
+/* Frames with a length and a CRC, over a pipe, a virtio port, or a serial line that also carries other bytes. */
 #include "sys.h"
 #include "frame.h"
 
-u32 frame_patience;
+u32 frame_eof_timeout;
 
 static u32 crc_table[256];
 
@@ -38,8 +38,8 @@ static int read_all(int fd, u8 *to, usize length)
 		if (got < 0)
 			return (int)got;
 		if (got == 0) {
-			/* virtio_console reads nothing while the other end is not connected. */
-			if (waited >= frame_patience)
+			/* virtio_console returns 0 while the other end is not connected. */
+			if (waited >= frame_eof_timeout)
 				return -E_IO;
 			sys_sleep(1);
 			waited++;
@@ -81,7 +81,7 @@ int frame_read(int fd, u8 *buffer, struct frame *frame)
 			have = 0;
 			continue;
 		}
-		/* Not a frame: look for the next byte that could start one. */
+		/* Invalid frame: drop one byte and try again. */
 		memmove(buffer, buffer + 1, WIRE_HEADER - 1);
 		have = WIRE_HEADER - 1;
 	}

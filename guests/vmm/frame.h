@@ -13,15 +13,18 @@ struct frame {
 };
 
 /*
- * Both work on a buffer of WIRE_HEADER + WIRE_BODY_MAX + WIRE_CRC bytes, with the body at WIRE_HEADER.
- * 0, or -errno; frame_read skips bytes that start no well-formed frame, and gives -E_IO at the end of input.
+ * Both use a buffer of FRAME_BUFFER bytes, with the frame's body at WIRE_HEADER. 0, or -errno. frame_read skips bytes
+ * that are not part of a valid frame; -E_IO at the end of the input.
  */
 int frame_read(int fd, u8 *buffer, struct frame *frame);
 int frame_write(int fd, u8 *buffer, const struct frame *frame);
 
 #define FRAME_BUFFER (WIRE_HEADER + WIRE_BODY_MAX + WIRE_CRC)
 
-/* A channel's other end may connect only later; reads of nothing are tried again this many milliseconds. */
-extern u32 frame_patience;
+/*
+ * Milliseconds for which a read at the end of the input is tried again: a virtio port reads so until the other end has
+ * connected.
+ */
+extern u32 frame_eof_timeout;
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The few numbers of the KVM ABI that the VMM itself needs, as literals: never from the headers of the kernel
- * under test. Everything else arrives from the harness as an OP_IOCTL.
+ * The numbers of the KVM ABI that the VMM itself needs, as literals: never from the headers of the kernel under test.
+ * All other ioctls arrive from the harness as an OP_IOCTL.
  */
 #ifndef KVM_H
 #define KVM_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A minimal VMM that does what it is told and hands back what it saw.
+ * A minimal VMM: carries out the steps of requests and returns their results.
  *
- *   vmm serve ABI:PATH...   requests on standard input, replies on standard output; starts the workers
- *   vmm work                one worker: the same frames, no supervision
+ *   vmm serve ABI:PATH...   requests on standard input, replies on standard output; starts and supervises the workers
+ *   vmm work                one worker: the same frames, without supervision
  */
 #include "sys.h"
 #include "scenario.h"

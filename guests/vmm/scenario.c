@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The interpreter: one step of a request after the other, and what each of them gave. */
+/* The interpreter: carries out the steps of a request in order and collects their results. */
 #include "sys.h"
 #include "wire.h"
-#include "machine.h"
+#include "vm.h"
 #include "steps.h"
 #include "scenario.h"
 
@@ -27,13 +27,14 @@ int scenario_run(const struct frame *request, struct frame *reply)
 	u32 count, done = 0;
 	u16 state = STATE_DONE, done16;
 	s32 detail = 0;
-	int stuck = 0, opened = machine_open();
+	int stuck = 0, opened = vm_open();
 
-	take_u32(&steps); /* the deadline is the supervisor's */
+	/* The deadline, which the supervisor enforces. */
+	take_u32(&steps);
 	count = take_u32(&steps);
 	if (steps.bad)
 		state = STATE_BAD;
-	/* A kernel without /dev/kvm, or one that refuses this ABI: the harness sees it in the first step. */
+	/* When /dev/kvm cannot be opened, the first step that needs it fails with that error. */
 	for (; done < count && state == STATE_DONE; done++) {
 		u16 op, wanted, flags = 0;
 		struct input body;
@@ -63,8 +64,8 @@ int scenario_run(const struct frame *request, struct frame *reply)
 		else if (ret < 0 && (wanted & STEP_REQUIRED))
 			state = STATE_STOPPED;
 	}
-	/* Whatever else there was to say: this worker must not be given another scenario. */
-	if (machine_close()) {
+	/* Overrides any other state: this worker must not get another scenario. */
+	if (vm_close()) {
 		stuck = 1;
 		state = STATE_STUCK;
 	}

@@ -5,8 +5,8 @@
 #include "frame.h"
 
 /*
- * Runs one request's steps on a virtual machine of its own and fills the reply, whose body has room for
- * WIRE_BODY_MAX bytes. Nonzero when a thread is lost inside KVM_RUN and this process is of no further use.
+ * Runs the steps of one request on a new virtual machine and fills the reply, whose body must hold WIRE_BODY_MAX
+ * bytes. Nonzero when a vCPU's thread is lost inside KVM_RUN: this process can run no further scenario.
  */
 int scenario_run(const struct frame *request, struct frame *reply);
 

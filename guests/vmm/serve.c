@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The supervisor: it never touches KVM, so nothing that KVM does can keep it from answering. A worker that
- * dies or hangs becomes a reply that says so, and the next request gets a new one.
+ * The supervisor. It does not use KVM, so a hang in KVM cannot stop it from answering. When a worker dies or hangs, the
+ * reply says so, and the next request starts a new worker.
  */
 #include "sys.h"
 #include "frame.h"
@@ -12,8 +12,8 @@
 #endif
 
 #define WORKERS_MAX 4
-#define GRACE 4000    /* ms beyond a request's deadline, in which the worker's own watchdogs act */
-#define PATIENCE 5000 /* ms for the other end of a virtio port to connect */
+#define GRACE 4000	     /* ms after a request's deadline, for the worker's own watchdogs to act */
+#define CONNECT_TIMEOUT 5000 /* ms for the other end of a virtio port to connect */
 
 static struct worker {
 	u16 abi;
@@ -79,7 +79,10 @@ static int worker_start(struct worker *worker, char **envp)
 	return 0;
 }
 
-/* The signal it died of, minus its exit code, or 0 when it is not dead yet, as inside a KVM_RUN that hangs. */
+/*
+ * Ends a worker: the signal that ended it, or minus its exit code. 0 when it has not ended within 2 s, as inside a
+ * KVM_RUN that hangs.
+ */
 static s32 worker_end(struct worker *worker)
 {
 	int status = 0;
@@ -87,7 +90,7 @@ static s32 worker_end(struct worker *worker)
 
 	sys_close(worker->to);
 	sys_close(worker->from);
-	/* One that fell by itself is given the time to be seen falling: its own signal is the better news. */
+	/* A worker that crashed has 500 ms to end by itself, so that its own signal is reported, not our SIGKILL. */
 	for (int tries = 0; tries < 400 && got == 0; tries++) {
 		if (tries == 100)
 			SYS(kill, worker->pid, SIG_KILL, 0, 0, 0, 0);
@@ -184,16 +187,16 @@ int serve(char **arguments, int count, char **envp)
 	sys_block_signals(SIGMASK(SIG_PIPE));
 	ret = say_hello(0);
 	while (ret == 0) {
-		/* Of the channel alone: a worker whose pipe has ended is dead, and waiting is no help. */
-		frame_patience = PATIENCE;
+		/* Only for the channel: the end of a worker's pipe means that the worker has ended. */
+		frame_eof_timeout = CONNECT_TIMEOUT;
 		ret = frame_read(0, incoming, &request);
-		frame_patience = 0;
+		frame_eof_timeout = 0;
 		if (ret < 0 || request.kind == WIRE_BYE)
 			break;
 		if (request.kind == WIRE_PING) {
 			/*
-			 * The proof that time passes: QEMU 7.2 restores neither arm64's hypervisor timers nor
-			 * riscv64's stimecmp, and a kernel that waits for the one it had set waits for ever.
+			 * Sleep to show that timers work: QEMU 7.2 restores neither arm64's hypervisor timers nor
+			 * riscv64's stimecmp, so a kernel that waits for a timer that it set before hangs.
 			 */
 			sys_sleep(1);
 			ret = say_hello(request.sequence);

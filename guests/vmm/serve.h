@@ -3,8 +3,9 @@
 #define SERVE_H
 
 /*
- * Passes requests from fd 0 to the worker of their ABI and replies to fd 1, until BYE or the end of input.
- * workers: "<abi number>:<path>" each. An exit code: 0 after BYE, else 1.
+ * Passes each request from fd 0 to the worker of its ABI, and the reply to fd 1, until BYE or the end of the input.
+ * workers: count strings "<ABI number>:<path>". The exit code: 0 after BYE, 1 after the end of the input, 2 when
+ * workers is malformed.
  */
 int serve(char **workers, int count, char **envp);
 

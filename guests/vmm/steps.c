@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the steps of a scenario do, on the one virtual machine that a worker has at a time. */
+/* The steps of a scenario: one function for each operation of wire.h. */
 #include "sys.h"
 #include "kvm.h"
 #include "wire.h"
 #include "arch.h"
 #include "body.h"
-#include "machine.h"
+#include "vm.h"
 #include "steps.h"
 
 #define IOCTL_BUFFER_MAX 16384
 
 /*
- * A stall of the whole guest, as TCG has them on a loaded machine, ends one short sleep too late, and between the
- * others whoever is runnable runs: what has not happened after so many of them does not happen.
+ * In sleeps of 1 ms, not one long sleep. When the whole guest stalls, as under TCG on a busy machine, only one short
+ * sleep expires during the stall, and other threads run between the rest of them.
  */
 static void do_sleep(struct input *in)
 {
@@ -44,13 +44,13 @@ static int do_memory(struct input *in)
 	u64 gpa = take_u64(in), size = take_u64(in);
 	u32 slot = take_u32(in);
 
-	return in->bad ? -E_INVAL : machine_map(gpa, size, slot);
+	return in->bad ? -E_INVAL : vm_map(gpa, size, slot);
 }
 
 static int do_write(struct input *in)
 {
 	u64 gpa = take_u64(in);
-	u8 *to = machine_memory(gpa, in->left);
+	u8 *to = vm_memory(gpa, in->left);
 
 	if (in->bad || !to)
 		return -E_INVAL;
@@ -62,7 +62,7 @@ static int do_read(struct input *in, struct output *out)
 {
 	u64 gpa = take_u64(in);
 	u32 length = take_u32(in);
-	u8 *from = machine_memory(gpa, length);
+	u8 *from = vm_memory(gpa, length);
 
 	if (in->bad || !from)
 		return -E_INVAL;
@@ -73,7 +73,7 @@ static int do_watch(struct input *in)
 {
 	u64 gpa = take_u64(in);
 	u32 left = take_u32(in);
-	const u8 *at = machine_memory(gpa, 8);
+	const u8 *at = vm_memory(gpa, 8);
 	u8 before[8];
 
 	if (in->bad || !at)
@@ -86,8 +86,7 @@ static int do_watch(struct input *in)
 
 static int do_vcpu(struct input *in)
 {
-	/* All signals but the blocked ones get through while the guest runs; the blocked one is our watchdog.
-	 */
+	/* KVM_RUN runs with no signal blocked: the watchdog's, blocked otherwise, ends it. */
 	static const struct {
 		u32 length;
 		u8 unblocked[8];
@@ -246,7 +245,7 @@ static int do_open(struct input *in)
 	return fd < 0 ? fd : 0;
 }
 
-/* Of a file in L1, such as /sys/kernel/btf/vmlinux. */
+/* Reads a part of a file in L1, such as /sys/kernel/btf/vmlinux. */
 static int do_file(struct input *in, struct output *out)
 {
 	char path[128];
@@ -255,7 +254,7 @@ static int do_file(struct input *in, struct output *out)
 	long ret = 1;
 	int fd;
 
-	if (in->bad || length >= sizeof(path) || !want || want > out->room - out->used)
+	if (in->bad || length >= sizeof(path) || !want || want > out->capacity - out->used)
 		return -E_INVAL;
 	take(in, path, length);
 	path[length] = 0;

@@ -5,8 +5,9 @@
 #include "body.h"
 
 /*
- * Carry out one step of wire.h. What it returned, or -errno; its result's body goes to out and its flags to
- * flags; stuck is set when a vCPU's thread is lost inside KVM_RUN, and in->bad when the step is malformed.
+ * Carries out one step of wire.h. The step's return value, or -errno. The body of its result is appended to out, its
+ * flags are stored in flags. stuck is set when a vCPU's thread is lost inside KVM_RUN, in->bad when the step is
+ * malformed.
  */
 int step_do(u16 op, struct input *in, struct output *out, u16 *flags, int *stuck);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The system calls we make, without a libc, so that one compiler builds for every target in no time. */
+/* System calls without a libc, so that one compiler builds the VMM for every ABI, without a sysroot for each. */
 #ifndef SYS_H
 #define SYS_H
 
@@ -19,7 +19,7 @@
 #error "no system calls for this architecture: add guests/vmm/sys/<abi>.h"
 #endif
 
-/* Errors come back as -errno, as the kernel gives them. include/uapi/asm-generic/errno*.h */
+/* System calls return errors as -errno. Numbers from include/uapi/asm-generic/errno*.h. */
 #define E_INTR 4
 #define E_IO 5
 #define E_AGAIN 11
@@ -46,7 +46,7 @@
 #define SIG_CHLD 17
 #define SIG_PIPE 13
 #define SIG_BLOCK 0
-#define SIGMASK(signal) (1ull << ((signal) - 1))
+#define SIGMASK(signal) (1ull << ((signal)-1))
 
 #define WNOHANG 1
 #define PR_SET_PDEATHSIG 1
@@ -74,7 +74,7 @@ static inline long sys_write(int fd, const void *from, usize length)
 	return SYS(write, fd, from, length, 0, 0, 0);
 }
 
-/* From the file's beginning; the offset, or -errno. */
+/* Sets the file offset, from the start of the file. The offset, or -errno. */
 static inline long sys_seek(int fd, u32 offset)
 {
 	return SYS(lseek, fd, offset, 0, 0, 0, 0);
@@ -95,7 +95,7 @@ static inline int sys_ioctl(int fd, u32 request, uptr argument)
 	return (int)SYS(ioctl, fd, request, argument, 0, 0, 0);
 }
 
-/* NULL when there is no memory. */
+/* A readable and writable mapping from offset 0 of fd; NULL on any error. */
 static inline void *sys_map(usize length, int flags, int fd)
 {
 	long at = SYS(mmap, 0, length, PROT_READ | PROT_WRITE, flags, fd, 0);
@@ -119,7 +119,7 @@ static inline void sys_sleep(u32 milliseconds)
 #endif
 }
 
-/* Microseconds since some start; wraps after 71 minutes, so only differences mean anything. */
+/* CLOCK_MONOTONIC in microseconds, modulo 2^32 (71 minutes): only differences are meaningful. */
 static inline u32 sys_microseconds(void)
 {
 	struct timespec64 now = {0, 0};
@@ -128,7 +128,7 @@ static inline u32 sys_microseconds(void)
 	return (u32)now.sec * 1000000u + (u32)now.nsec / 1000u;
 }
 
-/* 0 when woken or the word has another value already; -E_TIMEDOUT. */
+/* Waits until woken. 0, also when the word does not hold value; -E_TIMEDOUT. */
 static inline int sys_futex_wait(u32 *word, u32 value, u32 milliseconds)
 {
 	struct timespec64 time = {milliseconds / 1000, (s64)(milliseconds % 1000) * 1000000};
@@ -159,7 +159,7 @@ static inline void sys_block_signals(u64 mask)
 	SYS(rt_sigprocmask, SIG_BLOCK, &mask, 0, 8, 0, 0);
 }
 
-/* Takes one pending signal of the mask, if there is one. */
+/* Consumes one pending signal of the mask. Its number, or -E_AGAIN when none is pending. */
 static inline int sys_take_signal(u64 mask)
 {
 	struct timespec64 now = {0, 0};
@@ -189,7 +189,7 @@ void *memset(void *at, int byte, usize length);
 int memcmp(const void *a, const void *b, usize length);
 usize text_length(const char *text);
 int text_equal(const char *a, const char *b);
-/* A line on standard error, which in a guest is the console. */
+/* Writes "sysevent: what: errno error" to standard error, which in a guest is the console. error 0 is left out. */
 void complain(const char *what, int error);
 
 #endif

@@ -11,7 +11,7 @@ typedef long long s64;
 typedef __SIZE_TYPE__ usize;
 typedef __UINTPTR_TYPE__ uptr;
 
-/* What the kernel calls __kernel_timespec: the same bytes in every ABI, with the *_time64 calls on 32 bit. */
+/* The kernel's __kernel_timespec: the same layout in every ABI, if 32-bit ones use the *_time64 calls. */
 struct timespec64 {
 	s64 sec;
 	s64 nsec;

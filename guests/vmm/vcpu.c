@@ -5,10 +5,10 @@
 #include "vcpu.h"
 
 #define STACK 16384
-#define PIECE 5	      /* ms */
-#define KICK_EVERY 10 /* ms; one signal would do, but a lost one must not hang us */
-#define GRACE 2000    /* ms */
-#define PAGE 4096     /* what of kvm_run is poisoned and looked at, whatever the page size */
+#define PIECE 5	      /* ms of one wait */
+#define KICK_EVERY 10 /* ms; one signal is enough, unless it is lost */
+#define GRACE 2000    /* ms for KVM_RUN to return after the first signal */
+#define PAGE 4096     /* bytes of kvm_run that are poisoned and compared, with any page size */
 
 enum command { IDLE, RUN };
 
@@ -31,7 +31,7 @@ static void thread_main(void *argument)
 		while (__atomic_load_n(&thread->command, __ATOMIC_ACQUIRE) == IDLE)
 			sys_futex_wait_forever(&thread->command, IDLE);
 		vcpu = thread->vcpu;
-		/* A signal meant for the run before must not end this one. */
+		/* A late signal of the previous run must not end this one. */
 		while (sys_take_signal(SIGMASK(SIG_USR1)) > 0)
 			;
 		begin = sys_microseconds();
@@ -56,9 +56,9 @@ static int thread_ready(struct thread *thread)
 }
 
 /*
- * Poisoned is what the kernel writes and nobody but it: exit_reason to flags (8..16), the union (32..288) and
- * the rest of the sync area (312..). The kernel reads cr8 (16), kvm_valid_regs and kvm_dirty_regs (288..304),
- * and on arm64 s.regs.device_irq_level (304..312): a level that is not the timer's ends KVM_RUN with EINTR
+ * Poisons the fields that only the kernel writes: exit_reason to flags (8..16), the union (32..288) and the rest of the
+ * sync area (312..). Not those that the kernel also reads: cr8 (16), kvm_valid_regs and kvm_dirty_regs (288..304), and
+ * on arm64 s.regs.device_irq_level (304..312), where a level that is not the timer's ends KVM_RUN with EINTR
  * (arch/arm64/kvm/arch_timer.c, kvm_timer_should_notify_user).
  */
 static void poison_run(struct vcpu *vcpu, u32 poison)
@@ -69,7 +69,7 @@ static void poison_run(struct vcpu *vcpu, u32 poison)
 	vcpu->run[RUN_IMMEDIATE_EXIT] = 0;
 	if (!(poison & START_KEEP)) {
 		memset(vcpu->run + RUN_EXIT_REASON, (int)poison, RUN_CR8 - RUN_EXIT_REASON);
-		/* arm64 and riscv finish these by what exit_reason says when KVM_RUN is entered again. */
+		/* On re-entry arm64 and riscv complete these exits according to exit_reason, so it must stay. */
 		if (reason == EXIT_MMIO || reason == EXIT_RISCV_SBI || reason == EXIT_RISCV_CSR)
 			memcpy(vcpu->run + RUN_EXIT_REASON, &reason, 4);
 		memset(vcpu->run + RUN_UNION, (int)poison, RUN_VALID_REGS - RUN_UNION);
@@ -101,7 +101,7 @@ int vcpu_start(struct vcpu *vcpu, u32 index, u32 poison)
 	return 0;
 }
 
-/* In pieces, as do_sleep() in steps.c: a vCPU that never got to run must not count as one that blocks. */
+/* In pieces, for the reason at do_sleep() in steps.c: a vCPU that was not scheduled must not count as blocked. */
 static int wait_until_back(struct vcpu *vcpu, u32 milliseconds)
 {
 	while (__atomic_load_n(&vcpu->running, __ATOMIC_ACQUIRE)) {

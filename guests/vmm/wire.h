@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the harness and the VMM say to each other. Little-endian everywhere.
- * The other half is src/sysevent/wire.py; a unit test holds the two together.
+ * The protocol between the harness and the VMM. All numbers are little-endian.
+ * src/sysevent/wire.py is the harness's side; tests/test_wire.py checks that both agree.
  *
- *   frame   = magic u32 | kind u16 | abi u16 | sequence u32 | length u32 | body | crc32 of all before
+ *   frame   = magic u32 | kind u16 | abi u16 | sequence u32 | length u32 | body | crc32 of everything before it
  *   request = deadline_ms u32 | steps u32 | step...
  *   step    = op u16 | flags u16 | length u32 | body
  *   reply   = state u16 | steps done u16 | detail i32 | result...
@@ -21,25 +21,25 @@
 #define WIRE_BODY_MAX (1u << 20)
 
 enum wire_kind {
-	WIRE_HELLO = 1,	  /* guest to harness, first of all: version u32, abi u32, kernel release, build id */
-	WIRE_REQUEST = 2, /* harness to guest: one scenario */
-	WIRE_REPLY = 3,	  /* guest to harness: what it gave */
-	WIRE_BYE = 4,	  /* harness to guest: no more scenarios, power off */
-	WIRE_PING = 5,	  /* harness to guest: say HELLO again, with this sequence; a restored guest is asked so */
+	WIRE_HELLO = 1,	  /* from the VMM, first: version u32, abi u32, release and machine of uname, build id */
+	WIRE_REQUEST = 2, /* to the VMM: one scenario */
+	WIRE_REPLY = 3,	  /* from the VMM: the results of its steps */
+	WIRE_BYE = 4,	  /* to the VMM: no more scenarios, exit */
+	WIRE_PING = 5,	  /* to the VMM: send HELLO again with this sequence; shows that a restored guest runs */
 };
 
 enum wire_state {
 	STATE_DONE = 0,	     /* every step ran */
-	STATE_STOPPED = 1,   /* a step that must succeed did not: detail is its index, the rest did not run */
-	STATE_STUCK = 2,     /* KVM_RUN did not come back after a signal: detail is the step */
+	STATE_STOPPED = 1,   /* a required step failed: detail is its index, the steps after it did not run */
+	STATE_STUCK = 2,     /* KVM_RUN did not return after a signal: detail is the step */
 	STATE_DIED = 3,	     /* the worker died: detail is the signal, or minus its exit code */
-	STATE_HUNG = 4,	     /* the worker gave no answer before the deadline and was killed */
-	STATE_NO_WORKER = 5, /* no VMM of this ABI here, or it cannot be started: detail is errno */
+	STATE_HUNG = 4,	     /* the worker did not answer before the deadline and was killed */
+	STATE_NO_WORKER = 5, /* no VMM of this ABI, or it cannot be started: detail is errno */
 	STATE_BAD = 6,	     /* the request is malformed: detail is the step */
 };
 
 enum wire_op {
-	OP_VM = 1,     /* machine type u64 */
+	OP_VM = 1,     /* KVM_CREATE_VM's machine type u64; 0: arch_machine_type() */
 	OP_MEMORY = 2, /* gpa u64, size u64, slot u32 */
 	OP_WRITE = 3,  /* gpa u64, bytes */
 	OP_READ = 4,   /* gpa u64, length u32 -> bytes */
@@ -48,23 +48,23 @@ enum wire_op {
 	OP_IOCTL = 7,  /* fd u32, request u32, argument u64, buffer -> buffer */
 	OP_START = 8,  /* vcpu u32, poison u32 */
 	OP_WAIT = 9,   /* vcpu u32, milliseconds u32 -> exit */
-	OP_SLEEP = 10, /* milliseconds u32: so many sleeps of one */
+	OP_SLEEP = 10, /* milliseconds u32: that many sleeps of 1 ms */
 	OP_REGS = 11,  /* vcpu u32 -> registers */
-	OP_HEAD = 12,  /* vcpu u32, offset u32, bytes: put into kvm_run at the next start, after the poison */
-	OP_OPEN = 13,  /* flags u32, path: opened, closed again */
-	OP_FILE = 14,  /* offset u32, length u32, path -> bytes; fewer at the file's end */
-	OP_WATCH = 15, /* gpa u64, milliseconds u32: until the u64 there has changed, or they have passed */
+	OP_HEAD = 12,  /* vcpu u32, offset u32, bytes: written to kvm_run at the next start, over the poison */
+	OP_OPEN = 13,  /* flags u32, path: opened and closed */
+	OP_FILE = 14,  /* offset u32, length u32, path -> bytes; fewer at the end of the file */
+	OP_WATCH = 15, /* gpa u64, milliseconds u32: waits until the u64 there changes, at most that long */
 };
 
 #define STEP_REQUIRED 1u /* an error ends the scenario */
 
-/* In OP_START's poison: the byte, or these. */
-#define START_KEEP 0x100u /* leave kvm_run as the last exit left it */
+/* OP_START's poison: the byte, or START_KEEP to leave kvm_run as the last exit left it. */
+#define START_KEEP 0x100u
 
 /*
- * OP_IOCTL without a buffer passes the argument itself. With a buffer it passes the buffer's address; when the
- * structure holds a pointer, the value lies behind it in the buffer, and the argument says where:
- * offset of the value | offset of the pointer << 32. The pointer comes back as 0.
+ * OP_IOCTL without a buffer passes the argument itself. With a buffer it passes the buffer's address. For a structure
+ * that holds a pointer, the buffer also holds the value that the pointer is to point to, and the argument says where:
+ * offset of the value | offset of the pointer << 32. The reply has 0 in place of the pointer.
  */
 /* OP_IOCTL's fd */
 #define FD_SYSTEM 0u

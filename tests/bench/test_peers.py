@@ -1,4 +1,4 @@
-"""How peers are started, and what counts as a boot of theirs."""
+"""The command lines of peers, and the condition for a valid measurement."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def test_virtme_takes_a_directory_of_the_kernels_architecture():
     assert words[words.index("--root") + 1] == "/roots/riscv64"
 
 
-def test_virtme_boots_into_this_machine_where_it_can():
+def test_virtme_needs_a_root_for_another_architecture():
     assert "--root" not in peers.command("virtme-ng", kernel("x86_64"), None)
     with pytest.raises(NotApplicable, match=r"--root 'DIR/\{arch\}'"):
         peers.command("virtme-ng", kernel("arm64"), None)
@@ -48,7 +48,7 @@ def test_a_boot_counts_when_the_command_has_run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("script", ["echo Kernel panic", "echo sysevent-bench-was-here; exit 3"])
-def test_a_boot_without_its_command_is_no_measurement(tmp_path, monkeypatch, script):
+def test_a_boot_without_its_command_is_an_error(tmp_path, monkeypatch, script):
     installed(monkeypatch, tmp_path, "vng", script)
     with pytest.raises(HarnessError, match="virtme-ng did not run the command"):
         peers.boot("virtme-ng", kernel("x86_64"), None)

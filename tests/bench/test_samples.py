@@ -1,10 +1,10 @@
-"""Measurements into figures, without measuring anything."""
+"""Statistics, charts and comparisons of given measurements."""
 
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from sysevent.bench import guests, plot, same
+from sysevent.bench import measure, plot, snapshot_check
 from sysevent.bench.samples import Samples, columns, ratios
 
 
@@ -14,7 +14,7 @@ def test_median_and_spread():
     assert str(found) == "2.5 (1-3)"
 
 
-def test_ratios_are_of_pairs():
+def test_ratios_of_pairs():
     assert ratios([10.0, 40.0], [1.0, 2.0]).values == (10.0, 20.0)
     with pytest.raises(ValueError, match="shorter"):
         ratios([1.0, 2.0], [1.0])
@@ -25,7 +25,7 @@ def test_columns():
     assert found == {"a": Samples((1.0, 3.0)), "b": Samples((2.0,))}
 
 
-def test_picture():
+def test_chart():
     drawn = plot.svg(
         "a < b", {"arm64 boot": {"hello": Samples((1.0, 2.0)), "init": Samples((0.5,))}, "x": {}}
     )
@@ -35,30 +35,37 @@ def test_picture():
     assert float(bars[0].get("width")) == 3 * float(bars[1].get("width"))
 
 
-def test_picture_of_nothing():
+def test_empty_chart():
     ElementTree.fromstring(plot.svg("", {}))
 
 
 def test_memory_of_a_guest():
-    text = "MemTotal: 500 kB\nMemFree:  123 kB\nSlab: 7 kB\n\nrubbish\n"
-    assert guests.memory(text) == {"MemFree": 123.0, "Slab": 7.0}
+    text = "MemTotal: 500 kB\nMemFree:  123 kB\nSlab: 7 kB\n\nno pair\n"
+    assert measure.guest_memory(text) == {"MemFree": 123.0, "Slab": 7.0}
 
 
 KEY = ("scenario", "abi")
 
 
-def test_what_differs_between_boots_is_not_compared():
-    cold = [{KEY: {"x0": 1, "counter": n, "inner": {"n": n, "same": 5}}} for n in (10, 20)]
-    wanted = same.steady(cold)
+def test_values_that_differ_between_boots_are_not_compared():
+    boots = [{KEY: {"x0": 1, "counter": n, "inner": {"n": n, "same": 5}}} for n in (10, 20)]
+    wanted = snapshot_check.reproducible(boots)
     assert wanted == {KEY: {"x0": 1, "inner": {"same": 5}}}
-    assert list(same.differences(wanted, {KEY: {"x0": 1, "counter": 30, "inner": {"n": 1, "same": 5}}})) == []
+    assert (
+        list(
+            snapshot_check.differences(wanted, {KEY: {"x0": 1, "counter": 30, "inner": {"n": 1, "same": 5}}})
+        )
+        == []
+    )
 
 
-def test_what_differs_from_boots_is_told():
+def test_differences_from_boots():
     wanted = {KEY: {"head": b"\1\2", "x0": 1}}
-    told = list(same.differences(wanted, {KEY: {"head": b"\1\3"}}))
-    assert told == [f"{KEY} head: 0102 became 0103", f"{KEY} x0: missing"]
+    lines = list(snapshot_check.differences(wanted, {KEY: {"head": b"\1\3"}}))
+    assert lines == [f"{KEY} head: 0102 became 0103", f"{KEY} x0: missing"]
 
 
 def test_an_error_instead_of_an_observation():
-    assert list(same.differences({KEY: {"x0": 1}}, {KEY: "stuck"})) == [f"{KEY}: {{'x0': 1}} became stuck"]
+    assert list(snapshot_check.differences({KEY: {"x0": 1}}, {KEY: "stuck"})) == [
+        f"{KEY}: {{'x0': 1}} became stuck"
+    ]

@@ -1,4 +1,4 @@
-"""./sysevent: what it decides, with a set-up that is faked. tests/doctor/test_system_packages.py has apt."""
+"""The decisions of ./sysevent, with a fake set-up."""
 
 import ast
 import os
@@ -14,7 +14,7 @@ from sysevent.checkout import ROOT
 
 LAUNCHER = ROOT / "sysevent"
 
-# In place of `python -m venv` and pip: creates what they would create, and records its calls.
+# Replaces python, `python -m venv` and pip: creates the files that they would, and records each call.
 FAKE_PYTHON = """#!/bin/sh
 echo "$*" >> calls
 case "$*" in
@@ -30,7 +30,7 @@ esac
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A checkout with the launcher and its two inputs."""
+    """A directory with the launcher and its two inputs."""
     root = tmp_path / "checkout"
     root.mkdir()
     (root / "sysevent").write_bytes(LAUNCHER.read_bytes())
@@ -50,7 +50,7 @@ def load(path):
 
 @pytest.fixture
 def launcher(checkout, monkeypatch):
-    """The launcher of that checkout, with a fake set-up."""
+    """The launcher of that checkout, loaded as a module, with a fake interpreter."""
     module = load(checkout / "sysevent")
     fake_python(checkout)
     monkeypatch.setattr(module, "usable_python", lambda: str(checkout.parent / "python3.11"))
@@ -58,7 +58,7 @@ def launcher(checkout, monkeypatch):
 
 
 def fake_python(checkout, body=":"):
-    """A fake interpreter; body is what its `pip install -r` does."""
+    """The path of a fake interpreter; body is the shell command that its `pip install -r` runs."""
     path = checkout.parent / "python3.11"
     path.write_text(FAKE_PYTHON.format(python=sys.executable, body=body))
     path.chmod(0o755)
@@ -66,7 +66,7 @@ def fake_python(checkout, body=":"):
 
 
 def calls(checkout):
-    """How often the fake interpreter was called since the last time."""
+    """The number of calls of the fake interpreter since the last call of this function."""
     path = checkout / "calls"
     count = len(path.read_text().splitlines()) if path.exists() else 0
     path.unlink(missing_ok=True)
@@ -74,32 +74,32 @@ def calls(checkout):
 
 
 def test_first_use_sets_up_and_the_next_does_not(launcher, checkout):
-    """venv, dependencies, the project itself; then the key fits."""
-    assert launcher.stored() == ""
+    """Three steps: venv, dependencies, the project itself. Then the key fits."""
+    assert launcher.stored_key() == ""
     launcher.set_up(install_deps=False)
     assert calls(checkout) == 3
-    assert launcher.stored() == launcher.wanted()
+    assert launcher.stored_key() == launcher.expected_key()
     launcher.set_up(install_deps=False)
     assert calls(checkout) == 0
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "requirements.lock"])
 def test_changed_pins_update_in_place(launcher, checkout, name):
-    """What is installed already stays: only pip runs."""
+    """Only pip runs; what is installed stays."""
     launcher.set_up(install_deps=False)
     kept = checkout / ".venv" / "kept"
     kept.touch()
     calls(checkout)
     (checkout / name).write_text("changed\n")
-    assert launcher.stored() != launcher.wanted()
+    assert launcher.stored_key() != launcher.expected_key()
     launcher.set_up(install_deps=False)
     assert calls(checkout) == 2
     assert kept.exists()
-    assert launcher.stored() == launcher.wanted()
+    assert launcher.stored_key() == launcher.expected_key()
 
 
-def test_moved_checkout_is_set_up_again(launcher, checkout, monkeypatch):
-    """Scripts in a .venv name its path."""
+def test_moved_checkout_is_set_up_again(launcher, checkout):
+    """Scripts in a .venv contain its path, so nothing of the old one is kept."""
     launcher.set_up(install_deps=False)
     state = Path(launcher.STATE)
     state.write_text(state.read_text().replace(str(checkout), "/elsewhere"))
@@ -112,53 +112,53 @@ def test_moved_checkout_is_set_up_again(launcher, checkout, monkeypatch):
 
 
 @pytest.mark.parametrize("gone", ["python", "sysevent"])
-def test_gone_interpreter_or_command_is_set_up_again(launcher, checkout, gone):
-    """As after an upgrade of the system's Python."""
+def test_missing_interpreter_or_command_is_set_up_again(launcher, checkout, gone):
+    """An upgrade of the system's Python leaves such a .venv."""
     launcher.set_up(install_deps=False)
     calls(checkout)
     (checkout / ".venv" / "bin" / gone).unlink()
-    assert launcher.stored() == ""
+    assert launcher.stored_key() == ""
     launcher.set_up(install_deps=False)
     assert calls(checkout) == 3
 
 
 def test_failed_step_leaves_nothing_usable(launcher, checkout):
-    """The output of pip is shown; the next use starts over."""
+    """The message quotes pip; the next use starts over."""
     fake_python(checkout, "echo no such version; exit 1")
     with pytest.raises(launcher.SetupFailed, match=r"(?s)pip install.*no such version"):
         launcher.set_up(install_deps=False)
-    assert launcher.stored() == ""
+    assert launcher.stored_key() == ""
     left = checkout / ".venv" / "half"
     left.touch()
     fake_python(checkout)
     launcher.set_up(install_deps=False)
-    assert launcher.stored() == launcher.wanted()
+    assert launcher.stored_key() == launcher.expected_key()
     assert not left.exists()
 
 
-def test_failed_update_is_redone_from_scratch(launcher, checkout):
-    """An environment that was half changed counts as unfinished."""
+def test_failed_update_starts_over(launcher, checkout):
+    """A partly changed environment counts as unfinished."""
     launcher.set_up(install_deps=False)
     (checkout / "requirements.lock").write_text("a==2\n")
     broken = (checkout / ".venv" / "bin" / "python").read_text().replace("*) : ;;", "*) exit 1 ;;")
     (checkout / ".venv" / "bin" / "python").write_text(broken)
     with pytest.raises(launcher.SetupFailed):
         launcher.set_up(install_deps=False)
-    assert launcher.stored() == ""
+    assert launcher.stored_key() == ""
 
 
 def test_foreign_venv_is_refused(launcher, checkout):
-    """The launcher must not erase it."""
+    """A .venv without our state file is not erased."""
     theirs = checkout / ".venv" / "bin" / "activate"
     theirs.parent.mkdir(parents=True)
     theirs.touch()
-    with pytest.raises(launcher.SetupFailed, match="not made by this launcher"):
+    with pytest.raises(launcher.SetupFailed, match="not created by this launcher"):
         launcher.set_up(install_deps=False)
     assert theirs.exists()
 
 
 def test_two_at_once_set_up_once(launcher, checkout):
-    """The second waits for the first, and both are handed over."""
+    """The second process waits for the first; both execute the command."""
     fake_python(checkout, "sleep 0.5")
     script = (
         "import sys; path, python, *sys.argv = sys.argv[1:]\n"
@@ -178,8 +178,8 @@ def test_two_at_once_set_up_once(launcher, checkout):
     assert calls(checkout) == 3
 
 
-def test_killed_set_up_is_redone_after_its_child_ended(launcher, checkout):
-    """The child of a killed launcher still writes: the next one waits for it, then starts over."""
+def test_killed_set_up_is_repeated_after_its_child_ended(launcher, checkout):
+    """The child of a killed launcher goes on writing: the next launcher waits for it, then starts over."""
     fake_python(checkout, "touch started; sleep 0.6; touch ended")
     pid = os.fork()
     if pid == 0:
@@ -196,12 +196,12 @@ def test_killed_set_up_is_redone_after_its_child_ended(launcher, checkout):
     launcher.set_up(install_deps=False)
     assert (checkout / "ended").exists()
     assert calls(checkout) == 3
-    assert launcher.stored() == launcher.wanted()
+    assert launcher.stored_key() == launcher.expected_key()
 
 
 @pytest.fixture
 def pythons(checkout, monkeypatch, tmp_path):
-    """The launcher, and a PATH in which put(name, answer) creates interpreters."""
+    """The launcher with an empty PATH; its put(name, script) adds a fake interpreter and returns its path."""
     module = load(checkout / "sysevent")
     folder = tmp_path / "path"
     folder.mkdir()
@@ -218,12 +218,12 @@ def pythons(checkout, monkeypatch, tmp_path):
 
 
 def says(version, complete, path):
-    """A shell command that answers like an interpreter of a version."""
+    """The shell command of a fake interpreter: version, whether it has ensurepip (1 or 0), its real path."""
     return f"echo {version.replace('.', ' ')} {complete} {path}"
 
 
-def test_this_interpreter_goes_first(pythons, monkeypatch):
-    """If it can make a virtual environment."""
+def test_this_interpreter_is_preferred(pythons, monkeypatch):
+    """Also over a newer one on PATH."""
     this = pythons.put("python3", says("3.12", 1, "/opt/this"))
     pythons.put("python3.13", says("3.13", 1, "/opt/other"))
     monkeypatch.setattr(sys, "executable", this)
@@ -231,22 +231,22 @@ def test_this_interpreter_goes_first(pythons, monkeypatch):
 
 
 def test_too_old_uses_a_newer_one_on_path(pythons, monkeypatch):
-    """Names that do not work, as a version manager leaves them, are skipped."""
+    """A name that does not run, such as a version manager's placeholder, is skipped."""
     monkeypatch.setattr(sys, "executable", pythons.put("python3", says("3.9", 1, "/opt/old")))
     pythons.put("python3.13", "echo 'command not found' >&2; exit 127")
     pythons.put("python3.12", says("3.12", 1, "/opt/twelve"))
     assert pythons.usable_python() == "/opt/twelve"
 
 
-def test_too_old_and_alone_says_so(pythons, monkeypatch):
-    """With the version that is needed and the one that was found."""
+def test_only_an_old_interpreter_is_an_error(pythons, monkeypatch):
+    """The message has the version needed and the one found."""
     monkeypatch.setattr(sys, "executable", pythons.put("python3", says("3.9", 1, "/opt/old")))
     with pytest.raises(pythons.SetupFailed, match=r"needs Python 3\.11 or newer"):
         pythons.usable_python()
 
 
 def test_missing_ensurepip_names_the_package(pythons, monkeypatch):
-    """pythonX.Y-venv, for an interpreter that is not the system's python3."""
+    """The package is pythonX.Y-venv for an interpreter that is not the system's python3."""
     monkeypatch.setattr(sys, "executable", pythons.put("python3", says("3.12", 0, "/opt/this")))
     with pytest.raises(pythons.MissingVenv, match=r"apt-get install -y python3\.12-venv") as missing:
         pythons.usable_python()
@@ -254,12 +254,12 @@ def test_missing_ensurepip_names_the_package(pythons, monkeypatch):
 
 
 def test_missing_ensurepip_of_the_system(pythons):
-    """python3-venv, which follows Debian's default version."""
+    """The package is python3-venv, which follows Debian's default version."""
     assert pythons.MissingVenv("/usr/bin/python3", (3, 13)).package == "python3-venv"
 
 
 def test_install_deps_before_the_dashes_only(checkout, launcher, monkeypatch):
-    """What stands after -- is pytest's."""
+    """Options after -- are pytest's."""
     seen = []
     monkeypatch.setattr(launcher, "set_up", seen.append)
     monkeypatch.setattr("os.execv", lambda path, argv: seen.append(argv[1:]))
@@ -270,18 +270,18 @@ def test_install_deps_before_the_dashes_only(checkout, launcher, monkeypatch):
 
 
 @pytest.mark.parametrize(("words", "code"), [(["run"], 3), (["bisect", "run"], 129)], ids=["run", "bisect"])
-def test_failed_set_up_is_no_bad_revision(words, code, launcher, monkeypatch):
-    """git bisect run takes every exit code from 1 to 127 for "bad", but 125."""
+def test_failed_set_up_is_not_a_bad_revision(words, code, launcher, monkeypatch):
+    """`git bisect run` takes every exit code from 1 to 127 but 125 for "bad"."""
 
     def failing(install):
         raise launcher.SetupFailed("no network")
 
     monkeypatch.setattr(launcher, "set_up", failing)
-    monkeypatch.setattr(launcher, "stored", lambda: None)
+    monkeypatch.setattr(launcher, "stored_key", lambda: None)
     monkeypatch.setattr(sys, "argv", ["sysevent", *words])
     assert launcher.main() == code
 
 
 def test_old_interpreters_can_read_it():
-    """Its syntax is that of Python 3.6 (RHEL 8), so that an old interpreter can print what it needs."""
+    """The syntax is Python 3.6's (RHEL 8), so that an old interpreter can print the error."""
     ast.parse(LAUNCHER.read_text(), feature_version=(3, 6))

@@ -64,7 +64,7 @@ def test_check_connects(rows):
     """And the exit code says whether every target of a run can be used."""
     code, found = rows("--check", "--target", "rpi5")
     assert code == 1
-    assert "no: no connection to 127.0.0.1 port 1: nothing listens there" in found["rpi5"]
+    assert "no: no connection to 127.0.0.1 port 1: connection refused" in found["rpi5"]
 
 
 def test_nothing_is_installed(rows, monkeypatch):

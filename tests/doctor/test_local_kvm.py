@@ -10,7 +10,7 @@ from sysevent import settings
 from sysevent.doctor import checks, local_kvm
 from sysevent.doctor.local_kvm import Behaviour
 from sysevent.errors import HarnessError, NoKvm, VcpuStuck
-from sysevent.report import run_log
+from sysevent.report import records, run_log
 from sysevent.targets.spec import TargetSpec
 
 RECORDING = Path(__file__).parent.parent / "data" / "runs" / "debian-6.12.jsonl"

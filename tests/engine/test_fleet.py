@@ -13,8 +13,8 @@ from sysevent.engine.fleet import Fleet
 from sysevent.errors import GuestLost, ImageError
 from sysevent.hosts.base import AHEAD
 from sysevent.hosts.qemu import opener
-from sysevent.hosts.qemu.bundle import Boot
-from sysevent.hosts.qemu.snapshots import Snapshot, Taken
+from sysevent.hosts.qemu.bundle import Bundle
+from sysevent.hosts.qemu.snapshots import Snapshot, SnapshotNote
 from sysevent.model import KernelImage
 from sysevent.scenario import catalog
 from sysevent.scenario.steps import Scenario, Sleep
@@ -44,7 +44,11 @@ class World:
 
     # As hosts/qemu/snapshots.py.
     def find(self, key):
-        return Snapshot(self.path / "state", Taken(key, 1, 0, 1, HELLO, False)) if key in self.kept else None
+        return (
+            Snapshot(self.path / "state", SnapshotNote(key, 1, 0, 1, HELLO, False))
+            if key in self.kept
+            else None
+        )
 
     def take(self, key, monitor, memory, hello, *, on_console):
         if len(self.given_up) == 2:
@@ -120,7 +124,7 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setattr(
         opener,
         "prepare",
-        lambda spec, kernel, *_: Boot(spec, kernel, SimpleNamespace(accel="tcg"), f"key of {spec.name}"),
+        lambda spec, kernel, *_: Bundle(spec, kernel, SimpleNamespace(accel="tcg"), f"key of {spec.name}"),
     )
     monkeypatch.setattr(opener.resolve, "find", find)
     for name in ("init", "vmm"):
@@ -319,7 +323,7 @@ def test_a_snapshot_that_cannot_be_restored_is_an_incident_and_a_boot(world):
     assert one.observe("x86_64.1", "native")
     assert one.life.origin == "boot"
     (incident,) = world.incidents
-    assert "a snapshot could not be restored, so it boots. lost: panic" in incident.reason
+    assert "a snapshot could not be restored, so the guest boots. lost: panic" in incident.reason
     assert incident.retried
     assert world.given_up == ["key of a"]
 

@@ -10,7 +10,7 @@ from sysevent.build.programs import Payload, Program
 from sysevent.engine import guest
 from sysevent.errors import BadWire, GuestLost, HarnessError, ImageError, NotApplicable, UsageError
 from sysevent.hosts.qemu import opener
-from sysevent.hosts.qemu.bundle import Boot
+from sysevent.hosts.qemu.bundle import Bundle
 from sysevent.model import KernelImage
 from sysevent.scenario import catalog
 from sysevent.scenario.steps import Scenario, Sleep
@@ -83,7 +83,7 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setattr(Host, "world", found)
     monkeypatch.setattr(opener, "QemuGuest", Host)
     machine = SimpleNamespace(accel="tcg")
-    monkeypatch.setattr(opener, "prepare", lambda spec, kernel, *_: Boot(spec, kernel, machine, "key"))
+    monkeypatch.setattr(opener, "prepare", lambda spec, kernel, *_: Bundle(spec, kernel, machine, "key"))
     monkeypatch.setattr(opener.resolve, "find", lambda *_: image)
     for name in ("init", "vmm"):
         monkeypatch.setattr(opener.programs, name, lambda *_: program)

@@ -7,8 +7,7 @@ from sysevent import settings, wire
 from sysevent.build.programs import Program
 from sysevent.engine import guest
 from sysevent.errors import DiskFull, GuestLost, HostUnreachable, NoKvm, WrongHost
-from sysevent.hosts import running
-from sysevent.hosts import select as hosts_open
+from sysevent.hosts import kinds, running_kernel
 from sysevent.scenario import catalog
 from sysevent.scenario.steps import Scenario, Sleep
 from sysevent.targets.spec import TargetSpec
@@ -76,8 +75,8 @@ def world(tmp_path, monkeypatch):
     program = Program(tmp_path / "program", "id")
     monkeypatch.setattr(Host, "world", found)
     monkeypatch.setattr("sysevent.hosts.ssh.host.SshHost", Host)
-    monkeypatch.setattr(hosts_open, "LocalHost", Host)
-    monkeypatch.setattr(running.programs, "vmm", lambda *_: program)
+    monkeypatch.setattr(kinds, "LocalHost", Host)
+    monkeypatch.setattr(running_kernel.programs, "vmm", lambda *_: program)
     monkeypatch.setattr(catalog, "scenario", lambda name: Scenario(name, "x86_64", (Sleep(1),)))
     return found
 
@@ -174,7 +173,8 @@ def test_retries_on_the_way_are_incidents(world):
 def test_the_kernel_that_is_expected(world, monkeypatch, where, expect, fits):
     """Is known for certain when the VMM has said hello; for guests, too."""
     if where == "tcg":
-        monkeypatch.setattr(hosts_open, "Booter", lambda spec, *_: running.Machines(spec, None, "log", Host))
+        opener = running_kernel.RunningKernelOpener
+        monkeypatch.setattr(kinds, "QemuOpener", lambda spec, *_: opener(spec, None, "log", Host))
     asked = world.guest(where=where, expect=expect)
     if fits:
         assert asked.observe("x86_64.a", "native")
@@ -198,5 +198,5 @@ def test_attend_never_raises(world):
 
 def test_what_can_be_tried():
     machine = TargetSpec(name="lab", arch="x86_64", where="ssh")
-    assert hosts_open.missing(machine) == ""
-    assert "not about --kernel debian:6.12" in hosts_open.missing(machine, ["debian:6.12"])
+    assert kinds.obstacle(machine) == ""
+    assert "not about --kernel debian:6.12" in kinds.obstacle(machine, ["debian:6.12"])

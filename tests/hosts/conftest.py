@@ -1,4 +1,4 @@
-"""A guest whose QEMU is a script of a few lines."""
+"""Fixtures: a guest whose QEMU is a short script, and a fake VMM."""
 
 import contextlib
 import sys
@@ -8,13 +8,13 @@ import pytest
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.hosts.qemu import guest as qemu_guest
-from sysevent.hosts.qemu.bundle import Boot
+from sysevent.hosts.qemu.bundle import Bundle
 from sysevent.hosts.qemu.guest import QemuGuest
 from sysevent.model import KernelImage
-from sysevent.qemu.argv import Machine
+from sysevent.qemu.argv import GuestConfig
 from sysevent.targets.spec import TargetSpec
 
-# What every script begins with: the sockets it was given, and words to use them.
+# The start of every script: the inherited sockets, and functions that use them.
 PROLOGUE = r'''#!{python} -SE
 import json, os, re, select, signal, socket, struct, sys, time, zlib
 
@@ -62,7 +62,7 @@ qmp({{"return": {{}}, "id": 1}})
 
 @pytest.fixture
 def stub(tmp_path, monkeypatch):
-    """stub(script): what stands on PATH as qemu-system-x86_64 from now on."""
+    """stub(script): installs a script as qemu-system-x86_64 on PATH."""
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
     (tmp_path / "bin").mkdir()
 
@@ -74,25 +74,27 @@ def stub(tmp_path, monkeypatch):
     return write
 
 
-class NoProgress:
+class RecordedProgress:
+    """A Progress that keeps its messages."""
+
     def __init__(self):
-        self.told = []
+        self.messages = []
 
     def __call__(self, text):
-        self.told.append(text)
+        self.messages.append(text)
 
 
 @pytest.fixture
 def start(stub, tmp_path, monkeypatch):
-    """start(script): a guest under such a QEMU, started; options are the target's, as in a target file."""
-    monkeypatch.setattr(qemu_guest, "_LAST_WORDS", 0.1)
+    """start(script): a started guest under such a QEMU; options are keys of the target."""
+    monkeypatch.setattr(qemu_guest, "_LAST_MESSAGES", 0.1)
     running = []
 
     def run(script, snapshot=None, debug=False, **options):
         stub(script)
         spec = TargetSpec(**{"name": "stub", "arch": "x86_64", "where": "tcg", "boot": 5} | options)
         kernel = KernelImage("debian:6.12", "x86_64", "6.12.1", "", tmp_path / "bzImage", None)
-        machine = Machine(
+        config = GuestConfig(
             arch=ARCHITECTURES["x86_64"],
             accel="tcg",
             cpu="",
@@ -103,7 +105,7 @@ def start(stub, tmp_path, monkeypatch):
             debug=debug,
         )
         guest = QemuGuest(
-            Boot(spec, kernel, machine, "key"), tmp_path / "logs", NoProgress(), snapshot=snapshot
+            Bundle(spec, kernel, config, "key"), tmp_path / "logs", RecordedProgress(), snapshot=snapshot
         )
         running.append(guest)
         guest.start()
@@ -114,7 +116,8 @@ def start(stub, tmp_path, monkeypatch):
         guest.close()
 
 
-# Answers every step of every request with 0. A first SLEEP of a second or more lasts for ever, leaving a mark.
+# A fake VMM. It answers every step of every request with 0. The first SLEEP of a second or more creates the mark file
+# and hangs.
 VMM = r"""#!{python} -SE
 import os, struct, sys, time, zlib
 
@@ -154,8 +157,8 @@ while True:
 
 
 @pytest.fixture
-def stand_in(tmp_path):
-    """A program that answers as the VMM does, and the mark it leaves when it stops answering."""
+def fake_vmm(tmp_path):
+    """The paths of a program that answers like the VMM, and of the mark file that it creates when it hangs."""
     path, mark = tmp_path / "vmm", tmp_path / "mark"
     path.write_text(VMM.format(python=sys.executable, mark=str(mark)))
     path.chmod(0o755)
@@ -164,7 +167,7 @@ def stand_in(tmp_path):
 
 @pytest.fixture
 def closing():
-    """closing(host): it is closed at the end."""
+    """closing(host): returns the host, and closes it after the test."""
     with contextlib.ExitStack() as stack:
 
         def add(host):

@@ -1,4 +1,4 @@
-"""This machine as a host: a VMM below this process, that is gone with everything below it, whatever it does."""
+"""This machine as a host: the VMM is a child process, and close() ends it with all its descendants."""
 
 import importlib.util
 import os
@@ -36,32 +36,32 @@ def request(*milliseconds, deadline=1000):
 
 
 @pytest.fixture
-def host(tmp_path, monkeypatch, stand_in, closing):
-    """host(script): an instance whose VMM that is, or a stand-in; options are the target's."""
+def host(tmp_path, monkeypatch, fake_vmm, closing):
+    """host(script): a LocalHost whose VMM is a shell script or the fake VMM; options are keys of the target."""
     kvm = tmp_path / "kvm"
     kvm.touch()
     monkeypatch.setattr(local, "KVM", kvm)
 
-    def make(script="", vmms=(), told=print, **options):
-        path, _ = stand_in
+    def make(script="", vmms=(), progress=print, **options):
+        path, _ = fake_vmm
         if script:
             path = tmp_path / "script"
             path.write_text(f"#!/bin/sh\n{textwrap.dedent(script)}\n")
             path.chmod(0o755)
-        return closing(LocalHost(spec(**options), vmms or ((1, path),), tmp_path / "logs", told))
+        return closing(LocalHost(spec(**options), vmms or ((1, path),), tmp_path / "logs", progress))
 
     return make
 
 
 def alive(pid):
-    """Whether it runs, and is no zombie."""
+    """Whether a process runs and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
 
 
-def test_asked(host):
+def test_hello_and_replies(host):
     found = host()
     found.start()
     hello = found.hello()
@@ -77,7 +77,7 @@ def test_asked(host):
 
 
 def test_both_directions_full_at_once(host):
-    """More than the buffers hold, there and back, and nobody waits for the other."""
+    """More data than the buffers hold in both directions does not deadlock."""
     found = host()
     found.start()
     found.hello()
@@ -86,20 +86,21 @@ def test_both_directions_full_at_once(host):
     assert all(len(found.reply(number, 60).results) == 60000 for number in numbers)
 
 
-def test_one_that_takes_nothing(host, monkeypatch):
-    """Costs a deadline, when no more fits on the way to it."""
+def test_vmm_that_reads_nothing(host, monkeypatch):
+    """A full socket costs a deadline."""
     monkeypatch.setattr(local, "_SEND", 0.3)
     found = host("sleep 3600")
     found.start()
-    body = b"x" * wire.BODY_MAX  # more than any socket holds
+    # More than any socket buffers.
+    body = b"x" * wire.BODY_MAX
     begin = time.monotonic()
     with pytest.raises(GuestLost, match="the channel broke: the VMM took nothing"):
         found.send(body, 1)
     assert time.monotonic() - begin < SOON
 
 
-def test_others_that_take_their_time(tmp_path, monkeypatch, stand_in, closing):
-    """What came meanwhile counts, though the deadline has passed."""
+def test_reply_that_arrives_while_others_are_served(tmp_path, monkeypatch, fake_vmm, closing):
+    """A reply that arrived before the deadline counts, although it is read after it."""
 
     bell, ring = os.pipe()
     os.write(ring, b"!")
@@ -111,8 +112,8 @@ def test_others_that_take_their_time(tmp_path, monkeypatch, stand_in, closing):
         def attend(self):
             time.sleep(0.6)
 
-    monkeypatch.setattr(local, "KVM", stand_in[0])
-    found = closing(LocalHost(spec(), ((1, stand_in[0]),), tmp_path / "logs", print, Slow()))
+    monkeypatch.setattr(local, "KVM", fake_vmm[0])
+    found = closing(LocalHost(spec(), ((1, fake_vmm[0]),), tmp_path / "logs", print, Slow()))
     found.start()
     found.hello()
     assert found.reply(found.send(request(1), 1), 0.3).state is wire.State.DONE
@@ -129,8 +130,8 @@ def test_others_that_take_their_time(tmp_path, monkeypatch, stand_in, closing):
         ("exec 0<&- 1>&-; sleep 3600", "here: silent: no answer within 1 s"),
     ],
 )
-def test_a_vmm_that_ends(host, script, words):
-    """What it said last is told."""
+def test_lost_vmm(host, script, words):
+    """The message has the reason and the VMM's last lines."""
     found = host(script, boot=1)
     found.start()
     begin = time.monotonic()
@@ -143,7 +144,7 @@ def test_a_vmm_that_ends(host, script, words):
 
 
 def test_the_whole_group_ends(host, tmp_path):
-    """Workers that take no notice of anything but SIGKILL, as one inside a KVM_RUN that hangs."""
+    """A worker that ignores all signals but SIGKILL, like one whose KVM_RUN hangs, is ended."""
     found = host(
         f"""
         sh -c 'trap "" TERM HUP INT PIPE; echo $$ >{tmp_path}/worker; while :; do sleep 60; done' &
@@ -161,19 +162,20 @@ def test_the_whole_group_ends(host, tmp_path):
     found.close()
     assert time.monotonic() - begin < SOON
     assert not alive(worker)
-    assert local._alive(os.getpgrp()) != []  # it can tell
+    # The function finds processes that do run.
+    assert local._alive(os.getpgrp()) != []
 
 
-def test_it_dies_with_us(tmp_path, stand_in):
-    """Whatever kills us."""
+def test_vmm_dies_with_the_harness(tmp_path, fake_vmm):
+    """Also when SIGKILL ends the harness."""
     program = textwrap.dedent(f"""
         import sys, time
         from pathlib import Path
         from sysevent.hosts import local
         from sysevent.targets.spec import TargetSpec
-        local.KVM = Path({str(stand_in[0])!r})
+        local.KVM = Path({str(fake_vmm[0])!r})
         spec = TargetSpec(name="here", arch={ARCH.name!r}, where="local")
-        host = local.LocalHost(spec, ((1, Path({str(stand_in[0])!r})),), Path({str(tmp_path)!r}), print)
+        host = local.LocalHost(spec, ((1, Path({str(fake_vmm[0])!r})),), Path({str(tmp_path)!r}), print)
         host.start()
         host.hello()
         host.send({request(5000)!r}, 1)
@@ -184,7 +186,7 @@ def test_it_dies_with_us(tmp_path, stand_in):
     try:
         pid = int(ours.stdout.readline())
         end = time.monotonic() + SOON
-        while not stand_in[1].exists():
+        while not fake_vmm[1].exists():
             assert time.monotonic() < end
             time.sleep(0.02)
         assert alive(pid)
@@ -204,7 +206,7 @@ def test_another_architecture(host):
         host(arch=other).start()
 
 
-def test_not_what_is_expected(host):
+def test_unexpected_traits(host):
     with pytest.raises(WrongHost, match=r"expect\.kernel = '2\.4\.\*'"):
         host(expect={"kernel": "2.4.*"}).start()
 
@@ -225,7 +227,7 @@ def test_no_permission(host):
 
 @pytest.fixture(scope="module")
 def vmm(tmp_path_factory):
-    """The real one."""
+    """The path of the real VMM."""
     if not importlib.util.find_spec("ziglang"):
         pytest.skip("the ziglang wheel is not installed, which compiles the VMM")
     cache = msgspec.structs.replace(settings.from_environment(), cache=tmp_path_factory.mktemp("cache"))
@@ -241,8 +243,8 @@ def test_the_real_vmm(host, vmm):
     assert reply.results[0].body == Path("/proc/version").read_bytes()
 
 
-def test_a_scenario_that_hangs_costs_its_deadline(host, vmm, tmp_path):
-    """The supervisor kills the worker and says so; the requests behind it are answered."""
+def test_hanging_scenario_costs_its_deadline(host, vmm, tmp_path):
+    """The supervisor kills the worker and reports HUNG; later requests are answered."""
     worker = tmp_path / "worker"
     worker.write_text('#!/bin/sh\ntrap "" TERM HUP INT PIPE\nwhile :; do sleep 60; done\n')
     worker.chmod(0o755)
@@ -255,4 +257,5 @@ def test_a_scenario_that_hangs_costs_its_deadline(host, vmm, tmp_path):
     numbers = [found.send(wire.pack_request(200, [step]), abi) for abi in (9, native, native)]
     states = [found.reply(number, 60).state for number in numbers]
     assert states == [wire.State.HUNG, wire.State.DONE, wire.State.DONE]
-    assert time.monotonic() - begin < SOON  # 0.2 s, and the supervisor's patience of 4 s
+    # 0.2 s, and the 4 s that the supervisor adds.
+    assert time.monotonic() - begin < SOON

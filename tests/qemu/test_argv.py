@@ -1,4 +1,4 @@
-"""QEMU's command line, word by word: what changes here changes every guest."""
+"""QEMU's command line, word by word: a change of it changes every guest."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.qemu.argv import Lines, Machine, argv, kernel_command_line
+from sysevent.qemu.argv import GuestConfig, InheritedFds, argv, kernel_command_line
 
 # fmt: off
 BEFORE = {
@@ -60,10 +60,10 @@ def machine(arch, **changes):
         "kernel": Path("/k/Image"),
         "initramfs": Path("/i/cpio"),
     }
-    return Machine(**values | changes)
+    return GuestConfig(**values | changes)
 
 
-LINES = Lines(monitor=5, console=4, channel=6)
+LINES = InheritedFds(monitor=5, console=4, channel=6)
 
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
@@ -73,12 +73,12 @@ def test_with_a_channel(arch):
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
 def test_on_the_serial_line(arch):
-    """No virtio port, and the kernel is told of none."""
+    """There is no virtio port, neither in QEMU's options nor on the kernel's command line."""
     assert argv(machine(arch, virtio=False), LINES) == golden(arch, channel=False)
 
 
-def test_what_a_target_says():
-    """Its CPU and memory instead of ours, and its words for the kernel last, where they win."""
+def test_options_of_a_target():
+    """Its CPU and memory replace the defaults, and its words for the kernel come last, so that they win."""
     words = argv(machine("arm64", cpu="neoverse-n1", memory=2048, append="quiet  loglevel=7"), LINES)
     assert words[words.index("-cpu") + 1] == "neoverse-n1"
     assert words[words.index("-m") + 1] == "2048"
@@ -86,8 +86,8 @@ def test_what_a_target_says():
 
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
-def test_a_machine_that_is_saved_and_restored(arch):
-    """The same, but for its memory: a file that it shares with us, and then one of which it gets a copy."""
+def test_saved_and_restored(arch):
+    """Only the memory differs: a shared file when it is saved, a private copy of the file when it is restored."""
     saved = argv(machine(arch), msgspec.structs.replace(LINES, memory=9))
     memory = "memory-backend-file,id=memory,size=512M,mem-path=/proc/self/fd/9,share="
     assert saved[-2:] == ["-object", f"{memory}on"]
@@ -106,32 +106,35 @@ def test_another_firmware():
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
 def test_in_a_debugger(arch):
-    """Stopped before its first instruction, its stub on a socket that listens already, symbols where they belong."""
-    plain, debugged = (argv(machine(arch, debug=debug), Lines(5, 4, 6, 7)) for debug in (False, True))
+    """It waits before the first instruction, with a gdbstub on an inherited socket and without KASLR."""
+    plain, debugged = (argv(machine(arch, debug=debug), InheritedFds(5, 4, 6, 7)) for debug in (False, True))
     assert debugged[-5:] == ["-chardev", "socket,id=gdb,fd=7,server=on,wait=off", "-gdb", "chardev:gdb", "-S"]
     ((before, after),) = [pair for pair in zip(plain, debugged, strict=False) if pair[0] != pair[1]]
     assert sorted(after.split()) == sorted([*before.split(), "nokaslr"])
     assert not {"-S", "-gdb"} & set(plain)
 
 
-def test_that_may_be_kept():
-    """A console beside the serial line, behind a socket that listens already."""
-    words = argv(machine("arm64", keep=True), Lines(5, 4, 6, attach=8))
+def test_kept():
+    """It has a second console behind an inherited listening socket."""
+    words = argv(machine("arm64", keep=True), InheritedFds(5, 4, 6, attach=8))
+    # fmt: off
     assert words[-4:] == [
-        *("-chardev", "socket,id=attach,fd=8,server=on,wait=off", "-device", "virtconsole,chardev=attach")
+        "-chardev", "socket,id=attach,fd=8,server=on,wait=off",
+        "-device", "virtconsole,chardev=attach",
     ]
+    # fmt: on
     assert "sysevent_keep=1" in words[words.index("-append") + 1].split()
     assert "virtio-serial-pci" in argv(machine("arm64", keep=True, virtio=False), LINES)
 
 
-def test_that_serves():
-    """To this machine alone, and with no way out."""
-    words = argv(machine("x86_64", serves=22), LINES)
+def test_forwarded_port():
+    """Only this machine reaches the guest, and the guest reaches nothing."""
+    words = argv(machine("x86_64", forwarded_port=22), LINES)
     assert words[words.index("-netdev") + 1] == "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"
     assert "-netdev" not in argv(machine("x86_64"), LINES)
 
 
 def test_the_environment_of_init():
-    """The names that guests/init/init.c looks for."""
+    """The command line has the names that guests/init/init.c reads from its environment."""
     words = kernel_command_line(ARCHITECTURES["arm64"], virtio=True).split()
     assert {"sysevent_channel=vport0p1", "sysevent_serial=ttyAMA0"} <= set(words)

@@ -1,4 +1,4 @@
-"""The firmware that comes with a QEMU, where there is a quicker one than the machine's own."""
+"""The choice between the default firmware and a faster one that is installed with QEMU."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from sysevent.qemu import firmware
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """A QEMU in a directory of its own, with its data beside it; what stands on PATH is a link to it."""
+    """The path of qboot.rom in an installation of QEMU, whose programs are links on PATH."""
     for path in ("there/bin", "there/share/qemu", "bin"):
         (tmp_path / path).mkdir(parents=True)
     for arch in ARCHITECTURES.values():
@@ -25,16 +25,16 @@ def installed(tmp_path, monkeypatch):
     ("arch", "accel", "there"),
     [("x86_64", "tcg", True), ("x86_64", "kvm", False), ("arm64", "tcg", False), ("riscv64", "tcg", False)],
 )
-def test_quick(installed, arch, accel, there):
-    """Under KVM the machine's own: it sets up what a KVM on Intel's CPUs wants."""
-    assert firmware.quick(ARCHITECTURES[arch], accel) == (installed if there else None)
+def test_fast_firmware(installed, arch, accel, there):
+    """Under KVM it is the default firmware, which sets up what a nested KVM on Intel's CPUs needs."""
+    assert firmware.fast_firmware(ARCHITECTURES[arch], accel) == (installed if there else None)
 
 
-def test_without(installed):
+def test_without_qboot(installed):
     installed.unlink()
-    assert firmware.quick(ARCHITECTURES["x86_64"], "tcg") is None
+    assert firmware.fast_firmware(ARCHITECTURES["x86_64"], "tcg") is None
 
 
 def test_without_qemu(installed, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    assert firmware.quick(ARCHITECTURES["x86_64"], "tcg") is None
+    assert firmware.fast_firmware(ARCHITECTURES["x86_64"], "tcg") is None

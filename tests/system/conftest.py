@@ -1,4 +1,4 @@
-"""What these tests need of this machine: a QEMU and kernels that are here already. Only CI downloads what is not."""
+"""Fixtures for tests with real kernels: they skip unless QEMU and the kernels are installed. Only CI downloads."""
 
 import os
 import shutil
@@ -20,13 +20,13 @@ def silent(_):
 
 @pytest.fixture
 def here():
-    """The settings to use."""
+    """Settings of this process; offline unless CI is set."""
     return settings.from_environment(offline=os.environ.get("CI", "") == "")
 
 
 @pytest.fixture
 def bootable(here):
-    """bootable(arch): skip, with what to do, unless a guest of that architecture can be booted."""
+    """bootable(arch): the Architecture; skips, with the remedy, unless a guest of it can be booted."""
 
     def check(arch):
         if shutil.which(ARCHITECTURES[arch].qemu) is None:
@@ -42,7 +42,7 @@ def bootable(here):
 
 @pytest.fixture
 def servable(bootable, here):
-    """Likewise, for a guest with a shell and an SSH server."""
+    """servable(arch): like bootable, for a guest with a shell and an SSH server."""
 
     def check(arch):
         found = bootable(arch)

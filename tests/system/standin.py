@@ -24,7 +24,7 @@ from sysevent.errors import GuestLost
 from sysevent.images.kernel import resolve, vmlinux
 from sysevent.images.rootfs import initramfs, userland
 from sysevent.model import Progress
-from sysevent.qemu.argv import Lines, Machine, argv
+from sysevent.qemu.argv import GuestConfig, InheritedFds, argv
 from sysevent.qemu.console import Console
 from sysevent.qemu.monitor import Monitor
 from sysevent.qemu.process import QemuProcess
@@ -117,7 +117,7 @@ def booted(
         monitor_end, monitor_end_of_qemu = socket.socketpair()
         console_end, console_end_of_qemu = socket.socketpair()
         with monitor_end_of_qemu, console_end_of_qemu:
-            lines = Lines(monitor_end_of_qemu.fileno(), console_end_of_qemu.fileno(), 0)
+            lines = InheritedFds(monitor_end_of_qemu.fileno(), console_end_of_qemu.fileno(), 0)
             inherit = [lines.monitor, lines.console]
             qemu = QemuProcess(argv(machine, lines), inherit, folder / "qemu.log")
         closing.callback(qemu.close)
@@ -159,7 +159,7 @@ def _machine(
     user_key: Ed25519PrivateKey,
     settings: Settings,
     progress: Progress,
-) -> Machine:
+) -> GuestConfig:
     """The machine to boot: a kernel, and an initramfs with the shell, the server and both keys."""
     kernel = resolve.find(spec, arch, settings, progress)
     files = {name: text.encode() for name, text in _FILES.items()}
@@ -168,7 +168,7 @@ def _machine(
     files["etc/host_key"] = _dropbear_key(host_key)
     files["root/.ssh/authorized_keys"] = f"{_public(user_key)}\n".encode()
     modules = ("virtio_pci", "virtio_net", *arch.kvm_modules)
-    return Machine(
+    return GuestConfig(
         arch=arch,
         accel="tcg",
         cpu="",
@@ -176,7 +176,7 @@ def _machine(
         kernel=vmlinux.uncompressed(kernel, settings, progress),
         initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),
         virtio=False,
-        serves=_SSH_PORT,
+        forwarded_port=_SSH_PORT,
     )
 
 

@@ -1,4 +1,4 @@
-"""Guests that outlive their run because somebody asked for it, and no others."""
+"""Guests are kept after their run only with --keep."""
 
 import os
 import signal
@@ -13,29 +13,21 @@ import pytest
 from sysevent.checkout import ROOT
 from sysevent.report import records, run_log
 
-PATIENCE = 120  # seconds for what takes five
-LIMIT = 15  # seconds that a kept guest has here
+# Seconds; five are usual.
+TIMEOUT = 120
+# Seconds for --keep-for.
+LIMIT = 15
 
 
 def run(folder, *options):
+    """The output of a run of one claim, and its "kept" records."""
+    command = [sys.executable, "-m", "sysevent", "run", "--offline", "--target", "riscv64-tcg"]
+    pytest_options = ["-p", "no:cacheprovider", "-k", "srst.shutdown.0x0]"]
     ran = subprocess.run(
-        [
-            *(
-                sys.executable,
-                "-m",
-                "sysevent",
-                "run",
-                "--offline",
-                "--target",
-                "riscv64-tcg",
-                "--results",
-                folder,
-            ),
-            *(*options, "--", "-p", "no:cacheprovider", "-k", "srst.shutdown.0x0]"),
-        ],
+        [*command, "--results", folder, *options, "--", *pytest_options],
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
         cwd=ROOT,
         env=os.environ | {"SYSEVENT_LOCKS": f"{folder}-locks"},
@@ -45,7 +37,7 @@ def run(folder, *options):
 
 
 def attach(folder):
-    """Commands into the shell of a kept guest, typed at a terminal: what it printed until we left."""
+    """The output of `sysevent shell --attach` at a terminal, for one command typed into the kept guest's shell."""
     command = [sys.executable, "-m", "sysevent", "shell", "--attach", str(folder)]
     with pexpect.spawn(command[0], command[1:], cwd=ROOT, encoding="utf-8", timeout=20, echo=False) as shell:
         said = ""
@@ -59,7 +51,7 @@ def attach(folder):
         return said + shell.before
 
 
-def gone(pids, seconds):
+def have_ended(pids, seconds):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if not any(Path(f"/proc/{pid}").exists() for pid in pids):
@@ -80,7 +72,7 @@ def below(pid):
 
 
 def test_kept(ready, tmp_path):
-    """A way in, a line to end it, and an end of its own."""
+    """A kept guest can be attached to, twice, and ends at its time limit."""
     out, (kept,) = run(tmp_path / "results", "--keep", "always", "--keep-for", str(LIMIT))
     pids = below(kept.pid)
     try:
@@ -90,8 +82,9 @@ def test_kept(ready, tmp_path):
         assert folder.stat().st_mode & 0o777 == 0o700
         assert f"sysevent shell --attach {folder}" in out
         assert "42-riscv64" in attach(folder)
-        assert "42-riscv64" in attach(folder)  # whoever leaves can come back
-        assert gone(pids, LIMIT + 5)
+        # Again, after leaving it.
+        assert "42-riscv64" in attach(folder)
+        assert have_ended(pids, LIMIT + 5)
         assert "--attach" in attach(folder)
     finally:
         for pid in pids:
@@ -100,17 +93,17 @@ def test_kept(ready, tmp_path):
 
 
 def test_ended_by_hand(ready, tmp_path):
-    """The process that is named takes its QEMU with it, however it is ended."""
+    """SIGTERM and SIGKILL to the reported process also end its QEMU."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         _, (kept,) = run(tmp_path / number.name, "--keep", "always", "--keep-for", "60")
         pids = below(kept.pid)
         os.kill(kept.pid, number)
-        assert gone(pids, 10), number
+        assert have_ended(pids, 10), number
 
 
 @pytest.mark.parametrize("options", [[], ["--keep", "failed"], ["--keep", "never"]])
 def test_not_kept(ready, tmp_path, options):
-    """Nothing has failed, or nobody has asked."""
+    """Without a failure, --keep failed keeps nothing; neither does a run without --keep."""
     out, kept = run(tmp_path / "results", *options)
     assert kept == []
     assert "kept:" not in out

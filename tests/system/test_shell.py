@@ -1,4 +1,4 @@
-"""A shell in a guest of each architecture: commands from a pipe, and a person at a terminal."""
+"""A shell in a guest of each architecture: with commands from a pipe, and at a terminal."""
 
 import os
 import signal
@@ -13,7 +13,8 @@ import pytest
 from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
 
-PATIENCE = 60  # seconds for what takes four
+# Seconds; four are usual.
+TIMEOUT = 60
 SCENARIO = {
     "arm64": "arm64.psci.off",
     "riscv64": "riscv64.after_mmio.shutdown",
@@ -28,7 +29,7 @@ def commands(target, text, *options):
         input=text,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
         cwd=ROOT,
     )
@@ -48,7 +49,7 @@ def children(pid):
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
 def test_commands_from_a_pipe(arch, servable):
-    """Run in a guest with /dev/kvm and our VMM; output, errors and the exit code come out apart, and whole."""
+    """Commands run in a guest with /dev/kvm and our VMM; output, errors and exit code arrive separately."""
     row = servable(arch)
     asked = f"ask {SCENARIO[arch]} | head -n 1"
     ran = commands(
@@ -62,14 +63,14 @@ def test_commands_from_a_pipe(arch, servable):
     assert ran.returncode == 7
 
 
-def test_the_end_of_the_pipe(servable):
-    """Is the end of the shell, with the code of its last command."""
+def test_end_of_the_pipe(servable):
+    """The shell ends with the pipe, with the exit code of its last command."""
     servable("riscv64")
     assert commands("riscv64-tcg", "false\n").returncode == 1
 
 
 def test_commands_that_hang(servable):
-    """Are cut off, with what to do, and a guest that dies is no exit code."""
+    """They end at --timeout, and the message names the option. A lost guest also exits with 3."""
     servable("riscv64")
     ran = commands("riscv64-tcg", "sleep 1000\n", "--timeout", "2")
     assert ran.returncode == 3
@@ -81,7 +82,7 @@ def test_commands_that_hang(servable):
 
 @pytest.fixture
 def at_a_terminal(servable):
-    """at_a_terminal(arch): such a shell, with its first prompt."""
+    """at_a_terminal(arch): a shell at a terminal, after its first prompt."""
     running = []
 
     def start(arch):
@@ -89,7 +90,7 @@ def at_a_terminal(servable):
         found = pexpect.spawn(
             sys.executable,
             [*COMMAND, f"{arch}-tcg"],
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             dimensions=(33, 101),
             encoding="utf-8",
             cwd=str(ROOT),
@@ -106,7 +107,7 @@ def at_a_terminal(servable):
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
 def test_at_a_terminal(arch, at_a_terminal):
-    """The size of the window, also when it changes; Ctrl-C for the guest alone; the exit code."""
+    """The guest sees the window's size and its changes; Ctrl-C reaches the guest only; the exit code is the shell's."""
     shell = at_a_terminal(arch)
     shell.sendline("stty size")
     shell.expect("33 101")
@@ -125,7 +126,7 @@ def test_at_a_terminal(arch, at_a_terminal):
 
 
 def test_ways_to_leave(at_a_terminal):
-    """Ctrl-], and any signal: no QEMU stays behind, whatever ends us."""
+    """Ctrl-] and any signal end QEMU, too."""
     for way in (None, signal.SIGTERM, signal.SIGKILL):
         shell = at_a_terminal("riscv64")
         ((qemu, name),) = children(shell.pid)

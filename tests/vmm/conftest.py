@@ -52,7 +52,7 @@ def blind(own_cache, tmp_path_factory):
     changes = {
         r'"/dev/kvm"': '"/dev/null"',
         r"#define GRACE 4000\b": "#define GRACE 200",
-        r"#define PATIENCE 5000\b": "#define PATIENCE 50",
+        r"#define CONNECT_TIMEOUT 5000\b": "#define CONNECT_TIMEOUT 50",
     }
     sources = tmp_path_factory.mktemp("blind") / "vmm"
     shutil.copytree(programs.VMM, sources)

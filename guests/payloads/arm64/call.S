@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One call of the firmware with the registers as the VMM set them. When it comes back, the store to a place
- * where no memory is ends KVM_RUN with KVM_EXIT_MMIO: every register but x16 stands as the call left it.
+ * One firmware call with the registers that the VMM set. When it returns, a store to an address without memory ends
+ * KVM_RUN with KVM_EXIT_MMIO. All registers but x16 are then as the call left them.
  */
 	.text
 	.globl _start
@@ -13,10 +13,10 @@ returned:
 	str	x0, [x16]
 	b	_start
 
-	/* The same by SMC, and by an SMC whose immediate is none of the calling convention's. */
+	/* The same with SMC, and with an SMC whose immediate is not the 0 of the SMC Calling Convention. */
 	.globl smc
 smc:
-	.inst	0xd4000003	/* smc #0, which the assembler keeps for machines with an EL3 */
+	.inst	0xd4000003	/* smc #0; the assembler takes the mnemonic only for targets with an EL3 */
 	.globl smc_returned
 smc_returned:
 	movz	x16, #0x0a00, lsl #16
@@ -47,7 +47,7 @@ break_passed:
 	hvc	#0
 	b	returned
 
-	/* A peer at work: counts up in memory at x1, so that everyone can see whether it runs. */
+	/* For a second vCPU: increments the u64 at x1, which shows that the vCPU runs. */
 	.globl spin
 spin:
 	ldr	x2, [x1]

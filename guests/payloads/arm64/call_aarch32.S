@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * call.S in the A32 instruction set, for a guest whose EL1 is 32-bit; as words, since this is assembled for
- * AArch64. The values follow from Arm's DDI0406, A8.
+ * call.S in the A32 instruction set, for a vCPU whose EL1 is 32-bit. As words, because this file is assembled for
+ * AArch64. Encodings: Arm DDI0406, chapter A8.
  */
 	.text
 	.globl _start

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One call of the firmware with the registers as the VMM set them. When it comes back, the store to a place
- * where no memory is ends KVM_RUN with KVM_EXIT_MMIO: every register but t0 stands as the call left it.
+ * One firmware call with the registers that the VMM set. When it returns, a store to an address without memory ends
+ * KVM_RUN with KVM_EXIT_MMIO. All registers but t0 are then as the call left them.
  */
 	.text
 	.globl _start
@@ -23,7 +23,7 @@ mmio_passed:
 	ecall
 	j	returned
 
-	/* A peer at work: counts up in memory at a1, so that everyone can see whether it runs. */
+	/* For a second vCPU: increments the u64 at a1, which shows that the vCPU runs. */
 	.globl spin
 spin:
 	ld	a2, 0(a1)

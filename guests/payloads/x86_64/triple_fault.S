@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An exception that finds no IDT, nor does the double fault that follows. */
+/* Raises #UD with an empty IDT. Neither it nor the double fault that follows can be delivered. */
 	.code32
 	.text
 	.globl _start

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writes edx:eax to the MSR in ecx. When that comes back, the OUT ends KVM_RUN with KVM_EXIT_IO. Flat 32-bit
- * protected mode without an IDT: a #GP becomes a triple fault.
+ * Writes edx:eax to the MSR in ecx. When WRMSR completes, the OUT ends KVM_RUN with KVM_EXIT_IO. Runs in flat 32-bit
+ * protected mode without an IDT, so a #GP becomes a triple fault.
  */
 	.code32
 	.text
@@ -13,7 +13,7 @@ returned:
 	outb	%al, $0xe9
 	jmp	_start
 
-	/* First an OUT, or a store where no memory is, that fill kvm_run's union; then the WRMSR. */
+	/* First an OUT, or a store to an address without memory, which fills kvm_run's union; then the WRMSR. */
 	.globl out_first
 out_first:
 	outb	%al, $0xe9
@@ -33,7 +33,7 @@ rdmsr:
 	outb	%al, $0xe9
 	jmp	rdmsr
 
-	/* A peer at work: counts up in memory at ebx, so that everyone can see whether it runs. */
+	/* For a second vCPU: increments the u32 at ebx, which shows that the vCPU runs. */
 	.globl spin
 spin:
 	incl	(%ebx)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A Xen hypercall: its number in eax, its parameters in ebx ecx edx esi edi ebp, its result in eax. What comes
- * after it ends KVM_RUN with KVM_EXIT_IO. KVM takes AMD's instruction on Intel's processors, too.
+ * A Xen hypercall: number in eax, parameters in ebx ecx edx esi edi ebp, result in eax. The OUT after it ends KVM_RUN
+ * with KVM_EXIT_IO. VMMCALL is AMD's instruction; KVM accepts it on Intel's processors, too.
  */
 	.code32
 	.text

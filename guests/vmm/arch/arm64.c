@@ -22,7 +22,7 @@ u64 arch_machine_type(int system_fd)
 {
 	int bits = sys_ioctl(system_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_VM_IPA_SIZE);
 
-	/* Type 0 means 40 bits of guest physical address; some machines have fewer and refuse it. */
+	/* Type 0 means 40 bits of guest physical address, which a CPU with fewer rejects. */
 	return bits > 0 && bits < 40 ? (u64)bits : 0;
 }
 
@@ -59,7 +59,7 @@ int arch_set_entry(int vcpu_fd, u64 pc, const u64 *arguments, u32 count)
 	return ret < 0 ? ret : 0;
 }
 
-/* x0..x30, sp, pc, pstate */
+/* Order: x0..x30, sp, pc, pstate. */
 int arch_read_registers(int vcpu_fd, u64 *registers)
 {
 	static const u64 special[] = {CORE_SP, CORE_PC, CORE_PSTATE};

@@ -42,7 +42,7 @@ int arch_set_entry(int vcpu_fd, u64 pc, const u64 *arguments, u32 count)
 	return ret < 0 ? ret : 0;
 }
 
-/* pc, x1..x31, mode */
+/* Order: pc, x1..x31, mode. */
 int arch_read_registers(int vcpu_fd, u64 *registers)
 {
 	for (u32 i = 0; i < CORE_COUNT; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* For the x86-64 and the i386 VMM alike: none of these structures differs between the two. */
+/* For the x86-64 and the i386 VMM: these structures have the same layout in both. */
 #include "../sys.h"
 #include "../kvm.h"
 #include "../arch.h"
@@ -43,7 +43,7 @@ int arch_vcpu_init(int vm_fd, int vcpu_fd, const u32 *features, u32 count)
 	return count ? -E_INVAL : 0;
 }
 
-/* Flat 32-bit protected mode without paging: every payload, on SVM and VMX, with or without unrestricted guests. */
+/* Flat 32-bit protected mode without paging: works on SVM, and on VMX with and without unrestricted guest. */
 int arch_set_entry(int vcpu_fd, u64 pc, const u64 *arguments, u32 count)
 {
 	u8 sregs[SREGS] __attribute__((aligned(8)));
@@ -59,7 +59,7 @@ int arch_set_entry(int vcpu_fd, u64 pc, const u64 *arguments, u32 count)
 	flat.selector = 16;
 	for (u32 at = SREGS_SEGMENT; at <= SREGS_SS; at += SREGS_SEGMENT)
 		memcpy(sregs + at, &flat, sizeof(flat));
-	/* No interrupt descriptors: any exception becomes a triple fault instead of wandering off. */
+	/* IDT limit 0: any exception becomes a triple fault. */
 	memset(sregs + SREGS_IDT_LIMIT, 0, 2);
 	memcpy(&cr0, sregs + SREGS_CR0, 8);
 	cr0 |= 1;

@@ -6,7 +6,7 @@
 #define ABI_NUMBER 5
 #define ABI_NAME "arm"
 
-/* The calls with a time in them are the *_time64 ones (since 5.1), so struct timespec64 fits everywhere. */
+/* Calls that take a time are the *_time64 ones (since 5.1), so struct timespec64 fits in every ABI. */
 #define NR_exit 1
 #define NR_lseek 19
 #define NR_read 3
@@ -57,7 +57,7 @@ static inline long syscall6(long nr, long a, long b, long c, long d, long e, lon
 	return r0;
 }
 
-/* KVM serves no 32-bit process on arm64, so no vCPU ever needs a thread here. */
+/* KVM on arm64 rejects 32-bit processes, so no vCPU exists here that needs a thread. */
 #define ABI_ENTRY                                                                                                      \
 	__asm__(".text\n"                                                                                              \
 		".arm\n"                                                                                               \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* System call numbers that arm64 and riscv64 share; include/uapi/asm-generic/unistd.h. */
+/* System call numbers of arm64 and riscv64, from include/uapi/asm-generic/unistd.h. */
 #ifndef SYS_GENERIC_H
 #define SYS_GENERIC_H
 

@@ -6,7 +6,7 @@
 #define ABI_NUMBER 2
 #define ABI_NAME "i386"
 
-/* The calls with a time in them are the *_time64 ones (since 5.1), so struct timespec64 fits everywhere. */
+/* Calls that take a time are the *_time64 ones (since 5.1), so struct timespec64 fits in every ABI. */
 #define NR_exit 1
 #define NR_lseek 19
 #define NR_read 3
@@ -45,7 +45,7 @@
 
 static inline long syscall6(long nr, long a, long b, long c, long d, long e, long f)
 {
-	/* Six arguments need ebp, which the compiler may hold a frame in: pass them all through memory. */
+	/* The sixth argument goes into ebp, which may be the frame pointer: pass all of them through memory. */
 	long args[7] = {nr, a, b, c, d, e, f};
 	long ret;
 

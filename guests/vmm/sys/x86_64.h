@@ -55,7 +55,7 @@ static inline long syscall6(long nr, long a, long b, long c, long d, long e, lon
 	return ret;
 }
 
-/* long thread_clone(flags, stack top, function, argument): the child calls the function and must not return. */
+/* long thread_clone(flags, stack top, function, argument): the child calls function, which must not return. */
 #define ABI_ENTRY                                                                                                      \
 	__asm__(".text\n"                                                                                              \
 		".globl _start\n"                                                                                      \

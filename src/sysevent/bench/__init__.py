@@ -1,1 +1,1 @@
-"""How fast it is: milestones of a guest, cost of a scenario, and what others need for the same."""
+"""Measurements: milestones of a guest, the cost of a scenario, whole runs, and peers for comparison."""

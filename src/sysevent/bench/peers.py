@@ -1,4 +1,7 @@
-"""What others take to boot the same kernel to a trivial command. Both are optional: pip install 'sysevent[bench]'."""
+"""The time that peers, virtme-ng and tuxrun, need to boot the same kernel and run a trivial command.
+
+Both are optional: pip install 'sysevent[bench]'
+"""
 
 from __future__ import annotations
 
@@ -13,21 +16,22 @@ import pexpect
 from sysevent.errors import HarnessError, NotApplicable, ToolMissing
 from sysevent.model import KernelImage
 
+# Seconds.
 _DEADLINE = 300
-_SAID = "sysevent-bench-was-here"
+# Printed by the command in the guest.
+_MARKER = "sysevent-bench-was-here"
 
 
 def boot(peer: str, kernel: KernelImage, root: Path | None) -> float:
-    """Seconds of a peer, from Enter to the prompt, to boot a kernel under TCG, run a command, and end.
+    """Seconds that a peer needs, from Enter to the prompt, to boot a kernel under TCG, run a command, and end.
 
-    root is what it boots into, of the kernel's architecture, as command() says. ToolMissing when the peer is not
-    installed, HarnessError when the command did not run.
+    root: see command(). Raises ToolMissing when the peer is not installed, HarnessError when the command did not run.
     """
     words = command(peer, kernel, root)
     if shutil.which(words[0]) is None:
         raise ToolMissing(f"{peer} is not installed: pip install 'sysevent[bench]'")
     begin = time.monotonic()
-    # A terminal of its own: virtme-ng refuses to run without one.
+    # With a terminal, which virtme-ng requires.
     child = pexpect.spawn(words[0], words[1:], timeout=_DEADLINE, encoding="utf-8", codec_errors="replace")
     try:
         child.expect(pexpect.EOF)
@@ -38,17 +42,17 @@ def boot(peer: str, kernel: KernelImage, root: Path | None) -> float:
         ) from late
     finally:
         child.close(force=True)
-    told = child.before or ""
-    if child.exitstatus or PEERS[peer].proof not in told:
-        raise HarnessError(f"{peer} did not run the command (exit code {child.exitstatus}): {told[-1500:]}")
+    output = child.before or ""
+    if child.exitstatus or PEERS[peer].proof not in output:
+        raise HarnessError(f"{peer} did not run the command (exit code {child.exitstatus}): {output[-1500:]}")
     return seconds
 
 
 def command(peer: str, kernel: KernelImage, root: Path | None) -> list[str]:
-    """The words of a peer's command line; NotApplicable for what it cannot boot without a root.
+    """The words of a peer's command line.
 
-    virtme-ng takes a directory over 9P, this machine's own files where the architecture is this machine's; tuxrun
-    an ext4 image, or one that it fetches.
+    root: the root file system, of the kernel's architecture. For virtme-ng a directory; None: this machine's own files,
+    for x86_64 only. For tuxrun an ext4 image; None: one that it downloads. Raises NotApplicable without a needed root.
     """
     return PEERS[peer].words(kernel, root)
 
@@ -60,34 +64,28 @@ def _virtme(kernel: KernelImage, root: Path | None) -> list[str]:
     where = ["--root", str(root)] if root else []
     return [
         "vng", "--run", str(kernel.image), "--disable-kvm", "--cpus", "1", "--memory", "512M",
-        *arch, *where, "--exec", f"echo {_SAID}",
+        *arch, *where, "--exec", f"echo {_MARKER}",
     ]  # fmt: skip
 
 
 def _tuxrun(kernel: KernelImage, root: Path | None) -> list[str]:
-    # No command behind "--": that would first be written into the image by a virtual machine of libguestfs.
-    # Logging in is tuxrun's own boot test.
+    # No command after "--": libguestfs would first start a VM to write it into the image. The boot test that tuxrun
+    # does without a command logs in.
     where = ["--rootfs", str(root)] if root else []
-    return [
-        "tuxrun",
-        "--runtime",
-        "null",
-        "--device",
-        f"qemu-{kernel.arch}",
-        "--kernel",
-        str(kernel.image),
-        *where,
-    ]
+    device = f"qemu-{kernel.arch}"
+    return ["tuxrun", "--runtime", "null", "--device", device, "--kernel", str(kernel.image), *where]
 
 
 class _Peer(msgspec.Struct, frozen=True):
-    """How one is started, and what in its output shows that a program ran in the guest."""
+    """A program to compare with."""
 
+    # The words of its command line, for a kernel and a root.
     words: Callable[[KernelImage, Path | None], list[str]]
+    # Output that shows that a program ran in the guest.
     proof: str
 
 
 PEERS = {
-    "virtme-ng": _Peer(_virtme, _SAID),
+    "virtme-ng": _Peer(_virtme, _MARKER),
     "tuxrun": _Peer(_tuxrun, "Job finished correctly"),
 }

@@ -1,4 +1,4 @@
-"""Bars of milestones as an SVG, by hand: one picture does not pay for a plotting library of 50 MB."""
+"""A bar chart of milestones as SVG, written here because a plotting library of 50 MB for one chart is too much."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from html import escape
 
 from sysevent.bench.samples import Samples
 
+# Pixels.
 _LEFT, _WIDTH, _BAR, _GAP, _TOP = 190, 560, 16, 6, 40
 _COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#e15759", "#76b7b2", "#edc948")
 
 
 def svg(title: str, groups: Mapping[str, Mapping[str, Samples]], unit: str = "s") -> str:
-    """A bar for each sample of each group, with its median behind it and a line from its least to its most."""
+    """The text of an SVG file with one bar for each quantity of each group.
+
+    A bar ends at the median, which is printed after it; a line goes from the smallest to the largest value.
+    """
     bars = [(group, name, found) for group, row in groups.items() for name, found in row.items()]
     most = max((found.spread[1] for _, _, found in bars), default=1.0) or 1.0
     colours = dict(zip(dict.fromkeys(name for _, name, _ in bars), _COLOURS * 9, strict=False))

@@ -1,4 +1,4 @@
-"""Repeated measurements as what a reader needs of them. Pure."""
+"""Statistics of repeated measurements. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ class Samples(msgspec.Struct, frozen=True):
 
     @property
     def median(self) -> float:
+        """The median of the values."""
         return statistics.median(self.values)
 
     @property
     def spread(self) -> tuple[float, float]:
-        """The least and the most."""
+        """The smallest and the largest value."""
         return min(self.values), max(self.values)
 
     def __str__(self) -> str:
@@ -28,11 +29,11 @@ class Samples(msgspec.Struct, frozen=True):
 
 
 def ratios(theirs: Sequence[float], ours: Sequence[float]) -> Samples:
-    """How many times faster we are, run by run: a busy machine slows down both halves of a pair."""
+    """theirs / ours, pair by pair: a busy machine slows down both runs of a pair. Both have the same length."""
     return Samples(tuple(a / b for a, b in zip(theirs, ours, strict=True)))
 
 
 def columns(rows: Sequence[dict[str, float]]) -> dict[str, Samples]:
-    """Measurements of several runs, by quantity; one that a run lacks is left out of it."""
+    """Quantity -> its values in the rows of several runs. A row may lack a quantity."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: Samples(tuple(row[name] for row in rows if name in row)) for name in names}

@@ -1,4 +1,4 @@
-"""Whole runs of pytest, as a person starts them: from Enter to the last line."""
+"""Measurements of whole runs of pytest as a user starts them, from Enter to the last line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from sysevent.report import records, run_log
 
 
 def run(words: Sequence[str], *, fresh: bool) -> dict[str, float]:
-    """Seconds of `pytest words` in all, CPU seconds with all its QEMUs, and how many verdicts it gave.
+    """Run `pytest words`: "wall" seconds, "CPU" seconds including all its QEMUs, and the number of "verdicts".
 
-    HarnessError when it was no clean run: a lost guest or a broken claim is no measurement.
+    fresh: True: guests boot, snapshots are not used. Raises HarnessError when the run fails or has an incident.
     """
     with tempfile.TemporaryDirectory(prefix="sysevent-bench-") as folder:
         results = Path(folder) / "results"

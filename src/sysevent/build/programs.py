@@ -52,7 +52,7 @@ def vmm(arch: Architecture, abi: Abi, settings: Settings) -> Program:
             "scenario.c",
             "steps.c",
             "body.c",
-            "machine.c",
+            "vm.c",
             "vcpu.c",
             "frame.c",
             "runtime.c",

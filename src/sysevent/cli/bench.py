@@ -11,7 +11,7 @@ from typing import Any
 
 from sysevent import options
 from sysevent.arches import ARCHITECTURES
-from sysevent.bench import guests, peers, plot, same, suite
+from sysevent.bench import measure, peers, plot, snapshot_check, suite
 from sysevent.bench.samples import Samples, columns, ratios
 from sysevent.errors import UsageError
 from sysevent.images.kernel import resolve
@@ -61,9 +61,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _milestones(target: TargetSpec, settings: Settings, runs: int) -> Iterator[tuple[str, list[Row]]]:
     # Not measured: afterwards everything is compiled, and the snapshot exists.
-    guests.milestones(target, settings, fresh=False)
+    measure.milestones(target, settings, fresh=False)
     for name, fresh in (("boot", True), ("snapshot", False)):
-        rows = [guests.milestones(target, settings, fresh=fresh) for _ in range(runs)]
+        rows = [measure.milestones(target, settings, fresh=fresh) for _ in range(runs)]
         _print(f"{target.name} {name}", columns(rows))
         yield f"{target.name} {name}", rows
 
@@ -86,9 +86,9 @@ def _print(title: str, found: dict[str, Samples]) -> None:
 def _growth(target: TargetSpec, settings: Settings, most: int) -> list[Row]:
     rows = []
     with tempfile.TemporaryDirectory(prefix="sysevent-bench-") as folder:
-        found = guests.guest(target, settings, fresh=False, logs=Path(folder))
+        found = measure.guest(target, settings, fresh=False, logs=Path(folder))
         try:
-            for count, row in guests.growth(found, [n for n in _COUNTS if n <= most]):
+            for count, row in measure.scenario_costs(found, [n for n in _COUNTS if n <= most]):
                 _print(f"{target.name} {count} scenarios", columns([row]))
                 rows.append({"scenarios": float(count)} | row)
         finally:
@@ -97,12 +97,12 @@ def _growth(target: TargetSpec, settings: Settings, most: int) -> list[Row]:
 
 
 def _verify(target: TargetSpec, settings: Settings, times: int) -> int:
-    cold = [same.everything(target, settings, fresh=True) for _ in range(_COLD)]
-    wanted = same.steady(cold)
+    cold = [snapshot_check.observe_all(target, settings, fresh=True) for _ in range(_COLD)]
+    wanted = snapshot_check.reproducible(cold)
     bad = 0
     for number in range(1, times + 1):
-        found = same.everything(target, settings, fresh=False)
-        wrong = list(same.differences(wanted, found))
+        found = snapshot_check.observe_all(target, settings, fresh=False)
+        wrong = list(snapshot_check.differences(wanted, found))
         bad += bool(wrong)
         for line in wrong[:5]:
             print(f"{target.name} restore {number}: {line}", flush=True)
@@ -117,7 +117,7 @@ def _compare(peer: str, target: TargetSpec, settings: Settings, runs: int, root:
     Ours are measured twice: until the guest has answered its first scenario, and as a whole run, from Enter to the
     prompt, as the peer's are.
     """
-    kernel = resolve.find(target.kernel, ARCHITECTURES[target.arch], settings, guests.silent)
+    kernel = resolve.find(target.kernel, ARCHITECTURES[target.arch], settings, measure.silent)
     place = Path(root.replace("{arch}", target.arch)) if root else None
     words = ["suites/capability", f"--target={target.name}", f"--kernel={target.kernel}"]
     # Not measured: afterwards everything is compiled, and the snapshot exists.
@@ -126,7 +126,7 @@ def _compare(peer: str, target: TargetSpec, settings: Settings, runs: int, root:
     for _ in range(runs):
         row = {"theirs": peers.boot(peer, kernel, place)}
         for name, fresh in (("boot", True), ("snapshot", False)):
-            row[name] = guests.milestones(target, settings, fresh=fresh)["first record"]
+            row[name] = measure.milestones(target, settings, fresh=fresh)["first record"]
             row[f"{name}, whole run"] = suite.run(words, fresh=fresh)["wall"]
         rows.append(row)
     theirs = [row["theirs"] for row in rows]

@@ -14,8 +14,8 @@ from pathlib import Path
 from sysevent import options
 from sysevent.cli import say
 from sysevent.errors import ToolMissing, UsageError
+from sysevent.hosts.kinds import obstacle
 from sysevent.hosts.qemu import keep, shell
-from sysevent.hosts.select import missing
 from sysevent.interactive import guest_files, ssh_command
 from sysevent.interactive.terminal import attached, on_a_terminal, on_pipes, size
 from sysevent.settings import Settings, from_options
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     if args.attach is not None:
         return _attach(Path(args.attach))
     target = _only(args)
-    if why_not := missing(target):
+    if why_not := obstacle(target):
         raise ToolMissing(why_not)
     if target.where == "local":
         raise UsageError(f"{target.name} is this machine: you have a shell here already")
@@ -55,7 +55,7 @@ def _attach(folder: Path) -> int:
             "--attach needs a terminal: a kept guest has one console, which separates neither output from prompts "
             "nor has an exit code; `sysevent shell TARGET` takes commands from a pipe"
         )
-    with keep.connected(folder) as line:
+    with keep.connected_socket(folder) as line:
         return attached(line)
 
 
@@ -76,7 +76,7 @@ def on_terminal() -> bool:
 def _in_a_guest(target: TargetSpec, settings: Settings, modules: Path | None, timeout: int) -> int:
     """Boot a guest with a shell; the shell's exit code. timeout: seconds for commands from a pipe."""
     piped = not on_terminal()
-    machine = shell.machine(
+    config = shell.guest_config(
         target,
         settings,
         say,
@@ -88,7 +88,7 @@ def _in_a_guest(target: TargetSpec, settings: Settings, modules: Path | None, ti
     )
     with tempfile.TemporaryDirectory(prefix="sysevent-shell-") as folder:
         say(f"{target.name}: booting {target.kernel}")
-        with shell.started(machine, Path(folder)) as guest:
+        with shell.running(config, Path(folder)) as guest:
             if piped:
                 try:
                     return on_pipes(guest, target.boot, timeout)

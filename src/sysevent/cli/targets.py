@@ -56,7 +56,7 @@ def _unreached(rows: Sequence[TargetSpec]) -> dict[str, str]:
     # Here: paramiko is slow to import.
     from sysevent.hosts.ssh import visit
 
-    return visit.all_at_once(rows)
+    return visit.obstacles(rows)
 
 
 def cells(target: TargetSpec, leases: Leases, why_not: str, *, check: bool) -> Sequence[str]:

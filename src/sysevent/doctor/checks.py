@@ -65,7 +65,7 @@ def all_checks(settings: Settings, installer: Installer, progress: Progress) -> 
     yield from kvm(local_kvm.trial(local_kvm.local_target(), settings, progress))
     own = own_arch()
     if own:
-        yield accelerated(accel.refused(ARCHITECTURES[own]))
+        yield accelerated(accel.kvm_obstacle(ARCHITECTURES[own]))
 
 
 def guarded(subject: str, check: Callable[[], CheckResult], fix: str) -> CheckResult:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sysevent import wire
 from sysevent.errors import BadWire, GuestLost, SyseventError, WrongHost
-from sysevent.hosts import identity
 from sysevent.hosts.base import Host, Others
-from sysevent.hosts.select import opener
+from sysevent.hosts.kinds import opener
+from sysevent.hosts.traits import check_traits
 from sysevent.model import Incident, KernelImage, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
@@ -20,7 +20,7 @@ _SAME = (
     "version",
     "machine",
     "node",
-)  # what stays of a machine that was lost: see hosts/identity.py
+)  # what stays of a machine that was lost: see hosts/traits.py
 _BOOTS = 4  # a host that was lost this often is not worth another boot, or another connection
 
 
@@ -148,7 +148,7 @@ class Life:
         try:
             hello = host.hello()
             traits = {**host.traits, "kernel": hello.release, "machine": hello.machine}
-            identity.check(self.spec, traits)
+            check_traits(self.spec, traits)
             self._check_same({name: traits[name] for name in _SAME if name in traits})
         except SyseventError as error:
             self._tell_retries(host)

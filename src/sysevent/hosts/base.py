@@ -57,7 +57,7 @@ class Host(Protocol):
 
     @property
     def traits(self) -> Mapping[str, str]:
-        """What the machine says of itself (hosts/identity.py), as far as it is known without the VMM."""
+        """What the machine says of itself (hosts/traits.py), as far as it is known without the VMM."""
 
     def start(self) -> None:
         """Begin, and return at once: several hosts can start at the same time."""

@@ -1,4 +1,4 @@
-"""This machine itself: the VMM as a child process, on its own /dev/kvm, whatever that does to it."""
+"""This machine as a Host: the VMM is a child process that uses its /dev/kvm."""
 
 from __future__ import annotations
 
@@ -14,24 +14,28 @@ from pathlib import Path
 
 from sysevent import wire
 from sysevent.errors import GuestLost
-from sysevent.hosts import identity
 from sysevent.hosts.base import Others
 from sysevent.hosts.channel import Conversation
-from sysevent.hosts.running import Vmms
+from sysevent.hosts.running_kernel import Vmms
+from sysevent.hosts.traits import check_kvm_access, check_traits
 from sysevent.model import Progress
 from sysevent.process import die_with_parent
 from sysevent.targets.spec import TargetSpec
 from sysevent.text import last_lines
 
 KVM = Path("/dev/kvm")
-_HELLO = 30  # seconds for a process of 20 KB to start on a loaded machine
-_SEND = 30  # seconds; a VMM that takes nothing for so long is lost
-_END = 10  # seconds to be gone after SIGKILL
-_TAIL = 5  # lines of what it said last
+# Seconds for the VMM to start, on a busy machine.
+_HELLO = 30
+# Seconds for the VMM to accept data; then it is lost.
+_SEND = 30
+# Seconds to end after SIGKILL.
+_END = 10
+# Last lines of the VMM's messages that are quoted when it is lost.
+_TAIL = 5
 
 
 class LocalHost(Conversation):
-    """A VMM below this process. It and its workers are one process group, which dies with us."""
+    """A VMM as a child of this process. It and its workers form one process group, which ends with this process."""
 
     def __init__(
         self,
@@ -46,20 +50,21 @@ class LocalHost(Conversation):
         self._spec = spec
         self._vmms = vmms
         self._frames = wire.FrameReader()
-        self._line: socket.socket | None = None  # None: not started, or the VMM has closed it
+        # None before the start, and after the VMM has closed it.
+        self._line: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
 
     @property
     def pid(self) -> int:
-        """Of the VMM, and of its process group; 0 when there is none."""
+        """The number of the VMM's process and process group; 0 when it does not run."""
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
-        """See hosts/base.py. From the thread that lives longest: see process.py."""
+        """See hosts/base.py. Call it from the longest-living thread: the VMM ends with it, see process.py."""
         self.traits = dict(zip(("node", "kernel", "version", "machine"), os.uname()[1:], strict=True))
-        identity.check(self._spec, self.traits)
-        identity.check_kvm(self._spec, _kvm(), getpass.getuser())
+        check_traits(self._spec, self.traits)
+        check_kvm_access(self._spec, _kvm(), getpass.getuser())
         self.log.parent.mkdir(parents=True, exist_ok=True)
         command = die_with_parent(
             [str(self._vmms[0][1]), "serve", *(f"{number}:{path}" for number, path in self._vmms)]
@@ -67,7 +72,7 @@ class LocalHost(Conversation):
         ours, theirs = socket.socketpair()
         self._began = time.monotonic()
         with theirs, self.log.open("wb") as said:
-            # A session of its own: Ctrl-C is for us, and the group can be killed as one.
+            # A new session: Ctrl-C does not reach the VMM, and the group can be killed as a whole.
             self._process = subprocess.Popen(
                 command,
                 stdin=theirs.fileno(),
@@ -118,7 +123,7 @@ class LocalHost(Conversation):
             except BlockingIOError:
                 if time.monotonic() > end:
                     raise TimeoutError(f"the VMM took nothing for {_SEND} s") from None
-                # It may itself wait until we take what it has to say.
+                # The VMM may be blocked until we read what it has sent.
                 select.select([self._line], [self._line], [], 1)
                 self.listen()
 
@@ -137,14 +142,14 @@ class LocalHost(Conversation):
         return GuestLost(f"{self.name}: {what}{shown}")
 
     def close(self) -> None:
-        """The VMM and all its workers are gone, those in a KVM_RUN that never returns as well."""
+        """End the VMM and all its workers. Reports those that a KVM_RUN keeps alive."""
         if self._line is not None:
             self._line.close()
             self._line = None
         if self._process is None:
             return
         group, self._process = self._process, None
-        # Before it is reaped: until then nobody else can have this number.
+        # Before wait(): until the process is reaped, its number cannot be reused.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -155,13 +160,13 @@ class LocalHost(Conversation):
             time.sleep(0.01)
         if left:
             self._progress(
-                f"{self.name}: {', '.join(map(str, left))} did not die of SIGKILL within {_END} s: this KVM keeps "
-                "them, and only a reboot of this machine will end them"
+                f"{self.name}: the processes {', '.join(map(str, left))} have not ended {_END} s after SIGKILL: they "
+                "hang in this machine's KVM until it is rebooted"
             )
 
 
 def _kvm() -> str:
-    """As identity.check_kvm wants it."""
+    """The state of /dev/kvm as check_kvm_access() takes it."""
     if not KVM.exists():
         return "missing"
     if os.access(KVM, os.R_OK | os.W_OK):
@@ -175,7 +180,7 @@ def _how(code: int) -> str:
 
 
 def _alive(group: int) -> list[int]:
-    """The processes of a group that still run; the dead that wait for their parent do not count."""
+    """The numbers of a group's processes that still run; zombies do not count."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):

@@ -14,7 +14,7 @@ from sysevent.decode.structs import Layout
 from sysevent.engine.btf import kvm_run
 from sysevent.engine.guest import Guest
 from sysevent.errors import HarnessError, NotApplicable
-from sysevent.hosts.select import missing
+from sysevent.hosts.kinds import obstacle
 from sysevent.images.kernel.resolve import WrongArchitecture
 from sysevent.model import Facts, Status
 from sysevent.plugin import evidence
@@ -72,7 +72,7 @@ def sysevent_run(request: pytest.FixtureRequest) -> Run:
 @pytest.fixture(scope="session")
 def guest(target: TargetSpec, sysevent_run: Run, pytestconfig: pytest.Config) -> Iterator[Guest]:
     """The target, booted, with its facts read."""
-    lacks = missing(target, pytestconfig.getoption("kernel"))
+    lacks = obstacle(target, pytestconfig.getoption("kernel"))
     if lacks:
         pytest.skip(lacks)
     found = sysevent_run.guest(target)

@@ -15,7 +15,7 @@ from sysevent.contract.terms import Terms
 from sysevent.engine.fleet import Fleet
 from sysevent.engine.guest import Guest
 from sysevent.errors import NotApplicable, SyseventError
-from sysevent.hosts.select import missing
+from sysevent.hosts.kinds import obstacle
 from sysevent.model import Facts, Incident, Observation, Status
 from sysevent.plugin import options
 from sysevent.plugin import results as results_of
@@ -82,7 +82,7 @@ class Run:
                 continue
             if not spec.booted:  # not ours before it is wanted: others may want it meanwhile
                 continue
-            if not missing(spec, self.config.getoption("kernel")):
+            if not obstacle(spec, self.config.getoption("kernel")):
                 self._guest(spec)
         fleet = Fleet(list(self._guests.values()), self.settings, self.progress, None, self._leased)
         fleet.begin()

@@ -1,6 +1,7 @@
-"""Under what a guest of this machine's QEMU runs: TCG anywhere, KVM where it can be nested.
+"""The choice of QEMU's accelerator: TCG on any machine, KVM where it can be nested.
 
-Whether KVM works is found out by trying. What stands in /sys only explains a refusal, or saves the wait for one.
+A trial start of QEMU decides whether KVM works. Parameters in /sys only explain a failure, or make the trial
+unnecessary.
 """
 
 from __future__ import annotations
@@ -17,62 +18,69 @@ import msgspec
 from sysevent.arches import Architecture
 from sysevent.errors import GuestLost, NoKvm, ToolMissing
 from sysevent.process import die_with_parent
-from sysevent.qemu.argv import machine_of
+from sysevent.qemu.argv import machine_options
 
-_TRIAL = 20  # seconds for a QEMU to start its machine and take the word to quit; it takes 0.1
-_GONE = 5  # seconds to be gone after SIGKILL
+# Seconds for QEMU to start and carry out "quit"; 0.1 is usual.
+_TRIAL = 20
+# Seconds to end after SIGKILL.
+_KILL = 5
 _QUIT = '{"execute": "qmp_capabilities"}\n{"execute": "quit"}\n'
 _NESTED = ("/sys/module/kvm_intel/parameters/nested", "/sys/module/kvm_amd/parameters/nested")
 
 
 class Accel(msgspec.Struct, frozen=True):
-    """What a guest runs under."""
+    """The accelerator of a guest."""
 
-    name: str  # QEMU's -accel
-    fallback: str = ""  # why it is not what was preferred
+    # QEMU's -accel: "tcg" or "kvm".
+    name: str
+    # Why it is TCG although KVM was preferred; "" otherwise.
+    fallback: str = ""
 
 
 def choose(where: str, arch: Architecture, cpu: str = "") -> Accel:
-    """What `where` of a target means on this machine; NoKvm when it insists on a KVM that is not to be had."""
+    """The accelerator for a target's `where`: "tcg", "kvm", or "auto" for KVM with TCG as fallback.
+
+    Raises NoKvm for "kvm" when KVM cannot be used.
+    """
     if where == "tcg":
         return Accel("tcg")
-    why = refused(arch, cpu)
-    if not why:
+    obstacle = kvm_obstacle(arch, cpu)
+    if not obstacle:
         return Accel("kvm")
     if where == "kvm":
-        raise NoKvm(f'where = "kvm": {why}; where = "auto" takes TCG then')
-    return Accel("tcg", why)
+        raise NoKvm(f'where = "kvm": {obstacle}; where = "auto" falls back to TCG')
+    return Accel("tcg", obstacle)
 
 
 @functools.cache
-def refused(arch: Architecture, cpu: str = "") -> str:
-    """Why no guest of an architecture can run, and have a KVM itself, under this machine's; "" when it may.
+def kvm_obstacle(arch: Architecture, cpu: str = "") -> str:
+    """Why a guest of an architecture cannot run under this machine's KVM and have /dev/kvm itself; "" when it may.
 
-    A QEMU that starts is no proof: see hosts/qemu/nested.py.
+    "" is not a proof: a QEMU that starts may have a guest that hangs, see hosts/qemu/nested.py.
     """
     here = platform.machine()
     if here != arch.machine:
-        return f"KVM runs guests of this machine's architecture only, which is {here}, not {arch.machine}"
+        return f"KVM runs only guests of this machine's architecture, which is {here}, not {arch.machine}"
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return "/dev/kvm is not there, or not for this user (group kvm)"
+        return "/dev/kvm does not exist, or this user may not open it (group kvm)"
     if arch.not_nested:
         return arch.not_nested
     settings = [path.read_text(encoding="ascii").strip() for path in map(Path, _NESTED) if path.exists()]
     if settings and not any(value in ("Y", "1") for value in settings):
         return "nested virtualization is off: load kvm_intel or kvm_amd with nested=1"
     try:
-        return _trial(arch, cpu)
+        return _trial_obstacle(arch, cpu)
     except (ToolMissing, GuestLost, OSError) as error:
         return str(error)
 
 
-def _trial(arch: Architecture, cpu: str) -> str:
-    """What QEMU says when it gives up on a machine without a kernel; "" when it comes as far as to be told to quit."""
+def _trial_obstacle(arch: Architecture, cpu: str) -> str:
+    """Why QEMU fails to start under KVM, without a kernel; "" when it started and carried out "quit"."""
     qemu = shutil.which(arch.qemu)
     if qemu is None:
         return f"{arch.qemu} is not installed"
-    machine = machine_of(arch, "kvm", cpu)
-    command = [qemu, "-nodefaults", "-no-user-config", "-display", "none", *machine, "-m", "64", "-S"]
+    options = machine_options(arch, "kvm", cpu)
+    command = [qemu, "-nodefaults", "-no-user-config", "-display", "none", *options, "-m", "64", "-S"]
     process = subprocess.Popen(
         die_with_parent([*command, "-qmp", "stdio"]),
         stdin=subprocess.PIPE,
@@ -83,21 +91,21 @@ def _trial(arch: Architecture, cpu: str) -> str:
         errors="replace",
     )
     try:
-        said = process.communicate(_QUIT, _TRIAL)[1]
+        errors = process.communicate(_QUIT, _TRIAL)[1]
     except subprocess.TimeoutExpired:
-        return f"{arch.qemu} -accel kvm does not start within {_TRIAL} s{_killed(process)}"
+        return f"{arch.qemu} -accel kvm did not start within {_TRIAL} s{_kill(process)}"
     if process.returncode == 0:
         return ""
-    told = said.strip().splitlines()
+    lines = errors.strip().splitlines()
     how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
-    return f"{arch.qemu} -accel kvm gives up with {how}{': ' + told[-1][:200] if told else ''}"
+    return f"{arch.qemu} -accel kvm failed with {how}{': ' + lines[-1][:200] if lines else ''}"
 
 
-def _killed(process: subprocess.Popen[str]) -> str:
-    """End it; what to say when not even SIGKILL does, as inside a KVM that keeps it."""
+def _kill(process: subprocess.Popen[str]) -> str:
+    """End a process with SIGKILL. "", or text for the message when it stays, as inside a KVM that hangs."""
     process.kill()
     try:
-        process.communicate(timeout=_GONE)
+        process.communicate(timeout=_KILL)
     except subprocess.TimeoutExpired:
-        return f", and pid {process.pid} does not die of SIGKILL"
+        return f", and pid {process.pid} has not ended {_KILL} s after SIGKILL"
     return ""

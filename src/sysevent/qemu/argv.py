@@ -1,4 +1,4 @@
-"""QEMU's command line as a pure function. Why each part is there, and what happens without it."""
+"""QEMU's command line as a pure function of a guest's configuration, with the reason for each option."""
 
 from __future__ import annotations
 
@@ -12,65 +12,83 @@ from sysevent.arches import Architecture
 # Under KVM, for guests that get a KVM themselves: only the host's own CPU has what that takes.
 _KVM_CPU = "host"
 
-# The guest's device node of a machine's virtio port: the first port of the first such device.
+# The guest's device node of the virtio port for frames: the first port of the first such device.
 VIRTIO_CHANNEL = "vport0p1"
 
 
-class Machine(msgspec.Struct, frozen=True):
-    """What to boot and how."""
+class GuestConfig(msgspec.Struct, frozen=True):
+    """What one QEMU runs, and with which devices."""
 
     arch: Architecture
+    # QEMU's -accel: "tcg" or "kvm".
     accel: str
+    # QEMU's -cpu; empty: the default of the architecture and accelerator.
     cpu: str
-    memory: int  # MiB
+    # MiB.
+    memory: int
     kernel: Path
     initramfs: Path
-    append: str = ""  # more words for the kernel's command line
-    firmware: Path | None = None  # None: the machine's own
-    virtio: bool = True  # False: the guest gets no virtio port, and records travel on the console
-    serves: int = 0  # a TCP port of the guest, to which one of this machine's loopback leads; 0: no network
-    keep: bool = False  # True: it has a shell beside the VMM, and does not end with it
-    debug: bool = False  # True: it waits for a debugger, stopped before its first instruction
+    # More words for the kernel's command line.
+    append: str = ""
+    # QEMU's -bios; None: the default of the machine type.
+    firmware: Path | None = None
+    # False: no virtio port, so that frames travel on the console.
+    virtio: bool = True
+    # TCP port of the guest that a loopback port of this machine is forwarded to; 0: no network device.
+    forwarded_port: int = 0
+    # True: there is a second console for a shell, and init keeps the guest up after the VMM has ended.
+    keep: bool = False
+    # True: QEMU waits for a debugger before the first instruction.
+    debug: bool = False
 
 
-class Lines(msgspec.Struct, frozen=True):
-    """The file descriptors that a QEMU inherits: the other ends of our sockets."""
+class InheritedFds(msgspec.Struct, frozen=True):
+    """The file descriptors that a QEMU inherits. All but memory are sockets."""
 
     monitor: int
     console: int
-    channel: int  # of no use to a machine without virtio
-    gdb: int = 0  # where a debugger connects; of no use to a machine without debug
-    attach: int = 0  # where a person does; of no use to one without keep
-    memory: int = 0  # the file that is, or begins with, the machine's memory; 0: nobody else is to see it
+    # Used with GuestConfig.virtio.
+    channel: int
+    # A listening socket for a debugger; used with GuestConfig.debug.
+    gdb: int = 0
+    # A listening socket for `sysevent shell --attach`; used with GuestConfig.keep.
+    attach: int = 0
+    # A file that is, or starts with, the guest's memory; 0: QEMU allocates the memory itself.
+    memory: int = 0
 
 
-# Words for every L1 kernel that make it boot sooner, none of which KVM looks at. Gains are of the whole boot,
-# medians of 5 boots of Debian 6.12 side by side under TCG; a kernel that lacks one takes no notice.
+# Parameters that make an L1 kernel boot faster and do not affect KVM. Gains are of the whole boot, medians of 5 boots
+# of Debian 6.12 side by side under TCG. A kernel ignores a parameter that it does not know.
 QUICK = (
-    # The self-tests of every cipher, before they are used for the first time: 14 % x86_64.
+    # Skips the self-test of each cipher before its first use: 14 % on x86_64.
     "cryptomgr.notests",
-    # Debian zeroes every page and object as it is handed out: 8 % x86_64. KVM's own zeroing is not affected.
+    # Debian's kernels zero every page and object when it is allocated: 8 % on x86_64. KVM's own zeroing stays.
     "init_on_alloc=0",
-    # No policy is loaded, no auditd runs, and yet both register with everything: 4 % x86_64.
+    # These register hooks although no policy is loaded and no auditd runs: 4 % on x86_64.
     "apparmor=0 selinux=0 audit=0",
-    # KVM makes 40 files there for each machine: 28 % of a scenario on arm64 and riscv64.
+    # KVM creates 40 files there for each VM: 28 % of a scenario on arm64 and riscv64.
     "debugfs=off",
-    # What waits for a grace period of RCU, as every change of a machine's memory does, waits less: a third of
-    # a scenario on arm64 and x86_64 by the clock.
+    # Shortens waits for an RCU grace period, which every change of a VM's memory needs: a third of a scenario's
+    # wall-clock time on arm64 and x86_64.
     "rcupdate.rcu_expedited=1",
-    # And what waits for RCU's callbacks, as the end of every machine does on x86 (rcu_barrier in
-    # kvm_mmu_uninit_tdp_mmu), need not wait for the next tick: half of a scenario on x86_64, 15 % on the others.
+    # RCU callbacks no longer wait for the next tick. The end of every VM waits for them on x86 (rcu_barrier in
+    # kvm_mmu_uninit_tdp_mmu): half of a scenario on x86_64, 15 % on the others.
     "rcu_nocbs=0",
 )
 
-# Initcalls that are left out: all of those in QUICK with these, 29 % arm64, 24 % riscv64, 38 % x86_64.
-# Unknown names are ignored, and nothing depends on these: each is leaf code of its own subsystem.
+# Initcalls to skip. Together with QUICK they save 29 % on arm64, 24 % on riscv64, 38 % on x86_64. A kernel ignores
+# unknown names. Nothing depends on these: each is leaf code of its subsystem.
 SKIPPED_INITCALLS = (
-    "load_system_certificate_list",  # certs/: X.509 parsing and RSA; modules load without, with a taint
-    "jent_mod_init",  # crypto/jitterentropy: a health test that measures timings for a tenth of a second
-    "crypto_kdf108_init",  # crypto/: a self-test that cryptomgr.notests does not reach
-    "init_encrypted",  # security/keys/encrypted-keys
-    "bpf_dummy_struct_ops_init",  # net/bpf, kernel/bpf, net/ipv4: each parses megabytes of BTF
+    # certs/: X.509 parsing and RSA. Without it modules still load, with a taint.
+    "load_system_certificate_list",
+    # crypto/jitterentropy: a health test that measures timings for a tenth of a second.
+    "jent_mod_init",
+    # crypto/: a self-test that cryptomgr.notests does not disable.
+    "crypto_kdf108_init",
+    # security/keys/encrypted-keys.
+    "init_encrypted",
+    # net/bpf, net/ipv4, kernel/bpf: each parses megabytes of BTF.
+    "bpf_dummy_struct_ops_init",
     "bpf_tcp_ca_kfunc_init",
     "bpf_kfunc_init",
 )
@@ -79,20 +97,25 @@ SKIPPED_INITCALLS = (
 def kernel_command_line(
     arch: Architecture, *, virtio: bool, append: str = "", debug: bool = False, keep: bool = False
 ) -> str:
-    """What the L1 kernel is told."""
+    """The command line of the L1 kernel.
+
+    virtio: True when the guest has a virtio port for frames. append: words that come last, so that they win.
+    debug: True to run at the addresses of vmlinux. keep: True to start the shell of a kept guest.
+    """
     return " ".join(
         (
             f"console={arch.console}",
             "quiet",
-            # An oops leaves a kernel nobody should believe: it ends the guest, and -no-reboot ends QEMU.
+            # Results of a kernel after an oops are worthless: panic, reboot at once, which -no-reboot turns into an
+            # end of QEMU.
             "oops=panic",
             "panic=-1",
-            # An unknown key=value ends up in the environment of init (init/main.c, unknown_bootoption).
-            # A kernel without virtio_console takes the serial line.
+            # The kernel puts an unknown key=value into the environment of init (init/main.c, unknown_bootoption).
+            # Init uses the serial line when the kernel has no virtio_console.
             *([f"sysevent_channel={VIRTIO_CHANNEL}"] if virtio else []),
             f"sysevent_serial={arch.console}",
             *QUICK,
-            # A debugger takes its symbols from vmlinux, at the addresses it was linked for.
+            # A debugger's symbols have the link-time addresses of vmlinux.
             *(["nokaslr"] if debug else []),
             *(["sysevent_keep=1"] if keep else []),
             f"initcall_blacklist={','.join(SKIPPED_INITCALLS)}",
@@ -101,8 +124,8 @@ def kernel_command_line(
     )
 
 
-def machine_of(arch: Architecture, accel: str, cpu: str = "") -> list[str]:
-    """The machine, what it runs under, and its CPU."""
+def machine_options(arch: Architecture, accel: str, cpu: str = "") -> list[str]:
+    """QEMU's options for machine type, accelerator and CPU; cpu empty: the default."""
     kvm = accel == "kvm"
     return [
         *("-machine", arch.qemu_machine_kvm if kvm else arch.qemu_machine),
@@ -111,76 +134,84 @@ def machine_of(arch: Architecture, accel: str, cpu: str = "") -> list[str]:
     ]
 
 
-def ports(ends: Mapping[str, int]) -> list[str]:
-    """More virtio ports for a machine that has the first: name -> our end, as /dev/vport0p2 and so on in the guest."""
-    words: list[str] = []
-    for number, (name, fd) in enumerate(ends.items(), 2):
-        words += ["-chardev", f"socket,id={name},fd={fd}"]
-        words += ["-device", f"virtserialport,chardev={name},name={name},nr={number}"]
-    return words
+def extra_port_options(fds: Mapping[str, int]) -> list[str]:
+    """Options for more virtio ports of a guest that has the first one: port name -> file descriptor of a socket.
+
+    In the guest they are /dev/vport0p2, /dev/vport0p3 and so on, in the order of the mapping.
+    """
+    options: list[str] = []
+    for number, (name, fd) in enumerate(fds.items(), 2):
+        options += ["-chardev", f"socket,id={name},fd={fd}"]
+        options += ["-device", f"virtserialport,chardev={name},name={name},nr={number}"]
+    return options
 
 
-def argv(machine: Machine, lines: Lines | None = None, *, restored: bool = False) -> list[str]:
-    """The command that boots machine, or waits for one to be restored; without lines: what tells two of them apart."""
-    arch, ends = machine.arch, lines or Lines(0, 0, 0)
-    kind, *words = machine_of(arch, machine.accel, machine.cpu)[1:]
+def argv(config: GuestConfig, fds: InheritedFds | None = None, *, restored: bool = False) -> list[str]:
+    """The command that runs a guest.
+
+    fds: None gives a command that is not for execution, but differs exactly when two guests differ.
+    restored: True: QEMU does not boot, but waits for the monitor's migrate-incoming.
+    """
+    arch, fds = config.arch, fds or InheritedFds(0, 0, 0)
+    machine_type, *options = machine_options(arch, config.accel, config.cpu)[1:]
     # fmt: off
     command = [
         arch.qemu,
         "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", f"{kind},memory-backend=memory" if ends.memory else kind, *words,
-        "-m", str(machine.memory),
-        # One CPU: a second one costs a fifth to a half of the boot, and vCPUs are threads either way.
+        "-machine", f"{machine_type},memory-backend=memory" if fds.memory else machine_type, *options,
+        "-m", str(config.memory),
+        # One CPU: a second one costs a fifth to a half of the boot, and a VM's vCPUs are threads in any case.
         "-smp", "1",
         "-no-reboot",
-        *(["-bios", str(machine.firmware)] if machine.firmware else []),
+        *(["-bios", str(config.firmware)] if config.firmware else []),
 
-        "-kernel", str(machine.kernel),
-        "-initrd", str(machine.initramfs),
+        "-kernel", str(config.kernel),
+        "-initrd", str(config.initramfs),
         "-append", kernel_command_line(
-            arch, virtio=machine.virtio, append=machine.append, debug=machine.debug, keep=machine.keep
+            arch, virtio=config.virtio, append=config.append, debug=config.debug, keep=config.keep
         ),
 
-        "-chardev", f"socket,id=monitor,fd={ends.monitor}",
+        "-chardev", f"socket,id=monitor,fd={fds.monitor}",
         "-mon", "chardev=monitor,mode=control",
-        "-chardev", f"socket,id=console,fd={ends.console}",
+        "-chardev", f"socket,id=console,fd={fds.console}",
         "-serial", "chardev:console",
     ]
-    if machine.virtio:
+    if config.virtio:
         command += [
-            "-chardev", f"socket,id=channel,fd={ends.channel}",
+            "-chardev", f"socket,id=channel,fd={fds.channel}",
             "-device", "virtio-serial-pci",
             "-device", "virtserialport,chardev=channel,name=sysevent,nr=1",
         ]
-    if machine.keep:
+    if config.keep:
         command += [
-            *([] if machine.virtio else ["-device", "virtio-serial-pci"]),
-            # A console of its own, as /dev/hvc0: the serial line is the log's, and at times the records'.
-            "-chardev", f"socket,id=attach,fd={ends.attach},server=on,wait=off",
+            *([] if config.virtio else ["-device", "virtio-serial-pci"]),
+            # A separate console, /dev/hvc0: the serial line carries the log and sometimes frames.
+            "-chardev", f"socket,id=attach,fd={fds.attach},server=on,wait=off",
             "-device", "virtconsole,chardev=attach",
         ]
-    if machine.serves:
+    if config.forwarded_port:
         command += [
-            # Nobody else gets in, and it gets nowhere (restrict). QEMU chooses the port: see tests/system/standin.py.
-            "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:{machine.serves}",
-            # Nothing boots over the network, and the ROM for that is a package of its own.
+            # Reachable from loopback only, and without a way out (restrict). QEMU chooses the port on this machine:
+            # see tests/system/standin.py.
+            "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:{config.forwarded_port}",
+            # No boot ROM: guests do not boot over the network, and distributions package the ROM separately.
             "-device", "virtio-net-pci,netdev=net,romfile=",
         ]
-    if machine.debug:
+    if config.debug:
         command += [
-            # A socket that listens already: -gdb tcp::PORT would take a port by number, and on every interface.
-            "-chardev", f"socket,id=gdb,fd={ends.gdb},server=on,wait=off",
+            # An inherited listening socket: -gdb tcp::PORT needs a fixed port and listens on every interface.
+            "-chardev", f"socket,id=gdb,fd={fds.gdb},server=on,wait=off",
             "-gdb", "chardev:gdb",
-            # A guest that runs at once would be done before anybody has attached.
+            # Stopped until the debugger continues: a running guest would finish before it has attached.
             "-S",
         ]
     # fmt: on
-    if ends.memory:
-        # What one that is restored writes goes into a copy of its own, page by page.
+    if fds.memory:
+        # share=off: a restored guest writes to private copies of the pages.
         command += [
             "-object",
-            f"memory-backend-file,id=memory,size={machine.memory}M,mem-path=/proc/self/fd/{ends.memory},"
+            f"memory-backend-file,id=memory,size={config.memory}M,mem-path=/proc/self/fd/{fds.memory},"
             f"share={'off' if restored else 'on'}",
         ]
-    # The monitor is told from where: the memory is there already, which only a command can say.
+    # "defer": x-ignore-shared, which says that the memory is loaded, can only be set over the monitor.
     return [*command, *(["-incoming", "defer"] if restored else [])]

@@ -1,4 +1,4 @@
-"""What runs before the kernel, where there is a choice."""
+"""The choice of QEMU's firmware."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 from sysevent.arches import Architecture
 
 
-def quick(arch: Architecture, accel: str) -> Path | None:
-    """The firmware that an emulated machine boots soonest with; None for the machine's own.
+def fast_firmware(arch: Architecture, accel: str) -> Path | None:
+    """The firmware file with which a guest under TCG boots fastest; None: the default of QEMU's machine type.
 
-    Under KVM it stays SeaBIOS, which also sets up MTRRs and IA32_FEATURE_CONTROL as a KVM on Intel's CPUs wants them.
+    Under KVM it is SeaBIOS, the default: it also sets up the MTRRs and IA32_FEATURE_CONTROL, which a nested KVM on
+    Intel's CPUs needs.
     """
     qemu = shutil.which(arch.qemu)
     if accel != "tcg" or qemu is None or not arch.quick_firmware:

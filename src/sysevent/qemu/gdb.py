@@ -1,4 +1,4 @@
-"""A guest in a debugger's hands: where QEMU's gdbstub listens, and the line to paste."""
+"""A debugger on a guest: the socket of QEMU's gdbstub, and the command line to paste."""
 
 from __future__ import annotations
 
@@ -9,40 +9,44 @@ from pathlib import Path
 from sysevent.arches import Architecture
 from sysevent.model import KernelImage
 
-_ABOVE = 4  # arch/x86/boot/bzImage is so deep in its tree, which has vmlinux at its top
+# The depth of arch/x86/boot/bzImage in a kernel tree, which has vmlinux at its top.
+_ABOVE = 4
 
 
-def listening() -> socket.socket:
-    """A port of the loopback interface, for QEMU to inherit.
+def listening_socket() -> socket.socket:
+    """A listening TCP socket on a loopback port that the kernel chose, for QEMU to inherit.
 
-    Whoever talks to a gdbstub owns the guest, so no other interface is ever bound; and since the kernel chooses
-    the port and the socket never closes, no other program can have it in between.
+    A client of a gdbstub controls the guest, so the socket is never bound to another interface. The socket stays open
+    from the choice of the port on, so no other program can take the port.
     """
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        found.bind(("127.0.0.1", 0))
-        found.listen(1)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
     except OSError:
-        found.close()
+        listener.close()
         raise
-    return found
+    return listener
 
 
-def line(arch: Architecture, port: int, symbols: Path | None) -> str:
-    """The command that attaches to a guest."""
+def command_line(arch: Architecture, port: int, symbols: Path | None) -> str:
+    """The shell command that attaches gdb to a guest; symbols: its vmlinux, None when unknown."""
     words = ["gdb-multiarch"]
-    for order in (f"set architecture {arch.gdb}", f"target remote 127.0.0.1:{port}"):
-        words += ["-ex", order]
-    # The file is read before any -ex, and would set the architecture by itself; where there is none gdb must know.
+    for command in (f"set architecture {arch.gdb}", f"target remote 127.0.0.1:{port}"):
+        words += ["-ex", command]
+    # gdb reads the file before any -ex and takes the architecture from it. Without a file it needs the command.
     return shlex.join([*words, *([str(symbols)] if symbols else [])])
 
 
-def symbols(kernel: KernelImage) -> Path | None:
-    """The vmlinux that an image was made from: in its tree, or where Debian's linux-image-*-dbg has it."""
+def symbol_file(kernel: KernelImage) -> Path | None:
+    """The vmlinux that an image was made from: in its kernel tree, or that of Debian's linux-image-*-dbg.
+
+    None when there is none.
+    """
     given = Path(kernel.spec.removeprefix("tree:"))
-    # QEMU may have got a copy, unpacked into the cache: then only what the user wrote leads to the tree.
+    # kernel.image may be an unpacked copy in the cache. Then only the user's own path leads to the tree.
     folders = [given, *given.resolve().parents[:_ABOVE]] if given.exists() else []
-    places = [folder / "vmlinux" for folder in (*folders, *kernel.image.resolve().parents[:_ABOVE])]
+    candidates = [folder / "vmlinux" for folder in (*folders, *kernel.image.resolve().parents[:_ABOVE])]
     if kernel.release:
-        places.append(Path("/usr/lib/debug/boot") / f"vmlinux-{kernel.release}")
-    return next((path for path in places if path.is_file()), None)
+        candidates.append(Path("/usr/lib/debug/boot") / f"vmlinux-{kernel.release}")
+    return next((path for path in candidates if path.is_file()), None)

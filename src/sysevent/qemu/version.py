@@ -1,4 +1,4 @@
-"""Which QEMU this is."""
+"""The version of the installed QEMU."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from sysevent.arches import Architecture
 
 @functools.cache
 def version(arch: Architecture) -> str:
-    """The version of an architecture's QEMU, "7.2.22"; empty when there is none or it does not say."""
+    """The version of an architecture's QEMU, such as "7.2.22"; "" when it is not installed or prints none."""
     qemu = shutil.which(arch.qemu)
     if qemu is None:
         return ""
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [qemu, "--version"], capture_output=True, text=True, timeout=30, check=False
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    found = re.search(r"version (\S+)", said)
-    return found[1] if found else ""
+    match = re.search(r"version (\S+)", output)
+    return match[1] if match else ""

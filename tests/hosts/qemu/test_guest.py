@@ -1,4 +1,4 @@
-"""A guest that answers, and all the ways in which one is lost: each told in its own words, none of them a hang."""
+"""A guest that answers, and every way in which one is lost: each has its own message, and none is a hang."""
 
 import os
 import signal
@@ -14,9 +14,10 @@ import pytest
 from sysevent import wire
 from sysevent.errors import BadWire, GuestLost, InfrastructureError, ToolMissing
 from sysevent.hosts import channel as host_channel
-from sysevent.hosts.qemu.snapshots import Snapshot, Taken
+from sysevent.hosts.qemu.snapshots import Snapshot, SnapshotNote
 
-SOON = 4  # seconds: what a test allows, far below every deadline of the real thing
+# Seconds; far below every real deadline.
+SOON = 4
 
 ANSWERING = """
     channel.sendall(hello())
@@ -27,14 +28,17 @@ ANSWERING = """
 PANIC = "[    1.2] Kernel panic - not syncing: Attempted to kill init!\\r\\n"
 
 
-def lost(guest, doing, limit=SOON):
-    """The words of a loss, and that they came soon: in a thread, so that a hang fails one test only."""
+def lost(guest, action, limit=SOON):
+    """The message of the GuestLost that an action raises within limit seconds.
+
+    The action runs in a thread, so that a hang fails only this test.
+    """
     found = []
 
     def run():
         begin = time.monotonic()
         try:
-            doing()
+            action()
         except GuestLost as error:
             found.append(str(error))
         except Exception as error:
@@ -50,10 +54,10 @@ def lost(guest, doing, limit=SOON):
         os.kill(guest.pid, signal.SIGKILL)
         thread.join(5)
         pytest.fail(f"it hung for more than {limit} s, until its QEMU was killed; then: {found[:1]}")
-    words, took = found
-    assert isinstance(words, str), words
-    assert took < limit
-    return words
+    message, seconds = found
+    assert isinstance(message, str), message
+    assert seconds < limit
+    return message
 
 
 def ask(guest, request=b"ask", seconds=SOON, abi=1):
@@ -61,7 +65,7 @@ def ask(guest, request=b"ask", seconds=SOON, abi=1):
 
 
 def test_hello_and_replies(start, tmp_path):
-    """Boot, be greeted, ask, be answered; what it printed is in the log."""
+    """A guest says HELLO and answers requests; its console output is in the log."""
     guest = start(f"    console.sendall(b'booting\\r\\n'){ANSWERING}")
     assert guest.hello() == wire.Hello(1, 1, "6.12.1-stub", "x86_64", "build")
     assert 0 < guest.seconds_to_ready < SOON
@@ -83,8 +87,8 @@ def test_requests_carry_number_and_abi(start):
     assert ask(guest, b"body", abi=7).state is wire.State.DONE
 
 
-def test_several_on_their_way(start):
-    """Sent ahead, and answered when each is asked for."""
+def test_several_requests_in_flight(start):
+    """Several requests are sent before the first reply is read."""
     guest = start(ANSWERING)
     guest.hello()
     numbers = [guest.send(b"ask", 1) for _ in range(5)]
@@ -94,7 +98,7 @@ def test_several_on_their_way(start):
     assert [guest.reply(number, SOON).state for number in numbers] == [wire.State.DONE] * 5
 
 
-def test_an_answer_to_another_question_is_none(start):
+def test_reply_to_another_request_is_ignored(start):
     guest = start("""
         channel.sendall(hello())
         _, _, sequence, _ = request(channel)
@@ -107,22 +111,22 @@ def test_an_answer_to_another_question_is_none(start):
 
 @pytest.mark.parametrize("reason", ["guest-reset", "guest-panic", None])
 def test_panic_while_booting(start, reason, tmp_path):
-    """Its line, whatever QEMU says of the reboot that follows, and the end of the console."""
+    """The message has the panic line and the end of the console, whatever reason QEMU gives for the stop."""
     guest = start(f"""
         console.sendall(b"[    0.1] nothing special\\r\\n{PANIC}[    1.3] CPU: 0\\r\\n")
         {f"stopped({reason!r})" if reason else ""}
     """)
-    told = lost(guest, guest.hello)
-    assert told.startswith("stub: panic: Kernel panic - not syncing: Attempted to kill init!\n")
-    assert "the end of its console" in told
-    assert "nothing special" in told
-    assert told.endswith("[    1.3] CPU: 0")
-    assert str(tmp_path / "logs" / "console.log") in told
+    message = lost(guest, guest.hello)
+    assert message.startswith("stub: panic: Kernel panic - not syncing: Attempted to kill init!\n")
+    assert "the end of its console" in message
+    assert "nothing special" in message
+    assert message.endswith("[    1.3] CPU: 0")
+    assert str(tmp_path / "logs" / "console.log") in message
     assert "Kernel panic" in (tmp_path / "logs" / "console.log").read_text()
 
 
-def test_panic_of_a_guest_that_stays(start):
-    """QEMU runs on, and still nobody waits for the deadline."""
+def test_panic_while_qemu_runs_on(start):
+    """The guest is lost at once, not at the deadline."""
     guest = start(f"""
         channel.sendall(hello())
         request(channel)
@@ -134,7 +138,7 @@ def test_panic_of_a_guest_that_stays(start):
 
 
 def test_an_oops_that_becomes_a_panic(start):
-    """The last words count: the panic tells why it stopped."""
+    """The message has the panic, which arrives after the oops."""
     guest = start(f"""
         console.sendall(b"[    1.1] Internal error: Oops: 96000004 [#1] SMP\\r\\n")
         time.sleep(0.02)
@@ -153,11 +157,11 @@ def test_oops(start):
 
 
 def test_silence(start):
-    """Until the target's deadline, and not longer."""
+    """A silent guest is lost at the target's deadline."""
     guest = start("console.sendall(b'[    0.0] Linux\\r\\n'); forever()", boot=1)
-    told = lost(guest, guest.hello)
-    assert told.startswith("stub: silent: no answer within 1 s\n")
-    assert told.endswith("[    0.0] Linux")
+    message = lost(guest, guest.hello)
+    assert message.startswith("stub: silent: no answer within 1 s\n")
+    assert message.endswith("[    0.0] Linux")
 
 
 def test_silence_after_hello(start):
@@ -166,8 +170,8 @@ def test_silence_after_hello(start):
     assert lost(guest, lambda: ask(guest, seconds=0.3)).startswith("stub: silent: no answer within 0 s")
 
 
-def test_waiting_costs_no_time_of_the_processor(start, monkeypatch):
-    """QEMU needs it, which emulates a whole machine meanwhile."""
+def test_waiting_uses_little_cpu_time(start, monkeypatch):
+    """Waiting does not poll: QEMU needs the CPU."""
     monkeypatch.setattr(host_channel, "_HEARTBEAT", 0.01)
     guest = start("channel.sendall(hello()); forever()")
     guest.hello()
@@ -178,13 +182,13 @@ def test_waiting_costs_no_time_of_the_processor(start, monkeypatch):
     assert len(looks) < 200
 
 
-def test_signs_of_life_while_it_boots(start, monkeypatch):
-    """For the person who waits."""
+def test_heartbeat_while_it_boots(start, monkeypatch):
+    """The user sees regularly that the harness waits for the boot."""
     monkeypatch.setattr(host_channel, "_HEARTBEAT", 0.1)
     guest = start(f"    time.sleep(0.35){ANSWERING}")
     guest.hello()
-    assert len(guest._progress.told) >= 2
-    assert guest._progress.told[0] == "stub: booting debian:6.12, 0 s"
+    assert len(guest._progress.messages) >= 2
+    assert guest._progress.messages[0] == "stub: booting debian:6.12, 0 s"
 
 
 @pytest.mark.parametrize(
@@ -203,7 +207,7 @@ def test_signs_of_life_while_it_boots(start, monkeypatch):
     ],
 )
 def test_how_qemu_ends(start, script, words):
-    """Before the hello, and in the middle of a request. What is still on its way is heard first."""
+    """The message has the reason, before HELLO and during a request; a late event of QEMU still counts."""
     booting = start(script, boot=0.3)
     assert lost(booting, booting.hello).startswith(f"stub: {words}")
     asked = start(f"channel.sendall(hello()); request(channel); {script}")
@@ -212,15 +216,15 @@ def test_how_qemu_ends(start, script, words):
 
 
 @pytest.mark.parametrize("_", range(4))
-def test_the_reason_is_not_lost_in_the_rush(start, _):
-    """QEMU says why and is gone at once."""
+def test_event_right_before_qemu_ends(start, _):
+    """The reason is read although QEMU ends right after the event. Four times, because it is a race."""
     guest = start("channel.sendall(hello()); request(channel); stopped('guest-reset'); os._exit(0)")
     guest.hello()
     assert lost(guest, lambda: ask(guest)).startswith("stub: the guest rebooted")
 
 
-def test_a_last_answer_counts(start):
-    """One that came before QEMU ended is an answer, not a loss."""
+def test_reply_right_before_the_end(start):
+    """A reply that arrived before QEMU ended counts."""
     guest = start(
         "channel.sendall(hello()); channel.sendall(reply(request(channel)[2])); stopped('guest-shutdown')"
     )
@@ -229,15 +233,15 @@ def test_a_last_answer_counts(start):
     assert lost(guest, lambda: ask(guest)).startswith("stub: the guest powered off")
 
 
-def test_a_channel_that_closes(start):
-    """The guest still runs, and is lost all the same."""
+def test_closed_channel(start):
+    """A guest whose channel closes is lost, although QEMU runs on."""
     guest = start("channel.sendall(hello()); channel.close(); forever()")
     guest.hello()
     assert lost(guest, lambda: ask(guest, seconds=0.3)).startswith("stub: ")
 
 
-def test_garbage_on_the_channel(start):
-    """Does not keep a frame from getting through, and is no frame itself."""
+def test_invalid_frames_on_the_channel(start):
+    """Bytes that are not a valid frame are skipped, and valid frames among them are read."""
     guest = start("""
         broken = bytearray(hello()); broken[-1] ^= 1
         channel.sendall(os.urandom(5000).replace(b"S", b"s") + bytes(broken) + b"SEV1"[:2])
@@ -250,7 +254,7 @@ def test_garbage_on_the_channel(start):
     assert ask(guest).state is wire.State.DONE
 
 
-def test_nothing_but_garbage(start):
+def test_only_invalid_frames(start):
     guest = start("channel.sendall(bytes(range(256)) * 500); forever()", boot=0.3)
     assert lost(guest, guest.hello).startswith("stub: silent")
 
@@ -262,14 +266,14 @@ def test_nothing_but_garbage(start):
         ("channel.sendall(frame(1, 0, b'short'))", "a HELLO of 5 bytes"),
     ],
 )
-def test_a_hello_that_is_none(start, script, words):
+def test_invalid_hello(start, script, words):
     guest = start(f"{script}; forever()")
     with pytest.raises(BadWire, match=words):
         guest.hello()
 
 
-def test_a_reply_that_is_none(start):
-    """Well framed and nonsense inside: another meaning than a lost guest, whose next answer is taken."""
+def test_invalid_reply(start):
+    """A valid frame with an invalid body is BadWire, not GuestLost, and the next reply is read."""
     guest = start(ANSWERING)
     guest.hello()
     with pytest.raises(BadWire, match="1 bytes left over"):
@@ -292,7 +296,7 @@ SERIAL = """
 
 @pytest.mark.parametrize("channel", ["virtio", "serial"])
 def test_frames_on_the_serial_line(start, channel):
-    """Between the kernel's lines; also of a guest that was offered a channel and has no driver for it."""
+    """Frames between the kernel's messages are read, also of a guest whose kernel lacks the virtio driver."""
     guest = start(SERIAL, channel=channel)
     assert guest.hello().release == "6.12.1-stub"
     assert guest.on_console
@@ -300,8 +304,8 @@ def test_frames_on_the_serial_line(start, channel):
         assert ask(guest).state is wire.State.DONE
 
 
-def test_what_the_kernel_says_between_frames_is_heard(start):
-    """And the bytes of frames are not taken for its words."""
+def test_kernel_messages_between_frames(start):
+    """A panic between frames is noticed; the same text inside a frame is not one."""
     guest = start(f"""
         console.sendall(hello())
         _, _, sequence, _ = request(console)
@@ -313,19 +317,19 @@ def test_what_the_kernel_says_between_frames_is_heard(start):
     """)
     guest.hello()
     assert ask(guest).results[0].body.startswith(b"Kernel panic")
-    told = lost(guest, lambda: ask(guest))
-    assert "panic: Kernel panic - not syncing: Attempted to kill init!" in told
-    assert "only guest memory" not in told
+    message = lost(guest, lambda: ask(guest))
+    assert "panic: Kernel panic - not syncing: Attempted to kill init!" in message
+    assert "only guest memory" not in message
 
 
-def test_control_characters_do_not_come_through(start):
-    """Into a message that will be on a terminal."""
+def test_control_characters_are_escaped(start):
+    """Messages are shown on terminals."""
     guest = start(
         "console.sendall(b'\\x1b[2J\\x07\\xff Kernel panic - not syncing: \\x1b[31mred'); forever()"
     )
-    told = lost(guest, guest.hello)
-    assert all(c.isprintable() or c == "\n" for c in told.replace("\ufffd", ""))
-    assert "\\x1b[31mred" in told
+    message = lost(guest, guest.hello)
+    assert all(c.isprintable() or c == "\n" for c in message.replace("\ufffd", ""))
+    assert "\\x1b[31mred" in message
 
 
 @pytest.mark.parametrize(
@@ -337,8 +341,8 @@ def test_control_characters_do_not_come_through(start):
         ("channel", True),
     ],
 )
-def test_a_guest_that_never_stops_talking(start, line, panic):
-    """Is lost at its deadline like a silent one, though there is always more to read."""
+def test_guest_that_sends_without_end(start, line, panic):
+    """It is lost at its deadline, although there is always more to read."""
     guest = start(
         f"""
         {f'console.sendall(b"{PANIC}")' if panic else ""}
@@ -351,8 +355,8 @@ def test_a_guest_that_never_stops_talking(start, line, panic):
     lost(guest, guest.hello, limit=2)
 
 
-def test_a_qemu_that_has_stopped_does_not_stop_us(start):
-    """Not even while it is being ended."""
+def test_stopped_qemu(start):
+    """A QEMU that is stopped blocks neither hello() nor close()."""
     guest = start("os.kill(os.getpid(), signal.SIGSTOP); forever()", boot=0.3)
     assert lost(guest, guest.hello).startswith("stub: silent")
     begin = time.monotonic()
@@ -361,7 +365,7 @@ def test_a_qemu_that_has_stopped_does_not_stop_us(start):
 
 
 def test_close(start):
-    """QEMU is gone, and it may be said twice, also of a guest that is lost."""
+    """close() ends QEMU, and may be called twice."""
     guest = start(ANSWERING)
     guest.hello()
     pid = guest.pid
@@ -382,23 +386,25 @@ RESTORED = """
 
 @pytest.fixture
 def snapshot(tmp_path):
-    """Of the kernel that the stub says it runs."""
+    """A snapshot of the kernel that the stub reports."""
     state = tmp_path / "state"
     state.write_bytes(b"stream")
     hello = wire.Hello(1, 1, "6.12.1-stub", "x86_64", "build")
-    return Snapshot(state, Taken("key", 6, zlib.crc32(b"stream", zlib.crc32(bytes(8))), 64, hello, False))
+    return Snapshot(
+        state, SnapshotNote("key", 6, zlib.crc32(b"stream", zlib.crc32(bytes(8))), 64, hello, False)
+    )
 
 
-def test_a_restored_guest_is_asked_for_its_hello(start, snapshot):
-    """Only the answer to our PING counts, not what is still in a buffer from before."""
+def test_restored_guest_must_answer_a_ping(start, snapshot):
+    """A HELLO that was still in a buffer does not count."""
     guest = start(RESTORED, snapshot=snapshot)
     assert guest.hello().release == "6.12.1-stub"
     assert guest.seconds_to_ready >= 0.05
 
 
 @pytest.mark.parametrize("content", [b"strdam", b"str"], ids=["flipped", "cut off"])
-def test_a_snapshot_that_is_damaged(start, snapshot, content):
-    """QEMU restores whatever it is given: no answer of such a guest counts."""
+def test_damaged_snapshot(start, snapshot, content):
+    """QEMU restores it without an error, so the guest is lost at its first reply."""
     snapshot.state.write_bytes(content)
     guest = start(
         RESTORED.replace("forever()", "channel.sendall(reply(request(channel)[2])); forever()"), snapshot
@@ -407,16 +413,16 @@ def test_a_snapshot_that_is_damaged(start, snapshot, content):
     assert "its snapshot is damaged" in lost(guest, lambda: ask(guest))
 
 
-def test_a_restored_guest_is_the_one_that_was_saved(start, snapshot):
-    """Another kernel's verdicts would be told as this one's."""
-    hello = msgspec.structs.replace(snapshot.taken.hello, release="6.12.2")
-    taken = msgspec.structs.replace(snapshot.taken, hello=hello)
-    guest = start(RESTORED, snapshot=msgspec.structs.replace(snapshot, taken=taken))
-    assert "its snapshot is of another guest: 6.12.1-stub" in lost(guest, guest.hello)
+def test_restored_guest_must_be_the_saved_one(start, snapshot):
+    """Otherwise the verdicts of another kernel would be reported for this one."""
+    hello = msgspec.structs.replace(snapshot.note.hello, release="6.12.2")
+    note = msgspec.structs.replace(snapshot.note, hello=hello)
+    guest = start(RESTORED, snapshot=msgspec.structs.replace(snapshot, note=note))
+    assert "the restored guest is not the one that was saved: 6.12.1-stub" in lost(guest, guest.hello)
 
 
-def test_a_snapshot_that_went_meanwhile(start, snapshot):
-    """To make room, say: that is a guest that is lost, and not the end of the run."""
+def test_deleted_snapshot(start, snapshot):
+    """A snapshot that another process has pruned is a lost guest, not the end of the run."""
     snapshot.state.unlink()
     with pytest.raises(GuestLost, match="its snapshot cannot be opened"):
         start(RESTORED, snapshot=snapshot)
@@ -430,18 +436,18 @@ def test_no_qemu(start, monkeypatch):
 
 
 def test_every_loss_is_infrastructure():
-    """A MISS, and never a verdict about the kernel."""
+    """A loss is a MISS, not a verdict about the kernel."""
     assert issubclass(GuestLost, InfrastructureError)
     assert issubclass(BadWire, InfrastructureError)
 
 
 def test_no_deadline_in_a_debugger(start):
-    """Neither booting nor answering is ever too late, and where to attach is said before anything is awaited."""
+    """Boot and replies have no deadline, and the line to attach with is printed before the first wait."""
     guest = start(
         """
         listening = socket.socket(fileno=int(fds["gdb"]))
         debugger, _ = listening.accept()
-        debugger.recv(1)  # as stopped as QEMU is with -S
+        debugger.recv(1)  # waits like QEMU with -S
         time.sleep(1.5)
         channel.sendall(hello())
         sequence = request(channel)[2]
@@ -452,8 +458,8 @@ def test_no_deadline_in_a_debugger(start):
         debug=True,
         boot=1,
     )
-    told = "\n".join(guest._progress.told)
-    port = int(told.partition("target remote 127.0.0.1:")[2].partition("'")[0])
+    message = "\n".join(guest._progress.messages)
+    port = int(message.partition("target remote 127.0.0.1:")[2].partition("'")[0])
     with socket.create_connection(("127.0.0.1", port), timeout=SOON) as debugger:
         debugger.sendall(b"c")
         assert guest.hello().release == "6.12.1-stub"
@@ -461,6 +467,6 @@ def test_no_deadline_in_a_debugger(start):
 
 
 def test_ended_in_a_debugger(start):
-    """No deadline is not for ever: a QEMU that ends is lost at once."""
+    """A QEMU that ends is lost at once, although there is no deadline."""
     guest = start("sys.exit(0)", debug=True)
     assert "exit code 0" in lost(guest, guest.hello)

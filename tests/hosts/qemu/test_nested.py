@@ -1,4 +1,4 @@
-"""A KVM that is to be nested: proved by a guest that makes a VM, and remembered as long as that can hold."""
+"""The check for nested KVM: a guest must create a VM, and the result is cached."""
 
 import time
 
@@ -7,13 +7,13 @@ import pytest
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.errors import NoKvm
-from sysevent.hosts.qemu import bundle as boots
+from sysevent.hosts.qemu import bundle as bundle_module
 from sysevent.hosts.qemu import nested, opener
-from sysevent.hosts.qemu.bundle import Boot
-from sysevent.hosts.qemu.opener import Booter
+from sysevent.hosts.qemu.bundle import Bundle
+from sysevent.hosts.qemu.opener import QemuOpener
 from sysevent.model import KernelImage
 from sysevent.qemu.accel import Accel
-from sysevent.qemu.argv import Machine, argv
+from sysevent.qemu.argv import GuestConfig, argv
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
@@ -27,16 +27,16 @@ def settings(tmp_path):
 
 
 @pytest.fixture
-def told():
+def messages():
     return []
 
 
 @pytest.fixture
-def boot(tmp_path):
-    """boot(key): a guest under KVM."""
+def bundle(tmp_path):
+    """bundle(key): the bundle of a guest under KVM."""
     kernel = KernelImage("debian:6.12", "x86_64", "6.12.1", "", tmp_path / "bzImage", None)
-    machine = Machine(ARCHITECTURES["x86_64"], "kvm", "", 64, kernel.image, tmp_path / "initramfs")
-    return lambda key="key": Boot(AUTO, kernel, machine, key)
+    config = GuestConfig(ARCHITECTURES["x86_64"], "kvm", "", 64, kernel.image, tmp_path / "initramfs")
+    return lambda key="key": Bundle(AUTO, kernel, config, key)
 
 
 @pytest.mark.parametrize(
@@ -49,40 +49,43 @@ def boot(tmp_path):
         ("forever()", "was lost: here: silent"),
     ],
 )
-def test_a_guest_under_kvm(settings, stub, boot, told, monkeypatch, script, words):
-    """Must make a VM; every way in which it does not is a reason, found out once, within the deadline."""
+def test_guest_must_create_a_vm(settings, stub, bundle, messages, monkeypatch, script, words):
+    """Every failure is an obstacle, found within the deadline, and only once."""
     monkeypatch.setattr(nested, "_BOOT", 1)
     stub(f"    {script}\n")
     begin = time.monotonic()
-    found = nested.refused(boot(), settings, told.append)
+    found = nested.kvm_obstacle(bundle(), settings, messages.append)
     assert time.monotonic() - begin < 5
     assert words in found
     assert bool(words) == bool(found)
-    assert nested.refused(boot(), settings, told.append) == found
-    assert len(told) == 1
-    nested.refused(boot("another kernel"), settings, told.append)
-    assert len(told) == 2
+    assert nested.kvm_obstacle(bundle(), settings, messages.append) == found
+    assert len(messages) == 1
+    nested.kvm_obstacle(bundle("another kernel"), settings, messages.append)
+    assert len(messages) == 2
 
 
-def test_how_long_it_holds(settings, boot, told, monkeypatch, tmp_path):
-    """What works: until the machine is rebooted. What does not: for an hour."""
-    results = ["spins", "", "never asked", ""]
-    monkeypatch.setattr(nested, "_trial", lambda _: results.pop(0))
-    assert nested.refused(boot(), settings, told.append) == "spins"
-    assert nested.refused(boot(), settings, told.append) == "spins"
+def test_how_long_a_result_is_cached(settings, bundle, messages, monkeypatch, tmp_path):
+    """A success is valid until the machine is rebooted, a failure for an hour."""
+    results = ["spins", "", "after a reboot", ""]
+    monkeypatch.setattr(nested, "_try", lambda _: results.pop(0))
+    assert nested.kvm_obstacle(bundle(), settings, messages.append) == "spins"
+    assert nested.kvm_obstacle(bundle(), settings, messages.append) == "spins"
     late = time.time() + nested._STALE + 1
     monkeypatch.setattr(nested.time, "time", lambda: late)
-    assert nested.refused(boot(), settings, told.append) == ""
+    assert nested.kvm_obstacle(bundle(), settings, messages.append) == ""
     monkeypatch.setattr(nested.time, "time", lambda: 10 * late)
-    assert nested.refused(boot(), settings, told.append) == ""
+    assert nested.kvm_obstacle(bundle(), settings, messages.append) == ""
     (tmp_path / "boot_id").write_text("another")
     monkeypatch.setattr(nested, "_BOOT_ID", tmp_path / "boot_id")
-    assert nested.refused(boot(), settings, told.append) == "never asked"
+    assert nested.kvm_obstacle(bundle(), settings, messages.append) == "after a reboot"
 
 
 @pytest.fixture
-def prepared(settings, tmp_path, told, monkeypatch):
-    """prepared(row, starts, nests): the Booter of a row on a machine where QEMU, and its guest, say this of KVM."""
+def prepared(settings, tmp_path, messages, monkeypatch):
+    """prepared(row, starts, nests): the prepared QemuOpener of a row.
+
+    starts and nests are the obstacles that QEMU and its guest report for KVM; "": none.
+    """
     init = tmp_path / "init"
     init.touch()
     program = opener.programs.Program(init, "")
@@ -90,8 +93,8 @@ def prepared(settings, tmp_path, told, monkeypatch):
     monkeypatch.setattr(opener.programs, "vmm", lambda *_: program)
     kernel = KernelImage("debian:6.12", "x86_64", "6.12.1", "", init, None)
     monkeypatch.setattr(opener.resolve, "find", lambda *_: kernel)
-    monkeypatch.setattr(boots.vmlinux, "uncompressed", lambda *_: init)
-    monkeypatch.setattr(boots.initramfs, "build", lambda *_: init)
+    monkeypatch.setattr(bundle_module.vmlinux, "uncompressed", lambda *_: init)
+    monkeypatch.setattr(bundle_module.initramfs, "build", lambda *_: init)
 
     def make(row, starts="", nests=""):
         def choose(where, arch, cpu=""):
@@ -101,10 +104,10 @@ def prepared(settings, tmp_path, told, monkeypatch):
                 Accel("tcg", "" if where == "tcg" else starts) if where == "tcg" or starts else Accel("kvm")
             )
 
-        monkeypatch.setattr(boots, "choose", choose)
-        monkeypatch.setattr(nested, "refused", lambda *_: nests)
-        found = Booter(msgspec.structs.replace(AUTO, **row), settings, None)
-        found.prepare(told.append)
+        monkeypatch.setattr(bundle_module, "choose", choose)
+        monkeypatch.setattr(nested, "kvm_obstacle", lambda *_: nests)
+        found = QemuOpener(msgspec.structs.replace(AUTO, **row), settings, None)
+        found.prepare(messages.append)
         return found
 
     return make
@@ -116,45 +119,46 @@ def prepared(settings, tmp_path, told, monkeypatch):
         ("auto", "", "", "kvm", ""),
         ("auto", "aborts", "", "tcg", "aborts"),
         ("auto", "", "does not nest", "tcg", "does not nest"),
-        ("kvm", "", "does not nest", "kvm", ""),  # the run itself says so
+        # The run itself shows it.
+        ("kvm", "", "does not nest", "kvm", ""),
         ("tcg", "aborts", "does not nest", "tcg", ""),
     ],
 )
-def test_what_is_booted(prepared, told, where, starts, nests, runs, fallback):
-    """Command line, record and snapshots follow what it really runs under; why it is TCG is told once."""
+def test_accelerator(prepared, messages, where, starts, nests, runs, fallback):
+    """Command line, fallback and snapshots fit the accelerator; the reason for TCG is reported once."""
     found = prepared({"where": where}, starts, nests)
-    assert found._boot.fallback == fallback
-    command = argv(found._boot.machine)
+    assert found._bundle.fallback == fallback
+    command = argv(found._bundle.config)
     assert command[command.index("-accel") + 1] == runs
     assert command[command.index("-cpu") + 1] == ("host" if runs == "kvm" else "max,-cx16")
     assert (found._snapshots is None) == (runs == "kvm")
-    assert told == ([f"here: TCG, not KVM: {fallback}"] if fallback else [])
+    assert messages == ([f"here: TCG, not KVM: {fallback}"] if fallback else [])
 
 
-def test_keys_differ(prepared):
-    """A guest under KVM is another one than under TCG."""
-    assert prepared({})._boot.key != prepared({"where": "tcg"})._boot.key
-    assert prepared({}, nests="does not nest")._boot.key == prepared({"where": "tcg"})._boot.key
+def test_keys_differ_by_accelerator(prepared):
+    """Snapshots under KVM and under TCG have different keys."""
+    assert prepared({})._bundle.key != prepared({"where": "tcg"})._bundle.key
+    assert prepared({}, nests="does not nest")._bundle.key == prepared({"where": "tcg"})._bundle.key
 
 
 @pytest.mark.parametrize(
     ("cpu", "becomes"), [("host,-x2apic", "max,-cx16"), ("host", "max,-cx16"), ("EPYC", "EPYC")]
 )
 @pytest.mark.parametrize("reason", [{"starts": "aborts"}, {"nests": "does not nest"}])
-def test_a_cpu_that_only_kvm_has(prepared, cpu, becomes, reason):
-    """Would end a QEMU without KVM."""
-    command = argv(prepared({"cpu": cpu}, **reason)._boot.machine)
+def test_cpu_host_becomes_the_default_under_tcg(prepared, cpu, becomes, reason):
+    """QEMU rejects -cpu host without KVM; other models stay."""
+    command = argv(prepared({"cpu": cpu}, **reason)._bundle.config)
     assert command[command.index("-cpu") + 1] == becomes
 
 
-def test_a_debugger_is_not_for_the_trial(settings, stub, boot, told, tmp_path):
-    """Which would wait for it."""
+def test_trial_does_not_wait_for_a_debugger(settings, stub, bundle, messages, tmp_path):
+    """The trial runs without --gdb, which would stop it."""
     log = f"open({str(tmp_path / 'argv')!r}, 'w').write(' '.join(sys.argv))"
     stub(f"    {log}; {ANSWERS} channel.sendall(reply(number)); forever()\n")
-    plain = boot()
-    debugged = msgspec.structs.replace(plain, machine=msgspec.structs.replace(plain.machine, debug=True))
-    assert "-gdb" in argv(debugged.machine) or "-S" in argv(debugged.machine)
-    assert nested.refused(debugged, settings, told.append) == ""
+    plain = bundle()
+    debugged = msgspec.structs.replace(plain, config=msgspec.structs.replace(plain.config, debug=True))
+    assert "-gdb" in argv(debugged.config) or "-S" in argv(debugged.config)
+    assert nested.kvm_obstacle(debugged, settings, messages.append) == ""
     words = (tmp_path / "argv").read_text().split()
     assert "-S" not in words
     assert "-gdb" not in words

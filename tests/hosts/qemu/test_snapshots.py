@@ -1,4 +1,4 @@
-"""Snapshots on disk: found only when whole, kept within bounds, named by all that shapes a guest."""
+"""Snapshots on disk: completeness, the size limit, and their keys."""
 
 import os
 import tempfile
@@ -11,9 +11,9 @@ import pytest
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.errors import GuestLost
-from sysevent.hosts.qemu.bundle import key
+from sysevent.hosts.qemu.bundle import snapshot_key
 from sysevent.hosts.qemu.snapshots import Snapshots
-from sysevent.qemu.argv import Machine
+from sysevent.qemu.argv import GuestConfig
 from sysevent.wire import Hello
 
 PAGE = 1 << 20 | 4096
@@ -21,7 +21,7 @@ HELLO = Hello(1, 1, "6.12.1", "x86_64", "build")
 
 
 class Monitor:
-    """As qemu/monitor.py: migrates by doing what QEMU's exec: does."""
+    """Replaces qemu/monitor.py; its "migrate" writes to the file as QEMU's exec: does."""
 
     def __init__(self, *states, fails=()):
         self.states, self.fails, self.said = list(states), fails, []
@@ -50,7 +50,7 @@ def snapshots(tmp_path, monkeypatch):
 
 @pytest.fixture
 def memory():
-    """Two MiB, in the second of which a page is in use."""
+    """The file descriptor of 2 MiB of memory, zero but for one page in the second MiB."""
     with tempfile.TemporaryFile() as file:
         file.truncate(2 << 20)
         os.pwrite(file.fileno(), b"page" * 1024, PAGE)
@@ -59,7 +59,7 @@ def memory():
 
 @pytest.fixture
 def take(memory):
-    """take(snapshots, name): what was taken of it."""
+    """take(snapshots, key): saves a snapshot."""
 
     def now(snapshots, name):
         snapshots.take(name, Monitor("active", "completed"), memory, HELLO, on_console=False)
@@ -70,16 +70,18 @@ def take(memory):
 def test_taken_and_found(snapshots, memory):
     monitor = Monitor("setup", "active", "completed")
     snapshots.take("k", monitor, memory, HELLO, on_console=True)
-    assert monitor.said[-1] == "cont"  # the guest goes on
+    # The guest continues.
+    assert monitor.said[-1] == "cont"
     found = snapshots.find("k")
     content = found.state.read_bytes()
     assert content[PAGE : PAGE + 4096] == b"page" * 1024
     assert content[2 << 20 :] == b"stream"
     assert content.count(0) == (2 << 20) - 4096
-    assert found.taken.memory == 2
-    assert found.state.stat().st_blocks * 512 < 1 << 20  # what is empty takes no room
-    assert found.taken.hello == HELLO
-    assert found.taken.on_console
+    assert found.note.memory == 2
+    # Zeros are holes.
+    assert found.state.stat().st_blocks * 512 < 1 << 20
+    assert found.note.hello == HELLO
+    assert found.note.on_console
     assert {path.name for path in snapshots.folder.iterdir()} == {"k.state", "k.json"}
 
 
@@ -88,7 +90,7 @@ def test_not_found(snapshots):
 
 
 @pytest.mark.parametrize("damage", ["short", "no stream", "no note", "bad note", "another's"])
-def test_not_whole(snapshots, damage, take):
+def test_incomplete_snapshot_is_not_found(snapshots, damage, take):
     take(snapshots, "k")
     state, note = snapshots.folder / "k.state", snapshots.folder / "k.json"
     match damage:
@@ -110,20 +112,20 @@ def test_not_whole(snapshots, damage, take):
 @pytest.mark.parametrize(
     "monitor", [Monitor("failed"), Monitor("active", "cancelled"), Monitor(fails=["migrate"])]
 )
-def test_what_qemu_cannot_save_leaves_nothing_behind(snapshots, monitor, memory):
+def test_failed_save_leaves_no_files(snapshots, monitor, memory):
     with pytest.raises(GuestLost):
         snapshots.take("k", monitor, memory, HELLO, on_console=False)
     assert list(snapshots.folder.iterdir()) == []
 
 
 def test_damage_that_keeps_the_size(snapshots, take):
-    """Is found by whoever restores it, and reads all of it anyway."""
+    """is_intact() notices it; find() does not read the state file."""
     take(snapshots, "k")
     found = snapshots.find("k")
-    assert found.whole()
+    assert found.is_intact()
     with found.state.open("r+b") as file:
         os.pwrite(file.fileno(), b"page" * 1024, PAGE + 4096)
-    assert not snapshots.find("k").whole()
+    assert not snapshots.find("k").is_intact()
 
 
 def test_discard(snapshots, take):
@@ -134,7 +136,7 @@ def test_discard(snapshots, take):
 
 
 def test_given_up(snapshots, take, memory):
-    """What could not be restored twice is not taken again: it would cost every run seconds to find that out."""
+    """After two failed restores no snapshot is taken of that guest; each would cost every run seconds."""
     take(snapshots, "k")
     snapshots.give_up("k")
     assert snapshots.find("k") is None
@@ -154,31 +156,32 @@ def age(snapshots, name, seconds):
         os.utime(path, (time.time() - seconds,) * 2)
 
 
-def room(snapshots, name):
-    """Bytes that it takes on disk: far fewer than its file is long."""
+def disk_usage(snapshots, name):
+    """Bytes of a state file on disk, which has holes."""
     return (snapshots.folder / f"{name}.state").stat().st_blocks * 512
 
 
-def test_prune_keeps_what_was_used_last(snapshots, take):
+def test_prune_keeps_the_most_recently_used(snapshots, take):
     for name, seconds in (("old", 300), ("newer", 200), ("newest", 100)):
         take(snapshots, name)
         age(snapshots, name, seconds)
-    assert snapshots.find("old")  # which is a use
-    one = room(snapshots, "old")
-    assert snapshots.prune(bound=2 * one) == (1, one)
+    # Marks it as used.
+    assert snapshots.find("old")
+    one = disk_usage(snapshots, "old")
+    assert snapshots.prune(limit=2 * one) == (1, one)
     assert {path.stem for path in snapshots.folder.iterdir()} == {"old", "newest"}
 
 
-def test_prune_what_is_not_used(snapshots, take):
+def test_prune_deletes_unused(snapshots, take):
     take(snapshots, "a")
     age(snapshots, "a", 7200)
     take(snapshots, "b")
-    one = room(snapshots, "a")
+    one = disk_usage(snapshots, "a")
     assert snapshots.prune(unused=timedelta(hours=1)) == (1, one)
     assert {path.name for path in snapshots.folder.iterdir()} == {"b.state", "b.json"}
 
 
-def test_prune_leaves_drafts_to_their_writers(snapshots, take):
+def test_prune_keeps_recent_drafts(snapshots, take):
     take(snapshots, "a")
     draft = snapshots.folder / ".a.state.xyz"
     draft.write_bytes(b"half")
@@ -187,22 +190,24 @@ def test_prune_leaves_drafts_to_their_writers(snapshots, take):
     assert snapshots.prune() == (1, 4)
 
 
-def test_prune_without_any(snapshots):
+def test_prune_without_snapshots(snapshots):
     assert snapshots.prune() == (0, 0)
 
 
 @pytest.fixture
-def machine(tmp_path):
+def config(tmp_path):
     kernel = tmp_path / "elsewhere" / "Image"
     kernel.parent.mkdir()
     kernel.write_bytes(b"kernel")
-    return Machine(
+    return GuestConfig(
         ARCHITECTURES["arm64"], "tcg", "", 512, kernel, tmp_path / "cache" / "initramfs" / "hash.cpio"
     )
 
 
-def test_same_key(machine, tmp_path):
-    assert key(machine, tmp_path / "cache") == key(msgspec.structs.replace(machine), tmp_path / "cache")
+def test_same_key(config, tmp_path):
+    assert snapshot_key(config, tmp_path / "cache") == snapshot_key(
+        msgspec.structs.replace(config), tmp_path / "cache"
+    )
 
 
 @pytest.mark.parametrize(
@@ -217,24 +222,24 @@ def test_same_key(machine, tmp_path):
         {"arch": ARCHITECTURES["riscv64"]},
     ],
 )
-def test_another_key(machine, tmp_path, change):
-    assert key(msgspec.structs.replace(machine, **change), tmp_path) != key(machine, tmp_path)
+def test_another_key(config, tmp_path, change):
+    assert snapshot_key(msgspec.structs.replace(config, **change), tmp_path) != snapshot_key(config, tmp_path)
 
 
-def test_another_key_for_a_kernel_that_was_built_again(machine, tmp_path):
-    before = key(machine, tmp_path / "cache")
-    os.utime(machine.kernel, (1, 1))
-    assert key(machine, tmp_path / "cache") != before
+def test_another_key_for_a_rebuilt_kernel(config, tmp_path):
+    before = snapshot_key(config, tmp_path / "cache")
+    os.utime(config.kernel, (1, 1))
+    assert snapshot_key(config, tmp_path / "cache") != before
 
 
-def test_what_is_in_the_cache_is_known_by_name(machine, tmp_path):
-    """Use touches it, so that it is kept."""
-    before = key(machine, tmp_path)
-    os.utime(machine.kernel, (1, 1))
-    assert key(machine, tmp_path) == before
+def test_files_in_the_cache_are_identified_by_name(config, tmp_path):
+    """Their modification time changes with each use."""
+    before = snapshot_key(config, tmp_path)
+    os.utime(config.kernel, (1, 1))
+    assert snapshot_key(config, tmp_path) == before
 
 
-def test_another_key_for_another_qemu(machine, tmp_path, monkeypatch):
+def test_another_key_for_another_qemu(config, tmp_path, monkeypatch):
     found = set()
     for content in (b"one", b"three"):
         path = tmp_path / "bin" / "qemu-system-aarch64"
@@ -242,5 +247,5 @@ def test_another_key_for_another_qemu(machine, tmp_path, monkeypatch):
         path.write_bytes(content)
         path.chmod(0o755)
         monkeypatch.setenv("PATH", str(path.parent))
-        found.add(key(machine, tmp_path / "cache"))
+        found.add(snapshot_key(config, tmp_path / "cache"))
     assert len(found) == 2

@@ -1,4 +1,4 @@
-"""Real OpenSSH servers on loopback, started by the test as whoever runs it, and a VMM of a few lines on them."""
+"""Real OpenSSH servers on loopback, started as the user who runs the tests, and a fake VMM on them."""
 
 import contextlib
 import getpass
@@ -20,7 +20,8 @@ from sysevent.targets.spec import TargetSpec
 SSHD = shutil.which("sshd") or next(
     (p for p in ("/usr/sbin/sshd", "/usr/lib/ssh/sshd") if os.access(p, 1)), None
 )
-SOON = 15  # seconds: what a test allows
+# Seconds.
+SOON = 15
 
 
 def pytest_collection_modifyitems(items):
@@ -41,7 +42,7 @@ def keygen(path):
 
 @dataclass
 class Server:
-    """One sshd."""
+    """A running sshd."""
 
     port: int
     process: subprocess.Popen
@@ -50,15 +51,16 @@ class Server:
 
     @property
     def key(self):
-        """Type and key, as in known_hosts."""
+        """Type and base64 of its host key, as in known_hosts."""
         return " ".join((self.folder / "host_key.pub").read_text().split()[:2])
 
     @property
     def known(self):
+        """Its line for known_hosts."""
         return f"[127.0.0.1]:{self.port} {self.key}\n"
 
     def below(self):
-        """Number and name of every process below it."""
+        """Number -> name of all its descendants."""
         ran = subprocess.run(
             ["ps", "-A", "-o", "pid=,ppid=,comm="], capture_output=True, text=True, check=True, timeout=60
         )
@@ -70,7 +72,7 @@ class Server:
         return found
 
     def cut(self):
-        """Kill every connection, and nothing that runs below them. One may have two processes."""
+        """Kill the processes of all connections, of which each may have two, but not the programs that they run."""
         for pid, name in self.below().items():
             if name.startswith("sshd"):
                 with contextlib.suppress(ProcessLookupError):
@@ -79,7 +81,7 @@ class Server:
 
 @pytest.fixture
 def sshd(tmp_path):
-    """sshd("name", *lines of its configuration): a server with keys of its own, that lets the test in."""
+    """sshd("name", *configuration lines): a Server with a new host key, which accepts the test's key."""
     running = []
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
@@ -140,7 +142,7 @@ def sshd(tmp_path):
 
 @pytest.fixture
 def wrapped(tmp_path):
-    """wrapped("shell words"): a line for sshd("name", ...) that runs them before every command."""
+    """wrapped("shell commands"): a configuration line for sshd() that runs them before every command."""
 
     def line(words):
         path = tmp_path / "wrapper"
@@ -152,28 +154,31 @@ def wrapped(tmp_path):
 
 
 @pytest.fixture
-def lab(tmp_path, monkeypatch, stand_in):
-    """A laboratory's side of it: rows for target files, and what stays behind on its machines."""
-    return Lab(tmp_path, monkeypatch, stand_in)
+def lab(tmp_path, monkeypatch, fake_vmm):
+    """A Lab with an empty home directory."""
+    return Lab(tmp_path, monkeypatch, fake_vmm)
 
 
 class Lab:
+    """Target rows for the servers of a test, and the directory where their machines store files."""
+
     def __init__(self, path, monkeypatch, vmm):
         self.path = path
         self.home = path / "home"
         (self.home / ".ssh").mkdir(parents=True)
-        self.there = path / "there"  # where its machines have room
+        # `directory` of the targets.
+        self.there = path / "there"
         self.there.mkdir()
         self.known = path / "known_hosts"
         self.known.touch()
-        self.told = []
+        self.messages = []
         self.kvm = path / "kvm"
         self.kvm.touch()
         self.vmm, self.mark = vmm
         monkeypatch.setenv("HOME", str(self.home))
         monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-        # A file that stands for /dev/kvm: what a test sees depends on no machine's.
-        monkeypatch.setattr(remote, "_LOOK", remote._LOOK.replace("/dev/kvm", str(self.kvm)))
+        # A file instead of /dev/kvm, so that no test depends on this machine's.
+        monkeypatch.setattr(remote, "_TRAITS", remote._TRAITS.replace("/dev/kvm", str(self.kvm)))
 
     def spec(self, server, **changes):
         row = {
@@ -192,16 +197,18 @@ class Lab:
         return TargetSpec(**row | changes)
 
     def knows(self, *servers):
+        """Write known_hosts with the keys of these servers only."""
         self.known.write_text("".join(server.known for server in servers))
 
     def host(self, spec):
-        return SshHost(spec, ((1, self.vmm),), self.path / "logs", self.told.append)
+        return SshHost(spec, ((1, self.vmm),), self.path / "logs", self.messages.append)
 
     def left(self):
+        """The names of files that a run has left on the machines."""
         return sorted(path.name for path in self.there.iterdir())
 
     def gone(self, seconds=SOON):
-        """Whether nothing of ours is left there, at last."""
+        """Whether everything is deleted there within seconds."""
         end = time.monotonic() + seconds
         while self.left() and time.monotonic() < end:
             time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""A lab machine asked over a real SSH connection, and what goes wrong with such machines and connections."""
+"""A lab machine over a real SSH connection, and the failures of such machines and connections."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ def request(*milliseconds):
 
 
 def refused(host, error):
-    """The words of a host that never gets ready, soon."""
+    """The message of a host that fails soon, with exactly this error."""
     begin = time.monotonic()
     host.start()
     with pytest.raises(error) as caught:
@@ -34,8 +34,8 @@ def refused(host, error):
     return str(caught.value)
 
 
-def test_asked_and_left(sshd, lab, closing):
-    """From the first connection to an empty directory, with records of every length in between."""
+def test_hello_replies_and_cleanup(sshd, lab, closing):
+    """A whole conversation, with replies of several lengths, after which nothing stays on the machine."""
     server = sshd("one")
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
@@ -53,12 +53,12 @@ def test_asked_and_left(sshd, lab, closing):
     assert time.monotonic() - begin < 3
     assert lab.left() == []
     assert "the VMM of the test" in host.log.read_text()
-    assert lab.told == []
+    assert lab.messages == []
     host.close()
 
 
 def test_both_directions_full_at_once(sshd, lab, closing):
-    """Megabytes on their way there and back: a window that is full on one side must not stop the other."""
+    """Megabytes in both directions do not deadlock when SSH windows are full."""
     server = sshd("one")
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
@@ -69,7 +69,7 @@ def test_both_directions_full_at_once(sshd, lab, closing):
     assert all(len(host.reply(number, 60).results) == 60000 for number in numbers)
 
 
-def test_select_wakes_for_records(sshd, lab, closing):
+def test_select_wakes_for_frames(sshd, lab, closing):
     server = sshd("one")
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
@@ -78,22 +78,22 @@ def test_select_wakes_for_records(sshd, lab, closing):
     begin = time.monotonic()
     for _ in range(20):
         host.reply(host.send(request(1), 1), SOON)
-    assert time.monotonic() - begin < 4  # and not 20 heartbeats
+    # Not 20 heartbeats.
+    assert time.monotonic() - begin < 4
 
 
 def test_an_unknown_key_is_refused(sshd, lab, closing):
-    """With its fingerprint, and the line that makes it known, which does."""
+    """The message has its fingerprint and a command that adds it, which works."""
     server = sshd("one")
-    told = refused(closing(lab.host(lab.spec(server))), HostUnreachable)
+    message = refused(closing(lab.host(lab.spec(server))), HostUnreachable)
     shown = subprocess.run(
         ["ssh-keygen", "-lf", server.folder / "host_key.pub"], capture_output=True, text=True, check=True
     ).stdout.split()[1]
-    assert shown in told
-    assert "is not in" in told
-    assert not any(
-        server.log.read_text().count(word) for word in ("Accepted", "Failed")
-    )  # told nobody who we are
-    line = told.rpartition("then: ")[2]
+    assert shown in message
+    assert "is not in" in message
+    # There was no login attempt.
+    assert not any(server.log.read_text().count(word) for word in ("Accepted", "Failed"))
+    line = message.rpartition("then: ")[2]
     assert line.startswith(f"ssh-keyscan -t ed25519 -p {server.port} 127.0.0.1 >> ")
     if shutil.which("ssh-keyscan"):
         subprocess.run(["sh", "-c", line], check=True, timeout=60, stderr=subprocess.DEVNULL)
@@ -103,17 +103,17 @@ def test_an_unknown_key_is_refused(sshd, lab, closing):
 
 
 def test_a_changed_key_is_refused(sshd, lab, closing):
-    """With both fingerprints, and the line that forgets the old one, which does."""
+    """The message has both fingerprints and a command that replaces the old key, which works."""
     one, two = sshd("one"), sshd("two")
     lab.known.write_text(f"[127.0.0.1]:{one.port} {two.key}\n")
-    told = refused(closing(lab.host(lab.spec(one))), HostUnreachable)
+    message = refused(closing(lab.host(lab.spec(one))), HostUnreachable)
     for server in (one, two):
         shown = subprocess.run(
             ["ssh-keygen", "-lf", server.folder / "host_key.pub"], capture_output=True, text=True, check=True
         ).stdout.split()[1]
-        assert shown in told
-    assert "has CHANGED" in told
-    line = told.rpartition("that it was: ")[2]
+        assert shown in message
+    assert "has CHANGED" in message
+    line = message.rpartition("that it was: ")[2]
     assert f"ssh-keygen -f {lab.known} -R '[127.0.0.1]:{one.port}' && ssh-keyscan" in line
     if shutil.which("ssh-keyscan"):
         subprocess.run(["sh", "-c", line], check=True, timeout=60, capture_output=True)
@@ -122,26 +122,26 @@ def test_a_changed_key_is_refused(sshd, lab, closing):
         assert host.hello()
 
 
-def test_a_user_who_is_not_let_in(sshd, lab, closing):
+def test_refused_login(sshd, lab, closing):
     server = sshd("one")
     lab.knows(server)
     (server.folder / "authorized_keys").write_text("")
-    told = refused(closing(lab.host(lab.spec(server))), HostUnreachable)
-    assert f"{lab.path / 'id'} (refused)" in told
-    assert "ssh-copy-id" in told
+    message = refused(closing(lab.host(lab.spec(server))), HostUnreachable)
+    assert f"{lab.path / 'id'} (refused)" in message
+    assert "ssh-copy-id" in message
 
 
-def test_nothing_listens(lab, closing, monkeypatch):
-    """Tried three times, each an incident of its own but the last."""
+def test_connection_refused(lab, closing, monkeypatch):
+    """It is tried three times; the first two failures are incidents."""
     monkeypatch.setattr("sysevent.hosts.ssh.connect._WAIT", 0.01)
     host = closing(lab.host(lab.spec(None)))
-    told = refused(host, HostUnreachable)
-    assert "nothing listens there" in told
+    message = refused(host, HostUnreachable)
+    assert "connection refused" in message
     assert len(host.retried) == 2
 
 
-def test_one_that_says_nothing(lab, closing, monkeypatch):
-    """A port that takes connections and never says a word costs the time of `connect`, not more."""
+def test_silent_port(lab, closing, monkeypatch):
+    """A port that accepts connections and sends nothing costs the time of `connect`, not more."""
     monkeypatch.setattr("sysevent.hosts.ssh.connect._WAIT", 0.01)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         host = closing(lab.host(lab.spec(None, port=mute.getsockname()[1], connect=1)))
@@ -159,15 +159,15 @@ def test_close_while_it_connects(lab, closing):
 
 
 def test_another_architecture(sshd, lab, closing, wrapped):
-    """Its uname says so; nothing is copied there."""
+    """The machine is refused because of its uname, and nothing is copied there."""
     (lab.path / "bin").mkdir()
     fake = lab.path / "bin" / "uname"
     fake.write_text('#!/bin/sh\nif [ "$1" = -m ]; then echo sparc64; else exec /bin/uname "$@"; fi\n')
     fake.chmod(0o755)
     server = sshd("one", wrapped(f"PATH={lab.path / 'bin'}:$PATH; export PATH"))
     lab.knows(server)
-    told = refused(closing(lab.host(lab.spec(server))), WrongHost)
-    assert "this machine is sparc64 (uname -m)" in told
+    message = refused(closing(lab.host(lab.spec(server))), WrongHost)
+    assert "this machine is sparc64 (uname -m)" in message
     assert lab.left() == []
 
 
@@ -187,25 +187,25 @@ def test_no_permission(sshd, lab, closing):
     assert "may not open /dev/kvm" in refused(closing(lab.host(lab.spec(server))), NoKvm)
 
 
-def test_not_what_is_expected(sshd, lab, closing):
+def test_unexpected_traits(sshd, lab, closing):
     server = sshd("one")
     lab.knows(server)
-    told = refused(closing(lab.host(lab.spec(server, expect={"kernel": "2.4.*"}))), WrongHost)
-    assert f"expect.kernel = '2.4.*', and this machine has {os.uname().release!r}" in told
+    message = refused(closing(lab.host(lab.spec(server, expect={"kernel": "2.4.*"}))), WrongHost)
+    assert f"expect.kernel = '2.4.*', and this machine has {os.uname().release!r}" in message
 
 
-def test_no_room_at_all(sshd, lab, closing):
-    """A directory that is not there."""
+def test_missing_directory(sshd, lab, closing):
+    """`directory` does not exist on the machine."""
     server = sshd("one")
     lab.knows(server)
-    told = refused(closing(lab.host(lab.spec(server, directory=str(lab.path / "nowhere")))), WrongHost)
-    assert "no directory could be made" in told
-    assert "name another `directory`" in told
+    message = refused(closing(lab.host(lab.spec(server, directory=str(lab.path / "nowhere")))), WrongHost)
+    assert "no directory could be created" in message
+    assert "name another `directory`" in message
 
 
 @pytest.fixture
 def tmpfs(lab):
-    """tmpfs(options): lab.there is one."""
+    """tmpfs(options): mounts one at lab.there."""
     mounted = []
 
     def mount(options):
@@ -227,19 +227,19 @@ def tmpfs(lab):
 
 
 def test_a_full_disk(sshd, lab, closing, tmpfs):
-    """Told as such, and nothing stays behind."""
+    """A full disk is DiskFull, and nothing stays there."""
     tmpfs("size=8k")
     lab.vmm.write_bytes(lab.vmm.read_bytes() + b"#" * 100_000)
     server = sshd("one")
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
-    told = refused(host, DiskFull)
-    assert "No space left on device" in told
+    message = refused(host, DiskFull)
+    assert "No space left on device" in message
     host.close()
     assert lab.left() == []
 
 
-def test_nothing_can_be_run_there(sshd, lab, closing, tmpfs):
+def test_noexec(sshd, lab, closing, tmpfs):
     tmpfs("noexec")
     server = sshd("one")
     lab.knows(server)
@@ -261,8 +261,8 @@ def test_a_directory_with_a_space(sshd, lab, closing):
     assert list(there.iterdir()) == []
 
 
-def test_a_connection_cut_in_the_middle(sshd, lab, closing):
-    """GuestLost at once, and the machine is cleared up through a new connection."""
+def test_connection_breaks_during_a_request(sshd, lab, closing):
+    """The host is lost at once, and cleans up through a new connection."""
     server = sshd("one")
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
@@ -281,12 +281,12 @@ def test_a_connection_cut_in_the_middle(sshd, lab, closing):
     host.close()
     assert lab.left() == []
     assert not Path(f"/proc/{pid}").exists()
-    assert "a new connection, to clear up" in host.log.read_text()
+    assert "a new connection, to clean up" in host.log.read_text()
 
 
-@pytest.mark.parametrize("step", ["look", "move_in", "copy"])
-def test_cut_while_moving_in(sshd, lab, closing, monkeypatch, step):
-    """GuestLost, which is tried once more, and not a machine that is out of reach for good."""
+@pytest.mark.parametrize("step", ["read_traits", "create_workdir", "copy"])
+def test_connection_breaks_during_the_start(sshd, lab, closing, monkeypatch, step):
+    """It is GuestLost, which is tried once more, not HostUnreachable."""
     server = sshd("one")
     lab.knows(server)
     really = getattr(remote, step)
@@ -302,8 +302,8 @@ def test_cut_while_moving_in(sshd, lab, closing, monkeypatch, step):
     assert lab.gone()
 
 
-def test_cut_and_never_seen_again(sshd, lab, closing):
-    """The machine clears up by itself, the VMM's input having ended, and we are told that we could not."""
+def test_cleanup_without_a_connection(sshd, lab, closing):
+    """The machine itself cleans up at the end of the VMM's input; close() reports that it could not."""
     server = sshd("one")
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
@@ -314,14 +314,14 @@ def test_cut_and_never_seen_again(sshd, lab, closing):
     with pytest.raises(GuestLost):
         host.reply(host.send(request(1), 1), 60)
     host.close()
-    assert "took too long or failed" in lab.told[-1]
+    assert "took too long or failed" in lab.messages[-1]
     assert lab.gone()
 
 
-def test_a_shell_that_is_killed(sshd, lab, closing, monkeypatch):
-    """The machine's own clock finds what stays behind."""
+def test_killed_shell(sshd, lab, closing, monkeypatch):
+    """The watchdog on the machine ends the VMM and deletes its directory."""
     monkeypatch.setattr(remote, "_TICK", 1)
-    monkeypatch.setattr(ssh_host.SshHost, "_move_out", lambda self, hops: self._connection.close())
+    monkeypatch.setattr(ssh_host.SshHost, "_remove_workdir", lambda self, hops: self._connection.close())
     server = sshd("one")
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
@@ -340,8 +340,8 @@ def test_a_shell_that_is_killed(sshd, lab, closing, monkeypatch):
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_the_clock_on_the_machine(sshd, lab, closing, monkeypatch):
-    """Ends a VMM that hangs, though the connection stands."""
+def test_watchdog_on_the_machine(sshd, lab, closing, monkeypatch):
+    """It ends a VMM that hangs, although the connection is up."""
     monkeypatch.setattr(remote, "_TICK", 1)
     monkeypatch.setattr(remote, "WALL", 2)
     server = sshd("one")
@@ -354,8 +354,8 @@ def test_the_clock_on_the_machine(sshd, lab, closing, monkeypatch):
     assert lab.gone()
 
 
-def test_a_vmm_that_says_nothing(sshd, lab, closing):
-    """Its deadline, no longer; and it is gone when the host is closed, though it reads nothing."""
+def test_hanging_vmm(sshd, lab, closing):
+    """It costs its deadline, and close() ends it although it reads nothing."""
     server = sshd("one")
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
@@ -370,8 +370,8 @@ def test_a_vmm_that_says_nothing(sshd, lab, closing):
 
 
 @pytest.mark.parametrize("stream", [1, 2])
-def test_one_that_never_stops_talking(sshd, lab, closing, stream):
-    """Costs its deadline, and neither all memory nor the whole disk."""
+def test_vmm_that_sends_without_end(sshd, lab, closing, stream):
+    """It costs its deadline, and the log stays within its limit."""
     server = sshd("one")
     lab.knows(server)
     lab.vmm.write_text(f"#!/bin/sh\nexec cat /dev/zero >&{stream}\n")
@@ -387,7 +387,7 @@ def test_one_that_never_stops_talking(sshd, lab, closing, stream):
 
 
 def test_through_a_jump_host(sshd, lab, closing):
-    """Each is verified."""
+    """The target and the jump host are verified."""
     one, two = sshd("one"), sshd("two")
     lab.knows(one, two)
     host = closing(lab.host(lab.spec(two, jump=f"127.0.0.1:{one.port}")))
@@ -399,18 +399,18 @@ def test_through_a_jump_host(sshd, lab, closing):
 
 
 @pytest.mark.parametrize("stranger", ["one", "two"])
-def test_a_stranger_on_the_way(sshd, lab, closing, stranger):
+def test_unknown_key_on_the_route(sshd, lab, closing, stranger):
     servers = {"one": sshd("one"), "two": sshd("two")}
     lab.knows(*(server for name, server in servers.items() if name != stranger))
     spec = lab.spec(servers["two"], jump=f"127.0.0.1:{servers['one'].port}")
-    told = refused(closing(lab.host(spec)), HostUnreachable)
-    assert f"the key of 127.0.0.1 port {servers[stranger].port} is not in" in told
+    message = refused(closing(lab.host(spec)), HostUnreachable)
+    assert f"the key of 127.0.0.1 port {servers[stranger].port} is not in" in message
     if stranger == "two":
-        assert f"then: ssh -p {servers['one'].port} " in told
+        assert f"then: ssh -p {servers['one'].port} " in message
 
 
-def test_as_ssh_config_has_it(sshd, lab, closing):
-    """Name, port, user, key, known hosts and the way there, with nothing in the target file but the name."""
+def test_ssh_config(sshd, lab, closing):
+    """Address, port, user, key, known_hosts and jump host come from ~/.ssh/config."""
     one, two = sshd("one"), sshd("two")
     lab.knows(one, two)
     (lab.home / ".ssh" / "config").write_text(
@@ -432,7 +432,7 @@ def test_as_ssh_config_has_it(sshd, lab, closing):
 
 
 def test_proxy_command(sshd, lab, closing):
-    """It dies with the host."""
+    """close() ends it."""
     ssh = shutil.which("ssh")
     if ssh is None:
         pytest.skip("ssh is not installed: apt-get install openssh-client")
@@ -476,8 +476,8 @@ def test_the_agent(sshd, lab, closing, monkeypatch):
         agent.wait(SOON)
 
 
-def test_nothing_of_it_is_left_here(sshd, lab):
-    """No thread, and no file descriptor."""
+def test_close_frees_everything(sshd, lab):
+    """After close() no thread and no file descriptor is left."""
     server = sshd("one")
     lab.knows(server)
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""known_hosts, line by line: a key counts only for the name it stands beside."""
+"""Host keys against known_hosts: a key is valid only for the names on its line."""
 
 import base64
 import subprocess
@@ -23,7 +23,7 @@ def hop(path, address="board", port=22, **changes):
 
 
 def check(path, key=KEYS[0], via=None, **changes):
-    known.check("lab", hop(path, **changes), key, via)
+    known.verify("lab", hop(path, **changes), key, via)
 
 
 @pytest.fixture
@@ -45,7 +45,8 @@ def file(tmp_path):
         "b*",
         "?oard",
         "*,!other",
-        pytest.param(paramiko.HostKeys.hash_host("board"), id="hashed"),  # with salt, another one each time
+        # With an id, because the salt differs in each run.
+        pytest.param(paramiko.HostKeys.hash_host("board"), id="hashed"),
     ],
 )
 def test_known(file, names):
@@ -78,7 +79,7 @@ def test_unknown(file, line):
         check(file(line))
 
 
-def test_a_port_of_its_own(file):
+def test_other_port(file):
     path = file(f"[board]:2222 {text(KEYS[0])}")
     check(path, port=2222)
     with pytest.raises(HostUnreachable, match="is not in"):
@@ -93,7 +94,7 @@ def test_no_file(tmp_path):
 
 
 def test_several_keys(file):
-    """Any of them will do, of the same type as well: keys are exchanged one after the other."""
+    """Any of them is valid, also two of one type: a lab may replace keys one after the other."""
     path = file(*(f"board {text(key)}" for key in KEYS))
     for key in KEYS:
         check(path, key)
@@ -103,23 +104,23 @@ def test_changed(file):
     path = file("#", f"board {text(KEYS[1])}")
     with pytest.raises(HostUnreachable) as caught:
         check(path)
-    told = str(caught.value)
-    assert "has CHANGED" in told
+    message = str(caught.value)
+    assert "has CHANGED" in message
     for key in KEYS:
-        assert known.fingerprint(key.asbytes()) in told
-    assert f"({path}:2)" in told
-    assert told.endswith(f"ssh-keygen -f {path} -R board && ssh-keyscan -t ecdsa -p 22 board >> {path}")
+        assert known.fingerprint(key.asbytes()) in message
+    assert f"({path}:2)" in message
+    assert message.endswith(f"ssh-keygen -f {path} -R board && ssh-keyscan -t ecdsa -p 22 board >> {path}")
 
 
 def test_revoked(file):
-    """Also when another line still has it."""
+    """A revoked key is refused, also when another line has it."""
     with pytest.raises(HostUnreachable, match="@revoked"):
         check(file(f"board {text(KEYS[0])}", f"@revoked * {text(KEYS[0])}"))
     check(file(f"board {text(KEYS[0])}", f"@revoked * {text(KEYS[1])}"))
 
 
 def test_alias(file):
-    """HostKeyAlias stands for address and port, also in the line that adds the key."""
+    """HostKeyAlias replaces address and port, also in the command that adds the key."""
     check(file(f"farm {text(KEYS[0])}"), port=2222, alias="farm")
     with pytest.raises(
         HostUnreachable, match=r"ssh-keyscan -t ecdsa -p 2222 board \| sed 's/\^\[\^ \]\*/farm/' >> "
@@ -148,6 +149,6 @@ def test_fingerprints_are_those_of_ssh_keygen(tmp_path):
     assert known.fingerprint(base64.b64decode(KEYS[0].get_base64())) == ran.stdout.split()[1]
 
 
-def test_types_to_ask_for(file):
+def test_key_types(file):
     path = file(f"other ssh-rsa AAAA {text(KEYS[0])}", f"board {text(KEYS[0])}", "board ssh-ed25519 AAAA")
-    assert known.types(hop(path)) == [TYPE, "ssh-ed25519"]
+    assert known.key_types(hop(path)) == [TYPE, "ssh-ed25519"]

@@ -1,4 +1,4 @@
-"""The scripts that run on lab machines, in every shell that a machine may have as its sh."""
+"""The scripts that run on lab machines, in each shell that may be /bin/sh there."""
 
 import contextlib
 import os
@@ -25,19 +25,19 @@ def shell(request):
 
 @pytest.fixture
 def tick():
-    """Seconds: so long that no test waits for one."""
+    """Seconds of the watchdog's interval: longer than any test."""
     return 3600
 
 
 @pytest.fixture
 def served(shell, lab, monkeypatch, tick):
-    """The script at work, with what it is: in a group of its own, as sshd has it."""
+    """The running serve_script(), in a new process group, as under sshd."""
     monkeypatch.setattr(remote, "_TICK", tick)
     folder = lab.there / "sysevent-a b"
     folder.mkdir()
     shutil.copy(lab.vmm, folder / "vmm.1")
     running = subprocess.Popen(
-        [*shell, "-c", remote.serve(str(folder), [1])],
+        [*shell, "-c", remote.serve_script(str(folder), [1])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -53,7 +53,7 @@ def served(shell, lab, monkeypatch, tick):
 
 
 def members(group):
-    """What still runs of a process group."""
+    """The command lines of a process group's processes, without zombies."""
     ran = subprocess.run(
         ["ps", "-A", "-o", "pgid=,stat=,args="], capture_output=True, text=True, check=True, timeout=60
     )
@@ -70,11 +70,12 @@ def all_gone(served, lab, seconds=SOON):
 
 def test_it_runs(served, lab):
     assert lab.left() == ["sysevent-a b"]
-    assert len(members(served.pid)) >= 3  # the shell, the VMM, the clock
+    # The shell, the VMM and the watchdog.
+    assert len(members(served.pid)) >= 3
 
 
 def test_bye(served, lab):
-    """At once: nobody waits for the clock to tick, and the exit code is the VMM's."""
+    """BYE ends everything without waiting for the watchdog; the exit code is the VMM's."""
     served.stdin.write(wire.pack(wire.Frame(wire.Kind.BYE, 0, 0, b"")))
     served.stdin.flush()
     assert served.wait(SOON) == 0
@@ -97,18 +98,18 @@ def test_signals(served, lab, number):
 
 @pytest.mark.parametrize("tick", [1])
 def test_killed(served, lab, tick):
-    """The clock clears up."""
+    """After SIGKILL of the shell the watchdog cleans up."""
     served.kill()
     served.wait(SOON)
     assert all_gone(served, lab)
 
 
-def test_no_process_of_somebody_else_is_killed(served, lab):
-    """One that has got the VMM's number meanwhile, and does not run in our directory."""
+def test_foreign_process_is_not_killed(served, lab):
+    """A process that now has the VMM's number, but does not run in our directory, stays."""
     with subprocess.Popen(["sleep", "60"]) as other:
         assert (lab.there / "sysevent-a b" / "pid").exists()
         (lab.there / "sysevent-a b" / "pid").write_text(f"{other.pid}\n")
-        script = remote.leave(str(lab.there / "sysevent-a b"))
+        script = remote.removal_script(str(lab.there / "sysevent-a b"))
         ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=SOON, check=False)
         assert "gone" in ran.stdout.split()
         assert other.poll() is None
@@ -118,10 +119,10 @@ def test_no_process_of_somebody_else_is_killed(served, lab):
 
 @pytest.fixture
 def entered(shell, lab, monkeypatch):
-    """A directory that was made, and the process that stands for the server's."""
+    """The process that stands for sshd's, after workdir_script() has created a directory."""
     monkeypatch.setattr(remote, "_TICK", 0.2)
     server = subprocess.Popen(
-        ["sh", "-c", '"$@"; read forever', "sh", *shell, "-c", remote.enter(str(lab.there))],
+        ["sh", "-c", '"$@"; read forever', "sh", *shell, "-c", remote.workdir_script(str(lab.there))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
@@ -136,7 +137,7 @@ def entered(shell, lab, monkeypatch):
     server.stdout.close()
 
 
-def test_a_directory_goes_with_the_connection(entered, lab):
+def test_directory_is_deleted_with_the_connection(entered, lab):
     time.sleep(0.5)
     assert len(lab.left()) == 1
     entered.kill()
@@ -144,7 +145,7 @@ def test_a_directory_goes_with_the_connection(entered, lab):
     assert all_gone(entered, lab)
 
 
-def test_a_directory_in_which_the_vmm_runs_is_no_longer_watched(entered, lab):
+def test_directory_watch_ends_when_the_vmm_runs(entered, lab):
     (lab.there / lab.left()[0] / "pid").write_text("1")
     end = time.monotonic() + SOON
     while len(members(entered.pid)) > 1 and time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""The way to a machine: the target's row first, then ~/.ssh/config, then what ssh does without either."""
+"""The route to a target: its row takes precedence over ~/.ssh/config, and that over ssh's defaults."""
 
 import getpass
 from pathlib import Path
@@ -12,7 +12,7 @@ from sysevent.targets.spec import TargetSpec
 
 @pytest.fixture
 def way(tmp_path):
-    """way(configuration, **row): the hops."""
+    """way(text of ~/.ssh/config, **row): the hops."""
 
     def find(config="", **row):
         (tmp_path / ".ssh").mkdir(exist_ok=True)
@@ -26,7 +26,7 @@ def way(tmp_path):
     return find
 
 
-def test_nothing_said(way, tmp_path):
+def test_defaults(way, tmp_path):
     (hop,) = way(None)
     assert (hop.address, hop.port, hop.user) == ("board", 22, getpass.getuser())
     assert (hop.identities, hop.agent, hop.command, hop.alias) == ((), True, "", "")
@@ -62,7 +62,7 @@ def test_config(way, tmp_path):
     assert hop.known_as == "farm"
 
 
-def test_the_row_wins(way, tmp_path):
+def test_row_takes_precedence(way, tmp_path):
     (hop,) = way(CONFIG, port=22, user="root", identity="~/mine", known_hosts="/lab/known")
     assert (hop.address, hop.port, hop.user) == ("10.0.0.7", 22, "root")
     assert hop.identities == (tmp_path / "mine",)
@@ -89,14 +89,14 @@ def test_jump(way, jump, hops):
     assert [(hop.address, hop.port) for hop in way(f"Host board\n ProxyJump {jump}\n")[:-1]] == hops
 
 
-def test_the_rows_jump_wins(way):
+def test_jump_of_the_row_takes_precedence(way):
     config = "Host board\n ProxyJump elsewhere\n"
     assert [hop.address for hop in way(config, jump="door")] == ["door", "board"]
     assert [hop.address for hop in way(config, jump="none")] == ["board"]
 
 
-def test_a_jump_host_has_a_configuration_too(way):
-    """User, port, and a jump of its own; what the row says of the target is not said of it."""
+def test_jump_host_has_its_own_configuration(way):
+    """Its user, port and jump host come from the configuration, not from the target's row."""
     config = "Host door\n HostName gate\n User guard\n Port 2200\n ProxyJump fence\n"
     fence, door, board = way(config, jump="door", user="root", port=2222)
     assert fence.address == "fence"
@@ -114,13 +114,13 @@ def test_proxy_command(way):
 
 @pytest.mark.parametrize("include", ["Include boards", "include=~/.ssh/board*", '  Include none "boards"'])
 def test_included(way, include):
-    """Which paramiko leaves out; what follows it is about everything again."""
+    """Included files are read, which paramiko does not do; lines after an Include apply to all hosts again."""
     (hop,) = way(f"{include}\nUser me\nHost other\n User you\n")
     assert (hop.address, hop.port, hop.user) == ("10.0.0.7", 2222, "me")
 
 
 def test_included_below_a_host(way):
-    """Holds for that one, and so does what follows."""
+    """The included lines, and those after the Include, apply to that host only."""
     config = "Host board\n Include plain\n HostName 10.0.0.8\n"
     assert [(hop.address, hop.user) for hop in way(config)] == [("10.0.0.8", "them")]
     assert [hop.user for hop in way(config, address="other")] != ["them"]
@@ -130,7 +130,7 @@ def test_included_below_a_host(way):
     ("config", "row", "words"),
     [
         ("", {"address": ""}, "has no address"),
-        ("Host board\n ProxyJump board\n", {}, "a circle"),
+        ("Host board\n ProxyJump board\n", {}, "a loop"),
         ("gibberish\n", {}, "cannot be used for board: Unparsable line"),
         ("Port many\n", {}, "many"),
         ("", {"jump": "a:b"}, "is not [user@]host[:port]"),
@@ -138,7 +138,7 @@ def test_included_below_a_host(way):
         ("Host other\n Include boards\n", {}, "move the Include above the first Host"),
     ],
 )
-def test_no_way(way, config, row, words):
+def test_no_route(way, config, row, words):
     with pytest.raises(HostUnreachable) as caught:
         way(config, **row)
     assert words in str(caught.value)

@@ -1,43 +1,43 @@
-"""What `targets --check` says of a lab machine is what a run would say of it."""
+"""`sysevent targets --check` reports what a run would report."""
 
 from sysevent.hosts.ssh import visit
 
 
-def test_one_that_can_be_asked(sshd, lab):
+def test_usable(sshd, lab):
     server = sshd("one")
     lab.knows(server)
-    assert visit.unusable(lab.spec(server)) == ""
+    assert visit.obstacle(lab.spec(server)) == ""
     assert lab.left() == []
 
 
-def test_a_key_that_nobody_knows(sshd, lab):
-    assert "is not in" in visit.unusable(lab.spec(sshd("one")))
+def test_unknown_key(sshd, lab):
+    assert "is not in" in visit.obstacle(lab.spec(sshd("one")))
 
 
-def test_a_user_who_is_not_let_in(sshd, lab):
+def test_refused_login(sshd, lab):
     server = sshd("one")
     lab.knows(server)
     (server.folder / "authorized_keys").write_text("")
-    assert "does not let" in visit.unusable(lab.spec(server))
+    assert "does not let" in visit.obstacle(lab.spec(server))
 
 
-def test_not_what_is_expected(sshd, lab):
+def test_unexpected_traits(sshd, lab):
     server = sshd("one")
     lab.knows(server)
-    assert "expect.kernel = '2.4.*'" in visit.unusable(lab.spec(server, expect={"kernel": "2.4.*"}))
+    assert "expect.kernel = '2.4.*'" in visit.obstacle(lab.spec(server, expect={"kernel": "2.4.*"}))
 
 
 def test_no_kvm(sshd, lab):
     server = sshd("one")
     lab.knows(server)
     lab.kvm.unlink()
-    assert "there is no /dev/kvm" in visit.unusable(lab.spec(server))
+    assert "there is no /dev/kvm" in visit.obstacle(lab.spec(server))
 
 
-def test_several_at_once(sshd, lab):
+def test_several_in_parallel(sshd, lab):
     server = sshd("one")
     lab.knows(server)
-    well, nobody = lab.spec(server), lab.spec(None, name="nobody")
-    found = visit.all_at_once([well, nobody])
+    usable, down = lab.spec(server), lab.spec(None, name="down")
+    found = visit.obstacles([usable, down])
     assert found["lab"] == ""
-    assert "nothing listens there" in found["nobody"]
+    assert "connection refused" in found["down"]

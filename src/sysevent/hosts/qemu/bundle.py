@@ -1,4 +1,4 @@
-"""All that a guest is made of, ready on this machine's disk, and the name of what it will be when it runs."""
+"""The bundle of files and options that an L1 guest boots from, and the key of its snapshots."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ from sysevent.images.rootfs import initramfs
 from sysevent.model import KernelImage, Progress
 from sysevent.qemu import firmware
 from sysevent.qemu.accel import Accel, choose
-from sysevent.qemu.argv import Machine, argv
+from sysevent.qemu.argv import GuestConfig, argv
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
-# Part of every snapshot's key: raise it when a guest that is ready differs in a way that nothing else tells.
+# Part of every snapshot's key. Increment it when ready guests change in a way that no other part of the key shows.
 SCHEMA = 2
 
 
-class Boot(msgspec.Struct, frozen=True):
-    """What one guest boots from."""
+class Bundle(msgspec.Struct, frozen=True):
+    """Everything that one guest boots from, on this machine's disk."""
 
     spec: TargetSpec
     kernel: KernelImage
-    machine: Machine  # without the file descriptors of a running one
-    key: str  # of a guest booted from exactly this; see key()
-    fallback: str = ""  # why it runs under TCG when KVM was preferred
-    keep: int = 0  # seconds that its QEMU may live on without us
+    config: GuestConfig
+    # Of the snapshots of guests booted from this bundle: see snapshot_key().
+    key: str
+    # Why the guest runs under TCG although KVM was preferred; "" otherwise.
+    fallback: str = ""
+    # Seconds that QEMU may run after this process has ended; 0: it ends with this process.
+    keep: int = 0
 
 
 def prepare(
@@ -40,21 +43,23 @@ def prepare(
     files: Mapping[str, bytes],
     settings: Settings,
     progress: Progress,
-    not_kvm: str = "",
-) -> Boot:
-    """Build what is missing, with these programs in the guest's first file system; why it must be TCG, if known.
+    kvm_obstacle: str = "",
+) -> Bundle:
+    """The bundle of a target, after building what is missing of it in the cache.
 
-    Touches nothing but the disk, so that it can run in a thread while another guest is being asked.
+    files: content of the initramfs, path -> bytes. kvm_obstacle: the reason to use TCG, when it is known already.
+    Only writes files, so it may run in a thread while another guest is asked.
+    Raises NoKvm for a target with `where = "kvm"` on a machine without usable KVM.
     """
     arch = ARCHITECTURES[spec.arch]
-    accel = Accel("tcg", not_kvm) if not_kvm else choose(spec.where, arch, spec.cpu)
+    accel = Accel("tcg", kvm_obstacle) if kvm_obstacle else choose(spec.where, arch, spec.cpu)
     cpu = spec.cpu
     if accel.fallback:
         progress(f"{spec.id}: TCG, not KVM: {accel.fallback}")
-        # The host's own CPU means nothing without KVM, and QEMU refuses it.
+        # QEMU rejects -cpu host without KVM.
         cpu = "" if cpu.partition(",")[0] == "host" else cpu
     modules = (*CHANNEL_MODULES, *arch.kvm_modules)
-    machine = Machine(
+    config = GuestConfig(
         arch=arch,
         accel=accel.name,
         cpu=cpu,
@@ -62,23 +67,23 @@ def prepare(
         kernel=vmlinux.uncompressed(kernel, settings, progress),
         initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),
         append=spec.append,
-        firmware=firmware.quick(arch, accel.name),
+        firmware=firmware.fast_firmware(arch, accel.name),
         virtio=spec.channel == "virtio",
         debug=settings.debug,
         keep=bool(settings.keep),
     )
-    return Boot(spec, kernel, machine, key(machine, settings.cache), accel.fallback, settings.keep)
+    return Bundle(spec, kernel, config, snapshot_key(config, settings.cache), accel.fallback, settings.keep)
 
 
-def key(machine: Machine, cache: Path) -> str:
-    """A hash of everything that shapes a guest that is ready: QEMU, its command line, kernel and initramfs.
+def snapshot_key(config: GuestConfig, cache: Path) -> str:
+    """A hash of everything that shapes a ready guest: QEMU, its command line, kernel and initramfs. 64 hex digits.
 
-    What is in the cache bears the hash of its content in its name, and the VMM is part of the initramfs. Other
-    files, QEMU among them, are told by place, size and time, as make does it: hashing 40 MB at every start
-    would cost more than it protects from.
+    File names in the cache contain the hash of the content, and the VMM is part of the initramfs. Other files, QEMU
+    among them, are identified by path, size and modification time, as in make: hashing 40 MB at every start would cost
+    more than it protects from.
     """
-    parts = [str(SCHEMA), *argv(machine)]
-    for path in (shutil.which(machine.arch.qemu), machine.kernel, machine.firmware):
+    parts = [str(SCHEMA), *argv(config)]
+    for path in (shutil.which(config.arch.qemu), config.kernel, config.firmware):
         if path is None or Path(path).is_relative_to(cache):
             continue
         real = Path(path).resolve()

@@ -1,4 +1,4 @@
-"""A guest under this machine's QEMU: booted or restored, asked over its channel, told apart in the ways it dies."""
+"""A guest under this machine's QEMU as a Host: booted or restored, asked over a virtio port or its console."""
 
 from __future__ import annotations
 
@@ -17,22 +17,25 @@ from sysevent.errors import GuestLost
 from sysevent.hosts.base import AHEAD, Others
 from sysevent.hosts.channel import Conversation, wait_for
 from sysevent.hosts.qemu import keep
-from sysevent.hosts.qemu.bundle import Boot
+from sysevent.hosts.qemu.bundle import Bundle
 from sysevent.hosts.qemu.snapshots import Snapshot
 from sysevent.model import Progress
 from sysevent.qemu import gdb
-from sysevent.qemu.argv import Lines, argv
+from sysevent.qemu.argv import InheritedFds, argv
 from sysevent.qemu.console import Console
 from sysevent.qemu.monitor import Monitor
 from sysevent.qemu.process import QemuProcess
 
-_LAST_WORDS = 1.0  # seconds a dying guest is listened to
-_RESTORE = (
-    4  # seconds for a restored guest to answer; it takes 0.2, and when it takes longer a boot is no loss
-)
-_KVM = 60  # seconds for a boot under KVM, which takes 2: one that does not come is no matter of load
-_INIT = b"sysevent: init"  # guests/init/init.c
-_PING = 0xFFFF_FFFF  # sequence of the one PING, apart from those of requests
+# Seconds for the last messages of a lost guest to arrive.
+_LAST_MESSAGES = 1.0
+# Seconds for a restored guest to answer. 0.2 is usual; after 4 a boot would be as fast.
+_RESTORE = 4
+# Seconds for a boot under KVM. 2 are usual, so a busy machine does not explain 60.
+_KVM = 60
+# The line that guests/init/init.c prints with sysevent_trace=1.
+_INIT = b"sysevent: init"
+# The sequence number of the only PING, which no request has.
+_PING = 0xFFFF_FFFF
 
 
 class QemuGuest(Conversation):
@@ -40,7 +43,7 @@ class QemuGuest(Conversation):
 
     def __init__(
         self,
-        boot: Boot,
+        bundle: Bundle,
         logs: Path,
         progress: Progress,
         others: Others | None = None,
@@ -48,28 +51,31 @@ class QemuGuest(Conversation):
         *,
         saved: bool = False,
     ) -> None:
-        """Restored from a snapshot, or booted; and so that it can be saved."""
-        super().__init__(boot.spec.id, progress, others)
-        self._boot = boot
+        """snapshot: restore the guest from it; None: boot. saved: True: snapshots of the guest will be taken."""
+        super().__init__(bundle.spec.id, progress, others)
+        self._bundle = bundle
         self._logs = logs
         self.log = logs / "console.log"
         self._snapshot = snapshot
         self._saved = saved
-        self.memory = 0  # the file that QEMU shares with us as the guest's memory, of one that can be saved
-        # Of a restored guest only the answer to our PING counts: it must take part in a conversation.
+        # File descriptor of the guest's memory, which QEMU shares; 0 unless snapshots are used.
+        self.memory = 0
+        # A restored guest must answer our PING: an earlier HELLO may still be in a buffer.
         self._hello_sequence = _PING if snapshot else 0
         self._frames = wire.FrameReader()
         self._console_frames = wire.FrameReader()
-        # Known, or found out when the HELLO comes there.
-        self.on_console = snapshot.taken.on_console if snapshot else not boot.machine.virtio
-        self.seconds_to_init = 0.0  # from QEMU's start, when the kernel is told sysevent_trace=1
+        # True: frames travel on the console. Without virtio_console this shows only when HELLO arrives there.
+        self.on_console = snapshot.note.on_console if snapshot else not bundle.config.virtio
+        # From QEMU's start to the first line of init; 0 without sysevent_trace=1 on the kernel's command line.
+        self.seconds_to_init = 0.0
         self._closing = contextlib.ExitStack()
         self._channel: socket.socket | None = None
-        self._whole: list[bool] = []  # of the snapshot, when the thread that reads it has ended
+        # Whether the snapshot is intact; empty until the thread that reads it has ended.
+        self._whole: list[bool] = []
         self._reader: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to boot, or to be restored. From the thread that lives longest: see qemu/process.py."""
+        """See hosts/base.py. Call it from the longest-living thread: QEMU ends with it, see process.py."""
         self._logs.mkdir(parents=True, exist_ok=True)
         theirs: list[socket.socket] = []
 
@@ -79,12 +85,12 @@ class QemuGuest(Conversation):
             return self._closing.enter_context(ours)
 
         monitor, console, self._channel = pair(), pair(), pair()
-        lines, port = Lines(*(end.fileno() for end in theirs)), 0
-        if self._boot.machine.debug:
-            theirs.append(gdb.listening())
+        lines, port = InheritedFds(*(end.fileno() for end in theirs)), 0
+        if self._bundle.config.debug:
+            theirs.append(gdb.listening_socket())
             lines, port = msgspec.structs.replace(lines, gdb=theirs[-1].fileno()), theirs[-1].getsockname()[1]
-        if self._boot.machine.keep:
-            theirs.append(keep.listening(self._logs))
+        if self._bundle.config.keep:
+            theirs.append(keep.listening_socket(self._logs))
             lines = msgspec.structs.replace(lines, attach=theirs[-1].fileno())
         fds = [end.fileno() for end in theirs]
         self._began = time.monotonic()
@@ -92,8 +98,8 @@ class QemuGuest(Conversation):
             if self._snapshot is not None or self._saved:
                 lines = msgspec.structs.replace(lines, memory=self._open_memory())
                 fds.append(lines.memory)
-            command = argv(self._boot.machine, lines, restored=self._snapshot is not None)
-            self._qemu = QemuProcess(command, fds, self._logs / "qemu.log", self._boot.keep)
+            command = argv(self._bundle.config, lines, restored=self._snapshot is not None)
+            self._qemu = QemuProcess(command, fds, self._logs / "qemu.log", self._bundle.keep)
         finally:
             for end in theirs:
                 end.close()
@@ -103,12 +109,12 @@ class QemuGuest(Conversation):
         self.monitor = Monitor(monitor)
         self._closing.callback(self.monitor.close)
         if port:
-            kernel, arch = self._boot.kernel, self._boot.machine.arch
+            kernel, arch = self._bundle.kernel, self._bundle.config.arch
             self._progress(f"{self.name}: stopped before its first instruction. In another terminal:")
-            self._progress(f"    {gdb.line(arch, port, gdb.symbols(kernel))}")
-            self._progress("and `continue` there; no deadline runs out meanwhile, Ctrl-C here ends it")
+            self._progress(f"    {gdb.command_line(arch, port, gdb.symbol_file(kernel))}")
+            self._progress("then type `continue` there; no deadline applies, Ctrl-C here ends the guest")
         if self._snapshot is not None:
-            # Meanwhile: QEMU reads the same pages.
+            # In parallel with QEMU, which reads the same pages.
             self._reader = threading.Thread(target=self._read_snapshot, name="snapshot", daemon=True)
             self._reader.start()
             self._snapshot.restore(self.monitor)
@@ -117,10 +123,10 @@ class QemuGuest(Conversation):
     def _open_memory(self) -> int:
         if self._snapshot is None:
             self.memory = os.memfd_create("sysevent: memory of a guest")
-            os.ftruncate(self.memory, self._boot.machine.memory << 20)
+            os.ftruncate(self.memory, self._bundle.config.memory << 20)
         else:
             try:
-                # QEMU wants to write, even into a copy of its own.
+                # QEMU opens the file for writing, even with share=off.
                 self.memory = os.open(self._snapshot.state, os.O_RDWR)
             except OSError as error:
                 raise GuestLost(f"{self.name}: its snapshot cannot be opened: {error}") from error
@@ -130,47 +136,47 @@ class QemuGuest(Conversation):
     def _read_snapshot(self) -> None:
         assert self._snapshot is not None
         with contextlib.suppress(OSError):
-            self._whole.append(self._snapshot.whole())
+            self._whole.append(self._snapshot.is_intact())
 
     @property
     def pid(self) -> int:
-        """Of the running QEMU."""
+        """The process number of the running QEMU."""
         return self._qemu.pid
 
     @property
     def room(self) -> int:
         """See hosts/base.py."""
-        # A serial line loses what the guest does not take in time.
+        # A serial line drops bytes that the guest does not read in time.
         return 1 if self.on_console else AHEAD
 
     def hello(self) -> wire.Hello:
         """See hosts/base.py."""
-        spec = self._boot.spec
+        spec = self._bundle.spec
         doing = "restoring" if self._snapshot else "booting"
         seconds = min(_RESTORE, spec.boot) if self._snapshot else spec.boot
-        if self._boot.machine.accel == "kvm":
+        if self._bundle.config.accel == "kvm":
             seconds = min(_KVM, seconds)
-        hello = self._greeting(seconds, f"{doing} {self._boot.kernel.spec}")
-        if self._snapshot is not None and hello != self._snapshot.taken.hello:
-            raise GuestLost(f"{self.name}: its snapshot is of another guest: {hello.release}")
+        hello = self._greeting(seconds, f"{doing} {self._bundle.kernel.spec}")
+        if self._snapshot is not None and hello != self._snapshot.note.hello:
+            raise GuestLost(f"{self.name}: the restored guest is not the one that was saved: {hello.release}")
         self.monitor.pump()
-        self.traits |= {"qemu": self.monitor.version, "accel": self._boot.machine.accel}
-        self.traits["fallback"] = self._boot.fallback
+        self.traits |= {"qemu": self.monitor.version, "accel": self._bundle.config.accel}
+        self.traits["fallback"] = self._bundle.fallback
         return hello
 
     def reply(self, number: int, deadline: float) -> wire.Reply:
-        """See hosts/base.py. No answer counts before all of the snapshot has been read, and is what was saved."""
+        """See hosts/base.py. Of a restored guest, waits until its snapshot has been read and is found intact."""
         if self._reader is not None:
             self._reader.join()
             self._reader = None
             if self._whole != [True]:
-                raise GuestLost(f"{self.name}: its snapshot is damaged, it is not what was saved")
+                raise GuestLost(f"{self.name}: its snapshot is damaged")
         return super().reply(number, deadline)
 
     def _await(self, kind: wire.Kind, sequence: int, seconds: float, doing: str) -> wire.Frame:
-        # How long a person looks at a stopped guest is not ours to say, and no sign of life is worth a line to them.
-        # The VMM's own deadlines go by the guest's clock, which stands still with it.
-        if self._boot.machine.debug:
+        # No timeout and no heartbeat under --gdb: the user may stop the guest. The VMM's own deadlines use the guest's
+        # clock, which stops with it.
+        if self._bundle.config.debug:
             seconds, doing = math.inf, ""
         return super()._await(kind, sequence, seconds, doing)
 
@@ -203,7 +209,7 @@ class QemuGuest(Conversation):
             got = bool(text)
             if not self.seconds_to_init and _INIT in text:
                 self.seconds_to_init = time.monotonic() - self._began
-            # Frames come here from a kernel that has no virtio_console; then requests must go here, too.
+            # A guest without virtio_console sends its frames here, so requests must also go here.
             frames = self._console_frames.feed(text)
             self.on_console = self.on_console or bool(frames)
             arrived += frames
@@ -225,7 +231,7 @@ class QemuGuest(Conversation):
         return arrived, got
 
     def _lost(self, what: str) -> GuestLost:
-        end = time.monotonic() + _LAST_WORDS
+        end = time.monotonic() + _LAST_MESSAGES
         while time.monotonic() < end and not self._qemu.ended:
             wait_for(self.sources(), 0.1)
             self.listen()
@@ -249,8 +255,8 @@ class QemuGuest(Conversation):
 
     def keep(self) -> int:
         """See hosts/base.py."""
-        return self._qemu.abandon() if self._boot.keep and not self._qemu.ended else 0
+        return self._qemu.abandon() if self._bundle.keep and not self._qemu.ended else 0
 
     def close(self) -> None:
-        """QEMU is gone when this returns, unless it is kept."""
+        """See hosts/base.py. A kept QEMU goes on."""
         self._closing.close()

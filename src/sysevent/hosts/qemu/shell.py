@@ -1,6 +1,6 @@
-"""A guest with a shell in it instead of our VMM: on its console for a person, on three pipes for a program.
+"""A guest that runs a shell instead of the VMM: on its console for a person, on three virtio ports for a program.
 
-It has /dev/kvm as a run's guest has, and in /sysevent what its caller gives it.
+It has /dev/kvm like the guest of a run, and the caller's files in /sysevent.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
 from sysevent.images.kernel import resolve, vmlinux
 from sysevent.images.rootfs import initramfs, userland
 from sysevent.model import Progress
-from sysevent.qemu.argv import Lines, Machine, argv, ports
+from sysevent.qemu.argv import GuestConfig, InheritedFds, argv, extra_port_options
 from sysevent.qemu.monitor import Monitor
 from sysevent.qemu.process import QemuProcess
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
-# The virtio ports, in the order of their numbers: standard input, output and error of a shell on pipes; lines of
-# "ROWS COLUMNS" for one on the console; what becomes of it: "ready", then its exit code.
+# The virtio ports, in the order of their numbers. "in", "out", "err": standard input, output and error of a shell on
+# pipes. "size": lines of "ROWS COLUMNS" for a shell on the console. "end": a line "ready", then a line with the exit
+# code.
 PORTS = ("in", "out", "err", "size", "end")
 READY = b"ready"
 NO_PORTS = "sysevent: this kernel has no virtio_console, and a shell on pipes needs its ports"
 
-# Run by BusyBox as `sh /init`, not as a program of its own: a minimal kernel has no BINFMT_SCRIPT.
-# Writing to a port waits until QEMU has told the guest that the other end is there, in the order of the ports: after
-# the first line on the last of them none reads as if it were at its end.
+# BusyBox runs it as `sh /init`, because a minimal kernel has no BINFMT_SCRIPT.
+# A write to a port blocks until QEMU has reported its other end as connected, which it does in the order of the ports.
+# So after the first line on the last port, a read of any port no longer returns end of file.
 _INIT = f"""
 /bin/busybox --install -s /bin
 export PATH=/bin:/sysevent HOME=/sysevent TERM="$sysevent_term" PS1="$sysevent_name# "
@@ -76,15 +77,16 @@ reboot -f
 
 
 class ShellGuest(msgspec.Struct, frozen=True):
-    """A running one. All sockets are non-blocking."""
+    """A running guest with a shell. All sockets are non-blocking."""
 
     qemu: QemuProcess
     monitor: Monitor
     console: socket.socket
-    ports: Mapping[str, socket.socket]  # by the names in PORTS
+    # By the names in PORTS.
+    ports: Mapping[str, socket.socket]
 
 
-def machine(
+def guest_config(
     spec: TargetSpec,
     settings: Settings,
     progress: Progress,
@@ -94,8 +96,12 @@ def machine(
     piped: bool,
     size: tuple[int, int] = (24, 80),
     term: str = "vt100",
-) -> Machine:
-    """What to boot, with all it needs on this machine's disk; files go to /sysevent, size is rows and columns."""
+) -> GuestConfig:
+    """The configuration of a guest with a shell, after fetching and building what is missing of it.
+
+    files: name -> content, in /sysevent of the guest. piped: True: the shell is on the ports "in", "out" and "err";
+    False: on the console. size: rows and columns, term: TERM, both for the console.
+    """
     arch = ARCHITECTURES[spec.arch]
     kernel = resolve.find(spec.kernel, arch, settings, progress, modules)
     root = userland.shell(arch, settings, progress) | {"init": _INIT.encode()}
@@ -106,10 +112,10 @@ def machine(
         "size": f"{size[0]}x{size[1]}",
         "term": term if re.fullmatch(r"[\w.+-]+", term) else "vt100",
     }
-    told = " ".join(f"sysevent_{name}={value}" for name, value in words.items())
-    return Machine(
+    environment = " ".join(f"sysevent_{name}={value}" for name, value in words.items())
+    return GuestConfig(
         arch=arch,
-        # What is looked at by hand need not be quick, and must not hang in a KVM that is not the one it is about.
+        # TCG for "auto": speed matters less here than a guest that does not hang in a broken nested KVM.
         accel="tcg" if spec.where == "auto" else spec.where,
         cpu=spec.cpu,
         memory=spec.memory,
@@ -117,14 +123,17 @@ def machine(
         initramfs=initramfs.build(
             kernel, arch, root, (*CHANNEL_MODULES, *arch.kvm_modules), settings, progress
         ),
-        # What stands after -- goes to the first process.
-        append=f"{spec.append} {told} rdinit=/bin/busybox -- sh /init",
+        # Words after -- are the arguments of the first process.
+        append=f"{spec.append} {environment} rdinit=/bin/busybox -- sh /init",
     )
 
 
 @contextlib.contextmanager
-def started(machine: Machine, logs: Path) -> Iterator[ShellGuest]:
-    """Booting when the context begins, ended when it ends. From the thread that lives longest: qemu/process.py."""
+def running(config: GuestConfig, logs: Path) -> Iterator[ShellGuest]:
+    """Starts a guest, which is ended with the context. QEMU's messages go to logs/qemu.log.
+
+    Call it from the longest-living thread: QEMU dies with the thread that started it, see process.py.
+    """
     with contextlib.ExitStack() as closing:
         theirs: list[socket.socket] = []
 
@@ -136,16 +145,17 @@ def started(machine: Machine, logs: Path) -> Iterator[ShellGuest]:
             return ours
 
         monitor, console = pair(), pair()
-        found = {name: pair() for name in PORTS}
+        ports = {name: pair() for name in PORTS}
         fds = [end.fileno() for end in theirs]
-        more = dict(zip(PORTS[1:], fds[3:], strict=True))
-        command = [*argv(machine, Lines(*fds[:3])), *ports(more)]
+        # The port "in" is the guest's first one, which runs use as the channel.
+        extra = dict(zip(PORTS[1:], fds[3:], strict=True))
+        command = [*argv(config, InheritedFds(*fds[:3])), *extra_port_options(extra)]
         try:
             qemu = QemuProcess(command, fds, logs / "qemu.log")
         finally:
             for end in theirs:
                 end.close()
         closing.callback(qemu.close)
-        talk = Monitor(monitor)
-        closing.callback(talk.close)
-        yield ShellGuest(qemu, talk, console, found)
+        qmp = Monitor(monitor)
+        closing.callback(qmp.close)
+        yield ShellGuest(qemu, qmp, console, ports)

@@ -1,11 +1,11 @@
-"""Guests as they were when they were ready, on disk: restored in the time that a boot takes to decompress.
+"""Snapshots of ready guests on disk. A restore takes about as long as the decompression of a kernel in a boot.
 
-    snapshots/KEY.state   QEMU's migration stream
-    snapshots/KEY.json    what the guest said of itself when it was taken
-    snapshots/KEY.bad     a byte for each that did not come back to life; after two none is taken any more
+    snapshots/KEY.state   the guest's memory, then QEMU's migration stream
+    snapshots/KEY.json    a SnapshotNote
+    snapshots/KEY.bad     one byte for each failed restore; after two no snapshot is taken any more
 
-The key is hosts/qemu/bundle.py's. A snapshot is only ever a short cut: one that cannot be restored is removed, and
-the guest boots.
+The key is hosts/qemu/bundle.py's. A snapshot only saves time: one that cannot be restored is removed, and the guest
+boots.
 """
 
 from __future__ import annotations
@@ -27,45 +27,54 @@ from sysevent.errors import GuestLost
 from sysevent.qemu.monitor import Monitor
 from sysevent.wire import Hello
 
-BOUND = 4 << 30  # bytes of all of them; one has 50 to 100 MB
-_PATIENCE = 60  # seconds for QEMU to write one
+# Bytes of all snapshots together; one has 50 to 100 MB.
+SIZE_LIMIT = 4 << 30
+# Seconds for QEMU to write a migration stream.
+_SAVE_TIMEOUT = 60
+# Seconds between two queries of the migration.
 _POLL = 0.005
 _MIB = 1 << 20
-_PIECE = 1 << 16  # bytes of memory that are left out together when all of them are zero
-# Since QEMU 4.0. Both sides must be told.
+# Bytes. Pieces of memory that are all zero become holes of the file.
+_PIECE = 1 << 16
+# Needs QEMU 4.0, and must be set on both sides of the migration.
 _WITHOUT_MEMORY = [{"capability": "x-ignore-shared", "state": True}]
-# Seconds in which a guest comes to rest before it is saved. QEMU 7.2 saves neither arm64's hypervisor timers nor
-# riscv64's stimecmp: one that was about to fire never does, and an idle kernel has none about to fire.
+# Seconds for the guest to become idle before it is saved. QEMU 7.2 saves neither arm64's hypervisor timers nor
+# riscv64's stimecmp: a pending timer never fires after a restore, and an idle kernel has none.
 _SETTLE = 0.2
-_FAILURES = 2  # restores of a guest that may fail before it is left at booting
+# Failed restores of a guest after which no snapshot is taken of it any more.
+_MAX_FAILURES = 2
 
 
-class Taken(msgspec.Struct, frozen=True):
-    """What stands next to a stream."""
+class SnapshotNote(msgspec.Struct, frozen=True):
+    """The facts that are stored beside a snapshot's state file."""
 
-    key: str  # of the guest
+    key: str
+    # Bytes of the state file, holes included.
     size: int
-    sum: int  # CRC-32: QEMU notices damage to the stream's framing, and none to the guest's memory
-    memory: int  # MiB, after which the stream begins
+    # CRC-32 of the state file, see _sum(). QEMU detects damage to the stream's framing, not to the guest's memory.
+    sum: int
+    # MiB of the guest's memory, which is the first part of the state file.
+    memory: int
     hello: Hello
-    on_console: bool  # the guest has no virtio port and is asked on its serial line
+    # True: the guest has no virtio port, its frames travel on the serial line.
+    on_console: bool
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """One that can be restored."""
+    """A snapshot that can be restored."""
 
     state: Path
-    taken: Taken
+    note: SnapshotNote
 
-    def whole(self) -> bool:
-        """Whether the file is what was written, read to its end: 50 MB in a twentieth of a second."""
-        return _sum(self.state) == self.taken.sum
+    def is_intact(self) -> bool:
+        """Whether the state file is as written. Reads all of it: 50 MB in a twentieth of a second."""
+        return _sum(self.state) == self.note.sum
 
     def restore(self, monitor: Monitor) -> None:
-        """Tell a QEMU that waits with this file as its memory to go on from there. Does not wait."""
+        """Start the restore in a QEMU that was started with the state file as memory. Does not wait for its end."""
         monitor.tell("migrate-set-capabilities", capabilities=_WITHOUT_MEMORY)
-        # Through dd: QEMU reads a plain file by its name only from 8.2 on.
-        source = f"exec:dd if={shlex.quote(str(self.state))} bs=1M skip={self.taken.memory} status=none"
+        # Through dd: QEMU can read a file by name only since 8.2.
+        source = f"exec:dd if={shlex.quote(str(self.state))} bs=1M skip={self.note.memory} status=none"
         monitor.tell("migrate-incoming", uri=source)
 
 
@@ -76,104 +85,113 @@ class Snapshots:
         self.folder = cache / "snapshots"
 
     def find(self, key: str) -> Snapshot | None:
-        """The snapshot of a guest; None when there is none that is whole."""
-        state, note, _ = self._paths(key)
+        """The snapshot of a guest; None when there is none, or its files do not fit together.
+
+        Marks it as used for prune().
+        """
+        state, note_path, _ = self._paths(key)
         try:
-            taken = msgspec.json.decode(note.read_bytes(), type=Taken)
-            if taken.key != key or state.stat().st_size != taken.size:
+            note = msgspec.json.decode(note_path.read_bytes(), type=SnapshotNote)
+            if note.key != key or state.stat().st_size != note.size:
                 return None
-            os.utime(state)  # prune keeps what was used lately
+            os.utime(state)
         except (OSError, msgspec.DecodeError):
             return None
-        return Snapshot(state, taken)
+        return Snapshot(state, note)
 
     def take(self, key: str, monitor: Monitor, memory: int, hello: Hello, *, on_console: bool) -> bool:
-        """Write the running guest of a monitor to disk; it runs on afterwards. False when it was given up.
+        """Save the running guest of a monitor, which runs on afterwards. True when a snapshot was written.
 
-        memory is the file that QEMU shares with us as the guest's. It is copied to where it can be mapped: that
-        halves the time of a restore, which reads no page before the guest needs it.
-        GuestLost or OSError when that fails; then there is none. Nobody may send the guest anything meanwhile.
-        Two processes may take the same one: each writes its own, and the last to finish is kept.
+        False: too many restores of this guest have failed. memory: file descriptor of the guest's memory, which QEMU
+        shares. It is copied into the state file, which a restore maps: half the time of reading it, because pages are
+        read only when the guest needs them. on_console: True when the guest's frames travel on the serial line.
+        Raises GuestLost or OSError; then no snapshot exists. Do not send to the guest during this call.
+        Several processes may save the same guest: each writes files of its own, and the last to finish wins.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        state, note, bad = self._paths(key)
+        state, note_path, bad = self._paths(key)
         with contextlib.suppress(OSError):
-            if bad.stat().st_size >= _FAILURES:
+            if bad.stat().st_size >= _MAX_FAILURES:
                 return False
         time.sleep(_SETTLE)
         with self._draft(state) as draft:
             size = os.fstat(memory).st_size
             os.truncate(draft, size)
-            # One that was saved while it ran goes on by itself when it is restored.
+            # A guest that was running when it was saved continues by itself when it is restored.
             monitor.execute("migrate-set-capabilities", capabilities=_WITHOUT_MEMORY)
             monitor.execute("migrate", uri=f"exec:cat >>{shlex.quote(str(draft))}")
-            self._wait(monitor)
+            self._await_migration(monitor)
             with draft.open("r+b") as file:
                 for offset, piece in _pieces(memory):
                     os.pwrite(file.fileno(), piece, offset)
             monitor.execute("cont")
-            taken = Taken(key, draft.stat().st_size, _sum(draft), size // _MIB, hello, on_console)
-            # The file first: a note without its file would be taken for one that can be restored.
+            note = SnapshotNote(key, draft.stat().st_size, _sum(draft), size // _MIB, hello, on_console)
+            # Before the note: find() takes a note with a state file for a complete snapshot.
             draft.replace(state)
-        with self._draft(note) as draft:
-            draft.write_bytes(msgspec.json.encode(taken))
-            draft.replace(note)
+        with self._draft(note_path) as draft:
+            draft.write_bytes(msgspec.json.encode(note))
+            draft.replace(note_path)
         self.prune()
         return True
 
-    def _wait(self, monitor: Monitor) -> None:
-        end = time.monotonic() + _PATIENCE
+    def _await_migration(self, monitor: Monitor) -> None:
+        end = time.monotonic() + _SAVE_TIMEOUT
         while True:
-            told = monitor.execute("query-migrate")
-            match told.get("status"):
+            migration = monitor.execute("query-migrate")
+            match migration.get("status"):
                 case "completed":
                     return
                 case "failed" | "cancelled":
-                    raise GuestLost(f"QEMU could not save its machine: {told.get('error-desc', told)}")
+                    raise GuestLost(
+                        f"QEMU could not save the guest: {migration.get('error-desc', migration)}"
+                    )
             if time.monotonic() > end:
-                raise GuestLost(f"QEMU did not save its machine within {_PATIENCE} s")
+                raise GuestLost(f"QEMU did not save the guest within {_SAVE_TIMEOUT} s")
             time.sleep(_POLL)
 
     def discard(self, key: str) -> None:
-        """Forget a snapshot that is in doubt; the next boot takes another."""
-        state, note, _ = self._paths(key)
-        for path in (note, state):
+        """Delete a snapshot that may be bad; the next boot takes another one."""
+        state, note_path, _ = self._paths(key)
+        for path in (note_path, state):
             path.unlink(missing_ok=True)
 
     def give_up(self, key: str) -> None:
-        """Forget a snapshot that could not be restored; after the second take no other of the same guest.
+        """Delete a snapshot that could not be restored; after the second one no more are taken of this guest.
 
-        It may have been saved at a bad moment, but some kernels never come back from some QEMUs: trying again
-        for ever would cost every run seconds.
+        The guest may have been saved at a bad moment. But some kernels can never be restored by some QEMUs, and trying
+        again would then cost every run seconds.
         """
         self.discard(key)
         with contextlib.suppress(OSError), self._paths(key)[2].open("ab") as failures:
             failures.write(b"!")
 
-    def prune(self, bound: int = BOUND, unused: timedelta | None = None) -> tuple[int, int]:
-        """Remove those used longest ago until the rest fits, and all unused for so long; files and bytes removed.
+    def prune(self, limit: int = SIZE_LIMIT, unused: timedelta | None = None) -> tuple[int, int]:
+        """Delete the least recently used snapshots until the rest has at most limit bytes, and those unused for longer.
 
-        A stream that is being restored stays readable to its QEMU.
+        unused: None deletes none because of its age. Returns the number of deleted files and their bytes on disk. A
+        QEMU that is restoring a deleted snapshot is not affected.
         """
         found = []
         for path in self.folder.glob("*"):
             if path.suffix == ".json" and path.with_suffix(".state").exists():
-                continue  # goes with its stream
+                # Deleted together with its state file.
+                continue
             with contextlib.suppress(OSError):
                 stat = path.stat()
                 found.append((stat.st_mtime, min(stat.st_size, stat.st_blocks * 512), path))
-        room, count, freed = bound, 0, 0
+        left, count, freed = limit, 0, 0
         for used, size, path in sorted(found, reverse=True):
             idle = time.time() - used
-            room -= size
+            left -= size
             if path.name.startswith("."):
-                keep = idle < 2 * _PATIENCE  # somebody is at it
+                # A draft that another process may still be writing.
+                keep = idle < 2 * _SAVE_TIMEOUT
             else:
-                keep = room >= 0 and (unused is None or idle < unused.total_seconds())
+                keep = left >= 0 and (unused is None or idle < unused.total_seconds())
             if keep:
                 continue
-            for gone in (path, path.with_suffix(".json")):
-                gone.unlink(missing_ok=True)
+            for part in (path, path.with_suffix(".json")):
+                part.unlink(missing_ok=True)
             count, freed = count + 1, freed + size
         return count, freed
 
@@ -191,22 +209,23 @@ class Snapshots:
 
 
 def _sum(path: Path) -> int:
-    """Of what is not zero, and where: holes come and go as files are copied."""
-    found = 0
+    """The CRC-32 of all pieces that are not zero and their offsets: a copy may have other holes than the original."""
+    checksum = 0
     with path.open("rb") as file:
         for offset, piece in _pieces(file.fileno()):
-            found = zlib.crc32(piece, zlib.crc32(offset.to_bytes(8, "little"), found))
-    return found
+            checksum = zlib.crc32(piece, zlib.crc32(offset.to_bytes(8, "little"), checksum))
+    return checksum
 
 
 def _pieces(file: int) -> Iterator[tuple[int, bytes]]:
-    """The pieces of a file that hold anything but zeros, each with its offset. Holes are not read."""
+    """The pieces of a file that are not all zero, each with its offset. Holes are not read."""
     offset = 0
     while True:
         try:
             offset = os.lseek(file, offset, os.SEEK_DATA)
         except OSError as error:
-            if error.errno == errno.ENXIO:  # nothing behind
+            # No data after this offset.
+            if error.errno == errno.ENXIO:
                 return
             raise
         offset -= offset % _PIECE

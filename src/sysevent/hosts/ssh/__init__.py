@@ -1,8 +1,10 @@
-"""Lab machines over SSH: nothing is needed there but sshd, a POSIX shell, and access to /dev/kvm.
+"""Lab machines over SSH. They need sshd, a POSIX shell and access to /dev/kvm.
 
-route    which machines lie on the way, from a target's row and ~/.ssh/config
-known    whether a machine is who it should be
-connect  from here to there, verified hop by hop
-remote   what we run there: short scripts, the VMM in a directory of its own, and its end
-host     all of it as a Host
+config   ~/.ssh/config with its includes
+route    the machines on the way to a target, from its row and ~/.ssh/config
+known    the check of a machine's key against known_hosts
+connect  a connection through those machines, each of them verified
+remote   the shell scripts that run there: copy the VMM into a new directory, run it, clean up
+host     the Host that uses all of these
+visit    `sysevent targets --check`: log in, check, log out
 """

@@ -1,4 +1,4 @@
-"""~/.ssh/config as one text: paramiko leaves out what is included (ssh_config(5), Include)."""
+"""~/.ssh/config with its included files: paramiko ignores Include (ssh_config(5))."""
 
 from __future__ import annotations
 
@@ -7,51 +7,54 @@ import re
 import shlex
 from pathlib import Path
 
-_DEPTH = 16  # as in OpenSSH's readconf.c
+# The limit of nested includes in OpenSSH's readconf.c.
+_DEPTH = 16
 _LINE = re.compile(r"\s*(\w+)(?:\s*=\s*|\s+)(.*?)\s*")
 _EVERYTHING = "Host *"
 
 
-def text(home: Path) -> str:
-    """With every Include replaced by the files that it names; "" without a configuration.
+def read(home: Path) -> str:
+    """The text of ~/.ssh/config with every Include replaced by the files that it names; "" when there is none.
 
-    ValueError for what cannot be said in one text: a section that is included below another one would hold where the
-    other one does not.
+    Raises ValueError for sections that are included below another section: in one text they would also apply where the
+    outer section does not. OSError and UnicodeDecodeError when a file cannot be read.
     """
     path = home / ".ssh" / "config"
-    return _read(path, home, _EVERYTHING, _DEPTH) if path.exists() else ""
+    return _read_file(path, home, _EVERYTHING, _DEPTH) if path.exists() else ""
 
 
-def _read(path: Path, home: Path, section: str, depth: int) -> str:
+def _read_file(path: Path, home: Path, section: str, depth: int) -> str:
     if depth == 0:
-        raise ValueError(f"{path} is included {_DEPTH} deep, or includes itself")
-    outer, found = section, []
+        raise ValueError(f"{path} is included {_DEPTH} levels deep, or includes itself")
+    outer, lines = section, []
     for line in path.read_text().splitlines():
         words = _LINE.fullmatch(line)
         keyword = words[1].lower() if words else ""
         if keyword in ("host", "match"):
             if outer != _EVERYTHING:
                 raise ValueError(
-                    f"{path} has sections of its own and is included below {outer!r}, which is not understood: "
+                    f"{path} contains sections and is included below {outer!r}, which is not supported: "
                     "move the Include above the first Host"
                 )
             section = line
         if words is None or keyword != "include":
-            found.append(line)
+            lines.append(line)
             continue
-        for name in _files(words[2], home):
-            found += [_read(name, home, section, depth - 1), section]  # which goes on behind it
-    return "\n".join(found)
+        for name in _included(words[2], home):
+            # The section around the Include continues after it.
+            lines += [_read_file(name, home, section, depth - 1), section]
+    return "\n".join(lines)
 
 
-def _files(names: str, home: Path) -> list[Path]:
-    """What an Include names; that which is not there is nothing, as for ssh."""
+def _included(names: str, home: Path) -> list[Path]:
+    """The files that an Include names. Like ssh, it ignores those that do not exist."""
     patterns = [
         name.replace("~", str(home), 1) if name.startswith("~/") else name for name in shlex.split(names)
     ]
     return [
-        Path(found)
+        Path(name)
         for pattern in patterns
-        for found in sorted(glob.glob(str(home / ".ssh" / pattern)))  # noqa: PTH207 - Path's takes no absolute ones
-        if Path(found).is_file()
+        # Not Path.glob(), which takes no absolute pattern.
+        for name in sorted(glob.glob(str(home / ".ssh" / pattern)))  # noqa: PTH207
+        if Path(name).is_file()
     ]

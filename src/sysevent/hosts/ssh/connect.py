@@ -1,4 +1,4 @@
-"""From here to a target, hop by hop: each machine is verified before it is told who we are."""
+"""SSH connections to a target through its jump hosts. Each machine is verified before the login there."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ from sysevent.hosts.ssh.route import Hop
 from sysevent.process import die_with_parent
 
 TRIES = 3
-_KEEPALIVE = 15  # seconds
-_WAIT = 0.5  # seconds before the second try, twice that before the third
-_USUAL = ("id_ed25519", "id_ecdsa", "id_rsa")
+# Seconds between two keepalive packets.
+_KEEPALIVE = 15
+# Seconds before the second try; twice that before the third.
+_WAIT = 0.5
+_DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 
-# What it has to tell comes in our messages; without a handler its tracebacks would go to the terminal.
+# Our own messages say what failed. Without a handler paramiko's tracebacks would go to the terminal.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
-class Again(HostUnreachable):
-    """It did not work this time: the network, or a machine that is just starting."""
+class TemporarilyUnreachable(HostUnreachable):
+    """A connection failed in a way that another try may not: the network, or a machine that is starting."""
 
 
 class Connection:
-    """A way to one machine, through others. close() may come from another thread and ends what is under way."""
+    """A connection to one machine through its jump hosts. Another thread may call close(), which ends open()."""
 
     def __init__(self, target: str, hops: Sequence[Hop], seconds: float) -> None:
         self._target = target
@@ -46,49 +48,55 @@ class Connection:
 
     @property
     def transport(self) -> paramiko.Transport:
-        """To the last machine."""
+        """The transport to the target itself."""
         return self._transports[-1]
 
     @property
     def alive(self) -> bool:
+        """Whether the connections to all hops are up."""
         return len(self._transports) == len(self._hops) and all(t.is_active() for t in self._transports)
 
     def open(self) -> None:
-        """Be let in by every machine on the way. Again when another try may help, HostUnreachable otherwise."""
+        """Connect and log in to every hop. At most the seconds of the constructor.
+
+        Raises TemporarilyUnreachable when another try may succeed, HostUnreachable otherwise.
+        """
         end = time.monotonic() + self._seconds
         for index, hop in enumerate(self._hops):
             try:
-                self._hop(hop, self._hops[index - 1] if index else None, end)
+                self._open_hop(hop, self._hops[index - 1] if index else None, end)
             except (OSError, EOFError, paramiko.SSHException) as error:
-                raise Again(self._why(hop, error)) from error
+                raise TemporarilyUnreachable(self._failure(hop, error)) from error
 
-    def _hop(self, hop: Hop, via: Hop | None, end: float) -> None:
+    def _open_hop(self, hop: Hop, via: Hop | None, end: float) -> None:
         def left() -> float:
             if self._closed or time.monotonic() > end:
                 raise TimeoutError
             return end - time.monotonic()
 
-        transport = paramiko.Transport(self._line(hop, left()))
+        transport = paramiko.Transport(self._open_socket(hop, left()))
         self._transports.append(transport)
         if self._closed:
             transport.close()
         transport.banner_timeout = transport.auth_timeout = transport.channel_timeout = left()
-        _prefer(transport, known.types(hop))
+        _prefer_key_types(transport, known.key_types(hop))
         transport.start_client(timeout=left())
         key = transport.get_remote_server_key()
-        known.check(self._target, hop, key, via)
+        known.verify(self._target, hop, key, via)
         self._log_in(transport, hop, left)
         transport.set_keepalive(_KEEPALIVE)
 
-    def _line(self, hop: Hop, seconds: float) -> socket.socket | paramiko.Channel:
+    def _open_socket(self, hop: Hop, seconds: float) -> socket.socket | paramiko.Channel:
         if self._transports:
-            place = (hop.address, hop.port)
-            return self._transports[-1].open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=seconds)
+            destination = (hop.address, hop.port)
+            return self._transports[-1].open_channel(
+                "direct-tcpip", destination, ("127.0.0.1", 0), timeout=seconds
+            )
         if not hop.command:
             return socket.create_connection((hop.address, hop.port), timeout=seconds)
         ours, theirs = socket.socketpair()
         with theirs:
-            # Dies with the thread that runs this: hosts/ssh/host.py keeps it until the end.
+            # Dies with the thread that runs this, which hosts/ssh/host.py keeps until close().
             self._proxy = subprocess.Popen(
                 die_with_parent(["sh", "-c", f"exec {hop.command}"]),
                 stdin=theirs.fileno(),
@@ -106,7 +114,7 @@ class Connection:
                 more = transport.auth_publickey(hop.user, key)
             except paramiko.BadAuthenticationType as error:
                 raise HostUnreachable(
-                    f"{self._target}: {hop} takes no keys, only {', '.join(error.allowed_types)}: allow "
+                    f"{self._target}: {hop} accepts no public keys, only {', '.join(error.allowed_types)}: allow "
                     "PubkeyAuthentication in its sshd_config"
                 ) from error
             except paramiko.AuthenticationException:
@@ -117,40 +125,44 @@ class Connection:
             if not more:
                 return
             raise HostUnreachable(
-                f"{self._target}: {hop} wants {', '.join(more)} besides a key, which nobody is there to give"
+                f"{self._target}: {hop} requires {', '.join(more)} in addition to a key, which a run cannot give: "
+                f"let {hop.user} log in with a key alone"
             )
         raise HostUnreachable(
-            f"{self._target}: {hop} does not let {hop.user} in; tried {', '.join(tried) or 'no key: there is none'}. "
-            f"Put a public key there (ssh-copy-id -p {hop.port} {hop.user}@{hop.address}), load it into the agent "
+            f"{self._target}: {hop} does not let {hop.user} log in; tried "
+            f"{', '.join(tried) or 'no key, because none was found'}: "
+            f"put a public key there (ssh-copy-id -p {hop.port} {hop.user}@{hop.address}), load it into the agent "
             "(ssh-add), or correct user or identity in the target file"
         )
 
-    def _why(self, hop: Hop, error: Exception) -> str:
+    def _failure(self, hop: Hop, error: Exception) -> str:
         match error:
             case _ if self._closed:
-                what = "given up"
+                reason = "cancelled"
             case socket.gaierror():
-                what = (
+                reason = (
                     f"its name cannot be resolved ({error.strerror}): correct address, or give it a HostName"
                 )
             case ConnectionRefusedError():
-                what = "nothing listens there: is the machine up, and sshd running?"
+                reason = "connection refused: is the machine up, and sshd running?"
             case TimeoutError():
-                what = f"no answer within {self._seconds:.0f} s (`connect`): is it switched on, and the network right?"
+                reason = f"no answer within {self._seconds:.0f} s (`connect`): is it switched on, and the network up?"
             case paramiko.ChannelException():
-                what = f"the jump host cannot reach it: {error.text}"
+                reason = f"the jump host cannot reach it: {error.text}"
             case EOFError():
-                what = "it closed the connection"
+                reason = "it closed the connection"
             case paramiko.SSHException() if "protocol banner" in str(error):
-                what = f"what listens there said nothing of SSH within {self._seconds:.0f} s (`connect`), or hung up"
+                reason = (
+                    f"no SSH banner within {self._seconds:.0f} s (`connect`), or it closed the connection"
+                )
             case _:
-                what = str(error) or repr(error)
+                reason = str(error) or repr(error)
         if hop.command:
-            what += f" (through ProxyCommand {hop.command})"
-        return f"{self._target}: no connection to {hop}: {what}"
+            reason += f" (through ProxyCommand {hop.command})"
+        return f"{self._target}: no connection to {hop}: {reason}"
 
     def close(self) -> None:
-        """No process and no thread of it is left. Any number of times."""
+        """End the connection, its threads and its ProxyCommand. Safe to call several times, from any thread."""
         self._closed = True
         for transport in reversed(self._transports):
             transport.close()
@@ -164,15 +176,19 @@ def connect(
     hops: Sequence[Hop],
     seconds: float,
     *,
-    began: Callable[[Connection], None],
-    told: Callable[[str], None],
-    ending: threading.Event,
+    on_try: Callable[[Connection], None],
+    on_failure: Callable[[str], None],
+    stop: threading.Event,
 ) -> Connection:
-    """A connection after at most TRIES; told hears of those that failed, began of each before it waits."""
+    """An open connection after at most TRIES, each of at most seconds; no further one once stop is set.
 
-    def once() -> Connection:
+    on_try gets each connection before it is opened, on_failure the message of each failed one but the last.
+    Raises HostUnreachable.
+    """
+
+    def open_once() -> Connection:
         connection = Connection(target, hops, seconds)
-        began(connection)
+        on_try(connection)
         try:
             connection.open()
         except BaseException:
@@ -180,26 +196,26 @@ def connect(
             raise
         return connection
 
-    def failed(state: tenacity.RetryCallState) -> None:
+    def report(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        told(str(error))
+        on_failure(str(error))
 
-    trying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(Again),
-        stop=tenacity.stop_after_attempt(TRIES) | tenacity.stop_when_event_set(ending),
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(TemporarilyUnreachable),
+        stop=tenacity.stop_after_attempt(TRIES) | tenacity.stop_when_event_set(stop),
         wait=tenacity.wait_exponential(multiplier=_WAIT),
-        before_sleep=failed,
-        sleep=tenacity.nap.sleep_using_event(ending),
+        before_sleep=report,
+        sleep=tenacity.nap.sleep_using_event(stop),
         reraise=True,
     )
     try:
-        return trying(once)
-    except Again as error:
+        return retrying(open_once)
+    except TemporarilyUnreachable as error:
         raise HostUnreachable(str(error)) from error
 
 
-def _prefer(transport: paramiko.Transport, wanted: Sequence[str]) -> None:
-    """Ask for a key of a type that is known: a machine has several, and another one would look like a change."""
+def _prefer_key_types(transport: paramiko.Transport, wanted: Sequence[str]) -> None:
+    """Prefer key types that known_hosts has: a machine has several keys, and one of another type is unknown."""
     names = [
         name
         for kind in wanted
@@ -211,8 +227,11 @@ def _prefer(transport: paramiko.Transport, wanted: Sequence[str]) -> None:
 
 
 def _keys(hop: Hop, unusable: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
-    """Keys to try, the named ones first; what is wrong with a file that is not one goes into unusable."""
-    usual = [Path.home() / ".ssh" / name for name in _USUAL] if hop.agent or not hop.identities else []
+    """Names and keys to try: the hop's own files, then the usual ones, then the agent's.
+
+    Appends the name of each file that is not a usable key to unusable, with the reason.
+    """
+    usual = [Path.home() / ".ssh" / name for name in _DEFAULT_KEYS] if hop.agent or not hop.identities else []
     for path in dict.fromkeys((*hop.identities, *usual)):
         if path in usual and path not in hop.identities and not path.exists():
             continue
@@ -221,20 +240,21 @@ def _keys(hop: Hop, unusable: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
         except paramiko.PasswordRequiredException:
             unusable.append(f"{path} (locked: ssh-add it)")
         except (OSError, ValueError, TypeError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
-            # TypeError: cryptography's word for a passphrase that is missing
+            # cryptography raises TypeError when the passphrase is missing.
             locked = isinstance(error, TypeError) or "password" in str(error).lower()
             why = "locked: ssh-add it" if locked else getattr(error, "strerror", None) or str(error)
             unusable.append(f"{path} ({why})")
-    # Those that are locked here may be open in the agent: their public halves tell which.
-    halves = {_public(path) for path in hop.identities}
+    # The agent may hold the decrypted key of a locked file: compare their public keys.
+    public_keys = {_public_key(path) for path in hop.identities}
     agent = paramiko.Agent()
     with contextlib.closing(agent):
         for key in agent.get_keys():
-            if hop.agent or key.asbytes() in halves:
+            if hop.agent or key.asbytes() in public_keys:
                 yield f"the agent's {key.get_name()} {known.fingerprint(key.asbytes())}", key
 
 
-def _public(path: Path) -> bytes:
+def _public_key(path: Path) -> bytes:
+    """The public key beside a private key's file; b"" when there is none."""
     with contextlib.suppress(OSError, IndexError, ValueError):
         return base64.b64decode(path.with_name(f"{path.name}.pub").read_text().split()[1])
     return b""

@@ -1,4 +1,4 @@
-"""A lab machine as a Host: a thread connects, copies, sends and clears up; the main thread only ever listens."""
+"""A lab machine as a Host. A thread connects, copies, sends and cleans up; the main thread only receives."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ import paramiko
 
 from sysevent import wire
 from sysevent.errors import GuestLost, HostUnreachable, InfrastructureError, SyseventError, WrongHost
-from sysevent.hosts import identity
 from sysevent.hosts.base import Others
 from sysevent.hosts.channel import Conversation
-from sysevent.hosts.running import Vmms
+from sysevent.hosts.running_kernel import Vmms
 from sysevent.hosts.ssh import remote
 from sysevent.hosts.ssh.connect import Connection, connect
 from sysevent.hosts.ssh.route import Hop, route
+from sysevent.hosts.traits import check_kvm_access, check_traits
 from sysevent.model import Progress
 from sysevent.targets.spec import TargetSpec
 from sysevent.text import escape
 
-_SEND = 30  # seconds; a machine that takes nothing for so long is lost
-_BYE = 2  # seconds for the VMM to end when it is told to
-_OUT = 10  # seconds to clear up through one connection
-_CLOSE = 30  # seconds for the thread to be done with that
-_GULP = 1 << 18  # bytes taken in at a time: a machine that never stops talking must not keep us
-_LOG = 1 << 20  # bytes of a log; what it says beyond is not kept
-_TAIL = 5  # lines of its log that explain a loss
-_CANNOT_RUN = (126, 127)  # of a shell
+_SEND = 30  # seconds for the machine to accept data; then it is lost
+_BYE = 2  # seconds for the VMM to end after BYE
+_OUT = 10  # seconds to clean up through one connection
+_CLOSE = 30  # seconds for the thread to finish the cleanup
+_GULP = 1 << 18  # bytes read at a time, so that endless data does not stop the main thread
+_LOG = 1 << 20  # bytes of the log; what follows is dropped
+_TAIL = 5  # last lines of the log that are quoted when the machine is lost
+_CANNOT_RUN = (126, 127)  # a shell's exit codes for a program that cannot be executed
 
 
 class SshHost(Conversation):
-    """A VMM on a machine that is reached over SSH."""
+    """A VMM on a lab machine, over SSH."""
 
     def __init__(
         self, spec: TargetSpec, vmms: Vmms, logs: Path, progress: Progress, others: Others | None = None
@@ -46,16 +46,17 @@ class SshHost(Conversation):
         self._vmms = vmms
         self._frames = wire.FrameReader()
         self._thread: threading.Thread | None = None
-        self._work: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # to send; None: end
+        self._work: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # data to send; None: end
         self._ending = threading.Event()
+        # A pipe. The thread writes to _ring to wake the main thread, which selects on _bell.
         self._bell, self._ring = -1, -1
-        # Set by the thread, before it rings.
-        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()  # for the log
+        # The thread sets the following before it writes to _ring.
+        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()  # lines for the log
         self._connection: Connection | None = None
         self._channel: paramiko.Channel | None = None
-        self._failure: InfrastructureError | None = None  # why there is no VMM
-        self._broken = ""  # why nothing can be sent any more
-        self._directory = ""  # ours on the machine; "" when there is nothing to remove
+        self._failure: InfrastructureError | None = None  # why the VMM could not be started
+        self._broken = ""  # why nothing can be sent any more; "" when it can
+        self._directory = ""  # the VMM's directory on the machine; "" before it exists
 
     def start(self) -> None:
         """See hosts/base.py."""
@@ -64,8 +65,8 @@ class SshHost(Conversation):
         self.log.write_bytes(b"")
         self._bell, self._ring = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._began = time.monotonic()
-        self._note(f"the way there: {', '.join(f'{hop.user}@{hop}' for hop in hops)}")
-        # A daemon: a machine that hangs must not keep this process from ending.
+        self._note(f"the route: {', '.join(f'{hop.user}@{hop}' for hop in hops)}")
+        # A daemon, so that a machine that hangs does not keep this process from ending.
         self._thread = threading.Thread(target=self._live, args=(hops,), name=f"ssh {self.name}", daemon=True)
         self._thread.start()
 
@@ -73,7 +74,7 @@ class SshHost(Conversation):
         """See hosts/base.py."""
         return self._greeting(self._spec.boot, f"connecting to {self._spec.address}")
 
-    # In the thread.
+    # The methods below run in the thread.
 
     def _live(self, hops: tuple[Hop, ...]) -> None:
         try:
@@ -83,48 +84,52 @@ class SshHost(Conversation):
             named = text if text.startswith(self.name) else f"{self.name}: {text}"
             self._failure = type(error)(named)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            self._failure = GuestLost(f"{self.name}: the connection broke while moving in: {_words(error)}")
-        except Exception as error:  # at the end of a thread: nobody else would ever hear of it
-            told = f"{self.name}: the server talks nonsense, or we made a mistake: {error!r}"
-            self._failure = HostUnreachable(told)
+            self._failure = GuestLost(
+                f"{self.name}: the connection broke during the start: {_message(error)}"
+            )
+        except Exception as error:  # all: the main thread must learn why this thread ends
+            what = "an unexpected error, of the SSH server or of sysevent"
+            self._failure = HostUnreachable(f"{self.name}: {what}: {error!r}")
         self._note(f"failed: {self._failure}" if self._failure else "the VMM runs")
         self._wake()
         try:
             while (data := self._work.get()) is not None:
                 self._send(data)
         finally:
-            self._move_out(hops)
+            self._remove_workdir(hops)
 
     def _open(self, hops: tuple[Hop, ...]) -> None:
         connection = connect(
             self.name,
             hops,
             self._spec.connect,
-            began=self._began_with,
-            told=self._retry,
-            ending=self._ending,
+            on_try=self._on_try,
+            on_failure=self._on_failure,
+            stop=self._ending,
         )
         transport = connection.transport
-        self.traits = remote.look(transport)
+        self.traits = remote.read_traits(transport)
         self._note(" ".join(f"{name}={value}" for name, value in self.traits.items()))
-        identity.check(self._spec, self.traits)
-        identity.check_kvm(self._spec, self.traits["kvm"], self.traits.get("user", "?"))
-        self._directory = remote.move_in(transport, self._spec.directory)
-        self._note(f"moved into {self._directory}")
+        check_traits(self._spec, self.traits)
+        check_kvm_access(self._spec, self.traits["kvm"], self.traits.get("user", "?"))
+        self._directory = remote.create_workdir(transport, self._spec.directory)
+        self._note(f"created {self._directory}")
         for number, path in self._vmms:
             remote.copy(transport, f"{self._directory}/vmm.{number}", path.read_bytes())
         channel = transport.open_session(timeout=self._spec.connect)
         channel.settimeout(_SEND)
-        channel.exec_command(remote.command(remote.serve(self._directory, [n for n, _ in self._vmms])))
-        channel.fileno()  # from now on it is readable when there is something
+        channel.exec_command(
+            remote.shell_command(remote.serve_script(self._directory, [n for n, _ in self._vmms]))
+        )
+        channel.fileno()  # from now on the file descriptor shows when data has arrived
         self._channel = channel
 
-    def _began_with(self, connection: Connection) -> None:
+    def _on_try(self, connection: Connection) -> None:
         self._connection = connection
         if self._ending.is_set():
             connection.close()
 
-    def _retry(self, text: str) -> None:
+    def _on_failure(self, text: str) -> None:
         self.retried.append(text)
         self._note(text)
         self._wake()
@@ -135,34 +140,35 @@ class SshHost(Conversation):
         try:
             self._channel.sendall(data)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            self._broken = f"nothing can be sent any more: {_words(error)}"
+            self._broken = f"nothing can be sent any more: {_message(error)}"
             self._wake()
 
-    def _move_out(self, hops: tuple[Hop, ...]) -> None:
-        """Nothing of ours is there afterwards; through a new connection if the old one is dead."""
+    def _remove_workdir(self, hops: tuple[Hop, ...]) -> None:
+        """End the VMM and delete its directory, through a new connection if the old one is broken."""
         old = self._connection
         try:
-            gone = not self._directory or self._left_by_itself()
+            gone = not self._directory or self._vmm_has_ended()
             if not gone and old is not None and old.alive:
                 gone = self._remove(old)
             if not gone:
-                self._remove_anew(Connection(self.name, hops, min(_OUT, self._spec.connect)))
+                self._remove_through(Connection(self.name, hops, min(_OUT, self._spec.connect)))
         finally:
             if old is not None:
                 old.close()
 
-    def _remove_anew(self, fresh: Connection) -> None:
+    def _remove_through(self, fresh: Connection) -> None:
         try:
             fresh.open()
-            self._note("a new connection, to clear up")
+            self._note("a new connection, to clean up")
             if not self._remove(fresh):
-                self._abandon("it did not go away")
+                self._report_leftover("it could not be deleted")
         except (OSError, EOFError, paramiko.SSHException, SyseventError) as error:
-            self._abandon(_words(error))
+            self._report_leftover(_message(error))
         finally:
             fresh.close()
 
-    def _left_by_itself(self) -> bool:
+    def _vmm_has_ended(self) -> bool:
+        """Whether the VMM ended after BYE; its script has then deleted the directory."""
         channel = self._channel
         if channel is None:
             return False
@@ -170,20 +176,20 @@ class SshHost(Conversation):
             channel.settimeout(1)
             if not channel.closed and not self._broken:
                 channel.sendall(wire.pack(wire.Frame(wire.Kind.BYE, 0, 0, b"")))
-            return remote.wait(channel, _BYE)
+            return remote.ends_by_itself(channel, _BYE)
         return False
 
     def _remove(self, connection: Connection) -> bool:
         try:
-            return remote.move_out(connection.transport, self._directory, _OUT)
+            return remote.remove_workdir(connection.transport, self._directory, _OUT)
         except (OSError, EOFError, paramiko.SSHException, GuestLost, HostUnreachable) as error:
-            self._note(f"could not clear up: {_words(error)}")
+            self._note(f"could not clean up: {_message(error)}")
             return False
 
-    def _abandon(self, why: str) -> None:
+    def _report_leftover(self, why: str) -> None:
         self._note(
-            f"{self._directory} may still be there ({why}); the machine itself ends the VMM and removes it "
-            f"within seconds, should it not see that we are gone within {remote.WALL} s"
+            f"{self._directory} may still exist ({why}); the machine itself ends the VMM and deletes it within seconds "
+            f"of noticing that the connection has ended, or after {remote.WALL} s"
         )
         self._left = True
 
@@ -191,13 +197,13 @@ class SshHost(Conversation):
         self._said.put(f"{time.monotonic() - self._began:8.3f} {text}\n")
 
     def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # full: nobody needs to be woken twice; closed: nobody is left
+        with contextlib.suppress(OSError):  # full: it wakes up anyway; closed: it is in close()
             os.write(self._ring, b"!")
 
-    # In the main thread.
+    # The methods below run in the main thread.
 
-    _left = False
-    _over = False  # the channel has ended, and all that came before has been taken
+    _left = False  # the cleanup failed
+    _over = False  # the channel has ended, and everything that arrived before has been read
 
     def sources(self) -> list[int]:
         """See hosts/base.py."""
@@ -213,7 +219,8 @@ class SshHost(Conversation):
                 os.read(self._bell, 4096)
         channel, arrived, got = self._channel, b"", False
         if channel is not None and not self._over:
-            ended = channel.eof_received or channel.closed  # asked first: afterwards nothing comes any more
+            # Read before the data: nothing arrives after the end.
+            ended = channel.eof_received or channel.closed
             while channel.recv_ready() and len(arrived) < _GULP:
                 arrived += channel.recv(65536)
             text = channel.recv_stderr(65536) if channel.recv_stderr_ready() else b""
@@ -223,7 +230,7 @@ class SshHost(Conversation):
             self._over = bool(ended) and not channel.recv_ready() and not text
         self._write_log()
         frames = self._frames.feed(arrived)
-        self._frames.non_frame_bytes.clear()  # what a login shell prints when it starts
+        self._frames.non_frame_bytes.clear()  # output of the login shell
         return frames, got
 
     def _write_log(self) -> None:
@@ -234,7 +241,7 @@ class SshHost(Conversation):
                     file.write(text)
 
     def _put(self, data: bytes) -> None:
-        # Not from this thread: one that waits for a window does not listen meanwhile.
+        # The thread sends: while it waits for the SSH window, this one goes on receiving.
         if self._broken:
             raise BrokenPipeError(self._broken)
         self._work.put(data)
@@ -249,13 +256,13 @@ class SshHost(Conversation):
             return self._failure
         channel, connection = self._channel, self._connection
         if self._over and channel is not None:
-            remote.wait(channel, 1)
+            remote.ends_by_itself(channel, 1)
             code = channel.exit_status
             if connection is None or not connection.alive or code < 0:
                 what = f"the connection to {self._spec.address} broke"
             elif code in _CANNOT_RUN:
                 return WrongHost(
-                    f"{self.name}: programs cannot be run in {self._spec.directory} (exit code {code}): it may be "
+                    f"{self.name}: programs cannot be run in {self._spec.directory} (exit code {code}), it may be "
                     "mounted noexec: name another `directory` in the target file"
                 )
             else:
@@ -272,21 +279,21 @@ class SshHost(Conversation):
         self._ending.set()
         self._work.put(None)
         if self._channel is None and self._connection is not None:
-            self._connection.close()  # whatever it waits for there
+            self._connection.close()  # ends whatever the thread waits for
         thread.join(_CLOSE)
         if thread.is_alive() or self._left:
             self._progress(
-                f"{self.name}: clearing up {self._directory} there took too long or failed: {self.log}"
+                f"{self.name}: deleting {self._directory} there took too long or failed: see {self.log}"
             )
         self._write_log()
         channel, self._channel = self._channel, None
         if channel is not None:
-            channel.close()  # else its two file descriptors stay until somebody collects garbage
+            channel.close()  # frees its two file descriptors now, not at the next garbage collection
         bell, ring, self._bell, self._ring = self._bell, self._ring, -1, -1
         os.close(ring)
         os.close(bell)
 
 
-def _words(error: Exception) -> str:
-    """What an exception says; those of a socket often say nothing."""
+def _message(error: Exception) -> str:
+    """The text of an exception, which is empty for some socket errors."""
     return "it was closed" if isinstance(error, EOFError) else str(error) or repr(error)

@@ -1,7 +1,7 @@
-"""Whether a machine shows the key that known_hosts has of it (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
+"""The check of a machine's host key against known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
 
-Read here and not by paramiko's HostKeys, which knows one key of a type for each host and neither patterns nor
-revoked keys. Certificates (@cert-authority) are not understood: such a machine's own key must be listed.
+paramiko's HostKeys is not used: it keeps one key of each type for a host, and supports neither patterns nor revoked
+keys. Certificates (@cert-authority) are not supported here: known_hosts must have the machine's own key.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ import paramiko
 from sysevent.errors import HostUnreachable
 from sysevent.hosts.ssh.route import Hop
 
-_KEYSCAN = {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa"}  # what ssh-keyscan -t calls a type; others are ecdsa
+# Types as `ssh-keyscan -t` names them; all others are ecdsa.
+_KEYSCAN = {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa"}
 
 
-class Known(msgspec.Struct, frozen=True):
-    """One line that is about a machine."""
+class KnownKey(msgspec.Struct, frozen=True):
+    """One line of known_hosts that applies to a machine."""
 
     path: Path
     number: int
@@ -37,12 +38,12 @@ class Known(msgspec.Struct, frozen=True):
 
 
 def fingerprint(key: bytes) -> str:
-    """As ssh-keygen -l shows it."""
+    """The fingerprint of a public key as `ssh-keygen -l` prints it: "SHA256:" and base64 without padding."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
 
 
-def lines(name: str, files: Iterable[Path]) -> Iterator[Known]:
-    """What the files have about a machine. One that is not there has nothing."""
+def known_keys(name: str, files: Iterable[Path]) -> Iterator[KnownKey]:
+    """The keys that known_hosts files have for a machine. Files that cannot be read are skipped."""
     for path in files:
         with contextlib.suppress(OSError):
             text = path.read_text(errors="replace")
@@ -51,21 +52,22 @@ def lines(name: str, files: Iterable[Path]) -> Iterator[Known]:
                 if not words or words[0].startswith("#"):
                     continue
                 marker = words.pop(0) if words[0].startswith("@") else ""
-                if marker not in ("", "@revoked") or len(words) < 3 or not _about(name, words[0]):
+                if marker not in ("", "@revoked") or len(words) < 3 or not _matches(name, words[0]):
                     continue
                 with contextlib.suppress(ValueError):
                     key = base64.b64decode(words[2], validate=True)
-                    yield Known(path, number, words[1], key, marker == "@revoked")
+                    yield KnownKey(path, number, words[1], key, marker == "@revoked")
 
 
-def _about(name: str, patterns: str) -> bool:
+def _matches(name: str, patterns: str) -> bool:
+    """Whether the first field of a line applies to a machine; a negated pattern that matches excludes it."""
     found = False
     for pattern in patterns.split(","):
         if pattern.startswith("|1|"):
             with contextlib.suppress(ValueError, AssertionError):
                 found = found or paramiko.HostKeys.hash_host(name, pattern) == pattern
             continue
-        # Brackets are literal there: "[host]:2222".
+        # Brackets are literal in known_hosts: "[host]:2222".
         plain = pattern.removeprefix("!").lower().replace("[", "[[]")
         if fnmatch.fnmatchcase(name.lower(), plain):
             if pattern.startswith("!"):
@@ -74,40 +76,43 @@ def _about(name: str, patterns: str) -> bool:
     return found
 
 
-def types(hop: Hop) -> list[str]:
-    """The types of key under which a machine is known: it should be asked for one of these."""
-    return [known.type for known in lines(hop.known_as, hop.known_hosts) if not known.revoked]
+def key_types(hop: Hop) -> list[str]:
+    """The types of the keys that known_hosts has for a machine, revoked ones excluded."""
+    return [known.type for known in known_keys(hop.known_as, hop.known_hosts) if not known.revoked]
 
 
-def check(target: str, hop: Hop, key: paramiko.PKey, via: Hop | None) -> None:
-    """HostUnreachable unless known_hosts has this key of this machine; says what to compare and what to type."""
+def verify(target: str, hop: Hop, key: paramiko.PKey, via: Hop | None) -> None:
+    """Raise HostUnreachable unless known_hosts has this key for this machine.
+
+    via: the jump host before it, if any. The message has the fingerprints to compare and the command to paste.
+    """
     shown = key.asbytes()
-    known = list(lines(hop.known_as, hop.known_hosts))
+    known = list(known_keys(hop.known_as, hop.known_hosts))
     if any(line.revoked and line.key == shown for line in known):
         raise HostUnreachable(
             f"{target}: {hop} shows a key that is marked @revoked in {hop.known_hosts[0]}: "
-            f"{key.get_name()} {fingerprint(shown)}. It was withdrawn: do not connect"
+            f"{key.get_name()} {fingerprint(shown)}: it was withdrawn, do not connect"
         )
     valid = [line for line in known if not line.revoked]
     if any(line.key == shown for line in valid):
         return
-    learn = _learn(hop, key, via)
+    command = _command_to_add(hop, key, via)
     theirs = f"{key.get_name()} {fingerprint(shown)}"
     if not valid:
         raise HostUnreachable(
-            f"{target}: the key of {hop} is not in {hop.known_hosts[0]}: it shows {theirs}. Compare that with what "
-            f"`ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` says on the machine itself, then: {learn}"
+            f"{target}: the key of {hop} is not in {hop.known_hosts[0]}: it shows {theirs}. Compare that with the "
+            f"output of `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the machine itself, then: {command}"
         )
     file = shlex.quote(str(valid[0].path))
     raise HostUnreachable(
         f"{target}: the key of {hop} has CHANGED: it shows {theirs}, known is {' and '.join(map(str, valid))}. "
-        "Either somebody stands in between, or the machine was installed anew. Only if you know that it was: "
-        f"ssh-keygen -f {file} -R {shlex.quote(hop.known_as)} && {learn}"
+        "Either the connection is intercepted, or the machine was reinstalled. Only if you know that it was: "
+        f"ssh-keygen -f {file} -R {shlex.quote(hop.known_as)} && {command}"
     )
 
 
-def _learn(hop: Hop, key: paramiko.PKey, via: Hop | None) -> str:
-    """The line that adds a machine's key."""
+def _command_to_add(hop: Hop, key: paramiko.PKey, via: Hop | None) -> str:
+    """The shell command that adds a machine's key to known_hosts, run on the jump host if there is one."""
     kind = _KEYSCAN.get(key.get_name(), "ecdsa")
     scan = f"ssh-keyscan -t {kind} -p {hop.port} {hop.address}"
     if via is not None:

@@ -1,6 +1,6 @@
-"""What we run on a lab machine, in words of a POSIX shell: looking at it, moving in, the VMM, moving out.
+"""The POSIX shell scripts that run on a lab machine: read its traits, create a directory, run the VMM, clean up.
 
-Every script is one line without exclamation marks, since a user's login shell, which may be csh, reads it first.
+Every script is one line without exclamation marks, because the user's login shell, which may be csh, parses it first.
 """
 
 from __future__ import annotations
@@ -18,17 +18,23 @@ import paramiko
 from sysevent.errors import DiskFull, GuestLost, HostUnreachable, WrongHost
 from sysevent.text import escape, last_lines
 
-WALL = 7200  # seconds after which the machine itself ends the VMM, whatever became of us
-_STEP = 30  # seconds for one of these scripts
-_TICK = 5  # seconds between two looks of the machine at its clock
-_MOST = 1 << 20  # bytes of output that are taken in
-_FULL = ("No space left", "Disk quota exceeded", "disk full")
-# On a line of its own: a login shell may have set a terminal's title just before.
+# Seconds after which the lab machine itself ends the VMM.
+WALL = 7200
+# Seconds for one script.
+_SCRIPT_TIMEOUT = 30
+# Seconds between two checks of the watchdog on the lab machine.
+_TICK = 5
+# Bytes of each output stream that are kept.
+_OUTPUT_LIMIT = 1 << 20
+_DISK_FULL = ("No space left", "Disk quota exceeded", "disk full")
+# Prints a name and a value. The leading newline separates them from output of the login shell, such as a terminal's
+# title.
 _SAY = 'say() { printf "\\nSYSEVENT %s %s\\n" "$1" "$2"; }'
 
+# A directory that exists as long as sshd's process for this connection; "/" where /proc does not show it.
 _SESSION = "session=/proc/$PPID; [ -d $session ] || session=/"
 
-_LOOK = "; ".join(
+_TRAITS = "; ".join(
     (
         "LC_ALL=C; export LC_ALL",
         _SAY,
@@ -43,28 +49,29 @@ _LOOK = "; ".join(
 )
 
 
-class Ran(msgspec.Struct, frozen=True):
-    """What a script gave."""
+class Completed(msgspec.Struct, frozen=True):
+    """The result of a script."""
 
+    # Exit code.
     code: int
     out: str
     err: str
 
-    def said(self) -> dict[str, str]:
-        """What it said with say; whatever the user's shell prints when it starts is passed over."""
+    def values(self) -> dict[str, str]:
+        """Name -> value of everything printed with say, safe to print; other output is ignored."""
         found = re.findall(r"^SYSEVENT (\w+) (.*)$", self.out, re.MULTILINE)
         return {name: escape(value).strip() for name, value in found}
 
 
-def run(transport: paramiko.Transport, script: str, data: bytes = b"", seconds: float = _STEP) -> Ran:
+def run(
+    transport: paramiko.Transport, script: str, data: bytes = b"", seconds: float = _SCRIPT_TIMEOUT
+) -> Completed:
     """Run a script with data on its standard input.
 
-    HostUnreachable when it does not end in time, GuestLost when the connection breaks before.
-
-    Both streams are read while data is sent: each has a window, and a full one stops the other (paramiko #448).
+    Raises HostUnreachable when it does not end within seconds, GuestLost when the connection breaks before.
     """
     channel = transport.open_session(timeout=seconds)
-    # Neither the request to run something nor the exit status have a timeout of their own (#1815).
+    # paramiko has no timeout for exec_command and for the exit status (paramiko #1815).
     late = threading.Event()
 
     def end() -> None:
@@ -76,8 +83,8 @@ def run(transport: paramiko.Transport, script: str, data: bytes = b"", seconds: 
     out, err = bytearray(), bytearray()
     try:
         channel.settimeout(seconds)
-        channel.exec_command(command(script))
-        code = _converse(channel, memoryview(data), out, err)
+        channel.exec_command(shell_command(script))
+        code = _exchange(channel, memoryview(data), out, err)
     except paramiko.SSHException:
         if not transport.is_active() or not channel.closed:
             raise
@@ -89,11 +96,14 @@ def run(transport: paramiko.Transport, script: str, data: bytes = b"", seconds: 
         raise HostUnreachable(f"a script did not end within {seconds:.0f} s")
     if code is None:
         raise GuestLost("the connection broke while a script ran there")
-    return Ran(code, out.decode(errors="replace"), err.decode(errors="replace"))
+    return Completed(code, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
-def _converse(channel: paramiko.Channel, rest: memoryview, out: bytearray, err: bytearray) -> int | None:
-    """Send and read until the other side has ended: its exit code; None when the channel was closed before."""
+def _exchange(channel: paramiko.Channel, rest: memoryview, out: bytearray, err: bytearray) -> int | None:
+    """Send rest and read both outputs until the script has ended. Its exit code; None when the channel closed before.
+
+    It reads while it sends: each direction has a window, and a full one would block the other (paramiko #448).
+    """
     while True:
         try:
             if rest and channel.send_ready():
@@ -101,58 +111,66 @@ def _converse(channel: paramiko.Channel, rest: memoryview, out: bytearray, err: 
             if not rest and not channel.eof_sent:
                 channel.shutdown_write()
         except OSError:
-            rest = rest[:0]  # it wants no more; what it says is the better news
-        took = _take(channel, out, err)
-        if not took and channel.eof_received and channel.exit_status_ready():
+            # The script reads no more input. Its output says why.
+            rest = rest[:0]
+        received = _receive(channel, out, err)
+        if not received and channel.eof_received and channel.exit_status_ready():
             return int(channel.recv_exit_status())
-        if not took and channel.closed:
+        if not received and channel.closed:
             return None
-        if not took:
+        if not received:
             select.select([channel], [], [], 0.05)
 
 
-def command(script: str) -> str:
-    """For any login shell."""
+def shell_command(script: str) -> str:
+    """The command line that runs a script with sh under any login shell."""
     return f"exec sh -c {shlex.quote(script)}"
 
 
-def _take(channel: paramiko.Channel, out: bytearray, err: bytearray) -> bool:
-    took = False
+def _receive(channel: paramiko.Channel, out: bytearray, err: bytearray) -> bool:
+    """Append what has arrived to out and err, up to _OUTPUT_LIMIT each. Whether anything had."""
+    received = False
     while channel.recv_ready():
-        took = True
+        received = True
         out += channel.recv(65536)
     while channel.recv_stderr_ready():
-        took = True
+        received = True
         err += channel.recv_stderr(65536)
-    del out[_MOST:]
-    del err[_MOST:]
-    return took
+    del out[_OUTPUT_LIMIT:]
+    del err[_OUTPUT_LIMIT:]
+    return received
 
 
-def look(transport: paramiko.Transport) -> dict[str, str]:
-    """What the machine is: see hosts/identity.py; also user, and kvm."""
-    ran = run(transport, _LOOK)
-    said = ran.said()
-    if "kvm" not in said:
-        told = escape(ran.err or ran.out).strip()[-200:]
-        raise WrongHost(f"no POSIX shell answers there (exit code {ran.code}): {told or 'it says nothing'}")
-    return said
+def read_traits(transport: paramiko.Transport) -> dict[str, str]:
+    """The machine's traits (hosts/traits.py), the login's "user", and "kvm" as check_kvm_access() takes it.
+
+    Raises WrongHost when the login has no POSIX shell.
+    """
+    completed = run(transport, _TRAITS)
+    values = completed.values()
+    if "kvm" not in values:
+        output = escape(completed.err or completed.out).strip()[-200:]
+        raise WrongHost(f"no POSIX shell answers there (exit code {completed.code}): {output or 'no output'}")
+    return values
 
 
-def move_in(transport: paramiko.Transport, below: str) -> str:
-    """A new directory of our own, which nobody else may enter."""
-    ran = run(transport, enter(below))
-    found = ran.said().get("directory", "")
-    if not re.fullmatch(re.escape(f"{below.rstrip('/')}/sysevent-") + r"\w+", found):
-        raise _refused(f"no directory could be made below directory = {below!r}", ran)
-    return found
+def create_workdir(transport: paramiko.Transport, below: str) -> str:
+    """The path of a new directory below another one, accessible to our user only.
+
+    Raises DiskFull or WrongHost when it cannot be created.
+    """
+    completed = run(transport, workdir_script(below))
+    path = completed.values().get("directory", "")
+    if not re.fullmatch(re.escape(f"{below.rstrip('/')}/sysevent-") + r"\w+", path):
+        raise _write_error(f"no directory could be created below directory = {below!r}", completed)
+    return path
 
 
-def enter(below: str) -> str:
-    """The script for that.
+def workdir_script(below: str) -> str:
+    """The script of create_workdir().
 
-    Until the VMM runs there, and the clock of serve() ticks, the machine removes the directory within seconds when
-    the server's process for our connection is no more: of a run that was killed, nobody may know its name.
+    Until the VMM runs and the watchdog of serve_script() takes over, the machine removes the directory within seconds
+    of the end of our connection: after a run that was killed, its name may be unknown.
     """
     template = shlex.quote(f"{below.rstrip('/')}/sysevent-XXXXXX")
     return "; ".join(
@@ -168,34 +186,42 @@ def enter(below: str) -> str:
 
 
 def copy(transport: paramiko.Transport, path: str, content: bytes) -> None:
-    """A program into our directory. By cat, which every machine has, and which says what goes wrong."""
+    """Write a program to path. With cat, which every machine has, and which reports errors.
+
+    Raises DiskFull or WrongHost when it cannot be written.
+    """
     quoted = shlex.quote(path)
-    ran = run(
+    completed = run(
         transport,
         f"LC_ALL=C; export LC_ALL; umask 077; cat >{quoted} && chmod 700 {quoted} && echo && wc -c <{quoted}",
         content,
     )
-    if ran.code or ran.out.split()[-1:] != [str(len(content))]:
-        raise _refused(f"the VMM could not be copied to {path}", ran)
+    if completed.code or completed.out.split()[-1:] != [str(len(content))]:
+        raise _write_error(f"the VMM could not be copied to {path}", completed)
 
 
-def _refused(what: str, ran: Ran) -> DiskFull | WrongHost:
-    said = last_lines(ran.err.strip(), 1) or [f"exit code {ran.code}"]
-    if any(word in ran.err for word in _FULL):
-        return DiskFull(f"{what}: {said[0]}: make room there, or name another `directory` in the target file")
-    return WrongHost(f"{what}: {said[0]}: name another `directory` in the target file")
+def _write_error(what: str, completed: Completed) -> DiskFull | WrongHost:
+    reason = last_lines(completed.err.strip(), 1) or [f"exit code {completed.code}"]
+    if any(words in completed.err for words in _DISK_FULL):
+        return DiskFull(
+            f"{what}: {reason[0]}: free some space, or name another `directory` in the target file"
+        )
+    return WrongHost(f"{what}: {reason[0]}: name another `directory` in the target file")
 
 
-def serve(directory: str, abis: Sequence[int]) -> str:
-    """The script that runs the VMM on its own standard input and output, and leaves nothing behind.
+def serve_script(directory: str, abis: Sequence[int]) -> str:
+    """The script that runs the VMM on the script's standard input and output, and then removes directory.
 
-    The VMM ends when its input does, which is when the connection ends however that happens. Should it not, a
-    clock on the machine ends it: after WALL, and within seconds when this shell was killed, or the server's process
-    for our connection, its parent, is no more (unless the machine does not show that to us).
+    abis: numbers of the ABIs whose VMMs are there, the native one first.
+
+    The VMM ends at the end of its input, which comes with the end of the connection. If it does not, a watchdog on the
+    machine ends it: after WALL seconds, or within seconds when this shell, or sshd's process for the connection, which
+    is its parent, has ended (the latter only where /proc shows that process).
     """
     d = shlex.quote(directory)
     workers = " ".join(f'"{abi}:$d/vmm.{abi}"' for abi in abis)
-    ours = f"grep -q {d} /proc/$vmm/cmdline"  # and no other process that has got this number since
+    # Not another process that has the same number by now.
+    ours = f"grep -q {d} /proc/$vmm/cmdline"
     return "; ".join(
         (
             f"d={d}",
@@ -206,7 +232,7 @@ def serve(directory: str, abis: Sequence[int]) -> str:
             f'exec 3<&0; "$d/vmm.{abis[0]}" serve {workers} <&3 3<&- & vmm=$!',
             'echo $vmm >"$d/pid"',
             _SESSION,
-            # Its sleep is a job of its own, so that it can be ended at once.
+            # The watchdog. Its sleep is a background job, so that a signal ends it at once.
             "( n=0; trap 'kill $tick; exit' TERM; "
             f'while sleep {_TICK} & tick=$!; wait $tick && [ -d "$d" ]; do n=$((n + {_TICK})); '
             f"if [ $n -lt {WALL} ] && [ -d $session ] && kill -0 $$; then continue; fi; "
@@ -216,13 +242,13 @@ def serve(directory: str, abis: Sequence[int]) -> str:
     )
 
 
-def move_out(transport: paramiko.Transport, directory: str, seconds: float) -> bool:
-    """End what runs in our directory, and remove it; whether it is gone."""
-    return "gone" in run(transport, leave(directory), seconds=seconds).out.split()
+def remove_workdir(transport: paramiko.Transport, directory: str, seconds: float) -> bool:
+    """End the VMM that runs in a directory and delete the directory, within seconds. Whether that succeeded."""
+    return "gone" in run(transport, removal_script(directory), seconds=seconds).out.split()
 
 
-def leave(directory: str) -> str:
-    """The script for that."""
+def removal_script(directory: str) -> str:
+    """The script of remove_workdir()."""
     d = shlex.quote(directory)
     return (
         f"p=$(cat {d}/pid 2>/dev/null) && grep -q {d} /proc/$p/cmdline && kill -KILL $p; "
@@ -230,8 +256,8 @@ def leave(directory: str) -> str:
     )
 
 
-def wait(channel: paramiko.Channel, seconds: float) -> bool:
-    """Whether what runs in a channel ends by itself in time."""
+def ends_by_itself(channel: paramiko.Channel, seconds: float) -> bool:
+    """Wait until the program in a channel has ended, at most seconds. Whether the server reported its exit code."""
     end = time.monotonic() + seconds
     while not channel.exit_status_ready() and not channel.closed and time.monotonic() < end:
         channel.status_event.wait(0.05)

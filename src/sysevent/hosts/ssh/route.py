@@ -1,4 +1,4 @@
-"""The machines between here and a target, the target last. No I/O but the reading of ~/.ssh/config."""
+"""The route to a target: its jump hosts and the target itself. The only I/O is reading ~/.ssh/config."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from sysevent.errors import HostUnreachable
 from sysevent.hosts.ssh import config
 from sysevent.targets.spec import TargetSpec
 
-_DEPTH = 8  # jumps; more are a circle
-_EVERYWHERE = Path("/etc/ssh/ssh_known_hosts")
-_USUAL = ("known_hosts", "known_hosts2")
-_PLACE = re.compile(r"(?:(?P<user>.+)@)?(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:]+|.*:.*:.*))(?::(?P<port>\d+))?")
-_FAULTS = (  # of a configuration that paramiko cannot use; ImportError: `Match exec` takes another library
+# Jump hosts; more are a loop.
+_DEPTH = 8
+_SYSTEM_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
+_USER_KNOWN_HOSTS = ("known_hosts", "known_hosts2")
+_JUMP = re.compile(r"(?:(?P<user>.+)@)?(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:]+|.*:.*:.*))(?::(?P<port>\d+))?")
+# Raised for a configuration that paramiko cannot use. ImportError: `Match exec` needs another library.
+_CONFIG_ERRORS = (
     paramiko.ssh_exception.ConfigParseError,
     paramiko.ssh_exception.CouldNotCanonicalize,
     ImportError,
@@ -29,21 +31,27 @@ _FAULTS = (  # of a configuration that paramiko cannot use; ImportError: `Match 
 
 
 class Hop(msgspec.Struct, frozen=True):
-    """One machine to be let in by."""
+    """One machine to log in to."""
 
-    name: str  # as the user calls it
+    # The name that the user gave it.
+    name: str
     address: str
     port: int
     user: str
-    identities: tuple[Path, ...]  # private keys to try first
-    agent: bool  # whether keys that nobody named may be tried, too: the agent's and the usual files
-    known_hosts: tuple[Path, ...]  # the first is the one to be corrected
-    alias: str = ""  # the name under which its key is known, if not its address
-    command: str = ""  # ProxyCommand, of the first hop only
+    # Private keys to try first.
+    identities: tuple[Path, ...]
+    # True: also try the agent's keys and the usual files.
+    agent: bool
+    # The first is the one that messages tell the user to correct.
+    known_hosts: tuple[Path, ...]
+    # HostKeyAlias; "": the key is known by the address.
+    alias: str = ""
+    # ProxyCommand; only the first hop has one.
+    command: str = ""
 
     @property
     def known_as(self) -> str:
-        """Its name in known_hosts."""
+        """The machine's name in known_hosts."""
         if self.alias:
             return self.alias
         address = self.address.lower()
@@ -54,15 +62,16 @@ class Hop(msgspec.Struct, frozen=True):
 
 
 def route(spec: TargetSpec, home: Path) -> tuple[Hop, ...]:
-    """The way to a target; what its row says wins over ~/.ssh/config. HostUnreachable when there is none.
+    """The hops to a target, the target last. Keys of its row take precedence over ~/.ssh/config.
 
-    The row's identity and known_hosts are good for jump hosts, too: a lab has one of each.
+    The row's identity and known_hosts also apply to jump hosts, because a lab has one of each.
+    Raises HostUnreachable when the row has no address or the configuration cannot be used.
     """
     if not spec.address:
         raise HostUnreachable(f"{spec.id}: the target has no address: give it one in the target file")
     try:
-        return _hops(spec, config.text(home), home, spec.address, spec.user, spec.port, spec.jump, _DEPTH)
-    except _FAULTS as error:
+        return _hops(spec, config.read(home), home, spec.address, spec.user, spec.port, spec.jump, _DEPTH)
+    except _CONFIG_ERRORS as error:
         path = home / ".ssh" / "config"
         raise HostUnreachable(f"{spec.id}: {path} cannot be used for {spec.address}: {error}") from error
 
@@ -78,8 +87,8 @@ def _hops(
     depth: int,
 ) -> tuple[Hop, ...]:
     if depth == 0:
-        raise ValueError(f"more than {_DEPTH} jumps, or a circle of them")
-    # What is said first wins, also in what ProxyCommand is made of.
+        raise ValueError(f"more than {_DEPTH} jump hosts, or a loop of them")
+    # The first value of an option wins, also for the %-tokens of ProxyCommand.
     first = [f"Port {port}"] if port else []
     first += [f"User {user}"] if user else []
     options = paramiko.SSHConfig.from_text("\n".join(["Host *", *first, settings])).lookup(name)
@@ -88,16 +97,18 @@ def _hops(
     command = ""
     if jump and jump.lower() != "none":
         rest, _, last = jump.rpartition(",")
-        at = _PLACE.fullmatch(last.strip().removeprefix("ssh://"))
-        if at is None:
+        match = _JUMP.fullmatch(last.strip().removeprefix("ssh://"))
+        if match is None:
             raise ValueError(f"jump = {last!r} is not [user@]host[:port]")
-        via = at["six"] or at["host"]
-        before = _hops(spec, settings, home, via, at["user"] or "", int(at["port"] or 0), rest, depth - 1)
+        via, via_user, via_port = match["six"] or match["host"], match["user"] or "", int(match["port"] or 0)
+        before = _hops(spec, settings, home, via, via_user, via_port, rest, depth - 1)
     else:
         command = options.get("proxycommand") or ""
     named = [spec.identity] if spec.identity else options.get("identityfile", [])
     files = spec.known_hosts or options.get("userknownhostsfile", "")
-    known = [_path(file, home) for file in files.split()] or [home / ".ssh" / name for name in _USUAL]
+    known = [_path(file, home) for file in files.split()] or [
+        home / ".ssh" / name for name in _USER_KNOWN_HOSTS
+    ]
     hop = Hop(
         name=name,
         address=options["hostname"],
@@ -105,7 +116,7 @@ def _hops(
         user=options.get("user") or getpass.getuser(),
         identities=tuple(_path(file, home) for file in named),
         agent=options.get("identitiesonly", "no").lower() != "yes",
-        known_hosts=(*known, *([] if spec.known_hosts else [_EVERYWHERE])),
+        known_hosts=(*known, *([] if spec.known_hosts else [_SYSTEM_KNOWN_HOSTS])),
         alias=options.get("hostkeyalias", ""),
         command=command,
     )

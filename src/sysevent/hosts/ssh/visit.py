@@ -1,4 +1,4 @@
-"""Whether lab machines could be asked: logged in to, looked at, and left as they were."""
+"""Checks whether lab machines could be asked: logs in, reads their traits, changes nothing."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from pathlib import Path
 import paramiko
 
 from sysevent.errors import InfrastructureError
-from sysevent.hosts import identity
 from sysevent.hosts.ssh import remote
 from sysevent.hosts.ssh.connect import Connection
 from sysevent.hosts.ssh.route import route
+from sysevent.hosts.traits import check_kvm_access, check_traits
 from sysevent.targets.spec import TargetSpec
 
-_AT_ONCE = 16
+_WORKERS = 16
 
 
-def all_at_once(specs: Sequence[TargetSpec]) -> dict[str, str]:
-    """By id: why each cannot be asked, "" for those that can. Ends soon after the longest `connect`."""
-    with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-        return dict(zip((spec.id for spec in specs), pool.map(unusable, specs), strict=True))
+def obstacles(specs: Sequence[TargetSpec]) -> dict[str, str]:
+    """Target id -> obstacle(), checked in parallel. Takes little longer than the longest `connect` of up to 16."""
+    with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
+        return dict(zip((spec.id for spec in specs), pool.map(obstacle, specs), strict=True))
 
 
-def unusable(spec: TargetSpec) -> str:
-    """Why a run would refuse a machine, in the words of the run; "" when nothing speaks against it.
+def obstacle(spec: TargetSpec) -> str:
+    """Why a run would not ask a machine, in one line, as the run would say it; "" when it would.
 
-    Its host key, our login, its architecture, what `expect` wants and /dev/kvm. Tried once.
+    Checks its host key, the login, its architecture, `expect`, and access to /dev/kvm. Does not retry.
     """
     try:
         connection = Connection(spec.id, route(spec, Path.home()), spec.connect)
         try:
             connection.open()
-            traits = remote.look(connection.transport)
+            traits = remote.read_traits(connection.transport)
         finally:
             connection.close()
-        identity.check(spec, traits)
-        identity.check_kvm(spec, traits["kvm"], traits.get("user", "?"))
+        check_traits(spec, traits)
+        check_kvm_access(spec, traits["kvm"], traits.get("user", "?"))
     except (InfrastructureError, OSError, EOFError, paramiko.SSHException) as error:
-        told = str(error) or repr(error)
-        return told.removeprefix(f"{spec.id}: ").splitlines()[0]
+        message = str(error) or repr(error)
+        return message.removeprefix(f"{spec.id}: ").splitlines()[0]
     return ""

@@ -1,4 +1,4 @@
-"""One guest measured from the start of its QEMU to its last scenario."""
+"""Measurements of one guest, from the start of its QEMU to its last scenario."""
 
 from __future__ import annotations
 
@@ -20,21 +20,25 @@ from sysevent.scenario.steps import Scenario
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
-# One event on one vCPU, as short as a scenario can be.
+# The shortest scenario of each architecture: one event on one vCPU.
 SHORT = {
     "arm64": "arm64.psci.off",
     "riscv64": "riscv64.srst.shutdown.0x0",
     "x86_64": "x86_64.hyperv.reset",
 }
-_MEMORY = ("MemFree", "Slab", "AnonPages")  # of the guest's /proc/meminfo
+# Rows of the guest's /proc/meminfo.
+_MEMORY = ("MemFree", "Slab", "AnonPages")
 
 
 def silent(_text: object) -> None:
-    """Nobody is told: the clock is running."""
+    """Discard a progress message: printing would be measured, too."""
 
 
 def guest(spec: TargetSpec, settings: Settings, *, fresh: bool, logs: Path) -> Guest:
-    """A guest that is booted, or restored when there is a snapshot of it; an incident spoils a measurement."""
+    """A guest of a target, to be closed by the caller. fresh: True: boot it; False: restore it if there is a snapshot.
+
+    The guest raises HarnessError on any incident, because a retry would distort the measurement.
+    """
 
     def incident(what: Incident) -> None:
         raise HarnessError(f"not a measurement: {what.reason}")
@@ -45,13 +49,14 @@ def guest(spec: TargetSpec, settings: Settings, *, fresh: bool, logs: Path) -> G
 
 
 def _forget(_target: str, _seen: Observation) -> None:
-    """Kept nowhere."""
+    """Discard an observation."""
 
 
 def milestones(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[str, float]:
-    """Seconds from the start of QEMU to each step, what it used, and how it was made ready.
+    """Seconds from the start of QEMU to each milestone of a new guest, and the CPU seconds and MiB that QEMU used.
 
-    The kernel's start is reckoned from its uptime, which has hundredths of seconds.
+    fresh: True: the guest boots, and has the milestones "kernel" and "init"; False: it is restored if there is a
+    snapshot. "kernel" is computed from the uptime, which has a resolution of 10 ms.
     """
     if fresh:
         spec = msgspec.structs.replace(spec, append=f"{spec.append} sysevent_trace=1".strip())
@@ -69,11 +74,12 @@ def milestones(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[str
                 next(found.stream((scenario,), "native"))
                 row[name] = time.monotonic() - begin
             if fresh:
-                if host.seconds_to_init:  # its line may come in two pieces, and is then not recognised
+                # 0 when init's line arrived in two pieces.
+                if host.seconds_to_init:
                     row["init"] = host.seconds_to_init
                 up = float(found.file("/proc/uptime").split()[0])
                 row["kernel"] = max(0.0, time.monotonic() - begin - up)
-            row |= used(host.pid)
+            row |= process_usage(host.pid)
             return row
         finally:
             found.close()
@@ -82,12 +88,12 @@ def milestones(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[str
 def _qemu(found: Guest) -> QemuGuest:
     host = found.life.running()
     if not isinstance(host, QemuGuest):
-        raise HarnessError(f"{found.spec.id} is no guest of this machine: there is no QEMU to be measured")
+        raise HarnessError(f"{found.spec.id} is not a guest of this machine's QEMU: it cannot be measured")
     return host
 
 
-def used(pid: int) -> dict[str, float]:
-    """CPU seconds and MiB of memory of a process."""
+def process_usage(pid: int) -> dict[str, float]:
+    """What a process has used: "CPU" in seconds, resident "MiB" of memory."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     ticks = os.sysconf("SC_CLK_TCK")
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
@@ -95,30 +101,32 @@ def used(pid: int) -> dict[str, float]:
     return {"CPU": (int(fields[11]) + int(fields[12])) / ticks, "MiB": resident / 1024}
 
 
-def growth(found: Guest, counts: Iterable[int]) -> Iterator[tuple[int, dict[str, float]]]:
-    """Milliseconds per scenario in a warm guest, and memory, for growing numbers of scenarios.
+def scenario_costs(found: Guest, counts: Iterable[int]) -> Iterator[tuple[int, dict[str, float]]]:
+    """For each count: the count, and the cost of that many scenarios in a warm guest.
 
-    Memory is QEMU's in MiB, and the guest's in KiB by its own account.
+    "ms" and "CPU ms" are per scenario; "QEMU MiB" is QEMU's resident memory afterwards, and the rows of guest_memory()
+    are KiB.
     """
     scenario = catalogue.load().scenarios[SHORT[found.arch.name]]
     host = _qemu(found)
-    _run(found, scenario, 50)  # QEMU translates code when it is first run
+    # Warms it up: QEMU translates code when it first runs.
+    _run(found, scenario, 50)
     for count in counts:
-        before = used(host.pid)
+        before = process_usage(host.pid)
         begin = time.monotonic()
         _run(found, scenario, count)
         seconds = time.monotonic() - begin
-        after = used(host.pid)
+        after = process_usage(host.pid)
         row = {
             "ms": seconds / count * 1000,
             "CPU ms": (after["CPU"] - before["CPU"]) / count * 1000,
             "QEMU MiB": after["MiB"],
         }
-        yield count, row | memory(found.file("/proc/meminfo").decode("ascii", "replace"))
+        yield count, row | guest_memory(found.file("/proc/meminfo").decode("ascii", "replace"))
 
 
-def memory(meminfo: str) -> dict[str, float]:
-    """What /proc/meminfo says, in KiB."""
+def guest_memory(meminfo: str) -> dict[str, float]:
+    """Free memory, slab and anonymous pages in a /proc/meminfo, in KiB."""
     rows = (line.split() for line in meminfo.splitlines())
     return {row[0][:-1]: float(row[1]) for row in rows if len(row) > 1 and row[0][:-1] in _MEMORY}
 

@@ -2,11 +2,11 @@
 #include "sys.h"
 #include "kvm.h"
 #include "arch.h"
-#include "machine.h"
+#include "vm.h"
 
-struct machine vm;
+struct vm vm;
 
-u8 *machine_memory(u64 gpa, u64 length)
+u8 *vm_memory(u64 gpa, u64 length)
 {
 	for (u32 i = 0; i < vm.region_count; i++) {
 		struct region *region = &vm.regions[i];
@@ -17,7 +17,7 @@ u8 *machine_memory(u64 gpa, u64 length)
 	return NULL;
 }
 
-int machine_map(u64 gpa, u64 size, u32 slot)
+int vm_map(u64 gpa, u64 size, u32 slot)
 {
 	struct kvm_memory_region kvm = {.slot = slot, .flags = 0, .gpa = gpa, .size = size};
 	struct region *region = &vm.regions[vm.region_count];
@@ -37,12 +37,13 @@ int machine_map(u64 gpa, u64 size, u32 slot)
 }
 
 /*
- * A machine that does nothing, as long as this process lives. KVM turns virtualization on for the first machine
- * and off after the last; and on x86 the first vCPU without a local APIC in the kernel, like all of ours, patches
- * the kernel's text, and the end of the last one patches it back (kvm_has_noapic_vcpu, arch/x86/kvm/lapic.c):
- * under TCG two thirds of a scenario's time. Whether a machine can be made is the scenario's business to find out.
+ * Creates a VM with one vCPU that exists as long as this process and is never run. KVM enables virtualization for the
+ * first VM and disables it after the last. On x86 the first vCPU without an in-kernel local APIC, as all of ours are,
+ * patches the kernel's text, and the end of the last one patches it back (kvm_has_noapic_vcpu,
+ * arch/x86/kvm/lapic.c). Under TCG both take two thirds of a scenario's time. Errors are ignored here: the scenario's
+ * own OP_VM reports them.
  */
-static void keep_one_alive(int system_fd)
+static void keep_vm_alive(int system_fd)
 {
 	static int vm_fd = -1;
 
@@ -53,7 +54,7 @@ static void keep_one_alive(int system_fd)
 		sys_ioctl(vm_fd, KVM_CREATE_VCPU, 0);
 }
 
-int machine_open(void)
+int vm_open(void)
 {
 	int size;
 
@@ -66,11 +67,11 @@ int machine_open(void)
 		return vm.system_fd;
 	size = sys_ioctl(vm.system_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	vm.run_size = size > 0 ? (u32)size : 4096;
-	keep_one_alive(vm.system_fd);
+	keep_vm_alive(vm.system_fd);
 	return 0;
 }
 
-int machine_close(void)
+int vm_close(void)
 {
 	int stuck = 0;
 

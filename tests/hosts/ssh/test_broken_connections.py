@@ -1,4 +1,4 @@
-"""A target over SSH as the suite sees it, with connections that end when nobody wants them to."""
+"""A target over SSH with retries, when connections break."""
 
 import importlib.util
 import subprocess
@@ -17,7 +17,7 @@ from sysevent.build import programs
 from sysevent.build.programs import Program
 from sysevent.engine import guest
 from sysevent.errors import GuestLost, HostUnreachable
-from sysevent.hosts import running
+from sysevent.hosts import running_kernel
 from sysevent.hosts.ssh.host import SshHost
 from sysevent.scenario import catalog
 from sysevent.scenario.steps import Scenario, Sleep
@@ -25,8 +25,8 @@ from sysevent.scenario.steps import Scenario, Sleep
 
 @pytest.fixture
 def asked(lab, monkeypatch, closing):
-    """asked(server): its Guest, whose scenarios are named for the milliseconds they sleep."""
-    monkeypatch.setattr(running.programs, "vmm", lambda *_: Program(lab.vmm, "build"))
+    """asked(server): its Guest. A scenario named "ARCH.N" sleeps N milliseconds."""
+    monkeypatch.setattr(running_kernel.programs, "vmm", lambda *_: Program(lab.vmm, "build"))
 
     def scenario(name):
         arch, _, milliseconds = name.partition(".")
@@ -43,7 +43,7 @@ def asked(lab, monkeypatch, closing):
                 lab.spec(server, **changes),
                 own,
                 lab.path / "logs",
-                lab.told.append,
+                lab.messages.append,
                 lab.incidents.append,
                 lambda target, seen: lab.seen.append(seen.scenario),
             )
@@ -53,7 +53,7 @@ def asked(lab, monkeypatch, closing):
 
 
 def cut_when_it_hangs(server, lab, also=lambda: None):
-    """In the middle of the scenario that hangs, from a thread."""
+    """A started thread that cuts the connections once a scenario hangs."""
 
     def wait():
         while not lab.mark.exists():
@@ -67,7 +67,7 @@ def cut_when_it_hangs(server, lab, also=lambda: None):
 
 
 def test_cut_in_the_middle(sshd, lab, asked):
-    """Connected once again, asked once more, everything kept, nothing left behind."""
+    """The target is connected and asked once more; no observation is lost, and nothing stays on the machine."""
     server = sshd("one")
     found = asked(server)
     arch = ARCHITECTURES[found.spec.arch]
@@ -86,7 +86,7 @@ def test_cut_in_the_middle(sshd, lab, asked):
 
 
 def test_cut_for_good(sshd, lab, asked, monkeypatch):
-    """The rest is missed, at once, and says why; what was obtained is kept."""
+    """Later scenarios fail at once, with the reason; earlier observations are kept."""
     monkeypatch.setattr("sysevent.hosts.ssh.connect._WAIT", 0.01)
     server = sshd("one")
     found = asked(server)
@@ -96,7 +96,7 @@ def test_cut_for_good(sshd, lab, asked, monkeypatch):
         server.process.kill()
         server.process.wait(10)
 
-    # Killing the listener leaves its connections: those are to be found before.
+    # The connections outlive the listener, so list them before it ends.
     found.observe(f"{arch}.1", "native")
     below = server.below()
     monkeypatch.setattr(server, "below", lambda: below)
@@ -114,7 +114,7 @@ def test_cut_for_good(sshd, lab, asked, monkeypatch):
 
 
 def test_two_machines_at_once(sshd, lab, asked):
-    """Each with a connection and a directory of its own."""
+    """Each machine has its own connection and directory."""
     one, two = sshd("one"), sshd("two")
     first, second = asked(one), asked(two)
     lab.knows(one, two)
@@ -128,27 +128,25 @@ def test_two_machines_at_once(sshd, lab, asked):
 
 
 def alive(pid):
-    """Whether it runs, and is no zombie."""
+    """Whether a process runs and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
 
 
-def until(what, seconds=20):
+def wait_until(condition, seconds=20):
     end = time.monotonic() + seconds
-    while not what():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
 
 
 def test_cut_while_a_worker_hangs(sshd, lab, closing):
-    """The real supervisor and a worker that only SIGKILL ends: the machine is rid of both, without our help."""
+    """The machine itself ends the real supervisor and a worker that only SIGKILL ends."""
     arch = next((arch for arch in ARCHITECTURES.values() if arch.name == lab.spec(None).arch), None)
     if arch is None or not importlib.util.find_spec("ziglang"):
-        pytest.skip(
-            "the VMM cannot be compiled here: it takes the ziglang wheel, and one of our architectures"
-        )
+        pytest.skip("the VMM cannot be compiled: that needs the ziglang wheel and a supported architecture")
     own = msgspec.structs.replace(settings.from_environment(), cache=lab.path / "cache")
     worker = lab.path / "worker"
     worker.write_text(
@@ -159,22 +157,22 @@ def test_cut_while_a_worker_hangs(sshd, lab, closing):
     lab.knows(server)
     native = arch.abis[0]
     vmms = ((native.number, programs.vmm(arch, native, own).path), (9, worker))
-    host = closing(SshHost(lab.spec(server), vmms, lab.path / "logs", lab.told.append))
+    host = closing(SshHost(lab.spec(server), vmms, lab.path / "logs", lab.messages.append))
     host.start()
     assert host.hello().build_id
     number = host.send(wire.pack_request(3_600_000, []), 9)
-    until(lambda: lab.mark.exists() and lab.mark.read_text().strip())
+    wait_until(lambda: lab.mark.exists() and lab.mark.read_text().strip())
     pids = [int(lab.mark.read_text()), int((next(lab.there.iterdir()) / "pid").read_text())]
     assert all(map(alive, pids))
     server.cut()
     with pytest.raises(GuestLost, match="broke"):
         host.reply(number, 60)
-    until(lambda: not any(map(alive, pids)))
+    wait_until(lambda: not any(map(alive, pids)))
     assert lab.gone()
 
 
-def test_we_are_killed(sshd, lab):
-    """With SIGKILL, in the middle: the machine clears up by itself."""
+def test_harness_is_killed(sshd, lab):
+    """After SIGKILL of the harness the machine itself cleans up."""
     server = sshd("one")
     lab.knows(server)
     program = textwrap.dedent(f"""
@@ -183,7 +181,7 @@ def test_we_are_killed(sshd, lab):
         from sysevent.hosts.ssh import remote
         from sysevent.hosts.ssh.host import SshHost
         from sysevent.targets.spec import TargetSpec
-        remote._LOOK = remote._LOOK.replace("/dev/kvm", {str(lab.kvm)!r})
+        remote._TRAITS = remote._TRAITS.replace("/dev/kvm", {str(lab.kvm)!r})
         spec = TargetSpec(**{msgspec.structs.asdict(lab.spec(server))!r})
         host = SshHost(spec, ((1, Path({str(lab.vmm)!r})),), Path({str(lab.path)!r}), print)
         host.start()

@@ -1,4 +1,4 @@
-"""Hosts on machines whose kernel runs already: what they need of this one is a VMM for each ABI."""
+"""Opens hosts whose kernel runs already, local or over SSH: from this machine they need a VMM for each ABI."""
 
 from __future__ import annotations
 
@@ -13,37 +13,44 @@ from sysevent.model import KernelImage, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
-Vmms = tuple[tuple[int, Path], ...]  # number and program of each ABI; the native one is the first
-Make = Callable[[TargetSpec, Vmms, Path, Progress, Others | None], Host]
+# Number and program of each ABI; the native one is the first.
+Vmms = tuple[tuple[int, Path], ...]
+# Creates a host that is not started: target, VMMs, folder of its logs, progress, other hosts to attend to.
+HostFactory = Callable[[TargetSpec, Vmms, Path, Progress, Others | None], Host]
 
 
-class Machines:
-    """See Opener in hosts/base.py. There is no short cut, and no kernel to boot."""
+class RunningKernelOpener:
+    """The Opener (hosts/base.py) of a target whose kernel runs already. It boots no kernel and has no snapshots."""
 
     origin = "running"
 
-    def __init__(self, spec: TargetSpec, settings: Settings, log: str, make: Make) -> None:
+    def __init__(self, spec: TargetSpec, settings: Settings, log: str, create_host: HostFactory) -> None:
         self.log = log
         self._spec = spec
         self._settings = settings
-        self._make = make
+        self._create_host = create_host
         self._vmms: Vmms = ()
 
     def kernel(self, progress: Progress) -> KernelImage | None:
+        """None: the kernel of the machine is asked as it runs."""
         return None
 
     def prepare(self, progress: Progress) -> None:
+        """Compile the VMMs that are not in the cache."""
         arch = ARCHITECTURES[self._spec.arch]
         self._vmms = tuple((abi.number, programs.vmm(arch, abi, self._settings).path) for abi in arch.abis)
 
     def restorable(self) -> bool:
+        """False: there are no snapshots."""
         return False
 
     def open(self, logs: Path, progress: Progress, others: Others | None, *, restore: bool) -> Host:
-        return self._make(self._spec, self._vmms, logs, progress, others)
+        """See Opener."""
+        return self._create_host(self._spec, self._vmms, logs, progress, others)
 
     def greeted(self, host: Host, hello: wire.Hello, progress: Progress) -> None:
-        """Nothing to keep of it."""
+        """Nothing to save."""
 
     def forget(self, hello: wire.Hello | None) -> str:
+        """Nothing to discard; "": no incident."""
         return ""

@@ -1,4 +1,4 @@
-"""Whether restored guests give what a booted one gives, byte for byte."""
+"""Checks that restored guests give the same bytes as booted ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sysevent.bench.guests import guest
+from sysevent.bench.measure import guest
 from sysevent.contract import catalogue
 from sysevent.errors import SyseventError
 from sysevent.model import Observation
@@ -17,23 +17,26 @@ from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
 
-def everything(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[tuple[str, str], Any]:
-    """What every scenario gives on one guest with every ABI, by (scenario, ABI); an error as its words."""
+def observe_all(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[tuple[str, str], Any]:
+    """(scenario, ABI) -> comparable() of the observation on one guest, or the text of an error.
+
+    fresh: True: the guest boots; False: it is restored from a snapshot, which is taken first if there is none.
+    """
     found: dict[tuple[str, str], Any] = {}
     with tempfile.TemporaryDirectory(prefix="sysevent-bench-") as folder:
         asked = guest(spec, settings, fresh=fresh, logs=Path(folder))
         try:
             asked.life.running()
             if not fresh and asked.life.origin != "snapshot":
-                # The first time there is none yet: it was taken just now.
+                # This guest was booted because there was no snapshot. Now there is one.
                 asked.close()
-                return everything(spec, settings, fresh=fresh)
+                return observe_all(spec, settings, fresh=fresh)
             scenarios = [one for one in catalogue.load().scenarios.values() if one.arch == spec.arch]
             questions = [(one, abi.name) for abi in asked.arch.abis if abi.kvm for one in scenarios]
             asked.plan(questions)
             for scenario, abi in questions:
                 try:
-                    found[scenario.name, abi] = bytes_of(asked.observe(scenario, abi))
+                    found[scenario.name, abi] = comparable(asked.observe(scenario, abi))
                 except SyseventError as error:
                     found[scenario.name, abi] = str(error)
         finally:
@@ -41,8 +44,8 @@ def everything(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[tup
     return found
 
 
-def bytes_of(seen: Observation) -> dict[str, Any]:
-    """An observation without its times, which differ from run to run; registers one by one."""
+def comparable(seen: Observation) -> dict[str, Any]:
+    """An observation as nested dicts, without its times, which differ from run to run; registers by number."""
     return {
         "exits": {
             label: {
@@ -59,9 +62,9 @@ def bytes_of(seen: Observation) -> dict[str, Any]:
     }
 
 
-def steady(cold: list[dict[tuple[str, str], Any]]) -> dict[tuple[str, str], dict[str, Any] | str]:
-    """What several boots agree on, step by step: a counter that runs freely is in none of them the same."""
-    first, *others = cold
+def reproducible(boots: list[dict[tuple[str, str], Any]]) -> dict[tuple[str, str], dict[str, Any] | str]:
+    """The values that are equal in all boots. It leaves out free-running counters, for example."""
+    first, *others = boots
     return {key: _common(value, [other.get(key) for other in others]) for key, value in first.items()}
 
 
@@ -71,26 +74,26 @@ def _common(value: Any, others: list[Any]) -> Any:
             name: _common(inner, [other[name] for other in others])
             for name, inner in value.items()
             if all(isinstance(other, dict) and name in other for other in others)
-            and _is_steady(inner, [other[name] for other in others])
+            and _is_reproducible(inner, [other[name] for other in others])
         }
     return value
 
 
-def _is_steady(value: Any, others: list[Any]) -> bool:
+def _is_reproducible(value: Any, others: list[Any]) -> bool:
     return isinstance(value, dict) or all(other == value for other in others)
 
 
-def differences(wanted: Any, found: Any, place: str = "") -> Iterator[str]:
-    """Where found is not what was wanted; what was not steady is not wanted."""
+def differences(wanted: Any, found: Any, path: str = "") -> Iterator[str]:
+    """One line for each value of wanted that found has not; found may have more. path: the keys so far."""
     if isinstance(wanted, dict) and isinstance(found, dict):
         for name, inner in wanted.items():
-            where = f"{place} {name}".strip()
+            inner_path = f"{path} {name}".strip()
             if name not in found:
-                yield f"{where}: missing"
+                yield f"{inner_path}: missing"
             else:
-                yield from differences(inner, found[name], where)
+                yield from differences(inner, found[name], inner_path)
     elif wanted != found:
-        yield f"{place}: {_short(wanted)} became {_short(found)}"
+        yield f"{path}: {_short(wanted)} became {_short(found)}"
 
 
 def _short(value: object) -> str:

@@ -1,9 +1,9 @@
-"""What a machine says of itself against what its row in a target file says of it."""
+"""A machine's traits against its row in the target file."""
 
 import pytest
 
 from sysevent.errors import InfrastructureError, NoKvm, WrongHost
-from sysevent.hosts import identity
+from sysevent.hosts.traits import check_kvm_access, check_traits
 from sysevent.targets.spec import TargetSpec
 
 TRAITS = {"kernel": "6.12.1-rt", "version": "#1 SMP", "machine": "aarch64", "node": "board"}
@@ -16,12 +16,12 @@ def spec(**changes):
 @pytest.mark.parametrize(
     "expect", [{}, {"kernel": "6.12.*"}, {"kernel": "*-rt", "node": "board", "version": "#* SMP*"}]
 )
-def test_fits(expect):
-    identity.check(spec(expect=expect), TRAITS)
+def test_expected_traits(expect):
+    check_traits(spec(expect=expect), TRAITS)
 
 
-def test_what_is_not_known_yet_is_not_wrong():
-    identity.check(spec(), {})
+def test_unknown_traits_are_accepted():
+    check_traits(spec(), {})
 
 
 @pytest.mark.parametrize(
@@ -31,13 +31,13 @@ def test_what_is_not_known_yet_is_not_wrong():
         ({"node": "BOARD"}, "expect.node = 'BOARD', and this machine has 'board' (uname -n)"),
         (
             {"kernel": "6.*", "cpu": "*"},
-            "expect.cpu is no fact of a machine; there are kernel, version, machine",
+            "expect.cpu is not a known trait; use one of kernel, version, machine",
         ),
     ],
 )
-def test_another_machine(expect, words):
+def test_unexpected_traits(expect, words):
     with pytest.raises(WrongHost) as caught:
-        identity.check(spec(expect=expect), TRAITS)
+        check_traits(spec(expect=expect), TRAITS)
     assert words in str(caught.value)
 
 
@@ -45,20 +45,20 @@ def test_another_machine(expect, words):
     ("arch", "machine"), [("arm64", "aarch64"), ("riscv64", "riscv64"), ("x86_64", "x86_64")]
 )
 def test_architectures(arch, machine):
-    identity.check(spec(arch=arch), {"machine": machine})
+    check_traits(spec(arch=arch), {"machine": machine})
     with pytest.raises(WrongHost, match=f"arch = '{arch}', and this machine is i686"):
-        identity.check(spec(arch=arch), {"machine": "i686"})
+        check_traits(spec(arch=arch), {"machine": "i686"})
 
 
-def test_kvm():
-    identity.check_kvm(spec(), "usable", "me")
+def test_kvm_access():
+    check_kvm_access(spec(), "usable", "me")
     with pytest.raises(NoKvm, match="lab: there is no /dev/kvm: load the module"):
-        identity.check_kvm(spec(), "missing", "me")
+        check_kvm_access(spec(), "missing", "me")
     with pytest.raises(
         NoKvm, match=r"the user me may not open /dev/kvm \(crw-rw---- root kvm\).*usermod -aG kvm me"
     ):
-        identity.check_kvm(spec(), "crw-rw---- root kvm", "me")
+        check_kvm_access(spec(), "crw-rw---- root kvm", "me")
 
 
-def test_never_a_verdict():
+def test_wrong_host_is_infrastructure():
     assert issubclass(WrongHost, InfrastructureError)

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The virtual machine of the scenario that runs. A worker has one at a time. */
+#ifndef VM_H
+#define VM_H
+
+#include "types.h"
+#include "vcpu.h"
+
+#define REGIONS_MAX 8
+
+struct vm {
+	int system_fd, vm_fd;
+	u32 run_size;
+	struct vcpu vcpus[VCPUS_MAX];
+	struct region {
+		u64 gpa, size;
+		u8 *at;
+	} regions[REGIONS_MAX];
+	u32 region_count;
+};
+
+extern struct vm vm;
+
+/*
+ * Resets vm for a new scenario and opens /dev/kvm. 0 or -errno; then every step but OP_OPEN and OP_FILE fails with it.
+ */
+int vm_open(void);
+/* Gives the VM zeroed memory in a memory slot. 0 or -errno. */
+int vm_map(u64 gpa, u64 size, u32 slot);
+/* Our address of a range of the VM's memory; NULL unless one region holds all of it. */
+u8 *vm_memory(u64 gpa, u64 length);
+/*
+ * Ends KVM_RUN of all vCPUs and releases the VM. Nonzero when a vCPU's thread is lost inside KVM_RUN; the VM and its
+ * memory stay then.
+ */
+int vm_close(void);
+
+#endif
