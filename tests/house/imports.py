@@ -17,7 +17,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # What pytest sees.
     ("plugin",),
     # What drives many runs.
-    ("bisect", "bench", "explore", "sensitivity"),
+    ("bisect", "bench", "explore", "sensitivity", "interactive"),
+    # What this machine has for all of that.
+    ("doctor",),
     # Records, and what is rendered from them.
     ("report",),
     # Claims and their judge.
@@ -42,11 +44,22 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 
 # Modules that every room may use. They may use each other, without cycles.
 GROUND_FLOOR = frozenset(
-    ("cache", "checkout", "errors", "model", "options", "process", "settings", "text", "wire")
+    (
+        "cache",
+        "checkout",
+        "errors",
+        "model",
+        "options",
+        "process",
+        "pytest_process",
+        "settings",
+        "text",
+        "wire",
+    )
 )
 
 # The rooms that claims in suites/ are made of.
-CLAIMS_MAY_IMPORT = frozenset(("abi", "arches", "contract", "decode", "errors", "scenario"))
+CLAIMS_MAY_IMPORT = frozenset(("abi", "arches", "contract", "decode", "errors", "model", "scenario"))
 
 
 def _module(root: Path, path: Path) -> str:

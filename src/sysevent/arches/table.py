@@ -150,7 +150,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             qemu_cpu="rv64,h=true",
             qemu_flaw=None,
             quick_firmware="",
-            not_nested="RISC-V's KVM gives its guests no hypervisor extension",
+            not_nested="KVM on RISC-V has no nested virtualization: its guests get no hypervisor extension",
             console="ttyS0",
             kvm_modules=("kvm",),
             loader="lib/ld-linux-riscv64-lp64d.so.1",
@@ -183,7 +183,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             # QEMU 7.2's cmpxchg16b leaves stale flags behind: 10 of 56 Debian boots died of it, and 0 of 129 without.
             qemu_cpu="max,-cx16",
             qemu_flaw=Flaw(
-                (8, 0), "before 8.0 its `-cpu max` corrupts x86 guests: ours get max,-cx16, yours should, too"
+                (8, 0), "before 8.0, `-cpu max` corrupts x86 guests: use max,-cx16, as our guests do"
             ),
             # qboot hands over at once, where q35's own SeaBIOS first looks for disks and ROMs: 10 % of a boot of Debian
             # 6.12, 17 % of one that has only what KVM needs. QEMU brings it along since 5.1; it takes a bzImage as well

@@ -126,10 +126,8 @@ def qemu(arch: Architecture, installer: Installer) -> CheckResult:
     if code or not version:
         found = f"{path} --version: {output.strip() or f'exit code {code}'}"
         return CheckResult(arch.qemu, ok=False, found=found)
-    note = ""
-    if arch.name == "x86_64" and version < (8, 0):
-        # TCG's cmpxchg16b leaves stale flags: 10 of 56 boots of Debian failed with plain -cpu max on 7.2.
-        note = "; before 8.0, `-cpu max` corrupts x86 guests: use max,-cx16, as our guests do"
+    flaw = arch.qemu_flaw
+    note = f"; {flaw.words}" if flaw and version < flaw.fixed else ""
     return CheckResult(arch.qemu, ok=True, found=".".join(map(str, version)) + note)
 
 
