@@ -39,6 +39,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("decode",),
     # Numbers.
     ("abi",),
+    # The command line, as data. Its help names the architectures.
+    ("options",),
     ("arches",),
 )
 
@@ -49,7 +51,6 @@ GROUND_FLOOR = frozenset(
         "checkout",
         "errors",
         "model",
-        "options",
         "process",
         "pytest_process",
         "settings",

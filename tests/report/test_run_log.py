@@ -57,7 +57,7 @@ def test_round_trip(path):
 def test_a_path_that_is_not_utf_8(path):
     """Python represents it with half surrogate pairs."""
     log = RunLog(path)
-    odd = msgspec.structs.replace(RUN, argv=(os.fsdecode(b"/tmp/\xff"),))
+    odd = msgspec.structs.replace(RUN, argv=(os.fsdecode(b"results/\xff"),))
     log.write(odd)
     log.close()
     assert list(read(path)) == [odd]

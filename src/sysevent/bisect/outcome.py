@@ -1,4 +1,4 @@
-"""From the verdicts on a kernel to the outcome of a bisection step. Pure; this is the whole table:
+"""From the verdicts on a kernel to the outcome of a bisection step, without I/O.
 
     every selected claim is PASS or DONE                             good         0
     any FAIL                                                         bad          1
