@@ -3,7 +3,7 @@
 import pytest
 import sample_records
 
-from sysevent.plugin import outcome
+from sysevent.plugin import summary
 
 PASSING = ["-k", "test_arm64 or test_x86_64"]
 ARM = ["--arch", "arm64"]
@@ -186,7 +186,7 @@ def test_what_does_not_apply(run):
     assert "SYSTEM_RESET2" in reason
     assert "--floor 5.18" in reason
     assert "5.10.0-" in found.records("verdict")[0]["kernel"]
-    assert "nothing was judged, and that is no success" in found.out
+    assert "no claim was judged: the run fails" in found.out
 
 
 def test_what_is_only_observed(run):
@@ -213,7 +213,7 @@ def verdict(target, status, kernel="6.1.0"):
 
 
 @pytest.mark.parametrize(
-    ("records", "globs", "wanting"),
+    ("records", "globs", "unmet"),
     [
         ([verdict("arm64-tcg", "PASS")], [], []),
         ([verdict("arm64-tcg", "PASS")], ["arm64-*"], []),
@@ -226,9 +226,9 @@ def verdict(target, status, kernel="6.1.0"):
         ([], ["board"], ["no verdict at all on board"]),
     ],
 )
-def test_what_is_wanting(records, globs, wanting):
-    """A target that was not asked; a claim that does not apply to its kernel is not wanting."""
-    assert outcome.wanting(records, globs) == wanting
+def test_unmet_requirements(records, globs, unmet):
+    """A target that was not asked; a claim that does not apply to its kernel does not count."""
+    assert summary.unmet_requirements(records, globs) == unmet
 
 
 def test_a_lost_target(run):

@@ -1,7 +1,7 @@
-"""The pytest surface, named once in the root conftest.py: options, selection, fixtures, outcomes.
+"""The pytest surface, named once in the root conftest.py: options, selection, fixtures, verdicts, summary.
 
-It is no entry point: pytest registers those by itself, and with pytest_plugins in conftest.py as well it
-would be registered twice and abort.
+There is no pytest11 entry point: pytest would register the plugin by it and again by pytest_plugins in conftest.py,
+and abort.
 """
 
 pytest_plugins = (
@@ -9,5 +9,6 @@ pytest_plugins = (
     "sysevent.plugin.selection",
     "sysevent.plugin.fixtures",
     "sysevent.plugin.outcome",
+    "sysevent.plugin.summary",
     "sysevent.plugin.workers",
 )

@@ -1,37 +1,25 @@
-"""From pytest's outcomes to verdicts: recorded, counted, shown in a matrix, and turned into an exit code."""
+"""From the outcome of a test to the verdict on its claim, which is recorded and explained in one place."""
 
 from __future__ import annotations
 
-import fnmatch
-import shlex
 from collections.abc import Iterator
 
 import pytest
 
 from sysevent.contract.exit_claim import ExitEvidence
 from sysevent.decode.event import decode
-from sysevent.errors import InfrastructureError, SyseventError, UsageError
+from sysevent.errors import InfrastructureError, SyseventError
 from sysevent.model import Status, Verdict
 from sysevent.plugin.case import CASE, Case
 from sysevent.plugin.fixtures import RUN, ClaimBroken
-from sysevent.plugin.options import TARGETS
-from sysevent.plugin.run import Run
-from sysevent.report import failure, readers_table, records, run_log
-from sysevent.report.grouping import grouped_verdicts
-from sysevent.report.matrix import lines, matrix, summary
+from sysevent.report import failure, records
 
-_MARKUP = {
-    Status.FAIL: {"red": True, "bold": True},
-    Status.ERROR: {"red": True},
-    Status.MISS: {"yellow": True, "bold": True},
-    Status.PASS: {"green": True},
-    Status.DONE: {"cyan": True},
-    Status.SKIP: {"yellow": True},
-}
+# The name of the status among a report's user_properties.
+STATUS = "sysevent"
 
 
 def explained(item: pytest.Item, case: Case) -> str:
-    """A broken claim as the report tells it: the fields, the bytes, the logs, and what to do next."""
+    """The text of a broken claim: fields, bytes, logs, and what to do next; "" if there is no evidence."""
     if case.verdict is None or case.evidence is None:
         return ""
     text = failure.explain(case.claim, case.verdict, case.evidence)
@@ -41,7 +29,7 @@ def explained(item: pytest.Item, case: Case) -> str:
 
 
 def again(item: pytest.Item) -> str:
-    """The command that runs one test once more, on the same kernel and by the same contract."""
+    """The command that runs one test again, on the same kernel and under the same contract."""
     config = item.config
     options = [
         f"--{name} {value}"
@@ -65,7 +53,7 @@ def pytest_runtest_makereport(
         return report  # type: ignore[return-value]
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, SyseventError):
-        # One clear message: a traceback of ours tells a user nothing.
+        # The message is enough: it says what was tried, what came back and what to do next.
         report.longrepr = str(error)
     if report.when == "call" or (report.when == "setup" and not report.passed):
         verdict = verdict_of(report, error, case)
@@ -73,13 +61,13 @@ def pytest_runtest_makereport(
             report.outcome, report.longrepr = "failed", verdict.reason
         if verdict.status is Status.FAIL:
             report.longrepr = explained(item, case) or verdict.reason
-        report.user_properties.append(("sysevent", verdict.status.value))
+        report.user_properties.append((STATUS, verdict.status.value))
         _record(item, case, verdict)
     return report  # type: ignore[return-value]
 
 
 def verdict_of(report: pytest.TestReport, error: BaseException | None, case: Case) -> Verdict:
-    """The verdict of one test. Only the judge, who was asked by `check`, makes a PASS, a DONE or a FAIL."""
+    """The verdict of one test. PASS, DONE and FAIL come from the claim's judge only, which `check` has called."""
     test, level = case.claim.test(case.abi), case.claim.level
     if report.skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
@@ -94,6 +82,7 @@ def verdict_of(report: pytest.TestReport, error: BaseException | None, case: Cas
 
 
 def _record(item: pytest.Item, case: Case, verdict: Verdict) -> None:
+    """Append the verdict to run.jsonl, with the bytes that it rests on."""
     if RUN not in item.config.stash:
         return
     run = item.config.stash[RUN]
@@ -119,114 +108,3 @@ def _record(item: pytest.Item, case: Case, verdict: Verdict) -> None:
             seconds=round(case.seconds, 4),
         )
     )
-
-
-def _status(report: pytest.TestReport | pytest.CollectReport) -> Status | None:
-    for name, value in getattr(report, "user_properties", ()):
-        if name == "sysevent":
-            return Status(str(value))
-    return None
-
-
-def pytest_report_teststatus(
-    report: pytest.TestReport | pytest.CollectReport,
-) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-    """MISS, ERROR and DONE under their own names, so that nobody takes a lost guest for a broken kernel."""
-    status = _status(report)
-    if status not in (Status.MISS, Status.ERROR, Status.DONE) or report.when == "teardown":
-        return None
-    letter, category = {"MISS": ("M", "missed"), "ERROR": ("E", "error"), "DONE": ("n", "noted")}[status]
-    return category, letter, (status.value, _MARKUP[status])
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """The exit code: 0 only when something was judged, nothing failed, and nothing required is missing."""
-    config = session.config
-    if RUN not in config.stash:
-        return
-    run = config.stash[RUN]
-    if hasattr(config, "workerinput"):  # of pytest-xdist: the whole is judged where all of it arrives
-        run.leave()
-        return
-    everything = _written(run)
-    for target, reading in readers_table.read(everything):
-        run.log.write(records.Reading.of(target, reading))
-    verdicts = [record for record in everything if isinstance(record, records.Verdict)]
-    if exitstatus == pytest.ExitCode.OK:
-        if wanting(verdicts, config.getoption("require")):
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        elif not _judged(verdicts):
-            session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
-    if run.log.failed:
-        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
-    run.close(int(session.exitstatus), matrix(verdicts).counts)
-
-
-def _written(run: Run) -> list[records.Record]:
-    """What the run has written down so far."""
-    try:
-        return list(run_log.read(run.log.path))
-    except UsageError as error:  # somebody removed it meanwhile
-        run.log.failed = run.log.failed or str(error)
-        return []
-
-
-def _judged(verdicts: list[records.Verdict]) -> bool:
-    return any(record.status in ("PASS", "DONE", "FAIL") for record in verdicts)
-
-
-def wanting(verdicts: list[records.Verdict], globs: list[str]) -> list[str]:
-    """What --require names and the run did not give: a target that was not asked, or a MISS there.
-
-    A claim that does not apply to a target's kernel is not wanting: no lab can make it apply.
-    """
-    found = []
-    for glob in globs:
-        here = [record for record in verdicts if fnmatch.fnmatchcase(record.target, glob)]
-        missing = [
-            record
-            for record in here
-            if record.status == "MISS" or (record.status == "SKIP" and not record.kernel)
-        ]
-        found += [line for _, line in grouped_verdicts(missing)]
-        if not here:
-            found.append(f"no verdict at all on {glob}")
-    return found
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The matrix of claim by target, from the records on disk."""
-    if RUN not in config.stash:
-        return
-    run = config.stash[RUN]
-    everything = _written(run)
-    found = matrix(everything)
-    write = terminalreporter.write_line
-    terminalreporter.section("claims by target")
-    for line, worst in lines(found):
-        write(line, **(_MARKUP[worst] if worst else {"bold": True}))
-    table_of_readers = readers_table.lines(readers_table.read(everything))
-    if table_of_readers:
-        terminalreporter.section("how each generation of userspace reads these events")
-        for line in table_of_readers:
-            write(line)
-        write("event by event: sysevent report " + str(run.results))
-        write("")
-    verdicts = [record for record in everything if isinstance(record, records.Verdict)]
-    noteworthy = [record for record in verdicts if record.status not in ("PASS", "SKIP")]
-    for status, line in grouped_verdicts(noteworthy):
-        write(line, **_MARKUP[status])
-    for line in wanting(verdicts, config.getoption("require")):
-        write(f"required, so that this run fails: {line}", red=True)
-    if run.log.failed:
-        write(run.log.failed, red=True, bold=True)
-    if not _judged(verdicts):
-        write("nothing was judged, and that is no success", yellow=True)
-    for kept in (record for record in everything if isinstance(record, records.Kept)):
-        write(f"kept: {kept.target} pid {kept.pid}, which ends {kept.limit} s after it was started")
-        write(f"  attach with: sysevent shell --attach {shlex.quote(kept.directory)}")
-        write(f"  end it with: kill {kept.pid}")
-    targets = {spec.id for spec in config.stash[TARGETS]} & {record.target for record in verdicts}
-    write(f"{len(targets)} target{'' if len(targets) == 1 else 's'} asked: {summary(found)}")
-    write(f"results: {run.results}")

@@ -1,4 +1,4 @@
-"""Where a run's results go, and its log: one for the session, however many processes write to it."""
+"""The directory of a run's results and its log: one for the session, for any number of processes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from sysevent.report import records
 from sysevent.report.run_log import RunLog
 
 LOG = "run.jsonl"
-_WORKER = "sysevent_results"  # in what pytest-xdist hands its workers
+# The key of the directory in the input that pytest-xdist gives its workers.
+_WORKER = "sysevent_results"
 
 
 def opened(config: pytest.Config, shared: Path | None = None) -> tuple[Path, RunLog]:
-    """The directory of this session's results, made now, and its log, which says what run it is of.
+    """Create the directory of this session's results and its log, whose first record describes the run.
 
-    shared is a directory into which workers have written, or will.
+    shared: a directory that other processes write to as well.
     """
     start = datetime.now(UTC)
     given = getattr(config, "workerinput", {})
@@ -52,33 +53,33 @@ def opened(config: pytest.Config, shared: Path | None = None) -> tuple[Path, Run
 
 
 def refuse_unusable(config: pytest.Config) -> None:
-    """UsageError before anything is collected when --results is another run's, or cannot be; workers share one."""
+    """UsageError if --results holds another run or cannot be written to; before anything is collected."""
     asked = config.getoption("results")
     if not asked or hasattr(config, "workerinput"):
         return
     path = _fresh(asked)
     there = next(place for place in (path, *path.absolute().parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        why = "cannot be written to" if there.is_dir() else "is no directory"
+        why = "cannot be written to" if there.is_dir() else "is not a directory"
         raise pytest.UsageError(f"--results {asked} cannot be used: {there} {why}; name another place")
 
 
 def hand_over(workerinput: dict[str, Any], path: Path) -> None:
-    """Let a worker of pytest-xdist write to the same log as all others, when it has something to write."""
+    """Tell a worker of pytest-xdist which directory it shares with the others."""
     workerinput[_WORKER] = str(path)
 
 
 def planned(config: pytest.Config) -> Path:
-    """The directory that the workers of this session will share. Nothing is made yet."""
+    """The directory that the workers of this session will share; it is not created yet."""
     asked = config.getoption("results")
     if asked:
         return _fresh(asked)
-    # No two sessions of one second may choose the same name, and nobody holds it by making it.
+    # The process id makes names of the same second differ: the directory is created later, by a worker.
     return ROOT / "results" / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{os.getpid()}"
 
 
 def _own(asked: str | None, start: datetime) -> Path:
-    """A directory of this run's own."""
+    """A new directory for this run alone."""
     if asked:
         return _fresh(asked)
     base = ROOT / "results"
@@ -95,6 +96,7 @@ def _own(asked: str | None, start: datetime) -> Path:
 
 
 def _fresh(asked: str) -> Path:
+    """The absolute path of --results; UsageError if another run is in it."""
     path = Path(asked)
     if (path / LOG).exists():
         raise pytest.UsageError(f"--results {asked} holds another run's results: name a new directory")
@@ -102,6 +104,7 @@ def _fresh(asked: str) -> Path:
 
 
 def _point(link: Path, to: str) -> None:
+    """Make link point to another directory, in one step for those who read it."""
     part = link.with_name(f".latest-{os.getpid()}")
     part.unlink(missing_ok=True)
     part.symlink_to(to)

@@ -1,7 +1,7 @@
 """pytest-xdist: a target's tests stay together on one worker, and all workers write one log.
 
---dist loadgroup would do the first, but xdist 3.8 ignores it without a word under pytest 9.2
-(pytest-xdist#1386). The hooks are optional: without xdist nobody calls them.
+--dist loadgroup would do the first, but xdist 3.8 ignores it silently under pytest 9.2 (pytest-xdist#1386). The
+hooks are optional: they are called only if xdist is installed.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
     from xdist.workermanage import WorkerController
 
-_RESULTS = pytest.StashKey[Path]()  # where the workers write
+# The directory that the workers write to.
+_RESULTS = pytest.StashKey[Path]()
 
 
 def place(nodeid: str, targets: list[TargetSpec]) -> tuple[TargetSpec | None, str]:
-    """The target in a test's id, and what stands behind it: "i386-hyperv.reset"; None for a test without."""
+    """The target in a test's id, and the rest of the id: "i386-hyperv.reset"; (None, "") for a test without."""
     inside = nodeid.partition("[")[2].removesuffix("]")
     fits = [spec for spec in targets if inside == spec.id or inside.startswith(f"{spec.id}-")]
     found = max(fits, key=lambda spec: len(spec.id), default=None)
@@ -37,7 +38,7 @@ def place(nodeid: str, targets: list[TargetSpec]) -> tuple[TargetSpec | None, st
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """Work in units of a target, so that each guest boots once, and of a file where there is none."""
+    """Distribute tests by target, so that each guest boots once, and by file where there is no target."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByTarget(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type stubs
@@ -46,7 +47,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
             return target.id if target else nodeid.partition("::")[0]
 
         def remove_node(self, node: WorkerController) -> str | None:
-            # xdist 3.8 would hand the test that a worker died in to the next worker, and so on until none is left.
+            # xdist 3.8 would give the test in which a worker died to the next worker, until none is left.
             crashed: str | None = super().remove_node(node)
             for unit in self.workqueue.values():
                 if crashed in unit:
@@ -54,7 +55,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
             return crashed
 
         def _reschedule(self, node: WorkerController) -> None:
-            # A worker that has just replaced another one has collected nothing yet; its turn comes when it has.
+            # A worker that has just replaced another one has not collected yet, and cannot be given work.
             if node in self.registered_collections:
                 super()._reschedule(node)
 
@@ -63,7 +64,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: WorkerController) -> None:
-    """Before a worker starts: where its results go."""
+    """Tell a worker, before it starts, where its results go."""
     if _RESULTS not in node.config.stash:
         node.config.stash[_RESULTS] = results.planned(node.config)
     results.hand_over(node.workerinput, node.config.stash[_RESULTS])
@@ -71,7 +72,7 @@ def pytest_configure_node(node: WorkerController) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any) -> None:
-    """A worker died while it ran a test: nothing is known of that claim, and nothing is lost of the others."""
+    """Record a MISS for the claim of the test in which a worker died; the verdicts of other tests are kept."""
     config: pytest.Config = sched.config
     target, behind = place(crashitem, config.stash[TARGETS])
     report.user_properties.append(("sysevent", Status.MISS.value))
@@ -80,7 +81,8 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any
     run = _adopted(config)
     written = (record for record in run_log.read(run.log.path) if isinstance(record, records.Verdict))
     if any(verdict.nodeid == crashitem for verdict in written):
-        return  # it died when its verdict was written already
+        # It died after its verdict was written.
+        return
     abi, _, claim = behind.rpartition("-")
     run.log.write(
         records.Verdict(
@@ -91,7 +93,7 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any
             native=not abi,
             status=Status.MISS,
             level=Level.ABI,
-            reason="the process of pytest-xdist that ran it has died",
+            reason="the pytest-xdist worker that ran it has died",
             expected={},
             got={},
             raw={},
@@ -104,13 +106,14 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """The workers' run becomes this process's own, for the matrix and the exit code."""
+    """Take over the run of the workers, for the matrix and the exit code."""
     config = session.config
     if _RESULTS in config.stash and (config.stash[_RESULTS] / results.LOG).exists():
         _adopted(config)
 
 
 def _adopted(config: pytest.Config) -> Run:
+    """The run of the workers, opened once."""
     if RUN not in config.stash:
         config.stash[RUN] = Run(config, (), config.stash[_RESULTS])
     return config.stash[RUN]
