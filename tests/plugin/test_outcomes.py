@@ -259,7 +259,7 @@ def test_results_where_nothing_can_be_written(tmp_path, runs):
     runs.start("nowhere", "--results", str(tmp_path / "file" / "results"))
     found = runs["nowhere"]
     assert found.code == 4
-    assert f"{tmp_path}/file is no directory; name another place" in found.out
+    assert f"{tmp_path}/file is not a directory; name another place" in found.out
     assert "Traceback" not in found.out
 
 
