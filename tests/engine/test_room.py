@@ -1,59 +1,21 @@
-"""Guests of several runs on one machine: fleets that share its slots."""
+"""Guests of several runs on one machine: schedulers that share its slots."""
 
 import threading
-from types import SimpleNamespace
 
 import msgspec
 import pytest
+from fakes import Counter, FakeOpener, payload, scenario
 
 from sysevent import settings
-from sysevent.engine.fleet import Fleet
+from sysevent.engine.asker import Asker
+from sysevent.engine.loop import Loop
+from sysevent.engine.restarts import Listeners
+from sysevent.engine.scheduler import Scheduler
 from sysevent.plugin.leased import Leased
 from sysevent.targets.leases.lease import Leases
 from sysevent.targets.spec import TargetSpec
 
-
-class Guest:
-    """One that boots in no time."""
-
-    ahead, finished = 0, False
-
-    def __init__(self, name, counter):
-        self.spec = TargetSpec(name=name, arch="arm64", where="tcg", lease=20)
-        self.arch = SimpleNamespace(name="none")
-        self.life = SimpleNamespace(
-            prepared=False, prepare=self.prepare, start=self.start, host=None, others=None
-        )
-        self.runs = False
-        self._counter = counter
-
-    def prepare(self, _):
-        self.life.prepared = True
-
-    def start(self):
-        self.runs = True
-        self._counter.change(+1)
-
-    def attend(self):
-        pass
-
-    def close(self):
-        if self.runs:
-            self.runs = False
-            self._counter.change(-1)
-
-
-class Counter:
-    """How many run at a time, over all fleets."""
-
-    def __init__(self):
-        self.now = self.most = 0
-        self._lock = threading.Lock()
-
-    def change(self, by):
-        with self._lock:
-            self.now += by
-            self.most = max(self.most, self.now)
+FACTS = (scenario("x86_64.facts"),)
 
 
 class Run:
@@ -62,21 +24,42 @@ class Run:
     def __init__(self, folder, counter, names, slots):
         mine = msgspec.structs.replace(settings.from_environment(), locks=folder)
         self.told = []
-        self.guests = [Guest(name, counter) for name in names]
-        self.leased = Leased(mine, self.told.append, self.told.append, lambda: self.fleet.retreat(), print)
-        self.leased._leases = Leases(mine, slots, waiting=lambda: self.fleet.retreat())
-        self.fleet = Fleet(self.guests, mine, self.told.append, 2, self.leased)
-        self.fleet.begin()
+        listeners = Listeners(lambda _: None, self.told.append, lambda *_: None)
+        loop = Loop()
+        self.askers = [
+            Asker(
+                TargetSpec(name=name, arch="x86_64", where="tcg", lease=20),
+                FakeOpener(name, counter),
+                mine,
+                folder,
+                listeners,
+                facts=FACTS,
+                loop=loop,
+                payload=payload,
+            )
+            for name in names
+        ]
+        leases = Leases(mine, slots, waiting=lambda: self.scheduler.retreat())
+        self.leased = Leased(leases, self.told.append, self.told.append, print)
+        self.scheduler = Scheduler(self.askers, loop, self.told.append, most=2, room=self.leased)
+        self.scheduler.begin()
 
-    def ask(self, guest):
-        self.leased.take(guest.spec)
-        self.fleet.wanted(guest)
-        assert guest.runs
-        self.fleet.done(guest)
+    def start(self, asker):
+        self.leased.take(asker.spec)
+        self.scheduler.wanted(asker)
+        assert runs(asker)
+
+    def ask(self, asker):
+        self.start(asker)
+        self.scheduler.done(asker)
 
     def close(self):
-        self.fleet.close()
+        self.scheduler.close()
         self.leased.close()
+
+
+def runs(asker):
+    return asker.restarts.session is not None
 
 
 @pytest.fixture
@@ -86,14 +69,14 @@ def counter():
 
 @pytest.mark.parametrize("slots", [1, 2, 3])
 def test_runs_side_by_side_all_end(tmp_path, counter, slots):
-    """In opposite orders, each with guests ahead of their turn: none waits for another for ever."""
+    """In opposite orders, each with guests ahead of their turn: none hangs waiting for another one."""
     names = ["a", "b", "c"]
 
     def go(order):
         run = Run(tmp_path, counter, order, slots)
         for _ in range(3):
-            for guest in run.guests:
-                run.ask(guest)
+            for asker in run.askers:
+                run.ask(asker)
         run.close()
         ended.append(order)
 
@@ -111,28 +94,26 @@ def test_runs_side_by_side_all_end(tmp_path, counter, slots):
 def test_a_guest_ahead_of_its_turn_does_not_wait(tmp_path, counter):
     """With one slot the second guest just does not start, until the first is done."""
     run = Run(tmp_path, counter, ["a", "b"], 1)
-    first, second = run.guests
-    run.leased.take(first.spec)
-    run.fleet.wanted(first)
-    run.fleet.attend()
-    assert (first.runs, second.runs) == (True, False)
-    run.fleet.done(first)
+    first, second = run.askers
+    run.start(first)
+    run.scheduler.attend()
+    assert (runs(first), runs(second)) == (True, False)
+    run.scheduler.done(first)
     run.ask(second)
     run.close()
     assert run.told == []
 
 
-def test_who_waits_has_no_guest(tmp_path, counter):
+def test_a_run_that_waits_has_no_guest(tmp_path, counter):
     one, two = (Run(tmp_path, counter, names, 2) for names in (["a", "b"], ["c", "d"]))
-    one.ask(one.guests[0])
-    one.fleet.attend()
-    assert one.guests[1].runs  # ahead of its turn
-    two.leased.take(two.guests[0].spec)
-    two.fleet.wanted(two.guests[0])
+    one.ask(one.askers[0])
+    one.scheduler.attend()
+    assert runs(one.askers[1])  # ahead of its turn
+    two.start(two.askers[0])
     assert counter.now == 2
     # What one wants next is neither held nor to be had without letting go of b first.
-    one.leased.take(TargetSpec(name="x", arch="arm64", where="tcg", lease=5))
-    assert not one.guests[1].runs
+    one.leased.take(TargetSpec(name="x", arch="x86_64", where="tcg", lease=5))
+    assert not runs(one.askers[1])
     for run in (one, two):
         run.close()
     assert counter.now == 0

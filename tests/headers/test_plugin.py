@@ -1,4 +1,4 @@
-"""From a claim about layouts to its verdict, and from an asked guest to its BTF."""
+"""From a claim about layouts to its verdict."""
 
 from types import SimpleNamespace
 
@@ -7,10 +7,8 @@ import pytest
 from sysevent.arches import ABIS
 from sysevent.contract import catalogue
 from sysevent.contract.layout_claim import HeaderFacts
-from sysevent.engine import guest as guests
-from sysevent.engine.guest import Guest
-from sysevent.errors import BadWire, DownloadFailed, HarnessError, NotApplicable
-from sysevent.model import Answer, Status
+from sysevent.errors import DownloadFailed, HarnessError
+from sysevent.model import Status
 from sysevent.plugin.case import Case
 from sysevent.plugin.fixtures import ClaimBroken
 from sysevent.plugin.outcome import verdict_of
@@ -75,46 +73,3 @@ def test_a_skip_keeps_its_reason():
 def test_a_test_that_fails_by_itself_is_an_error(headers):
     found = verdict_of(PASSED, AssertionError("something else"), case("union", headers))
     assert (found.status, found.reason) == (Status.ERROR, "something else")
-
-
-@pytest.fixture
-def guest(monkeypatch):
-    """guest(bytes): a Guest whose L1 has one file."""
-
-    def make(content):
-        found = Guest.__new__(Guest)
-        found.spec = SimpleNamespace(id="t", name="t")
-        found.arch = SimpleNamespace(name="arm64", abis=(None,))
-        found.asked = []
-
-        def ask(scenario, abi):
-            (step,) = scenario.steps
-            found.asked.append((step.offset, step.length))
-            if content is None:
-                return SimpleNamespace(answers={"file": Answer(-1, 2, b"")})
-            piece = content[step.offset : step.offset + step.length]
-            return SimpleNamespace(answers={"file": Answer(0, 0, piece)})
-
-        monkeypatch.setattr(found, "_ask_twice", ask, raising=False)
-        return found
-
-    monkeypatch.setattr(guests, "_PIECE", 4)
-    return make
-
-
-@pytest.mark.parametrize(("content", "pieces"), [(b"", 1), (b"abc", 1), (b"abcd", 2), (b"abcdefghi", 3)])
-def test_a_file_comes_in_pieces(guest, content, pieces):
-    found = guest(content)
-    assert found.file("/sys/kernel/btf/vmlinux") == content
-    assert found.asked == [(4 * n, 4) for n in range(pieces)]
-
-
-def test_a_file_that_is_not_there(guest):
-    with pytest.raises(NotApplicable, match="ENOENT"):
-        guest(None).file("/sys/kernel/btf/kvm")
-
-
-def test_a_file_without_an_end(guest, monkeypatch):
-    monkeypatch.setattr(guests, "_FILE_MAX", 16)
-    with pytest.raises(BadWire, match="more than 16 bytes"):
-        guest(b"x" * 100).file("/dev/zero")

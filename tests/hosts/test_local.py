@@ -17,7 +17,7 @@ from sysevent import settings, wire
 from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
 from sysevent.errors import GuestLost, NoKvm, WrongHost
-from sysevent.hosts import local
+from sysevent.hosts import local, waiting
 from sysevent.hosts.local import LocalHost
 from sysevent.targets.spec import TargetSpec
 
@@ -64,12 +64,12 @@ def alive(pid):
 def test_hello_and_replies(host):
     found = host()
     found.start()
-    hello = found.hello()
+    hello = waiting.hello(found)
     assert (hello.release, hello.machine) == (os.uname().release, os.uname().machine)
     assert found.traits["node"] == os.uname().nodename
     assert 0 < found.seconds_to_ready < SOON
     numbers = [found.send(request(*[1] * count), 1) for count in (1, 5, 3000)]
-    assert [len(found.reply(number, SOON).results) for number in numbers] == [1, 5, 3000]
+    assert [len(waiting.reply(found, number, SOON).results) for number in numbers] == [1, 5, 3000]
     pid = found.pid
     found.close()
     assert not Path(f"/proc/{pid}").exists()
@@ -80,10 +80,10 @@ def test_both_directions_full_at_once(host):
     """More data than the buffers hold in both directions does not deadlock."""
     found = host()
     found.start()
-    found.hello()
+    waiting.hello(found)
     body = request(*[1] * 60000)
     numbers = [found.send(body, 1) for _ in range(6)]
-    assert all(len(found.reply(number, 60).results) == 60000 for number in numbers)
+    assert all(len(waiting.reply(found, number, 60).results) == 60000 for number in numbers)
 
 
 def test_vmm_that_reads_nothing(host, monkeypatch):
@@ -97,28 +97,6 @@ def test_vmm_that_reads_nothing(host, monkeypatch):
     with pytest.raises(GuestLost, match="the channel broke: the VMM took nothing"):
         found.send(body, 1)
     assert time.monotonic() - begin < SOON
-
-
-def test_reply_that_arrives_while_others_are_served(tmp_path, monkeypatch, fake_vmm, closing):
-    """A reply that arrived before the deadline counts, although it is read after it."""
-
-    bell, ring = os.pipe()
-    os.write(ring, b"!")
-
-    class Slow:
-        def sources(self):
-            return [bell]
-
-        def attend(self):
-            time.sleep(0.6)
-
-    monkeypatch.setattr(local, "KVM", fake_vmm[0])
-    found = closing(LocalHost(spec(), ((1, fake_vmm[0]),), tmp_path / "logs", print, Slow()))
-    found.start()
-    found.hello()
-    assert found.reply(found.send(request(1), 1), 0.3).state is wire.State.DONE
-    os.close(bell)
-    os.close(ring)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +114,7 @@ def test_lost_vmm(host, script, words):
     found.start()
     begin = time.monotonic()
     with pytest.raises(GuestLost) as caught:
-        found.hello()
+        waiting.hello(found)
     assert time.monotonic() - begin < SOON
     assert str(caught.value).startswith(words)
     if "paper" in script:
@@ -171,13 +149,13 @@ def test_vmm_dies_with_the_harness(tmp_path, fake_vmm):
     program = textwrap.dedent(f"""
         import sys, time
         from pathlib import Path
-        from sysevent.hosts import local
+        from sysevent.hosts import local, waiting
         from sysevent.targets.spec import TargetSpec
         local.KVM = Path({str(fake_vmm[0])!r})
         spec = TargetSpec(name="here", arch={ARCH.name!r}, where="local")
         host = local.LocalHost(spec, ((1, Path({str(fake_vmm[0])!r})),), Path({str(tmp_path)!r}), print)
         host.start()
-        host.hello()
+        waiting.hello(host)
         host.send({request(5000)!r}, 1)
         print(host.pid, flush=True)
         time.sleep(3600)
@@ -237,9 +215,9 @@ def vmm(tmp_path_factory):
 def test_the_real_vmm(host, vmm):
     found = host(vmms=((ARCH.abis[0].number, vmm),))
     found.start()
-    assert found.hello().release == os.uname().release
+    assert waiting.hello(found).release == os.uname().release
     step = wire.pack_step(wire.Op.FILE, struct.pack("<II", 0, 4096) + b"/proc/version", required=False)
-    reply = found.reply(found.send(wire.pack_request(1000, [step]), ARCH.abis[0].number), SOON)
+    reply = waiting.reply(found, found.send(wire.pack_request(1000, [step]), ARCH.abis[0].number), SOON)
     assert reply.results[0].body == Path("/proc/version").read_bytes()
 
 
@@ -251,11 +229,11 @@ def test_hanging_scenario_costs_its_deadline(host, vmm, tmp_path):
     native = ARCH.abis[0].number
     found = host(vmms=((native, vmm), (9, worker)))
     found.start()
-    found.hello()
+    waiting.hello(found)
     step = wire.pack_step(wire.Op.FILE, struct.pack("<II", 0, 64) + b"/proc/version", required=False)
     begin = time.monotonic()
     numbers = [found.send(wire.pack_request(200, [step]), abi) for abi in (9, native, native)]
-    states = [found.reply(number, 60).state for number in numbers]
+    states = [waiting.reply(found, number, 60).state for number in numbers]
     assert states == [wire.State.HUNG, wire.State.DONE, wire.State.DONE]
     # 0.2 s, and the 4 s that the supervisor adds.
     assert time.monotonic() - begin < SOON

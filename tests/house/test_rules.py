@@ -124,7 +124,7 @@ HOME, REGISTRY = "/".join(("", "home", "jane", "linux")), ".".join(("pypi", "org
         ),
         (
             "suites/test_one.py",
-            f"{DOC}from sysevent import errors, hosts\nimport pytest, sysevent.engine.guest\n",
+            f"{DOC}from sysevent import errors, hosts\nimport pytest, sysevent.engine.asker\n",
             [
                 "suites/test_one.py:2: suites must not import sysevent.hosts",
                 "suites/test_one.py:3: suites must not import sysevent.engine",

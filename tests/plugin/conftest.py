@@ -80,26 +80,27 @@ for record in run_log.read(Path(PLAN["recording"])):
         SEEN[record.target, found.scenario, found.abi] = found
 
 
-class Guest:
+class Asker:
     """Answers from a recording, and breaks what PLAN["breaks"] names."""
 
-    def __init__(self, spec, settings, logs, progress, on_incident, on_observation, modules=None):
-        self.spec, self.arch, self.seconds, self.seconds_to_boot = spec, ARCHITECTURES[spec.arch], {}, 1.25
+    def __init__(self, spec, opener, settings, logs, listeners, **options):
+        self.spec, self.arch = spec, ARCHITECTURES[spec.arch]
         self.kernel = SimpleNamespace(version="1-1", release="", spec=spec.kernel)
-        self.life = SimpleNamespace(origin="boot", traits={"qemu": "7.2.22"})
-        self._told = on_observation
+        self.restarts = SimpleNamespace(origin="boot", traits={"qemu": "7.2.22"}, seconds_to_boot=1.25)
+        self._told = listeners.observation
+        self._plan = options["plan"]
 
     def facts(self):
         why = PLAN.get("facts", {}).get(self.spec.name)
         if why:
             raise getattr(errors, why)(f"{self.spec.name}: {why} with its reason\\nand a console")
-        return FACTS[f"{self.spec.arch}-tcg"]
-
-    def plan(self, wanted):
-        list(wanted)
+        found = FACTS[f"{self.spec.arch}-tcg"]
+        PLANNED.update(question.scenario.name for question in self._plan(found))
+        return found
 
     def observe(self, scenario, abi):
         name = scenario.name
+        assert name in PLANNED
         how = PLAN.get("breaks", {}).get(name)
         if how == "dies":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -112,17 +113,19 @@ class Guest:
             head = raw.head[:at] + b"\\x07" + raw.head[at + 1:]
             exits = seen.exits | {"exit": msgspec.structs.replace(raw, head=head)}
             seen = msgspec.structs.replace(seen, exits=exits)
-        self.seconds[name, abi] = 0.5
         ASKED.append(name)
         self._told(self.spec.id, seen)
         return seen
+
+    def seconds(self, scenario, abi):
+        return 0.5
 
     def close(self):
         pass
 
 
-class Fleet:
-    def __init__(self, *_):
+class Scheduler:
+    def __init__(self, *_, **__):
         pass
 
     def begin(self):
@@ -146,8 +149,8 @@ def check(self, spec):
         raise errors.LeaseLost(f"{spec.id}: taken away")
 
 
-ASKED = []
-run.Guest, run.Fleet = Guest, Fleet
+ASKED, PLANNED = [], set()
+run.Asker, run.Scheduler = Asker, Scheduler
 if "lost" in PLAN:
     leased.Leased.check = check
 '''

@@ -4,10 +4,8 @@ import threading
 import time
 from types import SimpleNamespace
 
-import msgspec
 import pytest
 
-from sysevent import settings
 from sysevent.errors import LeaseLost, NotLeased
 from sysevent.plugin.leased import Leased
 from sysevent.targets.leases.locks import Locks
@@ -167,21 +165,19 @@ RPI = TargetSpec(name="rpi", arch="arm64", where="ssh", address="rpi.lab")
 
 
 @pytest.fixture
-def leased(tmp_path):
+def leased():
     """leased(free): a run's leases of which so many can be had; and what was told."""
 
     def make(free):
         told = []
-        mine = msgspec.structs.replace(settings.from_environment(), locks=tmp_path)
+        taking = Taking(free=free)
         found = Leased(
-            mine,
+            taking,
             told.append,
             lambda incident: told.append(incident.reason),
-            lambda: None,
             lambda spec: told.append(f"let alone: {spec.name}"),
         )
-        found._leases = Taking(free=free)
-        return found, told
+        return found, told, taking
 
     return make
 
@@ -192,26 +188,26 @@ def guest(spec):
 
 def test_guests_ahead_of_their_turn_take_what_is_free(leased):
     """And look again only after a moment: the fleet asks many times a second."""
-    found, told = leased(1)
+    found, told, taking = leased(1)
     other = TargetSpec(name="other", arch="arm64", where="tcg")
     assert found.enter(guest(GUEST))
     assert found.enter(guest(GUEST))
     assert not any(found.enter(guest(other)) for _ in range(50))
-    assert found._leases.asked == 2
+    assert taking.asked == 2
     assert not found.enter(guest(RPI))
     found.leave(guest(GUEST))
     assert told == []
 
 
 def test_a_lab_machine_is_never_taken_ahead_of_its_turn(leased):
-    found, _ = leased(9)
+    found, *_ = leased(9)
     assert not found.enter(guest(RPI))
     found.take(RPI)
     assert found.enter(guest(RPI))
 
 
 def test_what_is_lost_stays_lost_and_is_told_once(leased):
-    found, told = leased(2)
+    found, told, _ = leased(2)
     found.take(RPI)
     found.check(RPI)
     found._held["rpi"].lost = True
@@ -225,7 +221,7 @@ def test_what_is_lost_stays_lost_and_is_told_once(leased):
 
 
 def test_what_cannot_be_had_is_told(leased):
-    found, told = leased(0)
+    found, told, _ = leased(0)
     with pytest.raises(NotLeased):
         found.take(RPI)
     assert told == ["all taken"]

@@ -12,8 +12,11 @@ from pathlib import Path
 import msgspec
 
 from sysevent.contract import catalogue
-from sysevent.engine.guest import Guest
+from sysevent.engine.asker import Asker
+from sysevent.engine.question import Plan
+from sysevent.engine.restarts import Listeners
 from sysevent.errors import HarnessError
+from sysevent.hosts.kinds import opener
 from sysevent.hosts.qemu.guest import QemuGuest
 from sysevent.model import Incident, Observation
 from sysevent.scenario.steps import Scenario
@@ -34,18 +37,20 @@ def silent(_text: object) -> None:
     """Discard a progress message: printing would be measured, too."""
 
 
-def guest(spec: TargetSpec, settings: Settings, *, fresh: bool, logs: Path) -> Guest:
+def guest(
+    spec: TargetSpec, settings: Settings, *, fresh: bool, logs: Path, plan: Plan | None = None
+) -> Asker:
     """A guest of a target, to be closed by the caller. fresh: True: boot it; False: restore it if there is a snapshot.
 
-    The guest raises HarnessError on any incident, because a retry would distort the measurement.
+    plan: gives questions to send ahead; None: nothing is asked by itself. The guest raises HarnessError on any
+    incident, because a retry would distort the measurement.
     """
 
     def incident(what: Incident) -> None:
         raise HarnessError(f"not a measurement: {what.reason}")
 
-    return Guest(
-        spec, msgspec.structs.replace(settings, snapshots=not fresh), logs, silent, incident, _forget
-    )
+    own = msgspec.structs.replace(settings, snapshots=not fresh)
+    return Asker(spec, opener(spec, own), own, logs, Listeners(silent, incident, _forget), plan=plan)
 
 
 def _forget(_target: str, _seen: Observation) -> None:
@@ -64,14 +69,14 @@ def milestones(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[str
     with tempfile.TemporaryDirectory(prefix="sysevent-bench-") as folder:
         found = guest(spec, settings, fresh=fresh, logs=Path(folder))
         try:
-            found.life.prepare()
+            found.restarts.prepare()
             begin = time.monotonic()
-            found.life.start()
+            found.restarts.start()
             started = time.monotonic() - begin
             host = _qemu(found)
-            row = {"qemu": started, "hello": found.seconds_to_boot}
+            row = {"qemu": started, "hello": found.restarts.seconds_to_boot}
             for name, _ in zip(("first record", "last record"), range(2), strict=True):
-                next(found.stream((scenario,), "native"))
+                next(found.stream((scenario,)))
                 row[name] = time.monotonic() - begin
             if fresh:
                 # 0 when init's line arrived in two pieces.
@@ -85,8 +90,8 @@ def milestones(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[str
             found.close()
 
 
-def _qemu(found: Guest) -> QemuGuest:
-    host = found.life.running()
+def _qemu(found: Asker) -> QemuGuest:
+    host = found.running().host
     if not isinstance(host, QemuGuest):
         raise HarnessError(f"{found.spec.id} is not a guest of this machine's QEMU: it cannot be measured")
     return host
@@ -101,7 +106,7 @@ def process_usage(pid: int) -> dict[str, float]:
     return {"CPU": (int(fields[11]) + int(fields[12])) / ticks, "MiB": resident / 1024}
 
 
-def scenario_costs(found: Guest, counts: Iterable[int]) -> Iterator[tuple[int, dict[str, float]]]:
+def scenario_costs(found: Asker, counts: Iterable[int]) -> Iterator[tuple[int, dict[str, float]]]:
     """For each count: the count, and the cost of that many scenarios in a warm guest.
 
     "ms" and "CPU ms" are per scenario; "QEMU MiB" is QEMU's resident memory afterwards, and the rows of guest_memory()
@@ -131,6 +136,6 @@ def guest_memory(meminfo: str) -> dict[str, float]:
     return {row[0][:-1]: float(row[1]) for row in rows if len(row) > 1 and row[0][:-1] in _MEMORY}
 
 
-def _run(found: Guest, scenario: Scenario, count: int) -> None:
-    for _ in found.stream(islice(repeat(scenario), count), "native"):
+def _run(found: Asker, scenario: Scenario, count: int) -> None:
+    for _ in found.stream(islice(repeat(scenario), count)):
         pass

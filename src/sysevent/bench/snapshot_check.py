@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 
+from sysevent.arches import ARCHITECTURES
 from sysevent.bench.measure import guest
 from sysevent.contract import catalogue
+from sysevent.engine.question import Question
 from sysevent.errors import SyseventError
 from sysevent.model import Observation
 from sysevent.settings import Settings
@@ -24,21 +26,22 @@ def observe_all(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[tu
     """
     found: dict[tuple[str, str], Any] = {}
     with tempfile.TemporaryDirectory(prefix="sysevent-bench-") as folder:
-        asked = guest(spec, settings, fresh=fresh, logs=Path(folder))
+        scenarios = [one for one in catalogue.load().scenarios.values() if one.arch == spec.arch]
+        abis = [abi.name for abi in ARCHITECTURES[spec.arch].abis if abi.kvm]
+        questions = [Question(one, abi) for abi in abis for one in scenarios]
+        asked = guest(spec, settings, fresh=fresh, logs=Path(folder), plan=lambda _: questions)
         try:
-            asked.life.running()
-            if not fresh and asked.life.origin != "snapshot":
+            asked.running()
+            if not fresh and asked.restarts.origin != "snapshot":
                 # This guest was booted because there was no snapshot. Now there is one.
                 asked.close()
                 return observe_all(spec, settings, fresh=fresh)
-            scenarios = [one for one in catalogue.load().scenarios.values() if one.arch == spec.arch]
-            questions = [(one, abi.name) for abi in asked.arch.abis if abi.kvm for one in scenarios]
-            asked.plan(questions)
-            for scenario, abi in questions:
+            for question in questions:
+                key = question.scenario.name, question.abi
                 try:
-                    found[scenario.name, abi] = comparable(asked.observe(scenario, abi))
+                    found[key] = comparable(asked.observe(question.scenario, question.abi))
                 except SyseventError as error:
-                    found[scenario.name, abi] = str(error)
+                    found[key] = str(error)
         finally:
             asked.close()
     return found

@@ -29,7 +29,7 @@ from sysevent.text import one_line
 
 
 class KernelUnderTest(Protocol):
-    """A kernel that answers: engine.guest.Guest, or a fake with recorded answers."""
+    """A kernel that answers: engine.asker.Asker, or a fake with recorded answers."""
 
     def facts(self) -> Facts: ...
 

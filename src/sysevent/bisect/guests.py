@@ -9,8 +9,10 @@ import msgspec
 
 from sysevent.arches import ARCHITECTURES, Architecture
 from sysevent.bisect.ask import Boot, KernelUnderTest
-from sysevent.engine.guest import Guest
+from sysevent.engine.asker import Asker
+from sysevent.engine.restarts import Listeners
 from sysevent.errors import UsageError
+from sysevent.hosts.kinds import opener
 from sysevent.model import Incident, Observation, Progress
 from sysevent.settings import Settings
 from sysevent.targets import spec
@@ -47,14 +49,8 @@ def boot_on(target: TargetSpec, settings: Settings, progress: Progress, modules:
         def observation(_target: str, _seen: Observation) -> None:
             """Do nothing: the step holds the observations."""
 
-        return Guest(
-            msgspec.structs.replace(target, kernel=kernel),
-            settings,
-            logs,
-            lambda _line: None,
-            incident,
-            observation,
-            modules,
-        )
+        own = msgspec.structs.replace(target, kernel=kernel)
+        listeners = Listeners(lambda _line: None, incident, observation)
+        return Asker(own, opener(own, settings, modules), settings, logs, listeners)
 
     return boot

@@ -17,7 +17,8 @@ import msgspec
 from sysevent.arches import ARCHITECTURES
 from sysevent.contract import catalogue
 from sysevent.contract.terms import Terms
-from sysevent.engine.guest import Guest
+from sysevent.engine.asker import Asker
+from sysevent.engine.restarts import Listeners
 from sysevent.errors import (
     HarnessError,
     InfrastructureError,
@@ -25,6 +26,7 @@ from sysevent.errors import (
     SyseventError,
     VcpuStuck,
 )
+from sysevent.hosts import kinds
 from sysevent.model import Facts, Observation, Progress
 from sysevent.scenario.steps import Scenario
 from sysevent.settings import Settings
@@ -38,7 +40,7 @@ _FIRST_ANSWER = 20
 
 
 class Respondent(Protocol):
-    """What answers scenarios: an engine.guest.Guest of the target `local`."""
+    """What answers scenarios: an engine.asker.Asker of the target `local`."""
 
     def facts(self) -> Facts: ...
 
@@ -102,7 +104,8 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 def _open(target: TargetSpec, settings: Settings, logs: Path, progress: Progress) -> Respondent:
-    return Guest(target, settings, logs, progress, lambda _: None, lambda *_: None)
+    listeners = Listeners(progress, lambda _: None, lambda *_: None)
+    return Asker(target, kinds.opener(target, settings), settings, logs, listeners)
 
 
 def local_target() -> TargetSpec | None:

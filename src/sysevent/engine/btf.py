@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Callable
+from typing import Protocol
 
+from sysevent.arches import Architecture
 from sysevent.cache import Cache
 from sysevent.decode.btf import Btf
-from sysevent.decode.structs import Layout
-from sysevent.engine.guest import Guest
+from sysevent.decode.structs import Layout, Struct
+from sysevent.model import Observation
 from sysevent.scenario.facts import BUILD
+from sysevent.scenario.steps import Scenario
 
 _SCHEMA = 1  # of what is cached; a change outdates all of it
 _VMLINUX, _MODULE = "/sys/kernel/btf/vmlinux", "/sys/kernel/btf/kvm"
@@ -21,18 +25,42 @@ _GNU_BUILD_ID = 3  # include/uapi/linux/elf.h would have it; binutils' include/e
 _NOTE = struct.Struct("<III")  # sizes of name and content, and what it is
 
 
-def kvm_run(guest: Guest, cache: Cache) -> Layout:
-    """struct kvm_run and all that it holds; empty when the BTF has none. NotApplicable without BTF."""
-    notes = guest.observe(BUILD[guest.arch.name], guest.arch.abis[0].name).answers
+class Asked(Protocol):
+    """What is needed of an Asker."""
+
+    @property
+    def arch(self) -> Architecture:
+        """Of the target."""
+
+    def observe(self, scenario: Scenario, abi: str = "native", *, recorded: bool = True) -> Observation:
+        """See Asker."""
+
+    def file(self, path: str) -> bytes:
+        """See Asker."""
+
+
+class Types(Protocol):
+    """What is needed of a Btf."""
+
+    def reachable(self, name: str) -> dict[str, Struct]:
+        """See Btf."""
+
+
+def kvm_run(target: Asked, cache: Cache, parse: Callable[..., Types] = Btf) -> Layout:
+    """struct kvm_run and all that it holds; empty when the BTF has none. NotApplicable without BTF.
+
+    parse is called as Btf is: with the bytes of vmlinux, or with those of a module and the types of vmlinux.
+    """
+    notes = target.observe(BUILD[target.arch.name], recorded=False).answers
     own, module = build_id(notes["kernel"].data), build_id(notes["kvm"].data)
-    key = hashlib.sha256(repr((_SCHEMA, guest.arch.name, own, module)).encode()).hexdigest()[:32]
+    key = hashlib.sha256(repr((_SCHEMA, target.arch.name, own, module)).encode()).hexdigest()[:32]
     path = cache.root / "btf" / f"{key}.json"
     if own and (known := cache.read(path, Layout)):
         return known
-    types = Btf(guest.file(_VMLINUX))
+    types = parse(target.file(_VMLINUX))
     found, told = Layout(types.reachable("kvm_run")), own
     if not found.structs:
-        found, told = Layout(Btf(guest.file(_MODULE), types).reachable("kvm_run")), own and module
+        found, told = Layout(parse(target.file(_MODULE), types).reachable("kvm_run")), own and module
     if told:
         cache.record(path, found)
     return found

@@ -1,4 +1,8 @@
-"""How a target is reached and driven: the same verbs for a QEMU guest, a lab machine and this one."""
+"""How a target is reached and driven: the same verbs for a QEMU guest, a lab machine and this machine.
+
+No verb of a host waits for the other side. hosts/waiting.py waits for one host alone, engine/loop.py for one host
+while the others go on.
+"""
 
 from __future__ import annotations
 
@@ -6,54 +10,39 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from sysevent.errors import InfrastructureError
 from sysevent.model import KernelImage, Progress
 from sysevent.wire import Hello, Reply
 
-AHEAD = 16  # requests on their way at a time; their replies fit into a socket's buffer
-
-
-class Others(Protocol):
-    """What else waits for its turn while one host is waited for."""
-
-    def sources(self) -> list[int]:
-        """File descriptors that become readable when attend() has something to do."""
-
-    def attend(self) -> None:
-        """Do what can be done without waiting. Raises nothing that is not about to end this process."""
-
-
-class Nobody:
-    """No others."""
-
-    def sources(self) -> list[int]:
-        return []
-
-    def attend(self) -> None:
-        pass
+WINDOW = 16  # requests in flight at a time; their replies fit into a socket's buffer
 
 
 class Host(Protocol):
-    """One place where our VMM can run. What is sent is answered in order, so several may be on their way."""
+    """One place where our VMM can run. Requests are answered in order, so several may be in flight."""
 
     @property
-    def room(self) -> int:
-        """How many requests may be on their way at a time."""
+    def window(self) -> int:
+        """How many requests may be in flight at a time."""
 
     @property
-    def awaited(self) -> bool:
-        """Somebody is waiting for this host, to whom the next frames belong."""
+    def timed(self) -> bool:
+        """False under --gdb: then no deadline applies, and no sign of life is printed."""
 
     @property
-    def greeted(self) -> bool:
-        """Whether hello() would return at once. False, too, when the place is lost: hello() tells."""
+    def patience(self) -> float:
+        """Seconds that hello() may take to arrive."""
+
+    @property
+    def doing(self) -> str:
+        """What happens until the HELLO, for the person who waits: "booting debian:6.12"."""
 
     @property
     def seconds_to_ready(self) -> float:
-        """From start() until the VMM answered."""
+        """From start() until the VMM answered; 0 before that."""
 
     @property
     def retried(self) -> list[str]:
-        """What went wrong on the way there and was tried again: each an incident."""
+        """What failed on the way to the host and was tried again: each an incident. The reader empties it."""
 
     @property
     def traits(self) -> Mapping[str, str]:
@@ -62,33 +51,41 @@ class Host(Protocol):
     def start(self) -> None:
         """Begin, and return at once: several hosts can start at the same time."""
 
-    def hello(self) -> Hello:
-        """Wait until the VMM there has said what it is.
-
-        GuestLost when that does not happen before the target's deadline: another try may help. Any other
-        InfrastructureError is what will not be different the next time.
-        """
-
-    def send(self, request: bytes, abi: int) -> int:
-        """Have one request carried out, after those sent before; its number."""
-
-    def answered(self, number: int) -> bool:
-        """Whether reply() would return at once."""
-
-    def reply(self, number: int, deadline: float) -> Reply:
-        """Wait for the answer to a request; deadline in seconds from now.
-
-        GuestLost when the place is no more, BadWire when it answers nonsense.
-        """
-
     def sources(self) -> list[int]:
         """File descriptors that become readable when listen() has something to take in."""
 
     def listen(self) -> bool:
-        """Take in what has come, without waiting; False when there was nothing."""
+        """Take in what has arrived; False when nothing had. Takes a bounded amount."""
+
+    def hello(self) -> Hello | None:
+        """The HELLO of the VMM; None while it has not arrived.
+
+        BadWire when it is invalid, GuestLost when another guest than the expected one says it.
+        """
+
+    def send(self, request: bytes, abi: int) -> int:
+        """Have one request carried out, after those sent before; its number. What loss() gives when that fails."""
+
+    def reply(self, number: int) -> Reply | None:
+        """The reply to a request; None while it has not arrived. Ask in the order in which they were sent.
+
+        BadWire when it is invalid, GuestLost when no reply of this host counts.
+        """
+
+    def trouble(self) -> str | None:
+        """None if healthy, else the reason; "" if only loss() can tell it.
+
+        With "", what arrived before the end may still be a reply: listen() until it says False.
+        """
+
+    def loss(self, what: str) -> InfrastructureError:
+        """The error that says, in one sentence, why the host is lost, with the end of its log below.
+
+        GuestLost when another try may help. Any other InfrastructureError will not be different the next time.
+        """
 
     def keep(self) -> int:
-        """Let it live on when close() comes: the process id to end it by, or 0 when it cannot be kept."""
+        """Let it live on when close() is called: the process id to end it by, or 0 when it cannot be kept."""
 
     def close(self) -> None:
         """Nothing of ours runs there afterwards. Safe to call at any time, and twice."""
@@ -97,8 +94,13 @@ class Host(Protocol):
 class Opener(Protocol):
     """Where the hosts of one target come from, one after the other: the first, and others when it was lost."""
 
-    log: str  # the name of a host's log in its directory
-    origin: str  # what the kernel of one that is not restored does when it is opened: "boot", or "running"
+    @property
+    def log(self) -> str:
+        """The name of a host's log in its directory."""
+
+    @property
+    def origin(self) -> str:
+        """What the kernel of a host that is not restored does when it is opened: "boot", or "running"."""
 
     def kernel(self, progress: Progress) -> KernelImage | None:
         """The image that it boots; None where a kernel runs already."""
@@ -107,13 +109,16 @@ class Opener(Protocol):
         """Get everything onto this machine's disk. Touches nothing else, so it may run in any thread."""
 
     def restorable(self) -> bool:
-        """Whether there is a short cut to a host that is ready."""
+        """Whether there is a snapshot of a host that was ready."""
 
-    def open(self, logs: Path, progress: Progress, others: Others | None, *, restore: bool) -> Host:
-        """One more host, not started yet; by the short cut if restore says so."""
+    def open(self, logs: Path, progress: Progress, *, restore: bool) -> Host:
+        """One more host, not started yet; restored from the snapshot if restore is True."""
 
     def greeted(self, host: Host, hello: Hello, progress: Progress) -> None:
-        """It has said hello. Raises nothing."""
+        """The host has said hello: take a snapshot, where that is done. Raises nothing."""
 
     def forget(self, hello: Hello | None) -> str:
-        """A host that came by the short cut was lost, with its HELLO if it had said it: what to say of that."""
+        """Discard the snapshot of a restored host that was lost, after its HELLO if there was one.
+
+        Returns the incident's text, "" when there is nothing to add.
+        """

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.hosts.base import Host, Opener, Others
+from sysevent.hosts.base import Host, Opener
 from sysevent.hosts.local import LocalHost
 from sysevent.hosts.qemu.opener import QemuOpener
 from sysevent.hosts.running_kernel import RunningKernelOpener, Vmms
@@ -29,11 +29,11 @@ def opener(spec: TargetSpec, settings: Settings, modules: Path | None = None) ->
     return RunningKernelOpener(spec, settings, "ssh.log", _ssh_host)
 
 
-def _ssh_host(spec: TargetSpec, vmms: Vmms, logs: Path, progress: Progress, others: Others | None) -> Host:
+def _ssh_host(spec: TargetSpec, vmms: Vmms, logs: Path, progress: Progress) -> Host:
     # Imported here: paramiko takes a tenth of a second to import, and few runs need it.
     from sysevent.hosts.ssh.host import SshHost
 
-    return SshHost(spec, vmms, logs, progress, others)
+    return SshHost(spec, vmms, logs, progress)
 
 
 def obstacle(spec: TargetSpec, kernels: Sequence[str] = ()) -> str:

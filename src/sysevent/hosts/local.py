@@ -14,8 +14,7 @@ from pathlib import Path
 
 from sysevent import wire
 from sysevent.errors import GuestLost
-from sysevent.hosts.base import Others
-from sysevent.hosts.channel import Conversation
+from sysevent.hosts.framed import FramedHost
 from sysevent.hosts.running_kernel import Vmms
 from sysevent.hosts.traits import check_kvm_access, check_traits
 from sysevent.model import Progress
@@ -34,18 +33,11 @@ _END = 10
 _TAIL = 5
 
 
-class LocalHost(Conversation):
+class LocalHost(FramedHost):
     """A VMM as a child of this process. It and its workers form one process group, which ends with this process."""
 
-    def __init__(
-        self,
-        spec: TargetSpec,
-        vmms: Vmms,
-        logs: Path,
-        progress: Progress,
-        others: Others | None = None,
-    ) -> None:
-        super().__init__(spec.id, progress, others)
+    def __init__(self, spec: TargetSpec, vmms: Vmms, logs: Path, progress: Progress) -> None:
+        super().__init__(spec.id, progress)
         self.log = logs / "vmm.log"
         self._spec = spec
         self._vmms = vmms
@@ -84,9 +76,15 @@ class LocalHost(Conversation):
         self._line = ours
         self._pidfd = os.pidfd_open(self._process.pid)
 
-    def hello(self) -> wire.Hello:
+    @property
+    def patience(self) -> float:
         """See hosts/base.py."""
-        return self._greeting(min(_HELLO, self._spec.boot), "waiting for the VMM")
+        return min(_HELLO, self._spec.boot)
+
+    @property
+    def doing(self) -> str:
+        """See hosts/base.py."""
+        return "waiting for the VMM"
 
     def sources(self) -> list[int]:
         """See hosts/base.py."""
@@ -127,10 +125,12 @@ class LocalHost(Conversation):
                 select.select([self._line], [self._line], [], 1)
                 self.listen()
 
-    def _trouble(self) -> str | None:
+    def trouble(self) -> str | None:
+        """See hosts/base.py."""
         return "" if self._ended else None
 
-    def _lost(self, what: str) -> GuestLost:
+    def loss(self, what: str) -> GuestLost:
+        """See hosts/base.py."""
         process = self._process
         if process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -6,17 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sysevent import wire
-from sysevent.arches import ARCHITECTURES
+from sysevent.arches import ARCHITECTURES, Abi, Architecture
 from sysevent.build import programs
-from sysevent.hosts.base import Host, Others
+from sysevent.hosts.base import Host
 from sysevent.model import KernelImage, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
 # Number and program of each ABI; the native one is the first.
 Vmms = tuple[tuple[int, Path], ...]
-# Creates a host that is not started: target, VMMs, folder of its logs, progress, other hosts to attend to.
-HostFactory = Callable[[TargetSpec, Vmms, Path, Progress, Others | None], Host]
+# Creates a host that is not started: target, VMMs, folder of its logs, progress.
+HostFactory = Callable[[TargetSpec, Vmms, Path, Progress], Host]
+# Compiles the VMM of an architecture and an ABI.
+VmmCompiler = Callable[[Architecture, Abi, Settings], programs.Program]
 
 
 class RunningKernelOpener:
@@ -24,11 +26,19 @@ class RunningKernelOpener:
 
     origin = "running"
 
-    def __init__(self, spec: TargetSpec, settings: Settings, log: str, create_host: HostFactory) -> None:
+    def __init__(
+        self,
+        spec: TargetSpec,
+        settings: Settings,
+        log: str,
+        create_host: HostFactory,
+        compile_vmm: VmmCompiler = programs.vmm,
+    ) -> None:
         self.log = log
         self._spec = spec
         self._settings = settings
         self._create_host = create_host
+        self._compile_vmm = compile_vmm
         self._vmms: Vmms = ()
 
     def kernel(self, progress: Progress) -> KernelImage | None:
@@ -38,15 +48,17 @@ class RunningKernelOpener:
     def prepare(self, progress: Progress) -> None:
         """Compile the VMMs that are not in the cache."""
         arch = ARCHITECTURES[self._spec.arch]
-        self._vmms = tuple((abi.number, programs.vmm(arch, abi, self._settings).path) for abi in arch.abis)
+        self._vmms = tuple(
+            (abi.number, self._compile_vmm(arch, abi, self._settings).path) for abi in arch.abis
+        )
 
     def restorable(self) -> bool:
         """False: there are no snapshots."""
         return False
 
-    def open(self, logs: Path, progress: Progress, others: Others | None, *, restore: bool) -> Host:
+    def open(self, logs: Path, progress: Progress, *, restore: bool) -> Host:
         """See Opener."""
-        return self._create_host(self._spec, self._vmms, logs, progress, others)
+        return self._create_host(self._spec, self._vmms, logs, progress)
 
     def greeted(self, host: Host, hello: wire.Hello, progress: Progress) -> None:
         """Nothing to save."""

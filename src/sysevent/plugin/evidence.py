@@ -13,7 +13,7 @@ from sysevent.contract.claim import Claim
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.contract.layout_claim import HeaderFacts, LayoutClaim, Layouts
 from sysevent.decode.structs import Layout
-from sysevent.engine.guest import Guest
+from sysevent.engine.asker import Asker
 from sysevent.errors import HarnessError, NotApplicable, StepRefused, UsageError
 from sysevent.headers import compiled, source
 from sysevent.plugin import options
@@ -39,7 +39,7 @@ def gather(claim: Claim[Any], case: Case, request: pytest.FixtureRequest, run: R
 
 def _exits(claim: ExitClaim, case: Case, request: pytest.FixtureRequest) -> None:
     """Run the claim's scenario on the target. A kernel without the feature is not even asked."""
-    guest: Guest = request.getfixturevalue("guest")
+    guest: Asker = request.getfixturevalue("guest")
     facts, terms = guest.facts(), options.terms(request.config)
     case.kernel = facts.release
     claim.require_applicable(facts, terms)
@@ -51,7 +51,7 @@ def _exits(claim: ExitClaim, case: Case, request: pytest.FixtureRequest) -> None
         if case.verdict is None:
             raise
         return
-    case.seconds = guest.seconds[claim.asks.name, seen.abi]
+    case.seconds = guest.seconds(claim.asks, abi)
     case.evidence = ExitEvidence(facts, seen, terms)
 
 
@@ -77,7 +77,7 @@ def _of_headers(kernel: str, userspace: Abi, run: Run) -> HeaderFacts:
 
 def _running_kernel(case: Case, request: pytest.FixtureRequest, run: Run) -> HeaderFacts:
     """What a booted target's kernel, and its headers for the ABI of the VMM, say of struct kvm_run."""
-    guest: Guest = request.getfixturevalue("guest")
+    guest: Asker = request.getfixturevalue("guest")
     btf: Layout = request.getfixturevalue("btf")
     userspace, facts = ABIS[case.abi], guest.facts()
     case.kernel = facts.release

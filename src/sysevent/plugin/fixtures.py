@@ -11,8 +11,8 @@ from sysevent.cache import Cache
 from sysevent.contract.claim import Claim
 from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.decode.structs import Layout
+from sysevent.engine.asker import Asker
 from sysevent.engine.btf import kvm_run
-from sysevent.engine.guest import Guest
 from sysevent.errors import HarnessError, NotApplicable
 from sysevent.hosts.kinds import obstacle
 from sysevent.images.kernel.resolve import WrongArchitecture
@@ -70,7 +70,7 @@ def sysevent_run(request: pytest.FixtureRequest) -> Run:
 
 
 @pytest.fixture(scope="session")
-def guest(target: TargetSpec, sysevent_run: Run, pytestconfig: pytest.Config) -> Iterator[Guest]:
+def guest(target: TargetSpec, sysevent_run: Run, pytestconfig: pytest.Config) -> Iterator[Asker]:
     """The target, booted, with its facts read."""
     lacks = obstacle(target, pytestconfig.getoption("kernel"))
     if lacks:
@@ -80,7 +80,6 @@ def guest(target: TargetSpec, sysevent_run: Run, pytestconfig: pytest.Config) ->
         facts = found.facts()
         sysevent_run.check(target)
         sysevent_run.tell_target(found, facts)
-        sysevent_run.plan_claims(found, facts)
         yield found
     except (NotApplicable, WrongArchitecture) as error:
         pytest.skip(str(error))
@@ -90,7 +89,7 @@ def guest(target: TargetSpec, sysevent_run: Run, pytestconfig: pytest.Config) ->
 
 
 @pytest.fixture(scope="session")
-def facts(guest: Guest) -> Facts:
+def facts(guest: Asker) -> Facts:
     """What the target's kernel says of itself."""
     return guest.facts()
 
@@ -108,7 +107,7 @@ def headers(request: pytest.FixtureRequest, sysevent_run: Run) -> HeaderFacts | 
 
 
 @pytest.fixture(scope="session")
-def btf(guest: Guest, sysevent_run: Run) -> Layout:
+def btf(guest: Asker, sysevent_run: Run) -> Layout:
     """struct kvm_run, and what it holds, in the BTF of the running kernel, or of its module kvm."""
     try:
         found = kvm_run(guest, Cache(sysevent_run.settings.cache))

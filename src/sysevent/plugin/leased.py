@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from sysevent.engine.guest import Guest
+from sysevent.engine.asker import Asker
 from sysevent.errors import InfrastructureError, LeaseLost
 from sysevent.model import Incident, Progress
-from sysevent.settings import Settings
 from sysevent.targets.leases.lease import Lease, Leases
 from sysevent.targets.spec import TargetSpec
 
@@ -17,17 +16,16 @@ _AGAIN = 0.5  # seconds until a slot is looked for again for a guest whose turn 
 
 
 class Leased:
-    """The leases of one run, by target. The fleet asks it for room."""
+    """The leases of one run, by target. The scheduler asks it for room."""
 
     def __init__(
         self,
-        settings: Settings,
+        leases: Leases,
         progress: Progress,
         on_incident: Callable[[Incident], None],
-        waiting: Callable[[], None],
         lost: Callable[[TargetSpec], None],
     ) -> None:
-        self._leases = Leases(settings, waiting=waiting)
+        self._leases = leases
         self._progress = progress
         self._on_incident = on_incident
         self._on_lost = lost
@@ -61,23 +59,23 @@ class Leased:
             self._on_lost(spec)
             raise
 
-    def enter(self, guest: Guest) -> bool:
-        """For the fleet: whether a guest may start now."""
-        if guest.spec.id in self._held:
+    def enter(self, asker: Asker) -> bool:
+        """For the scheduler: whether a guest may start now."""
+        if asker.spec.id in self._held:
             return True
         # Only guests of this machine start ahead of their turn: they cost nobody else more than a slot.
-        if not guest.spec.booted or time.monotonic() - self._full < _AGAIN:
+        if not asker.spec.booted or time.monotonic() - self._full < _AGAIN:
             return False
-        lease = self._leases.try_take(guest.spec)
+        lease = self._leases.try_take(asker.spec)
         if lease is None:
             self._full = time.monotonic()
             return False
-        self._held[guest.spec.id] = lease
+        self._held[asker.spec.id] = lease
         return True
 
-    def leave(self, guest: Guest) -> None:
-        """For the fleet: a guest has ended."""
-        self.release(guest.spec)
+    def leave(self, asker: Asker) -> None:
+        """For the scheduler: a guest has ended."""
+        self.release(asker.spec)
 
     def release(self, spec: TargetSpec) -> None:
         """Let others have it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,17 +12,21 @@ import pytest
 
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.terms import Terms
-from sysevent.engine.fleet import Fleet
-from sysevent.engine.guest import Guest
+from sysevent.engine.asker import Asker
+from sysevent.engine.loop import Loop
+from sysevent.engine.question import Question
+from sysevent.engine.restarts import Listeners
+from sysevent.engine.scheduler import Scheduler
 from sysevent.errors import NotApplicable, SyseventError
-from sysevent.hosts.kinds import obstacle
+from sysevent.hosts.kinds import obstacle, opener
 from sysevent.model import Facts, Incident, Observation, Status
 from sysevent.plugin import options
 from sysevent.plugin import results as results_of
 from sysevent.plugin.case import case_of, target_of
 from sysevent.plugin.leased import Leased
 from sysevent.report import records
-from sysevent.scenario.facts import BUILD, FACTS
+from sysevent.scenario.facts import BUILD
+from sysevent.targets.leases.lease import Leases
 from sysevent.targets.spec import TargetSpec
 
 
@@ -47,11 +51,13 @@ class Run:
         self._items = items
         # What a CI system, systemd or `timeout` ends a run with: guests end, and the log gets its end, as with Ctrl-C.
         self._signals = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        self._guests: dict[str, Guest] = {}
+        self._guests: dict[str, Asker] = {}
+        self._loop = Loop()
         self._told: set[str] = set()
         self.failed: set[str] = set()  # ids of targets with a verdict that somebody may want to look into
-        self._leased = Leased(self.settings, self.progress, self._incident, self._retreat, self._let_alone)
-        self._fleet = self._start(items)
+        leases = Leases(self.settings, waiting=self._retreat)
+        self._leased = Leased(leases, self.progress, self._incident, self._let_alone)
+        self._scheduler = self._start(items)
 
     def progress(self, text: str) -> None:
         """One line for the person who waits, whatever pytest captures."""
@@ -69,7 +75,7 @@ class Run:
         if self.log.failed:
             pytest.exit(self.log.failed)
 
-    def _start(self, items: Sequence[pytest.Item]) -> Fleet:
+    def _start(self, items: Sequence[pytest.Item]) -> Scheduler:
         """Get the guests going that these tests need, in their order.
 
         A worker of pytest-xdist runs a part of its tests, and nobody knows yet which.
@@ -84,16 +90,22 @@ class Run:
                 continue
             if not obstacle(spec, self.config.getoption("kernel")):
                 self._guest(spec)
-        fleet = Fleet(list(self._guests.values()), self.settings, self.progress, None, self._leased)
-        fleet.begin()
-        return fleet
+        scheduler = Scheduler(
+            list(self._guests.values()),
+            self._loop,
+            self.progress,
+            room=self._leased,
+            keep=bool(self.settings.keep),
+        )
+        scheduler.begin()
+        return scheduler
 
-    def guest(self, spec: TargetSpec) -> Guest:
+    def guest(self, spec: TargetSpec) -> Asker:
         """The guest of a target, on its way if it is not there yet, and no other run's; NotLeased else."""
         leased = self._leased.take(spec)
         try:
             guest = self._guest(leased)
-            self._fleet.wanted(guest)
+            self._scheduler.wanted(guest)
         except BaseException:
             self._leased.release(spec)
             raise
@@ -110,60 +122,56 @@ class Run:
 
     def _retreat(self) -> None:
         """We are about to wait for other runs: let them have what we hold meanwhile."""
-        self._fleet.retreat()
+        self._scheduler.retreat()
 
-    def done(self, guest: Guest) -> None:
+    def done(self, guest: Asker) -> None:
         """No further test needs this guest: it ends, or is left to whoever wants to look at it."""
         self._keep(guest)
-        self._fleet.done(guest)
+        self._scheduler.done(guest)
         self._leased.release(guest.spec)
         if not guest.spec.booted:  # labgrid gives another machine the next time
             self._guests.pop(guest.spec.id, None)
 
-    def _keep(self, guest: Guest) -> None:
+    def _keep(self, guest: Asker) -> None:
         name = guest.spec.id
         if not self.settings.keep or (self.config.getoption("keep") == "failed" and name not in self.failed):
             return
-        pid = guest.life.keep()
+        pid = guest.restarts.keep()
         if pid:
-            directory = str(guest.life.log)
+            directory = str(guest.restarts.log)
             self.log.write(records.Kept(target=name, pid=pid, directory=directory, limit=self.settings.keep))
 
-    def _guest(self, spec: TargetSpec) -> Guest:
-        if spec.id in self._guests:
-            return self._guests[spec.id]
+    def _guest(self, spec: TargetSpec) -> Asker:
+        if spec.id not in self._guests:
+            self._guests[spec.id] = self._asker(spec)
+        return self._guests[spec.id]
+
+    def _asker(self, spec: TargetSpec) -> Asker:
+        """A target with a plan: every scenario that one of its tests will ask, as far as its claim applies."""
+        items = [item for item in self._items if (target := target_of(item)) and target.id == spec.id]
+        cases = [case for item in items if (case := case_of(item))]
+
+        def plan(facts: Facts) -> Iterator[Question]:
+            terms = options.terms(self.config)
+            for case in cases:
+                if not isinstance(case.claim, ExitClaim):
+                    yield Question(BUILD[spec.arch], recorded=False)
+                elif applies(case.claim, facts, terms):
+                    yield Question(case.claim.asks, case.claim.abi or case.abi)
+
         modules = self.config.getoption("modules")
-        guest = Guest(
+        return Asker(
             spec,
+            opener(spec, self.settings, Path(modules) if modules else None),
             self.settings,
             self.results / spec.id.replace("/", "_"),
-            self.progress,
-            self._incident,
-            self._observation,
-            Path(modules) if modules else None,
+            Listeners(self.progress, self._incident, self._observation),
+            plan=plan,
+            # A test without a claim may ask anything.
+            complete=not any("guest" in getattr(i, "fixturenames", ()) for i in items if not case_of(i)),
+            weight=len({(c.claim.asks.name, c.abi) for c in cases if isinstance(c.claim, ExitClaim)}),
+            loop=self._loop,
         )
-        self._guests[spec.id] = guest
-        self._plan(guest)
-        return guest
-
-    def _plan(self, guest: Guest) -> None:
-        """Send ahead what will be asked in any case."""
-        native = guest.arch.abis[0].name
-        guest.plan((scenario, native) for scenario in FACTS[guest.spec.arch])
-
-    def plan_claims(self, guest: Guest, facts: Facts) -> None:
-        """Send ahead every scenario that a test of this guest will ask, as far as its claim applies."""
-        terms = options.terms(self.config)
-        for item in self._items:
-            case, spec = case_of(item), target_of(item)
-            if case is None or spec is None or spec.id != guest.spec.id:
-                continue
-            if not isinstance(case.claim, ExitClaim):
-                guest.plan([(BUILD[spec.arch], guest.arch.abis[0].name)])
-            elif applies(case.claim, facts, terms):
-                guest.plan([(case.claim.asks, case.claim.abi or case.abi)])
-        # A guest that may be kept must not end before its last test, to make room for another.
-        guest.foreseen = not self.settings.keep
 
     def _incident(self, incident: Incident) -> None:
         self.log.write(records.Incident(**msgspec.structs.asdict(incident)))
@@ -173,7 +181,7 @@ class Run:
     def _observation(self, target: str, seen: Observation) -> None:
         self.log.write(records.Observation.of(target, seen))
 
-    def tell_target(self, guest: Guest, facts: Facts) -> None:
+    def tell_target(self, guest: Asker, facts: Facts) -> None:
         """Record what a target is, once."""
         spec = guest.spec
         if spec.id in self._told:
@@ -184,24 +192,24 @@ class Run:
             records.Target(
                 name=spec.id,
                 arch=spec.arch,
-                where=guest.life.traits.get("accel") or spec.where,
-                fallback=guest.life.traits.get("fallback", ""),
+                where=guest.restarts.traits.get("accel") or spec.where,
+                fallback=guest.restarts.traits.get("fallback", ""),
                 kernel=facts.release,
                 spec=kernel.spec if kernel else "",
                 package=kernel.version if kernel else "",
-                qemu=guest.life.traits.get("qemu", ""),
+                qemu=guest.restarts.traits.get("qemu", ""),
                 vmm=facts.build_id,
                 capabilities=facts.capabilities,
                 features=facts.features,
-                origin=guest.life.origin,
-                seconds_to_boot=round(guest.seconds_to_boot, 3),
+                origin=guest.restarts.origin,
+                seconds_to_boot=round(guest.restarts.seconds_to_boot, 3),
             )
         )
 
     def leave(self) -> None:
         """Every guest ended; others go on with this run."""
         try:
-            self._fleet.close()
+            self._scheduler.close()
         except SyseventError as error:
             self.progress(str(error))
         self._leased.close()

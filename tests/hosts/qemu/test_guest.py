@@ -13,7 +13,7 @@ import pytest
 
 from sysevent import wire
 from sysevent.errors import BadWire, GuestLost, InfrastructureError, ToolMissing
-from sysevent.hosts import channel as host_channel
+from sysevent.hosts import waiting
 from sysevent.hosts.qemu.snapshots import Snapshot, SnapshotNote
 
 # Seconds; far below every real deadline.
@@ -61,13 +61,13 @@ def lost(guest, action, limit=SOON):
 
 
 def ask(guest, request=b"ask", seconds=SOON, abi=1):
-    return guest.reply(guest.send(request, abi), seconds)
+    return waiting.reply(guest, guest.send(request, abi), seconds)
 
 
 def test_hello_and_replies(start, tmp_path):
     """A guest says HELLO and answers requests; its console output is in the log."""
     guest = start(f"    console.sendall(b'booting\\r\\n'){ANSWERING}")
-    assert guest.hello() == wire.Hello(1, 1, "6.12.1-stub", "x86_64", "build")
+    assert waiting.hello(guest) == wire.Hello(1, 1, "6.12.1-stub", "x86_64", "build")
     assert 0 < guest.seconds_to_ready < SOON
     for _ in range(3):
         assert ask(guest) == wire.Reply(wire.State.DONE, 0, ())
@@ -83,19 +83,22 @@ def test_requests_carry_number_and_abi(start):
         channel.sendall(reply(sequence))
         forever()
     """)
-    guest.hello()
+    waiting.hello(guest)
     assert ask(guest, b"body", abi=7).state is wire.State.DONE
 
 
 def test_several_requests_in_flight(start):
     """Several requests are sent before the first reply is read."""
     guest = start(ANSWERING)
-    guest.hello()
+    waiting.hello(guest)
     numbers = [guest.send(b"ask", 1) for _ in range(5)]
-    end = time.monotonic() + SOON
-    while not guest.answered(numbers[-1]) and time.monotonic() < end:
+    states, end = [], time.monotonic() + SOON
+    while len(states) < len(numbers) and time.monotonic() < end:
         guest.listen()
-    assert [guest.reply(number, SOON).state for number in numbers] == [wire.State.DONE] * 5
+        reply = guest.reply(numbers[len(states)])
+        if reply is not None:
+            states.append(reply.state)
+    assert states == [wire.State.DONE] * 5
 
 
 def test_reply_to_another_request_is_ignored(start):
@@ -105,7 +108,7 @@ def test_reply_to_another_request_is_ignored(start):
         channel.sendall(reply(sequence + 1) + reply(sequence - 1) + frame(2, sequence) + reply(sequence, state=3))
         forever()
     """)
-    guest.hello()
+    waiting.hello(guest)
     assert ask(guest).state is wire.State.DIED
 
 
@@ -116,7 +119,7 @@ def test_panic_while_booting(start, reason, tmp_path):
         console.sendall(b"[    0.1] nothing special\\r\\n{PANIC}[    1.3] CPU: 0\\r\\n")
         {f"stopped({reason!r})" if reason else ""}
     """)
-    message = lost(guest, guest.hello)
+    message = lost(guest, lambda: waiting.hello(guest))
     assert message.startswith("stub: panic: Kernel panic - not syncing: Attempted to kill init!\n")
     assert "the end of its console" in message
     assert "nothing special" in message
@@ -133,7 +136,7 @@ def test_panic_while_qemu_runs_on(start):
         console.sendall(b"{PANIC}")
         forever()
     """)
-    guest.hello()
+    waiting.hello(guest)
     assert "panic: Kernel panic" in lost(guest, lambda: ask(guest, seconds=60))
 
 
@@ -145,7 +148,7 @@ def test_an_oops_that_becomes_a_panic(start):
         console.sendall(b"{PANIC}")
         forever()
     """)
-    assert "stub: panic: Kernel panic" in lost(guest, guest.hello)
+    assert "stub: panic: Kernel panic" in lost(guest, lambda: waiting.hello(guest))
 
 
 def test_oops(start):
@@ -153,28 +156,27 @@ def test_oops(start):
         console.sendall(b"[    1.1] Unable to handle kernel paging request at virtual address dead\\r\\n")
         forever()
     """)
-    assert "stub: oops: Unable to handle kernel paging request" in lost(guest, guest.hello)
+    assert "stub: oops: Unable to handle kernel paging request" in lost(guest, lambda: waiting.hello(guest))
 
 
 def test_silence(start):
     """A silent guest is lost at the target's deadline."""
     guest = start("console.sendall(b'[    0.0] Linux\\r\\n'); forever()", boot=1)
-    message = lost(guest, guest.hello)
+    message = lost(guest, lambda: waiting.hello(guest))
     assert message.startswith("stub: silent: no answer within 1 s\n")
     assert message.endswith("[    0.0] Linux")
 
 
 def test_silence_after_hello(start):
     guest = start("channel.sendall(hello()); forever()")
-    guest.hello()
+    waiting.hello(guest)
     assert lost(guest, lambda: ask(guest, seconds=0.3)).startswith("stub: silent: no answer within 0 s")
 
 
 def test_waiting_uses_little_cpu_time(start, monkeypatch):
     """Waiting does not poll: QEMU needs the CPU."""
-    monkeypatch.setattr(host_channel, "_HEARTBEAT", 0.01)
     guest = start("channel.sendall(hello()); forever()")
-    guest.hello()
+    waiting.hello(guest)
     looks = []
     listen = guest.listen
     monkeypatch.setattr(guest, "listen", lambda: looks.append(1) or listen())
@@ -182,13 +184,12 @@ def test_waiting_uses_little_cpu_time(start, monkeypatch):
     assert len(looks) < 200
 
 
-def test_heartbeat_while_it_boots(start, monkeypatch):
-    """The user sees regularly that the harness waits for the boot."""
-    monkeypatch.setattr(host_channel, "_HEARTBEAT", 0.1)
-    guest = start(f"    time.sleep(0.35){ANSWERING}")
-    guest.hello()
-    assert len(guest._progress.messages) >= 2
-    assert guest._progress.messages[0] == "stub: booting debian:6.12, 0 s"
+def test_what_a_person_waits_for(start, snapshot):
+    """Booting may take as long as the target says, restoring a few seconds."""
+    guest = start(ANSWERING, boot=30)
+    assert (guest.doing, guest.patience) == ("booting debian:6.12", 30)
+    restored = start(ANSWERING, snapshot, boot=30)
+    assert (restored.doing, restored.patience < 10) == ("restoring debian:6.12", True)
 
 
 @pytest.mark.parametrize(
@@ -209,9 +210,9 @@ def test_heartbeat_while_it_boots(start, monkeypatch):
 def test_how_qemu_ends(start, script, words):
     """The message has the reason, before HELLO and during a request; a late event of QEMU still counts."""
     booting = start(script, boot=0.3)
-    assert lost(booting, booting.hello).startswith(f"stub: {words}")
+    assert lost(booting, lambda: waiting.hello(booting)).startswith(f"stub: {words}")
     asked = start(f"channel.sendall(hello()); request(channel); {script}")
-    asked.hello()
+    waiting.hello(asked)
     assert lost(asked, lambda: ask(asked, seconds=0.3)).startswith(f"stub: {words}")
 
 
@@ -219,7 +220,7 @@ def test_how_qemu_ends(start, script, words):
 def test_event_right_before_qemu_ends(start, _):
     """The reason is read although QEMU ends right after the event. Four times, because it is a race."""
     guest = start("channel.sendall(hello()); request(channel); stopped('guest-reset'); os._exit(0)")
-    guest.hello()
+    waiting.hello(guest)
     assert lost(guest, lambda: ask(guest)).startswith("stub: the guest rebooted")
 
 
@@ -228,7 +229,7 @@ def test_reply_right_before_the_end(start):
     guest = start(
         "channel.sendall(hello()); channel.sendall(reply(request(channel)[2])); stopped('guest-shutdown')"
     )
-    guest.hello()
+    waiting.hello(guest)
     assert ask(guest).state is wire.State.DONE
     assert lost(guest, lambda: ask(guest)).startswith("stub: the guest powered off")
 
@@ -236,7 +237,7 @@ def test_reply_right_before_the_end(start):
 def test_closed_channel(start):
     """A guest whose channel closes is lost, although QEMU runs on."""
     guest = start("channel.sendall(hello()); channel.close(); forever()")
-    guest.hello()
+    waiting.hello(guest)
     assert lost(guest, lambda: ask(guest, seconds=0.3)).startswith("stub: ")
 
 
@@ -250,13 +251,13 @@ def test_invalid_frames_on_the_channel(start):
         channel.sendall(bytes(1000) + reply(sequence))
         forever()
     """)
-    assert guest.hello().release == "6.12.1-stub"
+    assert waiting.hello(guest).release == "6.12.1-stub"
     assert ask(guest).state is wire.State.DONE
 
 
 def test_only_invalid_frames(start):
     guest = start("channel.sendall(bytes(range(256)) * 500); forever()", boot=0.3)
-    assert lost(guest, guest.hello).startswith("stub: silent")
+    assert lost(guest, lambda: waiting.hello(guest)).startswith("stub: silent")
 
 
 @pytest.mark.parametrize(
@@ -269,13 +270,13 @@ def test_only_invalid_frames(start):
 def test_invalid_hello(start, script, words):
     guest = start(f"{script}; forever()")
     with pytest.raises(BadWire, match=words):
-        guest.hello()
+        waiting.hello(guest)
 
 
 def test_invalid_reply(start):
     """A valid frame with an invalid body is BadWire, not GuestLost, and the next reply is read."""
     guest = start(ANSWERING)
-    guest.hello()
+    waiting.hello(guest)
     with pytest.raises(BadWire, match="1 bytes left over"):
         ask(guest, b"nonsense")
     assert ask(guest).state is wire.State.DONE
@@ -298,7 +299,7 @@ SERIAL = """
 def test_frames_on_the_serial_line(start, channel):
     """Frames between the kernel's messages are read, also of a guest whose kernel lacks the virtio driver."""
     guest = start(SERIAL, channel=channel)
-    assert guest.hello().release == "6.12.1-stub"
+    assert waiting.hello(guest).release == "6.12.1-stub"
     assert guest.on_console
     for _ in range(3):
         assert ask(guest).state is wire.State.DONE
@@ -315,7 +316,7 @@ def test_kernel_messages_between_frames(start):
         console.sendall(b"{PANIC}")
         forever()
     """)
-    guest.hello()
+    waiting.hello(guest)
     assert ask(guest).results[0].body.startswith(b"Kernel panic")
     message = lost(guest, lambda: ask(guest))
     assert "panic: Kernel panic - not syncing: Attempted to kill init!" in message
@@ -327,7 +328,7 @@ def test_control_characters_are_escaped(start):
     guest = start(
         "console.sendall(b'\\x1b[2J\\x07\\xff Kernel panic - not syncing: \\x1b[31mred'); forever()"
     )
-    message = lost(guest, guest.hello)
+    message = lost(guest, lambda: waiting.hello(guest))
     assert all(c.isprintable() or c == "\n" for c in message.replace("\ufffd", ""))
     assert "\\x1b[31mred" in message
 
@@ -352,13 +353,13 @@ def test_guest_that_sends_without_end(start, line, panic):
         """,
         boot=0.3,
     )
-    lost(guest, guest.hello, limit=2)
+    lost(guest, lambda: waiting.hello(guest), limit=2)
 
 
 def test_stopped_qemu(start):
     """A QEMU that is stopped blocks neither hello() nor close()."""
     guest = start("os.kill(os.getpid(), signal.SIGSTOP); forever()", boot=0.3)
-    assert lost(guest, guest.hello).startswith("stub: silent")
+    assert lost(guest, lambda: waiting.hello(guest)).startswith("stub: silent")
     begin = time.monotonic()
     guest.close()
     assert time.monotonic() - begin < SOON
@@ -367,7 +368,7 @@ def test_stopped_qemu(start):
 def test_close(start):
     """close() ends QEMU, and may be called twice."""
     guest = start(ANSWERING)
-    guest.hello()
+    waiting.hello(guest)
     pid = guest.pid
     guest.close()
     assert not Path(f"/proc/{pid}").exists()
@@ -398,7 +399,7 @@ def snapshot(tmp_path):
 def test_restored_guest_must_answer_a_ping(start, snapshot):
     """A HELLO that was still in a buffer does not count."""
     guest = start(RESTORED, snapshot=snapshot)
-    assert guest.hello().release == "6.12.1-stub"
+    assert waiting.hello(guest).release == "6.12.1-stub"
     assert guest.seconds_to_ready >= 0.05
 
 
@@ -409,7 +410,7 @@ def test_damaged_snapshot(start, snapshot, content):
     guest = start(
         RESTORED.replace("forever()", "channel.sendall(reply(request(channel)[2])); forever()"), snapshot
     )
-    guest.hello()
+    waiting.hello(guest)
     assert "its snapshot is damaged" in lost(guest, lambda: ask(guest))
 
 
@@ -418,7 +419,9 @@ def test_restored_guest_must_be_the_saved_one(start, snapshot):
     hello = msgspec.structs.replace(snapshot.note.hello, release="6.12.2")
     note = msgspec.structs.replace(snapshot.note, hello=hello)
     guest = start(RESTORED, snapshot=msgspec.structs.replace(snapshot, note=note))
-    assert "the restored guest is not the one that was saved: 6.12.1-stub" in lost(guest, guest.hello)
+    assert "the restored guest is not the one that was saved: 6.12.1-stub" in lost(
+        guest, lambda: waiting.hello(guest)
+    )
 
 
 def test_deleted_snapshot(start, snapshot):
@@ -462,11 +465,11 @@ def test_no_deadline_in_a_debugger(start):
     port = int(message.partition("target remote 127.0.0.1:")[2].partition("'")[0])
     with socket.create_connection(("127.0.0.1", port), timeout=SOON) as debugger:
         debugger.sendall(b"c")
-        assert guest.hello().release == "6.12.1-stub"
+        assert waiting.hello(guest).release == "6.12.1-stub"
         assert ask(guest, seconds=0.1).state is wire.State.DONE
 
 
 def test_ended_in_a_debugger(start):
     """A QEMU that ends is lost at once, although there is no deadline."""
     guest = start("sys.exit(0)", debug=True)
-    assert "exit code 0" in lost(guest, guest.hello)
+    assert "exit code 0" in lost(guest, lambda: waiting.hello(guest))

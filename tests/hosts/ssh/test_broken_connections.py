@@ -15,41 +15,36 @@ from sysevent import settings, wire
 from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
 from sysevent.build.programs import Program
-from sysevent.engine import guest
+from sysevent.engine.asker import Asker
+from sysevent.engine.restarts import Listeners
 from sysevent.errors import GuestLost, HostUnreachable
-from sysevent.hosts import running_kernel
+from sysevent.hosts import waiting
+from sysevent.hosts.running_kernel import RunningKernelOpener
 from sysevent.hosts.ssh.host import SshHost
-from sysevent.scenario import catalog
 from sysevent.scenario.steps import Scenario, Sleep
 
 
 @pytest.fixture
-def asked(lab, monkeypatch, closing):
-    """asked(server): its Guest. A scenario named "ARCH.N" sleeps N milliseconds."""
-    monkeypatch.setattr(running_kernel.programs, "vmm", lambda *_: Program(lab.vmm, "build"))
-
-    def scenario(name):
-        arch, _, milliseconds = name.partition(".")
-        return Scenario(name, arch, (Sleep(int(milliseconds)),))
-
-    monkeypatch.setattr(catalog, "scenario", scenario)
+def asked(lab, closing):
+    """asked(server): its Asker."""
     own = msgspec.structs.replace(settings.from_environment(), cache=lab.path / "cache")
 
     def make(server, **changes):
         lab.knows(server)
         lab.incidents, lab.seen = [], []
-        return closing(
-            guest.Guest(
-                lab.spec(server, **changes),
-                own,
-                lab.path / "logs",
-                lab.messages.append,
-                lab.incidents.append,
-                lambda target, seen: lab.seen.append(seen.scenario),
-            )
+        spec = lab.spec(server, **changes)
+        opener = RunningKernelOpener(spec, own, "ssh.log", SshHost, lambda *_: Program(lab.vmm, "build"))
+        listeners = Listeners(
+            lab.messages.append, lab.incidents.append, lambda _, seen: lab.seen.append(seen.scenario)
         )
+        return closing(Asker(spec, opener, own, lab.path / "logs", listeners))
 
     return make
+
+
+def sleep(arch, milliseconds):
+    """A scenario named for the milliseconds that it sleeps."""
+    return Scenario(f"{arch}.{milliseconds}", arch, (Sleep(milliseconds),))
 
 
 def cut_when_it_hangs(server, lab, also=lambda: None):
@@ -70,13 +65,12 @@ def test_cut_in_the_middle(sshd, lab, asked):
     """The target is connected and asked once more; no observation is lost, and nothing stays on the machine."""
     server = sshd("one")
     found = asked(server)
-    arch = ARCHITECTURES[found.spec.arch]
-    names = [f"{arch.name}.{ms}" for ms in (1, 2, 5000, 3)]
+    scenarios = [sleep(found.spec.arch, ms) for ms in (1, 2, 5000, 3)]
     thread = cut_when_it_hangs(server, lab)
-    for name in names:
-        assert found.observe(name, "native").scenario == name
+    for scenario in scenarios:
+        assert found.observe(scenario).scenario == scenario.name
     thread.join()
-    assert lab.seen == names
+    assert lab.seen == [scenario.name for scenario in scenarios]
     (incident,) = lab.incidents
     assert incident.retried
     assert "the connection to 127.0.0.1 broke" in incident.reason
@@ -97,17 +91,17 @@ def test_cut_for_good(sshd, lab, asked, monkeypatch):
         server.process.wait(10)
 
     # The connections outlive the listener, so list them before it ends.
-    found.observe(f"{arch}.1", "native")
+    found.observe(sleep(arch, 1))
     below = server.below()
     monkeypatch.setattr(server, "below", lambda: below)
     thread = cut_when_it_hangs(server, lab, down)
     begin = time.monotonic()
     for ms in (5000, 2, 3):
         with pytest.raises((GuestLost, HostUnreachable), match="127"):
-            found.observe(f"{arch}.{ms}", "native")
+            found.observe(sleep(arch, ms))
     thread.join()
     assert time.monotonic() - begin < 30
-    assert found.observe(f"{arch}.1", "native")
+    assert found.observe(sleep(arch, 1))
     assert lab.seen == [f"{arch}.1"]
     found.close()
     assert lab.gone(20)
@@ -119,7 +113,7 @@ def test_two_machines_at_once(sshd, lab, asked):
     first, second = asked(one), asked(two)
     lab.knows(one, two)
     for found in (first, second):
-        assert found.observe(f"{found.spec.arch}.1", "native")
+        assert found.observe(sleep(found.spec.arch, 1))
     assert len(lab.left()) == 2
     first.close()
     assert len(lab.left()) == 1
@@ -159,14 +153,14 @@ def test_cut_while_a_worker_hangs(sshd, lab, closing):
     vmms = ((native.number, programs.vmm(arch, native, own).path), (9, worker))
     host = closing(SshHost(lab.spec(server), vmms, lab.path / "logs", lab.messages.append))
     host.start()
-    assert host.hello().build_id
+    assert waiting.hello(host).build_id
     number = host.send(wire.pack_request(3_600_000, []), 9)
     wait_until(lambda: lab.mark.exists() and lab.mark.read_text().strip())
     pids = [int(lab.mark.read_text()), int((next(lab.there.iterdir()) / "pid").read_text())]
     assert all(map(alive, pids))
     server.cut()
     with pytest.raises(GuestLost, match="broke"):
-        host.reply(number, 60)
+        waiting.reply(host, number, 60)
     wait_until(lambda: not any(map(alive, pids)))
     assert lab.gone()
 
@@ -178,6 +172,7 @@ def test_harness_is_killed(sshd, lab):
     program = textwrap.dedent(f"""
         import time
         from pathlib import Path
+        from sysevent.hosts import waiting
         from sysevent.hosts.ssh import remote
         from sysevent.hosts.ssh.host import SshHost
         from sysevent.targets.spec import TargetSpec
@@ -185,7 +180,7 @@ def test_harness_is_killed(sshd, lab):
         spec = TargetSpec(**{msgspec.structs.asdict(lab.spec(server))!r})
         host = SshHost(spec, ((1, Path({str(lab.vmm)!r})),), Path({str(lab.path)!r}), print)
         host.start()
-        host.hello()
+        waiting.hello(host)
         print("ready", flush=True)
         time.sleep(3600)
     """)

@@ -12,6 +12,7 @@ import pytest
 
 from sysevent import wire
 from sysevent.errors import DiskFull, GuestLost, HostUnreachable, NoKvm, WrongHost
+from sysevent.hosts import waiting
 from sysevent.hosts.ssh import host as ssh_host
 from sysevent.hosts.ssh import remote
 
@@ -28,7 +29,7 @@ def refused(host, error):
     begin = time.monotonic()
     host.start()
     with pytest.raises(error) as caught:
-        host.hello()
+        waiting.hello(host)
     assert time.monotonic() - begin < SOON
     assert type(caught.value) is error
     return str(caught.value)
@@ -40,14 +41,14 @@ def test_hello_replies_and_cleanup(sshd, lab, closing):
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
     host.start()
-    hello = host.hello()
+    hello = waiting.hello(host)
     assert (hello.release, hello.machine) == (os.uname().release, os.uname().machine)
     assert host.traits["node"] == os.uname().nodename
     assert 0 < host.seconds_to_ready < SOON
     (folder,) = lab.there.iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
     numbers = [host.send(request(*[1] * count), 1) for count in (1, 2, 3, 4000)]
-    assert [len(host.reply(number, SOON).results) for number in numbers] == [1, 2, 3, 4000]
+    assert [len(waiting.reply(host, number, SOON).results) for number in numbers] == [1, 2, 3, 4000]
     begin = time.monotonic()
     host.close()
     assert time.monotonic() - begin < 3
@@ -63,10 +64,10 @@ def test_both_directions_full_at_once(sshd, lab, closing):
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
     host.start()
-    host.hello()
+    waiting.hello(host)
     body = request(*[1] * 60000)
     numbers = [host.send(body, 1) for _ in range(8)]
-    assert all(len(host.reply(number, 60).results) == 60000 for number in numbers)
+    assert all(len(waiting.reply(host, number, 60).results) == 60000 for number in numbers)
 
 
 def test_select_wakes_for_frames(sshd, lab, closing):
@@ -74,10 +75,10 @@ def test_select_wakes_for_frames(sshd, lab, closing):
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
     host.start()
-    host.hello()
+    waiting.hello(host)
     begin = time.monotonic()
     for _ in range(20):
-        host.reply(host.send(request(1), 1), SOON)
+        waiting.reply(host, host.send(request(1), 1), SOON)
     # Not 20 heartbeats.
     assert time.monotonic() - begin < 4
 
@@ -99,7 +100,7 @@ def test_an_unknown_key_is_refused(sshd, lab, closing):
         subprocess.run(["sh", "-c", line], check=True, timeout=60, stderr=subprocess.DEVNULL)
         host = closing(lab.host(lab.spec(server)))
         host.start()
-        assert host.hello()
+        assert waiting.hello(host)
 
 
 def test_a_changed_key_is_refused(sshd, lab, closing):
@@ -119,7 +120,7 @@ def test_a_changed_key_is_refused(sshd, lab, closing):
         subprocess.run(["sh", "-c", line], check=True, timeout=60, capture_output=True)
         host = closing(lab.host(lab.spec(one)))
         host.start()
-        assert host.hello()
+        assert waiting.hello(host)
 
 
 def test_refused_login(sshd, lab, closing):
@@ -256,7 +257,7 @@ def test_a_directory_with_a_space(sshd, lab, closing):
     there.mkdir()
     host = closing(lab.host(lab.spec(server, directory=str(there))))
     host.start()
-    host.hello()
+    waiting.hello(host)
     host.close()
     assert list(there.iterdir()) == []
 
@@ -267,7 +268,7 @@ def test_connection_breaks_during_a_request(sshd, lab, closing):
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
     host.start()
-    host.hello()
+    waiting.hello(host)
     number = host.send(request(5000), 1)
     while not lab.mark.exists():
         time.sleep(0.02)
@@ -275,7 +276,7 @@ def test_connection_breaks_during_a_request(sshd, lab, closing):
     server.cut()
     begin = time.monotonic()
     with pytest.raises(GuestLost, match=r"the connection to 127\.0\.0\.1 broke"):
-        host.reply(number, 60)
+        waiting.reply(host, number, 60)
     assert time.monotonic() - begin < SOON
     assert lab.left() != []
     host.close()
@@ -308,11 +309,11 @@ def test_cleanup_without_a_connection(sshd, lab, closing):
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
     host.start()
-    host.hello()
+    waiting.hello(host)
     (server.folder / "authorized_keys").write_text("")
     server.cut()
     with pytest.raises(GuestLost):
-        host.reply(host.send(request(1), 1), 60)
+        waiting.reply(host, host.send(request(1), 1), 60)
     host.close()
     assert "took too long or failed" in lab.messages[-1]
     assert lab.gone()
@@ -326,7 +327,7 @@ def test_killed_shell(sshd, lab, closing, monkeypatch):
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
     host.start()
-    host.hello()
+    waiting.hello(host)
     host.send(request(5000), 1)
     while not lab.mark.exists():
         time.sleep(0.02)
@@ -348,9 +349,9 @@ def test_watchdog_on_the_machine(sshd, lab, closing, monkeypatch):
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
     host.start()
-    host.hello()
+    waiting.hello(host)
     with pytest.raises(GuestLost, match="the VMM there ended with exit code 137"):
-        host.reply(host.send(request(5000), 1), 60)
+        waiting.reply(host, host.send(request(5000), 1), 60)
     assert lab.gone()
 
 
@@ -360,10 +361,10 @@ def test_hanging_vmm(sshd, lab, closing):
     lab.knows(server)
     host = closing(lab.host(lab.spec(server)))
     host.start()
-    host.hello()
+    waiting.hello(host)
     begin = time.monotonic()
     with pytest.raises(GuestLost, match="silent: no answer within 0 s"):
-        host.reply(host.send(request(5000), 1), 0.4)
+        waiting.reply(host, host.send(request(5000), 1), 0.4)
     host.close()
     assert time.monotonic() - begin < SOON
     assert lab.left() == []
@@ -379,7 +380,7 @@ def test_vmm_that_sends_without_end(sshd, lab, closing, stream):
     host.start()
     begin = time.monotonic()
     with pytest.raises(GuestLost, match="silent"):
-        host.hello()
+        waiting.hello(host)
     host.close()
     assert time.monotonic() - begin < SOON
     assert lab.gone()
@@ -392,7 +393,7 @@ def test_through_a_jump_host(sshd, lab, closing):
     lab.knows(one, two)
     host = closing(lab.host(lab.spec(two, jump=f"127.0.0.1:{one.port}")))
     host.start()
-    assert host.hello()
+    assert waiting.hello(host)
     host.close()
     assert lab.left() == []
     assert "Accepted publickey" in one.log.read_text()
@@ -428,7 +429,7 @@ def test_ssh_config(sshd, lab, closing):
     )
     host = closing(lab.host(lab.spec(two, address="board", port=0, user="", identity="", known_hosts="")))
     host.start()
-    assert host.hello()
+    assert waiting.hello(host)
 
 
 def test_proxy_command(sshd, lab, closing):
@@ -448,7 +449,7 @@ def test_proxy_command(sshd, lab, closing):
     )
     host = closing(lab.host(lab.spec(two, address="board")))
     host.start()
-    assert host.hello()
+    assert waiting.hello(host)
     pid = host._connection._proxy.pid
     host.close()
     assert not Path(f"/proc/{pid}").exists()
@@ -470,7 +471,7 @@ def test_the_agent(sshd, lab, closing, monkeypatch):
             time.sleep(0.05)
         host = closing(lab.host(lab.spec(server, identity="")))
         host.start()
-        assert host.hello()
+        assert waiting.hello(host)
     finally:
         agent.kill()
         agent.wait(SOON)
@@ -485,7 +486,7 @@ def test_close_frees_everything(sshd, lab):
         before = len(list(Path("/proc/self/fd").iterdir()))
         host = lab.host(lab.spec(server))
         host.start()
-        host.hello()
+        waiting.hello(host)
         host.close()
     end = time.monotonic() + 5
     while threading.active_count() > threads and time.monotonic() < end:

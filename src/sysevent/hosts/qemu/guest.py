@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import socket
 import threading
@@ -14,11 +13,12 @@ import msgspec
 
 from sysevent import wire
 from sysevent.errors import GuestLost
-from sysevent.hosts.base import AHEAD, Others
-from sysevent.hosts.channel import Conversation, wait_for
+from sysevent.hosts.base import WINDOW
+from sysevent.hosts.framed import FramedHost
 from sysevent.hosts.qemu import keep
 from sysevent.hosts.qemu.bundle import Bundle
 from sysevent.hosts.qemu.snapshots import Snapshot
+from sysevent.hosts.waiting import until_readable
 from sysevent.model import Progress
 from sysevent.qemu import gdb
 from sysevent.qemu.argv import InheritedFds, argv
@@ -38,7 +38,7 @@ _INIT = b"sysevent: init"
 _PING = 0xFFFF_FFFF
 
 
-class QemuGuest(Conversation):
+class QemuGuest(FramedHost):
     """One L1 guest. start() returns at once, so that several can boot at the same time."""
 
     def __init__(
@@ -46,13 +46,12 @@ class QemuGuest(Conversation):
         bundle: Bundle,
         logs: Path,
         progress: Progress,
-        others: Others | None = None,
         snapshot: Snapshot | None = None,
         *,
         saved: bool = False,
     ) -> None:
         """snapshot: restore the guest from it; None: boot. saved: True: snapshots of the guest will be taken."""
-        super().__init__(bundle.spec.id, progress, others)
+        super().__init__(bundle.spec.id, progress)
         self._bundle = bundle
         self._logs = logs
         self.log = logs / "console.log"
@@ -144,19 +143,32 @@ class QemuGuest(Conversation):
         return self._qemu.pid
 
     @property
-    def room(self) -> int:
+    def window(self) -> int:
         """See hosts/base.py."""
         # A serial line drops bytes that the guest does not read in time.
-        return 1 if self.on_console else AHEAD
+        return 1 if self.on_console else WINDOW
 
-    def hello(self) -> wire.Hello:
+    @property
+    def timed(self) -> bool:
+        """See hosts/base.py. The VMM's own deadlines use the guest's clock, which a debugger stops with the guest."""
+        return not self._bundle.config.debug
+
+    @property
+    def patience(self) -> float:
         """See hosts/base.py."""
-        spec = self._bundle.spec
-        doing = "restoring" if self._snapshot else "booting"
-        seconds = min(_RESTORE, spec.boot) if self._snapshot else spec.boot
-        if self._bundle.config.accel == "kvm":
-            seconds = min(_KVM, seconds)
-        hello = self._greeting(seconds, f"{doing} {self._bundle.kernel.spec}")
+        seconds = min(_RESTORE, self._bundle.spec.boot) if self._snapshot else self._bundle.spec.boot
+        return min(_KVM, seconds) if self._bundle.config.accel == "kvm" else seconds
+
+    @property
+    def doing(self) -> str:
+        """See hosts/base.py."""
+        return f"{'restoring' if self._snapshot else 'booting'} {self._bundle.kernel.spec}"
+
+    def hello(self) -> wire.Hello | None:
+        """See hosts/base.py."""
+        hello = super().hello()
+        if hello is None:
+            return None
         if self._snapshot is not None and hello != self._snapshot.note.hello:
             raise GuestLost(f"{self.name}: the restored guest is not the one that was saved: {hello.release}")
         self.monitor.pump()
@@ -164,21 +176,13 @@ class QemuGuest(Conversation):
         self.traits["fallback"] = self._bundle.fallback
         return hello
 
-    def reply(self, number: int, deadline: float) -> wire.Reply:
-        """See hosts/base.py. Of a restored guest, waits until its snapshot has been read and is found intact."""
-        if self._reader is not None:
+    def reply(self, number: int) -> wire.Reply | None:
+        """See hosts/base.py. Of a restored guest no reply counts until its snapshot has been read and is intact."""
+        if self._reader is not None and self._index(wire.Kind.REPLY, number) >= 0:
             self._reader.join()
-            self._reader = None
             if self._whole != [True]:
                 raise GuestLost(f"{self.name}: its snapshot is damaged")
-        return super().reply(number, deadline)
-
-    def _await(self, kind: wire.Kind, sequence: int, seconds: float, doing: str) -> wire.Frame:
-        # No timeout and no heartbeat under --gdb: the user may stop the guest. The VMM's own deadlines use the guest's
-        # clock, which stops with it.
-        if self._bundle.config.debug:
-            seconds, doing = math.inf, ""
-        return super()._await(kind, sequence, seconds, doing)
+        return super().reply(number)
 
     def _put(self, data: bytes) -> None:
         if self.on_console or self._channel is None:
@@ -186,7 +190,8 @@ class QemuGuest(Conversation):
         else:
             self._channel.sendall(data)
 
-    def _trouble(self) -> str | None:
+    def trouble(self) -> str | None:
+        """See hosts/base.py."""
         bad = self._console.trouble()
         if bad:
             return f"{bad[0]}: {bad[1]}"
@@ -230,12 +235,15 @@ class QemuGuest(Conversation):
                 self._channel = None
         return arrived, got
 
-    def _lost(self, what: str) -> GuestLost:
+    def loss(self, what: str) -> GuestLost:
+        """See hosts/base.py."""
         end = time.monotonic() + _LAST_MESSAGES
         while time.monotonic() < end and not self._qemu.ended:
-            wait_for(self.sources(), 0.1)
+            until_readable(self.sources(), 0.1)
             self.listen()
-        while self.listen():
+        # What a QEMU that has ended left behind. One that still runs may send without end.
+        end = time.monotonic() + _LAST_MESSAGES
+        while self.listen() and time.monotonic() < end:
             pass
         bad = self._console.trouble()
         reason = self.monitor.stop_reason()

@@ -18,6 +18,7 @@ import msgspec
 from sysevent import wire
 from sysevent.cache import Cache
 from sysevent.errors import SyseventError
+from sysevent.hosts import waiting
 from sysevent.hosts.qemu.bundle import Bundle
 from sysevent.hosts.qemu.guest import QemuGuest
 from sysevent.model import Progress
@@ -64,10 +65,10 @@ def _try(bundle: Bundle) -> str:
         guest = QemuGuest(trial, Path(logs), lambda _: None)
         try:
             guest.start()
-            guest.hello()
+            waiting.hello(guest)
             step = wire.pack_step(wire.Op.VM, struct.pack("<Q", 0), required=True)
             number = guest.send(wire.pack_request(_ANSWER * 1000, [step]), bundle.config.arch.abis[0].number)
-            reply = guest.reply(number, 2 * _ANSWER)
+            reply = waiting.reply(guest, number, 2 * _ANSWER)
         except SyseventError as error:
             return f"a guest under KVM was lost: {str(error).splitlines()[0]}"
         finally:

@@ -8,7 +8,8 @@ from sysevent import wire
 from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
 from sysevent.errors import BadWire, GuestLost
-from sysevent.hosts.base import Host, Others
+from sysevent.hosts import waiting
+from sysevent.hosts.base import Host
 from sysevent.hosts.qemu import keep, nested
 from sysevent.hosts.qemu.bundle import Bundle, prepare
 from sysevent.hosts.qemu.guest import QemuGuest
@@ -24,7 +25,17 @@ class QemuOpener:
 
     log, origin = "console.log", "boot"
 
-    def __init__(self, spec: TargetSpec, settings: Settings, modules: Path | None) -> None:
+    def __init__(
+        self,
+        spec: TargetSpec,
+        settings: Settings,
+        modules: Path | None,
+        *,
+        guest: type[QemuGuest] = QemuGuest,
+        bundle: Bundle | None = None,
+    ) -> None:
+        """With a bundle, prepare() need not be called."""
+        self._guest = guest
         self._spec = spec
         self._arch = ARCHITECTURES[spec.arch]
         self._settings = settings
@@ -34,7 +45,7 @@ class QemuOpener:
         snapshots = settings.snapshots and not settings.debug and not settings.keep
         self._snapshots = Snapshots(settings.cache) if snapshots else None
         self._kernel: KernelImage | None = None
-        self._bundle: Bundle | None = None
+        self._bundle = bundle
         # The snapshot that the last host was opened from; None if it was booted.
         self._snapshot: Snapshot | None = None
 
@@ -74,7 +85,7 @@ class QemuOpener:
         self._snapshot = self._snapshots.find(self._bundle.key) if self._snapshots else None
         return self._snapshot is not None
 
-    def open(self, logs: Path, progress: Progress, others: Others | None, *, restore: bool) -> Host:
+    def open(self, logs: Path, progress: Progress, *, restore: bool) -> Host:
         """See Opener."""
         assert self._bundle is not None
         if not restore:
@@ -82,9 +93,8 @@ class QemuOpener:
             # A restore is too short for a message.
             kernel = self._bundle.kernel
             progress(f"{self._spec.id}: booting Linux {kernel.release or kernel.spec}")
-        return QemuGuest(
-            self._bundle, logs, progress, others, self._snapshot, saved=self._snapshots is not None
-        )
+        saved = self._snapshots is not None
+        return self._guest(self._bundle, logs, progress, self._snapshot, saved=saved)
 
     def greeted(self, host: Host, hello: wire.Hello, progress: Progress) -> None:
         """Save a snapshot of a booted guest for the next run. Errors are reported; the guest goes on if it can."""
@@ -105,10 +115,10 @@ class QemuOpener:
         assert self._bundle is not None
         assert self._snapshots is not None
         snapshot = self._snapshots.find(self._bundle.key)
-        trial = QemuGuest(self._bundle, logs / "snapshot", lambda _: None, snapshot=snapshot)
+        trial = self._guest(self._bundle, logs / "snapshot", lambda _: None, snapshot=snapshot)
         try:
             trial.start()
-            trial.hello()
+            waiting.hello(trial)
         except (GuestLost, BadWire):
             self._snapshots.give_up(self._bundle.key)
             return False

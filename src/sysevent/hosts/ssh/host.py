@@ -13,8 +13,7 @@ import paramiko
 
 from sysevent import wire
 from sysevent.errors import GuestLost, HostUnreachable, InfrastructureError, SyseventError, WrongHost
-from sysevent.hosts.base import Others
-from sysevent.hosts.channel import Conversation
+from sysevent.hosts.framed import FramedHost
 from sysevent.hosts.running_kernel import Vmms
 from sysevent.hosts.ssh import remote
 from sysevent.hosts.ssh.connect import Connection, connect
@@ -34,13 +33,11 @@ _TAIL = 5  # last lines of the log that are quoted when the machine is lost
 _CANNOT_RUN = (126, 127)  # a shell's exit codes for a program that cannot be executed
 
 
-class SshHost(Conversation):
+class SshHost(FramedHost):
     """A VMM on a lab machine, over SSH."""
 
-    def __init__(
-        self, spec: TargetSpec, vmms: Vmms, logs: Path, progress: Progress, others: Others | None = None
-    ) -> None:
-        super().__init__(spec.id, progress, others)
+    def __init__(self, spec: TargetSpec, vmms: Vmms, logs: Path, progress: Progress) -> None:
+        super().__init__(spec.id, progress)
         self.log = logs / "ssh.log"
         self._spec = spec
         self._vmms = vmms
@@ -70,9 +67,15 @@ class SshHost(Conversation):
         self._thread = threading.Thread(target=self._live, args=(hops,), name=f"ssh {self.name}", daemon=True)
         self._thread.start()
 
-    def hello(self) -> wire.Hello:
+    @property
+    def patience(self) -> float:
         """See hosts/base.py."""
-        return self._greeting(self._spec.boot, f"connecting to {self._spec.address}")
+        return self._spec.boot
+
+    @property
+    def doing(self) -> str:
+        """See hosts/base.py."""
+        return f"connecting to {self._spec.address}"
 
     # The methods below run in the thread.
 
@@ -246,12 +249,14 @@ class SshHost(Conversation):
             raise BrokenPipeError(self._broken)
         self._work.put(data)
 
-    def _trouble(self) -> str | None:
+    def trouble(self) -> str | None:
+        """See hosts/base.py."""
         if self._failure or self._over:
             return ""
         return self._broken or None
 
-    def _lost(self, what: str) -> InfrastructureError:
+    def loss(self, what: str) -> InfrastructureError:
+        """See hosts/base.py."""
         if self._failure is not None:
             return self._failure
         channel, connection = self._channel, self._connection

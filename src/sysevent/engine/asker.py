@@ -1,0 +1,278 @@
+"""One target that is asked: each question once, its answer remembered; facts, files, and what is sent ahead.
+
+A lost guest is booted once more, and what it was lost in is asked once more: what lost it may not have been the
+scenario, and nothing was seen that a second try could hide.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from sysevent.abi import names
+from sysevent.arches import ARCHITECTURES, Abi, Architecture
+from sysevent.build import programs
+from sysevent.engine.facts import facts as read_facts
+from sysevent.engine.loop import Awaited, Loop
+from sysevent.engine.pipeline import Pipeline, Request
+from sysevent.engine.question import Key, Plan, Question
+from sysevent.engine.restarts import Listeners, Restarts
+from sysevent.engine.session import Session
+from sysevent.errors import (
+    BadWire,
+    GuestLost,
+    HarnessError,
+    NotApplicable,
+    SyseventError,
+    UsageError,
+    VcpuStuck,
+)
+from sysevent.hosts.base import Opener
+from sysevent.model import Facts, KernelImage, Observation
+from sysevent.scenario.facts import FACTS
+from sysevent.scenario.steps import File, Scenario
+from sysevent.settings import Settings
+from sysevent.targets.spec import TargetSpec
+
+_PIECE = 960 << 10  # bytes of a file that come in one reply (wire.BODY_MAX is 1 MiB)
+_FILE_MAX = 64 << 20  # the largest BTF seen has 8 MB
+
+ReadPayload = Callable[[Architecture, str, Settings], programs.Payload]
+
+
+class Asker:
+    """One target with one kernel. It boots when it is first asked, and again when it was lost."""
+
+    def __init__(
+        self,
+        spec: TargetSpec,
+        opener: Opener,
+        settings: Settings,
+        logs: Path,
+        listeners: Listeners,
+        *,
+        plan: Plan | None = None,
+        complete: bool = True,
+        weight: int = 0,
+        facts: Sequence[Scenario] | None = None,
+        loop: Loop | None = None,
+        payload: ReadPayload = programs.payload,
+    ) -> None:
+        """Nothing starts yet.
+
+        plan: gives the questions to be sent ahead, once the facts are known; the facts are asked ahead, too.
+        complete: True if the plan gives every question: when all are answered, the guest need not run on.
+        weight: how many questions to expect, by which the scheduler orders its targets.
+        facts: the scenarios that tell the facts, the first of which must work; None: those of the architecture.
+        loop: shared by all targets that are asked side by side; None: this target is asked alone.
+        payload: how payloads are compiled and read.
+        """
+        self.spec = spec
+        self.arch = ARCHITECTURES[spec.arch]
+        self.weight = weight
+        self._settings = settings
+        self._listeners = listeners
+        self._read_payload = payload
+        self._payloads: dict[str, programs.Payload] = {}
+        self._restarts = Restarts(spec, opener, settings, logs, listeners)
+        self._pipeline = Pipeline(self._restarts, loop or Loop(), self._payload, self._remember)
+        self._observed: dict[Key, Observation | SyseventError] = {}
+        self._seconds: dict[Key, float] = {}
+        self._facts_scenarios = FACTS[spec.arch] if facts is None else tuple(facts)
+        self._facts: Facts | None = None
+        self._plan = plan  # until it was made
+        self._complete = complete and plan is not None
+        # Keys of what will be asked, as far as it is known.
+        self._unanswered: set[Key] = set()
+        if plan is not None:
+            self._queue(Question(scenario) for scenario in self._facts_scenarios)
+
+    def abi(self, name: str) -> Abi:
+        """The row of a VMM ABI by its name, "native" being the architecture's first; UsageError when it has none."""
+        for abi in self.arch.abis:
+            if name in (abi.name, "native" if abi is self.arch.abis[0] else ""):
+                return abi
+        known = ", ".join(abi.name for abi in self.arch.abis)
+        raise UsageError(f"--abi {name}: {self.spec.name} runs VMMs of {known}")
+
+    def facts(self) -> Facts:
+        """What the running kernel says of itself; remembered, as long as its observations are."""
+        if self._facts is None:
+            first, *others = self._facts_scenarios
+            seen = [self.observe(first)]
+            for scenario in others:
+                with contextlib.suppress(HarnessError, VcpuStuck):
+                    seen.append(self.observe(scenario))
+            assert self._restarts.hello is not None
+            self._facts = read_facts(seen, self._restarts.hello)
+        return self._facts
+
+    def observe(self, scenario: Scenario, abi: str = "native", *, recorded: bool = True) -> Observation:
+        """What a scenario gives with a VMM of an ABI; run once, then remembered, an error as well.
+
+        With recorded=False, it is passed to no listener. GuestLost when the guest was lost in it twice; any other
+        SyseventError is what came of it.
+        """
+        key = self._key(scenario, abi)
+        if key not in self._observed:
+            self._ask(self._request(Question(scenario, abi, recorded)))
+        found = self._observed[key]
+        if isinstance(found, SyseventError):
+            raise found
+        return found
+
+    def seconds(self, scenario: Scenario, abi: str = "native") -> float:
+        """How long a scenario took that was observed."""
+        return self._seconds[self._key(scenario, abi)]
+
+    def file(self, path: str, *, piece: int = _PIECE, limit: int = _FILE_MAX) -> bytes:
+        """A file of L1, whole; read in pieces of so many bytes, and in no record of the run.
+
+        NotApplicable when it cannot be opened there, BadWire when it has more than limit bytes.
+        """
+        data, size = b"", piece
+        while size == piece:
+            step = File(path, "file", len(data), piece)
+            scenario = Scenario(f"file {path}", self.arch.name, (step,))
+            answer = self._pipeline.ask(Request(scenario, self.arch.abis[0])).answers["file"]
+            if answer.ret < 0:
+                raise NotApplicable(f"{path} of {self.spec.id}: errno {names.errno(answer.errno)}")
+            data += answer.data
+            size = len(answer.data)
+            if len(data) > limit:
+                raise BadWire(f"{path} of {self.spec.id} has more than {limit} bytes")
+        return data
+
+    def stream(self, scenarios: Iterable[Scenario], abi: str = "native") -> Iterator[Observation]:
+        """What many scenarios give, in order, several in flight at a time, none of them remembered.
+
+        Any error ends it: GuestLost, and what decode() of scenario/request.py raises.
+        """
+        row, window = self.abi(abi), self.running().host.window
+        pending: deque[Request] = deque()
+        for scenario in scenarios:
+            pending.append(Request(scenario, row))
+            self._pipeline.send(pending[-1])
+            if len(pending) >= window:
+                yield self._pipeline.answer(pending.popleft())
+        while pending:
+            yield self._pipeline.answer(pending.popleft())
+
+    def running(self) -> Session:
+        """A session whose VMM has said hello: see Pipeline.running()."""
+        return self._pipeline.running()
+
+    def _ask(self, request: Request) -> None:
+        """Find out what a scenario gives, or what prevents it, and remember that."""
+        assert request.key is not None
+        begin = time.monotonic()
+        try:
+            sent = self._pipeline.in_flight(request.key)
+            if sent is None or not self._answered(sent):
+                if request.scenario.arch != self.arch.name:
+                    raise NotApplicable(
+                        f"{request.scenario.name} is for {request.scenario.arch}; "
+                        f"{self.spec.name} is {self.arch.name}"
+                    )
+                self._pipeline.ask(request)
+                self._seconds[request.key] = time.monotonic() - begin
+        except SyseventError as error:
+            self._keep(request.key, error, time.monotonic() - begin)
+
+    def _answered(self, sent: Request) -> bool:
+        """Wait for a request in flight; False when the guest was lost with it, maybe because of another one."""
+        try:
+            self._pipeline.answer(sent)
+        except GuestLost as error:
+            self._pipeline.lost(error)
+            return False
+        return True
+
+    def _remember(self, request: Request) -> None:
+        """A request has its answer."""
+        if request.key is None or request.answer is None:
+            return
+        self._keep(request.key, request.answer, request.seconds)
+        if request.recorded and isinstance(request.answer, Observation):
+            self._listeners.observation(self.spec.id, request.answer)
+        self._plan_ahead()
+
+    def _keep(self, key: Key, answer: Observation | SyseventError, seconds: float) -> None:
+        self._observed[key], self._seconds[key] = answer, seconds
+        self._unanswered.discard(key)
+
+    def _plan_ahead(self) -> None:
+        """Once the facts are known, queue what will be asked."""
+        if self._plan is not None and all(self._key(s) in self._observed for s in self._facts_scenarios):
+            plan, self._plan = self._plan, None
+            try:
+                facts = self.facts()
+            except SyseventError:  # raised again when the facts are wanted
+                self._complete = False
+            else:
+                self._queue(plan(facts))
+
+    def _queue(self, questions: Iterable[Question]) -> None:
+        fresh: dict[Key, Request] = {}
+        for question in questions:
+            key = self._key(question.scenario, question.abi)
+            if key not in self._observed:
+                fresh.setdefault(key, self._request(question))
+        self._unanswered |= fresh.keys()
+        self._pipeline.send_ahead(fresh.values())
+
+    def _request(self, question: Question) -> Request:
+        key = self._key(question.scenario, question.abi)
+        return Request(question.scenario, self.abi(question.abi), key, question.recorded)
+
+    def _key(self, scenario: Scenario, abi: str = "native") -> Key:
+        return Key(scenario.name, self.abi(abi).name)
+
+    def _payload(self, name: str) -> programs.Payload:
+        if name not in self._payloads:
+            self._payloads[name] = self._read_payload(self.arch, name, self._settings)
+        return self._payloads[name]
+
+    # For the scheduler, and for records of the run.
+
+    @property
+    def kernel(self) -> KernelImage | None:
+        """What it boots; fetched when it is first asked for. None when its kernel runs already."""
+        return self._restarts.kernel()
+
+    @property
+    def restarts(self) -> Restarts:
+        """How its host was opened, and what the host said of itself."""
+        return self._restarts
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has answered all that will be asked, so that it need not run on."""
+        return self._complete and self._plan is None and not self._unanswered and self._pipeline.idle
+
+    def compile_payloads(self) -> None:
+        """Compile every payload of the architecture; in a thread, too. One that fails is told when it is needed."""
+        for path in sorted((programs.PAYLOADS / self.arch.name).glob("*.S")):
+            with contextlib.suppress(SyseventError):
+                self._payload(path.stem)
+
+    def sources(self) -> list[int]:
+        """File descriptors that become readable when attend() has something to do."""
+        return self._pipeline.sources()
+
+    def attend(self, awaited: Awaited | None = None) -> None:
+        """Get on while another target is waited for; an error is raised when this one is next asked."""
+        if awaited is self._pipeline:
+            return
+        try:
+            self._pipeline.advance()
+        except SyseventError:
+            self._pipeline.stop_ahead()
+            self._complete = False
+
+    def close(self) -> None:
+        """Power the guest off, if it runs."""
+        self._pipeline.close()

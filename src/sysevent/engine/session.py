@@ -1,0 +1,134 @@
+"""One conversation with the VMM on one host: started, greeted, asked in order, lost or closed.
+
+Nothing here waits: engine/loop.py does.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from sysevent.errors import BadWire, SyseventError
+from sysevent.hosts.base import Host
+from sysevent.hosts.waiting import Wait
+from sysevent.model import Progress
+from sysevent.wire import Hello, Reply
+
+HEARTBEAT = 5.0  # seconds between two signs of life while a host gets ready
+
+
+class Session:
+    """What is said to one host, and what comes back."""
+
+    def __init__(
+        self, name: str, host: Host, log: Path, origin: str, progress: Progress, heartbeat: float = HEARTBEAT
+    ) -> None:
+        """The host must not be started yet; origin is "boot", "snapshot" or "running", log its directory."""
+        self.name = name
+        self.host = host
+        self.log = log
+        self.origin = origin
+        self.hello: Hello | None = None
+        self._progress = progress
+        self._heartbeat = heartbeat
+        self._wait = Wait(host)
+        self._beat = time.monotonic() + heartbeat  # when the next sign of life is due
+        self._invalid: SyseventError | None = None  # what was wrong with the HELLO
+        self._flight: deque[tuple[int, float]] = deque()  # number of each request, and seconds it may take
+
+    def start(self) -> None:
+        """Start the host and return; it is closed again when that fails. What Host.start() raises."""
+        try:
+            self.host.start()
+        except SyseventError:
+            self.host.close()
+            raise
+
+    @property
+    def window(self) -> int:
+        """How many more requests may be sent now."""
+        return self.host.window - len(self._flight)
+
+    @property
+    def traits(self) -> Mapping[str, str]:
+        """See Host.traits."""
+        return self.host.traits
+
+    def sources(self) -> list[int]:
+        """File descriptors that become readable when listen() has something to take in."""
+        return self.host.sources()
+
+    def listen(self) -> None:
+        """Take in what has arrived."""
+        self._wait.listen()
+
+    def greet(self) -> Hello | None:
+        """The HELLO, once it has arrived; what Host.hello() raises, each time it is called again."""
+        if self._invalid is not None:
+            raise self._invalid
+        try:
+            self.hello = self.host.hello()
+        except SyseventError as error:
+            self._invalid = error
+            raise
+        return self.hello
+
+    def send(self, request: bytes, abi: int, seconds: float) -> int:
+        """Send a request whose reply may take so long from when the host is free; its number.
+
+        What Host.send() raises.
+        """
+        number = self.host.send(request, abi)
+        if not self._flight:
+            self._wait.restart()
+        self._flight.append((number, seconds))
+        return number
+
+    def replies(self) -> Iterator[tuple[int, Reply | BadWire]]:
+        """The replies that have arrived, in order, each with its request's number; what is invalid is an error.
+
+        GuestLost when no reply of this host counts.
+        """
+        while self._flight:
+            number, _ = self._flight[0]
+            found: Reply | BadWire | None
+            try:
+                found = self.host.reply(number)
+            except BadWire as error:
+                found = error
+            if found is None:
+                return
+            self._flight.popleft()
+            self._wait.restart()
+            yield number, found
+
+    def begin_wait(self) -> None:
+        """Count deadlines from now: as long as nothing waits for a session, none of them runs."""
+        self._wait.restart()
+        self._beat = time.monotonic() + self._heartbeat
+
+    def check(self) -> None:
+        """Raise the host's loss when it is lost or overdue; give a sign of life while it gets ready."""
+        self._wait.check(self._limit)
+        if time.monotonic() > self._beat:
+            self._beat = time.monotonic() + self._heartbeat
+            if self.hello is None and self.host.timed:
+                self._progress(f"{self.name}: {self.host.doing}, {self._wait.seconds:.0f} s")
+
+    def timeout(self) -> float:
+        """Seconds until check() must be called again, even if nothing arrives."""
+        return max(0.0, min(self._wait.timeout(self._limit), self._beat - time.monotonic()))
+
+    @property
+    def _limit(self) -> float:
+        """Seconds that may pass until the next thing that is awaited arrives."""
+        if self.hello is None:
+            return self.host.patience
+        return self._flight[0][1] if self._flight else math.inf
+
+    def close(self) -> None:
+        """End the host. Safe to call twice."""
+        self.host.close()

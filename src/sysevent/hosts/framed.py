@@ -1,0 +1,124 @@
+"""A host that speaks in frames (wire.py): what its transport delivers becomes one HELLO and the replies.
+
+Nothing here waits.
+"""
+
+from __future__ import annotations
+
+import abc
+import time
+
+from sysevent import wire
+from sysevent.errors import InfrastructureError
+from sysevent.hosts.base import WINDOW
+from sysevent.model import Progress
+
+_KEPT = 256  # frames not asked for yet: a guest that never stops sending them must not fill our memory
+
+
+class FramedHost(abc.ABC):
+    """One VMM at the other end of a transport that has file descriptors. A kind of host defines the transport."""
+
+    def __init__(self, name: str, progress: Progress) -> None:
+        self.name = name
+        self.seconds_to_ready = 0.0
+        self.retried: list[str] = []
+        self.traits: dict[str, str] = {}
+        self._progress = progress
+        self._arrived: list[wire.Frame] = []
+        self._sequence = 0  # of the request sent last
+        self._hello_sequence = 0  # of the HELLO that counts
+        self._began = 0.0
+
+    @property
+    @abc.abstractmethod
+    def patience(self) -> float:
+        """See hosts/base.py."""
+
+    @property
+    @abc.abstractmethod
+    def doing(self) -> str:
+        """See hosts/base.py."""
+
+    @abc.abstractmethod
+    def sources(self) -> list[int]:
+        """See hosts/base.py."""
+
+    @abc.abstractmethod
+    def _take(self) -> tuple[list[wire.Frame], bool]:
+        """The frames that have arrived, without waiting, and whether any bytes arrived."""
+
+    @abc.abstractmethod
+    def _put(self, data: bytes) -> None:
+        """Send bytes; OSError when the transport does not take them."""
+
+    @abc.abstractmethod
+    def trouble(self) -> str | None:
+        """See hosts/base.py."""
+
+    @abc.abstractmethod
+    def loss(self, what: str) -> InfrastructureError:
+        """See hosts/base.py."""
+
+    @property
+    def window(self) -> int:
+        """See hosts/base.py."""
+        return WINDOW
+
+    @property
+    def timed(self) -> bool:
+        """See hosts/base.py."""
+        return True
+
+    def keep(self) -> int:
+        """See hosts/base.py. On a machine that others use, too, nothing is left running."""
+        return 0
+
+    def listen(self) -> bool:
+        """See hosts/base.py."""
+        frames, got = self._take()
+        self._arrived += frames
+        del self._arrived[:-_KEPT]
+        if frames and not self.seconds_to_ready and self._index(wire.Kind.HELLO, self._hello_sequence) >= 0:
+            self.seconds_to_ready = time.monotonic() - self._began
+        return got
+
+    def hello(self) -> wire.Hello | None:
+        """See hosts/base.py."""
+        frame = self._frame(wire.Kind.HELLO, self._hello_sequence)
+        return None if frame is None else wire.unpack_hello(frame.body)
+
+    def send(self, request: bytes, abi: int) -> int:
+        """See hosts/base.py."""
+        self._sequence += 1
+        data = wire.pack(wire.Frame(wire.Kind.REQUEST, abi, self._sequence, request))
+        try:
+            self._put(data)
+        except OSError as error:
+            raise self.loss(f"the channel broke: {error}") from error
+        return self._sequence
+
+    def reply(self, number: int) -> wire.Reply | None:
+        """See hosts/base.py."""
+        frame = self._frame(wire.Kind.REPLY, number)
+        return None if frame is None else wire.unpack_reply(frame.body)
+
+    def _frame(self, kind: wire.Kind, sequence: int) -> wire.Frame | None:
+        """A frame that has arrived. It and those before it are dropped, which nothing asks for any more."""
+        index = self._index(kind, sequence)
+        if index < 0:
+            return None
+        frame = self._arrived[index]
+        del self._arrived[: index + 1]
+        return frame
+
+    def _index(self, kind: wire.Kind, sequence: int) -> int:
+        """Where among the frames that have arrived one is; -1 when it has not."""
+        return next(
+            (
+                index
+                for index, frame in enumerate(self._arrived)
+                if frame.kind == kind and frame.sequence == sequence
+            ),
+            -1,
+        )

@@ -1,0 +1,59 @@
+"""Targets whose hosts are fakes."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+from fakes import Counter, FakeOpener, payload, scenario
+
+from sysevent import settings
+from sysevent.engine.asker import Asker
+from sysevent.engine.loop import Loop
+from sysevent.engine.restarts import Listeners
+from sysevent.targets.spec import TargetSpec
+
+
+@dataclass
+class World:
+    """What askers are made of, and what they told."""
+
+    settings: settings.Settings
+    counter: Counter = field(default_factory=Counter)
+    loop: Loop = field(default_factory=Loop)
+    told: list = field(default_factory=list)
+    incidents: list = field(default_factory=list)
+    observations: list = field(default_factory=list)
+
+    def opener(self, name="x", **options):
+        return FakeOpener(name, self.counter, **options)
+
+    def asker(self, opener, *, facts=("x86_64.facts",), options=None, **row):
+        """The asker of a target like this row; options are those of Asker."""
+        spec = TargetSpec(**{"name": opener.name, "arch": "x86_64", "where": "tcg"} | row)
+        listeners = Listeners(
+            self.told.append,
+            self.incidents.append,
+            lambda target, seen: self.observations.append((target, seen.scenario, seen.abi)),
+        )
+        return Asker(
+            spec,
+            opener,
+            self.settings,
+            self.settings.cache / "logs",
+            listeners,
+            **{"facts": [scenario(name) for name in facts], "loop": self.loop, "payload": payload}
+            | (options or {}),
+        )
+
+    @property
+    def logs(self):
+        return self.settings.cache / "logs"
+
+    @property
+    def reasons(self):
+        return [(incident.reason, incident.retried) for incident in self.incidents]
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(msgspec.structs.replace(settings.from_environment(), cache=tmp_path, snapshots=False))

@@ -1,0 +1,202 @@
+"""Targets side by side: which guest runs when."""
+
+from pathlib import Path
+
+import pytest
+from fakes import HELLO, scenario, until
+
+from sysevent.engine.loop import Loop
+from sysevent.engine.question import Question
+from sysevent.engine.scheduler import Scheduler
+from sysevent.errors import ImageError
+
+MANY = [scenario(f"x86_64.{n}") for n in range(40)]
+
+
+@pytest.fixture
+def together(world):
+    """together(names, …): a scheduler of targets with these names, all prepared, and the targets."""
+    made = []
+
+    def make(names, *, most=2, refused=(), keep=False, **options):
+        askers = []
+        for name in names:
+            opener = world.opener(name)
+            opener.refused = ImageError("no such kernel") if name in refused else None
+            opener.takes_snapshots = True
+            askers.append(world.asker(opener, options=options))
+        found = Scheduler(askers, world.loop, world.told.append, most=most, keep=keep)
+        made.append(found)
+        found.begin()
+        until(lambda: all(asker.restarts.prepared for asker in askers))
+        return found, askers
+
+    yield make
+    for one in made:
+        one.close()
+    assert world.counter.now == 0
+
+
+def planned(count=3, **options):
+    return {"plan": lambda _: [Question(found) for found in MANY[:count]]} | options
+
+
+def attend(scheduler):
+    for _ in range(6):
+        scheduler.attend()
+
+
+def test_no_more_than_cores(world, together):
+    scheduler, (a, b, c) = together("abc")
+    scheduler.wanted(a)
+    assert world.counter.started == ["a", "b"]
+    scheduler.done(a)
+    scheduler.wanted(b)
+    assert world.counter.started == ["a", "b", "c"]
+    scheduler.done(b)
+    scheduler.wanted(c)
+    assert (world.counter.started, world.counter.most) == (["a", "b", "c"], 2)
+
+
+def test_one_core(world, together):
+    scheduler, askers = together("ab", most=1)
+    for one in askers:
+        scheduler.wanted(one)
+        one.observe(MANY[1])
+        scheduler.done(one)
+    assert (world.counter.started, world.counter.most) == (["a", "b"], 1)
+
+
+def test_the_first_and_then_those_with_most_to_answer(world):
+    askers = [
+        world.asker(world.opener(name), options={"weight": weight})
+        for name, weight in zip("abc", (1, 2, 3), strict=True)
+    ]
+    scheduler = Scheduler(askers, world.loop, world.told.append, most=3)
+    scheduler.begin()
+    until(lambda: all(asker.restarts.prepared for asker in askers))
+    scheduler.attend()
+    assert world.counter.started == ["a", "c", "b"]
+    scheduler.close()
+
+
+def test_another_order_than_planned(world, together):
+    """One that was started too early makes room, and comes back when it is wanted."""
+    scheduler, (a, b, c) = together("abc")
+    scheduler.wanted(a)
+    scheduler.wanted(c)
+    assert (world.counter.started, world.counter.now) == (["a", "b", "c"], 2)
+    scheduler.done(a)
+    scheduler.wanted(b)
+    assert b.observe(MANY[1])
+    assert world.counter.most == 2
+
+
+def test_one_that_has_answered_everything_makes_room(world, together):
+    scheduler, askers = together("abc", **planned())
+    scheduler.wanted(askers[0])
+    attend(scheduler)
+    assert (world.counter.started, world.counter.most) == (["a", "b", "c"], 2)
+    for one in askers:
+        scheduler.wanted(one)
+        one.observe(MANY[2])
+        scheduler.done(one)
+    assert (world.counter.started, world.counter.most, world.incidents) == (["a", "b", "c"], 2, [])
+
+
+def test_asked_once_more_after_it_has_made_room(world, together):
+    """What was not planned costs a start, and is no incident."""
+    scheduler, (a, *_) = together("abc", **planned())
+    scheduler.wanted(a)
+    attend(scheduler)
+    assert a.restarts.session is None
+    assert a.observe(MANY[30])
+    assert (world.counter.started, world.incidents) == (["a", "b", "c", "a"], [])
+    assert a.restarts.origin == "snapshot"
+
+
+@pytest.mark.parametrize(
+    ("names", "options"),
+    [("ab", planned()), ("abc", planned(complete=False)), ("abc", planned(keep=True)), ("abc", {})],
+)
+def test_no_guest_ends_early_without_need(world, together, names, options):
+    """When none waits for its place, not all is known that it will be asked, or it is to be kept."""
+    scheduler, (a, *_) = together(names, **options)
+    scheduler.wanted(a)
+    attend(scheduler)
+    assert (world.counter.started, world.counter.now) == (["a", "b"], 2)
+
+
+def test_one_that_was_not_expected(world, together):
+    scheduler, _ = together("")
+    late = world.asker(world.opener("late"))
+    scheduler.wanted(late)
+    assert late.observe(MANY[1])
+    scheduler.done(late)
+
+
+def test_a_kernel_that_cannot_be_had_stops_no_other_target(world, together):
+    scheduler, (lost, good) = together("ab", refused="a")
+    scheduler.wanted(lost)
+    with pytest.raises(ImageError, match="no such kernel"):
+        lost.observe(MANY[1])
+    scheduler.done(lost)
+    scheduler.wanted(good)
+    assert good.observe(MANY[1])
+
+
+def test_one_is_asked_while_another_one_is_waited_for(world, together):
+    """As far as it was planned; and in the first run, too."""
+    scheduler, (a, b) = together("ab", **planned(40))
+    scheduler.wanted(a)
+    a.observe(MANY[39])
+    attend(scheduler)
+    assert b.finished
+    assert [seen for seen in world.observations if seen[0] == "b"][-1] == ("b", "x86_64.39", "x86_64")
+
+
+def test_retreat(world, together):
+    """All end, and start again when they are wanted."""
+    scheduler, (a, b) = together("ab")
+    scheduler.wanted(a)
+    scheduler.retreat()
+    assert world.counter.now == 0
+    scheduler.wanted(a)
+    assert a.observe(MANY[1])
+    assert b.observe(MANY[1])
+    assert world.incidents == []
+
+
+def test_what_the_thread_says_is_shown_by_this_one(world):
+    """While it is waited for."""
+    opener = world.opener()
+    opener.prepare = lambda progress: progress("fetching a kernel")
+    asked = world.asker(opener)
+    scheduler = Scheduler([asked], world.loop, world.told.append)
+    scheduler.begin()
+    scheduler.wanted(asked)
+    until(lambda: scheduler.attend() or world.told)
+    assert world.told[0] == "fetching a kernel"
+    assert asked.restarts.session is not None
+    scheduler.close()
+
+
+def test_descriptors_are_given_back(world):
+    def count():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = count()
+    for _ in range(3):
+        asked = world.asker(world.opener())
+        scheduler = Scheduler([asked], Loop(), world.told.append)
+        scheduler.begin()
+        until(lambda: asked.restarts.prepared)  # noqa: B023 - called at once
+        scheduler.close()
+    assert count() == before
+
+
+def test_hello_is_taken_in_the_background(world, together):
+    scheduler, (a, b) = together("ab")
+    scheduler.wanted(a)
+    attend(scheduler)
+    assert (a.restarts.hello, b.restarts.hello) == (HELLO, HELLO)

@@ -1,0 +1,245 @@
+"""Hosts that are no machines: they implement the protocols of hosts/base.py, which mypy checks, and do as told."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from sysevent.arches import Architecture
+from sysevent.build.programs import Payload
+from sysevent.errors import BadWire, GuestLost, InfrastructureError, SyseventError
+from sysevent.hosts.base import WINDOW, Host
+from sysevent.model import KernelImage, Progress
+from sysevent.scenario.steps import Scenario, Sleep
+from sysevent.settings import Settings
+from sysevent.wire import Hello, Op, Reply, Result, State
+
+T = TypeVar("T")
+
+READABLE = os.eventfd(1, os.EFD_CLOEXEC)  # a descriptor that always is
+
+LOST = GuestLost("lost: panic")
+HELLO = Hello(1, 1, "6.12.1", "x86_64", "id")
+
+
+def scenario(name: str, milliseconds: int = 1) -> Scenario:
+    """One that only sleeps, for the architecture that its name begins with: "x86_64.a"."""
+    return Scenario(name, name.partition(".")[0], (Sleep(milliseconds),))
+
+
+def payload(_arch: Architecture, name: str, _settings: Settings) -> Payload:
+    """A payload that is not compiled."""
+    return Payload(name, (), 0, {})
+
+
+def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait for what a thread does; AssertionError when it does not."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+class Counter:
+    """How many hosts run at a time, over all openers that share it, and in which order they were started."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+        self.started: list[str] = []
+        self._lock = threading.Lock()
+
+    def start(self, name: str) -> None:
+        """One more runs."""
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            self.started.append(name)
+
+    def end(self) -> None:
+        """One less."""
+        with self._lock:
+            self.now -= 1
+
+
+class FakeOpener:
+    """Opens fake hosts. Tests set what these do, and read what was done with them.
+
+    Of each list the next entry is taken and used once: an error is raised, or is how the host is lost.
+    """
+
+    log = "console.log"
+
+    def __init__(self, name: str = "x", counter: Counter | None = None, *, origin: str = "boot") -> None:
+        self.name = name
+        self.origin = origin
+        self.counter = counter or Counter()
+        self.hosts: list[FakeHost] = []
+        self.refused: SyseventError | None = None  # by prepare()
+        self.starts: list[SyseventError | None] = []
+        self.hellos: list[Hello | SyseventError] = []
+        self.replies: list[Reply | SyseventError | None] = []  # None: as the request wants
+        self.default_hello: Hello | SyseventError = HELLO
+        self.default_reply: SyseventError | None = None
+        self.dead: set[int] = set()  # numbers of requests in which a host is lost
+        self.files: dict[str, bytes] = {}
+        self.traits: dict[str, str] = {}
+        self.retried: list[str] = []  # by each host, on the way
+        self.window = WINDOW
+        self.snapshot = False  # whether there is one
+        self.takes_snapshots = False
+        self.restorable_at_all = True  # False: a restored host never says hello
+        self.forgotten: list[Hello | None] = []
+        self.greetings: list[Hello] = []
+
+    @property
+    def sent(self) -> int:
+        """Requests that were sent to any host."""
+        return sum(len(host.sent) for host in self.hosts)
+
+    def kernel(self, progress: Progress) -> KernelImage | None:
+        return None
+
+    def prepare(self, progress: Progress) -> None:
+        if self.refused is not None:
+            raise self.refused
+
+    def restorable(self) -> bool:
+        return self.snapshot
+
+    def open(self, logs: Path, progress: Progress, *, restore: bool) -> Host:
+        self.hosts.append(FakeHost(self, logs, restored=restore))
+        return self.hosts[-1]
+
+    def greeted(self, host: Host, hello: Hello, progress: Progress) -> None:
+        self.greetings.append(hello)
+        self.snapshot = self.snapshot or self.takes_snapshots
+
+    def forget(self, hello: Hello | None) -> str:
+        self.snapshot = False
+        self.forgotten.append(hello)
+        return "" if hello else "a snapshot could not be restored, so it boots"
+
+
+class FakeHost:
+    """Says hello at once, and answers at once, unless its opener wants something else."""
+
+    timed = True
+    patience = 60.0
+    doing = "booting"
+    seconds_to_ready = 1.5
+
+    def __init__(self, opener: FakeOpener, logs: Path, *, restored: bool) -> None:
+        self.logs = logs
+        self.restored = restored
+        self.window = opener.window
+        self.retried = list(opener.retried)
+        self.traits = dict(opener.traits)
+        self.sent: list[tuple[bytes, int]] = []  # each request, and its ABI
+        self.running = False
+        self._opener = opener
+        self._lost: InfrastructureError | None = None
+        self._replies: dict[int, Reply | BadWire] = {}
+        self._greeted = False
+
+    def start(self) -> None:
+        self.running = True
+        self._opener.counter.start(self._opener.name)
+        error = _next(self._opener.starts, None)
+        if error is not None:
+            raise error
+
+    def sources(self) -> list[int]:
+        return [READABLE] if self._replies or not self._greeted else []
+
+    def listen(self) -> bool:
+        return False
+
+    def hello(self) -> Hello | None:
+        if self._greeted or self._lost:
+            return None
+        if self.restored and not self._opener.restorable_at_all:
+            self._lost = LOST
+            return None
+        found = _next(self._opener.hellos, self._opener.default_hello)
+        if isinstance(found, Hello):
+            self._greeted = True
+            return found
+        self._fail(found)
+        return None
+
+    def send(self, request: bytes, abi: int) -> int:
+        assert self.running
+        self.sent.append((request, abi))
+        number = len(self.sent)
+        if self._lost is None and number in self._opener.dead:
+            self._lost = LOST
+        if self._lost is None:
+            found = _next(self._opener.replies, self._opener.default_reply)
+            if isinstance(found, BadWire):
+                self._replies[number] = found
+            elif isinstance(found, SyseventError):
+                self._fail(found)
+            else:
+                self._replies[number] = found or _answer(request, self._opener.files)
+        return number
+
+    def reply(self, number: int) -> Reply | None:
+        found = self._replies.pop(number, None)
+        if isinstance(found, BadWire):
+            raise found
+        return found
+
+    def trouble(self) -> str | None:
+        return None if self._lost is None else ""
+
+    def loss(self, what: str) -> InfrastructureError:
+        return self._lost or GuestLost(f"{self._opener.name}: {what}")
+
+    def keep(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        if self.running:
+            self.running = False
+            self._opener.counter.end()
+
+    def _fail(self, error: SyseventError) -> None:
+        """Be lost with this error; what is invalid is raised instead, and does no harm."""
+        if isinstance(error, InfrastructureError) and not isinstance(error, BadWire):
+            self._lost = error
+        else:
+            raise error
+
+
+def _next(plan: list[T], default: T) -> T:
+    return plan.pop(0) if plan else default
+
+
+def _answer(request: bytes, files: dict[str, bytes]) -> Reply:
+    """What a VMM says to a request of Sleep and File steps."""
+    results, at = [], 8
+    while at < len(request):
+        op, _, size = struct.unpack_from("<HHI", request, at)
+        results.append(_result(Op(op), request[at + 8 : at + 8 + size], files))
+        at += 8 + size
+    return Reply(State.DONE, 0, tuple(results))
+
+
+def _result(op: Op, body: bytes, files: dict[str, bytes]) -> Result:
+    if op is not Op.FILE:
+        return Result(op, 0, 0, 0, b"")
+    offset, length = struct.unpack_from("<II", body)
+    content = files.get(body[8:].decode())
+    if content is None:
+        return Result(op, 0, -1, 2, b"")
+    return Result(op, 0, 0, 0, content[offset : offset + length])
+
+
+def offsets(sent: Sequence[tuple[bytes, int]]) -> list[tuple[int, int]]:
+    """Of requests with one File step: where each begins to read, and how many bytes it wants."""
+    return [struct.unpack_from("<II", request, 16) for request, _ in sent]
