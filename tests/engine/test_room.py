@@ -8,8 +8,8 @@ from fakes import Counter, FakeOpener, payload, scenario
 
 from sysevent import settings
 from sysevent.engine.asker import Asker
+from sysevent.engine.listeners import Listeners
 from sysevent.engine.loop import Loop
-from sysevent.engine.restarts import Listeners
 from sysevent.engine.scheduler import Scheduler
 from sysevent.plugin.leased import Leased
 from sysevent.targets.leases.lease import Leases

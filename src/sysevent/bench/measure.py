@@ -13,8 +13,8 @@ import msgspec
 
 from sysevent.contract import catalogue
 from sysevent.engine.asker import Asker
+from sysevent.engine.listeners import Listeners
 from sysevent.engine.question import Plan
-from sysevent.engine.restarts import Listeners
 from sysevent.errors import HarnessError
 from sysevent.hosts.kinds import opener
 from sysevent.hosts.qemu.guest import QemuGuest

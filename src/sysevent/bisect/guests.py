@@ -10,7 +10,7 @@ import msgspec
 from sysevent.arches import ARCHITECTURES, Architecture
 from sysevent.bisect.ask import Boot, KernelUnderTest
 from sysevent.engine.asker import Asker
-from sysevent.engine.restarts import Listeners
+from sysevent.engine.listeners import Listeners
 from sysevent.errors import UsageError
 from sysevent.hosts.kinds import opener
 from sysevent.model import Incident, Observation, Progress

@@ -18,7 +18,7 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.contract import catalogue
 from sysevent.contract.terms import Terms
 from sysevent.engine.asker import Asker
-from sysevent.engine.restarts import Listeners
+from sysevent.engine.listeners import Listeners
 from sysevent.errors import (
     HarnessError,
     InfrastructureError,

@@ -16,10 +16,11 @@ from sysevent.abi import names
 from sysevent.arches import ARCHITECTURES, Abi, Architecture
 from sysevent.build import programs
 from sysevent.engine.facts import facts as read_facts
+from sysevent.engine.listeners import Listeners
 from sysevent.engine.loop import Awaited, Loop
 from sysevent.engine.pipeline import Pipeline, Request
 from sysevent.engine.question import Key, Plan, Question
-from sysevent.engine.restarts import Listeners, Restarts
+from sysevent.engine.restarts import Restarts
 from sysevent.engine.session import Session
 from sysevent.errors import (
     BadWire,
@@ -77,8 +78,9 @@ class Asker:
         self._listeners = listeners
         self._read_payload = payload
         self._payloads: dict[str, programs.Payload] = {}
-        self._restarts = Restarts(spec, opener, settings, logs, listeners)
-        self._pipeline = Pipeline(self._restarts, loop or Loop(), self._payload, self._remember)
+        # How its host was opened, and what the host said of itself.
+        self.restarts = Restarts(spec, opener, settings, logs, listeners)
+        self._pipeline = Pipeline(self.restarts, loop or Loop(), self._payload, self._remember)
         self._observed: dict[Key, Observation | SyseventError] = {}
         self._seconds: dict[Key, float] = {}
         self._facts_scenarios = FACTS[spec.arch] if facts is None else tuple(facts)
@@ -106,8 +108,8 @@ class Asker:
             for scenario in others:
                 with contextlib.suppress(HarnessError, VcpuStuck):
                     seen.append(self.observe(scenario))
-            assert self._restarts.hello is not None
-            self._facts = read_facts(seen, self._restarts.hello)
+            assert self.restarts.hello is not None
+            self._facts = read_facts(seen, self.restarts.hello)
         return self._facts
 
     def observe(self, scenario: Scenario, abi: str = "native", *, recorded: bool = True) -> Observation:
@@ -241,12 +243,7 @@ class Asker:
     @property
     def kernel(self) -> KernelImage | None:
         """What it boots; fetched when it is first asked for. None when its kernel runs already."""
-        return self._restarts.kernel()
-
-    @property
-    def restarts(self) -> Restarts:
-        """How its host was opened, and what the host said of itself."""
-        return self._restarts
+        return self.restarts.kernel()
 
     @property
     def finished(self) -> bool:

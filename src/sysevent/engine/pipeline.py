@@ -16,7 +16,7 @@ from sysevent.engine.restarts import Restarts
 from sysevent.engine.session import Session
 from sysevent.errors import BadWire, BuildFailed, GuestLost, HarnessError, SyseventError
 from sysevent.model import Observation
-from sysevent.scenario import request as body_of
+from sysevent.scenario.request import decode, encode
 from sysevent.scenario.steps import Scenario
 from sysevent.wire import Reply
 
@@ -186,12 +186,12 @@ class Pipeline:
         self._send(session)
 
     def _send(self, session: Session) -> None:
-        while session.window > 0 and (self._wanted or self._ahead):
+        while session.open and (self._wanted or self._ahead):
             request = (self._wanted or self._ahead).popleft()
             request.sent = time.monotonic()
             try:
                 request.payloads = {name: self._payload(name) for name in request.scenario.payloads}
-                body, deadline = body_of.encode(request.scenario, request.payloads)
+                body, deadline = encode(request.scenario, request.payloads)
             except (BuildFailed, HarnessError) as error:
                 self._settle(request, error)
                 continue
@@ -216,6 +216,6 @@ def _decoded(request: Request, reply: Reply | BadWire) -> Observation | Sysevent
     if isinstance(reply, BadWire):
         return reply
     try:
-        return body_of.decode(request.scenario, request.payloads, request.abi.name, reply)
+        return decode(request.scenario, request.payloads, request.abi.name, reply)
     except SyseventError as error:
         return error

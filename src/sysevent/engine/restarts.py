@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
+from sysevent.engine.listeners import Listeners
 from sysevent.engine.session import Session
 from sysevent.errors import BadWire, GuestLost, SyseventError, WrongHost
 from sysevent.hosts.base import Opener
 from sysevent.hosts.traits import check_traits
-from sysevent.model import Incident, KernelImage, Observation, Progress
+from sysevent.model import Incident, KernelImage, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 from sysevent.wire import Hello
@@ -20,14 +19,6 @@ from sysevent.wire import Hello
 # What must not change when a machine that was lost comes back: see hosts/traits.py.
 _SAME = ("kernel", "version", "machine", "node")
 _BOOTS = 4  # a host that was lost this often is not worth another boot, or another connection
-
-
-class Listeners(msgspec.Struct, frozen=True):
-    """What is called while a target is asked."""
-
-    progress: Progress
-    incident: Callable[[Incident], None]
-    observation: Callable[[str, Observation], None]  # with the target's id
 
 
 class Restarts:

@@ -48,9 +48,9 @@ class Session:
             raise
 
     @property
-    def window(self) -> int:
-        """How many more requests may be sent now."""
-        return self.host.window - len(self._flight)
+    def open(self) -> bool:
+        """Whether one more request may be in flight."""
+        return len(self._flight) < self.host.window
 
     @property
     def traits(self) -> Mapping[str, str]:

@@ -13,9 +13,9 @@ import pytest
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.terms import Terms
 from sysevent.engine.asker import Asker
+from sysevent.engine.listeners import Listeners
 from sysevent.engine.loop import Loop
 from sysevent.engine.question import Question
-from sysevent.engine.restarts import Listeners
 from sysevent.engine.scheduler import Scheduler
 from sysevent.errors import NotApplicable, SyseventError
 from sysevent.hosts.kinds import obstacle, opener

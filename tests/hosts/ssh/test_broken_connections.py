@@ -16,7 +16,7 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
 from sysevent.build.programs import Program
 from sysevent.engine.asker import Asker
-from sysevent.engine.restarts import Listeners
+from sysevent.engine.listeners import Listeners
 from sysevent.errors import GuestLost, HostUnreachable
 from sysevent.hosts import waiting
 from sysevent.hosts.running_kernel import RunningKernelOpener
