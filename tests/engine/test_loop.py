@@ -95,6 +95,21 @@ def test_what_never_comes_ends_at_its_deadline(bell):
     assert time.monotonic() - begin < 5
 
 
+def test_what_goes_on_meanwhile_must_not_wait(bell):
+    loop = Loop()
+
+    class Waits(Background):
+        def attend(self, awaited):
+            loop.wait(Awaited(1), lambda: True)
+
+    loop.background = Waits(bell)
+    awaited = Awaited(2)
+    with pytest.raises(AssertionError, match="a wait within a wait"):
+        loop.wait(awaited, awaited.done)
+    loop.background = Background(bell)
+    loop.wait(Awaited(1), lambda: True)
+
+
 def test_nothing_is_awaited(bell):
     loop = Loop()
     loop.background = Background(bell)

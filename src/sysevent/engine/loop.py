@@ -42,9 +42,21 @@ class Loop:
 
     def __init__(self) -> None:
         self.background: Background | None = None
+        self._waiting = False
 
     def wait(self, awaited: Awaited, done: Callable[[], bool]) -> None:
-        """Return when done() is True; raise what advance() and check() raise."""
+        """Return when done() is True; raise what advance() and check() raise.
+
+        AssertionError when called by what goes on meanwhile: that must not wait.
+        """
+        assert not self._waiting, "a wait within a wait"
+        self._waiting = True
+        try:
+            self._wait(awaited, done)
+        finally:
+            self._waiting = False
+
+    def _wait(self, awaited: Awaited, done: Callable[[], bool]) -> None:
         awaited.begin_wait()
         awaited.advance()
         while not done():
