@@ -10,11 +10,9 @@ UPWARD: frozenset[tuple[str, str]] = frozenset()
 # Longer files than the rule allows, with the lines that they have. This list can only shrink.
 LONG = {
     "guests/vmm/steps.c": 312,
-    "src/sysevent/engine/guest.py": 303,
     "tests/contract/test_judge.py": 305,
     "tests/contract/test_sensitivity.py": 361,
-    "tests/engine/test_fleet.py": 371,
-    "tests/hosts/qemu/test_guest.py": 466,
+    "tests/hosts/qemu/test_guest.py": 414,
     "tests/hosts/ssh/test_host.py": 494,
 }
 
@@ -25,7 +23,6 @@ HARD = {
     "build": 1,
     "cli": 3,
     "contract": 6,
-    "engine": 13,
     "headers": 4,
     "hosts": 15,
     "images": 5,

@@ -19,8 +19,11 @@ _KEPT = 256  # frames not asked for yet: a guest that never stops sending them m
 class FramedHost(abc.ABC):
     """One VMM at the other end of a transport that has file descriptors. A kind of host defines the transport."""
 
-    def __init__(self, name: str, progress: Progress) -> None:
+    def __init__(self, name: str, progress: Progress, patience: float, doing: str) -> None:
+        """patience and doing: see Host in hosts/base.py."""
         self.name = name
+        self.patience = patience
+        self.doing = doing
         self.seconds_to_ready = 0.0
         self.retried: list[str] = []
         self.traits: dict[str, str] = {}
@@ -29,16 +32,6 @@ class FramedHost(abc.ABC):
         self._sequence = 0  # of the request sent last
         self._hello_sequence = 0  # of the HELLO that counts
         self._began = 0.0
-
-    @property
-    @abc.abstractmethod
-    def patience(self) -> float:
-        """See hosts/base.py."""
-
-    @property
-    @abc.abstractmethod
-    def doing(self) -> str:
-        """See hosts/base.py."""
 
     @abc.abstractmethod
     def sources(self) -> list[int]:

@@ -37,7 +37,7 @@ class LocalHost(FramedHost):
     """A VMM as a child of this process. It and its workers form one process group, which ends with this process."""
 
     def __init__(self, spec: TargetSpec, vmms: Vmms, logs: Path, progress: Progress) -> None:
-        super().__init__(spec.id, progress)
+        super().__init__(spec.id, progress, min(_HELLO, spec.boot), "waiting for the VMM")
         self.log = logs / "vmm.log"
         self._spec = spec
         self._vmms = vmms
@@ -75,16 +75,6 @@ class LocalHost(FramedHost):
             )
         self._line = ours
         self._pidfd = os.pidfd_open(self._process.pid)
-
-    @property
-    def patience(self) -> float:
-        """See hosts/base.py."""
-        return min(_HELLO, self._spec.boot)
-
-    @property
-    def doing(self) -> str:
-        """See hosts/base.py."""
-        return "waiting for the VMM"
 
     def sources(self) -> list[int]:
         """See hosts/base.py."""

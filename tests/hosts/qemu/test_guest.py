@@ -5,16 +5,13 @@ import signal
 import socket
 import threading
 import time
-import zlib
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from sysevent import wire
 from sysevent.errors import BadWire, GuestLost, InfrastructureError, ToolMissing
 from sysevent.hosts import waiting
-from sysevent.hosts.qemu.snapshots import Snapshot, SnapshotNote
 
 # Seconds; far below every real deadline.
 SOON = 4
@@ -184,12 +181,10 @@ def test_waiting_uses_little_cpu_time(start, monkeypatch):
     assert len(looks) < 200
 
 
-def test_what_a_person_waits_for(start, snapshot):
-    """Booting may take as long as the target says, restoring a few seconds."""
+def test_patience_while_it_boots(start):
+    """As long as the target says."""
     guest = start(ANSWERING, boot=30)
     assert (guest.doing, guest.patience) == ("booting debian:6.12", 30)
-    restored = start(ANSWERING, snapshot, boot=30)
-    assert (restored.doing, restored.patience < 10) == ("restoring debian:6.12", True)
 
 
 @pytest.mark.parametrize(
@@ -373,62 +368,6 @@ def test_close(start):
     guest.close()
     assert not Path(f"/proc/{pid}").exists()
     guest.close()
-
-
-RESTORED = """
-        channel.sendall(hello())
-        kind, _, sequence, _ = request(channel)
-        assert kind == 5
-        time.sleep(0.05)
-        channel.sendall(hello(sequence))
-        forever()
-        """
-
-
-@pytest.fixture
-def snapshot(tmp_path):
-    """A snapshot of the kernel that the stub reports."""
-    state = tmp_path / "state"
-    state.write_bytes(b"stream")
-    hello = wire.Hello(1, 1, "6.12.1-stub", "x86_64", "build")
-    return Snapshot(
-        state, SnapshotNote("key", 6, zlib.crc32(b"stream", zlib.crc32(bytes(8))), 64, hello, False)
-    )
-
-
-def test_restored_guest_must_answer_a_ping(start, snapshot):
-    """A HELLO that was still in a buffer does not count."""
-    guest = start(RESTORED, snapshot=snapshot)
-    assert waiting.hello(guest).release == "6.12.1-stub"
-    assert guest.seconds_to_ready >= 0.05
-
-
-@pytest.mark.parametrize("content", [b"strdam", b"str"], ids=["flipped", "cut off"])
-def test_damaged_snapshot(start, snapshot, content):
-    """QEMU restores it without an error, so the guest is lost at its first reply."""
-    snapshot.state.write_bytes(content)
-    guest = start(
-        RESTORED.replace("forever()", "channel.sendall(reply(request(channel)[2])); forever()"), snapshot
-    )
-    waiting.hello(guest)
-    assert "its snapshot is damaged" in lost(guest, lambda: ask(guest))
-
-
-def test_restored_guest_must_be_the_saved_one(start, snapshot):
-    """Otherwise the verdicts of another kernel would be reported for this one."""
-    hello = msgspec.structs.replace(snapshot.note.hello, release="6.12.2")
-    note = msgspec.structs.replace(snapshot.note, hello=hello)
-    guest = start(RESTORED, snapshot=msgspec.structs.replace(snapshot, note=note))
-    assert "the restored guest is not the one that was saved: 6.12.1-stub" in lost(
-        guest, lambda: waiting.hello(guest)
-    )
-
-
-def test_deleted_snapshot(start, snapshot):
-    """A snapshot that another process has pruned is a lost guest, not the end of the run."""
-    snapshot.state.unlink()
-    with pytest.raises(GuestLost, match="its snapshot cannot be opened"):
-        start(RESTORED, snapshot=snapshot)
 
 
 def test_no_qemu(start, monkeypatch):

@@ -84,8 +84,8 @@ def opened(tmp_path):
         Mine.opened, Mine.restores = [], True
         settings = Settings(cache=tmp_path, mirror=None, keyring=None, offline=True, snapshots=True)
         kernel = KernelImage("debian:6.12", "x86_64", "6.12.1", "", tmp_path / "bzImage", None)
-        machine = SimpleNamespace(accel="tcg", virtio=True, debug=False)
-        found = QemuOpener(SPEC, settings, None, guest=Mine, bundle=Bundle(SPEC, kernel, machine, "key"))
+        config = SimpleNamespace(accel="tcg", virtio=True, debug=False)
+        found = QemuOpener(SPEC, settings, None, guest=Mine, bundle=Bundle(SPEC, kernel, config, "key"))
         found._snapshots, told = Snapshots(tmp_path), []
         found._snapshots.error = error
         assert not found.restorable()

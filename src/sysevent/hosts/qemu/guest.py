@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import threading
@@ -51,7 +52,13 @@ class QemuGuest(FramedHost):
         saved: bool = False,
     ) -> None:
         """snapshot: restore the guest from it; None: boot. saved: True: snapshots of the guest will be taken."""
-        super().__init__(bundle.spec.id, progress)
+        patience = min(
+            bundle.spec.boot,
+            _RESTORE if snapshot else math.inf,
+            _KVM if bundle.config.accel == "kvm" else math.inf,
+        )
+        doing = f"{'restoring' if snapshot else 'booting'} {bundle.kernel.spec}"
+        super().__init__(bundle.spec.id, progress, patience, doing)
         self._bundle = bundle
         self._logs = logs
         self.log = logs / "console.log"
@@ -152,17 +159,6 @@ class QemuGuest(FramedHost):
     def timed(self) -> bool:
         """See hosts/base.py. The VMM's own deadlines use the guest's clock, which a debugger stops with the guest."""
         return not self._bundle.config.debug
-
-    @property
-    def patience(self) -> float:
-        """See hosts/base.py."""
-        seconds = min(_RESTORE, self._bundle.spec.boot) if self._snapshot else self._bundle.spec.boot
-        return min(_KVM, seconds) if self._bundle.config.accel == "kvm" else seconds
-
-    @property
-    def doing(self) -> str:
-        """See hosts/base.py."""
-        return f"{'restoring' if self._snapshot else 'booting'} {self._bundle.kernel.spec}"
 
     def hello(self) -> wire.Hello | None:
         """See hosts/base.py."""

@@ -37,7 +37,7 @@ class SshHost(FramedHost):
     """A VMM on a lab machine, over SSH."""
 
     def __init__(self, spec: TargetSpec, vmms: Vmms, logs: Path, progress: Progress) -> None:
-        super().__init__(spec.id, progress)
+        super().__init__(spec.id, progress, spec.boot, f"connecting to {spec.address}")
         self.log = logs / "ssh.log"
         self._spec = spec
         self._vmms = vmms
@@ -66,16 +66,6 @@ class SshHost(FramedHost):
         # A daemon, so that a machine that hangs does not keep this process from ending.
         self._thread = threading.Thread(target=self._live, args=(hops,), name=f"ssh {self.name}", daemon=True)
         self._thread.start()
-
-    @property
-    def patience(self) -> float:
-        """See hosts/base.py."""
-        return self._spec.boot
-
-    @property
-    def doing(self) -> str:
-        """See hosts/base.py."""
-        return f"connecting to {self._spec.address}"
 
     # The methods below run in the thread.
 
