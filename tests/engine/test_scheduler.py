@@ -1,5 +1,6 @@
 """Targets side by side: which guest runs when."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,7 @@ def test_descriptors_are_given_back(world):
     def count():
         return len(list(Path("/proc/self/fd").iterdir()))
 
+    gc.collect()  # else what other tests left behind is closed meanwhile
     before = count()
     for _ in range(3):
         asked = world.asker(world.opener())
@@ -192,7 +194,7 @@ def test_descriptors_are_given_back(world):
         scheduler.begin()
         until(lambda: asked.restarts.prepared)  # noqa: B023 - called at once
         scheduler.close()
-    assert count() == before
+    assert count() <= before
 
 
 def test_hello_is_taken_in_the_background(world, together):
