@@ -22,18 +22,14 @@ LONG = {
 HARD = {
     "bench": 1,
     "bisect": 4,
-    "build": 1,
     "cli": 3,
     "contract": 6,
     "engine": 13,
-    "headers": 4,
     "hosts": 15,
-    "images": 5,
     "plugin": 8,
     "qemu": 4,
     "report": 3,
     "scenario": 6,
-    "targets": 11,
 }
 
 # Distributions whose module has another name.

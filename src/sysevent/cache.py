@@ -2,12 +2,12 @@
 
     blobs/sha256/HASH        InRelease files, package indices, packages: exactly as the mirror sent them
     suites/SUITE.json        which InRelease was fetched last, and when
-    tracks/TRACK-ARCH.json   which packages a track means (debian/track_resolution.py)
+    tracks/TRACK-ARCH.json   which packages a track means (images/debian)
     kernels/RELEASE-HASH/    kernel images taken out of packages
     unwrapped/NAME-HASH/     users' own images, decompressed because QEMU could not read them as they were
     modules/HASH.bin         decompressed modules with their dependencies, in load order
     initramfs/HASH.cpio      finished archives
-    userland/HASH.bin        programs taken out of packages (rootfs/userland.py)
+    userland/HASH.bin        programs taken out of packages (images/rootfs/userland.py)
     nested/HASH.json         whether a guest under this machine's KVM has a KVM of its own
     parts/, locks/           unfinished downloads
 
