@@ -1,15 +1,18 @@
-"""Recordings of real kernels, which the whole right half of the harness is run on."""
+"""Recordings of real kernels: runs, and the layouts of their headers."""
 
 import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from sysevent.decode.structs import Layout
 from sysevent.model import Facts, Observation
 from sysevent.report import records, run_log
 
 RUNS = Path(__file__).parent / "data" / "runs"
+LAYOUTS = Path(__file__).parent / "data" / "layout"
 
 
 @dataclass(frozen=True)
@@ -40,3 +43,13 @@ def _recording(name: str) -> Recording:
 def recording():
     """recording("debian-6.12"): tests/data/runs/debian-6.12.jsonl, as Facts and Observations."""
     return _recording
+
+
+@pytest.fixture
+def recorded_layout():
+    """recorded_layout("5.10", "i386"): the layout of Debian's linux-libc-dev, trimmed; a new object, free to change."""
+
+    def read(kernel, abi):
+        return msgspec.json.decode((LAYOUTS / f"{kernel}-{abi}.json").read_bytes(), type=Layout)
+
+    return read

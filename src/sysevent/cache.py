@@ -1,17 +1,17 @@
-"""What is kept on disk: blobs named by their SHA-256, and small files that say what the blobs are.
+"""The cache on disk: blobs named by their SHA-256, and small JSON files that say what the blobs are.
 
     blobs/sha256/HASH        InRelease files, package indices, packages: exactly as the mirror sent them
-    suites/SUITE.json        which InRelease was last seen, and when
-    tracks/TRACK-ARCH.json   which packages a track means (resolve.py)
+    suites/SUITE.json        which InRelease was fetched last, and when
+    tracks/TRACK-ARCH.json   which packages a track means (images/debian)
     kernels/RELEASE-HASH/    kernel images taken out of packages
-    unwrapped/NAME-HASH/     users' own images, where QEMU could not open the wrapping
+    unwrapped/NAME-HASH/     users' own images, decompressed because QEMU could not read them as they were
     modules/HASH.bin         decompressed modules with their dependencies, in load order
     initramfs/HASH.cpio      finished archives
-    userland/HASH.bin        programs taken out of packages (userland.py)
+    userland/HASH.bin        programs taken out of packages (images/rootfs/userland.py)
     nested/HASH.json         whether a guest under this machine's KVM has a KVM of its own
-    parts/, locks/           downloads under way
+    parts/, locks/           unfinished downloads
 
-Everything appears by rename, complete and on disk, so that a reader needs no lock.
+Every file is synced to disk and then renamed to its name, so that a reader needs no lock.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ T = TypeVar("T")
 
 
 class Cache(msgspec.Struct, frozen=True):
-    """The files below one directory."""
+    """Access to the cache below one directory."""
 
     root: Path
 
     def blob(self, sha256: str) -> Path:
-        """Where the bytes with this hash are, or will be."""
+        """Return the path of the blob with this hash, whether or not it exists."""
         return self.root / "blobs" / "sha256" / sha256
 
     def part(self, sha256: str) -> Path:
-        """Where they grow while they are being downloaded."""
+        """Return the path to which that blob is downloaded; the directory exists afterwards."""
         path = self.root / "parts" / f"{sha256}.part"
         self._parent(path)
         return path
 
-    def keep(self, data: bytes) -> str:
-        """Store bytes as a blob; returns their hash."""
+    def store(self, data: bytes) -> str:
+        """Store data as a blob and return its SHA-256; ImageError when the file cannot be written."""
         sha256 = hashlib.sha256(data).hexdigest()
         if not self.blob(sha256).exists():
             self.write(self.blob(sha256), data)
         return sha256
 
     def adopt(self, part: Path, sha256: str) -> Path:
-        """Make a finished, verified download a blob; returns its path."""
+        """Turn a complete, verified download into a blob and return its path."""
         path = self.blob(sha256)
         self._parent(path)
         with part.open("rb") as file:
@@ -64,7 +64,7 @@ class Cache(msgspec.Struct, frozen=True):
         return path
 
     def write(self, path: Path, data: bytes) -> None:
-        """Write a file so that it is either not there or complete; ImageError when the disk refuses."""
+        """Write a file atomically: it is absent or complete. ImageError when it cannot be written."""
         self._parent(path)
         try:
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
@@ -82,11 +82,14 @@ class Cache(msgspec.Struct, frozen=True):
             raise ImageError(f"cannot write {path}: {error.strerror}") from error
 
     def record(self, path: Path, value: object) -> None:
-        """Write a value that read() gives back."""
+        """Write a value as JSON, for read()."""
         self.write(path, msgspec.json.format(msgspec.json.encode(value)))
 
     def read(self, path: Path, kind: type[T]) -> T | None:
-        """The value once recorded there; None when there is none, or an older version's."""
+        """Return the value that record() wrote to path.
+
+        None if there is no such file, or if it does not match the type: an older version wrote it.
+        """
         try:
             return msgspec.json.decode(path.read_bytes(), type=kind)
         except (OSError, msgspec.ValidationError, msgspec.DecodeError):
@@ -94,8 +97,13 @@ class Cache(msgspec.Struct, frozen=True):
 
     @contextlib.contextmanager
     def lock(self, name: str, what: str, progress: Progress) -> Iterator[None]:
-        """Hold a lock that all processes with this cache share; progress is told when that means waiting."""
-        import filelock  # here: it brings asyncio along, and only who writes needs a lock
+        """Hold a lock that all processes with this cache share.
+
+        what names the work, for the one line that progress gets when another process has the lock.
+        ImageError when the lock file cannot be created.
+        """
+        # Imported here: filelock imports asyncio, and a run that only reads the cache takes no lock.
+        import filelock
 
         path = self.root / "locks" / f"{name}.lock"
         self._parent(path)
@@ -103,8 +111,9 @@ class Cache(msgspec.Struct, frozen=True):
         try:
             lock.acquire(blocking=False)
         except filelock.Timeout:
-            progress(f"{what}: waiting for another process that is at it")
-            lock.acquire()  # without a limit: the kernel drops the lock of a process that dies
+            progress(f"{what}: waiting for another process that does the same")
+            # Without a time limit: the kernel drops the lock of a process that dies.
+            lock.acquire()
         except OSError as error:
             raise ImageError(f"cannot use the cache in {self.root}: {path}: {error.strerror}") from error
         try:
@@ -122,6 +131,6 @@ class Cache(msgspec.Struct, frozen=True):
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
+    """Return the SHA-256 of a file's content, as 64 lower-case hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

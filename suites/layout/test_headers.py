@@ -48,7 +48,7 @@ CLAIMS = claims(
         "No structure means other bytes to programs of this ABI than to the kernel, but the known ones.",
         asks=Layouts.FOREIGN_HEADERS,
         gives=no_unknown_hazard,
-        source="src/sysevent/headers/translated.py; virt/kvm/kvm_main.c, kvm_vm_compat_ioctl",
+        source="src/sysevent/headers/compat.py; virt/kvm/kvm_main.c, kvm_vm_compat_ioctl",
     ),
 )
 

@@ -1,7 +1,7 @@
 """What a VMM reads when an x86 guest makes a Xen hypercall: right for 64-bit VMMs, four bytes off for i386.
 
 struct kvm_xen_exit is `u32 type; union u` with u64 members: the kernel and 64-bit programs have the union at 8,
-an i386 program at 4. Nothing translates it (src/sysevent/headers/translated.py), so an i386 VMM reads every
+an i386 program at 4. Nothing translates it (src/sysevent/headers/compat.py), so an i386 VMM reads every
 member four bytes off. system_event had the same fault before v5.18; this one is not repaired.
 """
 

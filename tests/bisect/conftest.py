@@ -11,7 +11,7 @@ from sysevent.bisect import session
 from sysevent.bisect.question import Question
 from sysevent.bisect.session import Equipment
 from sysevent.bisect.state import State
-from sysevent.build.kernel import Built
+from sysevent.build.kernel import BuiltKernel
 from sysevent.errors import GuestLost, KernelNotBuilt
 from sysevent.settings import Settings
 
@@ -68,7 +68,7 @@ class Workbench:
         self.on_build(behaviour)
         if not behaviour["build"]:
             raise KernelNotBuilt("building Image failed: kvm_main.c:9: error: expected ';'")
-        return Built(json.dumps(behaviour), {"build": 0.5}, ("not honoured: CONFIG_X",), "gcc-12.2.0")
+        return BuiltKernel(json.dumps(behaviour), {"build": 0.5}, ("not honoured: CONFIG_X",), "gcc-12.2.0")
 
     def boot(self, kernel, logs):
         """As a function of guests.boot_on."""

@@ -1,4 +1,4 @@
-"""A compiler that writes down what it was told, and sources of one's own for it."""
+"""Fixtures: a compiler that logs its arguments, and sources for it that a test can change."""
 
 from pathlib import Path
 
@@ -12,36 +12,42 @@ from sysevent.checkout import GUESTS
 
 
 class Compiler:
-    """A shell script in a compiler's place. What it builds is its own arguments."""
+    """A shell script that stands in for a compiler: it logs its arguments and writes a fixed output."""
 
     def __init__(self, folder):
         self.path = folder / "cc"
-        self._said = folder / "said"
+        self._version = folder / "version"
         self._log = folder / "log"
-        self.version("fake 1.0")
-        self.does('while [ "$1" != "-o" ]; do shift; done; echo built > "$2"')
+        self.set_version("fake 1.0")
+        self.set_script('while [ "$1" != "-o" ]; do shift; done; echo built > "$2"')
 
-    def does(self, script):
+    def set_script(self, script):
+        """Change what a call other than --version runs."""
         log = f'echo "$@" >> {self._log}'
-        self.path.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exec cat {self._said}\n{log}\n{script}\n')
+        self.path.write_text(
+            f'#!/bin/sh\n[ "$1" = --version ] && exec cat {self._version}\n{log}\n{script}\n'
+        )
         self.path.chmod(0o755)
 
-    def version(self, text):
-        self._said.write_text(f"{text}\nand a licence\n")
+    def set_version(self, text):
+        """Change the first line of what --version prints."""
+        self._version.write_text(f"{text}\nand a licence\n")
 
     @property
     def calls(self):
+        """The arguments of every call, each as one line."""
         return self._log.read_text().splitlines() if self._log.exists() else []
 
 
 @pytest.fixture
 def arch():
-    return ARCHITECTURES["riscv64"]  # one ABI for programs and payloads alike
+    """An architecture with one ABI, for programs and payloads alike."""
+    return ARCHITECTURES["riscv64"]
 
 
 @pytest.fixture
 def cc(tmp_path, monkeypatch, arch):
-    """What CC_riscv64 names."""
+    """The compiler that CC_riscv64 names."""
     compiler = Compiler(tmp_path)
     monkeypatch.setenv("CC_riscv64", str(compiler.path))
     return compiler
@@ -49,12 +55,13 @@ def cc(tmp_path, monkeypatch, arch):
 
 @pytest.fixture
 def cache(tmp_path):
+    """Settings with an empty cache."""
     return msgspec.structs.replace(settings.from_environment(), cache=tmp_path / "cache")
 
 
 @pytest.fixture
 def sources(tmp_path, monkeypatch):
-    """guests/ of this test's own."""
+    """A directory like guests/, with other contents, which the build uses."""
     names = [path.relative_to(GUESTS) for path in programs.VMM.rglob("*.[ch]")]
     for name in (*names, "payloads/riscv64/call.S", "payloads/riscv64/payload.ld", "init/init.c"):
         path = tmp_path / "guests" / name

@@ -1,4 +1,4 @@
-"""Building a kernel tree, with a make that is ours."""
+"""Building a kernel tree, with a shell script instead of make."""
 
 import shutil
 import time
@@ -13,7 +13,7 @@ from sysevent.errors import DiskFull, KernelNotBuilt, ToolMissing, UsageError
 
 GCC = Toolchain("gcc", "12.2.0", "aarch64-linux-gnu-gcc", ("CROSS_COMPILE=aarch64-linux-gnu-",))
 
-# Does what the tree's file says; finds O= and KCONFIG_ALLCONFIG= among its arguments.
+# Runs the file "build" of the tree; rejects the configuration lines in its file "refuses".
 MAKE = r"""#!/bin/sh
 for word; do
     case $word in O=*) out=${word#O=} ;; KCONFIG_ALLCONFIG=*) fragment=${word#*=} ;; esac
@@ -30,6 +30,7 @@ esac
 
 @pytest.fixture
 def tree(tmp_path):
+    """A directory with the files that MAKE uses."""
     path = tmp_path / "linux"
     path.mkdir()
     (path / "refuses").write_text("CONFIG_PANIC_ON_OOPS=y\n")
@@ -56,7 +57,7 @@ def builder(tmp_path, monkeypatch):
 
 
 def test_builds(builder, tree, tmp_path):
-    """Out of tree, into a directory of the compiler's own, with nothing of the user's environment."""
+    """Outside the tree, in a directory for the compiler, without the user's variables for kernel builds."""
     built = builder.build(tree, tmp_path / "logs" / "build.log")
     output = tmp_path / "build" / "arm64-gcc-12.2.0"
     assert built.spec == f"tree:{output}"
@@ -71,9 +72,9 @@ def test_builds(builder, tree, tmp_path):
 
 
 def test_fallback(builder, tree, tmp_path):
-    """What is only a fallback is asked for when something needed is refused, and not before."""
+    """A fallback is requested only after a required line was not honoured."""
     (tree / "refuses").write_text("CONFIG_KVM=y\n")
-    with pytest.raises(KernelNotBuilt, match="refuses CONFIG_KVM=y"):
+    with pytest.raises(KernelNotBuilt, match="does not accept CONFIG_KVM=y"):
         builder.build(tree, tmp_path / "log")
     asked = tmp_path / "build" / "arm64-gcc-12.2.0" / "sysevent.config"
     assert "CONFIG_NET=y" in asked.read_text()
@@ -83,7 +84,7 @@ def test_fallback(builder, tree, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("says", "error", "words"),
+    ("output", "error", "words"),
     [
         pytest.param(
             "kernel/fork.c:9:3: error: expected ';'",
@@ -98,25 +99,24 @@ def test_fallback(builder, tree, tmp_path):
         pytest.param("Killed", KernelNotBuilt, "Killed", id="killed"),
     ],
 )
-def test_failure(says, error, words, builder, tree, tmp_path):
-    """Why a build failed decides what it means; a file called error.o is no error."""
-    (tree / "build").write_text(f"echo '  CC  lib/error.o'; echo \"{says}\" >&2; exit 2\n")
+def test_failure(output, error, words, builder, tree, tmp_path):
+    """The output decides which error it is; a file called error.o is not one."""
+    (tree / "build").write_text(f"echo '  CC  lib/error.o'; echo \"{output}\" >&2; exit 2\n")
     with pytest.raises(error, match=words.replace("(", r"\(")):
         builder.build(tree, tmp_path / "log")
 
 
-def test_paths_are_the_trees_own(builder, tree, tmp_path):
-    """A file is named from the top of the tree, as people know it."""
+def test_paths_in_messages_are_relative_to_the_tree(builder, tree, tmp_path):
     (tree / "build").write_text(f"echo '{tree}/virt/kvm/kvm_main.c:1:1: error: no' >&2; exit 2\n")
     with pytest.raises(KernelNotBuilt, match=r"failed: virt/kvm/kvm_main.c:1:1: error: no"):
         builder.build(tree, tmp_path / "log")
 
 
 def test_interrupted_build_ends_its_children(builder, tree, tmp_path, monkeypatch):
-    """When we are interrupted, nothing goes on writing into the build directory."""
+    """No process continues to write into the build directory."""
     mark = tmp_path / "mark"
     (tree / "build").write_text(f"sleep 1; echo >{mark}\n")
-    monkeypatch.setattr(kernel, "_BEAT", 0.1)
+    monkeypatch.setattr(kernel, "_PROGRESS_INTERVAL", 0.1)
 
     def interrupt(line):
         raise KeyboardInterrupt
@@ -129,7 +129,7 @@ def test_interrupted_build_ends_its_children(builder, tree, tmp_path, monkeypatc
 
 
 def test_headers(builder, tree, tmp_path):
-    """The exported headers, anew where the tree cannot remove what is gone."""
+    """A header that does not exist any more is removed, although the tree's make does not do it."""
     found = builder.headers(tree, tmp_path / "log")
     stale = found / "linux" / "gone.h"
     stale.write_text("")
@@ -137,23 +137,23 @@ def test_headers(builder, tree, tmp_path):
     assert [path.name for path in (found / "linux").iterdir()] == ["kvm.h"]
 
 
-def test_oldest_compiler_that_a_tree_takes(tree):
-    """The tree's own script decides; the next toolchain is taken, or the reason is told."""
+def test_oldest_compiler_that_a_tree_accepts(tree):
+    """The tree's script decides: the next toolchain is used, or the message says why there is none."""
     (tree / "scripts").mkdir()
     (tree / "scripts" / "min-tool-version.sh").write_text(
         "case $1 in gcc) echo 14.1.0 ;; *) echo 17.0.1 ;; esac\n"
     )
     arch = ARCHITECTURES["arm64"]
     llvm = Toolchain("llvm", "19.1.0", "clang", ("LLVM=1",))
-    assert toolchain.accepted(tree, arch, [GCC, llvm]) is llvm
+    assert toolchain.first_accepted(tree, arch, [GCC, llvm]) is llvm
     with pytest.raises(ToolMissing, match=r"gcc-12\.2\.0 is older than the 14\.1\.0"):
-        toolchain.accepted(tree, arch, [GCC])
-    with pytest.raises(ToolMissing, match="no compiler for arm64"):
-        toolchain.accepted(tree, arch, [])
+        toolchain.first_accepted(tree, arch, [GCC])
+    with pytest.raises(ToolMissing, match="no compiler for arm64 is installed"):
+        toolchain.first_accepted(tree, arch, [])
 
 
 def test_users_choice_of_compiler(monkeypatch, tmp_path):
-    """CROSS_COMPILE and LLVM mean what they mean to the kernel, and then nothing else counts."""
+    """CROSS_COMPILE and LLVM have their meaning for the kernel, and no other toolchain is considered."""
     for name in ("mine-gcc", "mine-ld"):
         (tmp_path / name).write_text("#!/bin/sh\necho 'mine-gcc (Distribution 13.2.0-1) 13.2.0'\n")
         (tmp_path / name).chmod(0o755)

@@ -1,4 +1,4 @@
-"""What is compiled when, and what a payload's ELF file tells."""
+"""When programs are compiled, and the content of a payload's ELF file."""
 
 import struct
 
@@ -10,7 +10,7 @@ from sysevent.errors import BuildFailed, HarnessError
 
 @pytest.fixture
 def build(arch, cache, cc, sources):
-    """Builds the three kinds of programs; their paths."""
+    """build(): compile the three kinds of programs, and return their paths by kind."""
 
     def run():
         return {
@@ -30,7 +30,7 @@ def build(arch, cache, cc, sources):
 
 
 def test_built_once(build, cc):
-    """The second time nothing is run, and nothing lies about."""
+    """The second time no compiler is run; no temporary file is left."""
     first = build()
     assert len(cc.calls) == 3
     assert build() == first
@@ -53,8 +53,8 @@ def test_built_once(build, cc):
         ("payloads/riscv64/payload.ld", {"payload"}),
     ],
 )
-def test_an_edit_is_seen(build, sources, file, rebuilt):
-    """By the programs that it is of, and by no other; undone, the old ones are there."""
+def test_a_changed_file(build, sources, file, rebuilt):
+    """Only the programs that contain it are compiled again; after the change is undone, the old ones are used."""
     first = build()
     old = (sources / file).read_text()
     (sources / file).write_text(old + " ")
@@ -64,20 +64,20 @@ def test_an_edit_is_seen(build, sources, file, rebuilt):
     assert build() == first
 
 
-def test_another_compiler_builds_anew(build, cc):
+def test_another_compiler_builds_again(build, cc):
     first = build()
-    cc.version("fake 1.1")
+    cc.set_version("fake 1.1")
     assert not set(build().values()) & set(first.values())
 
 
-def test_other_flags_build_anew(build, monkeypatch):
+def test_other_flags_build_again(build, monkeypatch):
     first = build()
     monkeypatch.setattr(compiler, "FLAGS", (*compiler.FLAGS, "-O3"))
     assert not set(build().values()) & set(first.values())
 
 
-def test_a_vmm_is_told_its_build_id(arch, cache, cc, sources):
-    """The one in its file's name, which it says in its HELLO."""
+def test_a_vmm_contains_its_build_id(arch, cache, cc, sources):
+    """The one in its file's name; it sends it in HELLO."""
     found = programs.vmm(arch, arch.abis[0], cache)
     assert found.path.name == f"vmm-riscv64-{found.build_id}"
     assert f'-DBUILD_ID="{found.build_id}"' in cc.calls[0]
@@ -85,7 +85,7 @@ def test_a_vmm_is_told_its_build_id(arch, cache, cc, sources):
 
 
 def test_no_such_payload(arch, cache):
-    """Ours to have written, so no fault of the machine."""
+    """An error of the harness, not of the machine."""
     with pytest.raises(
         HarnessError, match=r"no payload 'nonsense' for riscv64: .*/nonsense.S does not exist"
     ):
@@ -93,7 +93,7 @@ def test_no_such_payload(arch, cache):
 
 
 def elf(segments, symbols=(), entry=0x1000):
-    """A 64-bit ELF program: segments (address, bytes, size in memory), symbols (name, value, binding)."""
+    """Return a 64-bit ELF program: segments (address, bytes, size in memory), symbols (name, value, binding)."""
     count = len(segments)
     at = 64 + 56 * count
     body, headers = b"", b""
@@ -121,7 +121,7 @@ def elf(segments, symbols=(), entry=0x1000):
 
 
 def test_payload(tmp_path):
-    """Physical addresses, memory beyond the file as zeros, the entry, and global labels only."""
+    """Physical addresses, zeros for memory that the file does not have, the entry, and global labels only."""
     path = tmp_path / "program"
     path.write_bytes(
         elf(
@@ -141,15 +141,15 @@ def test_payload(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is no ELF program"),
-        (b"#!/bin/sh\n", "is no ELF program"),
-        (b"\x7fELF", "is no ELF program"),
-        (elf([(0, b"x", 1)])[:70], "is no ELF program"),
-        (elf([]), "has nothing to load"),
+        (b"", "is not an ELF program"),
+        (b"#!/bin/sh\n", "is not an ELF program"),
+        (b"\x7fELF", "is not an ELF program"),
+        (elf([(0, b"x", 1)])[:70], "is not an ELF program"),
+        (elf([]), "has no segment to load"),
     ],
     ids=["empty", "script", "magic", "cut", "no_segments"],
 )
-def test_no_payload(tmp_path, content, words):
+def test_files_that_are_not_payloads(tmp_path, content, words):
     """BuildFailed names the file."""
     path = tmp_path / "program"
     path.write_bytes(content)
@@ -157,6 +157,6 @@ def test_no_payload(tmp_path, content, words):
         programs.read_payload("x", path)
 
 
-def test_a_payload_that_is_not_there(tmp_path):
-    with pytest.raises(BuildFailed, match="is no ELF program"):
+def test_a_missing_file(tmp_path):
+    with pytest.raises(BuildFailed, match="is not an ELF program"):
         programs.read_payload("x", tmp_path / "missing")

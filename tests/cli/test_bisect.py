@@ -8,7 +8,7 @@ import pytest
 
 from sysevent import cli
 from sysevent.bisect.session import Equipment
-from sysevent.build.kernel import Built
+from sysevent.build.kernel import BuiltKernel
 from sysevent.cli import bisect as verb
 from sysevent.errors import DiskFull, KernelNotBuilt
 
@@ -152,7 +152,7 @@ class Bench:
         self.recording = recording
 
     def build(self, tree, log):
-        return Built((tree / "file").read_text(), {"build": 0.1}, (), "gcc-12.2.0")
+        return BuiltKernel((tree / "file").read_text(), {"build": 0.1}, (), "gcc-12.2.0")
 
     def equip(self, question, settings, jobs, folder):
         return Equipment(self.boot, self)

@@ -56,7 +56,7 @@ def test_all_are_listed(rows):
 
 def test_holder_of_a_lease(rows, tmp_path):
     held = Locks(tmp_path / "locks").take("host-127.0.0.1:1", {})
-    assert f"with pid {os.getpid()} of " in rows()[1]["rpi5"]
+    assert f"held by pid {os.getpid()} of " in rows()[1]["rpi5"]
     held.release()
 
 

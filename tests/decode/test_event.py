@@ -1,4 +1,4 @@
-"""Raw exits with names, and the offsets that may never change."""
+"""Decoded raw exits, and the offsets that must never change."""
 
 import re
 
@@ -15,7 +15,7 @@ POISON = 0xAA
 
 
 def raw(*written, poison=POISON, registers=()):
-    """An exit of which only these (offset, bytes) are written."""
+    """Return an exit in which only these (offset, bytes) are written."""
     head = bytearray([POISON]) * 320
     for offset, data in written:
         head[offset : offset + len(data)] = data
@@ -43,8 +43,8 @@ def raw(*written, poison=POISON, registers=()):
         ("io.data_offset", 40, 8),
     ],
 )
-def test_a_field_is_these_bytes_and_no_others(name, offset, size):
-    """Little-endian; the bytes beside it do not matter."""
+def test_a_field_is_exactly_these_bytes(name, offset, size):
+    """Little-endian; no other byte has an influence."""
     value = bytes(range(1, size + 1))
     event = decode(raw((offset, value)), "arm64")
     assert event.field(name) == int.from_bytes(value, "little")
@@ -54,7 +54,7 @@ def test_a_field_is_these_bytes_and_no_others(name, offset, size):
             assert decode(raw((offset, value), (at, b"\x55")), "arm64").field(name) == event.field(name)
 
 
-def test_the_structure_ends_with_its_sixteenth_datum():
+def test_the_structure_ends_after_sixteen_data_words():
     assert len(kvm_run.DATA) == 16
     assert kvm_run.DATA[-1].span[1] == 168
 
@@ -77,11 +77,11 @@ def test_no_such_field():
     ],
 )
 def test_written_ranges(written, found):
-    """Of the union alone. What the kernel writes as poison cannot be told."""
+    """Only of the union. A byte that the kernel writes with the poison's value is not detected."""
     assert decode(raw(*written), "x86_64").written == found
 
 
-def test_without_poison_nothing_is_known_to_be_written():
+def test_without_poison_no_range_is_reported():
     assert decode(raw((32, bytes(8)), poison=None), "x86_64").written == ()
 
 
@@ -96,47 +96,26 @@ def test_ranges():
 
 
 def test_registers_by_name():
-    """In the order of the VMM."""
+    """In the order in which the VMM reads them."""
     event = decode(raw(registers=range(34)), "arm64")
     assert (event.registers["x0"], event.registers["x30"], event.registers["sp"]) == (0, 30, 31)
     assert (event.registers["pc"], event.registers["pstate"]) == (32, 33)
     riscv = decode(raw(registers=range(33)), "riscv64").registers
-    assert [
-        riscv[name] for name in ("pc", "ra", "sp", "s0", "a0", "a7", "s2", "s11", "t3", "t6", "mode")
-    ] == [
-        0,
-        1,
-        2,
-        8,
-        10,
-        17,
-        18,
-        27,
-        28,
-        31,
-        32,
-    ]
+    names = ("pc", "ra", "sp", "s0", "a0", "a7", "s2", "s11", "t3", "t6", "mode")
+    assert tuple(riscv[name] for name in names) == (0, 1, 2, 8, 10, 17, 18, 27, 28, 31, 32)
     x86 = decode(raw(registers=range(21)), "x86_64").registers
-    assert [x86[name] for name in ("rax", "rsi", "rsp", "r8", "rip", "rflags", "cs.base", "cr0")] == [
-        0,
-        4,
-        6,
-        8,
-        16,
-        17,
-        18,
-        20,
-    ]
+    names = ("rax", "rsi", "rsp", "r8", "rip", "rflags", "cs.base", "cr0")
+    assert tuple(x86[name] for name in names) == (0, 4, 6, 8, 16, 17, 18, 20)
 
 
 @pytest.mark.parametrize("count", [0, 33, 35])
-def test_registers_of_another_count_are_none(count):
+def test_registers_of_unexpected_number_are_ignored(count):
     assert decode(raw(registers=range(count)), "arm64").registers == {}
 
 
 @pytest.mark.parametrize(("arch", "count"), [("arm64", 34), ("riscv64", 33), ("x86_64", 21)])
-def test_register_tables_are_as_long_as_the_vmm_s(arch, count):
-    """Every name once, and as many as guests/vmm/arch/ reads."""
+def test_register_tables_match_the_vmm(arch, count):
+    """Each name once, and as many as guests/vmm/arch/ reads."""
     assert len(REGISTERS[arch]) == len(set(REGISTERS[arch])) == count
     assert PC[arch] in REGISTERS[arch]
     source = (GUESTS / "vmm" / "arch" / f"{'x86' if arch == 'x86_64' else arch}.c").read_text()
@@ -155,7 +134,7 @@ def test_register_tables_are_as_long_as_the_vmm_s(arch, count):
 
 @pytest.mark.parametrize("name", ["debian-5.10", "debian-6.12", "debian-newest"])
 def test_recorded_exits_have_all_their_registers(recording, name):
-    """From real VMMs on real kernels, of every ABI that KVM takes."""
+    """Recorded from the VMM of every ABI on real kernels."""
     for (_, scenario, _), seen in recording(name).seen.items():
         for label, exit_ in seen.exits.items():
             assert len(decode(exit_, seen.arch).registers) == len(REGISTERS[seen.arch]), f"{scenario} {label}"
@@ -174,7 +153,7 @@ def test_recorded_exits_have_all_their_registers(recording, name):
         (msgspec.structs.replace(raw(), ret=-1, errno=4), "KVM_RUN failed with errno 4 (EINTR)"),
     ],
 )
-def test_in_words(exit_, text):
+def test_str(exit_, text):
     assert str(decode(exit_, "arm64")) == text
 
 

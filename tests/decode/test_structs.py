@@ -1,8 +1,8 @@
-"""Members by their paths, and the bytes that nobody named."""
+"""Members by their paths, and implicit padding."""
 
 import pytest
 
-from sysevent.decode.structs import Leaf, Member, Struct, count, find, holes, leaves
+from sysevent.decode.structs import Leaf, Member, Struct, element_count, find, holes, leaves
 
 INNER = Struct("inner", "struct", 12, (Member("a", 0, 8, "__u64"), Member("b", 8, 4, "__u32")))
 OUTER = Struct(
@@ -37,19 +37,18 @@ KNOWN = {"inner": INNER}
 
 def test_leaves_name_every_member_that_holds_data():
     assert [leaf.path for leaf in leaves(OUTER)] == ["type", "one", "two[].x", "two[].y", "end"]
-    assert [leaf.path for leaf in leaves(OUTER, KNOWN)] == [
-        *("type", "one.a", "one.b", "two[].x", "two[].y", "end")
-    ]
+    paths = [leaf.path for leaf in leaves(OUTER, KNOWN)]
+    assert paths == ["type", "one.a", "one.b", "two[].x", "two[].y", "end"]
     assert {leaf.path: leaf.offset for leaf in leaves(OUTER, KNOWN)}["one.b"] == 16
 
 
-def test_a_structure_that_leads_to_itself_ends():
+def test_a_structure_that_refers_to_itself():
     loop = Struct("loop", "struct", 8, (Member("next", 0, 8, "struct loop", ref="loop"),))
     assert [leaf.path for leaf in leaves(loop, {"loop": loop})] == ["next"]
 
 
 @pytest.mark.parametrize(
-    ("path", "place"),
+    ("path", "extent"),
     [
         ("two", (8, 24)),
         ("two.y", (12, 8)),
@@ -59,9 +58,9 @@ def test_a_structure_that_leads_to_itself_ends():
         ("x", None),
     ],
 )
-def test_find(path, place):
+def test_find(path, extent):
     found = find(OUTER, path, KNOWN)
-    assert (found and (found.offset, found.size)) == place
+    assert (found and (found.offset, found.size)) == extent
 
 
 def test_holes_of_every_structure_but_not_of_unions():
@@ -70,15 +69,15 @@ def test_holes_of_every_structure_but_not_of_unions():
     assert found == {("", 4, 4, False), ("", 32, 8, False), ("", 48, 16, True), ("two", 9, 3, False)}
 
 
-def test_a_bit_field_covers_the_bytes_it_begins_in():
+def test_a_bit_field_covers_the_bytes_of_its_bits():
     bits = Struct("bits", "struct", 8, (Member("a", 0, 4, "int", (0, 3)), Member("b", 0, 4, "int", (3, 7))))
     assert [(hole.offset, hole.size) for hole in holes(bits)] == [(2, 6)]
 
 
 @pytest.mark.parametrize(("text", "number"), [("int", 1), ("int[3]", 3), ("int[2][3]", 6), ("char[]", 1)])
-def test_count(text, number):
-    assert count(text) == number
+def test_element_count(text, number):
+    assert element_count(text) == number
 
 
-def test_a_leaf_knows_its_end():
+def test_end_of_a_leaf():
     assert Leaf("x", 8, 4, "int", None, "").end == 12

@@ -1,4 +1,4 @@
-"""Headers through the real compiler, and nothing of the compiler's own among them."""
+"""Headers compiled by the real compiler, without any of the compiler's headers."""
 
 import importlib.util
 
@@ -12,7 +12,7 @@ from sysevent.decode.structs import find
 from sysevent.errors import BuildFailed
 from sysevent.headers import compiled
 from sysevent.headers.compiled import Tool
-from sysevent.headers.source import Headers
+from sysevent.headers.resolve import Headers
 
 pytestmark = pytest.mark.skipif(
     not importlib.util.find_spec("ziglang"), reason="the ziglang wheel is not installed"
@@ -23,9 +23,9 @@ KVM_H = """
 #define KVM_H
 #define KVM_EXIT_EXAMPLE 7
 #define KVM_SUM (KVM_EXIT_EXAMPLE + (1ULL << 40))
-#define KVM_TEXT "no number"
+#define KVM_TEXT "not a number"
 #define KVM_TYPE struct kvm_run
-#define KVM_UNDEFINED (KVM_NOBODY_KNOWS + 1)
+#define KVM_UNDEFINED (KVM_NOT_DEFINED + 1)
 #define KVM_CALL(x) (x)
 #define KVM_SIZE sizeof(struct kvm_run)
 #define KVM_MINUS (-1)
@@ -47,7 +47,7 @@ ASM_H = "struct kvm_asm { void *pointer; };\n"
 
 @pytest.fixture
 def include(tmp_path):
-    """A directory with two headers of ours."""
+    """An include directory with two small headers."""
     for name, text in (("linux/kvm.h", KVM_H), ("asm/kvm.h", ASM_H)):
         path = tmp_path / "include" / name
         path.parent.mkdir(parents=True)
@@ -57,7 +57,7 @@ def include(tmp_path):
 
 @pytest.fixture
 def tool():
-    """The compiler for an ABI, with the caches of everyday use: an empty one costs it seconds."""
+    """tool(abi): the compiler, with the user's cache: with an empty one it takes seconds longer."""
 
     def find_tool(abi):
         found = compiler.find(ABIS[abi])
@@ -78,15 +78,16 @@ def tool():
         ("riscv32", 4, 12),
     ],
 )
-def test_every_abi_by_its_own_rules(include, tool, abi, word, flags_at):
-    """i386 alone aligns 64-bit members to 4: the union is at 4 there, and at 8 elsewhere."""
+def test_layout_of_every_abi(include, tool, abi, word, flags_at):
+    """Only i386 aligns 64-bit members to 4: there the union is at 4, and otherwise at 8."""
     found = compiled.compile_headers((include,), ABIS[abi], tool(abi))
     run = found.structs["kvm_run"]
     union = 4 if abi == "i386" else 8
     assert find(run, "padding").offset == union
     assert find(run, "system_event.flags").offset == flags_at + 4 * (abi != "i386")
     assert found.structs["kvm_asm"].size == word
-    assert found.structs["kvm_unused"].size == 2 * word  # nobody uses it, and it is there
+    # Structures that no declaration uses are in the DWARF, too.
+    assert found.structs["kvm_unused"].size == 2 * word
     assert find(run, "high").bits == (3, 9)
     assert found.asserted["system_event.flags"] == find(run, "system_event.flags").offset
     assert found.asserted["sizeof"] == run.size
@@ -100,44 +101,43 @@ def test_every_abi_by_its_own_rules(include, tool, abi, word, flags_at):
 
 
 def test_a_header_that_is_missing_is_not_taken_from_the_compiler(include, tool):
-    """zig brings linux/types.h and asm/ptrace.h of its own, for every architecture."""
+    """zig has its own linux/types.h and asm/ptrace.h for every architecture."""
     (include / "asm" / "kvm.h").write_text("#include <linux/types.h>\n" + ASM_H)
     with pytest.raises(BuildFailed, match=r"linux/types\.h"):
         compiled.compile_headers((include,), ABIS["x86_64"], tool("x86_64"))
 
 
-def test_a_header_from_elsewhere_is_told(include, tool, tmp_path):
-    """Whatever way it came: what was read and is not under test spoils the result."""
+def test_a_header_from_elsewhere_is_an_error(include, tool, tmp_path):
     (tmp_path / "stray.h").write_text("struct kvm_stray { int a; };\n")
     (include / "asm" / "kvm.h").write_text(f'#include "{tmp_path / "stray.h"}"\n' + ASM_H)
-    with pytest.raises(BuildFailed, match="none of the headers under test"):
+    with pytest.raises(BuildFailed, match="not one of the headers under test"):
         compiled.compile_headers((include,), ABIS["x86_64"], tool("x86_64"))
 
 
-def test_what_does_not_compile_says_so(include, tool):
+def test_headers_that_do_not_compile(include, tool):
     (include / "asm" / "kvm.h").write_text("struct kvm_asm { unknown_type member; };\n")
     with pytest.raises(BuildFailed, match="unknown_type"):
         compiled.compile_headers((include,), ABIS["i386"], tool("i386"))
 
 
-def test_it_is_compiled_once(include, tmp_path, monkeypatch):
-    """The second time there is not even a compiler to be run."""
+def test_headers_are_compiled_once(include, tmp_path, monkeypatch):
+    """The second time no compiler is run."""
     real = settings.from_environment()
-    kept = msgspec.structs.replace(real, cache=tmp_path / "cache")
+    with_empty_cache = msgspec.structs.replace(real, cache=tmp_path / "cache")
     headers = Headers("tree:x", "x86_64", "", "some-hash", None, include.parent)
     monkeypatch.setattr(compiled, "Tool", lambda command, version, _: Tool(command, version, real.cache))
     wanted = [ABIS["x86_64"], ABIS["i386"]]
-    said = []
-    first = compiled.layouts(headers, wanted, kept, said.append)
+    lines = []
+    first = compiled.layouts(headers, wanted, with_empty_cache, lines.append)
     assert list(first) == ["x86_64", "i386"]
-    assert said == ["compiling the headers of tree:x for x86_64, i386"]
+    assert lines == ["compiling the headers of tree:x for x86_64, i386"]
     monkeypatch.setattr(Tool, "run", None)
-    assert compiled.layouts(headers, wanted, kept, said.append) == first
-    assert len(said) == 1
+    assert compiled.layouts(headers, wanted, with_empty_cache, lines.append) == first
+    assert len(lines) == 1
     other = msgspec.structs.replace(headers, key="another-hash")
     with pytest.raises(TypeError):
-        compiled.layouts(other, wanted, kept, said.append)
+        compiled.layouts(other, wanted, with_empty_cache, lines.append)
 
 
-def test_the_kernels_own_abi_comes_first():
+def test_native_is_the_kernels_own_abi():
     assert [native(arch).name for arch in ("x86_64", "arm64", "riscv64")] == ["x86_64", "arm64", "riscv64"]

@@ -18,11 +18,11 @@ ALL = [
 
 
 @pytest.fixture
-def subject(recorded):
+def subject(recorded_layout):
     def make(kernel, abi):
         userspace = ABIS[abi]
-        own = recorded(kernel, native(userspace.arch).name)
-        return HeaderFacts(f"debian:{kernel}", VERSIONS[kernel], userspace, recorded(kernel, abi), own)
+        own = recorded_layout(kernel, native(userspace.arch).name)
+        return HeaderFacts(f"debian:{kernel}", VERSIONS[kernel], userspace, recorded_layout(kernel, abi), own)
 
     return make
 
@@ -129,14 +129,14 @@ def test_a_number_that_changed_or_went_is_seen(subject, constant, value):
     assert wrong.what == constant
 
 
-def test_hazards_known_are_a_note_and_new_ones_a_failure(subject, struct):
+def test_hazards_known_are_a_note_and_new_ones_a_failure(subject, make_struct):
     seen = subject("7.2", "i386")
     found = judged("hazards", seen)
     assert found.status is Status.DONE
     assert "kvm_xen_exit" in found.reason
     assert status("hazards", subject("7.2", "x32")) is Status.PASS
-    seen.kernel.structs["kvm_new"] = struct("kvm_new", 16, type=(0, 4), value=(8, 8))
-    seen.layout.structs["kvm_new"] = struct("kvm_new", 12, type=(0, 4), value=(4, 8))
+    seen.kernel.structs["kvm_new"] = make_struct("kvm_new", 16, type=(0, 4), value=(8, 8))
+    seen.layout.structs["kvm_new"] = make_struct("kvm_new", 12, type=(0, 4), value=(4, 8))
     found = judged("hazards", seen)
     assert (found.status, found.mismatches[0].what) == (Status.FAIL, "struct kvm_new")
 

@@ -16,9 +16,9 @@ from sysevent.report import failure
 
 
 @pytest.fixture
-def headers(recorded):
-    own = recorded("7.2", "x86_64")
-    return HeaderFacts("debian:7.2", "7.2.12-1", ABIS["x86_64"], recorded("7.2", "x86_64"), own)
+def headers(recorded_layout):
+    own = recorded_layout("7.2", "x86_64")
+    return HeaderFacts("debian:7.2", "7.2.12-1", ABIS["x86_64"], recorded_layout("7.2", "x86_64"), own)
 
 
 def case(title, headers=None):

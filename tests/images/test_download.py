@@ -1,4 +1,4 @@
-"""Downloads: resumed, retried, refused."""
+"""Downloads: resumed, retried, verified."""
 
 import hashlib
 import socket
@@ -6,19 +6,19 @@ import socket
 import pytest
 
 from sysevent.errors import BadSignature, DownloadFailed
-from sysevent.images.download import Downloader, Expected, Gone, OtherLength
+from sysevent.images.download import Downloader, Expected, Gone, LengthMismatch
 
 DATA = bytes(range(256)) * 2000
 EXPECTED = Expected(len(DATA), hashlib.sha256(DATA).hexdigest())
 
 
 @pytest.fixture
-def fetch(mirror, tmp_path, said):
+def fetch(mirror, tmp_path, progress):
     mirror.write("file", DATA)
     part = tmp_path / "x.part"
 
     def fetch(expected=EXPECTED):
-        loader = Downloader(said, {}, attempts=3, pause=0.0, timeout=2.0)
+        loader = Downloader(progress, {}, attempts=3, pause=0.0, timeout=2.0)
         loader.fetch_to(f"{mirror.url}/file", part, expected, "the file")
         return part.read_bytes()
 
@@ -27,7 +27,7 @@ def fetch(mirror, tmp_path, said):
 
 
 def cut(length, times):
-    """A fault: the connection ends after length bytes, so many times."""
+    """Return a fault: the first times connections end after length bytes."""
     left = [times]
 
     def fault(handler, data):
@@ -43,6 +43,7 @@ def cut(length, times):
 
 
 def status(code, times):
+    """Return a fault: the first times responses have this status."""
     left = [times]
 
     def fault(handler, data):
@@ -52,12 +53,12 @@ def status(code, times):
     return fault
 
 
-def test_whole(fetch, said):
+def test_whole(fetch, progress):
     assert fetch() == DATA
-    assert said[-1] == "the file 0.5 of 0.5 MB"
+    assert progress[-1] == "the file 0.5 of 0.5 MB"
 
 
-def test_takes_up_where_another_process_stopped(fetch, mirror):
+def test_a_part_of_another_process_is_resumed(fetch, mirror):
     fetch.part.write_bytes(DATA[:1000])
     assert fetch() == DATA
     assert mirror.log == [("/file", "bytes=1000-")]
@@ -67,14 +68,14 @@ def test_a_server_that_ignores_ranges(fetch, mirror):
     fetch.part.write_bytes(DATA[:1000])
     mirror.faults["/file"] = lambda handler, data: handler.answer(200, data)
     assert fetch() == DATA
-    assert mirror.asked("/file") == 1
+    assert mirror.request_count("/file") == 1
 
 
-def test_a_stale_part_is_fetched_afresh_once(fetch, mirror, said):
+def test_after_a_stale_part_the_whole_file_is_fetched_once(fetch, mirror, progress):
     fetch.part.write_bytes(b"stale" * 100)
     assert fetch() == DATA
     assert mirror.log == [("/file", "bytes=500-"), ("/file", None)]
-    assert "does not verify, starting afresh" in said.text
+    assert "does not verify, starting again from the beginning" in progress.text
 
 
 def test_a_part_that_is_too_long(fetch):
@@ -88,31 +89,31 @@ def test_a_complete_but_wrong_part(fetch, mirror):
     assert mirror.log == [("/file", None)]
 
 
-def test_a_broken_connection_is_resumed(fetch, mirror, said):
+def test_a_broken_connection_is_resumed(fetch, mirror, progress):
     mirror.faults["/file"] = cut(100_000, times=2)
     assert fetch() == DATA
     assert mirror.log == [("/file", None), ("/file", "bytes=100000-"), ("/file", "bytes=200000-")]
-    assert "(attempt 1 of 3)" in said.text
+    assert "(attempt 1 of 3)" in progress.text
 
 
-def test_gives_up_after_some_attempts(fetch, mirror):
+def test_the_number_of_attempts_is_limited(fetch, mirror):
     mirror.faults["/file"] = status(503, times=9)
     with pytest.raises(DownloadFailed, match="503"):
         fetch()
-    assert mirror.asked("/file") == 3
+    assert mirror.request_count("/file") == 3
 
 
-def test_an_overloaded_server_gets_another_chance(fetch, mirror):
+def test_an_overloaded_server_is_asked_again(fetch, mirror):
     mirror.faults["/file"] = status(503, times=1)
     assert fetch() == DATA
 
 
 @pytest.mark.parametrize(("code", "kind"), [(404, Gone), (403, DownloadFailed)])
-def test_a_clear_no_is_not_retried(fetch, mirror, code, kind):
+def test_a_permanent_error_is_not_retried(fetch, mirror, code, kind):
     mirror.faults["/file"] = status(code, times=9)
     with pytest.raises(kind, match=str(code)):
         fetch()
-    assert mirror.asked("/file") == 1
+    assert mirror.request_count("/file") == 1
 
 
 def test_one_changed_byte(fetch, mirror):
@@ -120,27 +121,27 @@ def test_one_changed_byte(fetch, mirror):
     with pytest.raises(BadSignature, match=f"{mirror.url}/file"):
         fetch()
     assert not fetch.part.exists()
-    assert mirror.asked("/file") == 1
+    assert mirror.request_count("/file") == 1
 
 
-def test_one_changed_byte_behind_a_part(fetch, mirror):
+def test_one_changed_byte_after_a_part(fetch, mirror):
     mirror.write("file", DATA[:5000] + b"\xff" + DATA[5001:])
     fetch.part.write_bytes(DATA[:1000])
     with pytest.raises(BadSignature):
         fetch()
     assert not fetch.part.exists()
-    assert mirror.asked("/file") == 2
+    assert mirror.request_count("/file") == 2
 
 
 @pytest.mark.parametrize("data", [DATA[:-1], DATA + b"x", b"<html>"])
 def test_another_length(fetch, mirror, data):
     mirror.write("file", data)
-    with pytest.raises(OtherLength):
+    with pytest.raises(LengthMismatch):
         fetch()
-    assert mirror.asked("/file") == 1
+    assert mirror.request_count("/file") == 1
 
 
-def test_endless_without_a_length(fetch, mirror):
+def test_an_endless_response_without_a_length(fetch, mirror):
     def flood(handler, data):
         handler.send_response(200)
         handler.end_headers()
@@ -153,22 +154,22 @@ def test_endless_without_a_length(fetch, mirror):
     assert not fetch.part.exists()
 
 
-def test_nobody_there(said):
+def test_a_refused_connection(progress):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    loader = Downloader(said, {}, attempts=2, pause=0.0, timeout=2.0)
+    loader = Downloader(progress, {}, attempts=2, pause=0.0, timeout=2.0)
     with pytest.raises(DownloadFailed, match=r"refused \(2 attempts\); --mirror"):
         loader.fetch(f"http://127.0.0.1:{port}/x", "the index", 100)
-    assert len(said) == 2
+    assert len(progress) == 2
 
 
-def test_small_files_have_a_limit(mirror, said):
+def test_small_files_have_a_limit(mirror, progress):
     mirror.write("big", b"x" * 101)
-    with pytest.raises(DownloadFailed, match="longer than 100"):
-        Downloader(said, {}).fetch(f"{mirror.url}/big", "the index", 100)
+    with pytest.raises(DownloadFailed, match="longer than the 100 bytes"):
+        Downloader(progress, {}).fetch(f"{mirror.url}/big", "the index", 100)
 
 
-def test_a_cut_index_is_retried(mirror, said):
+def test_a_truncated_index_is_retried(mirror, progress):
     mirror.write("index", b"y" * 100)
     mirror.faults["/index"] = cut(10, times=1)
-    assert Downloader(said, {}, pause=0.0).fetch(f"{mirror.url}/index", "the index", 1000) == b"y" * 100
+    assert Downloader(progress, {}, pause=0.0).fetch(f"{mirror.url}/index", "the index", 1000) == b"y" * 100

@@ -1,4 +1,4 @@
-"""list, verify and prune, and the command around them."""
+"""track_states, verify and prune, and the command `images`."""
 
 import argparse
 from datetime import timedelta
@@ -18,10 +18,10 @@ NOW = timedelta(0)
 
 
 @pytest.fixture
-def kernel(trixie, settings, said):
+def kernel(trixie, settings, progress):
     arm64 = architecture("arm64")
-    kernel = resolve.find("debian:6.12", arm64, settings, said)
-    initramfs.build(kernel, arm64, {"/init": b"#!"}, ["virtio_console"], settings, said)
+    kernel = resolve.find("debian:6.12", arm64, settings, progress)
+    initramfs.build(kernel, arm64, {"/init": b"#!"}, ["virtio_console"], settings, progress)
     return kernel
 
 
@@ -47,9 +47,12 @@ def files(settings):
     }
 
 
-def test_rows(kernel, settings, trixie):
-    rows = {(row.track.name, row.arch): row for row in inventory.rows(tracks.load(), ARCHS, settings)}
-    cached = rows["6.12", "arm64"]
+def test_track_states(kernel, settings, trixie):
+    states = {
+        (state.track.name, state.arch): state
+        for state in inventory.track_states(tracks.load(), ARCHS, settings)
+    }
+    cached = states["6.12", "arm64"]
     assert (cached.state, cached.version, cached.suite, cached.size) == (
         "cached",
         "6.12.1-1",
@@ -57,18 +60,21 @@ def test_rows(kernel, settings, trixie):
         len(trixie.deb),
     )
     assert cached.age < 60
-    assert rows["6.12", "x86_64"].state == "-"
-    assert rows["5.10", "riscv64"].state == "none"
+    assert states["6.12", "x86_64"].state == "-"
+    assert states["5.10", "riscv64"].state == "none"
     kernel.modules.unlink()
-    rows = {(row.track.name, row.arch): row for row in inventory.rows(tracks.load(), ARCHS, settings)}
-    assert rows["6.12", "arm64"].state == "known"
+    states = {
+        (state.track.name, state.arch): state
+        for state in inventory.track_states(tracks.load(), ARCHS, settings)
+    }
+    assert states["6.12", "arm64"].state == "known"
 
 
-def test_verify_finds_nothing(kernel, settings, said):
-    assert list(inventory.verify(settings, said)) == []
+def test_verify_without_damage(kernel, settings, progress):
+    assert list(inventory.verify(settings, progress)) == []
 
 
-def test_verify_finds_one_changed_byte_in_any_file(kernel, settings, said):
+def test_verify_finds_one_changed_byte_in_any_file(kernel, settings, progress):
     victims = files(settings)
     assert {path.parts[0] for path in victims} == {"blobs", "kernels", "modules", "initramfs"}
     for victim in sorted(victims):
@@ -77,47 +83,47 @@ def test_verify_finds_one_changed_byte_in_any_file(kernel, settings, said):
             continue
         data = path.read_bytes()
         path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-        damage = list(inventory.verify(settings, said))
+        damage = list(inventory.verify(settings, progress))
         assert (damage[0].path, damage[0].removed) == (path, True)
         assert not path.exists()
         path.write_bytes(data)
-    assert list(inventory.verify(settings, said)) == []
+    assert list(inventory.verify(settings, progress)) == []
 
 
-def test_verify_checks_against_the_signatures(kernel, settings, said, mirror):
+def test_verify_checks_against_the_signatures(kernel, settings, progress, mirror):
     settings.keyring.write_bytes(bytes(type(mirror.key).generate("mallory").extract_certificate()))
-    (damage,) = inventory.verify(settings, said)
+    (damage,) = inventory.verify(settings, progress)
     assert "not signed by a key" in damage.problem
     assert not damage.removed
 
 
-def test_verify_compares_the_image_with_the_package(kernel, settings, said):
+def test_verify_compares_the_image_with_the_package(kernel, settings, progress):
     cache = Cache(settings.cache)
     resolve._store(kernel.image, kernel.image.read_bytes() + b"!", architecture("arm64"), cache)
-    (damage,) = inventory.verify(settings, said)
+    (damage,) = inventory.verify(settings, progress)
     assert "is not the kernel in" in damage.problem
 
 
-def test_verify_looks_the_package_up_in_the_signed_index(kernel, settings, said):
+def test_verify_looks_the_package_up_in_the_signed_index(kernel, settings, progress):
     (path,) = (settings.cache / "tracks").glob("*.json")
     path.write_text(path.read_text().replace("6.12.1-1", "6.12.1-2", 1))
-    (damage,) = inventory.verify(settings, said)
-    assert "has no linux-image-6.12.1+deb13-cloud-arm64 6.12.1-2 of that hash" in damage.problem
+    (damage,) = inventory.verify(settings, progress)
+    assert "has no linux-image-6.12.1+deb13-cloud-arm64 6.12.1-2 with that hash" in damage.problem
 
 
-def test_prune_keeps_what_is_in_use(kernel, settings):
+def test_prune_keeps_files_in_use(kernel, settings):
     before = files(settings)
     assert inventory.prune(settings, ARCHS, grace=NOW).files == 0
     assert files(settings) == before
 
 
-def test_prune_removes_what_nothing_refers_to(kernel, settings, said, trixie, make_deb, arm64_image):
+def test_prune_removes_unreferenced_files(kernel, settings, progress, trixie, make_deb, arm64_image):
     old = files(settings)
     newer = make_deb({"boot/vmlinuz-6.12.2": arm64_image("6.12.2")})
     trixie.add("trixie", "arm64", [("linux-image-6.12.2+deb13-cloud-arm64", "6.12.2-1", newer)])
-    resolve.find("debian:6.12", architecture("arm64"), settings, said, refresh=True)
+    resolve.find("debian:6.12", architecture("arm64"), settings, progress, refresh=True)
     (settings.cache / "parts/x.part").write_bytes(b"fresh")
-    assert inventory.prune(settings, ARCHS).files == 0, "everything is young"
+    assert inventory.prune(settings, ARCHS).files == 0, "every file is younger than the grace"
     pruned = inventory.prune(settings, ARCHS, grace=NOW)
     left = files(settings)
     gone = {path for path in old if path not in left}
@@ -125,7 +131,7 @@ def test_prune_removes_what_nothing_refers_to(kernel, settings, said, trixie, ma
     assert pruned.files == len(gone)
     assert sum(path.parts[0] == "blobs" for path in left) == 3, "InRelease, Packages, the package"
     assert not kernel.image.parent.exists()
-    assert resolve.find("debian:6.12", architecture("arm64"), settings, said).version == "6.12.2-1"
+    assert resolve.find("debian:6.12", architecture("arm64"), settings, progress).version == "6.12.2-1"
     assert inventory.prune(settings, ARCHS, grace=NOW, unused=NOW).files == 1, "the initramfs"
 
 
@@ -147,7 +153,7 @@ def test_command_verify(run, kernel, capsys):
     assert run("verify") == 0
     kernel.image.write_bytes(b"x")
     assert run("verify") == 1
-    assert f"{kernel.image}: its bytes are not those that were stored" in capsys.readouterr().out
+    assert f"{kernel.image}: its content is not what was stored" in capsys.readouterr().out
 
 
 def test_command_fetch_repairs_what_verify_removed(run, settings, trixie):
@@ -160,7 +166,7 @@ def test_command_fetch_repairs_what_verify_removed(run, settings, trixie):
         assert run("verify") == 0
 
 
-def test_command_lets_the_top_level_print(run, settings, mirror):
+def test_command_raises_errors(run, settings, mirror):
     settings.keyring.write_bytes(bytes(type(mirror.key).generate("mallory").extract_certificate()))
     with pytest.raises(BadSignature):
         run("fetch", "--kernel", "debian:6.12", "--arch", "arm64", "--refresh")

@@ -1,4 +1,4 @@
-"""images/tracks.toml, and how mistakes in such a file are told."""
+"""images/tracks.toml, and the messages for mistakes in such a file."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from sysevent.images import tracks
 GOOD = '[[track]]\nname = "9.9"\nsuites = ["sid"]\n[track.packages]\narm64 = ["linux-image-9.9.*-arm64"]\n'
 
 
-def test_our_own_tracks():
+def test_the_tracks_of_the_project():
     known = {track.name: track for track in tracks.load()}
     assert list(known) == ["5.10", "6.1", "6.12", "7.2", "newest"]
     assert set(known["5.10"].packages) == {"arm64", "x86_64"}
@@ -17,8 +17,8 @@ def test_our_own_tracks():
         assert set(known[name].packages) == set(ARCHITECTURES)
 
 
-def test_an_unknown_track_names_the_known():
-    with pytest.raises(UsageError, match=r"debian:4\.19; there are debian:5\.10, .*debian:newest"):
+def test_for_an_unknown_track_the_message_lists_the_known():
+    with pytest.raises(UsageError, match=r"debian:4\.19; known are debian:5\.10, .*debian:newest"):
         tracks.track("4.19", tracks.load())
 
 
@@ -35,7 +35,7 @@ def test_an_unknown_track_names_the_known():
         (("[[track]]", "[track]"), "Expected `array`"),
     ],
 )
-def test_mistakes_name_file_and_place(tmp_path, change, message):
+def test_messages_name_file_and_key(tmp_path, change, message):
     path = tmp_path / "tracks.toml"
     path.write_text(GOOD.replace(*change, 1))
     with pytest.raises(BadTargetFile, match=message) as caught:

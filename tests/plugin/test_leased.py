@@ -97,7 +97,7 @@ def test_a_slot_is_waited_for_and_that_is_told(run):
     assert found.code == 0, found.out
     (incident,) = found.records("incident")
     assert "arm64-tcg: got after" in incident["reason"]
-    assert "no slot for a guest of this machine is free" in found.out
+    assert "no slot for a guest on this machine is free" in found.out
 
 
 def test_hosts_that_nobody_has_are_no_incident(run):
@@ -123,7 +123,7 @@ def test_a_lost_lease_is_never_a_verdict(run):
 def test_machines_cannot_boot_a_kernel(run):
     """--kernel with nothing that boots one is a usage error, and no green run."""
     assert run("kernel").code == 4
-    assert "cannot boot it, and is asked about the kernel that runs there" in run("kernel").out
+    assert "cannot boot it, but is asked about the kernel that runs there" in run("kernel").out
 
 
 class Place:

@@ -173,7 +173,7 @@ def _machine(
         accel="tcg",
         cpu="",
         memory=_MEMORY,
-        kernel=vmlinux.uncompressed(kernel, settings, progress),
+        kernel=vmlinux.kernel_file(kernel, settings, progress),
         initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),
         virtio=False,
         forwarded_port=_SSH_PORT,

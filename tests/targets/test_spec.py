@@ -1,4 +1,4 @@
-"""Target files, and the choice among targets."""
+"""Target files, and the selection of targets."""
 
 import re
 
@@ -19,7 +19,7 @@ def select(globs=(), archs=(), kernels=()):
 
 
 def test_builtin_targets():
-    """One for each architecture, under software emulation, with the default kernel; and this machine itself."""
+    """One for each architecture, under TCG, with the default kernel; and this machine."""
     *rows, own = spec.builtin()
     assert (own.name, own.arch, own.where, own.kernel, own.default) == (
         "local",
@@ -38,7 +38,7 @@ def test_builtin_targets():
     }
 
 
-def test_a_file_of_one_s_own(tmp_path):
+def test_a_target_file(tmp_path):
     path = tmp_path / "lab.toml"
     path.write_text(
         ROW + 'cpu = "neoverse-n1"\nmemory = 1024\nchannel = "serial"\nboot = 60\nkernel = "/boot/Image"\n'
@@ -67,17 +67,16 @@ def test_a_file_of_one_s_own(tmp_path):
         ("target = 3\n", r"Expected `array`, got `int` - at `\$\.target`"),
         ("[[target]\n", "lab.toml: "),
         (ROW + "tags = " + "{a = " * 2000, "lab.toml: "),
-        (ROW + 'kernel = "a\\u001b[31m"\n', r"characters that nobody can see - at `\$\.target\[0\]\.kernel`"),
+        (ROW + 'kernel = "a\\u001b[31m"\n', r"unprintable characters - at `\$\.target\[0\]\.kernel`"),
         (ROW + ROW, "lab.toml: two targets are called 'a'"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path, text, words):
-    """With the file, and the place in it."""
+def test_messages_name_file_row_and_key(tmp_path, text, words):
     path = tmp_path / "lab.toml"
     path.write_text(text)
-    with pytest.raises(BadTargetFile, match=words) as told:
+    with pytest.raises(BadTargetFile, match=words) as caught:
         spec.read(path)
-    assert str(told.value).startswith(f"{path}: ")
+    assert str(caught.value).startswith(f"{path}: ")
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe[\0[\0", b'name = "\xe4"'])
@@ -93,16 +92,16 @@ def test_a_file_that_cannot_be_read(tmp_path):
         spec.read(tmp_path / "missing.toml")
 
 
-def test_a_bad_file_is_the_user_s_error():
+def test_a_bad_file_is_a_usage_error():
     assert issubclass(BadTargetFile, UsageError)
 
 
-def test_nothing_asked_is_the_default():
-    """This machine's KVM may be broken, or busy: it is asked when somebody asks for it."""
+def test_default_targets():
+    """Without `local`: this machine's KVM may be broken or in use, so it is asked only if it is named."""
     assert ids() == ["arm64-tcg", "riscv64-tcg", "x86_64-tcg"]
 
 
-def test_a_star_is_everything():
+def test_a_star_matches_all_targets():
     assert ids(["*"]) == ["arm64-tcg", "riscv64-tcg", "x86_64-tcg", "local"]
 
 
@@ -124,7 +123,7 @@ def test_a_machine_of_another_architecture_has_no_local(monkeypatch):
     ],
 )
 def test_selection(globs, archs, chosen):
-    """In the order of the file, each once."""
+    """In the order of the file, and each target once."""
     assert ids(globs, archs) == chosen
 
 
@@ -139,11 +138,11 @@ def test_selection(globs, archs, chosen):
         (["arm64-tcg", "lab"], [], "--target lab matches none"),
         (["ARM64-TCG"], [], "--target ARM64-TCG matches none"),
         (["arm64"], [], "--target arm64 matches none"),
-        ([], ["aarch64"], "--arch aarch64: there are arm64, riscv64, x86_64"),
+        ([], ["aarch64"], "--arch aarch64: known are arm64, riscv64, x86_64"),
         (["arm64-tcg"], ["x86_64"], "no target matches both --target arm64-tcg and --arch x86_64"),
     ],
 )
-def test_what_matches_nothing_is_an_error(globs, archs, words):
+def test_a_selection_without_match_is_an_error(globs, archs, words):
     """A typing error must not become a green run."""
     with pytest.raises(UsageError, match=re.escape(words)):
         select(globs, archs)
@@ -158,7 +157,7 @@ def test_one_kernel_keeps_the_ids():
     ]
 
 
-def test_two_kernels_stand_side_by_side():
+def test_two_kernels_follow_each_other_for_each_target():
     chosen = select(["arm64-tcg", "x86_64-tcg"], kernels=["debian:6.1", "debian:7.2"])
     assert [(row.id, row.name, row.kernel) for row in chosen] == [
         ("arm64-tcg@debian:6.1", "arm64-tcg", "debian:6.1"),
@@ -179,11 +178,11 @@ def test_two_kernels_stand_side_by_side():
     ],
 )
 def test_labels_are_short_and_distinct(kernels, labels):
-    """Two kernels never share an id, whatever their files are called."""
+    """Two kernels never have the same id, whatever the names of their files are."""
     assert [row.label for row in select(["arm64-tcg"], kernels=kernels)] == labels
 
 
-def test_labels_are_distinct_from_made_up_ones():
+def test_a_numbered_label_does_not_collide_with_a_file_name():
     chosen = ids(["arm64-tcg"], kernels=["/z/Image~3", "/a/Image", "/b/Image"])
     assert len(set(chosen)) == 3
 
@@ -221,7 +220,7 @@ where = "local"
 """
 
 
-def test_a_lab():
+def test_target_file_of_a_lab():
     rpi5, some, that, own = spec.parse(LAB.encode(), "lab.toml")
     assert (rpi5.address, rpi5.port, rpi5.require, rpi5.kernel, rpi5.coordinator) == (
         "10.0.0.5",
@@ -236,7 +235,7 @@ def test_a_lab():
 
 
 def test_kernels_are_for_guests():
-    """A machine's kernel runs already: --kernel neither multiplies nor renames it."""
+    """A machine runs its kernel already: --kernel does not change such a target."""
     rows = [*spec.builtin(), *spec.parse(LAB.encode(), "lab.toml")]
     for kernels in (["debian:6.1"], ["debian:6.1", "debian:7.2"]):
         chosen = spec.select(rows, ["arm64-tcg", "rpi5", "local"], [], kernels)
@@ -259,19 +258,19 @@ def test_kernels_are_for_guests():
         (
             "port = 2222",
             "memory = 512",
-            "means nothing where = 'ssh'; .* tcg or kvm or auto - at `$.target[0].memory`",
+            "has no meaning with where = 'ssh', .* tcg or kvm or auto - at `$.target[0].memory`",
         ),
-        ("port = 2222", 'kernel = "debian:6.1"', "means nothing where = 'ssh'.*`$.target[0].kernel`"),
-        ("port = 2222", "boot = 3", "means nothing .*`$.target[0].boot`"),
+        ("port = 2222", 'kernel = "debian:6.1"', "has no meaning with where = 'ssh'.*`$.target[0].kernel`"),
+        ("port = 2222", "boot = 3", "has no meaning .*`$.target[0].boot`"),
         ("port = 2222", 'addres = "x"', "unknown field `addres` .*; did you mean `address`? (target 'rpi5')"),
         ("port = 2222", 'qqqqq = "x"', "unknown field `qqqqq` - at `$.target[0]` (target 'rpi5')$"),
-        ("port = 2222", 'label = "x"', "`label` is not for files"),
+        ("port = 2222", 'label = "x"', "`label` cannot be set in a file"),
         ("port = 2222", "lease = 0", "`int` >= 1 - at `$.target[0].lease`"),
         ('tags = { arch = "arm64", kvm = "yes" }', "", "needs tags = .* or a place - at `$.target[1].tags`"),
-        ('kvm = "yes"', 'KVM = "yes"', "small letters.*`$.target[1].tags.KVM`"),
+        ('kvm = "yes"', 'KVM = "yes"', "lower-case letters.*`$.target[1].tags.KVM`"),
         ('kvm = "yes"', 'kvm = "a=b"', "without '='.*`$.target[1].tags.kvm`"),
         ('kvm = "yes"', "kvm = true", "Expected `str`, got `bool` - at `$.target[1].tags"),
-        ('place = "visionfive"', 'place = "v"\naddress = "x"', "means nothing .*; it belongs to ssh"),
+        ('place = "visionfive"', 'place = "v"\naddress = "x"', "has no meaning .* only with ssh"),
         ('name = "own"', 'name = "own one"', "'own one' cannot be a name: .* - at `$.target[3].name`"),
         ('name = "own"', 'name = "../own"', "cannot be a name"),
         ('name = "own"', 'name = "headers"', "cannot be a name"),
@@ -286,7 +285,7 @@ def test_kernels_are_for_guests():
     ids=str,
 )
 def test_rules_across_keys(old, new, words):
-    """The key, the row by number and by name, and what would be right."""
+    """The message has the key, the row's number and name, and what is expected."""
     assert LAB.count(old) == 1
     pattern = "^lab.toml: .*" + words.replace("$.", r"\$\.").replace("[", r"\[").replace("]", r"\]").replace(
         "(target", r"\(target"

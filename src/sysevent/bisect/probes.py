@@ -12,7 +12,7 @@ import msgspec
 from sysevent.bisect.ask import Boot, KernelResult, Procedure, ask
 from sysevent.bisect.outcome import Outcome
 from sysevent.bisect.step import Step
-from sysevent.build.kernel import Built
+from sysevent.build.kernel import BuiltKernel
 from sysevent.errors import KernelNotBuilt, ToolMissing
 from sysevent.images.download import Gone
 from sysevent.text import one_line
@@ -21,7 +21,7 @@ from sysevent.text import one_line
 class Builder(Protocol):
     """What builds the kernel of a tree: build.kernel.KernelBuilder, or a fake with recorded kernels."""
 
-    def build(self, tree: Path, log: Path) -> Built: ...
+    def build(self, tree: Path, log: Path) -> BuiltKernel: ...
 
 
 def narrowed(procedure: Procedure, tests: frozenset[str] | None) -> Procedure:

@@ -115,7 +115,7 @@ def _probe(
 def _packages(state: State, settings: Settings, equipment: Equipment, say: Progress) -> Result:
     question = state.question
     archive = Archive(settings, say)
-    known = published.published(ARCHITECTURES[question.arch], archive)
+    known = published.all_kernels(ARCHITECTURES[question.arch], archive)
     ends = (published.choose(known, question.good), published.choose(known, question.bad))
     line = published.between(known, *ends)
     titles = {one.version: f"Linux {one.kernel.release}, {one.suite}" for one in line}

@@ -17,7 +17,7 @@ from sysevent.build import source_tree
 from sysevent.contract import catalogue
 from sysevent.contract.layout_claim import HeaderFacts, LayoutClaim, Layouts
 from sysevent.errors import InfrastructureError, NotApplicable
-from sysevent.headers import compiled, source
+from sysevent.headers import compiled, resolve
 from sysevent.model import Progress
 from sysevent.settings import Settings
 from sysevent.text import one_line
@@ -63,9 +63,9 @@ def reader(arch: Architecture, export: Export, settings: Settings, progress: Pro
     def read(tree: Path, userspaces: Sequence[Abi]) -> dict[str, HeaderFacts]:
         own = native(arch.name)
         root = export(tree)
-        key = source.content_hash(source.include_directories(root, arch.name))
+        key = resolve.content_hash(resolve.include_directories(root, arch.name))
         spec = f"the tree at {tree}"
-        found = source.Headers(spec, arch.name, source_tree.version(tree), key, None, root)
+        found = resolve.Headers(spec, arch.name, source_tree.version(tree), key, None, root)
         known = compiled.layouts(
             found, {own.name: own, **{u.name: u for u in userspaces}}.values(), settings, progress
         )

@@ -1,4 +1,4 @@
-"""Which compiler builds for which ABI: one's own, zig, or a cross gcc, in this order."""
+"""Finds and runs the compiler for an ABI: the user's own, zig, or a cross gcc, in this order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import msgspec
 from sysevent.arches import Abi
 from sysevent.errors import BuildFailed, ToolMissing
 
-# Freestanding, reproducible, and free of everything a libc or a sanitizer runtime would have to bring.
+# Freestanding and reproducible code, which needs nothing from a libc or a sanitizer runtime.
 FLAGS = (
     "-std=gnu11",
     "-O2",
@@ -32,21 +32,22 @@ FLAGS = (
     "-nostdlib",
     "-static",
 )
-_DEADLINE = 300  # seconds; a first zig run on a busy machine fills its own cache
+# Seconds; the first run of zig fills its own cache, which takes long on a busy machine.
+_DEADLINE = 300
 
 
 class Compiler(msgspec.Struct, frozen=True):
     """A command that compiles and links C and assembly for one ABI."""
 
     command: tuple[str, ...]
-    # Part of the cache key: another compiler, another binary.
+    # Part of the cache key: another compiler makes another binary.
     version: str
-    # What it needs besides for programs of ours; headers are compiled without.
+    # Further flags for the programs of guests/; headers are compiled without them.
     flags: tuple[str, ...] = ()
 
 
 def find(abi: Abi) -> Compiler:
-    """The compiler for abi: $CC_<abi>, the ziglang wheel, or <triple>-gcc; ToolMissing when there is none."""
+    """Return the compiler for abi: $CC_<abi>, the ziglang wheel, or <triple>-gcc; ToolMissing if there is none."""
     named = os.environ.get(f"CC_{abi.name}")
     if named:
         command = tuple(shlex.split(named))
@@ -83,27 +84,33 @@ def _version(command: tuple[str, ...]) -> str:
     return shown.stdout.splitlines()[0] if shown.stdout else shlex.join(command)
 
 
-def writable(folder: Path) -> Path:
-    """folder, made when it is missing; BuildFailed when nothing can be put into it: zig would never answer."""
+def ensure_writable(folder: Path) -> Path:
+    """Create folder if it is missing, and return it; BuildFailed when no file can be created in it.
+
+    zig hangs when it cannot write to its cache.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
         raise BuildFailed(
-            f"{folder} cannot be written to: {error.strerror}. What is compiled is kept there: "
-            "set SYSEVENT_CACHE to a directory that can be written to"
+            f"{folder}, which is for compiled programs, cannot be written to: {error.strerror}; "
+            "set SYSEVENT_CACHE to a writable directory"
         ) from error
 
 
 def build(
     compiler: Compiler, abi: Abi, flags: tuple[str, ...], sources: list[Path], output: Path, cache: Path
 ) -> None:
-    """Compile and link sources into output; BuildFailed carries what the compiler said."""
-    zig_cache = str(writable(cache / "zig"))
+    """Compile and link sources into output; BuildFailed with the command and the compiler's output.
+
+    cache is the directory of the settings; flags come after those of this module and of the ABI.
+    """
+    zig_cache = str(ensure_writable(cache / "zig"))
     options = (*compiler.flags, *FLAGS, *abi.flags, *flags)
     command = [*compiler.command, *options, *map(str, sources), "-o", str(output)]
-    # zig keeps what it built itself; its default place may be read-only, and ours is deleted with ours.
+    # zig has a cache of its own. Its default directory may be read-only; this one is deleted with our cache.
     env = os.environ | {"ZIG_GLOBAL_CACHE_DIR": zig_cache, "ZIG_LOCAL_CACHE_DIR": zig_cache}
     try:
         done = subprocess.run(

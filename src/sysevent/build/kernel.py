@@ -1,4 +1,4 @@
-"""Builds a kernel tree out of tree, with a small configuration, again and again."""
+"""Builds kernels outside their source tree, with a small configuration, incrementally."""
 
 from __future__ import annotations
 
@@ -16,122 +16,131 @@ import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.build import kconfig
-from sysevent.build.toolchain import Toolchain, accepted, plain_environment, toolchains
+from sysevent.build.toolchain import Toolchain, first_accepted, plain_environment, toolchains
 from sysevent.errors import DiskFull, KernelNotBuilt, UsageError
 from sysevent.model import Progress
 
-_BEAT = 10  # seconds between two signs of life
-_GRACE = 10  # seconds for make to end by itself
-_ROOM = 64 << 20  # bytes; with less than this free, a failure is the disk's
-_SHOWN = 12  # lines of a failed build
+# Seconds between two lines of progress.
+_PROGRESS_INTERVAL = 10
+# Seconds that make has to end after SIGTERM.
+_GRACE = 10
+# Bytes; if less is free after a failure, a full disk is the cause.
+_MIN_FREE = 64 << 20
+# Lines of a failed build's output that the message contains.
+_SHOWN = 12
 
 
-class Built(msgspec.Struct, frozen=True):
-    """A kernel made from a tree."""
+class BuiltKernel(msgspec.Struct, frozen=True):
+    """A kernel built from a tree."""
 
-    spec: str  # for --kernel
-    seconds: dict[str, float]  # by what took them: configure, build
-    notes: tuple[str, ...]  # what a person should know of it
+    # For --kernel.
+    spec: str
+    # Seconds of each stage: "configure", "build".
+    seconds: dict[str, float]
+    # Remarks for the user.
+    notes: tuple[str, ...]
+    # Toolchain.name
     toolchain: str
 
 
 class KernelBuilder:
-    """Builds for one architecture below one directory; each compiler keeps its own build directory there."""
+    """Builds kernels of one architecture; below one directory, each compiler has its own build directory."""
 
     def __init__(
         self,
         arch: Architecture,
-        place: Path,
+        directory: Path,
         progress: Progress,
         *,
         jobs: int | None = None,
         fragments: Sequence[Path] = (),
     ) -> None:
+        """jobs is for make -j; None: as many as CPUs. fragments are added to images/kconfig."""
         self.arch = arch
-        self._place = place
+        self._directory = directory
         self._progress = progress
         self._jobs = jobs or os.cpu_count() or 1
-        self._wishes = kconfig.wishes(arch, fragments)
+        self._lines = kconfig.requested_lines(arch, fragments)
         self._toolchains = toolchains(arch)
 
-    def build(self, tree: Path, log: Path) -> Built:
-        """The tree's kernel as it is checked out; make's output goes to log.
+    def build(self, tree: Path, log: Path) -> BuiltKernel:
+        """Build the tree as it is checked out, and return its kernel; make's output goes to log.
 
-        KernelNotBuilt with the compiler's words, ToolMissing when no compiler here is new enough, DiskFull,
+        KernelNotBuilt with the compiler's errors, ToolMissing when no installed compiler is new enough, DiskFull,
         UsageError for a tree that was built in place.
         """
-        toolchain = accepted(tree, self.arch, self._toolchains)
-        output = self._place / f"{self.arch.name}-{toolchain.name}"
+        toolchain = first_accepted(tree, self.arch, self._toolchains)
+        output = self._directory / f"{self.arch.name}-{toolchain.name}"
         output.mkdir(parents=True, exist_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
-        make = [
-            *("make", "-C", str(tree), f"O={output}", f"ARCH={self.arch.kernel}", f"-j{self._jobs}"),
-            *("LOCALVERSION=", *toolchain.make),  # without it, git's state becomes part of the release
-        ]
+        # Without an empty LOCALVERSION the state of git becomes part of the kernel release.
+        make = [*self._make(tree, output), "LOCALVERSION=", *toolchain.make]
         begin = time.monotonic()
-        refused = self._configure(make, toolchain, output, tree, log)
+        unmet = self._configure(make, toolchain, output, tree, log)
         configured = time.monotonic()
         goal = self.arch.make_goal
         self._run([*make, goal], toolchain.environment(), tree, log, f"building {goal}")
         seconds = {"configure": configured - begin, "build": time.monotonic() - configured}
-        notes = (f"not honoured: {', '.join(refused)}",) if refused else ()
-        return Built(f"tree:{output}", seconds, notes, toolchain.name)
+        notes = (f"not honoured: {', '.join(unmet)}",) if unmet else ()
+        return BuiltKernel(f"tree:{output}", seconds, notes, toolchain.name)
 
     def headers(self, tree: Path, log: Path) -> Path:
-        """The uapi headers of the tree as userspace gets them: a directory for -I. Raises as build() does.
+        """Export the tree's uapi headers as for userspace, and return the directory for -I.
 
-        It takes no cross compiler; what did not change since the last time is not made again.
+        No cross compiler is needed, and unchanged headers are not exported again. Raises as build() does.
         """
-        output = self._place / f"{self.arch.name}-headers"
+        output = self._directory / f"{self.arch.name}-headers"
         output.mkdir(parents=True, exist_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
         rules = tree / "scripts" / "Makefile.headersinst"
         if "unwanted" not in (rules.read_text(errors="replace") if rules.exists() else ""):
-            # Before v5.3 a header that a revision does not have would stay behind.
+            # Before v5.3 make does not remove headers that the revision does not have.
             shutil.rmtree(output / "usr", ignore_errors=True)
-        make = ["make", "-C", str(tree), f"O={output}", f"ARCH={self.arch.kernel}", f"-j{self._jobs}"]
-        self._run([*make, "headers"], plain_environment(), tree, log, "exporting headers")
+        self._run([*self._make(tree, output), "headers"], plain_environment(), tree, log, "exporting headers")
         return output / "usr" / "include"
+
+    def _make(self, tree: Path, output: Path) -> list[str]:
+        return ["make", "-C", str(tree), f"O={output}", f"ARCH={self.arch.kernel}", f"-j{self._jobs}"]
 
     def _configure(
         self, make: Sequence[str], toolchain: Toolchain, output: Path, tree: Path, log: Path
     ) -> tuple[str, ...]:
-        """Leave a .config with everything that is needed; the names of what is optional and was refused."""
+        """Write a .config with every required line, and return the symbols that it does not honour."""
         env = toolchain.environment()
         for with_fallback in (False, True):
-            wanted = [wish for wish in self._wishes if with_fallback or not wish.fallback]
+            wanted = [line for line in self._lines if with_fallback or not line.fallback]
             dotconfig = configure(
                 make, wanted, env, output, lambda c, e: self._run(c, e, tree, log, "configuring")
             )
-            refused = kconfig.refused(wanted, dotconfig)
-            lacking = [wish.text for wish in refused if not wish.optional and not wish.fallback]
+            unmet = kconfig.unmet(wanted, dotconfig)
+            lacking = [line.text for line in unmet if not line.optional and not line.fallback]
             if not lacking:
-                return tuple(wish.symbol for wish in refused)
-        raise KernelNotBuilt(f"this revision's configuration refuses {', '.join(lacking)}; {log}")
+                return tuple(line.symbol for line in unmet)
+        raise KernelNotBuilt(f"this revision's configuration does not accept {', '.join(lacking)}: see {log}")
 
     def _run(self, command: Sequence[str], env: Mapping[str, str], tree: Path, log: Path, doing: str) -> None:
-        """One make, to its end; a sign of life now and then."""
+        """Run make to its end, with a line of progress every 10 s; doing says in messages what it does."""
         begin = time.monotonic()
-        with log.open("ab") as said:
-            said.write(f"$ {' '.join(command)}\n".encode())
-            said.flush()
-            # Should we be killed, make must not go on in a directory that the next run works in.
+        with log.open("ab") as output:
+            output.write(f"$ {' '.join(command)}\n".encode())
+            output.flush()
+            # If this process is killed, make must not go on in the directory that the next run uses.
             setpriv = shutil.which("setpriv")
             guard = [setpriv, "--pdeathsig=TERM", "--"] if setpriv else []
             process = subprocess.Popen(
                 [*guard, *command],
                 stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
                 env=dict(env),
                 start_new_session=True,
             )
             try:
                 while True:
                     try:
-                        code = process.wait(_BEAT)
+                        code = process.wait(_PROGRESS_INTERVAL)
                         break
                     except subprocess.TimeoutExpired:
                         self._progress(f"{doing}, {time.monotonic() - begin:.0f} s")
@@ -139,40 +148,48 @@ class KernelBuilder:
                 _end(process)
                 raise
         if code:
-            raise failure(log, self._place, tree, doing)
+            raise failure(log, self._directory, tree, doing)
 
 
 def configure(
     make: Sequence[str],
-    wanted: Sequence[kconfig.Wish],
+    wanted: Sequence[kconfig.ConfigLine],
     env: Mapping[str, str],
     output: Path,
     run: Callable[[Sequence[str], Mapping[str, str]], None],
 ) -> str:
-    """`make allnoconfig` with everything that is wanted; the .config's text."""
+    """Run `make allnoconfig` with the wanted lines, and return the text of the .config.
+
+    make is the command up to the goal; run executes it in env, which must raise an error when make fails.
+    """
     fragment = output / "sysevent.config"
     fragment.write_text(kconfig.render(wanted), encoding="utf-8")
     run([*make, f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"], env)
     return (output / ".config").read_text(encoding="utf-8", errors="replace")
 
 
-def failure(log: Path, place: Path, tree: Path, doing: str) -> DiskFull | KernelNotBuilt | UsageError:
-    """What a make that failed means, by its output and the room on the disk."""
-    # As people know the files: from the top of the tree.
+def failure(log: Path, directory: Path, tree: Path, doing: str) -> DiskFull | KernelNotBuilt | UsageError:
+    """Return the error that a failed make means, judging by its output and the free space of directory."""
+    # Paths relative to the tree, as they are usually written.
     lines = log.read_text(encoding="utf-8", errors="replace").replace(f"{tree}/", "").splitlines()
     tail = lines[-200:]
-    if any(os.strerror(errno.ENOSPC) in line for line in tail) or shutil.disk_usage(place).free < _ROOM:
-        return DiskFull(f"{doing}: no space left on the disk of {place}")
+    if (
+        any(os.strerror(errno.ENOSPC) in line for line in tail)
+        or shutil.disk_usage(directory).free < _MIN_FREE
+    ):
+        return DiskFull(f"{doing}: no space left on the disk of {directory}")
     if any("source tree is not clean" in line for line in tail):
-        return UsageError("the tree was built in place, so make refuses to build elsewhere: make mrproper")
-    telling = [line for line in tail if re.search(r"\berror: |\*\*\* |undefined reference", line)]
-    first = telling[0] if telling else (tail[-1] if tail else "make said nothing")
-    shown = "\n".join(f"  {line}" for line in (telling or tail)[:_SHOWN])
-    return KernelNotBuilt(f"{doing} failed: {first.strip()}\n{shown}\n  all of it: {log}")
+        return UsageError(
+            "the tree was built in place, so make refuses to build elsewhere: run make mrproper there"
+        )
+    errors = [line for line in tail if re.search(r"\berror: |\*\*\* |undefined reference", line)]
+    first = errors[0] if errors else (tail[-1] if tail else "make printed nothing")
+    shown = "\n".join(f"  {line}" for line in (errors or tail)[:_SHOWN])
+    return KernelNotBuilt(f"{doing} failed: {first.strip()}\n{shown}\n  whole output: {log}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """make and all below it have ended when this returns."""
+    """End make and its children: SIGTERM, and after a while SIGKILL, to the process group."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)

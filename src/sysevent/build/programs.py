@@ -1,7 +1,7 @@
-"""What runs below pytest, compiled on demand: the VMM, the guest's init, and the payloads.
+"""Compiles the programs of guests/ on demand: the VMM, the guest's init, and the payloads.
 
-Each is keyed by the content of its sources, its flags and its compiler, so an edit is seen and nothing
-else is built twice.
+A binary's name has a hash of its sources, flags and compiler, so a change of any leads to a new build, and nothing
+else does.
 """
 
 from __future__ import annotations
@@ -24,50 +24,49 @@ from sysevent.settings import Settings
 VMM = GUESTS / "vmm"
 INIT = GUESTS / "init"
 PAYLOADS = GUESTS / "payloads"
+# fmt: off
+_VMM_SOURCES = (
+    "main.c", "serve.c", "scenario.c", "steps.c", "body.c", "vm.c", "vcpu.c", "frame.c", "runtime.c",
+)
+# fmt: on
 
 
 class Program(msgspec.Struct, frozen=True):
     """A freestanding executable for L1."""
 
     path: Path
-    build_id: str  # of the sources and everything that shaped the binary
+    # Hash of the sources, flags and compiler.
+    build_id: str
 
 
 class Payload(msgspec.Struct, frozen=True):
-    """An L2 program: bytes to load, and where it begins."""
+    """An L2 program: bytes to load, and where it starts."""
 
     name: str
-    segments: tuple[tuple[int, bytes], ...]  # guest physical address, content
+    # Guest physical address and content of each.
+    segments: tuple[tuple[int, bytes], ...]
+    # Guest physical address of the first instruction.
     entry: int
-    symbols: dict[str, int]  # its global labels, by which expectations name a place
+    # Addresses of its global labels; expectations refer to code by label.
+    symbols: dict[str, int]
 
 
 def vmm(arch: Architecture, abi: Abi, settings: Settings) -> Program:
-    """The VMM of arch compiled for abi."""
-    sources = [
-        VMM / name
-        for name in (
-            "main.c",
-            "serve.c",
-            "scenario.c",
-            "steps.c",
-            "body.c",
-            "vm.c",
-            "vcpu.c",
-            "frame.c",
-            "runtime.c",
-        )
-    ]
-    return _program("vmm", abi, [*sources, VMM / "arch" / arch.vmm_source], _headers(), settings)
+    """Return the VMM of arch compiled for abi; BuildFailed or ToolMissing."""
+    sources = [*(VMM / name for name in _VMM_SOURCES), VMM / "arch" / arch.vmm_source]
+    return _program("vmm", abi, sources, _headers(), settings)
 
 
 def init(arch: Architecture, settings: Settings) -> Program:
-    """The first process of a guest of arch."""
+    """Return init, the first process of a guest of arch; BuildFailed or ToolMissing."""
     return _program("init", arch.abis[0], [INIT / "init.c", VMM / "runtime.c"], _headers(), settings)
 
 
 def payload(arch: Architecture, name: str, settings: Settings) -> Payload:
-    """The payload guests/payloads/<arch>/<name>.S; HarnessError when there is no such file."""
+    """Return the payload guests/payloads/<arch>/<name>.S; HarnessError if there is no such file.
+
+    BuildFailed or ToolMissing as for the other programs.
+    """
     folder = PAYLOADS / arch.name
     source, script = folder / f"{name}.S", folder / "payload.ld"
     if not source.is_file():
@@ -82,8 +81,9 @@ def payload(arch: Architecture, name: str, settings: Settings) -> Payload:
 
 
 def read_payload(name: str, path: Path) -> Payload:
-    """The loadable segments, entry and global symbols of an ELF program; BuildFailed when it is none."""
-    from elftools.common.exceptions import ELFError  # here: 30 ms, and a payload is read once
+    """Return the segments, entry and global symbols of an ELF program; BuildFailed when it is not a valid one."""
+    # Imported here: 30 ms, and a payload is read once.
+    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
     from elftools.elf.sections import SymbolTableSection
 
@@ -103,9 +103,9 @@ def read_payload(name: str, path: Path) -> Payload:
             }
             entry = elf["e_entry"]
     except (ELFError, OSError) as error:
-        raise BuildFailed(f"{path} is no ELF program: {error}") from error
+        raise BuildFailed(f"{path} is not an ELF program: {error}") from error
     if not segments:
-        raise BuildFailed(f"{path} has nothing to load")
+        raise BuildFailed(f"{path} has no segment to load")
     return Payload(name, segments, entry, symbols)
 
 
@@ -113,8 +113,8 @@ def _headers() -> list[Path]:
     return sorted(VMM.rglob("*.h"))
 
 
-def _program(name: str, abi: Abi, sources: list[Path], reads: list[Path], settings: Settings) -> Program:
-    return _compile(name, abi, ("-s",), sources, reads, settings)
+def _program(name: str, abi: Abi, sources: list[Path], included: list[Path], settings: Settings) -> Program:
+    return _compile(name, abi, ("-s",), sources, included, settings)
 
 
 def _compile(
@@ -122,19 +122,20 @@ def _compile(
     abi: Abi,
     flags: tuple[str, ...],
     sources: list[Path],
-    reads: Iterable[Path],
+    included: Iterable[Path],
     settings: Settings,
 ) -> Program:
+    """Compile sources unless the cache has the result; included are the other files that the compiler reads."""
     tool = compiler.find(abi)
     key = hashlib.sha256(repr((name, abi.name, abi.flags, flags, compiler.FLAGS, tool)).encode())
-    for path in (*sources, *reads):
+    for path in (*sources, *included):
         key.update(path.name.encode() + b"\0" + path.read_bytes())
     build_id = key.hexdigest()[:16]
     folder = settings.cache / "build"
     output = folder / f"{name}-{abi.name}-{build_id}"
-    if not _there(output):
-        compiler.writable(folder)
-        # Into a name of our own first: several processes may build the same program at once.
+    if not _exists(output):
+        compiler.ensure_writable(folder)
+        # Under a temporary name first: several processes may build the same program at once.
         handle, part = tempfile.mkstemp(dir=folder, prefix=f"{output.name}.")
         os.close(handle)
         try:
@@ -146,8 +147,8 @@ def _compile(
     return Program(output, build_id)
 
 
-def _there(path: Path) -> bool:
-    # Path.exists() raises when a directory above may not be searched.
+def _exists(path: Path) -> bool:
+    # Path.exists() raises an error when a directory above cannot be searched.
     try:
         return path.exists()
     except OSError:

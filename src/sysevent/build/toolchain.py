@@ -1,4 +1,4 @@
-"""Which compiler builds a kernel: gcc or LLVM, whichever this machine has and the tree accepts."""
+"""Finds the compiler for a kernel tree: an installed gcc or LLVM that the tree accepts."""
 
 from __future__ import annotations
 
@@ -15,38 +15,44 @@ import msgspec
 from sysevent.arches import Architecture, of_machine
 from sysevent.errors import ToolMissing
 
-# What every kernel build calls besides the compiler: Documentation/process/changes.rst.
+# Programs that every kernel build calls besides the compiler: Documentation/process/changes.rst.
 _PROGRAMS = ("git", "make", "bc", "flex", "bison", "gcc")
-_LLVM = ("clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-strip")  # what LLVM=1 calls
+# Programs that make calls with LLVM=1.
+_LLVM = ("clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-strip")
 
 
 class Toolchain(msgspec.Struct, frozen=True):
-    """One compiler with its binary tools, as make is told of it."""
+    """One compiler with its binary tools."""
 
-    kind: str  # "gcc" or "llvm", as scripts/min-tool-version.sh names them
+    # "gcc" or "llvm", as in scripts/min-tool-version.sh.
+    kind: str
     version: str
-    compiler: str  # for make's CC, without ccache
-    variables: tuple[str, ...]  # further ones for make
-    folder: str = ""  # to stand in front of PATH
+    # For make's variable CC, without ccache.
+    compiler: str
+    # Further variables for make, each NAME=VALUE.
+    variables: tuple[str, ...]
+    # Directory to put in front of PATH; "" for none.
+    folder: str = ""
 
     @property
     def name(self) -> str:
-        """A name for its build directory."""
+        """Kind and version, for the name of its build directory: "gcc-12.2.0"."""
         return f"{self.kind}-{self.version}"
 
     @property
     def make(self) -> tuple[str, ...]:
-        """Its variables on make's command line; the same for every call, or everything is built anew."""
+        """The variables for make's command line. If they change, make builds everything again."""
         compiler = f"ccache {self.compiler}" if shutil.which("ccache") else self.compiler
         return (*self.variables, f"CC={compiler}")
 
     def environment(self) -> dict[str, str]:
-        """This process's, with what makes a build the same every time, so that ccache finds it again."""
+        """Return the environment for make, with fixed time, user and host, so that ccache has hits."""
         env = plain_environment()
         if self.folder:
             env["PATH"] = f"{self.folder}{os.pathsep}{env.get('PATH', '')}"
         return env | {
-            "CCACHE_DEPEND": "1",  # a compile that misses costs no preprocessor run of its own
+            # On a miss ccache does not run the preprocessor on its own.
+            "CCACHE_DEPEND": "1",
             "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
             "KBUILD_BUILD_USER": "sysevent",
             "KBUILD_BUILD_HOST": "sysevent",
@@ -54,22 +60,25 @@ class Toolchain(msgspec.Struct, frozen=True):
         }
 
 
-# What a user's shell may hold for builds of their own, and make would take up.
-_LEFT_OUT = {
-    *("ARCH", "CROSS_COMPILE", "LLVM", "LLVM_IAS", "CC", "HOSTCC", "LOCALVERSION", "KCONFIG_CONFIG"),
-    *("KCONFIG_ALLCONFIG", "KBUILD_OUTPUT", "O", "INSTALL_MOD_PATH", "MAKEFLAGS", "MFLAGS", "W", "C", "V"),
+# Variables that a user may have set for builds of their own, and that make would use.
+# fmt: off
+_IGNORED_VARIABLES = {
+    "ARCH", "CROSS_COMPILE", "LLVM", "LLVM_IAS", "CC", "HOSTCC", "LOCALVERSION", "KCONFIG_CONFIG",
+    "KCONFIG_ALLCONFIG", "KBUILD_OUTPUT", "O", "INSTALL_MOD_PATH", "MAKEFLAGS", "MFLAGS", "W", "C", "V",
 }
+# fmt: on
 
 
 def plain_environment() -> dict[str, str]:
-    """This process's, without what would make a build another one."""
-    return {key: value for key, value in os.environ.items() if key not in _LEFT_OUT} | {"LC_ALL": "C"}
+    """Return this process's environment without the variables that change a build, and with LC_ALL=C."""
+    kept = {key: value for key, value in os.environ.items() if key not in _IGNORED_VARIABLES}
+    return kept | {"LC_ALL": "C"}
 
 
 def toolchains(arch: Architecture) -> list[Toolchain]:
-    """Those this machine has for an architecture, the first choice first.
+    """Return the installed toolchains for an architecture, the preferred one first.
 
-    $LLVM and $CROSS_COMPILE, with the kernel's own meanings, go before what is found.
+    If $LLVM or $CROSS_COMPILE is set, with its meaning for the kernel, only that toolchain is returned.
     """
     if os.environ.get("LLVM", "0") not in ("", "0"):
         return list(_llvm(arch, os.environ["LLVM"]))
@@ -80,20 +89,20 @@ def toolchains(arch: Architecture) -> list[Toolchain]:
     return [*found, *_llvm(arch, "1")]
 
 
-def accepted(tree: Path, arch: Architecture, found: list[Toolchain]) -> Toolchain:
-    """The first toolchain that a tree takes; ToolMissing says why not when it takes none."""
-    told = []
+def first_accepted(tree: Path, arch: Architecture, found: list[Toolchain]) -> Toolchain:
+    """Return the first toolchain that is new enough for a tree; ToolMissing, with the reasons, if there is none."""
+    reasons = []
     for toolchain in found:
-        least = least_version(tree, arch, toolchain.kind)
-        if _numbers(toolchain.version) >= _numbers(least):
+        minimum = min_version(tree, arch, toolchain.kind)
+        if _numbers(toolchain.version) >= _numbers(minimum):
             return toolchain
-        told.append(f"{toolchain.name} is older than the {least} it needs")
-    why = "; ".join(told) or f"there is no compiler for {arch.name}"
+        reasons.append(f"{toolchain.name} is older than the {minimum} that it needs")
+    why = "; ".join(reasons) or f"no compiler for {arch.name} is installed"
     raise ToolMissing(f"this revision cannot be built here: {why}")
 
 
-def least_version(tree: Path, arch: Architecture, kind: str) -> str:
-    """The oldest version that a tree takes, by its own word (scripts/min-tool-version.sh, v5.13), or 0."""
+def min_version(tree: Path, arch: Architecture, kind: str) -> str:
+    """Return the oldest version that a tree accepts: as scripts/min-tool-version.sh (since v5.13) prints it, or "0"."""
     script = tree / "scripts" / "min-tool-version.sh"
     if not script.exists():
         return "0"
@@ -107,20 +116,20 @@ def least_version(tree: Path, arch: Architecture, kind: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else "0"
 
 
-def missing(arch: Architecture) -> tuple[str, ...]:
-    """Keys into the table of packages, of what building kernels of an architecture lacks here."""
-    lacking = [] if all(map(shutil.which, _PROGRAMS)) and _headers_there(arch) else ["kernel-build"]
+def missing_packages(arch: Architecture) -> tuple[str, ...]:
+    """Return what is missing to build kernels of an architecture: keys into the table of cli/system_packages.py."""
+    lacking = [] if all(map(shutil.which, _PROGRAMS)) and _has_headers(arch) else ["kernel-build"]
     if not toolchains(arch):
         lacking.append(f"gcc-{arch.name}")
     return tuple(lacking)
 
 
-def missing_for_headers() -> tuple[str, ...]:
-    """The same, of what exporting a tree's headers lacks."""
+def missing_packages_for_headers() -> tuple[str, ...]:
+    """Return what is missing to export a tree's headers, likewise."""
     return () if all(map(shutil.which, ("git", "make", "gcc", "rsync"))) else ("kernel-build",)
 
 
-def _headers_there(arch: Architecture) -> bool:
+def _has_headers(arch: Architecture) -> bool:
     source = "".join(f"#include <{name}>\n" for name in arch.build_headers)
     try:
         done = subprocess.run(
@@ -143,11 +152,14 @@ def _gcc(prefix: str) -> Iterator[Toolchain]:
 
 
 def _llvm(arch: Architecture, wanted: str) -> Iterator[Toolchain]:
-    """wanted as in Documentation/kbuild/llvm.rst: 1, -19, or a directory with a slash at its end."""
+    """Yield the newest complete LLVM, or the wanted one.
+
+    wanted as in Documentation/kbuild/llvm.rst: 1, a suffix such as -19, or a directory with a slash at its end.
+    """
     if wanted.endswith("/"):
         folders = [Path(wanted)]
     else:
-        # The form LLVM=-19 is not in old trees (before v5.18): a directory in front of PATH works in all.
+        # Trees before v5.18 do not know the form LLVM=-19: a directory in front of PATH works with all.
         known = [p for p in Path("/usr/lib").glob("llvm*/bin") if wanted in ("1", p.parent.name[4:])]
         folders = sorted(known, key=lambda p: _numbers(p.parent.name), reverse=True)
         if wanted == "1" and shutil.which("clang"):

@@ -159,7 +159,7 @@ def _question(args: argparse.Namespace, settings: Settings) -> Question:
     architecture(arch)
     good, bad = args.good, args.bad
     if kind == "packages":
-        known = published.published(architecture(arch), Archive(settings, say))
+        known = published.all_kernels(architecture(arch), Archive(settings, say))
         source = args.packages
         good, bad = (published.choose(known, name).version for name in (good, bad))
     else:

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace, settings: Settings) -> int:
     lines = [("kernel", "arch", "state", "version", "suite", "size", "asked")]
-    for row in inventory.rows(_tracks(args), _archs(args), settings):
+    for row in inventory.track_states(_tracks(args), _archs(args), settings):
         size = f"{row.size / 1e6:.0f} MB" if row.size else ""
         if row.state == "none":
             lines.append((row.track.spec, row.arch, "-", "not in Debian", "", "", ""))
@@ -69,7 +69,7 @@ def _fetch(args: argparse.Namespace, settings: Settings) -> int:
     chosen = [(track, arch) for track in _tracks(args) for arch in _archs(args)]
     failed: list[ImageError] = []
     for track, arch in chosen:
-        refresh = args.refresh or (not settings.offline and inventory.is_broken(track, arch, settings))
+        refresh = args.refresh or (not settings.offline and inventory.lacks_files(track, arch, settings))
         try:
             with _progress() as progress:
                 kernel = resolve.find(track.spec, arch, settings, progress, refresh=refresh)

@@ -17,9 +17,9 @@ from sysevent.arches import ABIS, ARCHITECTURES, Abi, Architecture, abi, native,
 from sysevent.cli import say
 from sysevent.decode.structs import Layout
 from sysevent.errors import NotApplicable
-from sysevent.headers import compiled, source
+from sysevent.headers import compiled, resolve
 from sysevent.headers.compare import compare
-from sysevent.headers.part import view
+from sysevent.headers.lookup import lookup
 from sysevent.headers.scan import padding, scan
 from sysevent.report import layout_text
 from sysevent.report.drawing import Line, Look, StructView, draw
@@ -53,7 +53,7 @@ def compile_layouts(
     spec: str, arch: Architecture, userspaces: Sequence[Abi], settings: Settings
 ) -> dict[str, Layout]:
     """The layout of each ABI by its name, compiled from a kernel's headers; NotApplicable if it has none for arch."""
-    headers = source.find(spec, arch, settings, say)
+    headers = resolve.find(spec, arch, settings, say)
     return compiled.layouts(headers, userspaces, settings, say)
 
 
@@ -78,7 +78,7 @@ def _show(args: argparse.Namespace, layouts: Layouts) -> int:
     found = layouts(args.kernel, chosen)
     if not found:
         raise NotApplicable(f"{args.kernel} has no KVM headers for {', '.join(args.abi)}")
-    views = {name: StructView(*view(layout, args.struct)) for name, layout in found.items()}
+    views = {name: StructView(*lookup(layout, args.struct)) for name, layout in found.items()}
     if args.json:
         return _json({name: msgspec.to_builtins(drawn) for name, drawn in views.items()})
     _print([((f"{args.struct} in the headers of {args.kernel}", Look.HEAD),), *draw(views)])
@@ -86,7 +86,7 @@ def _show(args: argparse.Namespace, layouts: Layouts) -> int:
 
 
 def _scan(args: argparse.Namespace, layouts: Layouts) -> int:
-    """1 if a structure is misread that src/sysevent/headers/translated.py does not list, else 0."""
+    """1 if a structure is misread that src/sysevent/headers/compat.py does not list, else 0."""
     chosen = [abi(name) for name in args.abi] or list(ABIS.values())
     report: list[layout_text.Scanned] = []
     for spec in args.kernel:

@@ -10,8 +10,8 @@ from sysevent.contract import kernel_release
 from sysevent.contract.layout_claim import Found, HeaderFacts
 from sysevent.decode.structs import Layout, find, leaves
 from sysevent.errors import HarnessError
+from sysevent.headers.compat import Fate, known_difference
 from sysevent.headers.scan import scan, shifts
-from sysevent.headers.translated import Fate, row
 from sysevent.model import Mismatch
 
 # What the kernel calls immediate_exit when it compiles itself, since v6.11.
@@ -153,7 +153,7 @@ def btf_agrees(headers: HeaderFacts) -> Found:
             # A structure of the kernel's own.
             continue
         for shift in shifts(struct, headers.layout.structs[name], headers.layout.structs):
-            known = row(name, shift.path, own.arch)
+            known = known_difference(name, shift.path, own.arch)
             if headers.userspace is own or known is None:
                 what = f"{name}.{shift.path} in the headers".replace(". ", " ")
                 wrong.append(Mismatch(what, str(shift.native), str(shift.other)))

@@ -1,7 +1,7 @@
-"""BTF, the kernel's own description of its types: what the running kernel was compiled with.
+"""Reads BTF, the running kernel's description of the types that it was compiled with.
 
-Format: Documentation/bpf/btf.rst; include/uapi/linux/btf.h. A module's BTF is split: its type and string
-numbers go on where vmlinux's end.
+Format: Documentation/bpf/btf.rst; include/uapi/linux/btf.h. A module's BTF is split: its type numbers and string
+offsets continue those of vmlinux. BTF comes from a guest and is not trusted: invalid data raises BadWire.
 """
 
 from __future__ import annotations
@@ -21,30 +21,36 @@ _TYPE = struct.Struct("<III")
 (VOID, INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE) = range(10)
 (CONST, RESTRICT, FUNC, FUNC_PROTO, VAR, DATASEC, FLOAT, DECL_TAG, TYPE_TAG, ENUM64) = range(10, 20)
 _MODIFIERS = (VOLATILE, CONST, RESTRICT, TYPE_TAG)
-# Words that follow the three of a type, and words for each of its vlen items.
+# 32-bit words after the three of every type, and words for each of its vlen items.
 _FOLLOWING = {INT: 1, ARRAY: 3, VAR: 1, DECL_TAG: 1}
 _ITEMS = {STRUCT: 3, UNION: 3, ENUM: 2, FUNC_PROTO: 2, DATASEC: 3, ENUM64: 3}
-_MEMBERS_MAX = 1 << 16  # of one structure, those of anonymous ones counted wherever they stand
-_LONGEST = 64  # typedefs and qualifiers in a row; a circle would never end
+# Members of one structure, with those of the anonymous structures in it; each use of such a structure counts.
+_MEMBERS_MAX = 1 << 16
+# Depth of nested structures, and of typedefs and qualifiers; more means that a type refers to itself.
+_DEPTH_MAX = 64
 
 
 class Type(msgspec.Struct, frozen=True):
-    """One type as it stands in the file."""
+    """One type, as it is encoded in the file."""
 
     kind: int
     name: str
     vlen: int
-    flag: bool  # kind_flag: bit-fields in a struct, signed in an enum, union in a FWD
-    value: int  # size, or the type it is about
-    words: tuple[int, ...]  # what follows
+    # kind_flag: bit-fields in a struct, signed in an enum, union in a FWD.
+    flag: bool
+    # Size in bytes, or the number of the type that it refers to.
+    value: int
+    # The 32-bit words that follow, by kind.
+    words: tuple[int, ...]
 
 
 class Btf:
-    """The types of vmlinux, or of a module on top of it; BadWire when the bytes are no BTF."""
+    """The types of vmlinux, or of a module together with those of vmlinux."""
 
     def __init__(self, data: bytes, base: Btf | None = None) -> None:
+        """Read data; base is the BTF of vmlinux for that of a module. BadWire when data is not valid BTF."""
         if len(data) < _HEADER.size:
-            raise BadWire(f"BTF of {len(data)} bytes, too short to be some")
+            raise BadWire(f"BTF of {len(data)} bytes, too short for its header")
         magic, version, _, header, type_at, type_size, string_at, string_size = _HEADER.unpack_from(data)
         if magic != MAGIC or version != 1:
             raise BadWire(f"not BTF of version 1: it begins with {data[:3].hex()}")
@@ -58,15 +64,16 @@ class Btf:
         self._at: list[int] = []
         self._index()
         self._named: dict[tuple[int, str], int] | None = None
-        self._room = _MEMBERS_MAX
+        self._members_left = _MEMBERS_MAX
 
     @property
     def end(self) -> int:
-        """The number after the last type's."""
+        """The number after that of the last type."""
         return self._first + len(self._at)
 
     @property
     def string_end(self) -> int:
+        """The offset after the last string."""
         return self._strings_before + len(self._strings)
 
     def _index(self) -> None:
@@ -82,7 +89,7 @@ class Btf:
             at += length
 
     def type(self, number: int) -> Type:
-        """A type by its number; 0 is void. BadWire when there is none of that number."""
+        """Return a type by its number; 0 is void. BadWire when the number is too large."""
         if number == 0:
             return Type(VOID, "void", 0, False, 0, ())
         if number < self._first and self._base:
@@ -95,7 +102,7 @@ class Btf:
         return Type(info >> 24 & 31, self.string(name), info & 0xFFFF, bool(info >> 31), value, words)
 
     def string(self, at: int) -> str:
-        """A name by its offset; BadWire when it lies outside."""
+        """Return a name by its offset, with unprintable characters as "?"; BadWire when the offset is too large."""
         if at < self._strings_before and self._base:
             return self._base.string(at)
         begin = at - self._strings_before
@@ -106,23 +113,23 @@ class Btf:
         return text if text.isprintable() else printable(text)
 
     def struct(self, name: str) -> Struct | None:
-        """The struct or union called name, in this file or the one below it."""
+        """Return the struct or union called name, of this file or of its base; None if there is none."""
         if self._named is None:
             self._named = {}
             for number in range(self._first, self.end):
                 info = _TYPE.unpack_from(self._types, self._at[number - self._first])[1]
                 if (kind := info >> 24 & 31) in (STRUCT, UNION):
-                    # The first one: where two differ, the kernel has two of that name, and the first is ours.
+                    # The kernel may have several of one name. The first is the one that is meant here.
                     self._named.setdefault((kind, self.type(number).name), number)
         for kind, word in ((STRUCT, "struct"), (UNION, "union")):
             if number := self._named.get((kind, name), 0):
                 found = self.type(number)
-                self._room = _MEMBERS_MAX
+                self._members_left = _MEMBERS_MAX
                 return Struct(name, word, found.value, self._members(found, 0))
         return self._base.struct(name) if self._base else None
 
     def reachable(self, name: str) -> dict[str, Struct]:
-        """The structure called name with all that it and its parts hold; empty when there is none."""
+        """Return the structure called name and all named ones in it, at any depth; empty if there is none."""
         found: dict[str, Struct] = {}
         wanted = [name]
         while wanted:
@@ -133,22 +140,20 @@ class Btf:
         return found
 
     def _members(self, of: Type, depth: int) -> tuple[Member, ...]:
-        if depth > _LONGEST:
-            raise BadWire(f"BTF whose struct {of.name} holds itself")
+        if depth > _DEPTH_MAX:
+            raise BadWire(f"BTF whose struct {of.name} contains itself")
         found = []
-        self._room -= of.vlen
-        if self._room < 0:
-            raise BadWire(
-                f"BTF whose struct {of.name} has more than {_MEMBERS_MAX} members inside each other"
-            )
+        self._members_left -= of.vlen
+        if self._members_left < 0:
+            raise BadWire(f"BTF whose struct {of.name} has more than {_MEMBERS_MAX} members in total")
         for at in range(0, 3 * of.vlen, 3):
             name, number, offset = of.words[at : at + 3]
             text, size, core, origin = self._describe(number)
             width, bit = (offset >> 24, offset & 0xFFFFFF) if of.flag else (0, offset)
-            place, bits = bit // 8, None
+            byte, bits = bit // 8, None
             if width:
-                place = bit // 8 // max(size, 1) * size
-                bits = (bit - 8 * place, width)
+                byte = bit // 8 // max(size, 1) * size
+                bits = (bit - 8 * byte, width)
             kind, ref, inner = "", "", tuple[Member, ...]()
             if core is not None and core.kind in (STRUCT, UNION):
                 if origin or core.name:
@@ -156,13 +161,16 @@ class Btf:
                 else:
                     kind = "struct" if core.kind == STRUCT else "union"
                     inner = self._members(core, depth + 1)
-            found.append(Member(self.string(name), place, size, text, bits, kind, ref, inner))
+            found.append(Member(self.string(name), byte, size, text, bits, kind, ref, inner))
         return tuple(found)
 
     def _describe(self, number: int, depth: int = 0) -> tuple[str, int, Type | None, str]:
-        """A type as C writes it, its size, the aggregate it is made of, and a typedef that alone names it."""
-        if depth > _LONGEST:
-            raise BadWire(f"BTF whose type {number} leads round in a circle")
+        """Return a type as written in C, its size, its struct or union if any, and the typedef that names that one.
+
+        The last is "" unless the struct or union itself has no name.
+        """
+        if depth > _DEPTH_MAX:
+            raise BadWire(f"BTF whose type {number} refers to itself")
         found = self.type(number)
         if found.kind in _MODIFIERS:
             return self._describe(found.value, depth + 1)
@@ -177,7 +185,7 @@ class Btf:
         if found.kind == ARRAY:
             element, _, elements = found.words
             text, size, core, origin = self._describe(element, depth + 1)
-            # Dimensions are written outermost first, and an array of arrays is an array whose element is one.
+            # C writes the outermost dimension first; BTF has an array whose element is the inner array.
             base, bracket, inner = text.partition("[")
             return f"{base}[{elements or ''}]{bracket}{inner}", size * elements, core, origin
         if found.kind == PTR:
@@ -193,6 +201,7 @@ class Btf:
 
 
 def _length(info: int) -> int:
+    """Return the bytes of a type with these info bits; BadWire for an unknown kind."""
     kind, vlen = info >> 24 & 31, info & 0xFFFF
     if not 0 < kind <= ENUM64:
         raise BadWire(f"BTF with a type of the unknown kind {kind}")

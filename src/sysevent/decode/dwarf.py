@@ -1,4 +1,4 @@
-"""Structures out of the DWARF of a linked program (pyelftools cannot relocate a RISC-V object's).
+"""Reads structures from the DWARF of a linked program; pyelftools cannot relocate that of a RISC-V object.
 
 DWARF 5: section 5.7 (structures, unions and their members), 5.5 (arrays), 5.3 (modifiers).
 """
@@ -19,12 +19,15 @@ _TRANSPARENT = ("DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_ty
 
 
 def structs(path: Path) -> tuple[dict[str, Struct], dict[str, int]]:
-    """Every named structure, and every enumerator with its value; BuildFailed without DWARF."""
+    """Return every named structure by its name, and the value of every enumerator, as an unsigned 64-bit number.
+
+    BuildFailed when the program has no DWARF, or it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             elf = ELFFile(file)
             if not elf.has_dwarf_info():
-                raise BuildFailed(f"{path} has no DWARF: the compiler was told to leave it out, or did")
+                raise BuildFailed(f"{path} has no DWARF: check that the compiler was called with -g")
             reader = _Reader(elf.get_dwarf_info())
             return reader.structs, reader.enumerators
     except (ELFError, DWARFError, OSError) as error:
@@ -32,7 +35,7 @@ def structs(path: Path) -> tuple[dict[str, Struct], dict[str, int]]:
 
 
 class _Reader:
-    """One pass over the compilation units; types are followed as members ask for them."""
+    """One pass over the compilation units; the types of members are looked up on the way."""
 
     def __init__(self, dwarf: Any) -> None:
         self.structs: dict[str, Struct] = {}
@@ -60,7 +63,7 @@ class _Reader:
         bits = None
         if "DW_AT_bit_size" in die.attributes:
             first = _number(die, "DW_AT_data_bit_offset")
-            # Counted from the beginning of the structure; ours is counted from the unit that holds it.
+            # DWARF counts bits from the start of the structure, Member from that of the storage unit.
             offset = first // 8 // size * size
             bits = (first - 8 * offset, _number(die, "DW_AT_bit_size"))
         if core is not None and core.tag in _AGGREGATES:
@@ -74,7 +77,7 @@ class _Reader:
 
 
 def _describe(die: Any) -> tuple[str, int, Any]:
-    """A type as C writes it, its size, and the aggregate (or its only name, a typedef) that it is made of."""
+    """Return a type as written in C, its size, and the DIE of its struct or union, or of the typedef that names it."""
     if die is None:
         return "void", 1, None
     tag, name = die.tag, _name(die)
@@ -84,8 +87,8 @@ def _describe(die: Any) -> tuple[str, int, Any]:
         text, size, core = _describe(_type(die))
         if core is not None and core.tag in _AGGREGATES and not _name(core):
             return name, size, die
-        # An array behind a typedef stays visible: its element may be what differs.
-        return (f"{name}" if "[" not in text else text), size, core
+        # A typedef of an array is expanded, because its element may differ between ABIs.
+        return (name if "[" not in text else text), size, core
     if tag in _AGGREGATES:
         kind = _AGGREGATES[tag]
         return f"{kind} {name}".strip(), _size(die), die
@@ -129,6 +132,7 @@ def _name(die: Any) -> str:
 
 
 def _complete(die: Any) -> bool:
+    """Return whether a DIE is a definition: a declaration has no size."""
     return "DW_AT_byte_size" in die.attributes
 
 

@@ -1,4 +1,4 @@
-"""A raw exit read with frozen offsets: fields by name, and which bytes the kernel wrote."""
+"""Decodes a raw exit with frozen offsets: fields by name, and the bytes that the kernel wrote."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from sysevent.model import RawExit
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One exit, decoded. No field is believed to be valid; that is the judge's business."""
+    """One exit, decoded. Whether its fields are valid is for the judge to decide."""
 
     raw: RawExit
     registers: dict[str, int]
 
     def field(self, name: str) -> int:
-        """The value of a member of kvm_run by its name in abi/kvm_run.py."""
+        """Return the value of a member of kvm_run by its name in abi/kvm_run.py; KeyError for another name."""
         field = kvm_run.FIELDS[name]
         return int.from_bytes(self.raw.head[field.offset : field.offset + field.size], "little")
 
     @property
     def exit_reason(self) -> int:
+        """The exit reason, KVM_EXIT_*."""
         return self.field("exit_reason")
 
     @property
     def written(self) -> tuple[tuple[int, int], ...]:
-        """Half-open ranges of kvm_run's union (32 to 288) that lost their poison; empty without poison."""
+        """Half-open ranges of offsets in kvm_run's union (32 to 288) whose bytes lost their poison.
+
+        Empty if the bytes were not poisoned before KVM_RUN.
+        """
         if self.raw.poison is None:
             return ()
         start, end = kvm_run.UNION
@@ -44,15 +48,15 @@ class Event(msgspec.Struct, frozen=True):
 
 
 def decode(raw: RawExit, arch: str) -> Event:
-    """The event that raw is, with the registers of arch by name (none, when they could not be read)."""
-    # A recorded run can be of an architecture that came later.
+    """Return the event of a raw exit; its registers, by name, are empty if the VMM could not read them."""
+    # The architecture of a recorded run may be one that this version does not know.
     known = REGISTERS.get(arch, ())
     values = raw.registers if len(raw.registers) == len(known) else ()
     return Event(raw, dict(zip(known, values, strict=False)))
 
 
 def ranges(offsets: list[int]) -> tuple[tuple[int, int], ...]:
-    """Sorted offsets as half-open ranges."""
+    """Return sorted offsets as half-open ranges."""
     found: list[tuple[int, int]] = []
     for offset in offsets:
         if found and found[-1][1] == offset:

@@ -1,7 +1,7 @@
-"""C structures as bytes: what DWARF, BTF and the compiler say, in one form that can be compared.
+"""Layouts of C structures, from DWARF, BTF or the compiler, in one form for comparison.
 
-An anonymous struct or union keeps its members inside; a named one is only referred to, since it is a
-structure of its own. Nothing here does I/O.
+A member that is an anonymous struct or union has members itself; one that is a named structure refers to it by name.
+Nothing here does I/O.
 """
 
 from __future__ import annotations
@@ -14,13 +14,20 @@ import msgspec
 class Member(msgspec.Struct, frozen=True):
     """One member of a structure."""
 
-    name: str  # "" for an anonymous struct or union
-    offset: int  # bytes from the beginning of what holds it
-    size: int  # bytes, of all elements of an array together; 0 for a flexible array
-    type: str  # as C writes it: "__u64[16]", "struct kvm_xen_exit", "union"
-    bits: tuple[int, int] | None = None  # first bit and width of a bit-field; the bit is counted from offset
-    kind: str = ""  # "struct" or "union" when it is anonymous and its members follow, of one array element
-    ref: str = ""  # the structure's name when it is a named one, or an array of them
+    # "" for an anonymous struct or union.
+    name: str
+    # Bytes from the start of the structure that contains it.
+    offset: int
+    # Bytes, of all elements of an array together; 0 for a flexible array.
+    size: int
+    # As written in C: "__u64[16]", "struct kvm_xen_exit", "union".
+    type: str
+    # First bit and width of a bit-field; the bit is counted from offset.
+    bits: tuple[int, int] | None = None
+    # "struct" or "union" for an anonymous one; members has those of one array element then.
+    kind: str = ""
+    # Name of the structure, if the member is a named one or an array of them.
+    ref: str = ""
     members: tuple[Member, ...] = ()
 
 
@@ -28,23 +35,29 @@ class Struct(msgspec.Struct, frozen=True):
     """One named struct or union."""
 
     name: str
-    kind: str  # "struct" or "union"
+    # "struct" or "union".
+    kind: str
+    # Bytes.
     size: int
     members: tuple[Member, ...]
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """Everything that one set of headers means to one ABI."""
+    """The structures and constants of one set of headers, for one ABI."""
 
+    # By name.
     structs: dict[str, Struct]
-    constants: dict[str, int] = {}  # KVM_...; as unsigned 64-bit numbers
-    asserted: dict[str, int] = {}  # what the compiler's own offsetof gave, by path
+    # KVM_*, as unsigned 64-bit numbers.
+    constants: dict[str, int] = {}
+    # Offsets in struct kvm_run as the compiler's offsetof gives them, by path, and "sizeof".
+    asserted: dict[str, int] = {}
 
 
 class Leaf(msgspec.Struct, frozen=True):
-    """A member by its full path, with its place in the outermost structure."""
+    """A member by its full path, with its offset in the outermost structure; other fields as in Member."""
 
-    path: str  # "xen.u.hcall.params"
+    # "xen.u.hcall.params"
+    path: str
     offset: int
     size: int
     type: str
@@ -53,31 +66,35 @@ class Leaf(msgspec.Struct, frozen=True):
 
     @property
     def end(self) -> int:
+        """The offset after the last byte."""
         return self.offset + self.size
 
 
 class Hole(msgspec.Struct, frozen=True):
-    """Bytes that no member covers: padding that the compiler put there."""
+    """Bytes that no member covers: padding by the compiler."""
 
-    where: str  # path of the struct it is in, "" for the outermost
-    after: str  # path of the member before it
+    # Path of the struct that contains it; "" for the outermost.
+    where: str
+    # Path of the member before it.
+    after: str
+    # In the outermost structure.
     offset: int
     size: int
-    tail: bool  # at the end of that struct
+    # True: at the end of that struct.
+    tail: bool
 
     @property
     def end(self) -> int:
+        """The offset after the last byte."""
         return self.offset + self.size
 
 
-def leaves(
-    struct: Struct, known: Mapping[str, Struct] | None = None, *, into: frozenset[str] = frozenset()
-) -> Iterator[Leaf]:
-    """The members that hold data, in order; those of named structures too when known has them.
+def leaves(struct: Struct, known: Mapping[str, Struct] | None = None) -> Iterator[Leaf]:
+    """Yield the members that hold data, in order, and instead of a named structure in known its members.
 
-    Of an array of structures the first element stands for all: its members' paths hold "[]".
+    Of an array of structures the first element's members are given; their paths contain "[]".
     """
-    yield from _leaves(struct.members, "", 0, known or {}, into | {struct.name})
+    yield from _leaves(struct.members, "", 0, known or {}, frozenset({struct.name}))
 
 
 def _leaves(
@@ -96,19 +113,19 @@ def _leaves(
 
 
 def join(prefix: str, name: str) -> str:
-    """A path one step longer; an anonymous member adds nothing, as in C."""
+    """Return the path of a member; an anonymous member has the path of its structure, as in C."""
     return f"{prefix}.{name}" if prefix and name else prefix or name
 
 
 def holes(struct: Struct) -> tuple[Hole, ...]:
-    """The implicit padding of a structure and of the anonymous ones inside it."""
+    """Return the implicit padding of a structure and of the anonymous structures in it."""
     return tuple(_holes(struct.kind, struct.members, struct.size, "", 0))
 
 
 def _holes(kind: str, members: tuple[Member, ...], size: int, path: str, base: int) -> Iterator[Hole]:
     for member in members:
         if member.kind:
-            element = member.size // count(member.type) if member.size else 0
+            element = member.size // element_count(member.type) if member.size else 0
             inner = join(path, member.name)
             yield from _holes(member.kind, member.members, element, inner, base + member.offset)
     if kind == "union" or not members:
@@ -126,8 +143,8 @@ def _holes(kind: str, members: tuple[Member, ...], size: int, path: str, base: i
         yield Hole(path, last, base + at, size - at, tail=True)
 
 
-def count(type_: str) -> int:
-    """How many elements a member of this type has: 16 of "__u64[4][4]"; 1 when it is no array."""
+def element_count(type_: str) -> int:
+    """Return the number of elements of a type: 16 for "__u64[4][4]", 1 if it is not an array."""
     total = 1
     for part in type_.split("[")[1:]:
         number = part.partition("]")[0]
@@ -136,7 +153,10 @@ def count(type_: str) -> int:
 
 
 def find(struct: Struct, path: str, known: Mapping[str, Struct] | None = None) -> Leaf | None:
-    """The member at a path: a leaf, or an anonymous struct or union by its name. None when there is none."""
+    """Return the member at a path: a leaf, or a struct or union without a tag; None if there is none.
+
+    known has the named structures that the path may lead into.
+    """
     return _find(struct.members, path, 0, known or {})
 
 

@@ -64,12 +64,12 @@ def ensure_qemu(
 
 def ensure_kernel_build(arch: Architecture) -> None:
     """UsageError with the line to paste if a program is missing that builds kernels of an architecture."""
-    _ensure(toolchain.missing(arch), arch)
+    _ensure(toolchain.missing_packages(arch), arch)
 
 
 def ensure_header_export(arch: Architecture) -> None:
     """UsageError with the line to paste if a program is missing that exports a kernel tree's headers."""
-    _ensure(toolchain.missing_for_headers(), arch)
+    _ensure(toolchain.missing_packages_for_headers(), arch)
 
 
 def _ensure(missing: Sequence[str], arch: Architecture) -> None:

@@ -1,4 +1,4 @@
-"""One ABI, two kernels: what moved, what was added where, what an old binary would misread. No I/O."""
+"""Compares the headers of two kernels for one ABI: moved and added members, and what an old binary misreads. No I/O."""
 
 from __future__ import annotations
 
@@ -9,33 +9,43 @@ import msgspec
 
 from sysevent.arches import Abi, native
 from sysevent.decode.structs import Hole, Layout, Leaf, Struct, holes, leaves
+from sysevent.headers.compat import Fate, known_difference
 from sysevent.headers.scan import covering
-from sysevent.headers.translated import Fate, row
 
-# Explicit padding: members that no program reads.
+# Explicit padding: names of members that no program reads.
 _RESERVED = re.compile(r"(?:.*\.)?(?:_*(?:pad|padding|reserved|rsvd|unused|dummy)_*\d*)(?:\[\])?$")
 
-# Constants that are no promise: they count what is above them in the header.
+# Constants without a promise: each is the number of the constants before it.
 _BOUND = re.compile(r".*_(?:MAX|LAST|NR|NUM|COUNT)$")
 
 
 class Kind(enum.StrEnum):
     """What happened to a member between two kernels."""
 
-    MOVED = "moved"  # an old binary reads other bytes than the new kernel writes
-    RESIZED = "resized"  # likewise, of another width
-    GONE = "gone"  # an old binary reads bytes that mean something else now
-    FILLED = "into padding"  # the bytes were implicit padding: an old kernel leaves anything in them
-    RESERVED = "into reserved"  # the bytes had a name that said so, and were zero by contract
-    ALIAS = "alias"  # another name for bytes that had one
-    ALTERNATIVE = "alternative"  # one more member of a union, with members of its own
-    APPENDED = "appended"  # beyond the old end
-    GROWN = "grown"  # an array has more elements
-    RENAMED = "renamed"  # the same bytes under another name
+    # An old binary reads other bytes than the new kernel writes.
+    MOVED = "moved"
+    # The same, because the width changed.
+    RESIZED = "resized"
+    # An old binary reads bytes that have another meaning now.
+    GONE = "gone"
+    # Its bytes were implicit padding, in which an old kernel leaves arbitrary values.
+    FILLED = "into padding"
+    # Its bytes were a reserved member, which had to be zero.
+    RESERVED = "into reserved"
+    # A further name for bytes that have one.
+    ALIAS = "alias"
+    # A further member of a union, with members of its own.
+    ALTERNATIVE = "alternative"
+    # After the old end of the structure.
+    APPENDED = "appended"
+    # An array has more elements.
+    GROWN = "grown"
+    # The same bytes have another name.
+    RENAMED = "renamed"
 
     @property
     def misread(self) -> bool:
-        """Whether the old name leads to other bytes."""
+        """True if a read of the member under its old name gives other bytes."""
         return self in (Kind.MOVED, Kind.RESIZED, Kind.GONE)
 
 
@@ -45,40 +55,47 @@ class Change(msgspec.Struct, frozen=True):
     struct: str
     path: str
     kind: Kind
-    old: tuple[int, int] | None  # offset and size
+    # Offset and size in the old headers, in bytes; None if it was not there.
+    old: tuple[int, int] | None
+    # The same in the new headers.
     new: tuple[int, int] | None
     note: str = ""
-    spared: str = ""  # why no binary of that ABI gets to read it
+    # Why no binary of that ABI reads it; "" if binaries do.
+    spared: str = ""
 
     @property
     def misread(self) -> bool:
-        """Whether a binary built against the old headers reads something else on the new kernel."""
+        """True if a binary built with the old headers misreads it on the new kernel."""
         return self.kind.misread and not self.spared
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Everything that differs between two kernels' headers for one ABI."""
+    """The differences between two kernels' headers for one ABI."""
 
     changes: tuple[Change, ...]
-    added: tuple[str, ...]  # structures
+    # Names of structures.
+    added: tuple[str, ...]
     removed: tuple[str, ...]
+    # Structures whose size changed: name, old and new bytes.
     sizes: tuple[tuple[str, int, int], ...]
-    renumbered: tuple[tuple[str, int, int], ...]  # constants
-    bounds: tuple[tuple[str, int, int], ...]  # constants that count others, and grow with them
+    # Constants whose value changed: name, old and new value.
+    renumbered: tuple[tuple[str, int, int], ...]
+    # The same, of constants that are the number of others.
+    bounds: tuple[tuple[str, int, int], ...]
 
     @property
     def breaks(self) -> bool:
-        """Whether a binary built against the old headers misreads a member or uses a number of another meaning."""
+        """True if a binary built with the old headers misreads a member, or uses a number whose meaning changed."""
         return bool(self.renumbered) or any(change.misread for change in self.changes)
 
 
 def compare(old: Layout, new: Layout, abi: Abi) -> Comparison:
-    """What differs for programs of an ABI, the misread members first."""
+    """Return the differences for programs of one ABI; members that an old binary misreads come first."""
     both = sorted(old.structs.keys() & new.structs.keys())
     changes = [
-        msgspec.structs.replace(change, spared=_spared(change, abi))
+        msgspec.structs.replace(change, spared=_unread_reason(change, abi))
         for name in both
-        for change in _struct(old.structs[name], new.structs[name], new)
+        for change in _struct_changes(old.structs[name], new.structs[name], new)
     ]
     numbers = [
         (name, value, new.constants[name])
@@ -100,17 +117,18 @@ def compare(old: Layout, new: Layout, abi: Abi) -> Comparison:
     )
 
 
-def _spared(change: Change, abi: Abi) -> str:
+def _unread_reason(change: Change, abi: Abi) -> str:
+    """Return why no binary of the ABI reads a member; "" if binaries do."""
     if abi.unreachable:
         return abi.unreachable
-    known = row(change.struct, change.path, abi.arch)
+    known = known_difference(change.struct, change.path, abi.arch)
     foreign = abi is not native(abi.arch)
     if known and (known.fate is Fate.ABSENT or (foreign and known.fate is Fate.REFUSED)):
         return f"{known.fate}: {known.source}"
     return ""
 
 
-def _struct(old: Struct, new: Struct, layout: Layout) -> list[Change]:
+def _struct_changes(old: Struct, new: Struct, layout: Layout) -> list[Change]:
     before = {leaf.path: leaf for leaf in leaves(old)}
     after = {leaf.path: leaf for leaf in leaves(new)}
     gaps = holes(old)
@@ -119,68 +137,69 @@ def _struct(old: Struct, new: Struct, layout: Layout) -> list[Change]:
         if _RESERVED.match(path):
             continue
         if path not in after:
-            found.append(_vanished(leaf, new))
-        elif change := _shifted(leaf, after[path], new, layout):
+            found.append(_removed(leaf, new))
+        elif change := _moved_or_resized(leaf, after[path], new, layout):
             found.append(change)
     renamed = {change.note for change in found if change.kind is Kind.RENAMED}
     found += [
-        _arrived(leaf, old, gaps)
+        _added(leaf, old, gaps)
         for path, leaf in after.items()
         if path not in before and path not in renamed and not _RESERVED.match(path)
     ]
     return [msgspec.structs.replace(change, struct=old.name) for change in found]
 
 
-def _shifted(old: Leaf, new: Leaf, struct: Struct, layout: Layout) -> Change | None:
-    places = (old.offset, old.size), (new.offset, new.size)
+def _moved_or_resized(old: Leaf, new: Leaf, struct: Struct, layout: Layout) -> Change | None:
+    extents = (old.offset, old.size), (new.offset, new.size)
     if old.offset != new.offset:
-        there = ", ".join(leaf.path for leaf in covering(struct, old.offset, old.end, old.path))
-        return Change("", old.path, Kind.MOVED, *places, f"its old bytes are now {there or 'padding'}")
+        names = ", ".join(leaf.path for leaf in covering(struct, old.offset, old.end, old.path))
+        return Change("", old.path, Kind.MOVED, *extents, f"its old bytes are now {names or 'padding'}")
     if old.size == new.size or new.ref in layout.structs:
         return None
     if new.size > old.size and old.type.partition("[")[0] == new.type.partition("[")[0]:
-        return Change("", old.path, Kind.GROWN, *places)
-    return Change("", old.path, Kind.RESIZED, *places)
+        return Change("", old.path, Kind.GROWN, *extents)
+    return Change("", old.path, Kind.RESIZED, *extents)
 
 
-def _vanished(leaf: Leaf, new: Struct) -> Change:
-    place = (leaf.offset, leaf.size)
+def _removed(leaf: Leaf, new: Struct) -> Change:
+    extent = (leaf.offset, leaf.size)
     part = leaf.path.rpartition(".")[0]
-    # A union around it, or an end to one, changes the path and not the place.
-    for twin in leaves(new):
-        if (twin.offset, twin.size) == place and _related(twin.path, part, leaf.path):
-            return Change("", leaf.path, Kind.RENAMED, place, place, twin.path)
-    there = ", ".join(found.path for found in covering(new, leaf.offset, leaf.end, leaf.path))
-    return Change("", leaf.path, Kind.GONE, place, None, f"its bytes are now {there}" if there else "")
+    # A new union around a member, or the removal of one, changes its path but not its offset.
+    for other in leaves(new):
+        if (other.offset, other.size) == extent and _may_be_renamed(other.path, part, leaf.path):
+            return Change("", leaf.path, Kind.RENAMED, extent, extent, other.path)
+    names = ", ".join(found.path for found in covering(new, leaf.offset, leaf.end, leaf.path))
+    return Change("", leaf.path, Kind.GONE, extent, None, f"its bytes are now {names}" if names else "")
 
 
-def _related(path: str, part: str, old: str) -> bool:
-    """Whether two paths can be one member renamed: in the same part, or with the same last name."""
+def _may_be_renamed(path: str, part: str, old: str) -> bool:
+    """Return whether two paths can be one member: both in the same part, or both with the same last name."""
     return path.rpartition(".")[0].startswith(part) or path.rpartition(".")[2] == old.rpartition(".")[2]
 
 
-def _shared(path: str, struct: Struct) -> bool:
-    """Whether a member lies in a union with others, as kvm_run.padding does, which only gives it its size."""
+def _shares_bytes(path: str, struct: Struct) -> bool:
+    """Return whether a member overlaps others, as kvm_run.padding does, which only gives the union its size."""
     mine = next(leaf for leaf in leaves(struct) if leaf.path == path)
     return any(
         leaf.path != path and leaf.offset < mine.end and mine.offset < leaf.end for leaf in leaves(struct)
     )
 
 
-def _arrived(leaf: Leaf, old: Struct, gaps: tuple[Hole, ...]) -> Change:
-    place = (leaf.offset, leaf.size)
+def _added(leaf: Leaf, old: Struct, gaps: tuple[Hole, ...]) -> Change:
+    extent = (leaf.offset, leaf.size)
     for gap in gaps:
         inside = leaf.path.startswith(f"{gap.where}.") if gap.where else True
         if inside and gap.offset <= leaf.offset and leaf.end <= gap.end:
-            return Change("", leaf.path, Kind.FILLED, None, place, f"padding after {gap.after}")
+            return Change("", leaf.path, Kind.FILLED, None, extent, f"padding after {gap.after}")
     if leaf.offset >= old.size:
-        return Change("", leaf.path, Kind.APPENDED, None, place)
-    path, own = leaf.path, True
+        return Change("", leaf.path, Kind.APPENDED, None, extent)
+    # First the member itself, then the structures that contain it, from the inside out.
+    path, is_member = leaf.path, True
     while path:
         names = [found.path for found in covering(old, leaf.offset, leaf.end, path)]
-        if names and all(_RESERVED.match(name) and not _shared(name, old) for name in names):
-            return Change("", leaf.path, Kind.RESERVED, None, place, f"was {', '.join(names)}")
-        if names and own and not leaf.ref:
-            return Change("", leaf.path, Kind.ALIAS, None, place, f"shares bytes with {', '.join(names)}")
-        path, own = path.rpartition(".")[0], False
-    return Change("", leaf.path, Kind.ALTERNATIVE, None, place)
+        if names and all(_RESERVED.match(name) and not _shares_bytes(name, old) for name in names):
+            return Change("", leaf.path, Kind.RESERVED, None, extent, f"was {', '.join(names)}")
+        if names and is_member and not leaf.ref:
+            return Change("", leaf.path, Kind.ALIAS, None, extent, f"shares bytes with {', '.join(names)}")
+        path, is_member = path.rpartition(".")[0], False
+    return Change("", leaf.path, Kind.ALTERNATIVE, None, extent)

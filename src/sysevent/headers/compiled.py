@@ -1,8 +1,8 @@
-"""Headers and an ABI into a layout: preprocessed, compiled, linked, and read from DWARF.
+"""Compiles headers for an ABI and reads their layout from DWARF.
 
-Three runs of the compiler: the macros there are; a program that includes the headers, for its DWARF; and
-an object whose one array holds each macro's value and what the compiler's own offsetof says of the
-frozen members, so that DWARF has a witness.
+The compiler runs three times: for a list of the macros; for a program that includes the headers, with DWARF; and for
+an object with one array of every macro's value and of the compiler's own offsetof of the frozen members, which
+confirms the DWARF.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from sysevent.build import compiler
 from sysevent.cache import Cache
 from sysevent.decode.structs import Layout
 from sysevent.errors import BuildFailed
-from sysevent.headers.source import Headers, unpacked
+from sysevent.headers.resolve import Headers, unpacked
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
-_SCHEMA = 2  # of what is cached; a change outdates all of it
+# Version of the cached layouts' format; part of their names.
+_SCHEMA = 2
 _INCLUDES = "#include <linux/kvm.h>\n#include <asm/kvm.h>\n"
 _PROGRAM = "void _start(void) { for (;;) { } }\n"
 _FLAGS = (
@@ -34,28 +35,34 @@ _FLAGS = (
     "-O0",
     "-ffreestanding",
     "-nostdlib",
-    "-nostdinc",  # nothing of the compiler's own: zig brings linux/kvm.h, too
+    # No header of the compiler: zig has a linux/kvm.h, too.
+    "-nostdinc",
 )
 _DWARF = ("-g", "-gdwarf-5", "-fno-eliminate-unused-debug-types", "-static", "-fno-pie")
 _SECTION = ".sysevent"
-_DEADLINE = 120  # seconds a run of the compiler may take
-_ROUNDS = 4  # of leaving out the lines that do not compile
+# Seconds for one run of the compiler.
+_DEADLINE = 120
+# How often the lines that do not compile are left out and the rest is compiled again.
+_ROUNDS = 4
 _OBJECT_MACRO = re.compile(r"^#define (_?_?KVM\w+|SYNC_REGS_SIZE_BYTES) (?=\S)", re.MULTILINE)
-# Members of struct kvm_run whose offsets the compiler is asked for itself; one that is not there is left out.
-WITNESSED = (
-    *("exit_reason", "flags", "system_event.type", "system_event.ndata", "system_event.flags"),
-    *("system_event.data", "kvm_valid_regs", "kvm_dirty_regs", "s", "xen", "immediate_exit"),
+# Members of struct kvm_run whose offsetof is compiled; one that the headers lack is left out.
+# fmt: off
+OFFSETOF_MEMBERS = (
+    "exit_reason", "flags", "system_event.type", "system_event.ndata", "system_event.flags",
+    "system_event.data", "kvm_valid_regs", "kvm_dirty_regs", "s", "xen", "immediate_exit",
 )
+# fmt: on
 
 
 class Tool(msgspec.Struct, frozen=True):
-    """The compiler for one ABI, with where it may keep what it needs."""
+    """The compiler for one ABI, with the directory for its cache."""
 
     command: tuple[str, ...]
     version: str
     cache: Path
 
     def run(self, arguments: Iterable[str], what: str) -> subprocess.CompletedProcess[str]:
+        """Run the compiler; what names the input in the message of BuildFailed, when it cannot be started or hangs."""
         keep = str(self.cache / "zig")
         try:
             return subprocess.run(
@@ -72,25 +79,26 @@ class Tool(msgspec.Struct, frozen=True):
 
 
 def layout(headers: Headers, abi: Abi, settings: Settings, progress: Progress) -> Layout:
-    """What the headers mean to one ABI."""
+    """Return the layout of the headers for one ABI; raises as layouts() does."""
     return layouts(headers, (abi,), settings, progress)[abi.name]
 
 
 def layouts(
     headers: Headers, abis: Iterable[Abi], settings: Settings, progress: Progress
 ) -> dict[str, Layout]:
-    """What the headers of one architecture mean to each of its ABIs; compiled once, then read from the cache.
+    """Return the layouts of one architecture's headers by ABI, compiled once and then read from the cache.
 
-    NotApplicable when the architecture had no KVM; BuildFailed carries what the compiler said.
+    NotApplicable when the headers have no KVM for the architecture, ToolMissing without a compiler, BuildFailed with
+    the compiler's output when they do not compile.
     """
     cache = Cache(settings.cache)
     found: dict[str, Layout] = {}
     missing: dict[str, tuple[Abi, Tool, Path]] = {}
     for abi in abis:
-        compiles = compiler.find(abi)
+        found_compiler = compiler.find(abi)
         shaped = (abi.name, abi.zig_target, abi.gnu_prefix, abi.prelude)
-        tool = Tool(compiles.command, compiles.version, settings.cache)
-        key = repr((_SCHEMA, headers.key, shaped, tool.version, _FLAGS, _DWARF, WITNESSED))
+        tool = Tool(found_compiler.command, found_compiler.version, settings.cache)
+        key = repr((_SCHEMA, headers.key, shaped, tool.version, _FLAGS, _DWARF, OFFSETOF_MEMBERS))
         name = f"{abi.name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
         path = cache.root / "layouts" / name
         if known := cache.read(path, Layout):
@@ -107,8 +115,9 @@ def layouts(
 
 
 def compile_headers(directories: tuple[Path, ...], abi: Abi, tool: Tool) -> Layout:
-    """The layout, from directories that hold linux/kvm.h and asm/kvm.h."""
-    from sysevent.decode import dwarf  # here: pyelftools takes 30 ms, and headers are compiled once
+    """Return the layout of the headers in directories, which contain linux/kvm.h and asm/kvm.h; BuildFailed."""
+    # Imported here: pyelftools takes 30 ms, and headers are compiled once.
+    from sysevent.decode import dwarf
 
     with tempfile.TemporaryDirectory(prefix="sysevent-layout-") as folder:
         work = Path(folder)
@@ -129,8 +138,11 @@ def compile_headers(directories: tuple[Path, ...], abi: Abi, tool: Tool) -> Layo
         _check_origin(depends, (source, *directories))
         structs, enumerators = dwarf.structs(program)
 
-        expressions = {name: f"(1 * ({name}))" for name in macros}  # no pointer survives the product
-        expressions |= {f"={path}": f"__builtin_offsetof(struct kvm_run, {path})" for path in WITNESSED}
+        # The product makes the compiler reject macros that are pointers.
+        expressions = {name: f"(1 * ({name}))" for name in macros}
+        expressions |= {
+            f"={path}": f"__builtin_offsetof(struct kvm_run, {path})" for path in OFFSETOF_MEMBERS
+        }
         expressions["=sizeof"] = "sizeof(struct kvm_run)"
         values = _values(expressions, abi, options, tool, work)
         constants = {name: value for name, value in enumerators.items() if name.startswith("KVM")}
@@ -142,7 +154,7 @@ def compile_headers(directories: tuple[Path, ...], abi: Abi, tool: Tool) -> Layo
 def _values(
     expressions: dict[str, str], abi: Abi, options: list[str], tool: Tool, work: Path
 ) -> dict[str, int]:
-    """Each expression's value. Those that the compiler refuses are no constants, and are left out."""
+    """Return the value of each expression; those that do not compile are not constants, and are left out."""
     source, output = work / "constants.c", work / "constants.o"
     names = list(expressions)
     head = f"{abi.prelude}\n{_INCLUDES}"
@@ -174,10 +186,10 @@ def _check(done: subprocess.CompletedProcess[str], what: str) -> None:
 
 
 def _check_origin(depends: Path, allowed: tuple[Path, ...]) -> None:
-    """Every file that was read lies where it should: no header of the compiler's own has leaked in."""
+    """Raise BuildFailed if the compiler has read a file outside the allowed directories, such as one of its headers."""
     text = depends.read_text(encoding="utf-8").partition(":")[2]
     roots = [path.resolve() for path in allowed]
     for name in text.replace("\\\n", " ").split():
         path = Path(name).resolve()
         if not any(path.is_relative_to(root) for root in roots):
-            raise BuildFailed(f"the compiler read {path}, which is none of the headers under test")
+            raise BuildFailed(f"the compiler read {path}, which is not one of the headers under test")

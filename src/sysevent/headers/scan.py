@@ -1,4 +1,4 @@
-"""One kernel's headers, two ABIs: which structures mean other bytes, and what becomes of that. No I/O."""
+"""Compares one kernel's headers for two ABIs: structures with different layouts, and the consequences. No I/O."""
 
 from __future__ import annotations
 
@@ -8,41 +8,49 @@ import msgspec
 
 from sysevent.arches import Abi
 from sysevent.decode.structs import Hole, Layout, Leaf, Struct, holes, leaves
-from sysevent.headers.translated import Fate, row
+from sysevent.headers.compat import Fate, known_difference
 
-_UNKNOWN = "no row of src/sysevent/headers/translated.py speaks of it"
+_UNKNOWN = "src/sysevent/headers/compat.py has no row for it"
 
 
 class Shift(msgspec.Struct, frozen=True):
-    """One member that lies elsewhere, or is wider, for one of two ABIs; path "" is the whole structure."""
+    """A member whose offset or size differs between two ABIs."""
 
+    # "" for the size of the whole structure.
     path: str
-    native: tuple[int, int]  # offset and size
+    # Offset and size in bytes, for the kernel's own ABI.
+    native: tuple[int, int]
+    # The same for the other ABI.
     other: tuple[int, int]
 
 
 class Hazard(msgspec.Struct, frozen=True):
-    """One structure that two ABIs lay out differently."""
+    """A structure that two ABIs lay out differently."""
 
     struct: str
     fate: Fate
-    known: bool  # a row of the table speaks of it
+    # True: headers/compat.py has a row for it.
+    known: bool
     source: str
     shifts: tuple[Shift, ...]
-    within: tuple[str, ...]  # members of other structures that are it: "kvm_run.xen"
+    # Members of other structures that have this type: "kvm_run.xen".
+    within: tuple[str, ...]
 
 
 def scan(kernel: Layout, program: Layout, abi: Abi) -> tuple[Hazard, ...]:
-    """Every structure that both have and lay out differently, the wrong ones first."""
+    """Return the structures of both layouts that differ, those that are misread first.
+
+    kernel is the layout for the kernel's own ABI, program that for abi.
+    """
     found: list[Hazard] = []
-    for name, mine in sorted(kernel.structs.items()):
-        theirs = program.structs.get(name)
-        if theirs is None:
+    for name, native in sorted(kernel.structs.items()):
+        other = program.structs.get(name)
+        if other is None:
             continue
         by_fate: dict[tuple[Fate, bool, str], list[Shift]] = {}
-        for shift in shifts(mine, theirs, kernel.structs):
-            judged = _judge(name, shift.path, kernel, program, abi)
-            by_fate.setdefault(judged, []).append(shift)
+        for shift in shifts(native, other, kernel.structs):
+            key = _consequence(name, shift.path, kernel, program, abi)
+            by_fate.setdefault(key, []).append(shift)
         for (fate, known, source), moved in by_fate.items():
             inside = _within(name, kernel.structs)
             found.append(Hazard(name, fate, known, source, tuple(moved), inside))
@@ -50,24 +58,28 @@ def scan(kernel: Layout, program: Layout, abi: Abi) -> tuple[Hazard, ...]:
     return tuple(sorted(found, key=lambda hazard: (order.index(hazard.fate), hazard.struct)))
 
 
-def shifts(mine: Struct, theirs: Struct, known: Mapping[str, Struct]) -> tuple[Shift, ...]:
-    """The members that differ in place or size; a difference inside a named structure is that one's own."""
-    other = {leaf.path: leaf for leaf in leaves(theirs)}
+def shifts(native: Struct, other: Struct, known: Mapping[str, Struct]) -> tuple[Shift, ...]:
+    """Return the members of a structure whose offset or size differs, or its size if only that does.
+
+    A member that is one of the known structures may differ in size: that is a difference of the other structure.
+    """
+    others = {leaf.path: leaf for leaf in leaves(other)}
     found = []
-    for leaf in leaves(mine):
-        twin = other.get(leaf.path)
-        if twin is None:
+    for leaf in leaves(native):
+        there = others.get(leaf.path)
+        if there is None:
             continue
-        same_size = leaf.size == twin.size or leaf.ref in known
-        if leaf.offset != twin.offset or not same_size or leaf.bits != twin.bits:
-            found.append(Shift(leaf.path, (leaf.offset, leaf.size), (twin.offset, twin.size)))
-    if mine.size != theirs.size and not found:
-        found.append(Shift("", (0, mine.size), (0, theirs.size)))
+        same_size = leaf.size == there.size or leaf.ref in known
+        if leaf.offset != there.offset or not same_size or leaf.bits != there.bits:
+            found.append(Shift(leaf.path, (leaf.offset, leaf.size), (there.offset, there.size)))
+    if native.size != other.size and not found:
+        found.append(Shift("", (0, native.size), (0, other.size)))
     return tuple(found)
 
 
-def _judge(struct: str, path: str, kernel: Layout, program: Layout, abi: Abi) -> tuple[Fate, bool, str]:
-    found = row(struct, path, abi.arch)
+def _consequence(struct: str, path: str, kernel: Layout, program: Layout, abi: Abi) -> tuple[Fate, bool, str]:
+    """Return what the difference of a member leads to, whether that is known, and the source."""
+    found = known_difference(struct, path, abi.arch)
     if found and found.fate is Fate.ABSENT:
         return Fate.ABSENT, True, found.source
     if abi.unreachable:
@@ -77,7 +89,11 @@ def _judge(struct: str, path: str, kernel: Layout, program: Layout, abi: Abi) ->
     if found.fate is Fate.REFUSED:
         numbers = (kernel.constants.get(found.ioctl), program.constants.get(found.ioctl))
         if numbers[0] == numbers[1]:
-            return Fate.WRONG, False, f"{found.ioctl} has one number for both now, so nothing refuses it"
+            return (
+                Fate.WRONG,
+                False,
+                f"{found.ioctl} has the same number for both, so the kernel does not refuse it",
+            )
     return found.fate, True, found.source
 
 
@@ -91,17 +107,19 @@ def _within(name: str, structs: Mapping[str, Struct]) -> tuple[str, ...]:
 
 
 class Padding(msgspec.Struct, frozen=True):
-    """Bytes of one structure that nobody named."""
+    """Implicit padding of a structure."""
 
     struct: str
     hole: Hole
-    shared: bool  # every ABI of that kernel has them at the same place
+    # True: every ABI of that kernel has it at the same offset.
+    shared: bool
 
 
 def padding(kernel: Layout, programs: Mapping[str, Layout]) -> tuple[Padding, ...]:
-    """The implicit padding of every structure, as the kernel's own ABI has it.
+    """Return the implicit padding of every structure in the layout of the kernel's own ABI.
 
-    Where another ABI lacks it, a member that is put there later will not fit everyone: so it was in 2022.
+    programs are the layouts of the other ABIs. If one of them lacks the padding, a member that is later put there
+    moves others for that ABI, as system_event.ndata did in 2022 (d495f942f40a).
     """
     found = []
     for name, struct in sorted(kernel.structs.items()):
@@ -111,7 +129,7 @@ def padding(kernel: Layout, programs: Mapping[str, Layout]) -> tuple[Padding, ..
 
 
 def covering(struct: Struct, start: int, end: int, path: str) -> tuple[Leaf, ...]:
-    """The members of the same part of a structure that hold any of these bytes."""
+    """Return the members that cover any byte from start to end (exclusive) and lie in the same part as path."""
     part = path.rpartition(".")[0]
     return tuple(
         leaf

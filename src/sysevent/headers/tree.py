@@ -1,4 +1,4 @@
-"""uapi headers out of a kernel tree: exported by its own `make headers_install` into the cache.
+"""Exports uapi headers from a kernel tree, with its own `make headers_install`, into the cache.
 
 Documentation/kbuild/headers_install.rst.
 """
@@ -17,15 +17,18 @@ from sysevent.errors import BuildFailed, NotApplicable, UsageError
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
-_DEADLINE = 600  # seconds; it takes ten
+# Seconds; it usually takes ten.
+_DEADLINE = 600
 
 
-def exported(tree: Path, arch: Architecture, settings: Settings, progress: Progress) -> tuple[Path, str]:
-    """A directory with include/ in it, and the tree's version.
+def export_headers(
+    tree: Path, arch: Architecture, settings: Settings, progress: Progress
+) -> tuple[Path, str]:
+    """Export the headers of a tree, and return a directory that contains include/, and the tree's version.
 
-    A directory that was exported already (usr/include of a built tree, or INSTALL_HDR_PATH) is taken as it
-    is. UsageError when there is no kernel tree, NotApplicable when it was exported for another architecture,
-    BuildFailed when make fails.
+    tree may also be a directory of exported headers (usr/include of a built tree, or INSTALL_HDR_PATH): it is
+    returned, with the version "". UsageError when it is neither, NotApplicable when the headers were exported for
+    another architecture, BuildFailed when make fails.
     """
     if not tree.is_dir():
         raise UsageError(f"tree:{tree}: no such directory")
@@ -34,7 +37,7 @@ def exported(tree: Path, arch: Architecture, settings: Settings, progress: Progr
             if (root / "include" / "linux" / "kvm.h").is_file():
                 _check_guard(root, arch)
                 return root, ""
-        raise UsageError(f"tree:{tree} is neither a kernel tree nor has exported headers in it")
+        raise UsageError(f"tree:{tree} is neither a kernel tree nor a directory with exported headers")
     version = source_tree.version(tree)
     key = _hash(tree, arch)
     target = settings.cache / "headers" / f"tree-{arch.kernel}-{key[:24]}"
@@ -49,7 +52,7 @@ def exported(tree: Path, arch: Architecture, settings: Settings, progress: Progr
 
 
 def _check_guard(root: Path, arch: Architecture) -> None:
-    """Exported headers do not say whose they are, and those of another architecture would compile, too."""
+    """Raise NotApplicable if exported headers are not for arch: those of another one would compile, too."""
     try:
         text = (root / "include" / "asm" / "kvm.h").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -62,9 +65,9 @@ def _check_guard(root: Path, arch: Architecture) -> None:
 
 
 def _export(tree: Path, arch: Architecture, scratch: Path) -> None:
-    """Out of the tree's way where it lets us: a tree that was built in place refuses O=."""
+    """Run make headers_install with O=, and again without it, since a tree that was built in place refuses O=."""
     install = ["headers_install", f"ARCH={arch.kernel}", f"INSTALL_HDR_PATH={scratch / 'installed'}"]
-    said = ""
+    output = ""
     for where in ([f"O={scratch / 'out'}"], []):
         (scratch / "out").mkdir(exist_ok=True)
         try:
@@ -77,12 +80,12 @@ def _export(tree: Path, arch: Architecture, scratch: Path) -> None:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise BuildFailed(
-                f"make headers_install in {tree}: {error} (apt install make gcc rsync)"
+                f"make headers_install in {tree}: {error}; it needs make, gcc and rsync: apt install make gcc rsync"
             ) from error
         if done.returncode == 0 and (scratch / "installed" / "include" / "linux" / "kvm.h").is_file():
             return
-        said = done.stderr.strip() or done.stdout.strip()
-    raise BuildFailed(f"make headers_install in {tree} failed:\n{said[-2000:]}")
+        output = done.stderr.strip() or done.stdout.strip()
+    raise BuildFailed(f"make headers_install in {tree} failed:\n{output[-2000:]}")
 
 
 def _hash(tree: Path, arch: Architecture) -> str:

@@ -1,6 +1,6 @@
-"""Fetching one file over HTTP: resumed where it stopped, retried when the network is at fault, never trusted.
+"""Downloads one file over HTTP: resumes an earlier attempt, retries network errors, verifies the content.
 
-The only place that opens a connection for an image.
+No other module opens a connection for an image.
 """
 
 from __future__ import annotations
@@ -26,52 +26,61 @@ _CHUNK = 1 << 17
 
 
 class Gone(DownloadFailed):
-    """The mirror says that it has no such file (404, 410)."""
+    """The mirror has no such file (HTTP status 404 or 410)."""
 
 
-class OtherLength(BadSignature):
-    """The mirror's file is not a changed one but another one: its length is not the signed index's."""
+class LengthMismatch(BadSignature):
+    """The mirror's file has another length than the signed index says: another version, not a changed byte."""
 
 
 class _Transient(DownloadFailed):
-    """Worth another try: the connection broke, timed out, or the server was overloaded."""
+    """A failure that may pass: the connection broke or timed out, or the server was overloaded."""
 
 
 class Expected(msgspec.Struct, frozen=True):
-    """What a signed index says about a file."""
+    """Size and hash of a file, from a signed index."""
 
-    size: int
+    size: int  # bytes
     sha256: str
 
 
 class Downloader(msgspec.Struct, frozen=True):
-    """How to reach mirrors from this machine."""
+    """Downloads files, with one set of proxies, retries and timeouts."""
 
     progress: Progress
-    proxies: Mapping[str, str] | None = None  # scheme -> URL; None: what the environment says
+    # Scheme -> URL; None: the proxies that the environment names.
+    proxies: Mapping[str, str] | None = None
     attempts: int = 4
-    pause: float = 0.5  # seconds before the second attempt, doubled before each further one
-    timeout: float = 30.0  # seconds of silence
+    # Seconds before the second attempt; doubled before each further one, up to 10.
+    pause: float = 0.5
+    # Seconds without data from the server.
+    timeout: float = 30.0
 
     def fetch(self, url: str, label: str, limit: int) -> bytes:
-        """The bytes of a small file about which nothing is known yet; DownloadFailed when there are more."""
+        """Return the content of a small file whose size and hash are not known yet.
+
+        label names the file for progress. DownloadFailed when it has more than limit bytes, or cannot be had;
+        Gone when the mirror has no such file.
+        """
 
         def attempt() -> bytes:
             with self._open(url, {}) as response:
                 data = _body(response, limit + 1)
                 if len(data) > limit:
-                    raise DownloadFailed(f"{url} is longer than {limit} bytes: not what it should be")
+                    raise DownloadFailed(f"{url} is longer than the {limit} bytes that such a file may have")
                 return data
 
         self.progress(label)
         return self._retry(url, attempt)
 
     def fetch_to(self, url: str, part: Path, expected: Expected, label: str) -> None:
-        """Complete the file part from url, and check it.
+        """Download url into the file part and verify its size and hash.
 
-        Raises Gone, DownloadFailed, or BadSignature (then part is removed). What an earlier process left in
-        part is taken up with a Range request; when the result does not verify, that part may be at fault, so
-        the whole file is fetched once more.
+        If an earlier process left a part, the rest is asked for with a Range request. If the result does not
+        verify, that part may be the cause, so the whole file is downloaded once more.
+
+        Raises Gone, DownloadFailed, BadSignature (part is removed then), or ImageError when part cannot be
+        written.
         """
         resumed = part.exists()
         for _ in range(2 if resumed else 1):
@@ -80,9 +89,11 @@ class Downloader(msgspec.Struct, frozen=True):
                 return
             part.unlink()
             if resumed:
-                self.progress(f"{label}: the half-finished download does not verify, starting afresh")
+                self.progress(
+                    f"{label}: the resumed download does not verify, starting again from the beginning"
+                )
         raise BadSignature(
-            f"{url} does not have the SHA-256 of the signed index ({expected.sha256}); it was thrown away"
+            f"{url} does not have the SHA-256 of the signed index ({expected.sha256}); it was removed"
         )
 
     def _continue(self, url: str, part: Path, expected: Expected, label: str) -> None:
@@ -95,15 +106,18 @@ class Downloader(msgspec.Struct, frozen=True):
         with self._open(url, {"Range": f"bytes={have}-"} if have else {}) as response:
             if response.status == 206 and not _begins_at(response, have):
                 part.unlink()
-                raise _Transient(f"{url}: the server sent another range than was asked for")
-            if response.status != 206:  # the server ignored the range, as it may
+                raise _Transient(f"{url}: the server sent another range than requested")
+            # A server may ignore the range and send the whole file (RFC 9110, 14.2).
+            if response.status != 206:
                 have = 0
             announced = response.headers.get("Content-Length", "")
             if announced.isdecimal() and have + int(announced) != expected.size:
                 part.unlink(missing_ok=True)
                 if have:
-                    raise _Transient(f"{url}: the rest on the server does not fit what is already here")
-                raise OtherLength(f"{url} has {announced} bytes, the signed index says {expected.size}")
+                    raise _Transient(
+                        f"{url}: the rest on the server does not continue what was downloaded before"
+                    )
+                raise LengthMismatch(f"{url} has {announced} bytes, the signed index says {expected.size}")
             meter = _Meter(self.progress, label, expected.size)
             try:
                 with part.open("ab" if have else "wb") as file:
@@ -120,7 +134,8 @@ class Downloader(msgspec.Struct, frozen=True):
             raise _Transient(f"{url}: the connection ended after {got} of {expected.size} bytes")
 
     def _open(self, url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
-        import http.client  # here, as below: with TLS they take 15 ms, and most runs download nothing
+        # Imported here and below: with TLS they take 15 ms, and most runs download nothing.
+        import http.client
         import urllib.error
         import urllib.request
 
@@ -132,7 +147,8 @@ class Downloader(msgspec.Struct, frozen=True):
             error.close()
             if error.code in (404, 410):
                 raise Gone(f"{url}: the mirror does not have it ({error.code})") from None
-            if error.code == 416:  # our part is as long as, or longer than, the file
+            # The part is as long as the file on the server, or longer.
+            if error.code == 416:
                 raise _Transient(f"{url}: nothing to resume (416)") from None
             kind = _Transient if error.code >= 500 or error.code in (408, 429) else DownloadFailed
             raise kind(f"{url}: the mirror answered {error.code}") from None
@@ -150,7 +166,7 @@ class Downloader(msgspec.Struct, frozen=True):
                 return attempt()
             except urllib.error.URLError as error:
                 why = getattr(error.reason, "strerror", None) or error.reason
-                # A certificate that does not verify will not do so in a second either.
+                # Another attempt does not make a certificate verify.
                 kind = DownloadFailed if "CERTIFICATE_VERIFY_FAILED" in str(error.reason) else _Transient
                 raise kind(f"{url}: {why}") from None
             except (OSError, http.client.HTTPException) as error:
@@ -183,7 +199,7 @@ def _begins_at(response: http.client.HTTPResponse, offset: int) -> bool:
 
 
 def _body(response: http.client.HTTPResponse, most: int) -> bytes:
-    """Up to most bytes; a body shorter than announced counts as a broken connection."""
+    """Return up to most bytes of the body; _Transient when it is shorter than announced."""
     data = bytearray()
     while len(data) < most and (chunk := _read(response, min(_CHUNK, most - len(data)))):
         data += chunk
@@ -203,7 +219,10 @@ def _copy(response: http.client.HTTPResponse, file: IO[bytes], have: int, size: 
 
 
 def _read(response: http.client.HTTPResponse, most: int) -> bytes:
-    """The next bytes; here and not around the loops, where a full disk would look like a broken network."""
+    """Return the next bytes; _Transient when the connection breaks.
+
+    OSError is caught here and not around the loops, where a full disk would look like a network error.
+    """
     import http.client
 
     try:
@@ -213,7 +232,7 @@ def _read(response: http.client.HTTPResponse, most: int) -> bytes:
 
 
 class _Meter(msgspec.Struct):
-    """Reports bytes every half second, and at the end."""
+    """Reports the bytes downloaded so far: every half second, and at the end."""
 
     progress: Progress
     label: str

@@ -1,4 +1,4 @@
-"""What the cache holds: listed, checked, thinned out."""
+"""Lists, verifies and prunes the cache."""
 
 from __future__ import annotations
 
@@ -15,86 +15,95 @@ from sysevent.arches import Architecture
 from sysevent.cache import Cache, digest
 from sysevent.errors import BadSignature, ImageError
 from sysevent.images.debian import deb, keyring, package_index, release_file
-from sysevent.images.debian.archive import Seen, parse_index
-from sysevent.images.debian.track_package import Resolution, kept, remembered
+from sysevent.images.debian.archive import LastFetch, parse_index
+from sysevent.images.debian.track_resolution import Resolution, cached_resolution, cached_resolutions
 from sysevent.images.kernel import resolve
 from sysevent.images.rootfs import initramfs, userland
 from sysevent.images.tracks import Track, load
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
-_GRACE = timedelta(hours=1)  # what is younger may belong to a download whose resolution is not written yet
-UNUSED = timedelta(days=7)  # of archives and unwrapped images: cheap to make again
+# A younger file may belong to a download whose resolution is not written yet.
+_GRACE = timedelta(hours=1)
+# How long an unused archive or unwrapped image is kept: it is cheap to make again.
+UNUSED = timedelta(days=7)
 
 
-class Row(msgspec.Struct, frozen=True):
-    """One track on one architecture."""
+class TrackState(msgspec.Struct, frozen=True):
+    """What the cache has of one track on one architecture."""
 
     track: Track
     arch: str
-    state: str  # "cached", "known" (resolved, files missing), "-" (never fetched), "none" (not in Debian)
+    # "cached", "known" (resolved, files missing), "-" (never fetched), "none" (not in Debian)
+    state: str
     version: str
     suite: str
-    size: int  # bytes of its packages on disk
-    age: float | None  # seconds since the mirror was asked
+    # Bytes of its packages on disk.
+    size: int
+    # Seconds since the mirror was asked; None if it never was.
+    age: float | None
 
 
 class Damage(msgspec.Struct, frozen=True):
-    """A file of the cache that is not what it should be."""
+    """A file of the cache that is damaged or missing."""
 
     path: Path
     problem: str
-    removed: bool  # the next use makes or fetches it again
+    # True: the file was removed, and its next use makes or fetches it again.
+    removed: bool
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """What was removed."""
+    """How much prune() removed."""
 
     files: int
-    size: int
+    size: int  # bytes
 
 
-def rows(tracks: Sequence[Track], archs: Sequence[Architecture], settings: Settings) -> Iterator[Row]:
-    """What is cached of each track on each architecture; asks nobody."""
+def track_states(
+    tracks: Sequence[Track], archs: Sequence[Architecture], settings: Settings
+) -> Iterator[TrackState]:
+    """Yield the state of each track on each architecture, from the cache alone: no mirror is asked."""
     cache = Cache(settings.cache)
     for track in tracks:
         for arch in archs:
             if arch.name not in track.packages:
-                yield Row(track, arch.name, "none", "", "", 0, None)
+                yield TrackState(track, arch.name, "none", "", "", 0, None)
                 continue
-            known = remembered(track, arch, cache, settings)
+            known = cached_resolution(track, arch, cache, settings)
             if known is None:
-                yield Row(track, arch.name, "-", "", "", 0, None)
+                yield TrackState(track, arch.name, "-", "", "", 0, None)
                 continue
             wanted = {package.sha256: package.size for package in (known.kernel.image, known.kernel.modules)}
             there = {sha256: size for sha256, size in wanted.items() if cache.blob(sha256).exists()}
             state = "cached" if there == wanted else "known"
             version = known.kernel.image.version
-            yield Row(track, arch.name, state, version, known.suite, sum(there.values()), known.age)
+            yield TrackState(track, arch.name, state, version, known.suite, sum(there.values()), known.age)
 
 
-def is_broken(track: Track, arch: Architecture, settings: Settings) -> bool:
-    """Whether files are missing of what was once resolved, so that its signatures cannot be followed."""
+def lacks_files(track: Track, arch: Architecture, settings: Settings) -> bool:
+    """Return whether a track was resolved and files of its signed chain are missing from the cache."""
     cache = Cache(settings.cache)
-    known = remembered(track, arch, cache, settings)
+    known = cached_resolution(track, arch, cache, settings)
     return known is not None and not all(cache.blob(sha256).exists() for sha256 in known.blobs)
 
 
 def verify(settings: Settings, progress: Progress) -> Iterator[Damage]:
-    """Hash every file again and follow every track's chain of signed indices; what is wrong.
+    """Hash every file and follow every track's chain of signed indices; yield what is wrong.
 
-    A damaged file is removed. A chain that does not hold is reported as it is: the keyring may be at fault.
+    A damaged file is removed. A chain that does not verify is only reported: the keyring may be the cause.
+    ImageError when there is no keyring.
     """
     cache = Cache(settings.cache)
     yield from _damaged_files(cache, progress)
     ring = keyring.load(settings)
-    for path, resolution in kept(cache):
+    for path, resolution in cached_resolutions(cache):
         progress(f"following the signatures of debian:{resolution.track} {resolution.arch}")
         try:
             _follow(resolution, cache, ring)
         except FileNotFoundError as error:
             lost = Path(error.filename).name
-            yield Damage(path, f"the cache lacks {lost}; `sysevent images fetch` gets it", removed=False)
+            yield Damage(path, f"{lost} is missing from the cache: sysevent images fetch", removed=False)
         except ImageError as error:
             yield Damage(path, str(error), removed=False)
 
@@ -107,7 +116,7 @@ def _damaged_files(cache: Cache, progress: Progress) -> Iterator[Damage]:
         elif path.suffix == ".cpio":
             good = digest(path) == path.stem
         elif path.suffix == ".bin":
-            read = userland.read if path.parent.name == "userland" else initramfs.read_modules
+            read = userland.read_files if path.parent.name == "userland" else initramfs.read_modules
             good = read(path) is not None
         elif path.suffix == ".json":
             continue
@@ -116,11 +125,11 @@ def _damaged_files(cache: Cache, progress: Progress) -> Iterator[Damage]:
             good = note is not None and digest(path) == note.sha256
         if not good:
             path.unlink(missing_ok=True)
-            yield Damage(path, "its bytes are not those that were stored", removed=True)
+            yield Damage(path, "its content is not what was stored", removed=True)
 
 
 def _follow(resolution: Resolution, cache: Cache, ring: keyring.Keyring) -> None:
-    """Raises FileNotFoundError, BadSignature."""
+    """Follow one chain from the signature to the package; FileNotFoundError or BadSignature where it breaks."""
     name = f"InRelease of {resolution.suite}"
     content = ring.content(cache.blob(resolution.inrelease).read_bytes(), name)
     listed = release_file.parse(content, resolution.suite, name)
@@ -131,7 +140,7 @@ def _follow(resolution: Resolution, cache: Cache, ring: keyring.Keyring) -> None
     for package in (resolution.kernel.image, resolution.kernel.modules):
         if package not in known:
             raise BadSignature(
-                f"{resolution.suite}: {path} has no {package.name} {package.version} of that hash"
+                f"{resolution.suite}: {path} has no {package.name} {package.version} with that hash"
             )
         if digest(cache.blob(package.sha256)) != package.sha256:
             raise BadSignature(f"{package.filename} does not have the SHA-256 of the signed index")
@@ -154,13 +163,16 @@ def prune(
     grace: timedelta = _GRACE,
     unused: timedelta = UNUSED,
 ) -> Pruned:
-    """Remove what no track refers to any more, and archives that were not used lately."""
+    """Remove files that no track refers to any more, and initramfs archives that were not used lately.
+
+    grace is how old an unreferenced file must be, unused how long an archive must not have been used.
+    """
     cache = Cache(settings.cache)
-    current = [r for t in load() for a in archs if (r := remembered(t, a, cache, settings))]
+    current = [r for t in load() for a in archs if (r := cached_resolution(t, a, cache, settings))]
     suites = {suite for track in load() for suite in track.suites}
     keep = {cache.root / "tracks" / f"{r.track}-{r.arch}.json" for r in current}
     keep |= {cache.root / "suites" / f"{suite}.json" for suite in suites}
-    seen = [cache.read(path, Seen) for path in sorted(keep) if path.parent.name == "suites"]
+    seen = [cache.read(path, LastFetch) for path in sorted(keep) if path.parent.name == "suites"]
     keep |= {cache.blob(s.inrelease) for s in seen if s}
     for resolution in current:
         keep |= {cache.blob(sha256) for sha256 in resolution.blobs}
@@ -169,14 +181,14 @@ def prune(
         keep |= set((cache.root / "modules").glob(f"{resolution.kernel.modules.sha256[:16]}-*.bin"))
 
     count = size = 0
-    for patience, folders in (
+    for age, folders in (
         (grace, ("blobs/sha256", "suites", "tracks", "kernels", "modules")),
         (unused, ("initramfs", "unwrapped", "vmlinux", "userland")),
         (timedelta(days=1), ("parts",)),
     ):
         for path in _files(cache, *folders):
             stat = path.stat()
-            if path in keep or time.time() - stat.st_mtime < patience.total_seconds():
+            if path in keep or time.time() - stat.st_mtime < age.total_seconds():
                 continue
             path.unlink(missing_ok=True)
             count, size = count + 1, size + stat.st_size

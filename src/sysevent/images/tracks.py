@@ -1,4 +1,4 @@
-"""Kernel tracks: what `debian:6.12` means, read from images/tracks.toml."""
+"""Kernel tracks such as `debian:6.12`, read from images/tracks.toml."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRACKS_FILE = IMAGES / "tracks.toml"
 
 
 class Track(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of kernels that Debian ships; images/tracks.toml explains the fields."""
+    """One series of kernels that Debian ships; images/tracks.toml explains the fields."""
 
     name: str
     suites: tuple[str, ...]
@@ -28,12 +28,12 @@ class Track(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def spec(self) -> str:
-        """As a user writes it after --kernel."""
+        """The track as a user writes it after --kernel: "debian:6.12"."""
         return f"debian:{self.name}"
 
     @property
     def rule(self) -> str:
-        """Changes when the definition changes, so that an edited file outdates what it once chose."""
+        """A hash of the definition: after an edit of the file, cached resolutions of the track no longer apply."""
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:16]
 
 
@@ -43,7 +43,7 @@ class _TrackFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @functools.cache
 def load(path: Path = TRACKS_FILE) -> tuple[Track, ...]:
-    """The tracks in the order of the file; BadTargetFile says what is wrong with it and where."""
+    """Return the tracks in the order of the file; BadTargetFile names the key or row that is wrong."""
     try:
         tracks = msgspec.toml.decode(path.read_bytes(), type=_TrackFile).track
     except OSError as error:
@@ -57,16 +57,16 @@ def load(path: Path = TRACKS_FILE) -> tuple[Track, ...]:
 
 
 def track(name: str, tracks: Sequence[Track]) -> Track:
-    """The track called name; UsageError names the ones there are."""
+    """Return the track called name; UsageError lists the known tracks."""
     for candidate in tracks:
         if candidate.name == name:
             return candidate
     known = ", ".join(t.spec for t in tracks)
-    raise UsageError(f"no kernel track is called debian:{name}; there are {known}")
+    raise UsageError(f"no kernel track is called debian:{name}; known are {known}")
 
 
 def _problem(track: Track, earlier: Sequence[Track]) -> str | None:
-    """What the types alone do not forbid. Names and suites become parts of URLs and file names."""
+    """Return what is wrong with a track beyond its types, or None. Names and suites go into URLs and file names."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.]*", track.name):
         return "a name is letters, digits and dots"
     if track.name in {other.name for other in earlier}:
@@ -78,5 +78,5 @@ def _problem(track: Track, earlier: Sequence[Track]) -> str | None:
             return f"{suite!r} is not the name of a Debian suite"
     for arch in track.packages:
         if arch not in ARCHITECTURES:
-            return f"no architecture is called {arch!r}; there are {', '.join(sorted(ARCHITECTURES))}"
+            return f"no architecture is called {arch!r}; known are {', '.join(sorted(ARCHITECTURES))}"
     return None

@@ -15,7 +15,7 @@ from sysevent.contract.layout_claim import HeaderFacts, LayoutClaim, Layouts
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
 from sysevent.errors import HarnessError, NotApplicable, StepRefused, UsageError
-from sysevent.headers import compiled, source
+from sysevent.headers import compiled, resolve
 from sysevent.plugin import options
 from sysevent.plugin.case import Case, HeadersOf
 from sysevent.plugin.run import Run
@@ -65,7 +65,7 @@ def header_facts(headers: HeadersOf, run: Run) -> HeaderFacts:
 
 def _of_headers(kernel: str, userspace: Abi, run: Run) -> HeaderFacts:
     try:
-        found = source.find(kernel, ARCHITECTURES[userspace.arch], run.settings, run.progress)
+        found = resolve.find(kernel, ARCHITECTURES[userspace.arch], run.settings, run.progress)
     except UsageError:
         raise NotApplicable(
             f"{kernel} brings no headers along; a track (debian:6.12) or a tree (tree:PATH) does"

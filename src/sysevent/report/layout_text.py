@@ -9,8 +9,8 @@ import msgspec
 
 from sysevent.arches import Abi, native
 from sysevent.headers.compare import Change, Comparison, Kind
+from sysevent.headers.compat import Fate
 from sysevent.headers.scan import Hazard, Padding
-from sysevent.headers.translated import Fate
 from sysevent.report.drawing import Line, Look
 
 # Moved members of one structure that are listed.
@@ -32,7 +32,7 @@ class Scanned(msgspec.Struct, frozen=True):
 
     @property
     def unknown(self) -> list[Hazard]:
-        """Return the structures that are read wrongly and have no row in headers/translated.py."""
+        """Return the structures that are read wrongly and have no row in headers/compat.py."""
         return [hazard for hazard in self.hazards or () if hazard.fate is Fate.WRONG and not hazard.known]
 
 

@@ -1,4 +1,4 @@
-"""Targets: rows of TOML into frozen values, and the choice among them."""
+"""Reads targets from TOML files, and selects the ones to ask."""
 
 from __future__ import annotations
 
@@ -14,50 +14,72 @@ import msgspec
 
 from sysevent.arches import ARCHITECTURES, ArchName, of_machine
 from sysevent.errors import BadTargetFile, UsageError
-from sysevent.targets.rules import BOOTED, broken, meant
+from sysevent.targets.rules import BOOTED, first_violation, suggestion
 
 _Seconds = Annotated[int, msgspec.Meta(ge=1, le=86400)]
 
 
 class TargetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One place where one kernel's KVM can be asked, as a target file describes it."""
+    """A row of a target file: a guest or a machine whose KVM can be asked."""
 
     name: str
     arch: ArchName
-    # A QEMU of this machine (tcg, kvm, or auto: kvm where that works), this machine itself, a lab machine over
-    # SSH, or one that labgrid hands out.
+    # A guest in this machine's QEMU (tcg, kvm, or auto: kvm if that works), this machine itself, a lab machine
+    # over SSH, or a lab machine that labgrid assigns.
     where: Literal["tcg", "kvm", "auto", "local", "ssh", "labgrid"]
-    cpu: str = ""  # QEMU's -cpu; empty: the one that qemu/argv.py knows to work
-    memory: Annotated[int, msgspec.Meta(ge=64)] = 512  # MiB
-    channel: Literal["virtio", "serial"] = "virtio"  # virtio falls back to serial by itself
-    boot: _Seconds = 180  # seconds until the guest must have answered; a loaded laptop is ten times slower
-    kernel: str = "debian:6.12"  # what to boot, as --kernel takes it; "" where one runs already
-    append: str = ""  # more words for the kernel's command line
-    address: str = ""  # of a lab machine: a name, an IP address, or a Host of ~/.ssh/config
-    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0  # 0: as ~/.ssh/config has it, else 22
-    user: str = ""  # empty: as ~/.ssh/config has it, else the user of this machine
-    identity: str = ""  # a private key's file; empty: the agent's and the usual ones
-    jump: str = ""  # [user@]host[:port] to go through; empty: as ~/.ssh/config has it
-    known_hosts: str = ""  # empty: ~/.ssh/known_hosts and the machine's own
-    directory: str = "/tmp"  # where a lab machine has room for the VMM
-    tags: dict[str, str] = {}  # labgrid: what a place must have; elsewhere: for people
-    place: str = ""  # labgrid: the one place to take, instead of any with these tags
-    coordinator: str = ""  # labgrid: HOST[:PORT]; empty: of [labgrid] in the file, else LG_COORDINATOR
-    expect: dict[str, str] = {}  # facts of the running kernel, as globs: a machine that differs is not asked
-    connect: _Seconds = 20  # seconds until a lab machine must have let us in
-    lease: _Seconds = 600  # seconds to wait for one that somebody else has
-    require: bool = False  # as if --require named it
-    default: bool = True  # whether it is asked when no --target is given
-    label: str = ""  # set when one target is asked with several kernels: then ids must differ
+    # QEMU's -cpu; "": the default of qemu/argv.py.
+    cpu: str = ""
+    # MiB.
+    memory: Annotated[int, msgspec.Meta(ge=64)] = 512
+    # A kernel without virtio is reached by serial in any case.
+    channel: Literal["virtio", "serial"] = "virtio"
+    # Seconds from the start of QEMU to the guest's first frame; a loaded laptop needs ten times the usual.
+    boot: _Seconds = 180
+    # The kernel to boot, as for --kernel; "" if the target runs one already.
+    kernel: str = "debian:6.12"
+    # Further words for the kernel's command line.
+    append: str = ""
+    # Of a lab machine: a name, an IP address, or a Host of ~/.ssh/config.
+    address: str = ""
+    # 0: as in ~/.ssh/config, else 22.
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    # "": as in ~/.ssh/config, else this machine's user.
+    user: str = ""
+    # File of a private key; "": those of the agent, and the default ones.
+    identity: str = ""
+    # Jump host, [user@]host[:port]; "": as in ~/.ssh/config.
+    jump: str = ""
+    # "": ~/.ssh/known_hosts and this machine's global file.
+    known_hosts: str = ""
+    # Directory of a lab machine in which the VMM is put.
+    directory: str = "/tmp"
+    # With labgrid the tags that a place must have; otherwise a note for people.
+    tags: dict[str, str] = {}
+    # labgrid: the place to acquire, instead of any with these tags.
+    place: str = ""
+    # labgrid: HOST[:PORT]; "": that of [labgrid] in the file, else LG_COORDINATOR.
+    coordinator: str = ""
+    # Facts of the running kernel -> glob; a machine with other facts is not asked.
+    expect: dict[str, str] = {}
+    # Seconds until a lab machine must have accepted the connection.
+    connect: _Seconds = 20
+    # Seconds to wait for a target that another run has.
+    lease: _Seconds = 600
+    # True: as if --require named it.
+    require: bool = False
+    # True: asked even if no --target is given.
+    default: bool = True
+    # Set if one target is asked with several kernels, whose test ids must differ.
+    label: str = ""
 
     @property
     def id(self) -> str:
-        """What stands in a test's id."""
+        """The target's name in test ids: with the label, if there is one."""
         return f"{self.name}@{self.label}" if self.label else self.name
 
     @property
     def booted(self) -> bool:
-        """Whether we boot its kernel, and so choose it."""
+        """True if the target is a guest that this machine boots, so that --kernel chooses its kernel."""
         return self.where in BOOTED
 
 
@@ -71,13 +93,13 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def own_arch() -> str:
-    """This machine's architecture; "" when it is none of ours."""
+    """Return our name of this machine's architecture; "" if it is not supported."""
     found = of_machine(platform.machine())
     return found.name if found else ""
 
 
 def builtin() -> list[TargetSpec]:
-    """The targets that come with the project; `local` only where the machine can be asked at all."""
+    """Return the built-in targets; `local` only if this machine's architecture is supported."""
     text = importlib.resources.files("sysevent.targets").joinpath("builtin.toml").read_bytes()
     if not own_arch():
         text = text.partition(b"# local")[0]
@@ -85,7 +107,7 @@ def builtin() -> list[TargetSpec]:
 
 
 def read(path: Path) -> list[TargetSpec]:
-    """The targets of a file; BadTargetFile says which key of which row is wrong."""
+    """Return the targets of a file; BadTargetFile names the key and the row that are wrong."""
     try:
         return parse(path.read_bytes(), str(path))
     except OSError as error:
@@ -93,7 +115,7 @@ def read(path: Path) -> list[TargetSpec]:
 
 
 def parse(text: bytes, origin: str) -> list[TargetSpec]:
-    """The targets in the text of a TOML file."""
+    """Return the targets in the text of a TOML file; origin names it in the message of BadTargetFile."""
     try:
         raw = msgspec.toml.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -107,49 +129,49 @@ def parse(text: bytes, origin: str) -> list[TargetSpec]:
     try:
         found = msgspec.convert(raw, _File)
     except msgspec.ValidationError as error:
-        raise BadTargetFile(f"{origin}: {_explained(str(error), raw)}") from error
+        raise BadTargetFile(f"{origin}: {_explain(str(error), raw)}") from error
     for index, row in enumerate(raw["target"]):
-        wrong = broken(row)
-        if wrong:
-            raise BadTargetFile(f"{origin}: {wrong[1]} - at `$.target[{index}].{wrong[0]}`{_named(row)}")
+        violation = first_violation(row)
+        if violation:
+            key, problem = violation
+            raise BadTargetFile(f"{origin}: {problem} - at `$.target[{index}].{key}`{_row_name(row)}")
         if "label" in row:
-            raise BadTargetFile(
-                f"{origin}: `label` is not for files: --kernel sets it - at `$.target[{index}].label`{_named(row)}"
-            )
-    unique(found.target, origin)
-    return [_completed(spec, found.labgrid) for spec in found.target]
+            at = f"`$.target[{index}].label`{_row_name(row)}"
+            raise BadTargetFile(f"{origin}: `label` cannot be set in a file: --kernel sets it - at {at}")
+    require_unique_names(found.target, origin)
+    return [_with_defaults(spec, found.labgrid) for spec in found.target]
 
 
-def _completed(spec: TargetSpec, labgrid: _Labgrid) -> TargetSpec:
-    """With what does not stand in its row."""
+def _with_defaults(spec: TargetSpec, labgrid: _Labgrid) -> TargetSpec:
+    """Return a target with the defaults that depend on other keys: no kernel, and the file's coordinator."""
     if spec.booted:
         return spec
     coordinator = (spec.coordinator or labgrid.coordinator) if spec.where == "labgrid" else ""
     return msgspec.structs.replace(spec, kernel="", coordinator=coordinator)
 
 
-def _explained(message: str, raw: dict[str, Any]) -> str:
-    """What msgspec says is wrong, with what was meant and the name of the row."""
+def _explain(message: str, raw: dict[str, Any]) -> str:
+    """Return msgspec's message with the key that was probably meant and the name of the row."""
     at = re.search(r"`\$\.target\[(\d+)\]", message)
     kind: type[msgspec.Struct] = TargetSpec if at else _Labgrid if "`$.labgrid" in message else _File
     row = raw["target"][int(at[1])] if at else None
-    return message + meant(message, kind.__struct_fields__) + _named(row)
+    return message + suggestion(message, kind.__struct_fields__) + _row_name(row)
 
 
-def _named(row: object) -> str:
+def _row_name(row: object) -> str:
     name = row.get("name") if isinstance(row, dict) else None
     return f" (target {name!r})" if isinstance(name, str) else ""
 
 
 def known(files: Iterable[str]) -> list[TargetSpec]:
-    """The built-in targets and those of TOML files; BadTargetFile for a file that is not one, or a repeated name."""
+    """Return the built-in targets and those of TOML files; BadTargetFile for an invalid file or a repeated name."""
     found = [*builtin(), *(row for file in files for row in read(Path(file)))]
-    unique(found, "--targets")
+    require_unique_names(found, "--targets")
     return found
 
 
-def unique(specs: Iterable[TargetSpec], origin: str) -> None:
-    """BadTargetFile when two targets have one name."""
+def require_unique_names(specs: Iterable[TargetSpec], origin: str) -> None:
+    """Raise BadTargetFile when two targets have the same name; origin is for its message."""
     seen: set[str] = set()
     for spec in specs:
         if spec.name in seen:
@@ -160,16 +182,16 @@ def unique(specs: Iterable[TargetSpec], origin: str) -> None:
 def select(
     specs: Sequence[TargetSpec], globs: Sequence[str], archs: Sequence[str], kernels: Sequence[str]
 ) -> list[TargetSpec]:
-    """The targets whose names match a glob and whose architecture is asked for, each with each kernel.
+    """Return the targets that match one of the globs and one of the architectures, each with each kernel.
 
-    Without a glob, those that are asked by default; `*` is all of them. A target whose kernel runs already stays
-    as it is, whatever kernels are named.
+    Without globs, the default targets; `*` matches all. Without archs, every architecture. A target whose kernel
+    runs already is returned unchanged, whatever kernels are named.
 
     UsageError for a glob or an architecture that matches nothing: a typing error must not become a green run.
     """
     for arch in archs:
         if arch not in ARCHITECTURES:
-            raise UsageError(f"--arch {arch}: there are {', '.join(ARCHITECTURES)}")
+            raise UsageError(f"--arch {arch}: known are {', '.join(ARCHITECTURES)}")
     names = ", ".join(spec.name for spec in specs)
     for glob in globs:
         if not any(fnmatch.fnmatchcase(spec.name, glob) for spec in specs):
@@ -188,12 +210,12 @@ def select(
         return chosen
     if not any(spec.booted for spec in chosen):
         raise UsageError(
-            f"--kernel {' '.join(kernels)}: {', '.join(spec.name for spec in chosen)} cannot boot it, and is asked "
-            "about the kernel that runs there; leave out --kernel, or select a target of QEMU's as well"
+            f"--kernel {' '.join(kernels)}: {', '.join(spec.name for spec in chosen)} cannot boot it, but is asked "
+            "about the kernel that runs there; leave out --kernel, or select a target in QEMU as well"
         )
     if len(set(kernels)) == 1:
         return [msgspec.structs.replace(spec, kernel=kernels[0]) if spec.booted else spec for spec in chosen]
-    # In the order of kernels within a target: what differs between two kernels stands side by side.
+    # Kernel by kernel within a target, so that reports show two kernels' results side by side.
     return [
         msgspec.structs.replace(spec, kernel=kernel, label=label)
         for spec in chosen
@@ -202,12 +224,11 @@ def select(
 
 
 def _labels(kernels: Sequence[str]) -> dict[str, str]:
-    """A short name for each kernel, distinct, and free of what pytest ids use themselves."""
+    """Return kernel -> short name; the names differ, and lack the characters that pytest uses in ids."""
     labels: dict[str, str] = {}
     for kernel in kernels:
-        short = (
-            kernel if ":" in kernel and "/" not in kernel else Path(kernel.partition(":")[2] or kernel).name
-        )
+        is_track = ":" in kernel and "/" not in kernel
+        short = kernel if is_track else Path(kernel.partition(":")[2] or kernel).name
         names = (short, *(f"{short}~{number}" for number in range(2, len(kernels) + 2)))
         labels.setdefault(kernel, next(name for name in names if name not in labels.values()))
     return labels

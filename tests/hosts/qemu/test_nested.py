@@ -93,7 +93,7 @@ def prepared(settings, tmp_path, messages, monkeypatch):
     monkeypatch.setattr(opener.programs, "vmm", lambda *_: program)
     kernel = KernelImage("debian:6.12", "x86_64", "6.12.1", "", init, None)
     monkeypatch.setattr(opener.resolve, "find", lambda *_: kernel)
-    monkeypatch.setattr(bundle_module.vmlinux, "uncompressed", lambda *_: init)
+    monkeypatch.setattr(bundle_module.vmlinux, "kernel_file", lambda *_: init)
     monkeypatch.setattr(bundle_module.initramfs, "build", lambda *_: init)
 
     def make(row, starts="", nests=""):

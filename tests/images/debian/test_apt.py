@@ -1,4 +1,4 @@
-"""A mirror and a proxy out of apt's own configuration."""
+"""The mirror and the proxies in apt's configuration."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_one_line_with_options(etc):
         "deb http://security.mirror.example/debian trixie main",
     ],
 )
-def test_what_is_not_debians_main_archive(etc, line):
+def test_sources_other_than_debians_main_archive(etc, line):
     (etc / "sources.list").write_text(line)
     with pytest.raises(ImageError, match=r"--mirror URL or SYSEVENT_MIRROR"):
         apt.mirror(etc)
@@ -71,14 +71,14 @@ def test_disabled_paragraph(etc):
         apt.mirror(etc)
 
 
-def test_files_that_apt_ignores(etc):
+def test_files_that_apt_ignores_are_ignored(etc):
     (etc / "sources.list.d/debian.sources.bak").write_text(DEB822)
     (etc / "sources.list.d/debian.list.disabled").write_text("deb http://mirror.example/debian sid main")
     with pytest.raises(ImageError):
         apt.mirror(etc)
 
 
-def test_a_source_signed_by_debian_goes_first(etc):
+def test_a_source_signed_by_debian_is_preferred(etc):
     (etc / "sources.list").write_text("deb http://unclear.example/debian bookworm main\n")
     (etc / "sources.list.d/debian.sources").write_text(DEB822)
     assert apt.mirror(etc) == "http://mirror.example/debian"

@@ -1,4 +1,8 @@
-"""Reading Debian packages."""
+"""Debian packages: the kernel image, the modules, extracted files, and damaged packages."""
+
+import io
+import re
+import tarfile
 
 import pytest
 
@@ -23,14 +27,14 @@ def package(tmp_path, make_deb):
     ["boot/vmlinuz-6.1.0", "boot/vmlinux-6.12", "usr/lib/modules/7.2/vmlinuz", "lib/modules/7.2/vmlinuz"],
 )
 @pytest.mark.parametrize("compression", ["xz", "none"])
-def test_where_the_kernel_lies(package, path, compression):
+def test_kernel_image(package, path, compression):
     assert (
         deb.kernel_image(package({"boot/config-6": b"x", path: b"kernel"}, compression=compression))
         == b"kernel"
     )
 
 
-def test_no_kernel(package):
+def test_package_without_kernel(package):
     with pytest.raises(ImageError, match="holds no kernel image"):
         deb.kernel_image(package({"usr/share/boot/vmlinuz-6": b"", "usr/share/doc/vmlinuz": b""}))
 
@@ -51,3 +55,25 @@ def test_damaged(package, tmp_path, cut):
         deb.kernel_image(path)
     with pytest.raises(ImageError, match=r"x\.deb"), deb.modules(path, tmp_path):
         pass
+
+
+def test_extracted_files_stay_in_the_directory(tmp_path, monkeypatch):
+    """Whatever paths and links the archive contains."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, link in (
+            ("../up.h", None),
+            ("/abs.h", None),
+            ("in/link.h", "../../../../etc/passwd"),
+            ("in/ok.h", None),
+        ):
+            info = tarfile.TarInfo(name)
+            if link:
+                info.type, info.linkname = tarfile.SYMTYPE, link
+            archive.addfile(info)
+    out.seek(0)
+    monkeypatch.setattr(deb, "_files", lambda path: tarfile.TarFile(fileobj=out))
+    into = tmp_path / "deep" / "er" / "into"
+    into.mkdir(parents=True)
+    deb.extract(tmp_path / "x.deb", into, re.compile(r".*\.h"))
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.h")] == ["deep/er/into/in/ok.h"]

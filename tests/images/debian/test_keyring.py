@@ -1,4 +1,4 @@
-"""What counts as signed."""
+"""Verification of clear-signed files."""
 
 import base64
 from datetime import UTC, datetime, timedelta
@@ -39,23 +39,23 @@ def clear(key, text=TEXT):
 
 
 def packets(signed):
-    """The signature packets of a clear-signed text."""
+    """Return the signature packets of a clear-signed text."""
     lines = signed[signed.index(b"-----BEGIN PGP SIGNATURE-----") :].decode().splitlines()
     body = [line for line in lines[1:-1] if ":" not in line and not line.startswith("=") and line]
     return base64.b64decode("".join(body))
 
 
 def spliced(text_of, *signatures):
-    """One text with the signatures of several."""
+    """Return the text of one signed file with the signatures of several."""
     head = text_of[: text_of.index(b"-----BEGIN PGP SIGNATURE-----")]
     return head + pysequoia.armor(b"".join(map(packets, signatures)), ArmorKind.Signature).encode()
 
 
-def test_returns_what_was_signed(alice, load):
+def test_the_signed_text_is_returned(alice, load):
     assert load(alice).content(clear(alice), "InRelease") == TEXT
 
 
-def test_what_stands_around_the_signed_text_is_not_returned(alice, load):
+def test_text_outside_the_signed_text_is_not_returned(alice, load):
     signed = b"Suite: injected\n\n" + clear(alice) + b"Suite: injected\n"
     try:
         content = load(alice).content(signed, "InRelease")
@@ -82,12 +82,12 @@ def test_one_changed_byte_in_the_signature(alice, load):
         load(alice).content(head + pysequoia.armor(changed, ArmorKind.Signature).encode(), "InRelease")
 
 
-def test_a_key_that_nobody_knows(alice, bob, load):
+def test_an_unknown_key(alice, bob, load):
     with pytest.raises(BadSignature, match="not signed by a key in"):
         load(alice).content(clear(bob), "InRelease")
 
 
-def test_not_signed_at_all(alice, load):
+def test_without_signature(alice, load):
     for text in (b"", TEXT, b"<html>log in first</html>"):
         with pytest.raises(BadSignature):
             load(alice).content(text, "InRelease")
@@ -101,15 +101,15 @@ def test_one_good_signature_beside_an_unknown_one(alice, bob, load):
 
 def test_a_bad_signature_of_a_known_key_beside_a_good_one(alice, bob, load):
     both = spliced(clear(alice), clear(alice), clear(bob, TEXT + b"more\n"))
-    with pytest.raises(BadSignature, match="does not hold"):
+    with pytest.raises(BadSignature, match="is bad"):
         load(alice, bob).content(both, "InRelease")
     assert load(alice).content(both, "InRelease") == TEXT, "bob is unknown there"
 
 
-def test_an_expired_certificate_neither_counts_nor_disturbs(alice, load):
+def test_an_expired_certificate_is_ignored(alice, load):
     old = Tsk.generate("old")
     signed = clear(old)
-    # sequoia dates new keys back by a minute, which leaves room for an end in the past.
+    # sequoia dates new keys back by a minute, so an expiration 30 s ago is after the creation.
     end = datetime.now(UTC) - timedelta(seconds=30)
     expired = old.extract_certificate().set_expiration(end, old.certifier())
     ring = load(expired, alice)
@@ -120,22 +120,22 @@ def test_an_expired_certificate_neither_counts_nor_disturbs(alice, load):
         ring.content(signed, "InRelease")
 
 
-def test_no_keyring_names_package_and_option(tmp_path):
+def test_without_keyring_the_message_names_package_and_option(tmp_path):
     settings = Settings(tmp_path, None, None, offline=False)
     with pytest.raises(ImageError, match=r"apt install debian-archive-keyring.*--keyring"):
-        keyring.load(settings, machine=(tmp_path / "none.pgp",))
+        keyring.load(settings, installed=(tmp_path / "none.pgp",))
 
 
 @pytest.mark.parametrize("content", [b"", b"no keys here"])
-def test_a_file_that_is_no_keyring(tmp_path, content):
+def test_a_file_that_is_not_a_keyring(tmp_path, content):
     path = tmp_path / "ring"
     path.write_bytes(content)
     with pytest.raises(ImageError, match=str(path)):
         keyring.load(Settings(tmp_path, None, path, offline=False))
 
 
-def test_the_machines_keyring_yields_subkeys():
-    path = next((p for p in keyring.MACHINE_KEYRINGS if p.exists()), None)
+def test_the_installed_keyring_has_signing_subkeys():
+    path = next((p for p in keyring.INSTALLED_KEYRINGS if p.exists()), None)
     if path is None:
         pytest.skip("debian-archive-keyring is not installed")
     ring = keyring.load(Settings(path.parent, None, None, offline=False))

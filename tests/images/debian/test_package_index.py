@@ -1,4 +1,4 @@
-"""Which packages a pattern means, out of an index as Debian writes it."""
+"""The packages that match a pattern, in an index of Debian's format."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def chosen(listed, *patterns):
     return kernel and (kernel.release, kernel.image.name, kernel.modules.name, kernel.image.version)
 
 
-def test_newest_by_debian_order_not_by_spelling():
+def test_versions_compare_in_debians_order():
     listed = index(
         ("linux-image-6.1.0-9-cloud-arm64", "6.1.27-1"),
         ("linux-image-6.1.0-50-cloud-arm64", "6.1.176-1"),
@@ -30,7 +30,7 @@ def test_newest_by_debian_order_not_by_spelling():
     assert chosen(listed, "linux-image-6.1.0-*-cloud-arm64")[0] == "6.1.0-50-cloud-arm64"
 
 
-def test_a_release_beats_its_candidates():
+def test_a_release_is_newer_than_its_candidates():
     listed = index(
         ("linux-binary-7.3-arm64", "7.3~rc7-1~exp1"),
         ("linux-modules-7.3-arm64", "7.3~rc7-1~exp1"),
@@ -40,7 +40,7 @@ def test_a_release_beats_its_candidates():
     assert chosen(listed, "linux-binary-*-arm64")[0] == "7.3.0+deb14-arm64"
 
 
-def test_a_star_does_not_cross_a_dash():
+def test_a_star_does_not_match_a_hyphen():
     listed = index(
         ("linux-image-6.12.9+deb13-rt-riscv64", "6.12.9-1"),
         ("linux-image-6.12.9+deb13-riscv64-dbg", "6.12.9-1"),
@@ -49,7 +49,7 @@ def test_a_star_does_not_cross_a_dash():
     assert chosen(listed, "linux-image-6.12.*-riscv64")[0] == "6.12.8+deb13-riscv64"
 
 
-def test_unsigned_counts_but_signed_wins_when_equal():
+def test_a_signed_package_is_preferred_to_an_unsigned_one_of_the_same_version():
     signed = ("linux-image-6.12.8-cloud-amd64", "6.12.8-1")
     unsigned = ("linux-image-6.12.8-cloud-amd64-unsigned", "6.12.8-1")
     newer = ("linux-image-6.12.9-cloud-amd64-unsigned", "6.12.9-1")
@@ -58,7 +58,7 @@ def test_unsigned_counts_but_signed_wins_when_equal():
     assert chosen(index(signed, unsigned, newer), pattern)[:2] == ("6.12.9-cloud-amd64", newer[0])
 
 
-def test_earlier_pattern_wins_over_newer_version():
+def test_an_earlier_pattern_is_preferred_to_a_newer_version():
     listed = index(("linux-image-6.12.8-cloud-amd64", "6.12.8-1"), ("linux-image-6.12.9-amd64", "6.12.9-1"))
     patterns = ("linux-image-6.12.*-cloud-amd64", "linux-image-6.12.*-amd64")
     assert chosen(listed, *patterns)[0] == "6.12.8-cloud-amd64"
@@ -67,7 +67,8 @@ def test_earlier_pattern_wins_over_newer_version():
 
 def test_a_binary_needs_its_modules_of_the_same_version():
     listed = index(
-        ("linux-binary-7.2.9-arm64", "7.2.9-1"),  # its modules have left the suite
+        # Its modules were removed from the suite.
+        ("linux-binary-7.2.9-arm64", "7.2.9-1"),
         ("linux-binary-7.2.8-arm64", "7.2.8-2"),
         ("linux-modules-7.2.8-arm64", "7.2.8-1"),
         ("linux-binary-7.2.7-arm64", "7.2.7-1"),
@@ -80,14 +81,14 @@ def test_a_binary_needs_its_modules_of_the_same_version():
     )
 
 
-def test_none():
+def test_no_match():
     assert chosen(index(("linux-image-6.1.0-9-arm64", "1")), "linux-image-6.12.*-arm64") is None
 
 
 @pytest.mark.parametrize(
     "line", ["Filename: ../../etc/passwd", "Filename: /etc/passwd", "Size: -1", "SHA256: ../x", "SHA256: ABC"]
 )
-def test_entries_that_make_no_sense(line):
+def test_invalid_entries(line):
     text = f"Package: linux-image-1-x\nVersion: 1\nFilename: pool/x.deb\nSize: 1\nSHA256: {'0' * 64}\n"
     key = line.split(":")[0]
     text = "\n".join(line if old.startswith(key) else old for old in text.splitlines())

@@ -1,4 +1,4 @@
-"""Every kernel of the archive: which there are, in which order, and what a user's word means."""
+"""The list of all kernels in Debian's archive, its order, and the kernel that a user's word names."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def package(name, version, size=BIG):
 
 
 def versions(*packages, flavour="cloud-arm64"):
-    return [kernel.image.version for kernel in published.kernels(packages, flavour)]
+    return [kernel.image.version for kernel in published.kernels_of_flavour(packages, flavour)]
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def versions(*packages, flavour="cloud-arm64"):
     ],
 )
 def test_names(name):
-    """The ways in which Debian has named its kernels."""
+    """The forms that the names of Debian's kernel packages have had."""
     assert versions(package(name, "1")) == ["1"]
 
 
@@ -44,35 +44,35 @@ def test_names(name):
     ],
 )
 def test_other_flavours(name):
-    """Another flavour is another configuration: versions of one only are compared."""
+    """Another flavour has another configuration, so its versions are not comparable."""
     assert versions(package(name, "1")) == []
 
 
-def test_meta_package_is_no_kernel():
-    """linux-image-* became an empty package that depends on the kernel."""
+def test_meta_package_is_ignored():
+    """Since 6.19 linux-image-* is an empty package that depends on the kernel."""
     assert versions(package("linux-image-7.2.6+deb13-cloud-arm64", "1", size=1500)) == []
 
 
 def test_binary_needs_its_modules():
-    """Backports keeps linux-binary-* for months after their modules have gone."""
+    """Backports keeps linux-binary-* for months after their linux-modules-* were removed."""
     binary = package("linux-binary-7.2.6+deb13-cloud-arm64", "7.2.6-1")
     modules = package("linux-modules-7.2.6+deb13-cloud-arm64", "7.2.6-1")
     assert versions(binary) == []
-    (kernel,) = published.kernels([binary, modules], "cloud-arm64")
+    (kernel,) = published.kernels_of_flavour([binary, modules], "cloud-arm64")
     assert (kernel.image, kernel.modules) == (binary, modules)
 
 
-def test_signed_twin_wins():
-    """Of one version the signed package is taken, wherever it stands."""
+def test_signed_package_is_preferred():
+    """To an unsigned one of the same version, in whatever order the index lists them."""
     unsigned = package("linux-image-6.1.0-50-cloud-arm64-unsigned", "6.1.176-1")
     signed = package("linux-image-6.1.0-50-cloud-arm64", "6.1.176-1")
-    (kernel,) = published.kernels([unsigned, signed], "cloud-arm64")
+    (kernel,) = published.kernels_of_flavour([unsigned, signed], "cloud-arm64")
     assert kernel.image is signed
 
 
 @pytest.fixture
-def archive(mirror, settings, said, trixie):
-    """Three kernels in three suites, whose order by date is not that by version."""
+def archive(mirror, settings, progress, trixie):
+    """Four kernels in three suites, which are not in the order of their versions."""
     deb = b"x" * (1 << 20)
     mirror.add("bullseye", "arm64", [("linux-image-5.10.0-32-cloud-arm64", "5.10.223-1", deb)])
     mirror.add(
@@ -84,12 +84,12 @@ def archive(mirror, settings, said, trixie):
         ],
     )
     mirror.add("trixie", "arm64", [("linux-image-6.12.94+deb13-cloud-arm64", "6.12.94-1", deb)])
-    return Archive(settings, said)
+    return Archive(settings, progress)
 
 
 def test_order(archive):
-    """Debian's order: a backport comes before what it was made from, .9 before .94."""
-    known = published.published(ARM64, archive)
+    """Debian's order: a backport is older than its original, and .9 is older than .94."""
+    known = published.all_kernels(ARM64, archive)
     assert [one.version for one in known] == [
         "5.10.223-1",
         "6.12.9-1~bpo12+1",
@@ -100,39 +100,38 @@ def test_order(archive):
 
 
 def test_index_is_read_once(archive, mirror, monkeypatch):
-    """What an index holds is noted under its hash; the same answer comes from the note."""
-    known = published.published(ARM64, archive)
-    monkeypatch.setattr(published.track_package, "listing", None)
-    assert published.published(ARM64, archive) == known
+    """Its kernels are cached under its hash."""
+    known = published.all_kernels(ARM64, archive)
+    monkeypatch.setattr(published.track_resolution, "fetch_listing", None)
+    assert published.all_kernels(ARM64, archive) == known
 
 
-def test_what_a_word_means(archive):
-    """A whole version, or the newest of a line; 6.12.9 is not 6.12.94."""
-    known = published.published(ARM64, archive)
+def test_choose(archive):
+    """By a whole version, or the newest of a series; 6.12.9 does not match 6.12.94."""
+    known = published.all_kernels(ARM64, archive)
     assert published.choose(known, "6.12").version == "6.12.94-1"
     assert published.choose(known, "debian:5.10").version == "5.10.223-1"
     assert published.choose(known, "6.12.9").version == "6.12.9-1~bpo12+1"
     assert published.choose(known, "6.12.94-1~bpo12+1").version == "6.12.94-1~bpo12+1"
-    with pytest.raises(UsageError, match=r"Debian has no kernel 6\.1; there are 5\.10, 6\.12"):
+    with pytest.raises(UsageError, match=r"Debian has no kernel 6\.1; known are 5\.10, 6\.12"):
         published.choose(known, "6.1")
 
 
 def test_between(archive):
-    """From good to bad, in either direction."""
-    known = published.published(ARM64, archive)
+    """In the direction from good to bad, whichever is newer."""
+    known = published.all_kernels(ARM64, archive)
     assert published.between(known, known[1], known[3]) == known[1:]
     assert published.between(known, known[3], known[1]) == known[:0:-1]
 
 
-def test_none(mirror, settings, said):
-    """A mirror without any of the suites."""
+def test_mirror_without_any_suite(mirror, settings, progress):
     with pytest.raises(ImageError, match="none of Debian's suites"):
-        published.published(ARM64, Archive(settings, said))
+        published.all_kernels(ARM64, Archive(settings, progress))
 
 
 def test_kernel_by_version(archive, find):
-    """--kernel debian:VERSION takes exactly that package: here one that holds no kernel, or that is nowhere."""
-    with pytest.raises(ImageError, match=r"not a whole Debian package"):
+    """--kernel debian:VERSION names one package: here one without a kernel, and one that does not exist."""
+    with pytest.raises(ImageError, match=r"a damaged or truncated Debian package"):
         find("debian:6.12.9-1~bpo12+1")
-    with pytest.raises(UsageError, match="there are"):
+    with pytest.raises(UsageError, match="known are"):
         find("debian:6.13.1-1")

@@ -1,4 +1,4 @@
-"""What a release file's signed part says."""
+"""The signed part of a release file."""
 
 import pytest
 
@@ -37,11 +37,11 @@ def test_no_such_architecture(arch):
     assert parse().index(arch) is None
 
 
-def test_suite_by_its_role():
+def test_suite_by_role():
     assert parse(asked="stable").suite == "stable"
 
 
-def test_another_suite_than_asked_for():
+def test_file_of_another_suite():
     with pytest.raises(BadSignature, match=r"of trixie \(stable\), not of bookworm"):
         parse(asked="bookworm")
 
@@ -49,8 +49,8 @@ def test_another_suite_than_asked_for():
 @pytest.mark.parametrize(
     "line", [" ../../x 12 main/x", f" {HASH} -1 main/x", f" {HASH} 12", f" {HASH.upper()} 1 m"]
 )
-def test_lines_that_make_no_sense(line):
-    with pytest.raises(BadSignature, match="not a line of hash, size and path"):
+def test_invalid_lines(line):
+    with pytest.raises(BadSignature, match="not a line with hash, size and path"):
         parse(TEXT + line + "\n")
 
 

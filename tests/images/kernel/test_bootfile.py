@@ -1,4 +1,4 @@
-"""Kernel images told apart by their bytes, and what is wrong with those that are none."""
+"""Recognition of kernel images, and the messages for files that cannot be booted."""
 
 import gzip
 import lzma
@@ -19,20 +19,20 @@ def riscv_image(release="6.12.1"):
 
 
 def bzimage(release="6.12.1-test", protocol=0x20F, flags=1):
-    """Two setup sectors and 64 bytes of kernel."""
+    """Return a bzImage with two setup sectors and 64 bytes of kernel."""
     data = bytearray(3 * 512 + 64)
     data[0x1F1], data[0x202:0x206] = 2, b"HdrS"
     struct.pack_into("<I", data, 0x1F4, 4)
     struct.pack_into("<H", data, 0x206, protocol)
     struct.pack_into("<H", data, 0x20E, 0x100)
     struct.pack_into("<H", data, 0x236, flags)
-    text = f"{release} (who@where) #1 SMP\0".encode()
+    text = f"{release} (user@host) #1 SMP\0".encode()
     data[0x300 : 0x300 + len(text)] = text
     return bytes(data)
 
 
 def vmlinux(machine=62, note=18):
-    """An ELF file with one note segment; PVH's note is of type 18."""
+    """Return an ELF file with one note segment; the note of PVH has type 18."""
     notes = struct.pack("<III", 4, 8, note) + b"Xen\0" + bytes(8)
     banner = b"Linux version 6.12.1 (x)"
     header = b"\x7fELF\x02\x01\x01" + bytes(9)
@@ -54,7 +54,7 @@ def test_arm64(arm64_image):
 
 
 @pytest.mark.parametrize("release", ["6/../../x", "6\x1b[2J", "x" * 9])
-def test_a_release_that_is_none(arm64_image, release):
+def test_an_invalid_release_is_ignored(arm64_image, release):
     assert bootfile.inspect(arm64_image(release), "Image").release == ""
     assert set("/\x1b").isdisjoint(bootfile.inspect(bzimage(release), "bzImage").release)
 
@@ -98,27 +98,30 @@ def test_zboot(arm64_image, kind, compress):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda image: image[:-1], "cut off: an Image of"),
-        (lambda image: image[:100], "cut off inside its header"),
-        (lambda image: image[:70], "cut off inside its header"),
+        (lambda image: image[:-1], "bytes of an Image"),
+        (lambda image: image[:100], "truncated inside its header"),
+        (lambda image: image[:70], "truncated inside its header"),
         (lambda image: image[:40], "has only 40 bytes"),
         (lambda image: b"", "has only 0 bytes"),
-        (lambda image: gzip.compress(image)[:-20], "cut off: its gzip data"),
-        (lambda image: gzip.compress(b"hello" * 200), "what is inside the gzip file X is no kernel image"),
-        (lambda image: zboot(gzip.compress(image))[:-1], "cut off: an EFI zboot image"),
+        (lambda image: gzip.compress(image)[:-20], "truncated: its gzip data"),
+        (
+            lambda image: gzip.compress(b"hello" * 200),
+            "the content of the gzip file X is not a known kernel image",
+        ),
+        (lambda image: zboot(gzip.compress(image))[:-1], "bytes or more of an EFI zboot image"),
         (lambda image: zboot(gzip.compress(image)[:-9]), "its gzip data"),
         (lambda image: zboot(image, b"lz4"), "compressed with lz4"),
-        (lambda image: bzimage()[:-1], "cut off: a bzImage of 1600 bytes, 1599"),
+        (lambda image: bzimage()[:-1], "truncated: 1599 of the 1600 bytes of a bzImage"),
         (lambda image: bzimage(flags=0), "32-bit x86"),
-        (lambda image: vmlinux()[:130], "cut off: an ELF file"),
-        (lambda image: vmlinux()[:30], "damaged ELF file, or cut off"),
+        (lambda image: vmlinux()[:130], "bytes of an ELF file"),
+        (lambda image: vmlinux()[:30], "damaged or truncated ELF file"),
         (lambda image: vmlinux(note=17), "no PVH entry"),
         (lambda image: vmlinux(machine=183), "arch/arm64/boot/Image"),
         (lambda image: vmlinux(machine=21), "EM_PPC64"),
         (lambda image: b"<!DOCTYPE html>" + bytes(1000), "begins with 3c 21"),
     ],
 )
-def test_of_no_use(arm64_image, change, message):
+def test_images_that_cannot_be_booted(arm64_image, change, message):
     with pytest.raises(ImageError, match=message) as caught:
         bootfile.inspect(change(arm64_image()), "X")
     assert "X" in str(caught.value)

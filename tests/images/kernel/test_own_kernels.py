@@ -12,10 +12,12 @@ ARM64, RISCV64 = architecture("arm64"), architecture("riscv64")
 
 
 @pytest.fixture
-def find(settings, said, mirror):
+def find(settings, progress, mirror):
+    """find(spec, arch, modules): resolve.find(), which must not use the network."""
+
     def find(spec, arch=ARM64, modules=None):
-        kernel = resolve.find(str(spec), arch, settings, said, modules)
-        assert not mirror.log, "one's own kernel needs no network"
+        kernel = resolve.find(str(spec), arch, settings, progress, modules)
+        assert not mirror.log, "a user's own kernel needs no network"
         return kernel
 
     return find
@@ -23,6 +25,7 @@ def find(settings, said, mirror):
 
 @pytest.fixture
 def tree(tmp_path, arm64_image, make_module):
+    """A built kernel tree for arm64."""
     root = tmp_path / "linux"
     for path, data in {
         "Kbuild": b"",
@@ -44,7 +47,7 @@ def test_path(find, tmp_path, arm64_image):
     assert find(path).modules is None
 
 
-def test_a_wrapped_image_is_unwrapped_once(find, tmp_path, arm64_image):
+def test_a_compressed_image_is_decompressed_once(find, tmp_path, arm64_image):
     path = tmp_path / "Image.gz"
     path.write_bytes(gzip.compress(arm64_image()))
     kernel = find(path)
@@ -62,7 +65,7 @@ def test_tree(find, tree):
     )
 
 
-def test_a_trees_release_file_knows_best(find, tree):
+def test_the_release_of_a_tree_is_that_of_its_kernel_release_file(find, tree):
     (tree / "include/config/kernel.release").write_text("6.12.1-mine+\n")
     assert find(f"tree:{tree}").release == "6.12.1-mine+"
 
@@ -78,13 +81,13 @@ def test_a_tree_that_is_not_built(find, tree):
         find(f"tree:{tree}")
 
 
-def test_a_directory_that_is_no_tree(find, tmp_path):
+def test_a_directory_that_is_not_a_tree(find, tmp_path):
     with pytest.raises(UsageError, match="not a kernel tree"):
         find(f"tree:{tmp_path}")
 
 
-def test_a_directory_without_tree(find, tree):
-    with pytest.raises(UsageError, match=f"written tree:{tree}"):
+def test_a_tree_without_the_prefix(find, tree):
+    with pytest.raises(UsageError, match=f"write tree:{tree}"):
         find(tree)
 
 
@@ -98,17 +101,17 @@ def test_another_architecture(find, tmp_path, arm64_image):
 def test_cut_off(find, tmp_path, arm64_image):
     path = tmp_path / "Image"
     path.write_bytes(arm64_image()[:-1])
-    with pytest.raises(ImageError, match="cut off"):
+    with pytest.raises(ImageError, match="truncated"):
         find(path)
 
 
-def test_nothing_there(find, tmp_path):
-    with pytest.raises(UsageError, match=r"neither a file nor a track; there are debian:5\.10"):
+def test_no_such_file(find, tmp_path):
+    with pytest.raises(UsageError, match=r"neither a file nor a track; expected debian:5\.10"):
         find(tmp_path / "none")
 
 
-def test_modules_where_they_make_no_sense(find, tmp_path):
-    with pytest.raises(UsageError, match="brings its own modules"):
+def test_modules_that_cannot_be_used(find, tmp_path):
+    with pytest.raises(UsageError, match="has its own modules"):
         find("debian:6.12", modules=tmp_path)
     with pytest.raises(UsageError, match="no such directory"):
         find(tmp_path, modules=tmp_path / "none")

@@ -1,4 +1,4 @@
-"""debian:TRACK against a mirror on this machine, from the signature down to the file that QEMU gets."""
+"""debian:TRACK with a mirror on this machine, from the signature to the file that QEMU boots."""
 
 import hashlib
 import subprocess
@@ -18,29 +18,30 @@ ARM64 = architecture("arm64")
 DEB = "6.12.1-1_arm64.deb"
 
 
-def test_cold_then_warm(find, trixie, arm64_image):
+def test_the_second_time_from_the_cache(find, trixie, arm64_image):
     kernel = find()
     assert (kernel.spec, kernel.arch, kernel.version) == ("debian:6.12", "arm64", "6.12.1-1")
     assert kernel.release == "6.12.1+deb13-cloud-arm64"
     assert kernel.image.read_bytes() == arm64_image("6.12.1+deb13-cloud-arm64")
-    asked = len(trixie.log)
+    requests = len(trixie.log)
     assert find() == kernel
-    assert len(trixie.log) == asked, "a warm run does not touch the network"
+    assert len(trixie.log) == requests, "with a warm cache there is no request"
     assert find(offline=True) == kernel
 
 
-def test_progress_names_what_it_waits_for(find, trixie, said):
+def test_progress_names_the_package(find, trixie, progress):
     find()
     assert any(
-        line.startswith("debian:6.12 arm64: linux-image-6.12.1+deb13-cloud-arm64 0.0 of") for line in said
+        line.startswith("debian:6.12 arm64: linux-image-6.12.1+deb13-cloud-arm64 0.0 of") for line in progress
     )
 
 
 @pytest.mark.parametrize("end", ["dists/trixie/InRelease", "binary-arm64/Packages.xz", DEB])
-def test_one_changed_byte_anywhere(find, trixie, settings, end):
+def test_one_changed_byte_in_any_file(find, trixie, settings, end):
     victim = trixie.find(end)
     data = bytearray(victim.read_bytes())
-    data[200] ^= 1  # in InRelease: within the signed text
+    # In InRelease this byte is in the signed text.
+    data[200] ^= 1
     for path in victim, *victim.parent.glob("by-hash/SHA256/*"):
         path.write_bytes(data)
     with pytest.raises(BadSignature, match=end if "Packages" not in end else "by-hash"):
@@ -52,13 +53,13 @@ def test_one_changed_byte_anywhere(find, trixie, settings, end):
     assert sum(path.endswith(victim.name) for path, _ in trixie.log) <= 1, "never retried"
 
 
-def test_a_mirror_must_not_swap_suites(find, trixie):
+def test_a_mirror_that_sends_another_suite(find, trixie):
     trixie.write("dists/bookworm/InRelease", trixie.find("dists/trixie/InRelease").read_bytes())
     with pytest.raises(BadSignature, match="is the release file of trixie"):
         find("debian:6.1")
 
 
-def test_another_keyring_does_not_inherit_trust(find, trixie, tmp_path, mirror):
+def test_cached_files_are_verified_with_the_current_keyring(find, trixie, tmp_path, mirror):
     find()
     other = tmp_path / "other.pgp"
     other.write_bytes(bytes(type(mirror.key).generate("mallory").extract_certificate()))
@@ -67,7 +68,7 @@ def test_another_keyring_does_not_inherit_trust(find, trixie, tmp_path, mirror):
             find(keyring=other, offline=offline)
 
 
-def test_a_mirror_that_is_signed_by_another_key_from_now_on(find, trixie, tmp_path):
+def test_a_mirror_that_changes_its_key(find, trixie, tmp_path):
     find()
     trixie.key = type(trixie.key).generate("new")
     trixie.add("trixie", "arm64", [("linux-image-6.12.2-cloud-arm64", "6.12.2-1", trixie.deb)])
@@ -76,7 +77,7 @@ def test_a_mirror_that_is_signed_by_another_key_from_now_on(find, trixie, tmp_pa
     assert find(keyring=ring).version == "6.12.2-1"
 
 
-def test_not_in_debian_names_the_tracks_that_are(find):
+def test_a_kernel_that_debian_lacks(find):
     with pytest.raises(
         NotApplicable, match=r"no kernel 5\.10 for riscv64; .*debian:6\.12, debian:7\.2, debian:newest"
     ):
@@ -89,7 +90,7 @@ def test_a_suite_without_the_architecture(find, trixie, make_deb):
         find(arch="riscv64")
 
 
-def test_offline_names_the_command(find):
+def test_offline_the_message_names_the_command(find):
     with pytest.raises(NotCached, match=r"sysevent images fetch --kernel debian:6\.12 --arch arm64"):
         find(offline=True)
 
@@ -120,8 +121,8 @@ def test_newest_is_the_highest_of_all_suites(find, mirror, make_deb, arm64_image
         mirror.add(suite, "arm64", names)
     kernel = find("debian:newest")
     assert kernel.version == "7.3.4-1"
-    assert mirror.asked("linux-modules-7.3.4-cloud-arm64_7.3.4-1_arm64.deb") == 1
-    assert mirror.asked("forky/InRelease") == 1, "the mirror has no forky, and that is no failure"
+    assert mirror.request_count("linux-modules-7.3.4-cloud-arm64_7.3.4-1_arm64.deb") == 1
+    assert mirror.request_count("forky/InRelease") == 1, "a mirror without forky is not an error"
 
 
 def test_no_suite_at_all(find, mirror):
@@ -135,53 +136,54 @@ def test_a_mirror_without_by_hash(find, trixie):
     assert find().version == "6.12.1-1"
 
 
-def test_a_mirror_whose_index_is_of_another_day(find, trixie, said):
+def test_a_mirror_whose_index_does_not_match_its_release_file(find, trixie, progress):
     trixie.add("bookworm-backports", "arm64", [("linux-image-6.12.9-cloud-arm64", "6.12.9-1", trixie.deb)])
     for path in trixie.root.rglob("trixie/**/by-hash/SHA256/*"):
         path.unlink()
     trixie.find("trixie/main/binary-arm64/Packages.xz").write_bytes(b"of yesterday")
     assert find().version == "6.12.9-1"
-    assert "leaving out trixie" in said.text
+    assert "leaving out trixie" in progress.text
 
 
-def test_a_damaged_package_in_the_cache_is_fetched_again(find, trixie, said):
+def test_a_damaged_package_in_the_cache_is_fetched_again(find, trixie, progress):
     kernel = find()
     kernel.modules.write_bytes(kernel.modules.read_bytes()[:-1] + b"?")
     kernel.image.unlink()
     assert find() == kernel
     assert kernel.modules.read_bytes() == trixie.deb
-    assert "damaged in the cache" in said.text
+    assert "damaged in the cache" in progress.text
 
 
-def test_modules_come_out_of_the_package(find, trixie, settings, said, make_module):
+def test_modules_are_extracted_once(find, trixie, settings, progress, make_module):
     kernel = find()
     wanted = ["virtio-console", "kvm"]
-    loaded = initramfs.kernel_modules(kernel, ARM64, wanted, Cache(settings.cache), said)
+    loaded = initramfs.kernel_modules(kernel, ARM64, wanted, Cache(settings.cache), progress)
     assert [m.name for m in loaded] == ["virtio_ring", "virtio", "virtio_console"]
     assert loaded[0].data == make_module()
-    said.clear()
-    assert initramfs.kernel_modules(kernel, ARM64, wanted, Cache(settings.cache), said) == loaded
-    assert not said, "kept"
+    progress.clear()
+    assert initramfs.kernel_modules(kernel, ARM64, wanted, Cache(settings.cache), progress) == loaded
+    assert not progress, "from the cache"
     for path in (settings.cache / "modules").glob("*.bin"):
         path.write_bytes(path.read_bytes()[:-1])
-    assert initramfs.kernel_modules(kernel, ARM64, wanted, Cache(settings.cache), said) == loaded, (
-        "made again"
+    assert initramfs.kernel_modules(kernel, ARM64, wanted, Cache(settings.cache), progress) == loaded, (
+        "extracted again"
     )
 
 
-def test_threads_share_one_download(trixie, settings, said):
+def test_threads_share_one_download(trixie, settings, progress):
     trixie.delay = 0.05
     expected = Expected(len(trixie.deb), hashlib.sha256(trixie.deb).hexdigest())
     path = str(trixie.find(DEB).relative_to(trixie.root))
     threads = [
-        threading.Thread(target=Archive(settings, said).blob, args=(path, expected, "x")) for _ in range(3)
+        threading.Thread(target=Archive(settings, progress).blob, args=(path, expected, "x"))
+        for _ in range(3)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert trixie.asked(DEB) == 1
-    assert "waiting for another process" in said.text
+    assert trixie.request_count(DEB) == 1
+    assert "waiting for another process" in progress.text
 
 
 def test_processes_share_one_download(trixie, settings):
@@ -199,18 +201,18 @@ def test_processes_share_one_download(trixie, settings):
     images = {run.communicate(timeout=30)[0] for run in runs}
     assert len(images) == 1
     assert all(run.returncode == 0 for run in runs)
-    assert trixie.asked(DEB) == 1
-    assert trixie.asked("InRelease") == 1
+    assert trixie.request_count(DEB) == 1
+    assert trixie.request_count("InRelease") == 1
 
 
 @pytest.mark.parametrize(
     "spec", ["debian:4.4", "debian:", "no/such/file", "tree:/no/such/tree", "ubuntu:24.04"]
 )
-def test_specs_that_mean_nothing(find, spec):
+def test_invalid_specs(find, spec):
     with pytest.raises(UsageError):
         find(spec)
 
 
-def test_a_mirror_by_another_way(find):
+def test_a_mirror_with_another_scheme(find):
     with pytest.raises(UsageError, match="http or https"):
         find(mirror="file:///srv/debian")

@@ -1,4 +1,4 @@
-"""The kernel inside a bzImage: taken out once, and never at the price of a boot."""
+"""The ELF kernel in a bzImage: extracted once; the image itself is booted when that fails."""
 
 import gzip
 import lzma
@@ -22,11 +22,13 @@ def bzimage(packed, version=0x20F):
     setup[0x202:0x206] = b"HdrS"
     struct.pack_into("<H", setup, 0x206, version)
     struct.pack_into("<II", setup, 0x248, 64, len(packed))
-    return bytes(setup) + b"\0" * 64 + packed + b"behind"
+    return bytes(setup) + b"\0" * 64 + packed + b"padding"
 
 
 @pytest.fixture(autouse=True)
-def _every_elf_has_an_entry(monkeypatch):
+def _pvh_entry_in_elf(monkeypatch):
+    """bootfile.inspect() accepts ELF, and nothing else."""
+
     def inspect(data, name):
         if data != ELF:
             raise ImageError(f"{name} has no PVH entry")
@@ -48,8 +50,8 @@ def kernel(tmp_path):
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress], ids=["gzip", "xz"])
-def test_inside(pack):
-    assert vmlinux.inside(bzimage(pack(ELF)), "k") == ELF
+def test_extract_elf(pack):
+    assert vmlinux.extract_elf(bzimage(pack(ELF)), "k") == ELF
 
 
 @pytest.mark.parametrize(
@@ -64,46 +66,46 @@ def test_inside(pack):
         bzimage(gzip.compress(ELF))[:2700],
         bzimage(b""),
     ],
-    ids=["empty", "other", "old", "lz4", "cut", "no entry", "file cut", "nothing"],
+    ids=["empty", "other", "old", "lz4", "truncated data", "no entry", "truncated file", "no data"],
 )
-def test_nothing_inside(data):
+def test_images_without_a_usable_elf(data):
     with pytest.raises(ImageError):
-        vmlinux.inside(data, "k")
+        vmlinux.extract_elf(data, "k")
 
 
-def test_taken_out_once(kernel, settings, monkeypatch):
-    path = vmlinux.uncompressed(kernel, settings, print)
+def test_extracted_once(kernel, settings, monkeypatch):
+    path = vmlinux.kernel_file(kernel, settings, print)
     assert path.read_bytes() == ELF
-    monkeypatch.setattr(vmlinux, "inside", None)
-    assert vmlinux.uncompressed(kernel, settings, print) == path
+    monkeypatch.setattr(vmlinux, "extract_elf", None)
+    assert vmlinux.kernel_file(kernel, settings, print) == path
 
 
-def test_another_build_at_the_same_place(kernel, settings):
-    path = vmlinux.uncompressed(kernel, settings, print)
+def test_another_build_at_the_same_path(kernel, settings):
+    path = vmlinux.kernel_file(kernel, settings, print)
     kernel.image.write_bytes(bzimage(lzma.compress(ELF)))
-    assert vmlinux.uncompressed(kernel, settings, print) != path
+    assert vmlinux.kernel_file(kernel, settings, print) != path
 
 
-def test_an_odd_one_boots_as_it_is_and_is_tried_once(kernel, settings, monkeypatch):
-    kernel.image.write_bytes(b"odd" * 1000)
-    assert vmlinux.uncompressed(kernel, settings, print) == kernel.image
-    monkeypatch.setattr(vmlinux, "inside", None)
-    assert vmlinux.uncompressed(kernel, settings, print) == kernel.image
+def test_an_unknown_image_is_booted_itself_and_tried_once(kernel, settings, monkeypatch):
+    kernel.image.write_bytes(b"unknown" * 1000)
+    assert vmlinux.kernel_file(kernel, settings, print) == kernel.image
+    monkeypatch.setattr(vmlinux, "extract_elf", None)
+    assert vmlinux.kernel_file(kernel, settings, print) == kernel.image
 
 
 def test_without_a_decompressor(kernel, settings, monkeypatch):
-    """Said, and tried again when it has been installed."""
+    """The user is told, and the next run tries again."""
 
     def missing(data, name):
         raise ToolMissing("no zstd program: apt install zstd")
 
-    told = []
-    monkeypatch.setattr(vmlinux, "inside", missing)
-    assert vmlinux.uncompressed(kernel, settings, told.append) == kernel.image
-    assert "apt install zstd" in told[0]
+    lines = []
+    monkeypatch.setattr(vmlinux, "extract_elf", missing)
+    assert vmlinux.kernel_file(kernel, settings, lines.append) == kernel.image
+    assert "apt install zstd" in lines[0]
     monkeypatch.undo()
 
 
-def test_other_architectures_have_no_such_thing(kernel, settings):
+def test_other_architectures_boot_the_image_itself(kernel, settings):
     arm = msgspec.structs.replace(kernel, arch="arm64")
-    assert vmlinux.uncompressed(arm, settings, print) == arm.image
+    assert vmlinux.kernel_file(arm, settings, print) == arm.image

@@ -1,4 +1,4 @@
-"""What a guest finds when it starts."""
+"""The initramfs of a guest."""
 
 import hashlib
 
@@ -13,7 +13,7 @@ ARM64 = architecture("arm64")
 
 
 def contents(data):
-    """Path -> (mode, device, bytes) of a newc archive, read by the format's description alone."""
+    """Return path -> (mode, device, bytes) of a newc archive, parsed independently of newc.py."""
     found, at = {}, 0
     while True:
         fields = [int(data[at + 6 + 8 * n : at + 14 + 8 * n], 16) for n in range(13)]
@@ -26,7 +26,7 @@ def contents(data):
 
 
 @pytest.fixture
-def build(settings, said, tmp_path, make_module):
+def build(settings, progress, tmp_path, make_module):
     where = tmp_path / "modules"
     where.mkdir()
     for name, depends in (("kvm", "irqbypass"), ("irqbypass", "")):
@@ -34,12 +34,12 @@ def build(settings, said, tmp_path, make_module):
 
     def build(files, modules=(), release="6.12.1", directory=where):
         kernel = KernelImage("x", "arm64", release, "", where / "Image", directory)
-        return initramfs.build(kernel, ARM64, files, modules, settings, said)
+        return initramfs.build(kernel, ARM64, files, modules, settings, progress)
 
     return build
 
 
-def test_layout(build, make_module):
+def test_contents(build, make_module):
     found = contents(build({"/init": b"#!", "opt/bin/probe": b"\x7fELF"}, ["kvm"]).read_bytes())
     assert {path: mode for path, (mode, _, _) in found.items()} == {
         "dev": 0o40755,
@@ -61,14 +61,14 @@ def test_layout(build, make_module):
     assert all(paths.index(p.rpartition("/")[0]) < paths.index(p) for p in paths if "/" in p)
 
 
-def test_same_contents_same_file(build):
+def test_the_same_contents_give_the_same_file(build):
     first = build({"/init": b"1", "/a": b"2"})
     assert build({"a": b"2", "init": b"1"}) == first
     assert build({"a": b"2", "init": b"3"}) != first
     assert first.stem == hashlib.sha256(first.read_bytes()).hexdigest()
 
 
-def test_a_rebuilt_module_makes_another_archive(build, tmp_path, make_module):
+def test_a_rebuilt_module_gives_another_archive(build, tmp_path, make_module):
     first = build({}, ["kvm"])
     (tmp_path / "modules/kvm.ko").write_bytes(make_module("irqbypass", vermagic="6.12.1 modversions again"))
     assert build({}, ["kvm"]) != first
@@ -81,7 +81,7 @@ def test_a_truncated_archive_is_written_again(build):
     assert build({"/init": b"1"}).read_bytes() == whole
 
 
-def test_modules_may_be_none_or_built_in(build):
+def test_without_modules_or_with_built_in_ones(build):
     assert build({}, ["kvm"], directory=None) == build({}, ["not_there"]) == build({})
 
 
@@ -92,6 +92,6 @@ def test_modules_for_another_kernel(build, tmp_path, make_module):
 
 
 @pytest.mark.parametrize("files", [{"/init": b"1", "init": b"2"}, {"../etc": b""}, {"": b""}])
-def test_paths_that_make_no_sense(build, files):
+def test_invalid_paths(build, files):
     with pytest.raises(UsageError):
         build(files)

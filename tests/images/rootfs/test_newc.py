@@ -1,4 +1,4 @@
-"""The archive's bytes, against the format's description and against cpio."""
+"""The bytes of an archive, compared with the format's description and read with cpio."""
 
 import shutil
 import subprocess
@@ -20,32 +20,32 @@ def test_one_file_byte_by_byte():
     )  # fmt: skip
 
 
-def test_a_device_carries_its_numbers():
+def test_major_and_minor_of_a_device():
     data = newc.archive([newc.character_device("dev/console", 5, 1)])
     assert data[14:22] == b"00002180"
     assert data[78:94] == b"0000000500000001"
 
 
 @pytest.mark.parametrize("size", range(5))
-def test_everything_begins_on_a_multiple_of_four(size):
+def test_headers_and_data_are_aligned_to_four_bytes(size):
     data = newc.archive([newc.plain("a" * (size + 1), b"x" * size), newc.directory("d")])
     assert len(data) % 4 == 0
     assert data.find(b"070701", 6) % 4 == 0
 
 
 @pytest.mark.parametrize("path", ["", "/init", "a//b", "a/../b", "./a", "a\0b", "TRAILER!!!"])
-def test_refuses_paths_that_would_land_elsewhere(path):
+def test_invalid_paths(path):
     with pytest.raises(UsageError, match="cannot be called"):
         newc.archive([newc.plain(path, b"")])
 
 
-def test_refuses_the_same_path_twice():
+def test_duplicate_paths():
     with pytest.raises(UsageError, match="'a'"):
         newc.archive([newc.plain("a", b"1"), newc.plain("a", b"2")])
 
 
 @pytest.mark.skipif(shutil.which("cpio") is None, reason="cpio is not installed: apt install cpio")
-def test_cpio_reads_it_back(tmp_path):
+def test_cpio_reads_the_archive(tmp_path):
     entries = [
         newc.directory("bin"),
         newc.executable("bin/probe", b"\x7fELF" * 100),

@@ -1,4 +1,4 @@
-"""Programs for guests out of Debian's packages: kept, checked, and honest about what is missing."""
+"""Programs for guests from Debian's packages: cached, verified, and reported when missing."""
 
 import hashlib
 
@@ -16,44 +16,44 @@ RISCV64 = ARCHITECTURES["riscv64"]
 
 @pytest.fixture
 def no_packages(monkeypatch):
-    """A suite that has been asked, and has nothing of ours."""
+    """A suite that has none of the packages."""
     monkeypatch.setattr(userland, "_packages", lambda arch, archive, *, refresh: {})
 
 
-def test_offline(settings, said):
-    """Nothing here, and nobody to ask: the command that helps is named."""
+def test_offline(settings, progress):
+    """The message names the command that downloads the packages."""
     with pytest.raises(NotCached, match="sysevent shell TARGET"):
-        userland.shell(RISCV64, msgspec.structs.replace(settings, offline=True), said)
+        userland.shell(RISCV64, msgspec.structs.replace(settings, offline=True), progress)
 
 
-def test_a_suite_without_them(settings, said, no_packages):
+def test_a_suite_without_them(settings, progress, no_packages):
     with pytest.raises(ImageError, match="Debian trixie has no package busybox-static for riscv64"):
-        userland.shell(RISCV64, settings, said)
+        userland.shell(RISCV64, settings, progress)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES.values(), ids=lambda arch: arch.name)
-def test_every_architecture_has_its_loader(arch, settings, said, monkeypatch):
-    """Where its ABI says, out of the directory that Debian has for it."""
-    asked = {}
+def test_every_architecture_has_its_loader(arch, settings, progress, monkeypatch):
+    """At the path of its ABI, from Debian's directory for the architecture."""
+    extracted = {}
     known = {name: Package(name, "1", f"pool/{name}.deb", 1, "0" * 64) for name in userland._NAMES}
     monkeypatch.setattr(userland, "_packages", lambda *_, refresh: known)
-    monkeypatch.setattr(userland, "_out_of", lambda package, places, _: asked.update(places) or {})
-    userland.server(arch, settings, said)
-    (loader,) = [path for path in asked if "/ld-linux" in path]
-    assert asked[loader] == f"usr/lib/{arch.machine}-linux-gnu/{loader.rpartition('/')[2]}"
-    assert asked["bin/dropbear"] == "usr/sbin/dropbear"
+    monkeypatch.setattr(userland, "_extract", lambda package, wanted, _: extracted.update(wanted) or {})
+    userland.server(arch, settings, progress)
+    (loader,) = [path for path in extracted if "/ld-linux" in path]
+    assert extracted[loader] == f"usr/lib/{arch.machine}-linux-gnu/{loader.rpartition('/')[2]}"
+    assert extracted["bin/dropbear"] == "usr/sbin/dropbear"
 
 
-def test_what_is_kept(tmp_path, settings, said):
-    """Is believed only whole, and found out by `images verify` when it is not."""
+def test_a_damaged_file_is_ignored_and_reported(settings, progress):
+    """`images verify` reports it and removes it."""
     payload = msgspec.msgpack.encode({"bin/busybox": b"program"})
-    kept = settings.cache / "userland" / "one.bin"
-    kept.parent.mkdir(parents=True)
-    kept.write_bytes(hashlib.sha256(payload).digest() + payload)
-    assert userland.read(kept) == {"bin/busybox": b"program"}
-    assert list(inventory.verify(settings, said)) == []
-    kept.write_bytes(kept.read_bytes()[:-1] + b"!")
-    assert userland.read(kept) is None
-    (damage,) = inventory.verify(settings, said)
-    assert (damage.path, damage.removed) == (kept, True)
-    assert userland.read(kept) is None
+    path = settings.cache / "userland" / "one.bin"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(hashlib.sha256(payload).digest() + payload)
+    assert userland.read_files(path) == {"bin/busybox": b"program"}
+    assert list(inventory.verify(settings, progress)) == []
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    assert userland.read_files(path) is None
+    (damage,) = inventory.verify(settings, progress)
+    assert (damage.path, damage.removed) == (path, True)
+    assert userland.read_files(path) is None

@@ -21,7 +21,7 @@ host2:
 
 
 def program(name):
-    """A program of labgrid's, or a skip with what installs it."""
+    """Return the path of a program of labgrid; skip the test, with the command that installs it, if there is none."""
     beside = Path(sys.executable).with_name(name)
     found = shutil.which(name) or (str(beside) if beside.exists() else None)
     if found is None:
@@ -30,7 +30,7 @@ def program(name):
 
 
 class Lab:
-    """One coordinator and one exporter; they end with the test."""
+    """One coordinator and one exporter, until stop()."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -63,9 +63,9 @@ class Lab:
                 stderr=log,
             )
 
-    def _until(self, well):
+    def _until(self, is_ready):
         deadline = time.monotonic() + 60
-        while not well():
+        while not is_ready():
             assert time.monotonic() < deadline, [
                 path.read_text() for path in self.folder.glob("labgrid-*.log")
             ]
@@ -87,10 +87,10 @@ class Lab:
         return done.stdout
 
     def owners(self):
-        return {place.name: place.acquired for place in client.places(self.call("-v", "places"))}
+        return {place.name: place.acquired for place in client.parse_places(self.call("-v", "places"))}
 
     def reservations(self):
-        return client.reservations(self.call("reservations"))
+        return client.parse_reservations(self.call("reservations"))
 
     def stop(self):
         for process in self._running.values():

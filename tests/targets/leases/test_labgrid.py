@@ -1,4 +1,4 @@
-"""Leases of a real labgrid's places: a coordinator and an exporter on loopback."""
+"""Leases of the places of a real labgrid: coordinator and exporter on loopback."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ ANY = TargetSpec(
     name="any", arch="x86_64", where="labgrid", kernel="", tags={"arch": "x86_64", "kvm": "yes"}, lease=30
 )
 
-# A run that takes a place and does not end by itself.
+# A run that takes a place and keeps it.
 TAKES = """
 import msgspec, sys, time
 from pathlib import Path
@@ -47,8 +47,8 @@ def leases(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left(lab, tmp_path):
-    """No place taken, no reservation, no note: a run gives back all it had."""
+def everything_is_released(lab, tmp_path):
+    """After each test no place is acquired, and there is no reservation and no note."""
     yield
     assert set(lab.owners().values()) == {""}
     assert lab.reservations() == {}
@@ -56,7 +56,7 @@ def nothing_is_left(lab, tmp_path):
 
 
 def quiet(_):
-    """Nobody waits."""
+    """Ignore progress."""
 
 
 def test_two_workers_get_different_places(lab, leases):
@@ -78,15 +78,15 @@ def test_two_workers_get_different_places(lab, leases):
         }
 
 
-def test_a_second_user_waits_and_gets_it_after_release(lab, leases):
-    said, got = [], []
+def test_a_second_user_waits_for_the_release(lab, leases):
+    lines, got = [], []
     spec = one_of(lab, tags={"row": "one"})
     first = leases.take(spec, quiet)
-    waiter = threading.Thread(target=lambda: got.append(leases.take(spec, said.append)))
+    waiter = threading.Thread(target=lambda: got.append(leases.take(spec, lines.append)))
     waiter.start()
     time.sleep(5)
     assert not got
-    assert any("waiting for labgrid: one is with " in line for line in said), said
+    assert any("waiting for labgrid: one is held by " in line for line in lines), lines
     begin = time.monotonic()
     first.release()
     waiter.join(30)
@@ -96,27 +96,28 @@ def test_a_second_user_waits_and_gets_it_after_release(lab, leases):
     assert second.spec.port == 2301
     assert second.waited > 4
     second.release()
-    assert seconds < 12  # 3 on a quiet machine; without cancel-reservation it would be 60
+    # 3 on an idle machine; without cancel-reservation it would be 60.
+    assert seconds < 12
 
 
-def test_gives_up_waiting_and_leaves_nothing(lab, leases):
+def test_waiting_ends_after_the_lease_timeout(lab, leases):
     spec = one_of(lab, tags={"row": "one"}, lease=3)
     with leases.take(spec, quiet):
         begin = time.monotonic()
         with pytest.raises(
-            NotLeased, match=r"labgrid gave no place with row=one within 3 s: one is with .*-sysevent-"
+            NotLeased, match=r"labgrid gave no place with row=one within 3 s: one is held by .*-sysevent-"
         ):
             leases.take(spec, quiet)
         assert time.monotonic() - begin < 20
         assert len(lab.reservations()) == 1
 
 
-def test_a_place_by_its_name(lab, leases):
+def test_a_place_by_name(lab, leases):
     with leases.take(one_of(lab, tags={}, place="two"), quiet) as lease:
         assert lease.spec.address == "127.0.0.2"
 
 
-def test_the_target_file_goes_before_the_lab(lab, leases):
+def test_the_target_file_wins_over_the_lab(lab, leases):
     spec = one_of(lab, place="two", user="me", port=22)
     with leases.take(spec, quiet) as lease:
         assert (lease.spec.user, lease.spec.port) == ("me", 22)
@@ -134,13 +135,13 @@ def test_the_target_file_goes_before_the_lab(lab, leases):
     ],
     ids=str,
 )
-def test_what_the_lab_does_not_have(lab, leases, changes, words):
-    """At once: labgrid itself would wait for ever."""
+def test_places_that_the_lab_does_not_have(lab, leases, changes, words):
+    """The error comes at once, whereas labgrid-client would wait without end."""
     with pytest.raises(NotLeased, match=words):
         leases.take(one_of(lab, **changes), quiet)
 
 
-def test_what_a_killed_run_has_left_is_released_by_the_next(lab, leases, tmp_path):
+def test_the_place_of_a_killed_run_is_released_by_the_next(lab, leases, tmp_path):
     run = subprocess.Popen(
         [sys.executable, "-c", TAKES, lab.address, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
@@ -149,13 +150,13 @@ def test_what_a_killed_run_has_left_is_released_by_the_next(lab, leases, tmp_pat
     run.wait(10)
     run.stdout.close()
     assert f"-sysevent-{run.pid}-" in lab.owners()["one"]
-    said = []
-    with leases.take(one_of(lab, tags={"row": "one"}, lease=5), said.append) as lease:
+    lines = []
+    with leases.take(one_of(lab, tags={"row": "one"}, lease=5), lines.append) as lease:
         assert lease.spec.port == 2301
-    assert any("one released, which a killed run had" in line for line in said)
+    assert any("released one, which a killed run had acquired" in line for line in lines)
 
 
-def test_what_a_living_run_has_is_left_alone(lab, leases, tmp_path):
+def test_the_place_of_a_living_run_is_not_released(lab, leases, tmp_path):
     run = subprocess.Popen(
         [sys.executable, "-c", TAKES, lab.address, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
@@ -172,7 +173,7 @@ def test_what_a_living_run_has_is_left_alone(lab, leases, tmp_path):
 
 
 def lost(lease):
-    """The words of LeaseLost, which may take the watch a moment to hear of."""
+    """Return the message of LeaseLost; the event may take a moment to arrive."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
@@ -182,7 +183,7 @@ def lost(lease):
                 lease.check()
             return str(error)
         time.sleep(0.1)
-    raise AssertionError("nobody noticed")
+    raise AssertionError("the loss was not noticed")
 
 
 def test_a_place_taken_away_is_noticed(lab, leases):
@@ -190,17 +191,18 @@ def test_a_place_taken_away_is_noticed(lab, leases):
     begin = time.monotonic()
     for _ in range(1000):
         lease.check()
-    assert time.monotonic() - begin < 2  # no process for each: the watch tells
+    # check() starts no process while the monitor is silent.
+    assert time.monotonic() - begin < 2
     lab.call("-p", "one", "release", "--kick")
     assert "labgrid's place one was taken from this run" in lost(lease)
     lease.release()
 
 
-def test_taken_away_before_the_watch_listens(lab, leases, monkeypatch):
-    """A watch that is slow to start never tells of it, and its silence is not relied on."""
+def test_a_place_taken_away_before_the_monitor_is_connected(lab, leases, monkeypatch):
+    """The monitor does not print that event, and its silence is not relied on."""
 
     class Slow(Watch):
-        def stirred(self):
+        def has_news(self):
             return False
 
     monkeypatch.setattr(labgrid, "Watch", Slow)
@@ -210,11 +212,11 @@ def test_taken_away_before_the_watch_listens(lab, leases, monkeypatch):
     lease.release()
 
 
-def test_a_restarted_coordinator_has_forgotten_us(lab, leases):
-    """Also while it is away: nobody can say whose the place is."""
+def test_a_restarted_coordinator_has_forgotten_the_lease(lab, leases):
+    """The lease is lost even before the restart: the owner is unknown."""
     lease = leases.take(one_of(lab, tags={"row": "one"}), quiet)
     lab.stop()
-    assert "nobody can say whose one is" in lost(lease)
+    assert "owner of labgrid's place one is unknown" in lost(lease)
     lease.release()
     lab.start()
     leases.take(one_of(lab), quiet).release()

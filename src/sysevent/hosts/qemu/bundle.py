@@ -64,7 +64,7 @@ def prepare(
         accel=accel.name,
         cpu=cpu,
         memory=spec.memory,
-        kernel=vmlinux.uncompressed(kernel, settings, progress),
+        kernel=vmlinux.kernel_file(kernel, settings, progress),
         initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),
         append=spec.append,
         firmware=firmware.fast_firmware(arch, accel.name),

@@ -119,7 +119,7 @@ def guest_config(
         accel="tcg" if spec.where == "auto" else spec.where,
         cpu=spec.cpu,
         memory=spec.memory,
-        kernel=vmlinux.uncompressed(kernel, settings, progress),
+        kernel=vmlinux.kernel_file(kernel, settings, progress),
         initramfs=initramfs.build(
             kernel, arch, root, (*CHANNEL_MODULES, *arch.kvm_modules), settings, progress
         ),

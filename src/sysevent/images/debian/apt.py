@@ -1,4 +1,4 @@
-"""What this machine's apt already knows: a Debian mirror near it, and the proxy to it.
+"""Reads this machine's apt configuration: a Debian mirror near it, and the proxy to it.
 
 Formats: sources.list(5), apt.conf(5).
 """
@@ -19,10 +19,12 @@ from sysevent.errors import ImageError
 _CODENAMES = {"buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "rc-buggy"}
 _ROLES = {"oldoldstable", "oldstable", "stable", "testing", "unstable", "experimental"}
 _POCKETS = re.compile(r"-(updates|proposed-updates|backports|backports-sloppy)$")
+# Values of Enabled that apt takes for false: StringToBool, apt-pkg/contrib/strutl.cc.
+_DISABLED = frozenset({"no", "false", "without", "off", "disable", "0"})
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One place that apt fetches packages from."""
+    """One package source of apt: a URI and a suite."""
 
     uri: str
     suite: str
@@ -31,7 +33,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 def sources(etc: Path) -> Iterator[Source]:
-    """The enabled binary sources below /etc/apt, in the order in which apt reads them."""
+    """Yield the enabled sources of binary packages below etc (/etc/apt), in the order in which apt reads them."""
     directory = etc / "sources.list.d"
     paths = [etc / "sources.list"]
     if directory.is_dir():
@@ -40,12 +42,13 @@ def sources(etc: Path) -> Iterator[Source]:
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
-            continue  # not there, or not for us to read: apt itself would tell
+            # A file that is missing or unreadable is left to apt, which reports it.
+            continue
         yield from parse_deb822(text) if path.suffix == ".sources" else parse_list(text)
 
 
 def parse_list(text: str) -> Iterator[Source]:
-    """One-line style: `deb [option=value ...] uri suite component ...`."""
+    """Yield the enabled sources of a file in one-line style: `deb [option=value ...] uri suite component ...`."""
     for line in text.splitlines():
         line = line.split("#", 1)[0].strip()
         match = re.fullmatch(r"deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)((?:\s+\S+)*)", line)
@@ -59,19 +62,15 @@ def parse_list(text: str) -> Iterator[Source]:
 
 
 def parse_deb822(text: str) -> Iterator[Source]:
-    """Paragraph style: Types, URIs, Suites, Components, Enabled, Signed-By."""
-    from debian import deb822  # here: slow to import, and only needed when a mirror is looked for
+    """Yield the enabled sources of a file in deb822 style: Types, URIs, Suites, Components, Enabled, Signed-By."""
+    # Imported here: slow, and only needed when no mirror is set.
+    from debian import deb822
 
     for fields in deb822.Deb822.iter_paragraphs(text, use_apt_pkg=False):
-        enabled = fields.get("Enabled", "yes").strip().lower() not in (
-            "no",
-            "false",
-            "without",
-            "off",
-            "disable",
-            "0",
-        )
-        if not enabled or "deb" not in fields.get("Types", "").split():
+        if (
+            fields.get("Enabled", "yes").strip().lower() in _DISABLED
+            or "deb" not in fields.get("Types", "").split()
+        ):
             continue
         for uri in fields.get("URIs", "").split():
             for suite in fields.get("Suites", "").split():
@@ -80,15 +79,14 @@ def parse_deb822(text: str) -> Iterator[Source]:
 
 
 def mirror(etc: Path = Path("/etc/apt")) -> str:
-    """Base URL of the Debian mirror that this machine uses; ImageError when it has none.
+    """Return the base URL of the Debian mirror that this machine uses, without a slash at its end.
 
-    Third parties publish under suites of the same name; they sign with other keys, and so do not count.
-    Sources by other ways than HTTP (cdrom:, file:, mirror+file:) are passed over.
+    Third parties publish under suites of the same name, but sign with other keys: they are ignored, and so are
+    sources other than HTTP (cdrom:, file:, mirror+file:). ImageError when none is left.
     """
     found = [source for source in sources(etc) if _is_main_archive(source)]
-    for source in sorted(
-        found, key=lambda s: "debian-archive" not in s.signed_by
-    ):  # stable: apt's order otherwise
+    # The sort is stable: among sources that say they are signed by Debian, the first one of apt wins.
+    for source in sorted(found, key=lambda s: "debian-archive" not in s.signed_by):
         return source.uri.rstrip("/")
     raise ImageError(
         f"no Debian mirror is configured in {etc} (this machine may not run Debian): "
@@ -106,7 +104,7 @@ def _is_main_archive(source: Source) -> bool:
 
 
 def proxies(host: str) -> Mapping[str, str]:
-    """The proxies to use for a mirror's host: apt's own, which go before the environment's, as apt has it."""
+    """Return the proxies for a mirror's host, by scheme; as in apt, its own settings win over the environment."""
     try:
         run = subprocess.run(
             ["apt-config", "dump", "Acquire"], capture_output=True, text=True, timeout=20, check=False
@@ -114,17 +112,21 @@ def proxies(host: str) -> Mapping[str, str]:
         text = run.stdout if run.returncode == 0 else ""
     except (OSError, subprocess.TimeoutExpired):
         text = ""
-    import urllib.request  # here: it brings http.client and ssl along
+    # Imported here: it imports http.client and ssl.
+    import urllib.request
 
     return parse_proxies(text, host, urllib.request.getproxies())
 
 
 def parse_proxies(dump: str, host: str, environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Read `apt-config dump`; "DIRECT" means none, a host's own line wins (apt-transport-http(1))."""
-    said = dict(re.findall(r'^(Acquire::https?::Proxy(?:::[^\s"]+)?) "([^"]*)";$', dump, re.MULTILINE))
+    """Return the proxies in the output of `apt-config dump`, else those of the environment, by scheme.
+
+    "DIRECT" means no proxy, and a line for this host wins over the general one (apt-transport-http(1)).
+    """
+    settings = dict(re.findall(r'^(Acquire::https?::Proxy(?:::[^\s"]+)?) "([^"]*)";$', dump, re.MULTILINE))
     result = dict(environment)
-    plain = said.get(f"Acquire::http::Proxy::{host}") or said.get("Acquire::http::Proxy")
-    secure = said.get(f"Acquire::https::Proxy::{host}") or said.get("Acquire::https::Proxy") or plain
+    plain = settings.get(f"Acquire::http::Proxy::{host}") or settings.get("Acquire::http::Proxy")
+    secure = settings.get(f"Acquire::https::Proxy::{host}") or settings.get("Acquire::https::Proxy") or plain
     for scheme, proxy in (("http", plain), ("https", secure)):
         if proxy == "DIRECT":
             result.pop(scheme, None)

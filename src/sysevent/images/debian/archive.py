@@ -1,4 +1,4 @@
-"""Debian's archive as seen from here: every file checked against a signature before it is used.
+"""Access to Debian's archive: every file is verified against a signature before it is used.
 
 InRelease (signed) -> Packages.xz (size and SHA-256 in InRelease) -> .deb (size and SHA-256 in Packages).
 """
@@ -19,53 +19,63 @@ import msgspec
 from sysevent.cache import Cache, digest
 from sysevent.errors import BadSignature, NotCached, UsageError
 from sysevent.images.debian import apt, keyring, package_index, release_file
+from sysevent.images.debian.release_file import ReleaseFile
 from sysevent.images.download import Downloader, Expected
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
-FRESH = timedelta(hours=24).total_seconds()  # how long an index is believed without asking the mirror again
-_RELEASE_LIMIT = 4 << 20  # bytes; the largest InRelease (sid) has 0.2 MB
+# Seconds for which an index is used without asking the mirror again.
+FRESH = timedelta(hours=24).total_seconds()
+# Bytes; the largest InRelease (sid) has 0.2 MB.
+_RELEASE_LIMIT = 4 << 20
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """The last release file that was fetched of a suite."""
+class LastFetch(msgspec.Struct, frozen=True):
+    """When, and from where, a suite's release file was fetched last."""
 
-    inrelease: str  # hash of the blob
+    # Hash of the blob.
+    inrelease: str
+    # As the settings had it; "" for the mirror in this machine's apt configuration.
     mirror: str
-    checked: float  # Unix time
+    # Unix time.
+    checked: float
 
 
 class Suite(msgspec.Struct, frozen=True):
-    """A release file with where it came from."""
+    """A suite's verified release file."""
 
-    release: release_file.Release
+    release_file: ReleaseFile
+    # Hash of the blob.
     inrelease: str
+    # Unix time at which the mirror was asked for it.
     checked: float
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """Packages of one suite and architecture, and the hash of the index they stand in."""
+    """Packages of one suite and architecture, and the hash of the index that lists them."""
 
     sha256: str
     packages: tuple[package_index.Package, ...]
 
 
 class Archive(msgspec.Struct, frozen=True, dict=True):
-    """Access to one archive. `hint` is the command that would fetch what is missing offline."""
+    """Access to one archive, through the cache."""
 
     settings: Settings
     progress: Progress
+    # The command that fetches a missing file, for messages of offline runs.
     hint: str = "sysevent images fetch"
-    patience: int = 4  # attempts at a download
+    # Attempts at each download.
+    attempts: int = 4
 
     @functools.cached_property
     def cache(self) -> Cache:
-        """Where everything is kept."""
+        """The cache of the settings."""
         return Cache(self.settings.cache)
 
     @functools.cached_property
     def mirror(self) -> str:
-        """Base URL without a slash at its end."""
+        """The mirror's base URL, without a slash at its end; UsageError for a URL other than HTTP."""
         if self.settings.mirror is None:
             return apt.mirror()
         if urllib.parse.urlsplit(self.settings.mirror).scheme not in ("http", "https"):
@@ -76,25 +86,26 @@ class Archive(msgspec.Struct, frozen=True, dict=True):
 
     @functools.cached_property
     def keyring(self) -> keyring.Keyring:
-        """Who may sign."""
+        """The certificates that may sign release files; ImageError when there are none."""
         return keyring.load(self.settings)
 
     @functools.cached_property
     def downloader(self) -> Downloader:
-        """The way to the mirror."""
+        """The downloader, with the proxies for this mirror."""
         proxies = apt.proxies(urllib.parse.urlsplit(self.mirror).hostname or "")
-        return Downloader(self.progress, proxies, self.patience)
+        return Downloader(self.progress, proxies, self.attempts)
 
     def suite(self, name: str, *, refresh: bool = False) -> Suite:
-        """The release file of a suite: the cached one while it is fresh, or when offline.
+        """Return the release file of a suite: the cached one if it is fresh, or if the settings are offline.
 
+        refresh: True asks the mirror even if the cached one is fresh.
         Raises Gone when the mirror has no such suite, NotCached, DownloadFailed, BadSignature.
         """
         path = self.cache.root / "suites" / f"{name}.json"
-        seen = self.cache.read(path, Seen)
-        if seen is not None and not refresh:
-            fresh = time.time() - seen.checked < FRESH and seen.mirror == self._origin
-            if (fresh or self.settings.offline) and (known := self._cached(name, seen)):
+        last = self.cache.read(path, LastFetch)
+        if last is not None and not refresh:
+            fresh = time.time() - last.checked < FRESH and last.mirror == self._origin
+            if (fresh or self.settings.offline) and (known := self._cached(name, last)):
                 return known
         if self.settings.offline:
             raise NotCached(
@@ -103,21 +114,21 @@ class Archive(msgspec.Struct, frozen=True, dict=True):
         url = f"{self.mirror}/dists/{name}/InRelease"
         signed = self.downloader.fetch(url, f"Debian {name}: index", _RELEASE_LIMIT)
         fetched = release_file.parse(self.keyring.content(signed, url), name, url)
-        old = self._cached(name, seen) if seen is not None and seen.mirror == self._origin else None
-        if old and old.release.date and fetched.date and fetched.date < old.release.date:
+        old = self._cached(name, last) if last is not None and last.mirror == self._origin else None
+        if old and old.release_file.date and fetched.date and fetched.date < old.release_file.date:
             self.progress(
-                f"Debian {name}: the mirror went back to an index of {fetched.date:%Y-%m-%d}; keeping ours"
+                f"Debian {name}: the mirror went back to an index of {fetched.date:%Y-%m-%d}; keeping the cached one"
             )
-            inrelease, fetched = old.inrelease, old.release
+            inrelease, fetched = old.inrelease, old.release_file
         else:
-            inrelease = self.cache.keep(signed)
+            inrelease = self.cache.store(signed)
         if fetched.valid_until and fetched.valid_until < datetime.now(UTC):
-            # Not refused: an old kernel is still one that Debian signed, and archived suites stay so.
+            # An expired index is used: Debian signed its kernels all the same, and archived suites stay expired.
             self.progress(
-                f"Debian {name}: the mirror is behind, its index expired on {fetched.valid_until:%Y-%m-%d}"
+                f"Debian {name}: the mirror is out of date, its index expired on {fetched.valid_until:%Y-%m-%d}"
             )
         now = time.time()
-        self.cache.record(path, Seen(inrelease, self._origin, now))
+        self.cache.record(path, LastFetch(inrelease, self._origin, now))
         return Suite(fetched, inrelease, now)
 
     def listing(
@@ -128,23 +139,23 @@ class Archive(msgspec.Struct, frozen=True, dict=True):
         by_hash: bool,
         wanted: re.Pattern[bytes] = package_index.KERNELS,
     ) -> Listing | None:
-        """The wanted packages of a suite; None when it has no such architecture.
+        """Return the packages of a suite whose names match wanted; None if it has no such architecture.
 
-        The index is asked for by its hash, where it stays when the mirror moves on, or by its plain name.
-        Raises Gone when it is not there.
+        by_hash: True fetches the index under its hash, where mirrors keep older ones for a while; False under
+        its plain name. Raises Gone when the mirror does not have it there, and otherwise what blob() raises.
         """
-        entry = suite.release.index(debian_arch)
+        entry = suite.release_file.index(debian_arch)
         if entry is None:
             return None
         path, expected = entry
-        name = f"dists/{suite.release.suite}/{path}"
+        name = f"dists/{suite.release_file.suite}/{path}"
         url = f"{name.rpartition('/')[0]}/by-hash/SHA256/{expected.sha256}"
-        label = f"Debian {suite.release.suite} {debian_arch}: package index"
-        blob = self.blob(url if by_hash and suite.release.by_hash else name, expected, label)
+        label = f"Debian {suite.release_file.suite} {debian_arch}: package index"
+        blob = self.blob(url if by_hash and suite.release_file.by_hash else name, expected, label)
         return Listing(expected.sha256, parse_index(blob, name, wanted))
 
     def blob(self, path: str, expected: Expected, label: str) -> Path:
-        """The file with this hash, checked just now, from the cache or from path on the mirror.
+        """Return the file with this hash, verified again, from the cache or from path on the mirror.
 
         Raises Gone when the mirror does not have it, NotCached, DownloadFailed, BadSignature.
         """
@@ -154,23 +165,24 @@ class Archive(msgspec.Struct, frozen=True, dict=True):
         if self.settings.offline:
             raise NotCached(f"offline, and {label} is not in the cache: run `{self.hint}` online")
         with self.cache.lock(f"blob-{expected.sha256[:32]}", label, self.progress):
-            if self._intact(target, expected, label):  # another process was faster
+            # Another process may have fetched it in the meantime.
+            if self._intact(target, expected, label):
                 return target
             part = self.cache.part(expected.sha256)
             self.downloader.fetch_to(f"{self.mirror}/{urllib.parse.quote(path)}", part, expected, label)
             return self.cache.adopt(part, expected.sha256)
 
     def deb(self, package: package_index.Package, label: str) -> Path:
-        """A package's file, likewise."""
+        """Return a package's file; raises what blob() raises."""
         return self.blob(package.filename, Expected(package.size, package.sha256), f"{label}: {package.name}")
 
     def _intact(self, blob: Path, expected: Expected, label: str) -> bool:
-        """Whether a blob is there and still what it was when it was stored; a damaged one is removed."""
+        """Return whether a blob exists and has its hash; a damaged one is removed."""
         if not blob.exists():
             return False
         if digest(blob) == expected.sha256:
             return True
-        self.progress(f"{label}: damaged in the cache, throwing it away")
+        self.progress(f"{label}: damaged in the cache, removing it")
         blob.unlink(missing_ok=True)
         return False
 
@@ -178,13 +190,13 @@ class Archive(msgspec.Struct, frozen=True, dict=True):
     def _origin(self) -> str:
         return self.settings.mirror or ""
 
-    def _cached(self, name: str, seen: Seen) -> Suite | None:
-        blob = self.cache.blob(seen.inrelease)
+    def _cached(self, name: str, last: LastFetch) -> Suite | None:
+        blob = self.cache.blob(last.inrelease)
         try:
             signed = blob.read_bytes()
         except OSError:
             return None
-        if hashlib.sha256(signed).hexdigest() != seen.inrelease:
+        if hashlib.sha256(signed).hexdigest() != last.inrelease:
             blob.unlink(missing_ok=True)
             return None
         try:
@@ -192,14 +204,18 @@ class Archive(msgspec.Struct, frozen=True, dict=True):
         except BadSignature:
             if self.settings.offline:
                 raise
-            return None  # another keyring than when it was stored: the mirror's file must stand up to it
-        return Suite(release_file.parse(content, name, name), seen.inrelease, seen.checked)
+            # The keyring has changed since it was stored: fetch the file again and verify that one.
+            return None
+        return Suite(release_file.parse(content, name, name), last.inrelease, last.checked)
 
 
 def parse_index(
     blob: Path, name: str, wanted: re.Pattern[bytes] = package_index.KERNELS
 ) -> tuple[package_index.Package, ...]:
-    """The wanted packages in a Packages.xz; BadSignature (naming name) when it is not one."""
+    """Return the packages in a Packages.xz whose names match wanted; BadSignature when it is damaged.
+
+    name is the index's, for messages.
+    """
     try:
         return package_index.parse(lzma.decompress(blob.read_bytes()), name, wanted)
     except (lzma.LZMAError, EOFError) as error:

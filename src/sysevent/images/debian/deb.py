@@ -1,4 +1,4 @@
-"""Reading Debian packages: the kernel image, and modules without unpacking all of them.
+"""Reads Debian packages: the kernel image, and modules without unpacking all of them.
 
 deb(5): an ar archive with a compressed tar of the files in it, sorted, so that boot/ comes first.
 """
@@ -22,24 +22,22 @@ _IMAGE = re.compile(r"(?:\./)?(?:boot/vmlinu[xz]-[^/]+|(?:usr/)?lib/modules/[^/]
 
 
 def kernel_image(path: Path) -> bytes:
-    """The kernel in a linux-image or linux-binary package; ImageError when there is none."""
+    """Return the kernel image in a linux-image or linux-binary package; ImageError when it holds none."""
     with _files(path) as archive:
         for member in archive:
-            if (
-                member.isfile()
-                and _IMAGE.fullmatch(str(member.name))
-                and (file := archive.extractfile(member))
-            ):
+            is_image = member.isfile() and _IMAGE.fullmatch(str(member.name))
+            if is_image and (file := archive.extractfile(member)):
                 return file.read()
     raise ImageError(f"the package {path} holds no kernel image (boot/vmlinuz-*, lib/modules/*/vmlinuz)")
 
 
 def extract(path: Path, into: Path, wanted: re.Pattern[str]) -> None:
-    """The files of a package whose names match wanted, with what their symbolic links lead to.
+    """Extract the files of a package whose names match wanted into a directory.
 
-    Only plain names below into are written, whatever the archive says: no absolute path, no step upwards.
+    A symbolic link becomes a copy of the file that it leads to. The archive is not trusted: absolute paths,
+    paths with "..", and links that leave the directory are ignored. ImageError when the package is damaged.
     """
-    with _files(path) as archive, _damage(path):
+    with _files(path) as archive, _damage_reported(path):
         links = []
         for member in archive:
             name = str(member.name)
@@ -60,21 +58,21 @@ def extract(path: Path, into: Path, wanted: re.Pattern[str]) -> None:
 
 @contextlib.contextmanager
 def modules(path: Path, scratch: Path) -> Iterator[FileModules]:
-    """The modules in a package, readable in any order while the context lasts.
+    """Give the modules in a package, readable in any order while the context lasts.
 
-    The tar is decompressed once, into a file without a name in the directory scratch: seeking in the
-    compressed one would start from its beginning each time (4 s for the 112 MB of riscv64).
+    The tar is decompressed once, into an unnamed file in the directory scratch: each seek in the compressed
+    one would start from its beginning (4 s for the 112 MB of riscv64). ImageError when the package is damaged.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     with _files(path) as compressed, tempfile.TemporaryFile(dir=scratch) as plain:
         source = compressed.fileobj
         assert source is not None
         source.seek(0)
-        with _damage(path):
+        with _damage_reported(path):
             while chunk := source.read(1 << 20):
                 plain.write(chunk)
         plain.seek(0)
-        with _damage(path), tarfile.open(fileobj=plain, mode="r:") as archive:
+        with _damage_reported(path), tarfile.open(fileobj=plain, mode="r:") as archive:
             members = {
                 str(member.name): member
                 for member in archive
@@ -82,9 +80,10 @@ def modules(path: Path, scratch: Path) -> Iterator[FileModules]:
             }
 
             def read(name: str) -> bytes:
-                with _damage(path):
+                with _damage_reported(path):
                     file = archive.extractfile(members[name])
-                    assert file is not None  # regular files only
+                    # members holds regular files only.
+                    assert file is not None
                     return file.read()
 
             yield FileModules(f"the package {path.name}", tuple(members), read)
@@ -92,25 +91,28 @@ def modules(path: Path, scratch: Path) -> Iterator[FileModules]:
 
 @contextlib.contextmanager
 def _files(path: Path) -> Iterator[tarfile.TarFile]:
-    from debian.debfile import DebFile  # here: slow to import, and most runs unpack nothing
+    # Imported here: slow, and most runs unpack nothing.
+    from debian.debfile import DebFile
 
-    with _damage(path), DebFile(str(path)) as deb:
+    with _damage_reported(path), DebFile(str(path)) as deb:
         if deb.data is None:
             raise ImageError(f"{path} is not a Debian package")
         yield deb.data.tgz()
 
 
 @contextlib.contextmanager
-def _damage(path: Path) -> Iterator[None]:
+def _damage_reported(path: Path) -> Iterator[None]:
+    """Turn every error that a damaged package causes into ImageError, with its path."""
     from debian.arfile import ArError
 
     try:
         yield
-    except OSError as error:  # python-debian raises bare ones for a damaged archive
+    # python-debian raises plain OSErrors for a damaged archive.
+    except OSError as error:
         raise ImageError(f"cannot unpack the package {path}: {error.strerror or error}") from error
     except (ArError, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
         if "unzstd" in str(error):
             raise ToolMissing(
-                f"{path} is compressed with zstd, and there is no unzstd: apt install zstd"
+                f"{path} is compressed with zstd, and no unzstd is installed: apt install zstd"
             ) from None
-        raise ImageError(f"{path} is not a whole Debian package: {error}") from None
+        raise ImageError(f"{path} is a damaged or truncated Debian package: {error}") from None

@@ -1,4 +1,4 @@
-"""OpenPGP certificates that may sign Debian's release files, and what counts as signed by them."""
+"""OpenPGP certificates that may sign Debian's release files, and the check of a signature by them."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ if TYPE_CHECKING:
     import pysequoia
     from pysequoia import packet
 
-# Where Debian's package debian-archive-keyring puts them: .pgp since trixie, .gpg before (now a link).
-MACHINE_KEYRINGS = (
+# The files of Debian's package debian-archive-keyring: .pgp since trixie, .gpg before (now a link).
+INSTALLED_KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
 )
 
 
 class Keyring(msgspec.Struct, frozen=True):
-    """Certificates, and the fingerprints of those of their keys that can sign today."""
+    """OpenPGP certificates, read from one file."""
 
     path: Path
     certificates: tuple[pysequoia.Cert, ...]
+    # Fingerprints, in lower case, of the keys that are neither expired nor revoked.
     signing: frozenset[str]
 
     def content(self, signed: bytes, name: str) -> bytes:
-        """What was signed in a clear-signed file; BadSignature (naming name) when nothing is to be believed.
+        """Return the signed text of a clear-signed file; name is for messages.
 
         One good signature suffices: Debian signs with the keys of several releases, and an older keyring
-        lacks the newer ones. A signature by a key that we know and that does not hold is a refusal all the
-        same: somebody changed the file. Keys that have expired or were revoked count as unknown.
+        lacks the newer ones. A bad signature by a known key is an error all the same: the file was changed.
+        Keys that have expired or were revoked count as unknown. BadSignature when the text is not to be used.
         """
         issuers: list[str] = []
 
@@ -42,33 +43,37 @@ class Keyring(msgspec.Struct, frozen=True):
             issuers.extend(str(issuer).lower() for issuer in wanted)
             return list(self.certificates)
 
-        import pysequoia  # here, as below: most runs verify nothing that they have not verified before
+        # Imported here and below: most runs verify nothing that was not verified before.
+        import pysequoia
 
         try:
             result = pysequoia.verify(signed, certificates)
-        except Exception as error:  # pysequoia raises RuntimeError and ValueError, with a backtrace below
+        # pysequoia raises RuntimeError and ValueError, with a backtrace after the first line.
+        except Exception as error:
             reason = str(error).split("\n", 1)[0].rstrip(".") or type(error).__name__
             raise BadSignature(
                 f"{name} is not signed by a key in {self.path} ({reason}); "
-                "it was changed on the way, or the keyring is older than the archive"
+                "the file was changed on the way, or the keyring is older than the archive"
             ) from None
         if result.bytes is None or not result.valid_sigs:
-            raise BadSignature(f"{name} carries no signature by a key in {self.path}")
+            raise BadSignature(f"{name} has no signature by a key in {self.path}")
         good = {sig.signing_key.lower() for sig in result.valid_sigs}
         for issuer in issuers:
             # An issuer is a fingerprint, or its last 16 digits in old signatures.
-            if any(key.endswith(issuer) for key in self.signing) and not any(
-                k.endswith(issuer) for k in good
-            ):
-                raise BadSignature(f"{name}: the signature by {issuer}, a key in {self.path}, does not hold")
+            is_known = any(key.endswith(issuer) for key in self.signing)
+            if is_known and not any(key.endswith(issuer) for key in good):
+                raise BadSignature(f"{name}: the signature by {issuer}, a key in {self.path}, is bad")
         return bytes(result.bytes)
 
 
-def load(settings: Settings, machine: tuple[Path, ...] = MACHINE_KEYRINGS) -> Keyring:
-    """The keyring of the settings, or the machine's; ImageError says how to get one."""
+def load(settings: Settings, installed: tuple[Path, ...] = INSTALLED_KEYRINGS) -> Keyring:
+    """Return the keyring of the settings, or the first of the installed ones.
+
+    ImageError, with the package to install, when there is none, or when the file cannot be read.
+    """
     path = settings.keyring
     if path is None:
-        path = next((p for p in machine if p.exists()), None)
+        path = next((p for p in installed if p.exists()), None)
     if path is None:
         raise ImageError(
             "no keyring to check Debian's signatures with: install the package debian-archive-keyring "
@@ -80,7 +85,8 @@ def load(settings: Settings, machine: tuple[Path, ...] = MACHINE_KEYRINGS) -> Ke
         certificates = tuple(pysequoia.Cert.split_bytes(path.read_bytes()))
     except OSError as error:
         raise ImageError(f"cannot read the keyring {path}: {error.strerror}") from None
-    except Exception as error:  # as above
+    # RuntimeError and ValueError, as above.
+    except Exception as error:
         reason = str(error).split("\n", 1)[0]
         raise ImageError(f"{path} is not a keyring of OpenPGP certificates: {reason}") from None
     if not certificates:
@@ -90,9 +96,9 @@ def load(settings: Settings, machine: tuple[Path, ...] = MACHINE_KEYRINGS) -> Ke
 
 
 def _signing_keys(certificate: pysequoia.Cert, now: datetime) -> list[str]:
-    """Fingerprints of the keys of a certificate that are neither expired nor revoked.
+    """Return the fingerprints of the keys of a certificate that are neither expired nor revoked.
 
-    pysequoia tells this of the primary key only; for subkeys it is read from their binding signatures
+    pysequoia gives this for the primary key only; for subkeys it is read from their binding signatures
     (RFC 9580, 5.2.1.8 and 5.2.3.13).
     """
     from pysequoia import packet
@@ -104,23 +110,23 @@ def _signing_keys(certificate: pysequoia.Cert, now: datetime) -> list[str]:
     newest: packet.Packet | None = None
     revoked = False
 
-    def close() -> None:
+    def finish_subkey() -> None:
         if subkey is None or newest is None or revoked or subkey.fingerprint is None:
             return
-        life = newest.key_validity_period
-        if life is None or subkey.key_created is None or subkey.key_created + life > now:
+        validity = newest.key_validity_period
+        if validity is None or subkey.key_created is None or subkey.key_created + validity > now:
             keys.append(subkey.fingerprint.lower())
 
     for item in packet.PacketPile.from_bytes(bytes(certificate)):
         if item.tag == packet.Tag.PublicSubkey:
-            close()
+            finish_subkey()
             subkey, newest, revoked = item, None, False
         elif item.tag == packet.Tag.Signature and subkey is not None:
             if item.signature_type == packet.SignatureType.SubkeyRevocation:
                 revoked = True
             elif item.signature_type == packet.SignatureType.SubkeyBinding and _later(item, newest):
                 newest = item
-    close()
+    finish_subkey()
     return keys
 
 

@@ -1,4 +1,4 @@
-"""A suite's package index: which kernels it has, and which of their headers."""
+"""A suite's package index: its kernels and the packages of their headers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import msgspec
 from sysevent.errors import BadSignature
 from sysevent.images.debian.release_file import is_sha256
 
-if TYPE_CHECKING:  # slow to import, and a kernel that is cached needs none of it
+# Slow to import, and not needed for a kernel that is cached.
+if TYPE_CHECKING:
     from debian.debian_support import Version
 
 KERNELS = re.compile(
@@ -22,34 +23,39 @@ _UNSIGNED = "-unsigned"
 
 
 class Package(msgspec.Struct, frozen=True):
-    """One .deb, as its index describes it."""
+    """One .deb, as the index describes it."""
 
     name: str
     version: str
-    filename: str  # below the mirror's base URL
+    # Path below the mirror's base URL.
+    filename: str
+    # Bytes.
     size: int
     sha256: str
 
 
 class Kernel(msgspec.Struct, frozen=True):
-    """The packages that make one kernel."""
+    """The packages of one kernel."""
 
-    release: str  # as uname -r says it
+    # The kernel release, as uname -r prints it.
+    release: str
     image: Package
-    modules: Package  # the same package up to 6.x
+    # The same package as image up to 6.x.
+    modules: Package
 
     @property
     def version(self) -> Version:
-        """Its package's version, which sorts by Debian's order."""
+        """The version of the image's package, which compares in Debian's order."""
         from debian.debian_support import Version
 
         return Version(self.image.version)
 
 
 def parse(index: bytes, name: str, wanted: re.Pattern[bytes] = KERNELS) -> tuple[Package, ...]:
-    """The wanted packages of a decompressed Packages file; BadSignature when one makes no sense.
+    """Return the packages of a decompressed Packages file whose first line matches wanted.
 
-    A Packages file has 60 MB and a dozen kernels, so only the paragraphs whose first line matches are looked at.
+    A Packages file has 60 MB and a dozen kernels, so no other paragraph is parsed. name is the file's, for
+    messages. BadSignature when an entry lacks a field or has an invalid one.
     """
     from debian import deb822
 
@@ -59,21 +65,17 @@ def parse(index: bytes, name: str, wanted: re.Pattern[bytes] = KERNELS) -> tuple
         end = index.find(b"\n\n", match.end())
         fields = deb822.Deb822(index[start : end if end >= 0 else len(index)].strip(b"\n"), encoding="utf-8")
         sha256, size, filename = (fields.get(key, "") for key in ("SHA256", "Size", "Filename"))
-        if (
-            not is_sha256(sha256)
-            or not size.isdecimal()
-            or not _inside(filename)
-            or not fields.get("Version")
-        ):
+        valid = is_sha256(sha256) and size.isdecimal() and _is_relative(filename)
+        if not valid or not fields.get("Version"):
             raise BadSignature(
-                f"{name}: the entry of {fields.get('Package')} lacks a version, file, size or hash"
+                f"{name}: the entry of {fields.get('Package')} has no valid version, file name, size or hash"
             )
         found.append(Package(fields["Package"], fields["Version"], filename, int(size), sha256))
     return tuple(found)
 
 
 def best(packages: Sequence[Package], patterns: Iterable[str]) -> Kernel | None:
-    """The newest kernel of the first pattern that has one; None when none has."""
+    """Return the newest kernel of the first pattern that matches any; None if no pattern does."""
     for pattern in patterns:
         if kernels := _matching(packages, pattern):
             # On equal versions the signed package wins: see images/tracks.toml.
@@ -91,11 +93,12 @@ def _matching(packages: Sequence[Package], pattern: str) -> list[Kernel]:
         release = re.sub(r"^linux-(image|binary)-", "", package.name).removesuffix(_UNSIGNED)
         if package.name.startswith("linux-image-"):
             kernels.append(Kernel(release, package, package))
-        # Backports keeps old linux-binary-* for months after their linux-modules-* have gone.
+        # Backports keeps old linux-binary-* for months after their linux-modules-* were removed.
         elif companion := modules.get((f"linux-modules-{release}", package.version)):
             kernels.append(Kernel(release, package, companion))
     return kernels
 
 
-def _inside(path: str) -> bool:
+def _is_relative(path: str) -> bool:
+    """Return whether a path stays below the mirror's base URL."""
     return bool(path) and not path.startswith("/") and ".." not in path.split("/")

@@ -1,4 +1,4 @@
-"""Every kernel that Debian's indices name: not what a track means today, but all versions that can be had."""
+"""Every kernel in Debian's package indices: not only the newest of each track, but all versions that Debian has."""
 
 from __future__ import annotations
 
@@ -12,74 +12,85 @@ from debian.debian_support import Version
 from sysevent.arches import Architecture
 from sysevent.errors import ImageError, UsageError
 from sysevent.images import tracks
-from sysevent.images.debian import package_index, track_package
+from sysevent.images.debian import package_index, track_resolution
 from sysevent.images.debian.archive import Archive
-from sysevent.images.download import Gone, OtherLength
+from sysevent.images.download import Gone, LengthMismatch
 
-_META = 1 << 20  # bytes; a smaller package holds no kernel, but depends on one
+# Bytes; a smaller package is a meta package, which depends on a kernel and holds none.
+_META = 1 << 20
 
 
-class Published(msgspec.Struct, frozen=True):
-    """One kernel of the archive."""
+class PublishedKernel(msgspec.Struct, frozen=True):
+    """One kernel of the archive, with the hashes of the signed chain that leads to it."""
 
     kernel: package_index.Kernel
     suite: str
-    inrelease: str  # hashes of the chain that leads to it
+    # Hash of the signed release file.
+    inrelease: str
+    # Hash of the package index.
     index: str
 
     @property
     def version(self) -> str:
+        """The version of the kernel's package."""
         return self.kernel.image.version
 
 
-def published(arch: Architecture, archive: Archive) -> tuple[Published, ...]:
-    """Every kernel of an architecture in the suites that tracks look into, in Debian's order of versions."""
-    found: dict[str, Published] = {}
+def all_kernels(arch: Architecture, archive: Archive) -> tuple[PublishedKernel, ...]:
+    """Return every kernel of an architecture in the suites that the tracks name, in Debian's order of versions.
+
+    A suite that the mirror does not have is left out, with a line to progress. ImageError when no suite has
+    a kernel, or as the archive raises it.
+    """
+    found: dict[str, PublishedKernel] = {}
     suites = dict.fromkeys(suite for track in tracks.load() for suite in track.suites)
     for name in suites:
         try:
             for one in _of_suite(name, arch, archive):
                 found.setdefault(one.version, one)
-        except (Gone, OtherLength) as error:
+        except (Gone, LengthMismatch) as error:
             archive.progress(f"leaving out Debian {name}: {error}")
     if not found:
         raise ImageError(f"none of Debian's suites has a kernel for {arch.name}: {', '.join(suites)}")
     return tuple(sorted(found.values(), key=lambda one: one.kernel.version))
 
 
-def _of_suite(name: str, arch: Architecture, archive: Archive) -> list[Published]:
-    """A suite's kernels; an index is 60 MB unpacked, so what it holds is noted under its hash."""
+def _of_suite(name: str, arch: Architecture, archive: Archive) -> list[PublishedKernel]:
+    """Return a suite's kernels. An index is 60 MB unpacked, so its kernels are cached under its hash."""
     suite = archive.suite(name)
-    entry = suite.release.index(arch.debian)
+    entry = suite.release_file.index(arch.debian)
     if entry is None:
         return []
-    # One flavour only, so that versions can be compared.
+    # One flavour only, so that versions are comparable.
     flavour, index = arch.debian_flavour, entry[1].sha256
     known = archive.cache.read(_note(index, flavour, archive), list[package_index.Kernel])
     if known is None:
-        suite, listed = track_package.listing(name, arch, archive, refresh=False)
+        suite, listed = track_resolution.fetch_listing(name, arch, archive, refresh=False)
         if listed is None:
             return []
         index = listed.sha256
-        known = list(kernels(listed.packages, flavour))
+        known = list(kernels_of_flavour(listed.packages, flavour))
         archive.cache.record(_note(index, flavour, archive), known)
-    return [Published(kernel, name, suite.inrelease, index) for kernel in known]
+    return [PublishedKernel(kernel, name, suite.inrelease, index) for kernel in known]
 
 
 def _note(index: str, flavour: str, archive: Archive) -> Path:
     return archive.cache.root / "published" / f"{index[:32]}-{flavour}.json"
 
 
-def kernels(listed: Sequence[package_index.Package], flavour: str) -> Iterable[package_index.Kernel]:
-    """The kernels of one flavour among a suite's packages, a version once.
+def kernels_of_flavour(
+    listed: Sequence[package_index.Package], flavour: str
+) -> Iterable[package_index.Kernel]:
+    """Return the kernels of one flavour among a suite's packages, each version once.
 
-    linux-image-R holds kernel and modules; from 6.19 on linux-binary-R and linux-modules-R hold one each, and
-    linux-image-R is empty. Both are tried, and what has no modules any more cannot be booted.
+    linux-image-R holds kernel and modules; since 6.19 linux-binary-R and linux-modules-R hold one each, and
+    linux-image-R is empty. Both forms are recognised. A kernel whose modules were removed is left out: it
+    cannot be booted.
     """
     name = re.compile(rf"linux-(image|binary)-(\d[^-]*(?:-\d[^-]*)?-{re.escape(flavour)})(-unsigned)?")
     modules = {(one.name, one.version): one for one in listed if one.name.startswith("linux-modules-")}
     found: dict[str, package_index.Kernel] = {}
-    # A signed package goes before its unsigned twin, whose modules taint the kernel.
+    # A signed package is preferred to its unsigned twin, whose modules taint the kernel.
     for one in sorted(listed, key=lambda one: one.name.endswith("-unsigned")):
         match = name.fullmatch(one.name)
         if not match or one.size < _META or one.version in found:
@@ -90,21 +101,28 @@ def kernels(listed: Sequence[package_index.Package], flavour: str) -> Iterable[p
     return found.values()
 
 
-def choose(known: Sequence[Published], wanted: str) -> Published:
-    """The kernel that a user means: a whole version, or the newest of a line such as 6.12 or 6.12.88."""
+def choose(known: Sequence[PublishedKernel], wanted: str) -> PublishedKernel:
+    """Return the kernel for a user's word: a whole version, or the newest of a series such as 6.12 or 6.12.88.
+
+    wanted may begin with "debian:". UsageError lists the known series.
+    """
     short = wanted.removeprefix("debian:")
     for one in known:
         if one.version == short:
             return one
-    line = [one for one in known if re.match(rf"{re.escape(short)}(?![\d])", one.version)]
-    if line:
-        return line[-1]
-    lines = dict.fromkeys(".".join(one.version.split("-")[0].split("~")[0].split(".")[:2]) for one in known)
-    raise UsageError(f"Debian has no kernel {wanted}; there are {', '.join(lines)}")
+    series = [one for one in known if re.match(rf"{re.escape(short)}(?![\d])", one.version)]
+    if series:
+        return series[-1]
+    all_series = dict.fromkeys(
+        ".".join(one.version.split("-")[0].split("~")[0].split(".")[:2]) for one in known
+    )
+    raise UsageError(f"Debian has no kernel {wanted}; known are {', '.join(all_series)}")
 
 
-def between(known: Sequence[Published], good: Published, bad: Published) -> tuple[Published, ...]:
-    """From good to bad, both included, in Debian's order, or against it when bad is the older one."""
+def between(
+    known: Sequence[PublishedKernel], good: PublishedKernel, bad: PublishedKernel
+) -> tuple[PublishedKernel, ...]:
+    """Return the kernels from good to bad, both included, in this direction; bad may be the older one."""
     first, last = sorted((Version(good.version), Version(bad.version)))
     found = tuple(one for one in known if first <= one.kernel.version <= last)
     return found if found[0] == good else found[::-1]

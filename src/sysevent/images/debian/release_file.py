@@ -15,30 +15,38 @@ from sysevent.errors import BadSignature
 from sysevent.images.download import Expected
 
 
-class Release(msgspec.Struct, frozen=True):
-    """What the signed part of an InRelease file says."""
+class ReleaseFile(msgspec.Struct, frozen=True):
+    """The signed part of an InRelease file."""
 
+    # The name by which the suite was asked for.
     suite: str
     date: datetime | None
     valid_until: datetime | None
     architectures: frozenset[str]
+    # True: the mirror also has every index under its hash.
     by_hash: bool
+    # By path below dists/SUITE.
     files: Mapping[str, Expected]
 
     def index(self, debian_arch: str) -> tuple[str, Expected] | None:
-        """Path (below dists/SUITE) and hash of the packages of main; None when the suite has no such arch."""
+        """Return path (below dists/SUITE), size and hash of the package index of main.
+
+        None if the suite does not have the architecture, which is in Debian's name.
+        """
         path = f"main/binary-{debian_arch}/Packages.xz"
         if debian_arch not in self.architectures or path not in self.files:
             return None
         return path, self.files[path]
 
 
-def parse(content: bytes, asked: str, name: str) -> Release:
-    """Read the content that a signature covers; BadSignature when it is another suite's, or no release file.
+def parse(content: bytes, asked: str, name: str) -> ReleaseFile:
+    """Parse the content that a signature covers; asked is the suite, name the file's name for messages.
 
-    Without the comparison a mirror could answer with the validly signed file of another suite.
+    BadSignature when it is the file of another suite, which a mirror could send validly signed, or when it is
+    not a release file.
     """
-    from debian import deb822  # here: slow to import, and a cached kernel needs no release file
+    # Imported here: slow, and not needed for a cached kernel.
+    from debian import deb822
 
     fields = deb822.Deb822(content, encoding="utf-8")
     suite, codename = fields.get("Suite", ""), fields.get("Codename", "")
@@ -52,9 +60,9 @@ def parse(content: bytes, asked: str, name: str) -> Release:
         if not columns:
             continue
         if len(columns) != 3 or not is_sha256(columns[0]) or not columns[1].isdecimal():
-            raise BadSignature(f"{name}: not a line of hash, size and path: {line.strip()[:80]!r}")
+            raise BadSignature(f"{name}: not a line with hash, size and path: {line.strip()[:80]!r}")
         files[columns[2]] = Expected(int(columns[1]), columns[0].lower())
-    return Release(
+    return ReleaseFile(
         suite=asked,
         date=_date(fields.get("Date", "")),
         valid_until=_date(fields.get("Valid-Until", "")),
@@ -65,7 +73,7 @@ def parse(content: bytes, asked: str, name: str) -> Release:
 
 
 def is_sha256(text: str) -> bool:
-    """Whether text looks like one; it becomes a file name."""
+    """Return whether text is 64 lower-case hexadecimal digits. Such a text becomes a file name."""
     return len(text) == 64 and all(c in "0123456789abcdef" for c in text)
 
 

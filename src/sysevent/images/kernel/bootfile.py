@@ -1,4 +1,4 @@
-"""Kernel images by their first bytes: what they are, for which architecture, whether they are whole.
+"""Recognises kernel images by their first bytes: format, architecture, release, and whether they are complete.
 
 Sources: Documentation/arch/arm64/booting.rst, Documentation/arch/riscv/boot-image-header.rst,
 Documentation/arch/x86/boot.rst, drivers/firmware/efi/libstub/zboot-header.S, the PE and ELF formats.
@@ -20,7 +20,7 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.errors import ImageError
 from sysevent.images import compression
 
-# A release becomes part of file names and is printed, so it is only taken when it looks like one.
+# A release goes into file names and onto the terminal, so only text of this form is accepted.
 _RELEASE = re.compile(rb"\d[\w.+~-]{0,100}")
 _BANNER = re.compile(rb"Linux version (%s) \(" % _RELEASE.pattern)
 _PVH_NOTE = 18  # XEN_ELFNOTE_PHYS32_ENTRY, include/xen/interface/elfnote.h
@@ -29,14 +29,18 @@ _PVH_NOTE = 18  # XEN_ELFNOTE_PHYS32_ENTRY, include/xen/interface/elfnote.h
 class BootFile(msgspec.Struct, frozen=True):
     """A kernel image that QEMU can start."""
 
-    arch: str  # our name
-    kind: str  # as people call it
-    release: str  # "" when the file does not tell
-    unwrapped: bytes | None  # the image itself, when the file is a wrapped one that older QEMUs cannot open
+    # Our name of the architecture.
+    arch: str
+    # For messages: "arm64 Image", "x86 bzImage", ...
+    kind: str
+    # The kernel release; "" if the file does not contain it.
+    release: str
+    # The decompressed image, if the file is gzip or EFI zboot, which not every QEMU can read; else None.
+    unwrapped: bytes | None
 
 
 def inspect(data: bytes, name: str) -> BootFile:
-    """Recognise the image in data; ImageError (naming name) says why it is of no use."""
+    """Return what data is; name is for messages. ImageError says why it cannot be booted."""
     for arch, image in _IMAGES.items():
         if data[image.offset : image.offset + len(image.magic)] == image.magic:
             return BootFile(arch, image.kind, image.release(data, name), None)
@@ -47,34 +51,35 @@ def inspect(data: bytes, name: str) -> BootFile:
     if data[:2] == b"MZ" and data[4:8] == b"zimg":
         return _zboot(data, name)
     if len(data) < 0x206:
-        raise ImageError(f"{name} has only {len(data)} bytes: not a kernel image, or cut off")
+        raise ImageError(f"{name} has only {len(data)} bytes: not a kernel image, or truncated")
     raise ImageError(
-        f"{name} is no kernel image that is known here: expected an arm64 or riscv Image, an x86 bzImage, "
+        f"{name} is not a known kernel image: expected an arm64 or riscv Image, an x86 bzImage, "
         f"an ELF vmlinux, or one of them in gzip or EFI zboot; it begins with {data[:8].hex(' ')}"
     )
 
 
 def _pe_image(data: bytes, name: str) -> str:
-    """The release of an Image of arm64 or riscv; ImageError when it is cut off."""
+    """Return the release of an arm64 or riscv Image; ImageError when it is truncated."""
     _check_pe(data, name)
     return _banner(data)
 
 
 def _bzimage(data: bytes, name: str) -> str:
-    """The release of a bzImage; ImageError when it is cut off, or for another architecture than x86_64."""
+    """Return the release of a bzImage; ImageError when it is truncated, or not for x86_64."""
     setup_sectors, size = data[0x1F1] or 4, struct.unpack_from("<I", data, 0x1F4)[0] * 16
     whole = (setup_sectors + 1) * 512 + size
     if len(data) < whole:
-        raise ImageError(f"{name} is cut off: a bzImage of {whole} bytes, {len(data)} are there")
+        raise ImageError(f"{name} is truncated: {len(data)} of the {whole} bytes of a bzImage")
     protocol, version, flags = (struct.unpack_from("<H", data, at)[0] for at in (0x206, 0x20E, 0x236))
-    if protocol < 0x20C or not flags & 1:  # XLF_KERNEL_64
-        raise ImageError(f"{name} is a 32-bit x86 kernel; guests here are x86_64")
+    # xloadflags, bit 0: XLF_KERNEL_64.
+    if protocol < 0x20C or not flags & 1:
+        raise ImageError(f"{name} is a 32-bit x86 kernel; a target needs an x86_64 one")
     text = _RELEASE.match(data, version + 0x200) if version else None
     return text.group().decode() if text else ""
 
 
 class _Image(msgspec.Struct, frozen=True):
-    """How the image that an architecture's boot loaders take is recognised."""
+    """How to recognise the image that the boot loaders of an architecture start."""
 
     offset: int
     magic: bytes
@@ -90,7 +95,8 @@ _IMAGES: dict[str, _Image] = {
 
 
 def _elf(data: bytes, name: str) -> BootFile:
-    from elftools.common.exceptions import ELFError  # here: slow to import, and rarely needed
+    # Imported here: slow, and rarely needed.
+    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
     from elftools.elf.segments import NoteSegment
 
@@ -100,7 +106,7 @@ def _elf(data: bytes, name: str) -> BootFile:
         ends = [s["p_offset"] + s["p_filesz"] for s in elf.iter_segments()]
         ends.append(elf["e_shoff"] + elf["e_shnum"] * elf["e_shentsize"])
         if max(ends) > len(data):
-            raise ImageError(f"{name} is cut off: an ELF file of {max(ends)} bytes, {len(data)} are there")
+            raise ImageError(f"{name} is truncated: {len(data)} of the {max(ends)} bytes of an ELF file")
         if arch is None or elf.elfclass != 64:
             raise ImageError(
                 f"{name} is an ELF file for {elf['e_machine']} ({elf.elfclass} bits): no target runs that"
@@ -112,15 +118,15 @@ def _elf(data: bytes, name: str) -> BootFile:
             for note in segment.iter_notes()
         )
     except (ELFError, struct.error, ValueError) as error:
-        raise ImageError(f"{name} is a damaged ELF file, or cut off: {error}") from None
+        raise ImageError(f"{name} is a damaged or truncated ELF file: {error}") from None
     if not arch.pvh:
-        # QEMU loads such a file, but as a bare program: without a device tree, at the wrong address.
+        # QEMU would load such a file as a bare program: without a device tree, at the wrong address.
         raise ImageError(
             f"{name} is an ELF vmlinux for {arch.name}; QEMU boots {arch.boot_image} of the same build instead"
         )
     if not pvh:
         raise ImageError(
-            f"{name} has no PVH entry (CONFIG_PVH), so QEMU cannot boot it; take {arch.boot_image}"
+            f"{name} has no PVH entry (CONFIG_PVH), so QEMU cannot boot it; name {arch.boot_image} instead"
         )
     return BootFile(arch.name, "ELF vmlinux", _banner(data), None)
 
@@ -130,14 +136,14 @@ def _zboot(data: bytes, name: str) -> BootFile:
     kind = data[24:56].split(b"\0", 1)[0].decode("ascii", "replace")
     if not size or offset + size > len(data):
         raise ImageError(
-            f"{name} is cut off: an EFI zboot image of at least {offset + size} bytes, {len(data)} are there"
+            f"{name} is truncated: {len(data)} of the {offset + size} bytes or more of an EFI zboot image"
         )
     return _wrapped(_decompress(kind, data[offset : offset + size], name), f"the EFI zboot image {name}")
 
 
 def _decompress(kind: str, data: bytes, name: str) -> bytes:
     try:
-        # Behind the compressed data may stand its size (zboot) or padding, which gzip.decompress() refuses.
+        # The compressed data may be followed by its size (zboot) or padding, which gzip.decompress() rejects.
         if kind.startswith("gzip"):
             stream = zlib.decompressobj(wbits=31)
             plain = stream.decompress(data)
@@ -150,38 +156,41 @@ def _decompress(kind: str, data: bytes, name: str) -> bytes:
             return lzma.LZMADecompressor().decompress(data)
     except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
         raise ImageError(
-            f"{name} is damaged or cut off: its {kind} data does not decompress {error}".rstrip()
+            f"{name} is damaged or truncated: its {kind} data does not decompress {error}".rstrip()
         ) from None
     raise ImageError(
-        f"{name} is compressed with {kind}, which is not known here; take the plain Image of the same build"
+        f"{name} is compressed with {kind}, which is not supported; name the plain Image of the same build instead"
     )
 
 
 def _wrapped(plain: bytes, name: str) -> BootFile:
-    inner = inspect(plain, f"what is inside {name}")
+    inner = inspect(plain, f"the content of {name}")
     return BootFile(inner.arch, inner.kind, inner.release, inner.unwrapped or plain)
 
 
 def _check_pe(data: bytes, name: str) -> None:
-    """Images with an EFI stub are PE files, whose section table tells how long they must be."""
+    """Check the length of an Image with an EFI stub: it is a PE file, whose section table gives the length.
+
+    The header of an Image without a stub does not say how long the file is.
+    """
     if data[:2] != b"MZ":
-        return  # no EFI stub: nothing in the header tells the length of the file
+        return
     (at,) = struct.unpack_from("<I", data, 0x3C)
     if len(data) < at + 24 or data[at : at + 4] != b"PE\0\0":
-        raise ImageError(f"{name} is cut off inside its header: {len(data)} bytes")
+        raise ImageError(f"{name} is truncated inside its header: {len(data)} bytes")
     sections, optional = struct.unpack_from("<H", data, at + 6)[0], struct.unpack_from("<H", data, at + 20)[0]
     table = at + 24 + optional
     if len(data) < table + 40 * sections:
-        raise ImageError(f"{name} is cut off inside its header: {len(data)} bytes")
+        raise ImageError(f"{name} is truncated inside its header: {len(data)} bytes")
     whole = max(
         (sum(struct.unpack_from("<II", data, table + 40 * number + 16)) for number in range(sections)),
         default=0,
     )
     if len(data) < whole:
-        raise ImageError(f"{name} is cut off: an Image of {whole} bytes, {len(data)} are there")
+        raise ImageError(f"{name} is truncated: {len(data)} of the {whole} bytes of an Image")
 
 
 def _banner(data: bytes) -> str:
-    """The release in linux_banner (init/version.c)."""
+    """Return the release in linux_banner (init/version.c); "" if there is no banner."""
     match = _BANNER.search(data)
     return match.group(1).decode() if match else ""

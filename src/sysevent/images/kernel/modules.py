@@ -1,4 +1,4 @@
-"""Kernel modules: where they are, what they depend on, in which order they load."""
+"""Kernel modules: their files, their dependencies, the order in which they load."""
 
 from __future__ import annotations
 
@@ -20,24 +20,28 @@ MODULE_NAME = re.compile(r"([^/]+)\.ko(\.xz|\.gz|\.zst)?$")
 
 
 class Module(msgspec.Struct, frozen=True):
-    """One module as finit_module wants it: Debian's kernels are built without decompression in the kernel."""
+    """One module, decompressed: Debian's kernels are built without CONFIG_MODULE_DECOMPRESS."""
 
-    name: str  # with underscores, as in /proc/modules
+    # With underscores, as in /proc/modules.
+    name: str
     data: bytes
     depends: tuple[str, ...]
     vermagic: str
-    machine: str  # pyelftools' name of e_machine
+    # pyelftools' name of e_machine, such as "EM_AARCH64". The cache has it as "machine".
+    elf_machine: str = msgspec.field(name="machine")
 
 
 class FileModules(msgspec.Struct, frozen=True):
-    """A collection of module files, by path, and how to read one."""
+    """A set of module files, by path, with a function that reads one of them."""
 
-    where: str  # for messages
+    # Where they are, for messages.
+    where: str
     paths: tuple[str, ...]
+    # Returns the bytes of the file at one of the paths; raises OSError or ImageError.
     read: Callable[[str], bytes]
 
     def index(self) -> dict[str, str]:
-        """Module name -> path. What stands below updates/ goes before the rest (depmod.d(5))."""
+        """Return module name -> path. A module below updates/ is preferred to one elsewhere (depmod.d(5))."""
         index: dict[str, str] = {}
         for path in sorted(self.paths, key=lambda p: ("updates" not in p.split("/"), p)):
             if match := MODULE_NAME.search(path):
@@ -46,12 +50,12 @@ class FileModules(msgspec.Struct, frozen=True):
 
 
 def normal(name: str) -> str:
-    """The kernel takes '-' and '_' in module names for the same."""
+    """Return a module's name with underscores: the kernel treats '-' and '_' in module names alike."""
     return name.replace("-", "_")
 
 
 def directory(path: Path) -> FileModules:
-    """The modules below a directory: an installed lib/modules/R, or a built kernel tree.
+    """Return the modules below a directory: an installed lib/modules/R, or a built kernel tree.
 
     A tree has tens of thousands of files, but lists its modules in modules.order (.ko up to 6.3, .o later).
     """
@@ -60,9 +64,8 @@ def directory(path: Path) -> FileModules:
         lines = [re.sub(r"\.k?o$", ".ko", line) for line in order.read_text(encoding="utf-8").split()]
         return FileModules(str(path), tuple(lines), lambda name: (path / name).read_bytes())
     found: list[str] = []
-    for root, directories, names in os.walk(
-        path
-    ):  # does not follow links, such as build -> the kernel's source
+    # os.walk() does not follow symbolic links, such as build, which leads to the kernel's source.
+    for root, directories, names in os.walk(path):
         directories.sort()
         here = Path(root).relative_to(path)
         found += [str(here / name) for name in sorted(names) if MODULE_NAME.search(name)]
@@ -70,10 +73,11 @@ def directory(path: Path) -> FileModules:
 
 
 def closure(wanted: Iterable[str], files: FileModules) -> tuple[Module, ...]:
-    """The wanted modules with all that they depend on, each after what it needs.
+    """Return the wanted modules and all their dependencies, each after the modules that it needs.
 
-    A wanted module that is not there counts as built in, and is left out. ImageError when a dependency is
-    missing (dependencies are only ever modules) or a file is not a module.
+    A wanted module without a file counts as built in and is left out. ImageError when a dependency is missing
+    (depends in .modinfo lists modules only, never built-in code), when modules depend on each other in a
+    circle, or when a file is not a module.
     """
     index = files.index()
     loaded: dict[str, Module] = {}
@@ -100,17 +104,19 @@ def closure(wanted: Iterable[str], files: FileModules) -> tuple[Module, ...]:
 
 
 def load(name: str, path: str, files: FileModules) -> Module:
-    """Read and decompress one module; ImageError when it is none."""
-    from elftools.common.exceptions import ELFError  # here: slow to import; read modules are kept
+    """Read and decompress the module name at path; ImageError when it cannot be read or is not a module."""
+    # Imported here: slow, and modules that were read are cached.
+    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
     what = f"{path} in {files.where}"
     try:
         data = _decompress(files.read(path), path, what)
-    except OSError as error:  # gzip.BadGzipFile is one, too
+    # gzip.BadGzipFile is an OSError, too.
+    except OSError as error:
         raise ImageError(f"cannot read the module {what}: {error}") from None
     except (EOFError, zlib.error, lzma.LZMAError) as error:
-        raise ImageError(f"the module {what} is damaged or cut off: {error}") from None
+        raise ImageError(f"the module {what} is damaged or truncated: {error}") from None
     try:
         elf = ELFFile(io.BytesIO(data))
         section = elf.get_section_by_name(".modinfo")
@@ -119,13 +125,13 @@ def load(name: str, path: str, files: FileModules) -> Module:
     except (ELFError, ValueError) as error:
         raise ImageError(f"{what} is not a kernel module: {error}") from None
     if info is None:
-        raise ImageError(f"{what} is not a kernel module: it has no .modinfo")
+        raise ImageError(f"{what} is not a kernel module: it has no .modinfo section")
     depends = tuple(normal(d) for d in info.get("depends", "").split(",") if d)
     return Module(name, data, depends, info.get("vermagic", ""), machine)
 
 
 def parse_modinfo(section: bytes) -> dict[str, str]:
-    """NUL-separated key=value pairs (include/linux/moduleparam.h); the first of a key counts."""
+    """Return the NUL-separated key=value pairs of .modinfo (include/linux/moduleparam.h); the first of a key counts."""
     info: dict[str, str] = {}
     for item in section.split(b"\0"):
         key, equals, value = item.decode("utf-8", "replace").partition("=")
@@ -135,15 +141,16 @@ def parse_modinfo(section: bytes) -> dict[str, str]:
 
 
 def check(modules: Sequence[Module], elf_machine: str, release: str, where: str) -> None:
-    """ImageError when a module cannot load into this kernel, which would only say "Invalid module format".
+    """Raise ImageError when a module is for another kernel, which would only report "Invalid module format".
 
-    With CONFIG_MODVERSIONS the kernel leaves the release in vermagic out of the comparison
-    (same_magic(), kernel/module/version.c), and so does this.
+    elf_machine is the kernel's, in pyelftools' name; where says in messages which modules these are. release
+    "" is not compared, and neither is one with CONFIG_MODVERSIONS, as in the kernel (same_magic(),
+    kernel/module/version.c).
     """
     for module in modules:
-        if module.machine != elf_machine:
+        if module.elf_machine != elf_machine:
             raise ImageError(
-                f"module {module.name} in {where} is for {module.machine}, the kernel for {elf_machine}"
+                f"module {module.name} in {where} is for {module.elf_machine}, the kernel for {elf_machine}"
             )
         made_for = module.vermagic.split(" ", 1)[0]
         if release and made_for and made_for != release and "modversions" not in module.vermagic:

@@ -1,4 +1,4 @@
-"""From what a user writes after --kernel to a file that QEMU boots."""
+"""Finds the kernel that a user names with --kernel: a file that QEMU boots, and its modules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sysevent.errors import ImageError, UsageError
 from sysevent.images import tracks
 from sysevent.images.debian import deb, published
 from sysevent.images.debian.archive import Archive
-from sysevent.images.debian.track_package import Resolution, resolve
+from sysevent.images.debian.track_resolution import Resolution, resolve
 from sysevent.images.download import Gone
 from sysevent.images.kernel import bootfile
 from sysevent.images.tracks import Track
@@ -23,14 +23,14 @@ from sysevent.settings import Settings
 
 
 class WrongArchitecture(ImageError):
-    """A kernel image is for another architecture than the target's."""
+    """The kernel image is for another architecture than the target."""
 
 
 class Unpacked(msgspec.Struct, frozen=True):
-    """What was written next to a kernel image when it was taken out of its package."""
+    """Hash and size of a cached kernel image; in unpacked.json beside it."""
 
     sha256: str
-    size: int
+    size: int  # bytes
 
 
 def find(
@@ -42,21 +42,24 @@ def find(
     *,
     refresh: bool = False,
 ) -> KernelImage:
-    """The kernel that spec means on an architecture, on this machine's disk.
+    """Return the kernel that spec names for an architecture, as files on this machine.
 
     spec is `debian:TRACK`, `debian:VERSION` (of a package, such as 6.12.94-1), `tree:PATH` (a built kernel
     tree), or the path of an image. Debian's kernels are downloaded when needed; their modules stay in the
     package, and KernelImage.modules is that package's file.
-    refresh asks the mirror what a track means even when it was asked today.
-    Raises UsageError for a spec that means nothing, NotApplicable when Debian has no such kernel for the
-    architecture, and ImageError or one of its kind otherwise.
+    modules is the directory of --modules, for a tree or an image.
+    refresh: True asks the mirror what a track means even if it was asked within a day.
+
+    Raises UsageError for an invalid spec, NotApplicable when Debian has no such kernel for the architecture,
+    and ImageError or a subclass otherwise.
     """
     kind, colon, rest = spec.partition(":")
     if colon and kind == "debian":
         if modules is not None:
-            raise UsageError(f"{spec} brings its own modules: --modules goes with a path to a kernel image")
+            raise UsageError(f"{spec} has its own modules: --modules goes with the path of a kernel image")
         known = tracks.load()
-        if "-" in rest and all(rest != track.name for track in known):  # a package's whole version
+        # With a hyphen it is the whole version of a package.
+        if "-" in rest and all(rest != track.name for track in known):
             return _published(rest, arch, settings, progress)
         return _debian(tracks.track(rest, known), arch, settings, progress, refresh=refresh)
     if modules is not None and not modules.is_dir():
@@ -67,10 +70,10 @@ def find(
     if not path.exists():
         names = ", ".join(t.spec for t in tracks.load())
         raise UsageError(
-            f"--kernel {spec}: neither a file nor a track; there are {names}, tree:PATH, and paths"
+            f"--kernel {spec}: neither a file nor a track; expected {names}, tree:PATH, or a path"
         )
     if path.is_dir():
-        raise UsageError(f"--kernel {spec} is a directory; a built kernel tree is written tree:{spec}")
+        raise UsageError(f"--kernel {spec} is a directory; for a built kernel tree write tree:{spec}")
     return _file(spec, path, arch, settings, modules, "")
 
 
@@ -82,14 +85,14 @@ def _debian(
     try:
         return obtain(resolution, track, arch, archive)
     except Gone as error:
-        # The mirror has removed the package since it was asked: a newer one has come.
-        progress(f"{track.spec} {arch.name}: {error}; asking for the index anew")
+        # The mirror removed the package after it was asked for its index: there is a newer one.
+        progress(f"{track.spec} {arch.name}: {error}; fetching the index again")
         return obtain(resolve(track, arch, archive, refresh=True), track, arch, archive)
 
 
 def _published(version: str, arch: Architecture, settings: Settings, progress: Progress) -> KernelImage:
     archive = Archive(settings, progress)
-    one = published.choose(published.published(arch, archive), version)
+    one = published.choose(published.all_kernels(arch, archive), version)
     track = Track(version, (one.suite,), {arch.name: (one.kernel.image.name,)})
     resolution = Resolution(
         track=version,
@@ -107,13 +110,16 @@ def _published(version: str, arch: Architecture, settings: Settings, progress: P
 
 
 def obtain(resolution: Resolution, track: Track, arch: Architecture, archive: Archive) -> KernelImage:
-    """The kernel of a resolution, fetched and unpacked as far as it is not here yet; raises Gone."""
+    """Return the kernel of a resolution, downloaded and unpacked unless the cache has it.
+
+    Raises Gone when the mirror has removed a package, and otherwise what Archive.deb() raises.
+    """
     kernel, cache = resolution.kernel, archive.cache
     label = f"{track.spec} {arch.name}"
     image = image_path(kernel.release, kernel.image.sha256, cache)
-    if not _whole(image, cache):
+    if not _is_complete(image, cache):
         with cache.lock(f"kernel-{kernel.image.sha256[:32]}", label, archive.progress):
-            if not _whole(image, cache):
+            if not _is_complete(image, cache):
                 package = archive.deb(kernel.image, label)
                 archive.progress(f"{label}: unpacking Linux {kernel.release}")
                 _store(image, deb.kernel_image(package), arch, cache)
@@ -124,7 +130,7 @@ def obtain(resolution: Resolution, track: Track, arch: Architecture, archive: Ar
 
 
 def image_path(release: str, sha256: str, cache: Cache) -> Path:
-    """Where the image out of the package with this hash is kept; the name tells people which it is."""
+    """Return the cache's path of the image from the package with this hash; the release is for people."""
     return cache.root / "kernels" / f"{release}-{sha256[:16]}" / "vmlinuz"
 
 
@@ -136,7 +142,7 @@ def _store(image: Path, data: bytes, arch: Architecture, cache: Cache) -> None:
     cache.record(image.with_name("unpacked.json"), Unpacked(hashlib.sha256(data).hexdigest(), len(data)))
 
 
-def _whole(image: Path, cache: Cache) -> bool:
+def _is_complete(image: Path, cache: Cache) -> bool:
     unpacked = cache.read(image.with_name("unpacked.json"), Unpacked)
     return unpacked is not None and image.exists() and image.stat().st_size == unpacked.size
 
@@ -145,7 +151,7 @@ def _tree(spec: str, tree: Path, arch: Architecture, settings: Settings, modules
     if not tree.is_dir():
         raise UsageError(f"--kernel {spec}: no such directory")
     if not (tree / "Kbuild").exists() and not (tree / "include" / "config").is_dir():
-        raise UsageError(f"--kernel {spec}: that is not a kernel tree")
+        raise UsageError(f"--kernel {spec}: not a kernel tree")
     image = tree / arch.boot_image
     if not image.exists():
         images = (other.boot_image for other in ARCHITECTURES.values() if other is not arch)
@@ -175,12 +181,13 @@ def _file(
     _check_arch(found, arch, str(path))
     image = path.resolve()
     if found.unwrapped is not None:
-        # QEMU before 8.2 knows no zboot, and riscv64 no gzip at all: hand it the plain image.
+        # QEMU before 8.2 cannot read zboot, and for riscv64 no version reads gzip: give it the plain image.
         cache = Cache(settings.cache)
         sha256 = hashlib.sha256(data).hexdigest()
         image = cache.root / "unwrapped" / f"{found.release or 'image'}-{sha256[:16]}" / "Image"
-        if _whole(image, cache):
-            os.utime(image)  # prune keeps what was used lately
+        if _is_complete(image, cache):
+            # prune() goes by the time of last use.
+            os.utime(image)
         else:
             _store(image, found.unwrapped, arch, cache)
     return KernelImage(spec, arch.name, release or found.release, "", image, modules)

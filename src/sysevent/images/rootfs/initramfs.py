@@ -1,4 +1,4 @@
-"""The first root directory of a guest: its programs, and the modules that it loads."""
+"""Builds the initramfs of a guest: its programs, and the kernel modules that it loads."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ from sysevent.images.rootfs import newc
 from sysevent.model import KernelImage, Progress
 from sysevent.settings import Settings
 
-_CONSOLE = (5, 1)  # Documentation/admin-guide/devices.txt
+# Major and minor of /dev/console: Documentation/admin-guide/devices.txt.
+_CONSOLE = (5, 1)
 _MOUNT_POINTS = ("dev", "proc", "sys")
+# Version of the cached files' format; part of their names.
+_FORMAT = "1"
 
 
 def build(
@@ -31,18 +34,21 @@ def build(
     settings: Settings,
     progress: Progress,
 ) -> Path:
-    """An archive with files (path in the guest -> bytes, executable) and modules with their dependencies.
+    """Return the path of an initramfs with these files, and with these modules and their dependencies.
 
-    The modules are /modules/00-name.ko and so on, in the order in which they load; one that the kernel does
-    not have as a file counts as built in. The archive is kept in the cache under the hash of its bytes, and
-    is not compressed: unpacking costs a guest 10 ms per MB either way. Raises ImageError, UsageError.
+    files is path in the guest -> content; all are executable. The modules are /modules/00-name.ko and so on, in
+    the order in which they load; one that the kernel does not have as a file counts as built in. The archive is
+    cached under the hash of its bytes, and is not compressed: a guest takes 10 ms per MB to unpack it either way.
+
+    ImageError when a module cannot be had, UsageError when two files have one path or a path is invalid.
     """
     cache = Cache(settings.cache)
     loaded = kernel_modules(kernel, arch, modules, cache, progress)
     data = newc.archive(_entries(files, loaded))
     path = cache.root / "initramfs" / f"{hashlib.sha256(data).hexdigest()}.cpio"
     if path.exists() and path.stat().st_size == len(data):
-        os.utime(path)  # prune keeps what was used lately
+        # prune() goes by the time of last use.
+        os.utime(path)
     else:
         cache.write(path, data)
     return path
@@ -51,49 +57,50 @@ def build(
 def kernel_modules(
     kernel: KernelImage, arch: Architecture, wanted: Sequence[str], cache: Cache, progress: Progress
 ) -> tuple[Module, ...]:
-    """The wanted modules of a kernel with their dependencies, decompressed, in load order."""
+    """Return the wanted modules of a kernel and their dependencies, decompressed, in load order.
+
+    ImageError when one cannot be read or is for another kernel, UsageError when kernel.modules does not exist.
+    """
     if kernel.modules is None or not wanted:
         return ()
     where = kernel.modules
     if where.is_dir():
-        # One's own build may change at any time; reading a handful of modules is quick.
+        # A user's own build may change at any time, and a handful of modules is read quickly: not cached.
         found = modules.closure(wanted, modules.directory(where))
         modules.check(found, arch.elf_machine, kernel.release, str(where))
         return found
     if not where.exists():
-        raise UsageError(f"there are no modules in {where}: no such directory or package")
+        raise UsageError(f"no modules in {where}: no such directory or package")
     return _from_package(where, arch, kernel.release, wanted, cache, progress)
 
 
 def _from_package(
     package: Path, arch: Architecture, release: str, wanted: Sequence[str], cache: Cache, progress: Progress
 ) -> tuple[Module, ...]:
-    """Out of a package, which takes seconds, once; the result is kept with its hash in front."""
+    """Return modules out of a package. That takes seconds, so the result is cached, with its hash in front."""
     names = sorted({modules.normal(name) for name in wanted}, key=[modules.normal(n) for n in wanted].index)
     key = hashlib.sha256("\0".join([_FORMAT, package.name, *names]).encode()).hexdigest()
-    kept = cache.root / "modules" / f"{package.name[:16]}-{key[:32]}.bin"
-    if (found := read_modules(kept)) is not None:
+    path = cache.root / "modules" / f"{package.name[:16]}-{key[:32]}.bin"
+    if (found := read_modules(path)) is not None:
         return found
     what = f"modules of Linux {release} {arch.name}"
     with cache.lock(f"modules-{key[:32]}", what, progress):
-        if (found := read_modules(kept)) is not None:  # another process was faster
+        # Another process may have cached it in the meantime.
+        if (found := read_modules(path)) is not None:
             return found
-        progress(f"{what}: taking {', '.join(names)} out of the package")
+        progress(f"{what}: extracting {', '.join(names)} from the package")
         with deb.modules(package, cache.root / "parts") as files:
             found = modules.closure(names, files)
         modules.check(found, arch.elf_machine, release, str(package))
         payload = msgspec.msgpack.encode(found)
-        cache.write(kept, hashlib.sha256(payload).digest() + payload)
+        cache.write(path, hashlib.sha256(payload).digest() + payload)
         return found
 
 
-_FORMAT = "1"  # of the kept files; part of their names
-
-
-def read_modules(kept: Path) -> tuple[Module, ...] | None:
-    """What was kept in a file; None when it is not there or not what was written."""
+def read_modules(path: Path) -> tuple[Module, ...] | None:
+    """Return the modules in a file of the cache; None if it does not exist or is damaged."""
     try:
-        data = kept.read_bytes()
+        data = path.read_bytes()
     except OSError:
         return None
     if hashlib.sha256(data[32:]).digest() != data[:32]:
@@ -108,7 +115,7 @@ def _entries(files: Mapping[str, bytes], loaded: Sequence[Module]) -> list[newc.
     contents = [newc.executable(path, data) for path, data in sorted(programs.items())]
     contents += [newc.plain(f"modules/{n:02}-{m.name}.ko", m.data) for n, m in enumerate(loaded)]
     parents = {str(p) for entry in contents for p in PurePosixPath(entry.path).parents} - {"."}
-    # A directory comes before what is in it: sorted by name it does.
+    # A directory must come before its content; sorted by name it does.
     directories = [newc.directory(path) for path in sorted(parents.union(_MOUNT_POINTS))]
     # The kernel opens /dev/console for init before anything is mounted (init/main.c, console_on_rootfs).
     return [*directories, newc.character_device("dev/console", *_CONSOLE), *contents]

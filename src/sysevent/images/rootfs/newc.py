@@ -1,7 +1,7 @@
-"""Writes cpio archives in the format that the kernel unpacks into its first root directory.
+"""Writes cpio archives in newc format, which the kernel unpacks as initramfs.
 
-Documentation/driver-api/early-userspace/buffer-format.rst. Same entries, same bytes: no times, no owners,
-no inode numbers of this machine.
+Documentation/driver-api/early-userspace/buffer-format.rst. The same entries give the same bytes: an archive
+contains no times, no owners, and no inode numbers of this machine.
 """
 
 from __future__ import annotations
@@ -20,42 +20,44 @@ class Entry(msgspec.Struct, frozen=True):
     """One file, directory or device node; the path is relative to the root, without a leading slash."""
 
     path: str
+    # As st_mode: file type and permissions.
     mode: int
     data: bytes = b""
-    device: tuple[int, int] = (0, 0)  # major, minor
+    # Major and minor of a device node.
+    device: tuple[int, int] = (0, 0)
 
 
 def directory(path: str) -> Entry:
-    """A directory for everybody to enter."""
+    """Return an entry for a directory with mode 0755."""
     return Entry(path, stat.S_IFDIR | 0o755)
 
 
 def executable(path: str, data: bytes) -> Entry:
-    """A program."""
+    """Return an entry for a program with mode 0755."""
     return Entry(path, stat.S_IFREG | 0o755, data)
 
 
 def plain(path: str, data: bytes) -> Entry:
-    """A file to read."""
+    """Return an entry for a data file with mode 0644."""
     return Entry(path, stat.S_IFREG | 0o644, data)
 
 
 def character_device(path: str, major: int, minor: int) -> Entry:
-    """A device node."""
+    """Return an entry for a character device with mode 0600."""
     return Entry(path, stat.S_IFCHR | 0o600, device=(major, minor))
 
 
 def archive(entries: Iterable[Entry]) -> bytes:
-    """The archive with these entries, in this order; UsageError for paths that the format cannot hold."""
+    """Return the archive with these entries, in this order.
+
+    UsageError for a path that is invalid or occurs twice.
+    """
     parts: list[bytes] = []
     seen: set[str] = set()
     for number, entry in enumerate(entries, 1):
         pieces = entry.path.split("/")
-        if (
-            not entry.path.isprintable()
-            or entry.path == _TRAILER
-            or not set(pieces).isdisjoint(("", ".", ".."))
-        ):
+        valid = entry.path.isprintable() and set(pieces).isdisjoint(("", ".", ".."))
+        if not valid or entry.path == _TRAILER:
             raise UsageError(f"a guest's file cannot be called {entry.path!r}")
         if entry.path in seen:
             raise UsageError(f"two files of a guest are called {entry.path!r}")
@@ -70,5 +72,5 @@ def _member(entry: Entry, inode: int) -> list[bytes]:
     links = 2 if stat.S_ISDIR(entry.mode) else 1
     fields = (inode, entry.mode, 0, 0, links, 0, len(entry.data), 0, 0, *entry.device, len(name), 0)
     header = b"070701" + b"".join(b"%08X" % field for field in fields)
-    # Names end on a multiple of four counted from the header's start, data on one of their own.
+    # Header and name together are padded to a multiple of four bytes, and so is the data.
     return [header, name, bytes(-(len(header) + len(name)) % 4), entry.data, bytes(-len(entry.data) % 4)]

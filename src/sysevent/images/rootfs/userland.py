@@ -1,7 +1,7 @@
-"""Programs of Debian's for a guest: a shell, an SSH server. Had and verified like kernels, kept unpacked.
+"""Debian's programs for a guest: a shell, an SSH server. Downloaded and verified like kernels, cached unpacked.
 
-userland/SUITE-ARCH.json   which packages the suite has, and the signed index that says so
-userland/HASH.bin          the files wanted of one of them, with their own hash in front
+userland/SUITE-ARCH.json   the packages in the suite, and the hash of the signed index that lists them
+userland/HASH.bin          files of one package, with their hash in front
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.errors import DownloadFailed, ImageError
-from sysevent.images.debian import deb, track_package
+from sysevent.images.debian import deb, track_resolution
 from sysevent.images.debian.archive import FRESH, Archive
 from sysevent.images.debian.package_index import Package
 from sysevent.images.download import Gone
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
-SUITE = "trixie"  # the first with riscv64
+# The first suite with riscv64.
+SUITE = "trixie"
 
-# Package -> path in the guest -> path in the package, where a library is found by its soname. As in the packages of
+# Package -> path in the guest -> path in the package; a library has its soname for a name. As in the packages of
 # 2026-11.
 _SHELL = {"busybox-static": {"bin/busybox": "usr/bin/busybox"}}
 _LIBRARY = "usr/lib/{triplet}/{name}"
@@ -37,34 +38,47 @@ _SERVER = {
     "libcrypt1": {"lib/libcrypt.so.1": _LIBRARY},
     "libtomcrypt1": {"lib/libtomcrypt.so.1": _LIBRARY},
     "libtommath1": {"lib/libtommath.so.1": _LIBRARY},
-    "libgmp10": {"lib/libgmp.so.10": _LIBRARY},  # which libtomcrypt needs
+    # Needed by libtomcrypt.
+    "libgmp10": {"lib/libgmp.so.10": _LIBRARY},
     "zlib1g": {"lib/libz.so.1": _LIBRARY},
 }
 _NAMES = tuple(sorted({*_SHELL, *_SERVER}))
 _WANTED = re.compile(rb"^Package: (?:%s)$" % "|".join(map(re.escape, _NAMES)).encode(), re.MULTILINE)
-_FORMAT = "1"  # of the kept files; part of their names
+# Version of the cached files' format; part of their names.
+_FORMAT = "1"
 
 Files = dict[str, bytes]
 """Path in the guest -> content."""
 
 
-class Known(msgspec.Struct, frozen=True):
-    """What a suite had of our packages when the mirror was last asked."""
+class SuitePackages(msgspec.Struct, frozen=True):
+    """The packages of the suite that are used here, as of the last time the mirror was asked."""
 
-    mirror: str  # as the settings had it; "" for the machine's own
-    keyring: str  # likewise
-    index: str  # hash of the package index
+    # As the settings had it; "" for the one in this machine's apt configuration.
+    mirror: str
+    # As the settings had it; "" for the installed one.
+    keyring: str
+    # Hash of the package index.
+    index: str
+    # By name.
     packages: dict[str, Package]
-    checked: float  # Unix time
+    # Unix time.
+    checked: float
 
 
 def shell(arch: Architecture, settings: Settings, progress: Progress) -> Files:
-    """BusyBox, linked statically: bin/busybox, which plays every program as which it is called."""
+    """Return BusyBox, linked statically: bin/busybox, which acts as the program by whose name it is called.
+
+    Raises ImageError or a subclass when it cannot be had.
+    """
     return _files(_SHELL, arch, Archive(settings, progress, "sysevent shell TARGET"))
 
 
 def server(arch: Architecture, settings: Settings, progress: Progress) -> Files:
-    """Dropbear, an SSH server that brings no SFTP along, with the libraries that it needs."""
+    """Return Dropbear, an SSH server without SFTP, with the libraries that it needs.
+
+    Raises ImageError or a subclass when it cannot be had.
+    """
     libc = {**_SERVER["libc6"], arch.loader: _LIBRARY}
     archive = Archive(settings, progress, "CI=1 ./sysevent test tests/system")
     return _files({**_SERVER, "libc6": libc}, arch, archive)
@@ -72,13 +86,13 @@ def server(arch: Architecture, settings: Settings, progress: Progress) -> Files:
 
 def _files(contents: Mapping[str, Mapping[str, str]], arch: Architecture, archive: Archive) -> Files:
     try:
-        return _had(contents, arch, archive, _packages(arch, archive, refresh=False))
+        return _extract_all(contents, arch, archive, _packages(arch, archive, refresh=False))
     except Gone as error:
-        archive.progress(f"Debian {SUITE} {arch.debian}: {error}; asking for the index anew")
-        return _had(contents, arch, archive, _packages(arch, archive, refresh=True))
+        archive.progress(f"Debian {SUITE} {arch.debian}: {error}; fetching the index again")
+        return _extract_all(contents, arch, archive, _packages(arch, archive, refresh=True))
 
 
-def _had(
+def _extract_all(
     contents: Mapping[str, Mapping[str, str]],
     arch: Architecture,
     archive: Archive,
@@ -88,19 +102,24 @@ def _had(
     for name, paths in contents.items():
         if name not in packages:
             raise ImageError(f"Debian {SUITE} has no package {name} for {arch.debian}")
-        places = {
-            there: path.format(triplet=arch.triplet, name=Path(there).name) for there, path in paths.items()
+        # Path in the guest -> path in the package.
+        wanted = {
+            guest_path: path.format(triplet=arch.triplet, name=Path(guest_path).name)
+            for guest_path, path in paths.items()
         }
-        files |= _out_of(packages[name], places, archive)
+        files |= _extract(packages[name], wanted, archive)
     return files
 
 
 def _packages(arch: Architecture, archive: Archive, *, refresh: bool) -> Mapping[str, Package]:
-    """The packages of today; the mirror is asked once a day, never offline, and done without when it fails."""
+    """Return the suite's packages by name. The mirror is asked at most once a day, and never offline.
+
+    refresh: True asks it in any case. When it fails otherwise, its last answer is used.
+    """
     cache, settings = archive.cache, archive.settings
     path = cache.root / "userland" / f"{SUITE}-{arch.name}.json"
     asked = (settings.mirror or "", str(settings.keyring or ""))
-    known = cache.read(path, Known)
+    known = cache.read(path, SuitePackages)
     if known and ((known.mirror, known.keyring) != asked or not set(_NAMES) <= known.packages.keys()):
         known = None
     if known and not refresh and (settings.offline or time.time() - known.checked < FRESH):
@@ -108,53 +127,57 @@ def _packages(arch: Architecture, archive: Archive, *, refresh: bool) -> Mapping
     label = f"Debian {SUITE} {arch.debian}"
     with cache.lock(f"userland-{arch.name}", label, archive.progress):
         try:
-            # With an answer in hand, nobody should wait long for a mirror that does not answer.
-            patient = msgspec.structs.replace(archive, patience=1) if known and not refresh else archive
-            suite, listed = track_package.listing(SUITE, arch, patient, refresh=refresh, wanted=_WANTED)
+            # With an older answer at hand, one attempt is enough: a dead mirror must not delay the user.
+            once = msgspec.structs.replace(archive, attempts=1) if known and not refresh else archive
+            suite, listed = track_resolution.fetch_listing(SUITE, arch, once, refresh=refresh, wanted=_WANTED)
         except DownloadFailed as error:
             if known is None or refresh:
                 raise
-            archive.progress(f"{label}: the mirror fails ({error}); using what it had before")
+            archive.progress(f"{label}: the mirror failed ({error}); using its last answer")
             return known.packages
         if listed is None:
-            raise ImageError(f"Debian {SUITE} has nothing for {arch.debian}")
-        found = {package.name: package for package in listed.packages}  # a suite has one version of each
-        cache.record(path, Known(*asked, listed.sha256, found, suite.checked))
+            raise ImageError(f"Debian {SUITE} has no packages for {arch.debian}")
+        # A suite has one version of each package.
+        found = {package.name: package for package in listed.packages}
+        cache.record(path, SuitePackages(*asked, listed.sha256, found, suite.checked))
         return found
 
 
-def _out_of(package: Package, places: Mapping[str, str], archive: Archive) -> Files:
-    """Files of a package, unpacked once: places is path in the guest -> path in the package."""
+def _extract(package: Package, wanted: Mapping[str, str], archive: Archive) -> Files:
+    """Return files of a package, from the cache if possible; wanted is path in the guest -> path in the package."""
     cache = archive.cache
-    told = [_FORMAT, package.sha256, *(f"{there}={path}" for there, path in sorted(places.items()))]
-    kept = cache.root / "userland" / f"{hashlib.sha256(chr(0).join(told).encode()).hexdigest()}.bin"
-    if (found := read(kept)) is not None:
+    key = [_FORMAT, package.sha256, *(f"{guest_path}={path}" for guest_path, path in sorted(wanted.items()))]
+    cached = cache.root / "userland" / f"{hashlib.sha256(chr(0).join(key).encode()).hexdigest()}.bin"
+    if (found := read_files(cached)) is not None:
         return found
     blob = archive.deb(package, f"Debian {SUITE}")
     folders = cache.root / "parts"
     folders.mkdir(parents=True, exist_ok=True)
-    # A library's soname is a link to a name with more numbers.
-    names = "|".join(rf"{re.escape(path)}[.\d]*" for path in places.values())
+    # A library's soname is a link to a file whose name has more numbers.
+    names = "|".join(rf"{re.escape(path)}[.\d]*" for path in wanted.values())
     with tempfile.TemporaryDirectory(dir=folders, prefix="userland-") as folder:
         deb.extract(blob, Path(folder), re.compile(rf"(?:\./)?(?:{names})"))
         found = {}
-        for there, path in places.items():
+        for guest_path, path in wanted.items():
             try:
-                found[there] = (Path(folder) / path).read_bytes()
+                found[guest_path] = (Path(folder) / path).read_bytes()
             except OSError:
-                raise ImageError(f"{package.filename} holds no {path}, as it once did") from None
+                raise ImageError(
+                    f"{package.filename} holds no {path}; earlier versions of the package did"
+                ) from None
     payload = msgspec.msgpack.encode(found)
-    cache.write(kept, hashlib.sha256(payload).digest() + payload)
+    cache.write(cached, hashlib.sha256(payload).digest() + payload)
     return found
 
 
-def read(kept: Path) -> Files | None:
-    """What was kept in a file; None when it is not there or not what was written."""
+def read_files(path: Path) -> Files | None:
+    """Return the files in a file of the cache; None if it does not exist or is damaged."""
     try:
-        data = kept.read_bytes()
+        data = path.read_bytes()
         if hashlib.sha256(data[32:]).digest() != data[:32]:
             return None
-        os.utime(kept)  # prune keeps what was used lately
+        # prune() goes by the time of last use.
+        os.utime(path)
     except OSError:
         return None
     return msgspec.msgpack.decode(data[32:], type=Files)

@@ -1,6 +1,7 @@
-"""labgrid-client, as a program: each call a process with a deadline, its text read as it is printed.
+"""Runs labgrid-client: each call is a process with a deadline, whose printed text is parsed.
 
-Never the library: gRPC's threads and fork race, and whoever has no lab does not want its thirty dependencies.
+The labgrid library is not used: gRPC's threads and fork() race, and without a lab its thirty dependencies would
+be installed for nothing.
 """
 
 from __future__ import annotations
@@ -22,31 +23,38 @@ from sysevent.errors import NotLeased, ToolMissing
 from sysevent.text import printable
 
 INSTALL = "pip install 'sysevent[labgrid]', or labgrid itself, in a venv on PATH"
-_CALL = 30  # seconds for a call that takes half of one; a loaded machine is ten times slower
+# Seconds for a call that usually takes 0.5 s; a loaded machine is ten times slower.
+_CALL_TIMEOUT = 30
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A place as `labgrid-client -v places` and `show` print it."""
+    """A labgrid place, as `labgrid-client -v places` and `show` print it."""
 
     name: str
     tags: Mapping[str, str]
-    acquired: str  # HOST/USER; "" when nobody has it
-    reservation: str  # its token; "" without
+    # Owner, as HOST/USER; "" if it is not acquired.
+    acquired: str
+    # Token of its reservation; "" without one.
+    reservation: str
 
 
 class Service(msgspec.Struct, frozen=True):
-    """What a place's NetworkService says: where to connect."""
+    """The NetworkService of a place: where to connect over SSH."""
 
     address: str
+    # 0 if the service names none.
     port: int
+    # "" if the service names none.
     user: str
-    proxy: str  # to go through, when the exporter demands that
+    # Jump host, if the exporter requires one; else "".
+    proxy: str
 
 
 class Client:
-    """labgrid-client for one coordinator, in the name of one user."""
+    """labgrid-client for one coordinator and one user of labgrid."""
 
     def __init__(self, coordinator: str, user: str = "") -> None:
+        """coordinator is HOST[:PORT]; "": LG_COORDINATOR, else labgrid's default. ToolMissing without the program."""
         self.coordinator = coordinator or os.environ.get("LG_COORDINATOR", "") or "127.0.0.1:20408"
         self.host = os.environ.get("LG_HOSTNAME") or socket.gethostname()
         self.user = user
@@ -54,11 +62,11 @@ class Client:
 
     @property
     def owner(self) -> str:
-        """As the coordinator names us."""
+        """The owner that the coordinator records for this client: HOST/USER."""
         return f"{self.host}/{self.user}"
 
     def start(self, *words: str, errors: int = subprocess.STDOUT) -> subprocess.Popen[str]:
-        """A call under way; whoever starts it sees to its end. It dies with us, whatever ends us."""
+        """Start a call and return its process, which the caller must end. It is killed when this process ends."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("LG_")}
         env |= {"LG_COORDINATOR": self.coordinator, "LG_HOSTNAME": self.host, "PYTHONUNBUFFERED": "1"}
         if self.user:
@@ -72,50 +80,53 @@ class Client:
             text=True,
             errors="replace",
             env=env,
-            start_new_session=True,  # Ctrl-C is for us: a place is given back in order
+            # Ctrl-C must not reach the client: this process releases its places in order.
+            start_new_session=True,
         )
 
-    def call(self, *words: str, seconds: float = _CALL) -> str:
-        """What a call prints; NotLeased when it fails or does not end."""
+    def call(self, *words: str, seconds: float = _CALL_TIMEOUT) -> str:
+        """Run a call and return its output; NotLeased when it fails or takes longer than seconds."""
         return self.finish(self.start(*words), words, seconds)
 
-    def finish(self, process: subprocess.Popen[str], words: tuple[str, ...], seconds: float = _CALL) -> str:
-        """Wait for a call under way."""
+    def finish(
+        self, process: subprocess.Popen[str], words: tuple[str, ...], seconds: float = _CALL_TIMEOUT
+    ) -> str:
+        """Wait for a started call and return its output; words are for messages. NotLeased as in call()."""
         line = f"labgrid-client {' '.join(words)}"
         try:
-            said, _ = process.communicate(timeout=seconds)
+            output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             end(process)
             raise NotLeased(
-                f"`{line}` did not end within {seconds:.0f} s; is the coordinator at {self.coordinator} well?"
+                f"`{line}` did not end within {seconds:.0f} s; check the coordinator at {self.coordinator}"
             ) from None
         except BaseException:
             end(process)
             raise
         if process.returncode != 0:
-            last = (said.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+            last = (output.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
             raise NotLeased(f"`{line}` of the coordinator at {self.coordinator}: {printable(last)}")
-        return said
+        return output
 
     def places(self) -> list[Place]:
-        """All there are."""
-        return places(self.call("-v", "places"))
+        """Return every place of the coordinator; NotLeased as in call()."""
+        return parse_places(self.call("-v", "places"))
 
     def show(self, place: str) -> tuple[Place, Service | None]:
-        """One place, and where to connect when it is ours."""
-        said = self.call("-p", place, "show")
-        found = [row for row in places(said) if row.name == place]
+        """Return one place, and its NetworkService if this user has acquired it; NotLeased if it does not exist."""
+        output = self.call("-p", place, "show")
+        found = [row for row in parse_places(output) if row.name == place]
         if not found:
-            raise NotLeased(f"labgrid has no place {place!r} any more, at {self.coordinator}")
-        return found[0], service(said)
+            raise NotLeased(f"labgrid's coordinator at {self.coordinator} has no place {place!r} any more")
+        return found[0], parse_service(output)
 
     def reservations(self) -> dict[str, str]:
-        """Tokens, each with its owner."""
-        return reservations(self.call("reservations"))
+        """Return token -> owner of every reservation; NotLeased as in call()."""
+        return parse_reservations(self.call("reservations"))
 
 
 def program() -> str:
-    """Where labgrid-client is; ToolMissing with the line that installs it."""
+    """Return the path of labgrid-client; ToolMissing, with the command that installs it, if there is none."""
     beside = Path(sys.executable).with_name("labgrid-client")
     found = shutil.which("labgrid-client") or (str(beside) if os.access(beside, os.X_OK) else None)
     if found is None:
@@ -124,7 +135,7 @@ def program() -> str:
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """Gone when this returns."""
+    """Kill a process, wait for its end, and close its output."""
     process.kill()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(10)
@@ -132,10 +143,10 @@ def end(process: subprocess.Popen[str]) -> None:
         process.stdout.close()
 
 
-def places(said: str) -> list[Place]:
-    """The places in what `-v places` or `show` printed."""
+def parse_places(output: str) -> list[Place]:
+    """Return the places in the output of `-v places` or `show`."""
     found = []
-    for block in re.split(r"^(?=Place ')", said, flags=re.MULTILINE):
+    for block in re.split(r"^(?=Place ')", output, flags=re.MULTILINE):
         name = re.match(r"Place '(.*)':$", block, flags=re.MULTILINE)
         if name is None:
             continue
@@ -147,21 +158,24 @@ def places(said: str) -> list[Place]:
     return found
 
 
-def service(said: str) -> Service | None:
-    """The NetworkService of an acquired place, from what `show` printed; None when it has none to reach."""
-    blocks = re.split(r"^(?=\S)", said, flags=re.MULTILINE)
+def parse_service(output: str) -> Service | None:
+    """Return the NetworkService of an acquired place, from the output of `show`; None if it has none.
+
+    NotLeased when it cannot be parsed.
+    """
+    blocks = re.split(r"^(?=\S)", output, flags=re.MULTILINE)
     for block in blocks:
         head, _, body = block.partition("\n")
         if not re.match(r"Acquired resource '.*' \(.*/NetworkService/.*\):$", head):
             continue
         try:
             entry = ast.literal_eval(body.strip())
-            given = entry["params"]
-            extra = given.get("extra") or {}
+            params = entry["params"]
+            extra = params.get("extra") or {}
             return Service(
-                address=str(given["address"]),
-                port=int(given.get("port") or 0),
-                user=str(given.get("username") or ""),
+                address=str(params["address"]),
+                port=int(params.get("port") or 0),
+                user=str(params.get("username") or ""),
                 proxy=str(extra.get("proxy") or "") if extra.get("proxy_required") else "",
             )
         except (ValueError, SyntaxError, KeyError, TypeError, AttributeError) as error:
@@ -171,16 +185,16 @@ def service(said: str) -> Service | None:
     return None
 
 
-def reservations(said: str) -> dict[str, str]:
-    """Tokens, each with its owner, in what `reservations` printed."""
+def parse_reservations(output: str) -> dict[str, str]:
+    """Return token -> owner of the reservations in the output of `reservations`."""
     return {
         token[1]: _line(block, "owner")
-        for block in re.split(r"^(?=Reservation ')", said, flags=re.MULTILINE)
+        for block in re.split(r"^(?=Reservation ')", output, flags=re.MULTILINE)
         if (token := re.match(r"Reservation '(\w+)':$", block, flags=re.MULTILINE))
     }
 
 
 def _line(block: str, key: str) -> str:
-    """The value of a line at the first level of a block; "" when there is none."""
+    """Return the value of a key at the first level of a block; "" if it is missing."""
     found = re.search(rf"^  {key}: (.*)$", block, flags=re.MULTILINE)
     return found[1].strip() if found else ""

@@ -1,4 +1,4 @@
-"""Taking a target for one run alone: a slot of this machine, a static host, or a lab's place."""
+"""Leases of targets, each for one run at a time: a slot of this machine, a host of the target file, a labgrid place."""
 
 from __future__ import annotations
 
@@ -16,32 +16,36 @@ from sysevent.targets.leases import labgrid
 from sysevent.targets.leases.locks import Lock, Locks
 from sysevent.targets.spec import TargetSpec
 
-_PATIENCE = 30.0  # seconds between two lines to somebody who waits
-_STEP = 0.25  # seconds between two looks
+# Seconds between two lines of progress.
+_PROGRESS_INTERVAL = 30.0
+# Seconds between two attempts at a lock.
+_RETRY_INTERVAL = 0.25
 
 
 class _Holding(Protocol):
-    """Something that is ours until it is released."""
+    """Something that this run holds until it is released."""
 
     def release(self) -> None: ...
 
 
 class Lease:
-    """A target that no other run has. Use it as a context manager, or release() it."""
+    """A target that no other run has. Use it as a context manager, or call release()."""
 
     def __init__(self, spec: TargetSpec, holding: _Holding, waited: float) -> None:
-        self.spec = spec  # the one to use: of a lab's place it says where that is
-        self.waited = waited  # seconds, for others
+        # The target to use: for a labgrid place, with the address of the machine.
+        self.spec = spec
+        # Seconds of waiting for other runs.
+        self.waited = waited
         self._holding = holding
 
     def check(self) -> None:
-        """LeaseLost when it is ours no more. A flock stays ours as long as we live."""
+        """Raise LeaseLost when this run does not hold the target any more; a flock is held until its process ends."""
         if isinstance(self._holding, labgrid.LabgridLease):
             self._holding.check()
 
     def release(self) -> None:
-        """Let others have it. Any number of times."""
-        holding, self._holding = self._holding, _Nothing()
+        """Release the target; further calls do nothing."""
+        holding, self._holding = self._holding, _Released()
         holding.release()
 
     def __enter__(self) -> Lease:
@@ -53,16 +57,17 @@ class Lease:
         self.release()
 
 
-class _Nothing:
+class _Released:
     def release(self) -> None:
-        """There is nothing to let go."""
+        """Do nothing."""
 
 
 class Leases:
-    """What one run takes.
+    """The leases of one run.
 
-    Whoever waits must hold nothing: then no two runs can wait for each other, whatever they want in whatever
-    order. So `waiting` is called before take() begins to wait, and has to let go of what the run can get again.
+    A run that waits must hold nothing, so that no two runs can wait for each other, whatever they take in
+    whatever order. So `waiting` is called before take() starts to wait, and must release every lease that the
+    run can take again later.
     """
 
     def __init__(
@@ -72,12 +77,15 @@ class Leases:
         waiting: Callable[[], None] = lambda: None,
     ) -> None:
         self._locks = Locks(settings.locks)
-        # Of the machine, not of this process's affinity: all runs have to mean the same slots.
+        # All CPUs, not only those of this process's affinity mask: every run must count the same slots.
         self._slots = slots or os.cpu_count() or 1
         self._waiting = waiting
 
     def take(self, spec: TargetSpec, progress: Progress) -> Lease:
-        """The target, for us alone. Waits up to spec.lease seconds while others have it; NotLeased then."""
+        """Lease a target; NotLeased when other runs have it for more than spec.lease seconds.
+
+        While this waits, progress gets a line every 30 s.
+        """
         if spec.where == "labgrid":
             place = labgrid.take(spec, self._locks, progress, self._waiting)
             return Lease(place.spec, place, place.waited)
@@ -89,26 +97,27 @@ class Leases:
         return Lease(spec, lock, time.monotonic() - begin)
 
     def try_take(self, spec: TargetSpec) -> Lease | None:
-        """A slot of this machine, when there is one right now; for guests that are started ahead of their turn."""
+        """Lease a target without waiting, for a guest that is booted before it is needed; None if it is not free."""
         lock = self._free(spec)
         return Lease(spec, lock, 0.0) if lock else None
 
     def state(self, spec: TargetSpec) -> str:
-        """For a list of targets: "free", or who has it."""
+        """Return whether a target is free, or which run has it, in words for a list of targets."""
         if spec.where == "labgrid":
             return "by labgrid"
         names = self._names(spec)
         taken = [name for name in names if self._locks.held(name)]
         if spec.booted:
             return f"{len(names) - len(taken)} of {len(names)} slots free"
-        return f"with {self._locks.holder(taken[0])}" if taken else "free"
+        return f"held by {self._locks.holder(taken[0])}" if taken else "free"
 
     def _names(self, spec: TargetSpec) -> list[str]:
+        """Return the names of the locks of which a run needs one."""
         if spec.booted:
             return [f"slot-{number}" for number in range(self._slots)]
         if spec.where == "local":
             return ["local"]
-        # A port is part of who it is: several machines can stand behind one address.
+        # With the port: several machines can be reached at one address.
         return [f"host-{spec.address.lower()}{f':{spec.port}' if spec.port else ''}"]
 
     def _free(self, spec: TargetSpec) -> Lock | None:
@@ -116,7 +125,7 @@ class Leases:
         return next((lock for name in self._names(spec) if (lock := self._locks.take(name, note))), None)
 
     def _wait(self, spec: TargetSpec, progress: Progress, begin: float) -> Lock:
-        told = -_PATIENCE
+        reported = -_PROGRESS_INTERVAL
         while True:
             lock = self._free(spec)
             now = time.monotonic() - begin
@@ -124,18 +133,19 @@ class Leases:
                 return lock
             if now > spec.lease:
                 raise NotLeased(
-                    f"{spec.id}: {self._what(spec)} within {spec.lease} s (`lease` in the target file): "
+                    f"{spec.id}: {self._problem(spec)} within {spec.lease} s (`lease` in the target file): "
                     f"{self._holders(spec)}"
                 )
-            if now - told >= _PATIENCE:
-                told = now
+            if now - reported >= _PROGRESS_INTERVAL:
+                reported = now
                 progress(
-                    f"{spec.id}: waiting up to {spec.lease} s, {self._what(spec)}: {self._holders(spec)}"
+                    f"{spec.id}: waiting up to {spec.lease} s, {self._problem(spec)}: {self._holders(spec)}"
                 )
-            time.sleep(_STEP * random.uniform(0.5, 1))  # so that nobody is always late
+            # Random, so that no run is always later than another.
+            time.sleep(_RETRY_INTERVAL * random.uniform(0.5, 1))
 
-    def _what(self, spec: TargetSpec) -> str:
-        return "no slot for a guest of this machine is free" if spec.booted else "it is not free"
+    def _problem(self, spec: TargetSpec) -> str:
+        return "no slot for a guest on this machine is free" if spec.booted else "it is not free"
 
     def _holders(self, spec: TargetSpec) -> str:
         return "; ".join(dict.fromkeys(self._locks.holder(name) for name in self._names(spec)))

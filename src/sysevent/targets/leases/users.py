@@ -1,6 +1,6 @@
-"""Who we are for labgrid: a user for each run, noted on this machine for as long as the run lives.
+"""The labgrid user of a run, with a note about it on this machine: a lock that the run holds until it ends.
 
-A note whose lock is free is of a run that has ended without giving back what it had.
+A note whose lock is free belongs to a run that ended without releasing its places.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from sysevent.targets.leases.locks import Lock, Locks
 _PREFIX = "labgrid-"
 
 
-def introduce(coordinator: str, locks: Locks) -> tuple[Client, Lock]:
-    """A user that nobody else is, and the note about it."""
+def create_user(coordinator: str, locks: Locks) -> tuple[Client, Lock]:
+    """Return a client with a unique user name, and the locked note about it; NotLeased if none can be locked."""
     try:
         person = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -29,15 +29,16 @@ def introduce(coordinator: str, locks: Locks) -> tuple[Client, Lock]:
         note = locks.take(
             f"{_PREFIX}{client.user}", {"coordinator": client.coordinator, "owner": client.owner}
         )
-        if note is not None:  # else another run was just looking whether it is stale
+        # None if another run has just locked the note, to see whether it is stale.
+        if note is not None:
             return client, note
-    raise NotLeased(f"no note could be locked in {locks.folder}")
+    raise NotLeased(f"no file could be locked in {locks.folder}")
 
 
 def release_stale(client: Client, locks: Locks, progress: Progress) -> None:
-    """Give back what killed runs of this machine have left with this coordinator.
+    """Release the places and reservations that killed runs of this machine have left with this coordinator.
 
-    Costs nothing when there were none. What cannot be given back now is left for later.
+    Without such runs the coordinator is not asked. What cannot be released now is left for the next run.
     """
     stale = _stale(client.coordinator, locks)
     if not stale:
@@ -47,36 +48,40 @@ def release_stale(client: Client, locks: Locks, progress: Progress) -> None:
         for place in client.places():
             if place.acquired in stale:
                 client.call("-p", place.name, "release-from", place.acquired)
-                progress(f"labgrid: {place.name} released, which a killed run had ({place.acquired})")
+                progress(
+                    f"labgrid: released {place.name}, which a killed run had acquired ({place.acquired})"
+                )
         for token, owner in client.reservations().items():
             if owner in stale:
                 client.call("cancel-reservation", token)
         done = True
     except NotLeased as error:
-        progress(f"labgrid: what killed runs have left could not be released: {error}")
+        progress(f"labgrid: the places of killed runs could not be released: {error}")
     finally:
         for note in stale.values():
-            forget(note, done=done)
+            release_note(note, done=done)
 
 
-def forget(note: Lock, *, done: bool) -> None:
-    """Let go of a note; it stays for the next run when not all was done."""
+def release_note(note: Lock, *, done: bool) -> None:
+    """Unlock a note. done: True removes it; False leaves it for the next run to release the user's places."""
     note.release(keep_note=not done)
     if done:
-        with contextlib.suppress(OSError):  # another user's: it is empty now
+        # Another user's file cannot be removed from a sticky directory; it is empty by now.
+        with contextlib.suppress(OSError):
             note.path.unlink()
 
 
 def _stale(coordinator: str, locks: Locks) -> dict[str, Lock]:
-    """Locked notes of runs that are no more, by the user each was."""
+    """Lock and return the notes of runs that have ended, by labgrid's owner."""
     stale: dict[str, Lock] = {}
     for name in locks.names(_PREFIX):
         note = locks.take(name)
         if note is None:
-            continue  # of a run that is alive
-        told = note.read()
-        if told.get("coordinator") == coordinator and isinstance(told.get("owner"), str):
-            stale[str(told["owner"])] = note
+            # Its run is alive.
+            continue
+        entries = note.read()
+        if entries.get("coordinator") == coordinator and isinstance(entries.get("owner"), str):
+            stale[str(entries["owner"])] = note
         else:
             note.release(keep_note=True)
     return stale

@@ -1,9 +1,10 @@
-"""Our reader of BTF against pahole, which wrote what it reads, bpftool, and bytes that mean ill."""
+"""The BTF reader: against pahole, which wrote the file, against bpftool, and with damaged bytes."""
 
 import json
 import shutil
 import struct
 import subprocess
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,9 +14,11 @@ from sysevent.decode.btf import Btf
 from sysevent.decode.structs import Layout
 from sysevent.errors import BadWire
 
+DATA = Path(__file__).parents[1] / "data" / "layout"
+
 
 def build(types, strings=b"\0"):
-    """BTF of these types, each (name offset, kind, vlen, flag, value, words...)."""
+    """Return BTF with these types, each (name offset, kind, vlen, flag, value, words...)."""
     body = b"".join(
         struct.pack(f"<III{len(words)}I", name, flag << 31 | kind << 24 | vlen, value, *words)
         for name, kind, vlen, flag, value, *words in types
@@ -25,13 +28,13 @@ def build(types, strings=b"\0"):
 
 
 @pytest.fixture
-def shapes(data):
-    """data/layout/shapes.c, compiled by clang, its DWARF turned into BTF by `pahole -J --btf_gen_all` (1.24)."""
-    return Btf((data / "shapes.btf").read_bytes())
+def shapes():
+    """data/layout/shapes.c, compiled by clang, its DWARF converted to BTF by `pahole -J --btf_gen_all` (1.24)."""
+    return Btf((DATA / "shapes.btf").read_bytes())
 
 
-def bpftool(data, path):
-    """What bpftool 7.1 says of a file: now, where it is installed, else when that was recorded."""
+def bpftool(path):
+    """Return the types of a file as bpftool prints them: the installed one, else the recorded output of 7.1."""
     tool = shutil.which("bpftool")
     if tool:
         done = subprocess.run(
@@ -39,17 +42,19 @@ def bpftool(data, path):
         )
         if done.returncode == 0:
             return json.loads(done.stdout)["types"]
-    return json.loads((data / "shapes.bpftool.json").read_text())
+    return json.loads((DATA / "shapes.bpftool.json").read_text())
 
 
+# fmt: off
 KINDS = (
-    *("VOID", "INT", "PTR", "ARRAY", "STRUCT", "UNION", "ENUM", "FWD", "TYPEDEF", "VOLATILE", "CONST"),
-    *("RESTRICT", "FUNC", "FUNC_PROTO", "VAR", "DATASEC", "FLOAT", "DECL_TAG", "TYPE_TAG", "ENUM64"),
+    "VOID", "INT", "PTR", "ARRAY", "STRUCT", "UNION", "ENUM", "FWD", "TYPEDEF", "VOLATILE", "CONST",
+    "RESTRICT", "FUNC", "FUNC_PROTO", "VAR", "DATASEC", "FLOAT", "DECL_TAG", "TYPE_TAG", "ENUM64",
 )
+# fmt: on
 
 
-def told(reader, number):
-    """A type of ours in bpftool's words, as far as they bear on a layout."""
+def as_bpftool(reader, number):
+    """Return a type of the reader in the form of bpftool's output, without what does not concern a layout."""
     found = reader.type(number)
     shown = {"id": number, "kind": KINDS[found.kind], "name": found.name or "(anon)"}
     if found.kind in (btf.STRUCT, btf.UNION, btf.ENUM, btf.ENUM64, btf.INT, btf.FLOAT):
@@ -68,8 +73,8 @@ def told(reader, number):
     return shown
 
 
-def theirs(entry):
-    """An entry of bpftool's in the same form."""
+def normalized(entry):
+    """Return an entry of bpftool's output without what does not concern a layout."""
     wanted = {
         key: entry[key] for key in ("id", "kind", "name", "size", "type_id", "ret_type_id") if key in entry
     }
@@ -86,20 +91,21 @@ def theirs(entry):
     return wanted
 
 
-def test_every_type_is_as_bpftool_says(data, shapes):
-    expected = [theirs(entry) for entry in bpftool(data, str(data / "shapes.btf"))]
+def test_every_type_is_as_in_bpftool(shapes):
+    expected = [normalized(entry) for entry in bpftool(str(DATA / "shapes.btf"))]
     assert len(expected) == shapes.end - 1 > 100
-    assert [told(shapes, entry["id"]) for entry in expected] == expected
+    assert [as_bpftool(shapes, entry["id"]) for entry in expected] == expected
     assert {entry["kind"] for entry in expected} >= {"STRUCT", "ENUM64", "FLOAT", "FUNC", "VOLATILE"}
 
 
-def test_structures_are_as_in_dwarf(data, shapes):
-    """pahole makes one dimension of two, and that is all that is lost."""
-    dwarf = msgspec.json.decode((data / "shapes.dwarf.json").read_bytes(), type=Layout).structs
+def test_structures_are_as_in_dwarf(shapes):
+    """The only difference: pahole merges two dimensions of an array into one."""
+    dwarf = msgspec.json.decode((DATA / "shapes.dwarf.json").read_bytes(), type=Layout).structs
     assert {"shapes", "kvm_run", "kvm_xen_exit"} <= dwarf.keys()
     for name, expected in dwarf.items():
         if name == "anonymous_by_typedef":
-            continue  # a name that only a typedef gives
+            # Only a typedef names it.
+            continue
         found = shapes.struct(name)
         flat = {member.name: member for member in found.members}
         for member in expected.members:
@@ -108,10 +114,10 @@ def test_structures_are_as_in_dwarf(data, shapes):
         assert (found.kind, found.size, len(flat)) == (expected.kind, expected.size, len(expected.members))
 
 
-def test_split_btf_goes_on_where_its_base_ends():
+def test_numbers_of_split_btf_continue_those_of_its_base():
     base = Btf(build([(1, btf.INT, 0, 0, 4, 32), (5, btf.STRUCT, 1, 0, 4, 7, 1, 0)], b"\0int\0s\0x\0"))
     assert (base.end, base.string_end) == (3, 9)
-    # The module's own strings count from 9: "m" at 9, "y" at 11. Its struct has base's int and base's struct s.
+    # The module's strings start at offset 9: "m" at 9, "y" at 11. Its struct has the int and the struct s of the base.
     module = Btf(build([(9, btf.STRUCT, 2, 0, 8, 11, 1, 0, 7, 2, 32)], b"m\0y\0"), base)
     found = module.struct("m")
     assert [(member.name, member.offset, member.type) for member in found.members] == [
@@ -122,12 +128,12 @@ def test_split_btf_goes_on_where_its_base_ends():
     assert base.struct("m") is None
 
 
-def test_a_structure_brings_what_it_holds(shapes):
+def test_reachable_structures(shapes):
     assert {"kvm_run", "kvm_xen_exit", "kvm_regs", "kvm_sregs"} <= shapes.reachable("kvm_run").keys()
     assert shapes.reachable("kvm_nothing") == {}
 
 
-def test_modifiers_and_tags_are_looked_through():
+def test_modifiers_and_tags_are_skipped():
     strings = b"\0s\0m\0int\0tag\0t\0"
     types = [
         (5, btf.INT, 0, 0, 4, 32),
@@ -163,7 +169,7 @@ STRUCT = (1, btf.STRUCT, 1, 0, 4)
         (build([(0, btf.INT, 0, 0, 4)]), "beyond its end"),
     ],
 )
-def test_what_is_no_btf_is_refused(data, words):
+def test_data_that_is_not_btf_is_rejected(data, words):
     with pytest.raises(BadWire, match=words):
         Btf(data)
 
@@ -172,24 +178,24 @@ def test_what_is_no_btf_is_refused(data, words):
     ("types", "words"),
     [
         ([(*STRUCT, 1, 99, 0)], "refers to type 99"),
-        ([(*STRUCT, 1, 2, 0), (0, btf.CONST, 0, 0, 2)], "round in a circle"),
+        ([(*STRUCT, 1, 2, 0), (0, btf.CONST, 0, 0, 2)], "refers to itself"),
         ([(*STRUCT, 77, 0, 0)], "refers to a name at 77"),
-        # An anonymous struct that holds itself, and one that doubles forty times
-        ([(*STRUCT, 0, 2, 0), (0, btf.STRUCT, 1, 0, 4, 0, 2, 0)], "holds itself"),
+        # An anonymous struct that contains itself, and one whose members double forty times.
+        ([(*STRUCT, 0, 2, 0), (0, btf.STRUCT, 1, 0, 4, 0, 2, 0)], "contains itself"),
         (
             [
                 (*STRUCT, 0, 2, 0),
                 *((0, btf.STRUCT, 2, 0, 4, 0, n, 0, 0, n, 0) for n in range(3, 43)),
                 (0, btf.INT, 0, 0, 4, 32),
             ],
-            "members inside each other",
+            "members in total",
         ),
     ],
 )
-def test_a_guest_cannot_lead_the_reader_astray(types, words):
+def test_invalid_references_from_a_guest_are_rejected(types, words):
     with pytest.raises(BadWire, match=words):
         Btf(build(types, b"\0s\0")).struct("s")
 
 
-def test_names_from_a_guest_are_harmless_on_a_terminal():
+def test_control_characters_in_names_are_replaced():
     assert Btf(build([], b"\0\x1b[2J\0")).string(1) == "?[2J"

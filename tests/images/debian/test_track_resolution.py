@@ -1,4 +1,4 @@
-"""How long an answer of the mirror is believed, and what happens to it afterwards."""
+"""How long a cached resolution is used, and what happens when it is older."""
 
 import time
 
@@ -9,35 +9,31 @@ from sysevent.arches import architecture
 from sysevent.cache import Cache
 from sysevent.errors import BadSignature
 from sysevent.images import tracks
-from sysevent.images.debian.archive import Seen
-from sysevent.images.debian.track_package import Resolution, kept, remembered
+from sysevent.images.debian.archive import LastFetch
+from sysevent.images.debian.track_resolution import Resolution, cached_resolution, cached_resolutions
 
 ARM64 = architecture("arm64")
 
 
 def age(settings, hours):
-    """Make the cache believe that the mirror was asked so long ago."""
+    """Change the cache as if the mirror had been asked that many hours ago."""
     cache = Cache(settings.cache)
-    for folder, kind in (("tracks", Resolution), ("suites", Seen)):
+    for folder, kind in (("tracks", Resolution), ("suites", LastFetch)):
         for path in (settings.cache / folder).glob("*.json"):
             value = cache.read(path, kind)
             cache.record(path, msgspec.structs.replace(value, checked=time.time() - hours * 3600))
 
 
-def test_a_package_that_left_the_mirror(find, trixie, said):
+def test_a_package_that_was_removed_from_the_mirror(find, trixie, progress):
     find()
     for blob in trixie.root.rglob("*.deb"):
         blob.unlink()
-    cached = [
-        p
-        for p in Cache(find().modules.parents[2]).root.rglob("*")
-        if p.is_file() and p.read_bytes() == trixie.deb
-    ]
-    for path in [*cached, find().image]:
+    kernel = find()
+    for path in (kernel.modules, kernel.image):
         path.unlink()
     trixie.add("trixie", "arm64", [("linux-image-6.12.2+deb13-cloud-arm64", "6.12.2-1", trixie.deb)])
     assert find().version == "6.12.2-1"
-    assert "asking for the index anew" in said.text
+    assert "fetching the index again" in progress.text
 
 
 def test_refreshed_after_a_day(find, trixie, settings):
@@ -49,16 +45,16 @@ def test_refreshed_after_a_day(find, trixie, settings):
     assert find().version == "6.12.2-1"
 
 
-def test_the_last_answer_when_the_mirror_is_away(find, trixie, settings, said):
+def test_the_last_resolution_is_used_when_the_mirror_fails(find, trixie, settings, progress):
     find()
     age(settings, 30)
     trixie.faults["InRelease"] = lambda handler, data: handler.answer(503, b"")
     assert find().version == "6.12.1-1"
-    assert "using what it had 30 hours ago" in said.text
-    assert trixie.asked("InRelease") == 2, "with an answer in hand there is one attempt"
+    assert "using its answer of 30 hours ago" in progress.text
+    assert trixie.request_count("InRelease") == 2, "with an older resolution there is one attempt only"
 
 
-def test_a_forged_refresh_is_not_papered_over(find, trixie, settings):
+def test_a_forged_release_file_is_an_error_despite_an_older_resolution(find, trixie, settings):
     find()
     age(settings, 30)
     trixie.faults["InRelease"] = lambda handler, data: handler.answer(200, data.replace(b"trixie", b"trixiE"))
@@ -66,15 +62,15 @@ def test_a_forged_refresh_is_not_papered_over(find, trixie, settings):
         find()
 
 
-def test_a_mirror_that_goes_back_in_time(find, trixie, settings, said):
+def test_a_mirror_with_an_older_release_file_than_before(find, trixie, settings, progress):
     find()
     age(settings, 30)
     trixie.add("trixie", "arm64", [], Date="Fri, 20 Nov 2026 02:10:46 UTC")
     assert find().version == "6.12.1-1"
-    assert "went back to an index of 2026-11-20" in said.text
+    assert "went back to an index of 2026-11-20" in progress.text
 
 
-def test_an_expired_index_is_told(find, trixie, said):
+def test_an_expired_index_is_reported(find, trixie, progress):
     trixie.add(
         "trixie",
         "arm64",
@@ -82,18 +78,18 @@ def test_an_expired_index_is_told(find, trixie, said):
         **{"Valid-Until": "Mon, 1 Jan 2024 00:00:00 UTC"},
     )
     find()
-    assert "its index expired on 2024-01-01" in said.text
+    assert "its index expired on 2024-01-01" in progress.text
 
 
-def test_a_changed_definition_outdates_the_answer(find, trixie, settings, said):
+def test_a_changed_track_invalidates_its_resolution(find, trixie, settings, progress):
     find()
     track = tracks.track("6.12", tracks.load())
     changed = msgspec.structs.replace(track, suites=("trixie",))
-    assert remembered(track, ARM64, Cache(settings.cache), settings)
-    assert remembered(changed, ARM64, Cache(settings.cache), settings) is None
+    assert cached_resolution(track, ARM64, Cache(settings.cache), settings)
+    assert cached_resolution(changed, ARM64, Cache(settings.cache), settings) is None
 
 
-def test_an_answer_is_as_old_as_its_oldest_index(find, mirror, make_deb, arm64_image, settings):
+def test_a_resolution_is_as_old_as_its_oldest_index(find, mirror, make_deb, arm64_image, settings):
     image = make_deb({"usr/lib/modules/R/vmlinuz": arm64_image()})
     names = [("linux-binary-7.3-cloud-arm64", "7.3", image), ("linux-modules-7.3-cloud-arm64", "7.3", image)]
     mirror.add("experimental", "arm64", names)
@@ -103,5 +99,5 @@ def test_an_answer_is_as_old_as_its_oldest_index(find, mirror, make_deb, arm64_i
     for path in (*settings.cache.glob("tracks/*"), settings.cache / "suites/experimental.json"):
         path.unlink()
     find("debian:newest")
-    ((_, resolution),) = kept(Cache(settings.cache))
+    ((_, resolution),) = cached_resolutions(Cache(settings.cache))
     assert 19 < resolution.age / 3600 < 21

@@ -1,8 +1,8 @@
-"""From what a user writes after --kernel to the uapi headers of that kernel.
+"""Finds the uapi headers of the kernel that a user names with --kernel.
 
-Debian's linux-libc-dev is one package for all architectures from 6.12 on, with asm/ in
-usr/lib/linux/uapi/ARCH. Before, each architecture has its own with asm/ in usr/include/TRIPLET, and one that
-the suite lacks (riscv64 before trixie) has linux-libc-dev-ARCH-cross, made from an earlier point release.
+Debian's linux-libc-dev is one package for all architectures since 6.12, with asm/ in usr/lib/linux/uapi/ARCH. Before,
+each architecture has its own, with asm/ in usr/include/TRIPLET; for one that the suite lacks (riscv64 before trixie)
+there is linux-libc-dev-ARCH-cross, built from an earlier point release.
 """
 
 from __future__ import annotations
@@ -25,52 +25,65 @@ from sysevent.images import tracks
 from sysevent.images.debian import deb
 from sysevent.images.debian.archive import FRESH, Archive, Suite
 from sysevent.images.debian.package_index import Package
-from sysevent.images.download import Gone, OtherLength
+from sysevent.images.download import Gone, LengthMismatch
 from sysevent.images.tracks import Track
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
 _NAME = "linux-libc-dev"
-# The index that also lists the packages for all architectures, and those for cross compilers: any does, this one is
-# wanted most often.
-_ASKED_FIRST = "amd64"
-MACHINE = Path("/usr/include")
+# The index that also lists the packages for all architectures and those for cross compilers. Any index does; this one
+# is needed most often.
+_FIRST_INDEX = "amd64"
+# The headers that `machine` names.
+INSTALLED = Path("/usr/include")
 
 
 class Headers(msgspec.Struct, frozen=True):
-    """The uapi headers of one kernel for one architecture, on this machine's disk, packed or not."""
+    """The uapi headers of one kernel for one architecture: a Debian package, or a directory."""
 
-    spec: str  # as the user wrote it
-    arch: str  # our name
-    version: str  # of the package, or what the tree says of itself
-    key: str  # hash of the content
-    package: Path | None  # a .deb
-    root: Path | None  # or a directory
+    # As the user wrote it.
+    spec: str
+    # Our name of the architecture.
+    arch: str
+    # Of the package or the tree; "" if unknown.
+    version: str
+    # Hash of the content.
+    key: str
+    # The .deb; None if root is set.
+    package: Path | None
+    # The directory; None if package is set.
+    root: Path | None
 
 
-class Resolution(msgspec.Struct, frozen=True):
-    """Which header packages a track means, by architecture."""
+class HeaderPackages(msgspec.Struct, frozen=True):
+    """The header packages of a track, with the settings that they were found with."""
 
-    rule: str  # the track's definition at the time
+    # Track.rule at the time.
+    rule: str
+    # As the settings had it; "" for the one in this machine's apt configuration.
     mirror: str
+    # As the settings had it; "" for the installed one.
     keyring: str
+    # By our name of the architecture.
     packages: dict[str, Package]
-    checked: float  # Unix time
+    # Unix time at which the mirror was asked.
+    checked: float
 
 
 def find(
     spec: str, arch: Architecture, settings: Settings, progress: Progress, *, refresh: bool = False
 ) -> Headers:
-    """The headers that spec means: `debian:TRACK` or its name alone, `tree:PATH`, or `machine`.
+    """Return the headers that spec names: `debian:TRACK` or `TRACK`, `tree:PATH`, or `machine` (/usr/include).
 
-    Raises UsageError for a spec that means nothing, NotApplicable when it has no headers for the
-    architecture, and ImageError or one of its kind otherwise.
+    refresh: True asks the mirror what a track means even if it was asked within a day.
+    Raises UsageError for an invalid spec, NotApplicable when there are no headers for the architecture, BuildFailed
+    when a tree cannot export them, and ImageError or a subclass otherwise.
     """
     kind, colon, rest = spec.partition(":")
     if spec == "machine":
-        return _machine(arch)
+        return _installed(arch)
     if colon and kind == "tree":
-        root, version = tree.exported(Path(rest).expanduser(), arch, settings, progress)
+        root, version = tree.export_headers(Path(rest).expanduser(), arch, settings, progress)
         key = content_hash(include_directories(root, arch.name))
         return Headers(spec, arch.name, version, key, None, root)
     known = {track.name for track in tracks.load()}
@@ -79,13 +92,16 @@ def find(
         return _debian(track, arch, settings, progress, refresh=refresh)
     names = ", ".join(track.spec for track in tracks.load())
     raise UsageError(
-        f"{spec} names no headers; there are {names}, tree:PATH (a kernel tree), and machine (/usr/include)"
+        f"{spec} names no headers; expected {names}, tree:PATH (a kernel tree), or machine (/usr/include)"
     )
 
 
 @contextlib.contextmanager
 def unpacked(headers: Headers, scratch: Path) -> Iterator[tuple[Path, ...]]:
-    """The directories that #include <asm/...> and <linux/...> search, while the context lasts."""
+    """Give the include directories of <asm/...> and <linux/...>, while the context lasts.
+
+    A package is unpacked below scratch. NotApplicable when the headers have no KVM for their architecture.
+    """
     if headers.root is not None:
         yield include_directories(headers.root, headers.arch)
         return
@@ -97,16 +113,16 @@ def unpacked(headers: Headers, scratch: Path) -> Iterator[tuple[Path, ...]]:
 
 
 def _wanted(arch: str) -> re.Pattern[str]:
-    """The files of a package that <linux/kvm.h> may include on an architecture, wherever they stand."""
+    """Return a pattern of the files in a package that <linux/kvm.h> may include on an architecture."""
     kernel, triplet = ARCHITECTURES[arch].kernel, ARCHITECTURES[arch].triplet
     below = f"include|include/{triplet}|{triplet}/include|lib/linux/uapi/{kernel}"
     return re.compile(rf"(?:\./)?usr/(?:{below})/(?:linux|asm|asm-generic)/[\w.-]+\.h")
 
 
 def include_directories(root: Path, arch: str) -> tuple[Path, ...]:
-    """Where an unpacked package, an exported tree or a machine has the headers of an architecture.
+    """Return the include directories of an architecture in an unpacked package, an exported tree, or /usr/include.
 
-    NotApplicable when there are none with KVM in them: the architecture had none then.
+    NotApplicable when there is no asm/kvm.h: that kernel had no KVM for the architecture.
     """
     kernel, triplet = ARCHITECTURES[arch].kernel, ARCHITECTURES[arch].triplet
     generic = (root / "usr/include", root / f"usr/{triplet}/include", root / "include", root)
@@ -118,7 +134,7 @@ def include_directories(root: Path, arch: str) -> tuple[Path, ...]:
 
 
 def content_hash(directories: Sequence[Path]) -> str:
-    """A hash of all that <linux/kvm.h> could include from there."""
+    """Return a hash of all headers that <linux/kvm.h> may include from these directories."""
     total = hashlib.sha256()
     for directory in directories:
         for name in ("linux", "asm", "asm-generic"):
@@ -127,19 +143,19 @@ def content_hash(directories: Sequence[Path]) -> str:
     return total.hexdigest()
 
 
-def _machine(arch: Architecture) -> Headers:
+def _installed(arch: Architecture) -> Headers:
     try:
-        directories = include_directories(MACHINE, arch.name)
+        directories = include_directories(INSTALLED, arch.name)
     except NotApplicable:
         raise NotApplicable(
-            f"{MACHINE} has no KVM headers for {arch.name}: install linux-libc-dev there, or name a track"
+            f"{INSTALLED} has no KVM headers for {arch.name}: install linux-libc-dev, or name a track"
         ) from None
-    version = _declared(directories[-1] / "linux" / "version.h")
-    return Headers("machine", arch.name, version, content_hash(directories), None, MACHINE)
+    version = _declared_version(directories[-1] / "linux" / "version.h")
+    return Headers("machine", arch.name, version, content_hash(directories), None, INSTALLED)
 
 
-def _declared(version_h: Path) -> str:
-    """ "6.1.176" of linux/version.h; "" when there is none."""
+def _declared_version(version_h: Path) -> str:
+    """Return the version in linux/version.h, such as "6.1.176"; "" if there is none."""
     try:
         found = re.search(
             r"LINUX_VERSION_CODE (\d+)", version_h.read_text(encoding="ascii", errors="replace")
@@ -155,25 +171,29 @@ def _debian(
 ) -> Headers:
     archive = Archive(settings, progress, f"sysevent layout show --kernel {track.spec}")
     for again in (False, True):
-        package = resolve(track, archive, refresh=refresh or again).packages.get(arch.name)
+        package = header_packages(track, archive, refresh=refresh or again).packages.get(arch.name)
         if package is None:
             raise NotApplicable(f"Debian has no headers of kernel {track.name} for {arch.name}")
         try:
             blob = archive.deb(package, f"{track.spec} {arch.name}")
             return Headers(track.spec, arch.name, package.version, package.sha256, blob, None)
-        except Gone as error:  # the mirror has removed the package since it was asked
+        # The mirror removed the package after it was asked for its index.
+        except Gone as error:
             if again:
                 raise
-            progress(f"{track.spec}: {error}; asking for the index anew")
+            progress(f"{track.spec}: {error}; fetching the index again")
     raise AssertionError("unreachable")
 
 
-def resolve(track: Track, archive: Archive, *, refresh: bool = False) -> Resolution:
-    """The header packages of a track; the mirror is asked once a day, and never offline."""
+def header_packages(track: Track, archive: Archive, *, refresh: bool = False) -> HeaderPackages:
+    """Return the header packages of a track. The mirror is asked at most once a day, and never offline.
+
+    refresh: True asks it in any case. Raises what the archive raises.
+    """
     cache, settings = archive.cache, archive.settings
     path = cache.root / "headers" / f"{track.name}.json"
     asked = (track.rule, settings.mirror or "", str(settings.keyring or ""))
-    known = cache.read(path, Resolution)
+    known = cache.read(path, HeaderPackages)
     if known and not refresh and (known.rule, known.mirror, known.keyring) == asked:
         fresh = time.time() - known.checked < FRESH
         if fresh or settings.offline:
@@ -190,23 +210,23 @@ def resolve(track: Track, archive: Archive, *, refresh: bool = False) -> Resolut
                         track.pick == "highest" and Version(package.version) > Version(old.version)
                     ):
                         found[arch] = package
-            except (Gone, OtherLength) as error:
+            except (Gone, LengthMismatch) as error:
                 gone.append(error)
             if found and track.pick == "first":
                 break
         if not found and gone:
             raise gone[0]
-        resolution = Resolution(*asked, found, time.time())
-        cache.record(path, resolution)
-        return resolution
+        result = HeaderPackages(*asked, found, time.time())
+        cache.record(path, result)
+        return result
 
 
 def _of_suite(suite: Suite, track: Track, archive: Archive) -> dict[str, Package]:
     found: dict[str, Package] = {}
-    everywhere = _listed(suite, _ASKED_FIRST, archive)
+    everywhere = _listed(suite, _FIRST_INDEX, archive)
     for arch in ARCHITECTURES.values():
         shared = _newest(everywhere, _NAME, track)
-        if shared and (shared.filename.endswith("_all.deb") or arch.debian == _ASKED_FIRST):
+        if shared and (shared.filename.endswith("_all.deb") or arch.debian == _FIRST_INDEX):
             found[arch.name] = shared
             continue
         own = _newest(_listed(suite, arch.debian, archive), _NAME, track)
@@ -221,7 +241,7 @@ def _listed(suite: Suite, debian_arch: str, archive: Archive) -> Sequence[Packag
 
 
 def _newest(packages: Sequence[Package], name: str, track: Track) -> Package | None:
-    """A suite may hold headers of more than one track: backports has those of 7.2 and 7.3 at a time."""
+    """Return the newest package called name of the track: backports has headers of 7.2 and 7.3 at the same time."""
     mine = [
         package
         for package in packages

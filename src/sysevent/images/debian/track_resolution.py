@@ -1,4 +1,4 @@
-"""From a track to the packages it means today."""
+"""Resolves a track to the packages that it means today."""
 
 from __future__ import annotations
 
@@ -14,24 +14,30 @@ from sysevent.cache import Cache
 from sysevent.errors import DownloadFailed, ImageError, NotApplicable
 from sysevent.images.debian import package_index
 from sysevent.images.debian.archive import FRESH, Archive, Listing, Suite
-from sysevent.images.download import Gone, OtherLength
+from sysevent.images.download import Gone, LengthMismatch
 from sysevent.images.tracks import Track, load
 from sysevent.settings import Settings
 
 
 class Resolution(msgspec.Struct, frozen=True):
-    """Which packages a track means on one architecture, and the signed chain that says so."""
+    """The packages of a track on one architecture, with the hashes of the signed chain that leads to them."""
 
     track: str
     arch: str
-    rule: str  # the track's definition at the time
-    mirror: str  # as the settings had it; "" for the machine's own
-    keyring: str  # likewise
+    # Track.rule at the time.
+    rule: str
+    # As the settings had it; "" for the one in this machine's apt configuration.
+    mirror: str
+    # As the settings had it; "" for the installed one.
+    keyring: str
     suite: str
     kernel: package_index.Kernel
-    inrelease: str  # hash of the signed release file
-    index: str  # hash of the package index that it names, in which the packages stand
-    checked: float  # Unix time; of the oldest index that was looked at
+    # Hash of the signed release file.
+    inrelease: str
+    # Hash of the package index, which the release file names and which lists the packages.
+    index: str
+    # Unix time at which the mirror was asked for the oldest index that was used.
+    checked: float
 
     @property
     def age(self) -> float:
@@ -40,19 +46,21 @@ class Resolution(msgspec.Struct, frozen=True):
 
     @property
     def blobs(self) -> frozenset[str]:
-        """Hashes of all the files it stands on."""
+        """The hashes of all files of the chain."""
         return frozenset((self.inrelease, self.index, self.kernel.image.sha256, self.kernel.modules.sha256))
 
 
-def kept(cache: Cache) -> Iterator[tuple[Path, Resolution]]:
-    """All the resolutions in a cache, with the files they are in."""
+def cached_resolutions(cache: Cache) -> Iterator[tuple[Path, Resolution]]:
+    """Yield every resolution in a cache, with the path of its file."""
     for path in sorted((cache.root / "tracks").glob("*.json")):
         if resolution := cache.read(path, Resolution):
             yield path, resolution
 
 
-def remembered(track: Track, arch: Architecture, cache: Cache, settings: Settings) -> Resolution | None:
-    """The last resolution, unless the track or the keyring has changed since."""
+def cached_resolution(
+    track: Track, arch: Architecture, cache: Cache, settings: Settings
+) -> Resolution | None:
+    """Return the last resolution of a track; None if the track or the keyring has changed since."""
     known = cache.read(_path(track, arch, cache), Resolution)
     if known and known.rule == track.rule and known.keyring == str(settings.keyring or ""):
         return known
@@ -60,48 +68,52 @@ def remembered(track: Track, arch: Architecture, cache: Cache, settings: Setting
 
 
 def resolve(track: Track, arch: Architecture, archive: Archive, *, refresh: bool = False) -> Resolution:
-    """The packages of a track, without asking the mirror when it was asked within a day (or never, offline).
+    """Return the packages of a track. The mirror is asked at most once a day, and never offline.
 
-    When the mirror cannot be reached, the last answer is used, with a note to progress. Raises NotApplicable,
-    NotCached, DownloadFailed, BadSignature.
+    refresh: True asks the mirror in any case, and fails when it cannot be reached. Otherwise the last
+    resolution is used then, with a line to progress.
+    Raises NotApplicable when Debian has no such kernel, NotCached, DownloadFailed, BadSignature.
     """
     if arch.name not in track.packages:
         raise _not_applicable(track, arch, "")
     settings = archive.settings
-    known = remembered(track, arch, archive.cache, settings)
-    if known and not refresh and _current(known, settings):
+    known = cached_resolution(track, arch, archive.cache, settings)
+    if known and not refresh and _is_current(known, settings):
         return known
     label = f"{track.spec} {arch.name}"
     with archive.cache.lock(f"track-{track.name}-{arch.name}", label, archive.progress):
-        known = remembered(track, arch, archive.cache, settings)
-        if known and not refresh and _current(known, settings):  # another process was faster
+        known = cached_resolution(track, arch, archive.cache, settings)
+        # Another process may have resolved it in the meantime.
+        if known and not refresh and _is_current(known, settings):
             return known
         try:
-            # With an answer in hand, nobody should wait long for a mirror that does not answer.
-            asked = msgspec.structs.replace(archive, patience=1) if known and not refresh else archive
-            found = _look(track, arch, asked, refresh=refresh)
+            # With an older resolution at hand, one attempt is enough: a dead mirror must not delay the run.
+            asked = msgspec.structs.replace(archive, attempts=1) if known and not refresh else archive
+            found = _ask_mirror(track, arch, asked, refresh=refresh)
         except DownloadFailed as error:
             if known is None or refresh:
                 raise
             hours = known.age / 3600
-            archive.progress(f"{label}: the mirror fails ({error}); using what it had {hours:.0f} hours ago")
+            archive.progress(
+                f"{label}: the mirror failed ({error}); using its answer of {hours:.0f} hours ago"
+            )
             return known
         archive.cache.record(_path(track, arch, archive.cache), found)
         return found
 
 
-def _current(known: Resolution, settings: Settings) -> bool:
+def _is_current(known: Resolution, settings: Settings) -> bool:
     return settings.offline or (known.age < FRESH and known.mirror == (settings.mirror or ""))
 
 
-def _look(track: Track, arch: Architecture, archive: Archive, *, refresh: bool) -> Resolution:
+def _ask_mirror(track: Track, arch: Architecture, archive: Archive, *, refresh: bool) -> Resolution:
     found: list[Resolution] = []
     absent: list[ImageError] = []
     checked = time.time()
     for name in track.suites:
         try:
-            suite, listed = listing(name, arch, archive, refresh=refresh)
-        except (Gone, OtherLength) as error:
+            suite, listed = fetch_listing(name, arch, archive, refresh=refresh)
+        except (Gone, LengthMismatch) as error:
             archive.progress(f"{track.spec} {arch.name}: leaving out {name}: {error}")
             absent.append(error)
             continue
@@ -127,11 +139,12 @@ def _look(track: Track, arch: Architecture, archive: Archive, *, refresh: bool) 
         raise absent[0]
     if not found:
         raise _not_applicable(track, arch, f" in {' or '.join(track.suites)}")
-    best = max(found, key=lambda r: r.kernel.version)  # the earlier suite's on equal versions
+    # On equal versions max() takes the earlier suite's.
+    best = max(found, key=lambda r: r.kernel.version)
     return msgspec.structs.replace(best, checked=checked)
 
 
-def listing(
+def fetch_listing(
     name: str,
     arch: Architecture,
     archive: Archive,
@@ -139,15 +152,17 @@ def listing(
     refresh: bool,
     wanted: re.Pattern[bytes] = package_index.KERNELS,
 ) -> tuple[Suite, Listing | None]:
-    """A suite with those of its packages that are wanted, by default its kernels.
+    """Return a suite, and its packages whose names match wanted: by default its kernels.
 
-    Raises Gone when the mirror has not got the suite, and OtherLength when its index and its release file are
-    of different days: a mirror that is being updated, or never quite is.
+    The packages are None if the suite does not have the architecture.
+    Raises Gone when the mirror does not have the suite, and LengthMismatch when its index does not belong to
+    its release file, as on a mirror that is being updated.
     """
     suite = archive.suite(name, refresh=refresh)
     try:
         return suite, archive.listing(suite, arch.debian, by_hash=True, wanted=wanted)
-    except Gone:  # the mirror has newer indices than our release file, or does not keep them by hash
+    # The mirror has newer indices than the cached release file, or does not keep them by hash.
+    except Gone:
         suite = archive.suite(name, refresh=True)
         return suite, archive.listing(suite, arch.debian, by_hash=False, wanted=wanted)
 

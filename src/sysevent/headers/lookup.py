@@ -1,17 +1,19 @@
-"""What a user names to look at: a structure, or a member of one that is a structure itself. No I/O."""
+"""Finds the structure that a user names, or a member that is a structure itself. No I/O."""
 
 from __future__ import annotations
 
 from sysevent.decode.structs import Layout, Leaf, Struct, find, leaves
 from sysevent.errors import UsageError
 
-_CROWDED = 48  # members, more of which nobody can read in one drawing
+# More members than this are not readable in one drawing.
+_MEMBERS_MAX = 48
 
 
-def view(layout: Layout, name: str) -> tuple[tuple[Leaf, ...], int, int]:
-    """The members of `kvm_xen_exit`, or of `kvm_run.system_event`, and the bytes they lie in.
+def lookup(layout: Layout, name: str) -> tuple[tuple[Leaf, ...], int, int]:
+    """Return the members of `kvm_xen_exit`, or of `kvm_run.system_event`, with the range of their offsets.
 
-    UsageError when there is no such structure or member.
+    The range is half-open. Members of anonymous structures are given one by one, unless there are too many to draw.
+    UsageError when the layout has no such structure or member.
     """
     struct_name, _, path = name.removeprefix("struct ").partition(".")
     struct = layout.structs.get(struct_name)
@@ -21,7 +23,7 @@ def view(layout: Layout, name: str) -> tuple[tuple[Leaf, ...], int, int]:
         raise UsageError(f"these headers have no struct {struct_name}{hint}")
     if not path:
         inside = tuple(leaves(struct))
-        return (_coarse(struct) if len(inside) > _CROWDED else inside), 0, struct.size
+        return (_coarse(struct) if len(inside) > _MEMBERS_MAX else inside), 0, struct.size
     whole = find(struct, path, layout.structs)
     if whole is None:
         raise UsageError(f"struct {struct_name} has no member {path} in these headers")
@@ -34,7 +36,7 @@ def view(layout: Layout, name: str) -> tuple[tuple[Leaf, ...], int, int]:
 
 
 def _coarse(struct: Struct) -> tuple[Leaf, ...]:
-    """Its members with the anonymous structures among them in one piece, each by its name."""
+    """Return the members of a structure, with each structure among them as one member."""
     found: dict[str, Leaf] = {}
     for leaf in leaves(struct):
         name = leaf.path.partition(".")[0].removesuffix("[]")
