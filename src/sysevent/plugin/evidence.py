@@ -38,7 +38,7 @@ def gather(claim: Claim[Any], case: Case, request: pytest.FixtureRequest, run: R
 
 
 def _exits(claim: ExitClaim, case: Case, request: pytest.FixtureRequest) -> None:
-    """Run the claim's scenario on the target. A kernel without the feature is not even asked."""
+    """Run the claim's scenario on the target. A kernel without the feature is not asked."""
     guest: Asker = request.getfixturevalue("guest")
     facts, terms = guest.facts(), options.terms(request.config)
     case.kernel = facts.release
@@ -83,7 +83,7 @@ def _running_kernel(case: Case, request: pytest.FixtureRequest, run: Run) -> Hea
     case.kernel = facts.release
     try:
         if not guest.spec.booted:
-            raise NotApplicable(f"nobody knows the headers of the kernel that runs on {guest.spec.name}")
+            raise NotApplicable(f"the headers of the kernel that runs on {guest.spec.name} are not known")
         found = _of_headers(guest.spec.kernel, userspace, run)
     except NotApplicable:
         if userspace is not native(userspace.arch):

@@ -31,7 +31,7 @@ class ClaimBroken(AssertionError):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A place for the verdict, before anything can go wrong; a target that is not ours any more is not asked."""
+    """Create the case that takes the verdict; LeaseLost if the target's lease has ended."""
     case = case_of(item)
     if case is not None:
         item.stash[CASE] = case
@@ -40,7 +40,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Discard what a target answered that was not ours until the end."""
+    """Discard the outcome if the target's lease ended during the test."""
     try:
         return (yield)
     finally:
@@ -79,12 +79,12 @@ def guest(target: TargetSpec, sysevent_run: Run, pytestconfig: pytest.Config) ->
     try:
         facts = found.facts()
         sysevent_run.check(target)
-        sysevent_run.tell_target(found, facts)
+        sysevent_run.record_target(found, facts)
         yield found
     except (NotApplicable, WrongArchitecture) as error:
         pytest.skip(str(error))
     finally:
-        # Also when it was lost: another guest waits for its place.
+        # Also if it was lost: another guest waits for its slot.
         sysevent_run.done(found)
 
 

@@ -1,4 +1,4 @@
-"""What this run has for itself alone: a slot for each guest that runs, and the lab machine that is being asked."""
+"""The leases of a run: a slot of this machine for each guest that runs, and the lab machine that is being asked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from sysevent.model import Incident, Progress
 from sysevent.targets.leases.lease import Lease, Leases
 from sysevent.targets.spec import TargetSpec
 
-_WORTH = 1.0  # seconds of waiting that are told
-_AGAIN = 0.5  # seconds until a slot is looked for again for a guest whose turn it is not
+# A longer wait for a lease is recorded as an incident; seconds.
+_REPORTED_WAIT = 1.0
+# Seconds between two attempts to get a slot for a guest that is started ahead.
+_RETRY = 0.5
 
 
 class Leased:
@@ -31,23 +33,24 @@ class Leased:
         self._on_lost = lost
         self._held: dict[str, Lease] = {}
         self._lost: dict[str, LeaseLost] = {}
-        self._full = 0.0  # when there was last no slot for a guest ahead of its turn
+        # The time (time.monotonic()) of the last attempt that found no slot.
+        self._full = 0.0
 
     def take(self, spec: TargetSpec) -> TargetSpec:
-        """The target for us alone, waited for if need be; the spec to use."""
+        """Lease a target, waiting until it is free; the spec to use, which a lab completes. NotLeased."""
         if spec.id not in self._held:
             try:
                 self._held[spec.id] = self._leases.take(spec, self._progress)
             except InfrastructureError as error:
-                self._tell(spec, str(error))
+                self._record(spec, str(error))
                 raise
             waited = self._held[spec.id].waited
-            if waited > _WORTH:
-                self._tell(spec, f"{spec.id}: got after {waited:.0f} s, for this run alone")
+            if waited > _REPORTED_WAIT:
+                self._record(spec, f"{spec.id}: got after {waited:.0f} s, for this run alone")
         return self._held[spec.id].spec
 
     def check(self, spec: TargetSpec) -> None:
-        """LeaseLost when what the target answers is worth nothing any more; told once."""
+        """LeaseLost if the lease has ended: the target's answers do not count any more. Recorded once."""
         if spec.id in self._lost:
             raise self._lost[spec.id]
         try:
@@ -55,16 +58,16 @@ class Leased:
                 self._held[spec.id].check()
         except LeaseLost as error:
             self._lost[spec.id] = error
-            self._tell(spec, str(error))
+            self._record(spec, str(error))
             self._on_lost(spec)
             raise
 
     def enter(self, asker: Asker) -> bool:
-        """For the scheduler: whether a guest may start now."""
+        """For the scheduler: lease a slot for a guest and return True, or False if none is free. Does not wait."""
         if asker.spec.id in self._held:
             return True
-        # Only guests of this machine start ahead of their turn: they cost nobody else more than a slot.
-        if not asker.spec.booted or time.monotonic() - self._full < _AGAIN:
+        # Only guests of this machine are started ahead: such a guest takes no more than a slot from other runs.
+        if not asker.spec.booted or time.monotonic() - self._full < _RETRY:
             return False
         lease = self._leases.try_take(asker.spec)
         if lease is None:
@@ -74,20 +77,20 @@ class Leased:
         return True
 
     def leave(self, asker: Asker) -> None:
-        """For the scheduler: a guest has ended."""
+        """For the scheduler: release the slot of a guest that has ended."""
         self.release(asker.spec)
 
     def release(self, spec: TargetSpec) -> None:
-        """Let others have it."""
+        """Release a target; without effect if it is not held."""
         self._lost.pop(spec.id, None)
         lease = self._held.pop(spec.id, None)
         if lease is not None:
             lease.release()
 
     def close(self) -> None:
-        """Nothing is ours any more."""
+        """Release everything."""
         while self._held:
             self._held.popitem()[1].release()
 
-    def _tell(self, spec: TargetSpec, reason: str) -> None:
+    def _record(self, spec: TargetSpec, reason: str) -> None:
         self._on_incident(Incident(spec.id, reason, "", retried=False))

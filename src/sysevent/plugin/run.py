@@ -1,4 +1,4 @@
-"""One run: where its results go, its log, and its guests. Nothing exists before the first test needs a target."""
+"""One run: the directory of its results, its log, and its guests. It is created when a test first needs a target."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from sysevent.targets.spec import TargetSpec
 
 
 def applies(claim: ExitClaim, facts: Facts, terms: Terms) -> bool:
-    """Whether a claim will be asked of a kernel."""
+    """Whether a claim applies to a kernel."""
     try:
         claim.require_applicable(facts, terms)
     except NotApplicable:
@@ -49,18 +49,20 @@ class Run:
         self.settings = options.of(config)
         self.results, self.log = results_of.opened(config, shared)
         self._items = items
-        # What a CI system, systemd or `timeout` ends a run with: guests end, and the log gets its end, as with Ctrl-C.
+        # CI systems, systemd and `timeout` end a run with SIGTERM: as after Ctrl-C, guests end and the log is completed.
         self._signals = signal.signal(signal.SIGTERM, signal.default_int_handler)
         self._guests: dict[str, Asker] = {}
         self._loop = Loop()
-        self._told: set[str] = set()
-        self.failed: set[str] = set()  # ids of targets with a verdict that somebody may want to look into
+        # Ids of the targets whose record is written.
+        self._recorded: set[str] = set()
+        # Ids of the targets with a FAIL, ERROR or MISS: --keep=failed keeps their guests.
+        self.failed: set[str] = set()
         leases = Leases(self.settings, waiting=self._retreat)
-        self._leased = Leased(leases, self.progress, self._incident, self._let_alone)
+        self._leased = Leased(leases, self.progress, self._incident, self._end)
         self._scheduler = self._start(items)
 
     def progress(self, text: str) -> None:
-        """One line for the person who waits, whatever pytest captures."""
+        """Print a line for the user who waits, although pytest captures output."""
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         capture = self.config.pluginmanager.get_plugin("capturemanager")
         if reporter is None:
@@ -70,23 +72,22 @@ class Run:
             reporter.write_line(f"  {text}", light=True)
 
     def verdict(self, record: records.Verdict) -> None:
-        """Write a verdict down. One that cannot be is the last: the session ends, with what it has."""
+        """Append a verdict to the log. If it cannot be written, end the session with the verdicts so far."""
         self.log.write(record)
         if self.log.failed:
             pytest.exit(self.log.failed)
 
     def _start(self, items: Sequence[pytest.Item]) -> Scheduler:
-        """Get the guests going that these tests need, in their order.
-
-        A worker of pytest-xdist runs a part of its tests, and nobody knows yet which.
-        """
+        """Start the guests that these tests need, in the order of the tests."""
         if hasattr(self.config, "workerinput"):
+            # A worker of pytest-xdist runs some of its tests; which ones is not known yet.
             items = ()
         for item in items:
             spec = target_of(item)
             if spec is None or not (case_of(item) or "guest" in getattr(item, "fixturenames", ())):
                 continue
-            if not spec.booted:  # not ours before it is wanted: others may want it meanwhile
+            # A lab machine is leased when it is needed: another run may use it until then.
+            if not spec.booted:
                 continue
             if not obstacle(spec, self.config.getoption("kernel")):
                 self._guest(spec)
@@ -101,7 +102,7 @@ class Run:
         return scheduler
 
     def guest(self, spec: TargetSpec) -> Asker:
-        """The guest of a target, on its way if it is not there yet, and no other run's; NotLeased else."""
+        """The guest of a target, started, and leased to this run; NotLeased if it cannot be leased."""
         leased = self._leased.take(spec)
         try:
             guest = self._guest(leased)
@@ -112,27 +113,29 @@ class Run:
         return guest
 
     def check(self, spec: TargetSpec) -> None:
-        """LeaseLost when a target is not ours any more: it is let alone, and what it said is no verdict."""
+        """LeaseLost if the lease of a target has ended: its answers since then are discarded."""
         self._leased.check(spec)
 
-    def _let_alone(self, spec: TargetSpec) -> None:
-        """Somebody else may have it: nothing of ours may run there."""
+    def _end(self, spec: TargetSpec) -> None:
+        """End our guest on a target whose lease was lost: another run may use it."""
         if spec.id in self._guests:
             self._guests[spec.id].close()
 
     def _retreat(self) -> None:
-        """We are about to wait for other runs: let them have what we hold meanwhile."""
+        """End all guests: this run is about to wait for other runs, which may need their slots."""
         self._scheduler.retreat()
 
     def done(self, guest: Asker) -> None:
-        """No further test needs this guest: it ends, or is left to whoever wants to look at it."""
+        """End a guest that no further test needs, or leave it to the user if --keep says so."""
         self._keep(guest)
         self._scheduler.done(guest)
         self._leased.release(guest.spec)
-        if not guest.spec.booted:  # labgrid gives another machine the next time
+        # labgrid gives another machine the next time.
+        if not guest.spec.booted:
             self._guests.pop(guest.spec.id, None)
 
     def _keep(self, guest: Asker) -> None:
+        """Let a guest run on after this run if --keep says so, and record how to reach it."""
         name = guest.spec.id
         if not self.settings.keep or (self.config.getoption("keep") == "failed" and name not in self.failed):
             return
@@ -147,7 +150,7 @@ class Run:
         return self._guests[spec.id]
 
     def _asker(self, spec: TargetSpec) -> Asker:
-        """A target with a plan: every scenario that one of its tests will ask, as far as its claim applies."""
+        """A target whose plan is every scenario that its tests will ask, except those of claims that do not apply."""
         items = [item for item in self._items if (target := target_of(item)) and target.id == spec.id]
         cases = [case for item in items if (case := case_of(item))]
 
@@ -167,7 +170,7 @@ class Run:
             self.results / spec.id.replace("/", "_"),
             Listeners(self.progress, self._incident, self._observation),
             plan=plan,
-            # A test without a claim may ask anything.
+            # A test without a claim may ask any scenario, so the plan does not foresee all questions.
             complete=not any("guest" in getattr(i, "fixturenames", ()) for i in items if not case_of(i)),
             weight=len({(c.claim.asks.name, c.abi) for c in cases if isinstance(c.claim, ExitClaim)}),
             loop=self._loop,
@@ -181,13 +184,14 @@ class Run:
     def _observation(self, target: str, seen: Observation) -> None:
         self.log.write(records.Observation.of(target, seen))
 
-    def tell_target(self, guest: Asker, facts: Facts) -> None:
-        """Record what a target is, once."""
+    def record_target(self, guest: Asker, facts: Facts) -> None:
+        """Record what a target is; once."""
         spec = guest.spec
-        if spec.id in self._told:
+        if spec.id in self._recorded:
             return
-        self._told.add(spec.id)
-        kernel = guest.kernel  # None: this machine, or a lab's, with the kernel that runs there
+        self._recorded.add(spec.id)
+        # None for a machine that is not booted by us.
+        kernel = guest.kernel
         self.log.write(
             records.Target(
                 name=spec.id,
@@ -207,7 +211,7 @@ class Run:
         )
 
     def leave(self) -> None:
-        """Every guest ended; others go on with this run."""
+        """End every guest and close the log; other processes go on with this run."""
         try:
             self._scheduler.close()
         except SyseventError as error:
@@ -217,6 +221,6 @@ class Run:
         self.log.close()
 
     def close(self, exit_code: int, counts: dict[Status, int]) -> None:
-        """Every guest ended, and the last record written."""
+        """Write the last record, end every guest and close the log."""
         self.log.write(records.End(counts=counts, exit=exit_code))
         self.leave()
