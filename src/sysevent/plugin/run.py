@@ -49,7 +49,7 @@ class Run:
         self.settings = options.of(config)
         self.results, self.log = results_of.opened(config, shared)
         self._items = items
-        # CI systems, systemd and `timeout` end a run with SIGTERM: as after Ctrl-C, guests end and the log is completed.
+        # CI systems, systemd and `timeout` send SIGTERM: as after Ctrl-C, guests end and the log is completed.
         self._signals = signal.signal(signal.SIGTERM, signal.default_int_handler)
         self._guests: dict[str, Asker] = {}
         self._loop = Loop()
