@@ -29,6 +29,10 @@ class ImageError(InfrastructureError):
     """A kernel image could not be had."""
 
 
+class WrongArchitecture(ImageError):
+    """The kernel image is for another architecture than the target."""
+
+
 class DownloadFailed(ImageError):
     """The mirror did not give the file."""
 

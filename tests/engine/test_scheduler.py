@@ -194,7 +194,8 @@ def test_descriptors_are_given_back(world):
         scheduler.begin()
         until(lambda: asked.restarts.prepared)  # noqa: B023 - called at once
         scheduler.close()
-    assert count() <= before
+    # Threads that other tests left running may hold some for a moment.
+    until(lambda: count() <= before)
 
 
 def test_hello_is_taken_in_the_background(world, together):

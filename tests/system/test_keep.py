@@ -77,7 +77,7 @@ def test_kept(ready, tmp_path):
     pids = below(kept.pid)
     try:
         assert len(pids) == 2
-        assert f"kept: riscv64-tcg pid {kept['pid']}, which ends {LIMIT} s after it was started" in out
+        assert f"kept: riscv64-tcg pid {kept.pid}, which ends {LIMIT} s after it was started" in out
         folder = Path(kept.directory)
         assert folder.stat().st_mode & 0o777 == 0o700
         assert f"sysevent shell --attach {folder}" in out

@@ -9,7 +9,6 @@ from pathlib import Path
 from sysevent.arches import ARCHITECTURES
 from sysevent.hosts.base import Host, Opener
 from sysevent.hosts.local import LocalHost
-from sysevent.hosts.qemu.opener import QemuOpener
 from sysevent.hosts.running_kernel import RunningKernelOpener, Vmms
 from sysevent.model import Progress
 from sysevent.settings import Settings
@@ -22,6 +21,9 @@ def opener(spec: TargetSpec, settings: Settings, modules: Path | None = None) ->
     modules: the directory of the kernel's modules, for a kernel that is given by path.
     """
     if spec.booted:
+        # Imported here: collecting tests needs no kernel image.
+        from sysevent.hosts.qemu.opener import QemuOpener
+
         return QemuOpener(spec, settings, modules)
     if spec.where == "local":
         return RunningKernelOpener(spec, settings, "vmm.log", LocalHost)

@@ -16,7 +16,7 @@ from sysevent.targets.spec import TargetSpec
 
 
 class HeadersOf(msgspec.Struct, frozen=True):
-    """One kernel's headers for one userspace ABI, as a test's parameter."""
+    """One kernel's headers for one userspace ABI: what stands in place of a target in a test of headers."""
 
     # As --kernel takes it.
     kernel: str
@@ -50,16 +50,16 @@ CASE = pytest.StashKey[Case]()
 def case_of(item: pytest.Item) -> Case | None:
     """A case for a test of a claim, from its parameters; None for any other test."""
     params = getattr(getattr(item, "callspec", None), "params", {})
-    claim, headers, spec = params.get("claim"), params.get("headers"), target_of(item)
-    if claim is not None and isinstance(headers, HeadersOf):
-        return Case(claim, headers.label, headers.userspace.name, native=True)
-    if claim is not None and spec is not None:
-        abi = str(params["abi"])
-        return Case(claim, spec.id, abi, native=abi == ARCHITECTURES[spec.arch].abis[0].name)
-    return None
+    claim, target = params.get("claim"), params.get("target")
+    if claim is None or target is None:
+        return None
+    if isinstance(target, HeadersOf):
+        return Case(claim, target.label, target.userspace.name, native=True)
+    abi = str(params["abi"])
+    return Case(claim, target.id, abi, native=abi == ARCHITECTURES[target.arch].abis[0].name)
 
 
 def target_of(item: pytest.Item) -> TargetSpec | None:
-    """The target that a test runs on; None for a test without."""
+    """The target that a test runs on; None for a test without, and for a test of headers."""
     spec = getattr(getattr(item, "callspec", None), "params", {}).get("target")
     return spec if isinstance(spec, TargetSpec) else None

@@ -13,9 +13,8 @@ from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
 from sysevent.engine.btf import kvm_run
-from sysevent.errors import HarnessError, NotApplicable
+from sysevent.errors import HarnessError, NotApplicable, WrongArchitecture
 from sysevent.hosts.kinds import obstacle
-from sysevent.images.kernel.resolve import WrongArchitecture
 from sysevent.model import Facts, Status
 from sysevent.plugin import evidence
 from sysevent.plugin.case import CASE, HeadersOf, case_of, target_of
@@ -54,10 +53,10 @@ def _check_lease(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def target(request: pytest.FixtureRequest) -> TargetSpec | None:
-    """The place whose kernel is asked; the test's id names it. None in a test of headers."""
-    spec: TargetSpec | None = request.param
-    return spec
+def target(request: pytest.FixtureRequest) -> TargetSpec | HeadersOf:
+    """The place whose kernel is asked, or the headers that are; the test's id names it."""
+    found: TargetSpec | HeadersOf = request.param
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -95,13 +94,10 @@ def facts(guest: Asker) -> Facts:
 
 
 @pytest.fixture(scope="session")
-def headers(request: pytest.FixtureRequest, sysevent_run: Run) -> HeaderFacts | None:
-    """What one kernel's headers mean to one ABI. None in a test of a guest."""
-    place: HeadersOf | None = request.param
-    if place is None:
-        return None
+def headers(target: HeadersOf, sysevent_run: Run) -> HeaderFacts:
+    """What one kernel's headers mean to one ABI, in a test of headers."""
     try:
-        return evidence.header_facts(place, sysevent_run)
+        return evidence.header_facts(target, sysevent_run)
     except NotApplicable as error:
         pytest.skip(str(error))
 
@@ -121,8 +117,7 @@ def btf(guest: Asker, sysevent_run: Run) -> Layout:
 @pytest.fixture
 def check(
     request: pytest.FixtureRequest,
-    target: TargetSpec | None,
-    headers: HeaderFacts | None,
+    target: TargetSpec | HeadersOf,
     abi: str,
     claim: Claim[Any],
     sysevent_run: Run,

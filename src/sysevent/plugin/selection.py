@@ -26,8 +26,7 @@ class _Instance(msgspec.Struct, frozen=True):
 
     id: str
     claim: Claim[Any] | None = None
-    target: TargetSpec | None = None
-    headers: HeadersOf | None = None
+    target: TargetSpec | HeadersOf | None = None
     abi: str = ""
 
 
@@ -43,10 +42,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         *(one for claim in claims if isinstance(claim, LayoutClaim) for one in _of_headers(claim, config)),
     ] or [_Instance(_NOWHERE)]
     metafunc.parametrize(
-        ("target", "headers", "abi", "claim"),
-        [(one.target, one.headers, one.abi, one.claim) for one in found],
+        ("target", "abi", "claim"),
+        [(one.target, one.abi, one.claim) for one in found],
         ids=[one.id for one in found],
-        indirect=["target", "headers"],
+        indirect=["target"],
         scope="session",
     )
 
@@ -84,9 +83,7 @@ def _of_headers(claim: LayoutClaim, config: pytest.Config) -> Iterator[_Instance
                 and (not asked or userspace.name in asked or ("native" in asked and is_native))
             ):
                 headers = HeadersOf(kernel, userspace, label)
-                yield _Instance(
-                    f"{label}-{userspace.name}-{claim.title}", claim, headers=headers, abi=userspace.name
-                )
+                yield _Instance(f"{label}-{userspace.name}-{claim.title}", claim, headers, userspace.name)
 
 
 def _on_each_target(metafunc: pytest.Metafunc) -> None:

@@ -4,6 +4,7 @@ import gzip
 
 import pytest
 
+from sysevent import errors
 from sysevent.arches import architecture
 from sysevent.errors import ImageError, UsageError
 from sysevent.images.kernel import resolve
@@ -71,7 +72,7 @@ def test_the_release_of_a_tree_is_that_of_its_kernel_release_file(find, tree):
 
 
 def test_a_tree_of_another_architecture(find, tree):
-    with pytest.raises(resolve.WrongArchitecture, match="has arch/arm64/boot/Image"):
+    with pytest.raises(errors.WrongArchitecture, match="has arch/arm64/boot/Image"):
         find(f"tree:{tree}", RISCV64)
 
 
@@ -94,7 +95,7 @@ def test_a_tree_without_the_prefix(find, tree):
 def test_another_architecture(find, tmp_path, arm64_image):
     path = tmp_path / "Image"
     path.write_bytes(arm64_image())
-    with pytest.raises(resolve.WrongArchitecture, match=r"Image is a kernel for arm64 .*, not for riscv64"):
+    with pytest.raises(errors.WrongArchitecture, match=r"Image is a kernel for arm64 .*, not for riscv64"):
         find(path, RISCV64)
 
 

@@ -10,9 +10,8 @@ import msgspec
 
 from sysevent.arches import ARCHITECTURES, Architecture
 from sysevent.cache import Cache
-from sysevent.errors import ImageError, UsageError
+from sysevent.errors import ImageError, UsageError, WrongArchitecture
 from sysevent.images import tracks
-from sysevent.images.debian import deb, published
 from sysevent.images.debian.archive import Archive
 from sysevent.images.debian.track_resolution import Resolution, resolve
 from sysevent.images.download import Gone
@@ -20,10 +19,6 @@ from sysevent.images.kernel import bootfile
 from sysevent.images.tracks import Track
 from sysevent.model import KernelImage, Progress
 from sysevent.settings import Settings
-
-
-class WrongArchitecture(ImageError):
-    """The kernel image is for another architecture than the target."""
 
 
 class Unpacked(msgspec.Struct, frozen=True):
@@ -91,6 +86,9 @@ def _debian(
 
 
 def _published(version: str, arch: Architecture, settings: Settings, progress: Progress) -> KernelImage:
+    # Here: few runs name a version.
+    from sysevent.images.debian import published
+
     archive = Archive(settings, progress)
     one = published.choose(published.all_kernels(arch, archive), version)
     track = Track(version, (one.suite,), {arch.name: (one.kernel.image.name,)})
@@ -120,6 +118,9 @@ def obtain(resolution: Resolution, track: Track, arch: Architecture, archive: Ar
     if not _is_complete(image, cache):
         with cache.lock(f"kernel-{kernel.image.sha256[:32]}", label, archive.progress):
             if not _is_complete(image, cache):
+                # Here: most runs find the kernel in the cache.
+                from sysevent.images.debian import deb
+
                 package = archive.deb(kernel.image, label)
                 archive.progress(f"{label}: unpacking Linux {kernel.release}")
                 _store(image, deb.kernel_image(package), arch, cache)

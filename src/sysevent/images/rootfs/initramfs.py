@@ -12,7 +12,6 @@ import msgspec
 from sysevent.arches import Architecture
 from sysevent.cache import Cache
 from sysevent.errors import UsageError
-from sysevent.images.debian import deb
 from sysevent.images.kernel import modules
 from sysevent.images.kernel.modules import Module
 from sysevent.images.rootfs import newc
@@ -89,6 +88,9 @@ def _from_package(
         if (found := read_modules(path)) is not None:
             return found
         progress(f"{what}: extracting {', '.join(names)} from the package")
+        # Here: most runs find the modules in the cache.
+        from sysevent.images.debian import deb
+
         with deb.modules(package, cache.root / "parts") as files:
             found = modules.closure(names, files)
         modules.check(found, arch.elf_machine, release, str(package))
