@@ -4,10 +4,10 @@ import msgspec
 
 from sysevent.contract import x86_64
 from sysevent.contract.arm64 import CAP_SUSPEND, CAP_SUSPEND_DOC
-from sysevent.contract.around import Gives
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, REPAIR
+from sysevent.contract.scenario_checks import Returns
+from sysevent.contract.system_events import API, REPAIR
 from sysevent.scenario.facts import CAPABILITIES
 
 # Either capability without the other is a kernel that has lost one; both came and go with Hyper-V as a whole.
@@ -19,8 +19,8 @@ CLAIMS = claims(
             "capability",
             "KVM_CAP_SYSTEM_EVENT_DATA (215) is 1 on /dev/kvm and on a VM since v5.18, and 0 on both before.",
             asks=asks,
-            gives=(Gives("system/215", 1), Gives("vm/215", 1)),
-            before_5_18=(Gives("system/215", 0), Gives("vm/215", 0)),
+            gives=(Returns("system/215", 1), Returns("vm/215", 1)),
+            before_5_18=(Returns("system/215", 0), Returns("vm/215", 0)),
             source=f"{API}; virt/kvm/kvm_main.c, kvm_vm_ioctl_check_extension_generic; {REPAIR}",
         )
         for asks in CAPABILITIES.values()
@@ -29,7 +29,7 @@ CLAIMS = claims(
         "capability.suspend",
         "KVM_CAP_ARM_SYSTEM_SUSPEND (216) is 1 on /dev/kvm and on a VM.",
         asks=CAPABILITIES["arm64"],
-        gives=(Gives("system/216", 1), Gives("vm/216", 1)),
+        gives=(Returns("system/216", 1), Returns("vm/216", 1)),
         source=f"{CAP_SUSPEND_DOC}; bfbab4456877, v5.19",
         needs=(CAP_SUSPEND,),
     ),
@@ -37,7 +37,7 @@ CLAIMS = claims(
         "capability.hyperv",
         "KVM_CAP_HYPERV (44) is 1 on /dev/kvm and on a VM where KVM_CAP_HYPERV_ENFORCE_CPUID (199) is.",
         asks=CAPABILITIES["x86_64"],
-        gives=(Gives("system/44", 1), Gives("vm/44", 1)),
+        gives=(Returns("system/44", 1), Returns("vm/44", 1)),
         source="Documentation/virt/kvm/api.rst, 4.118 KVM_GET_SUPPORTED_HV_CPUID; arch/x86/kvm/x86.c, "
         "CONFIG_KVM_HYPERV",
         needs=(ENFORCING,),
@@ -46,7 +46,7 @@ CLAIMS = claims(
         "capability.triple_fault",
         "KVM_CAP_X86_TRIPLE_FAULT_EVENT (218) is 1 on /dev/kvm and on a VM.",
         asks=CAPABILITIES["x86_64"],
-        gives=(Gives("system/218", 1), Gives("vm/218", 1)),
+        gives=(Returns("system/218", 1), Returns("vm/218", 1)),
         source=x86_64.INJECT_DOC,
         needs=(x86_64.TRIPLE_FAULT_EVENT,),
     ),
@@ -54,7 +54,7 @@ CLAIMS = claims(
         "capability.enforce_cpuid",
         "KVM_CAP_HYPERV_ENFORCE_CPUID (199) is 1 on /dev/kvm and on a VM.",
         asks=CAPABILITIES["x86_64"],
-        gives=(Gives("system/199", 1), Gives("vm/199", 1)),
+        gives=(Returns("system/199", 1), Returns("vm/199", 1)),
         source=x86_64.ENFORCE_DOC,
         needs=(x86_64.HYPERV, x86_64.ENFORCES),
     ),

@@ -5,7 +5,7 @@ from sysevent.abi.exits import ExitReason
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API
+from sysevent.contract.system_events import API
 from sysevent.contract.terms import Need
 from sysevent.scenario.x86_64 import FACTS
 

@@ -4,13 +4,13 @@ from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.hyperv import CRASH_NOTIFY, CRASH_NOTIFY_MESSAGE, MSR_CRASH_CTL, MSR_RESET
 from sysevent.abi.mp_state import MpState
-from sysevent.contract.around import Contains
-from sysevent.contract.checks import At, Exits, Register, Written
+from sysevent.contract.checks import Exits, PcAt, RegisterHolds, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, old_system_event, system_event
+from sysevent.contract.scenario_checks import BufferHolds
+from sysevent.contract.system_events import API, old_system_event, system_event
 from sysevent.contract.terms import Need
-from sysevent.contract.x86_64 import ENFORCE_DOC, ENFORCES, ENTER, HYPERV, MSRS, TLFS, goes_on
+from sysevent.contract.x86_64 import ENFORCE_DOC, ENFORCES, ENTER, HYPERV, MSRS, TLFS, guest_continues
 from sysevent.model import Level
 from sysevent.scenario.x86_64 import BARE_CPUID, ENFORCE, HYPERV_CPUID, hyperv_cpuid, wrmsr
 
@@ -77,11 +77,11 @@ CLAIMS = claims(
             asks=ASKS[msr.title],
             gives=(
                 Exits(ExitReason.SYSTEM_EVENT),
-                At("wrmsr.returned", "rip"),
-                Contains("mp_state", MpState.RUNNABLE),
-                Register("rbx", 0x5E01),
-                Register("rsi", 0x5E04),
-                Register("rdi", 0x5E05),
+                PcAt("wrmsr.returned", "rip"),
+                BufferHolds("mp_state", MpState.RUNNABLE),
+                RegisterHolds("rbx", 0x5E01),
+                RegisterHolds("rsi", 0x5E04),
+                RegisterHolds("rdi", 0x5E05),
             ),
             source=f"{ENTER}: nothing stops a vCPU",
             needs=(HYPERV,),
@@ -93,7 +93,7 @@ CLAIMS = claims(
             f"hyperv.{name}",
             f"Writing {words} is no event: the guest goes on.",
             asks=wrmsr(f"hyperv.{name}", index, value),
-            gives=goes_on(),
+            gives=guest_continues(),
             source=f"{TLFS}; {SET_MSR}",
             needs=(HYPERV,),
         )
@@ -103,7 +103,7 @@ CLAIMS = claims(
         "hyperv.reset.read",
         "HV_X64_MSR_RESET reads as 0.",
         asks=wrmsr("hyperv.reset.read", MSR_RESET, 0x5E5E_5E5E_5E5E, symbol="rdmsr"),
-        gives=(*goes_on(), Register("rax", 0), Register("rdx", 0)),
+        gives=(*guest_continues(), RegisterHolds("rax", 0), RegisterHolds("rdx", 0)),
         source=f"{TLFS}; arch/x86/kvm/hyperv.c, kvm_hv_get_msr_pw",
         needs=(HYPERV,),
     ),

@@ -1,7 +1,6 @@
 """What a kernel's headers mean in bytes to every userspace that includes them. No guest is booted."""
 
 from sysevent.contract.claim import claims
-from sysevent.contract.expect import REPAIR
 from sysevent.contract.layout_checks import (
     constants_unchanged,
     exits_within_union,
@@ -10,6 +9,7 @@ from sysevent.contract.layout_checks import (
     system_event_in_place,
 )
 from sysevent.contract.layout_claim import LayoutClaim, Layouts
+from sysevent.contract.system_events import REPAIR
 
 UAPI = "include/uapi/linux/kvm.h, struct kvm_run"
 

@@ -6,7 +6,7 @@ from sysevent.contract.arm64 import HSR_HIGH
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import system_event
+from sysevent.contract.system_events import system_event
 from sysevent.scenario.arm64 import DEBUG
 
 CLAIMS = claims(

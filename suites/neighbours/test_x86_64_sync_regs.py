@@ -10,8 +10,8 @@ from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.x86_64 import HYPERV
-from sysevent.scenario.steps import Entry, Head, run
-from sysevent.scenario.x86_64 import machine, registers, scenario
+from sysevent.scenario.steps import Entry, SetRunBytes, run
+from sysevent.scenario.x86_64 import registers, scenario, vm_with_vcpus
 
 CLAIMS = claims(
     ExitClaim(
@@ -19,9 +19,9 @@ CLAIMS = claims(
         "kvm_valid_regs lies at 288 and the registers it asks for from 304 on, behind a union of 256 bytes.",
         asks=scenario(
             "sync_regs",
-            *machine("wrmsr"),
+            *vm_with_vcpus("wrmsr"),
             Entry("wrmsr", registers(MSR_RESET, 1)),
-            Head(VALID_REGS.offset, struct.pack("<Q", SYNC_REGS)),
+            SetRunBytes(VALID_REGS.offset, struct.pack("<Q", SYNC_REGS)),
             *run("exit"),
         ),
         gives=(

@@ -3,14 +3,14 @@
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
 from sysevent.contract.arm64 import CAP_SUSPEND, FINAL, STOPS, SUSPEND
-from sysevent.contract.around import Blocks, Contains, Counters
 from sysevent.contract.checks import Exits
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.scenario_checks import Blocks, BufferHolds, Counters
 from sysevent.model import Level
 from sysevent.scenario import ioctls
-from sysevent.scenario.arm64 import COUNTERS, machine, registers, scenario
-from sysevent.scenario.steps import SETTLE, Entry, Read, Sleep, Start, Wait, Watch, run
+from sysevent.scenario.arm64 import COUNTERS, registers, scenario, vm_with_vcpus
+from sysevent.scenario.steps import SETTLE_MS, Entry, Read, Sleep, Start, Wait, Watch, run
 
 
 def with_peers(call, count):
@@ -18,7 +18,7 @@ def with_peers(call, count):
     peers = range(1, count)
     return scenario(
         f"peers.{call.title}.{count}",
-        *machine(vcpus=count),
+        *vm_with_vcpus(vcpus=count),
         *call.setup,
         *(Entry("call", (0, COUNTERS + 8 * peer), peer, "spin") for peer in peers),
         *(Start(peer) for peer in peers),
@@ -26,9 +26,9 @@ def with_peers(call, count):
         Read(COUNTERS, 8 * count, "counted at first"),
         Entry("call", registers(*call.registers)),
         *run("exit"),
-        Sleep(SETTLE),
+        Sleep(SETTLE_MS),
         Read(COUNTERS, 8 * count, "counted after the exit"),
-        Sleep(SETTLE),
+        Sleep(SETTLE_MS),
         Read(COUNTERS, 8 * count, "counted later"),
         ioctls.get_mp_state(0, "mp_state 0"),
         *(Wait(f"peer {peer}", peer, 1) for peer in peers),
@@ -48,7 +48,7 @@ CLAIMS = claims(
                 Exits(ExitReason.SYSTEM_EVENT),
                 Counters("counted after the exit", "counted later", count, running=False),
                 *(Blocks(f"peer {peer}") for peer in range(1, count)),
-                *(Contains(f"mp_state {vcpu}", MpState.STOPPED) for vcpu in range(count)),
+                *(BufferHolds(f"mp_state {vcpu}", MpState.STOPPED) for vcpu in range(count)),
             ),
             source=STOPS,
             needs=call.needs,
@@ -63,7 +63,7 @@ CLAIMS = claims(
             asks=asks,
             gives=(
                 Exits(ExitReason.SYSTEM_EVENT),
-                *(Contains(f"mp_state {vcpu}", MpState.RUNNABLE) for vcpu in range(count)),
+                *(BufferHolds(f"mp_state {vcpu}", MpState.RUNNABLE) for vcpu in range(count)),
             ),
             source="Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND",
             needs=(CAP_SUSPEND,),

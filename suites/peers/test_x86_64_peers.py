@@ -2,15 +2,15 @@
 
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
-from sysevent.contract.around import Contains, Counters
 from sysevent.contract.checks import Exits
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.scenario_checks import BufferHolds, Counters
 from sysevent.contract.x86_64 import ENTER, HYPERV, MSRS
 from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Read, Start, Wait, Watch, run
-from sysevent.scenario.x86_64 import COUNTERS, machine, registers, scenario
+from sysevent.scenario.x86_64 import COUNTERS, registers, scenario, vm_with_vcpus
 
 
 def with_peers(msr, count):
@@ -18,7 +18,7 @@ def with_peers(msr, count):
     peers = range(1, count)
     return scenario(
         f"peers.{msr.title}.{count}",
-        *machine("wrmsr", vcpus=count),
+        *vm_with_vcpus("wrmsr", vcpus=count),
         *(Entry("wrmsr", (0, COUNTERS + 8 * peer), peer, "spin") for peer in peers),
         *(Start(peer) for peer in peers),
         *(Watch(COUNTERS + 8 * peer) for peer in peers),
@@ -43,7 +43,7 @@ CLAIMS = claims(
             gives=(
                 Exits(ExitReason.SYSTEM_EVENT),
                 Counters("counted after the exit", "counted later", count, running=True),
-                *(Contains(f"mp_state {vcpu}", MpState.RUNNABLE) for vcpu in range(count)),
+                *(BufferHolds(f"mp_state {vcpu}", MpState.RUNNABLE) for vcpu in range(count)),
             ),
             source=f"{ENTER}: nothing stops a vCPU",
             needs=(HYPERV,),

@@ -4,14 +4,14 @@ from sysevent.abi.arm64 import SMCCC_FILTER_DENY, SMCCC_FILTER_FWD_TO_USER, VCPU
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.psci import NOT_SUPPORTED, Function
-from sysevent.contract.arm64 import INDICATE, PREPARE, RESET2, goes_on
-from sysevent.contract.checks import At, Exits, Holds, Register, RegisterOneOf
+from sysevent.contract.arm64 import INDICATE, PREPARE, RESET2, guest_continues
+from sysevent.contract.checks import Exits, Holds, PcAt, RegisterHolds, RegisterHoldsOneOf
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, old_system_event, system_event
+from sysevent.contract.system_events import API, old_system_event, system_event
 from sysevent.contract.terms import Need
 from sysevent.model import Level
-from sysevent.scenario.arm64 import COOKIE, RETURNED, call, smccc_filter
+from sysevent.scenario.arm64 import COOKIE, RETURNED_MMIO, call, smccc_filter
 
 LOW = 0xFFFF_FFFF
 SMC_HANDLER = "arch/arm64/kvm/handle_exit.c, handle_smc"
@@ -32,7 +32,7 @@ SMC_CLAIMS = claims(
         "smc.off",
         "PSCI SYSTEM_OFF by SMC is the same event as by HVC.",
         asks=call("smc.off", Function.SYSTEM_OFF, symbol="smc"),
-        gives=(*system_event(EventType.SHUTDOWN, 0), At("call.smc_returned", "pc")),
+        gives=(*system_event(EventType.SHUTDOWN, 0), PcAt("call.smc_returned", "pc")),
         source=f"{API}; {SMC_HANDLER}",
         needs=(SMC,),
     ),
@@ -42,8 +42,8 @@ SMC_CLAIMS = claims(
         asks=call("smc.reset2", Function.SYSTEM_RESET2, 0, COOKIE, symbol="smc"),
         gives=(
             *system_event(EventType.RESET, 1),
-            Register("x2", COOKIE & LOW),
-            At("call.smc_returned", "pc"),
+            RegisterHolds("x2", COOKIE & LOW),
+            PcAt("call.smc_returned", "pc"),
         ),
         source=f"{API}; {SMC_HANDLER}",
         needs=(SMC,),
@@ -52,7 +52,7 @@ SMC_CLAIMS = claims(
         "smc.other",
         "An SMC whose immediate is not 0 is no call: the guest goes on with -1 in x0.",
         asks=call("smc.other", Function.SYSTEM_OFF, symbol="smc_other"),
-        gives=goes_on(NOT_SUPPORTED),
+        gives=guest_continues(NOT_SUPPORTED),
         source=SMC_HANDLER,
         needs=(SMC,),
         level=Level.OBSERVED,
@@ -75,7 +75,7 @@ FILTER_CLAIMS = claims(
             Function.SYSTEM_OFF,
             before_vcpus=(smccc_filter(Function.SYSTEM_OFF, SMCCC_FILTER_DENY),),
         ),
-        gives=goes_on(NOT_SUPPORTED),
+        gives=guest_continues(NOT_SUPPORTED),
         source=FILTER_DOC,
         needs=(FILTER,),
     ),
@@ -125,8 +125,8 @@ AARCH32_CLAIMS = claims(
             asks=aarch32(name, fid),
             gives=(
                 Exits(ExitReason.MMIO),
-                Holds("mmio.phys_addr", RETURNED),
-                RegisterOneOf("x0", (LOW, NOT_SUPPORTED)),
+                Holds("mmio.phys_addr", RETURNED_MMIO),
+                RegisterHoldsOneOf("x0", (LOW, NOT_SUPPORTED)),
             ),
             source="arch/arm64/kvm/psci.c, kvm_psci_check_allowed_function",
             needs=(AARCH32,),

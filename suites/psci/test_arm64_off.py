@@ -3,11 +3,18 @@
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.psci import INTERNAL_FAILURE, Function
-from sysevent.contract.arm64 import CALL, FEATURES_DOC, HSR_HIGH, PREPARE, goes_on, preserved
-from sysevent.contract.checks import At, Exits, Holds, Register, Written
+from sysevent.contract.arm64 import (
+    CALL,
+    FEATURES_DOC,
+    HSR_HIGH,
+    PREPARE,
+    guest_continues,
+    unchanged_registers,
+)
+from sysevent.contract.checks import Exits, Holds, PcAt, RegisterHolds, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, old_system_event, system_event
+from sysevent.contract.system_events import API, old_system_event, system_event
 from sysevent.model import Level
 from sysevent.scenario.arm64 import FACTS, call
 
@@ -37,9 +44,9 @@ CLAIMS = claims(
             asks=ASKS[name],
             gives=(
                 Exits(ExitReason.SYSTEM_EVENT),
-                Register("x0", INTERNAL_FAILURE),
-                At("call.returned", "pc"),
-                *preserved(4),
+                RegisterHolds("x0", INTERNAL_FAILURE),
+                PcAt("call.returned", "pc"),
+                *unchanged_registers(4),
             ),
             source=f"{CALL}: preloaded for a userspace that resumes the guest",
         )
@@ -50,7 +57,7 @@ CLAIMS = claims(
             f"psci.{name}.zeroed",
             f"After {words} x1, x2 and x3 are zero.",
             asks=ASKS[name],
-            gives=(Exits(ExitReason.SYSTEM_EVENT), *(Register(f"x{n}", 0) for n in (1, 2, 3))),
+            gives=(Exits(ExitReason.SYSTEM_EVENT), *(RegisterHolds(f"x{n}", 0) for n in (1, 2, 3))),
             source=f"{CALL}: smccc_set_retval",
             level=Level.OBSERVED,
         )
@@ -88,7 +95,7 @@ CLAIMS = claims(
             f"psci.features.{name}",
             f"PSCI_FEATURES knows {name.upper()}, in the version that a guest gets by default.",
             asks=FACTS,
-            gives=goes_on(0, fid.fact),
+            gives=guest_continues(0, fid.fact),
             source=FEATURES_DOC,
         )
         for name, _, fid, *_ in CALLS

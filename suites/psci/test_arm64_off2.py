@@ -2,11 +2,11 @@
 
 from sysevent.abi.events import EventType
 from sysevent.abi.psci import INTERNAL_FAILURE, INVALID_PARAMETERS, Function
-from sysevent.contract.arm64 import FEATURES_DOC, HIBERNATE, OFF2, goes_on
-from sysevent.contract.checks import Register
+from sysevent.contract.arm64 import FEATURES_DOC, HIBERNATE, OFF2, guest_continues
+from sysevent.contract.checks import RegisterHolds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, system_event
+from sysevent.contract.system_events import API, system_event
 from sysevent.scenario.arm64 import FACTS, call
 
 # Suffix of the name, width of the call in bits, function.
@@ -20,7 +20,7 @@ CLAIMS = claims(
             f"psci.off2{width}.{kind}",
             f"PSCI SYSTEM_OFF2, {bits}-bit call of type {kind}, exits as SHUTDOWN with the OFF2 flag in data[0].",
             asks=call(f"psci.off2{width}.{kind}", fid, kind, 0),
-            gives=(*system_event(EventType.SHUTDOWN, 1), Register("x0", INTERNAL_FAILURE)),
+            gives=(*system_event(EventType.SHUTDOWN, 1), RegisterHolds("x0", INTERNAL_FAILURE)),
             source=f"{API}; {HIBERNATE}",
             needs=(OFF2,),
         )
@@ -32,7 +32,7 @@ CLAIMS = claims(
             f"psci.off2{width}.wrong.{name}",
             f"PSCI SYSTEM_OFF2, {bits}-bit call, with type and cookie {name} is no event: INVALID_PARAMETERS (-2).",
             asks=call(f"psci.off2{width}.wrong.{name}", fid, *arguments),
-            gives=goes_on(INVALID_PARAMETERS),
+            gives=guest_continues(INVALID_PARAMETERS),
             source=f"Arm DEN0022, SYSTEM_OFF2; {HIBERNATE}",
             needs=(OFF2,),
         )
@@ -44,7 +44,7 @@ CLAIMS = claims(
             f"psci.features.off2{width}",
             f"PSCI_FEATURES allows hibernation (bit 0) by OFF2{width}, in the version that a guest gets by default.",
             asks=FACTS,
-            gives=goes_on(1, fid.fact),
+            gives=guest_continues(1, fid.fact),
             source=f"{FEATURES_DOC}; {HIBERNATE}",
             needs=(OFF2,),
         )

@@ -4,11 +4,19 @@ from sysevent.abi import psci
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.psci import INTERNAL_FAILURE, INVALID_PARAMETERS, Function
-from sysevent.contract.arm64 import FEATURES_DOC, HSR_HIGH, INDICATE, PREPARE, RESET2, goes_on, preserved
-from sysevent.contract.checks import At, Exits, Holds, Register, Written
+from sysevent.contract.arm64 import (
+    FEATURES_DOC,
+    HSR_HIGH,
+    INDICATE,
+    PREPARE,
+    RESET2,
+    guest_continues,
+    unchanged_registers,
+)
+from sysevent.contract.checks import Exits, Holds, PcAt, RegisterHolds, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, old_system_event, system_event
+from sysevent.contract.system_events import API, old_system_event, system_event
 from sysevent.model import Level
 from sysevent.scenario.arm64 import COOKIE, FACTS, call
 
@@ -96,11 +104,11 @@ CLAIMS = claims(
             asks=ASKS[name],
             gives=(
                 Exits(ExitReason.SYSTEM_EVENT),
-                Register("x0", INTERNAL_FAILURE),
-                Register("x1", x1),
-                Register("x2", x2),
-                At("call.returned", "pc"),
-                *preserved(3),
+                RegisterHolds("x0", INTERNAL_FAILURE),
+                RegisterHolds("x1", x1),
+                RegisterHolds("x2", x2),
+                PcAt("call.returned", "pc"),
+                *unchanged_registers(3),
             ),
             source=PROPAGATE,
             needs=(RESET2,),
@@ -112,7 +120,7 @@ CLAIMS = claims(
             f"psci.{name}",
             f"PSCI SYSTEM_RESET2, {words}, is no event: the guest goes on with INVALID_PARAMETERS (-2) in x0.",
             asks=ASKS[name],
-            gives=goes_on(INVALID_PARAMETERS),
+            gives=guest_continues(INVALID_PARAMETERS),
             source="Arm DEN0022, SYSTEM_RESET2; d43583b890e7, KVM: arm64: Add support for SYSTEM_RESET2, v5.18",
             needs=(RESET2,),
         )
@@ -145,7 +153,7 @@ CLAIMS = claims(
             f"psci.features.{name}",
             f"PSCI_FEATURES knows {name.upper()}, in the version that a guest gets by default.",
             asks=FACTS,
-            gives=goes_on(0, fid.fact),
+            gives=guest_continues(0, fid.fact),
             source=FEATURES_DOC,
             needs=(RESET2,),
         )

@@ -8,16 +8,31 @@ from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.psci import NOT_SUPPORTED, Function
 from sysevent.abi.registers import arm64_x
-from sysevent.contract.arm64 import CAP_SUSPEND, CAP_SUSPEND_DOC, SUSPEND, goes_on, preserved
-from sysevent.contract.around import Blocks, Contains, Gives
-from sysevent.contract.checks import At, Exits, Register, Written
+from sysevent.contract.arm64 import (
+    CAP_SUSPEND,
+    CAP_SUSPEND_DOC,
+    SUSPEND,
+    guest_continues,
+    unchanged_registers,
+)
+from sysevent.contract.checks import Exits, PcAt, RegisterHolds, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, system_event
+from sysevent.contract.scenario_checks import Blocks, BufferHolds, Returns
+from sysevent.contract.system_events import API, system_event
 from sysevent.model import Level
 from sysevent.scenario import ioctls
-from sysevent.scenario.arm64 import ENABLE_SUSPEND, FACTS, IRQ_OFF, IRQ_ON, call, machine, registers, scenario
-from sysevent.scenario.steps import BLOCKED, SETTLE, Entry, Sleep, Start, Step, Wait, run
+from sysevent.scenario.arm64 import (
+    ENABLE_SUSPEND,
+    FACTS,
+    IRQ_OFF,
+    IRQ_ON,
+    call,
+    registers,
+    scenario,
+    vm_with_vcpus,
+)
+from sysevent.scenario.steps import BLOCKED_MS, SETTLE_MS, Entry, Sleep, Start, Step, Wait, run
 
 MP_STATE_DOC = "Documentation/virt/kvm/api.rst, KVM_GET_MP_STATE, KVM_MP_STATE_SUSPENDED; 7b33a09d036f, v5.19"
 EVENT_DOC = "Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND"
@@ -28,7 +43,7 @@ WIDTHS = (("", 32, Function.SYSTEM_SUSPEND), ("_64", 64, Function.SYSTEM_SUSPEND
 def suspended(*steps: Step) -> tuple[Step, ...]:
     """A guest that asked for suspend and was granted it, then these steps."""
     return (
-        *machine(),
+        *vm_with_vcpus(),
         ENABLE_SUSPEND,
         Entry("call", registers(*SUSPEND.registers)),
         *run("exit"),
@@ -56,7 +71,7 @@ CLAIMS = claims(
         "psci.suspend.denied",
         "SYSTEM_SUSPEND without KVM_CAP_ARM_SYSTEM_SUSPEND is no event: NOT_SUPPORTED (-1) in x0.",
         asks=call("psci.suspend.denied", Function.SYSTEM_SUSPEND, 0, 0),
-        gives=goes_on(NOT_SUPPORTED),
+        gives=guest_continues(NOT_SUPPORTED),
         source=CAP_SUSPEND_DOC,
     ),
     *(
@@ -67,11 +82,11 @@ CLAIMS = claims(
             asks=call(f"psci.suspend{width}", fid, 0x4000_0000, 0xC0DE, setup=(ENABLE_SUSPEND,)),
             gives=(
                 *system_event(SUSPEND.type),
-                Register("x0", fid),
-                Register("x1", 0x4000_0000),
-                Register("x2", 0xC0DE),
-                At("call.returned", "pc"),
-                *preserved(3),
+                RegisterHolds("x0", fid),
+                RegisterHolds("x1", 0x4000_0000),
+                RegisterHolds("x2", 0xC0DE),
+                PcAt("call.returned", "pc"),
+                *unchanged_registers(3),
             ),
             source=f"{API}; bfbab4456877, KVM: arm64: Implement PSCI SYSTEM_SUSPEND, v5.19",
             needs=(CAP_SUSPEND,),
@@ -84,7 +99,7 @@ CLAIMS = claims(
             "PSCI_FEATURES denies, as long as KVM_CAP_ARM_SYSTEM_SUSPEND is not enabled, "
             f"SUSPEND{width}, in the version that a guest gets by default.",
             asks=FACTS,
-            gives=goes_on(NOT_SUPPORTED, fid.fact),
+            gives=guest_continues(NOT_SUPPORTED, fid.fact),
             source=CAP_SUSPEND_DOC,
         )
         for width, _, fid in WIDTHS
@@ -93,7 +108,7 @@ CLAIMS = claims(
         "psci.suspend.features",
         "PSCI_FEATURES knows SYSTEM_SUSPEND once KVM_CAP_ARM_SYSTEM_SUSPEND is enabled.",
         asks=call("psci.suspend.features", psci.FEATURES, Function.SYSTEM_SUSPEND, setup=(ENABLE_SUSPEND,)),
-        gives=goes_on(0),
+        gives=guest_continues(0),
         source=CAP_SUSPEND_DOC,
         needs=(CAP_SUSPEND,),
     ),
@@ -102,11 +117,11 @@ CLAIMS = claims(
         "KVM_ENABLE_CAP of KVM_CAP_ARM_SYSTEM_SUSPEND takes no flags: EINVAL with one, 0 without.",
         asks=scenario(
             "psci.suspend.enable",
-            *machine(),
+            *vm_with_vcpus(),
             ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND, flags=1, label="with a flag"),
             ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND, label="without flags"),
         ),
-        gives=(Gives("with a flag", errno=Errno.EINVAL), Gives("without flags")),
+        gives=(Returns("with a flag", errno=Errno.EINVAL), Returns("without flags")),
         source="Documentation/virt/kvm/api.rst, KVM_ENABLE_CAP; arch/arm64/kvm/arm.c, kvm_vm_ioctl_enable_cap",
         needs=(CAP_SUSPEND,),
     ),
@@ -116,22 +131,22 @@ CLAIMS = claims(
         "Userspace that refuses a suspend writes x0 and lets the guest go on.",
         asks=scenario(
             "suspend.refused",
-            *machine(),
+            *vm_with_vcpus(),
             ENABLE_SUSPEND,
             Entry("call", registers(*SUSPEND.registers)),
             *run("exit"),
             ioctls.set_one_reg(0, arm64_x(0), psci.DENIED),
             *run("resumed"),
         ),
-        gives=(Exits(ExitReason.SYSTEM_EVENT), *goes_on(psci.DENIED, "resumed")),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), *guest_continues(psci.DENIED, "resumed")),
         source=EVENT_DOC,
         needs=(CAP_SUSPEND,),
     ),
     ExitClaim(
         "suspend.asleep",
         "A vCPU in KVM_MP_STATE_SUSPENDED blocks in KVM_RUN as long as nothing wakes it.",
-        asks=scenario("suspend.asleep", *suspended(*run("asleep", milliseconds=BLOCKED))),
-        gives=(Exits(ExitReason.SYSTEM_EVENT), Gives("grant"), Blocks("asleep")),
+        asks=scenario("suspend.asleep", *suspended(*run("asleep", milliseconds=BLOCKED_MS))),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), Returns("grant"), Blocks("asleep")),
         source=MP_STATE_DOC,
         needs=(CAP_SUSPEND,),
     ),
@@ -141,13 +156,13 @@ CLAIMS = claims(
         "userspace makes it RUNNABLE; then the guest goes on.",
         asks=WAKES,
         gives=(
-            Gives("grant"),
-            Contains("mp_state granted", MpState.SUSPENDED),
+            Returns("grant"),
+            BufferHolds("mp_state granted", MpState.SUSPENDED),
             *system_event(EventType.WAKEUP, label="wakeup"),
-            Contains("mp_state woken", MpState.SUSPENDED),
+            BufferHolds("mp_state woken", MpState.SUSPENDED),
             *system_event(EventType.WAKEUP, label="wakeup again"),
-            Gives("leave"),
-            *goes_on(Function.SYSTEM_SUSPEND, "resumed"),
+            Returns("leave"),
+            *guest_continues(Function.SYSTEM_SUSPEND, "resumed"),
         ),
         source=f"{API}; {MP_STATE_DOC}",
         needs=(CAP_SUSPEND,),
@@ -167,15 +182,15 @@ CLAIMS = claims(
         # The wake-up comes while the vCPU already blocks, and without the guest ever having asked.
         asks=scenario(
             "wakeup.blocked",
-            *machine(),
+            *vm_with_vcpus(),
             Entry("call", registers(Function.SYSTEM_OFF)),
             ioctls.set_mp_state(0, MpState.SUSPENDED, "suspend"),
             Start(0),
-            Sleep(SETTLE),
+            Sleep(SETTLE_MS),
             IRQ_ON,
             Wait("wakeup"),
         ),
-        gives=(Gives("suspend"), *system_event(EventType.WAKEUP, label="wakeup")),
+        gives=(Returns("suspend"), *system_event(EventType.WAKEUP, label="wakeup")),
         source=f"{API}; {MP_STATE_DOC}",
         needs=(CAP_SUSPEND,),
     ),

@@ -6,12 +6,12 @@ from sysevent.abi.errno import Errno
 from sysevent.abi.events import EventType
 from sysevent.abi.psci import NOT_SUPPORTED, Function
 from sysevent.abi.registers import ARM64_PSCI_VERSION
-from sysevent.contract.arm64 import OFF2, RESET2, goes_on
-from sysevent.contract.around import Gives
+from sysevent.contract.arm64 import OFF2, RESET2, guest_continues
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, old_system_event, system_event
-from sysevent.scenario.arm64 import call, machine, psci_version, scenario
+from sysevent.contract.scenario_checks import Returns
+from sysevent.contract.system_events import API, old_system_event, system_event
+from sysevent.scenario.arm64 import call, psci_version, scenario, vm_with_vcpus
 from sysevent.scenario.ioctls import set_one_reg
 
 DOC = "Documentation/virt/kvm/arm/fw-pseudo-registers.rst, KVM_REG_ARM_PSCI_VERSION"
@@ -61,7 +61,7 @@ EVENTS = (
 
 SETS_VERSIONS = scenario(
     "psci.versions",
-    *machine(),
+    *vm_with_vcpus(),
     *(
         set_one_reg(0, ARM64_PSCI_VERSION, number, f"set {number >> 16}.{number & 0xFFFF}")
         for number in (0x0002, 0x1_0000, 0x1_0001, 0x1_0002, 0x1_0003, 0x0003, 0x2_0000)
@@ -74,7 +74,7 @@ CLAIMS = claims(
             f"psci_{major}_{minor}.{name}",
             f"PSCI {major}.{minor}: {says}.",
             asks=asks((major, minor), name, *registers),
-            gives=goes_on(x0),
+            gives=guest_continues(x0),
             source=DOC,
             needs=needs,
         )
@@ -97,10 +97,10 @@ CLAIMS = claims(
         "KVM_REG_ARM_PSCI_VERSION takes 0.2 and 1.0, and refuses versions that do not exist with EINVAL.",
         asks=SETS_VERSIONS,
         gives=(
-            Gives("set 0.2"),
-            Gives("set 1.0"),
-            Gives("set 0.3", errno=Errno.EINVAL),
-            Gives("set 2.0", errno=Errno.EINVAL),
+            Returns("set 0.2"),
+            Returns("set 1.0"),
+            Returns("set 0.3", errno=Errno.EINVAL),
+            Returns("set 2.0", errno=Errno.EINVAL),
         ),
         source=DOC,
     ),
@@ -108,7 +108,7 @@ CLAIMS = claims(
         "psci.versions.1_1",
         "KVM_REG_ARM_PSCI_VERSION takes 1.1.",
         asks=SETS_VERSIONS,
-        gives=(Gives("set 1.1"),),
+        gives=(Returns("set 1.1"),),
         source=f"{DOC}; d43583b890e7, v5.18",
         needs=(RESET2,),
     ),
@@ -116,7 +116,7 @@ CLAIMS = claims(
         "psci.versions.1_3",
         "KVM_REG_ARM_PSCI_VERSION takes 1.2 and 1.3.",
         asks=SETS_VERSIONS,
-        gives=(Gives("set 1.2"), Gives("set 1.3")),
+        gives=(Returns("set 1.2"), Returns("set 1.3")),
         source=f"{DOC}; 8be82d536a9f, v6.13",
         needs=(OFF2,),
     ),

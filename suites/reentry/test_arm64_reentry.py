@@ -8,16 +8,16 @@ from sysevent.abi.exits import ExitReason
 from sysevent.abi.ioctls import Request
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.psci import INTERNAL_FAILURE, Function
-from sysevent.contract.arm64 import BY_TITLE, CAP_SUSPEND, FINAL, RESET2, STOPS, SUSPEND, goes_on
-from sysevent.contract.around import Blocks, Contains, Gives, Interrupted
+from sysevent.contract.arm64 import BY_TITLE, CAP_SUSPEND, FINAL, RESET2, STOPS, SUSPEND, guest_continues
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import IMMEDIATE_EXIT, old_system_event, system_event
+from sysevent.contract.scenario_checks import Blocks, BufferHolds, Interrupted, Returns
+from sysevent.contract.system_events import IMMEDIATE_EXIT, old_system_event, system_event
 from sysevent.model import Level
 from sysevent.scenario import ioctls
-from sysevent.scenario.arm64 import COOKIE, machine, registers, scenario
-from sysevent.scenario.steps import BLOCKED, Entry, Head, Ioctl, run
+from sysevent.scenario.arm64 import COOKIE, registers, scenario, vm_with_vcpus
+from sysevent.scenario.steps import BLOCKED_MS, Entry, Ioctl, SetRunBytes, run
 
 POISON32 = 0xAAAA_AAAA
 # The target of KVM_ARM_PREFERRED_TARGET is KVM_ARM_TARGET_GENERIC_V8 (5) on every CPU this can run on.
@@ -28,11 +28,11 @@ def entered_again(call):
     """KVM_RUN again after the event, and again after userspace has declared the vCPU runnable."""
     return scenario(
         f"reentry.{call.title}",
-        *machine(),
+        *vm_with_vcpus(),
         *call.setup,
         Entry("call", registers(*call.registers)),
         *run("exit"),
-        *run("again", milliseconds=BLOCKED),
+        *run("again", milliseconds=BLOCKED_MS),
         ioctls.set_mp_state(0, MpState.RUNNABLE),
         *run("resumed"),
     )
@@ -42,7 +42,7 @@ def initialized_again(call):
     """A VMM that resets: KVM_ARM_VCPU_INIT after the event, and then another event."""
     return scenario(
         f"reinit.{call.title}",
-        *machine(),
+        *vm_with_vcpus(),
         *call.setup,
         Entry("call", registers(*call.registers)),
         *run("exit"),
@@ -55,13 +55,13 @@ def initialized_again(call):
 
 IMMEDIATE = scenario(
     "immediate_exit",
-    *machine(),
+    *vm_with_vcpus(),
     Entry("call", registers(Function.SYSTEM_RESET2, 0, COOKIE)),
-    Head(1, b"\x01"),
+    SetRunBytes(1, b"\x01"),
     *run("nothing"),
     *run("exit"),
 )
-RUNNABLE_AGAIN = (Exits(ExitReason.SYSTEM_EVENT), Gives("init"), Contains("mp_state", MpState.RUNNABLE))
+RUNNABLE_AGAIN = (Exits(ExitReason.SYSTEM_EVENT), Returns("init"), BufferHolds("mp_state", MpState.RUNNABLE))
 
 CLAIMS = claims(
     *(
@@ -70,7 +70,11 @@ CLAIMS = claims(
             f"After {call.words} KVM_RUN blocks until userspace declares the vCPU runnable; then the guest goes on "
             "behind the call with INTERNAL_FAILURE (-6) in x0.",
             asks=entered_again(call),
-            gives=(Exits(ExitReason.SYSTEM_EVENT), Blocks("again"), *goes_on(INTERNAL_FAILURE, "resumed")),
+            gives=(
+                Exits(ExitReason.SYSTEM_EVENT),
+                Blocks("again"),
+                *guest_continues(INTERNAL_FAILURE, "resumed"),
+            ),
             source=STOPS,
             needs=call.needs,
         )
@@ -80,7 +84,7 @@ CLAIMS = claims(
         "reentry.suspend",
         "After SYSTEM_SUSPEND KVM_RUN goes on behind the call, with x0 as userspace left it.",
         asks=entered_again(SUSPEND),
-        gives=(Exits(ExitReason.SYSTEM_EVENT), *goes_on(Function.SYSTEM_SUSPEND, "again")),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), *guest_continues(Function.SYSTEM_SUSPEND, "again")),
         source="Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND",
         needs=(CAP_SUSPEND,),
     ),

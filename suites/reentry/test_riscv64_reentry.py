@@ -4,26 +4,26 @@ from sysevent.abi import sbi
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
-from sysevent.contract.around import Blocks, Interrupted
-from sysevent.contract.checks import Exits, Holds, Register
+from sysevent.contract.checks import Exits, Holds, RegisterHolds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import IMMEDIATE_EXIT, old_system_event, system_event
-from sysevent.contract.riscv64 import REASON, RESET_TYPES, SYSTEM_RESET, goes_on
+from sysevent.contract.riscv64 import REASON, RESET_TYPES, SYSTEM_RESET, guest_continues
+from sysevent.contract.scenario_checks import Blocks, Interrupted
+from sysevent.contract.system_events import IMMEDIATE_EXIT, old_system_event, system_event
 from sysevent.model import Level
 from sysevent.scenario import ioctls
-from sysevent.scenario.riscv64 import machine, registers, scenario
-from sysevent.scenario.steps import BLOCKED, Entry, Head, run
+from sysevent.scenario.riscv64 import registers, scenario, vm_with_vcpus
+from sysevent.scenario.steps import BLOCKED_MS, Entry, SetRunBytes, run
 
 
 def entered_again(reset):
     """KVM_RUN again after the event, and again after userspace has declared the hart runnable."""
     return scenario(
         f"reentry.{reset.title}",
-        *machine(),
+        *vm_with_vcpus(),
         Entry("call", registers(reset.number, REASON)),
         *run("exit"),
-        *run("again", milliseconds=BLOCKED),
+        *run("again", milliseconds=BLOCKED_MS),
         ioctls.set_mp_state(0, MpState.RUNNABLE),
         *run("repeated"),
     )
@@ -62,14 +62,18 @@ CLAIMS = claims(
         "Userspace that moves the PC past the call and declares the hart runnable resumes the guest.",
         asks=scenario(
             "resumed",
-            *machine(),
+            *vm_with_vcpus(),
             Entry("call", registers(sbi.SHUTDOWN, REASON)),
             *run("exit"),
             ioctls.set_mp_state(0, MpState.RUNNABLE),
             Entry("call", (0x600D,), symbol="returned"),
             *run("resumed"),
         ),
-        gives=(Exits(ExitReason.SYSTEM_EVENT), *goes_on("resumed"), Register("a0", 0x600D, "resumed")),
+        gives=(
+            Exits(ExitReason.SYSTEM_EVENT),
+            *guest_continues("resumed"),
+            RegisterHolds("a0", 0x600D, "resumed"),
+        ),
         source="Documentation/virt/kvm/api.rst, KVM_SET_MP_STATE",
     ),
     ExitClaim(
@@ -77,9 +81,9 @@ CLAIMS = claims(
         "With immediate_exit KVM_RUN gives EINTR and runs nothing; the event comes at the next KVM_RUN.",
         asks=scenario(
             "immediate_exit",
-            *machine(),
+            *vm_with_vcpus(),
             Entry("call", registers(sbi.COLD_REBOOT, REASON)),
-            Head(1, b"\x01"),
+            SetRunBytes(1, b"\x01"),
             *run("nothing"),
             *run("exit"),
         ),

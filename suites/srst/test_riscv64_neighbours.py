@@ -3,11 +3,11 @@
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.sbi import EXT_SUSP, INVALID_PARAM, LEGACY_SHUTDOWN, NOT_SUPPORTED, SUSP
-from sysevent.contract.checks import Exits, Holds, Register
+from sysevent.contract.checks import Exits, Holds, RegisterHolds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, old_system_event, system_event
-from sysevent.contract.riscv64 import ECALL, goes_on
+from sysevent.contract.riscv64 import ECALL, guest_continues
+from sysevent.contract.system_events import API, old_system_event, system_event
 from sysevent.contract.terms import Need
 from sysevent.scenario.riscv64 import RAM, ecall, enable
 
@@ -32,7 +32,7 @@ LEGACY_CLAIMS = claims(
         "legacy.absent",
         "Where legacy SBI is not built, its shutdown is no event: SBI_ERR_NOT_SUPPORTED (-2) in a0.",
         asks=SHUTS_DOWN,
-        gives=(*goes_on(), Register("a0", NOT_SUPPORTED)),
+        gives=(*guest_continues(), RegisterHolds("a0", NOT_SUPPORTED)),
         source=ECALL,
         needs=(NO_LEGACY,),
     ),
@@ -50,7 +50,7 @@ SUSPEND_CLAIMS = claims(
         "susp.disabled",
         "SBI system suspend, which userspace has not turned on, is no event: SBI_ERR_NOT_SUPPORTED (-2) in a0.",
         asks=ecall("susp.disabled", 0, RAM, extension=SUSP),
-        gives=(*goes_on(), Register("a0", NOT_SUPPORTED)),
+        gives=(*guest_continues(), RegisterHolds("a0", NOT_SUPPORTED)),
         source=SUSP_COMMIT,
     ),
     ExitClaim(
@@ -65,7 +65,7 @@ SUSPEND_CLAIMS = claims(
         "susp.reserved",
         "SBI system suspend of a reserved type is refused by the kernel: SBI_ERR_INVALID_PARAM (-3) in a0.",
         asks=ecall("susp.reserved", 1, RAM, extension=SUSP, setup=(enable(EXT_SUSP, 1),)),
-        gives=(*goes_on(), Register("a0", INVALID_PARAM)),
+        gives=(*guest_continues(), RegisterHolds("a0", INVALID_PARAM)),
         source=SUSP_COMMIT,
         needs=(SUSPENDS,),
     ),

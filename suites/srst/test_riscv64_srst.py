@@ -5,15 +5,15 @@ from sysevent.abi.errno import Errno
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.sbi import EXT_SRST, NOT_SUPPORTED
-from sysevent.contract.around import Gives
-from sysevent.contract.checks import At, Exits, Holds, Register, RegisterOneOf, Written
+from sysevent.contract.checks import Exits, Holds, PcAt, RegisterHolds, RegisterHoldsOneOf, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, old_system_event, system_event
-from sysevent.contract.riscv64 import ECALL, REASONS, RESET_TYPES, SYSTEM_RESET, goes_on
+from sysevent.contract.riscv64 import ECALL, REASONS, RESET_TYPES, SYSTEM_RESET, guest_continues
+from sysevent.contract.scenario_checks import Returns
+from sysevent.contract.system_events import API, old_system_event, system_event
 from sysevent.contract.terms import Need
 from sysevent.model import Level
-from sysevent.scenario.riscv64 import FACTS, ecall, enable, machine, registers, scenario
+from sysevent.scenario.riscv64 import FACTS, ecall, enable, registers, scenario, vm_with_vcpus
 from sysevent.scenario.steps import Entry, run
 
 POISON16 = 0xAAAA
@@ -59,9 +59,9 @@ CLAIMS = claims(
         "SBI's probe_extension finds SRST: 0 in a0 and 1 in a1.",
         asks=FACTS,
         gives=(
-            *goes_on("sbi.probe.srst"),
-            Register("a0", 0, "sbi.probe.srst"),
-            Register("a1", 1, "sbi.probe.srst"),
+            *guest_continues("sbi.probe.srst"),
+            RegisterHolds("a0", 0, "sbi.probe.srst"),
+            RegisterHolds("a1", 1, "sbi.probe.srst"),
         ),
         source="RISC-V SBI specification, probe_extension; arch/riscv/kvm/vcpu_sbi_base.c",
     ),
@@ -93,7 +93,7 @@ CLAIMS = claims(
             title(asks),
             f"{says}: the guest goes on.",
             asks=asks,
-            gives=goes_on(),
+            gives=guest_continues(),
             source="RISC-V SBI specification, SRST",
         )
         for says, asks in NO_EVENT
@@ -103,7 +103,7 @@ CLAIMS = claims(
             f"{title(asks)}.error",
             f"{says}, and its error is SBI_ERR_NOT_SUPPORTED (-2).",
             asks=asks,
-            gives=(*goes_on(), Register("a0", NOT_SUPPORTED), Register("a1", 0)),
+            gives=(*guest_continues(), RegisterHolds("a0", NOT_SUPPORTED), RegisterHolds("a1", 0)),
             source="arch/riscv/kvm/vcpu_sbi_replace.c, kvm_sbi_ext_srst_handler; the SBI specification would say -3",
             level=Level.OBSERVED,
         )
@@ -131,9 +131,9 @@ CLAIMS = claims(
         asks=ASKS["cold_reboot", 0xDEAD_BEEF],
         gives=(
             Exits(ExitReason.SYSTEM_EVENT),
-            At("call._start", "pc"),
-            Register("a0", sbi.COLD_REBOOT),
-            RegisterOneOf("a1", (0xDEAD_BEEF, 0)),
+            PcAt("call._start", "pc"),
+            RegisterHolds("a0", sbi.COLD_REBOOT),
+            RegisterHoldsOneOf("a1", (0xDEAD_BEEF, 0)),
         ),
         source=ECALL,
         level=Level.OBSERVED,
@@ -151,7 +151,7 @@ CLAIMS = claims(
         "srst.disabled",
         "SBI SRST that userspace has turned off is no event: SBI_ERR_NOT_SUPPORTED (-2) in a0.",
         asks=ecall("srst.disabled", sbi.SHUTDOWN, 0, setup=(enable(EXT_SRST, 0),)),
-        gives=(*goes_on(), Register("a0", NOT_SUPPORTED)),
+        gives=(*guest_continues(), RegisterHolds("a0", NOT_SUPPORTED)),
         source=ENABLE_DOC,
         needs=(ENABLE,),
     ),
@@ -160,16 +160,16 @@ CLAIMS = claims(
         "The register that turns SRST off takes 0 and 1 (EINVAL for 2), and only before the first KVM_RUN (EBUSY).",
         asks=scenario(
             "srst.register",
-            *machine(),
+            *vm_with_vcpus(),
             enable(EXT_SRST, 2, "two"),
             Entry("call", registers(sbi.SHUTDOWN, 0)),
             *run("exit"),
             enable(EXT_SRST, 0, "after KVM_RUN"),
         ),
         gives=(
-            Gives("two", errno=Errno.EINVAL),
+            Returns("two", errno=Errno.EINVAL),
             Exits(ExitReason.SYSTEM_EVENT),
-            Gives("after KVM_RUN", errno=Errno.EBUSY),
+            Returns("after KVM_RUN", errno=Errno.EBUSY),
         ),
         source=ENABLE_DOC,
         needs=(ENABLE,),

@@ -5,13 +5,13 @@ from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.psci import Function
 from sysevent.contract.arm64 import BY_TITLE, CAP_SUSPEND, FINAL, RESET2, SUSPEND
-from sysevent.contract.around import SameBytes
-from sysevent.contract.checks import Exits, Holds, Register
+from sysevent.contract.checks import Exits, Holds, RegisterHolds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, old_system_event, system_event
+from sysevent.contract.scenario_checks import SameBytes
+from sysevent.contract.system_events import API, old_system_event, system_event
 from sysevent.scenario import ioctls
-from sysevent.scenario.arm64 import COOKIE, RETURNED, machine, registers, scenario
+from sysevent.scenario.arm64 import COOKIE, RETURNED_MMIO, registers, scenario, vm_with_vcpus
 from sysevent.scenario.steps import KEEP, Entry, run
 
 RESETS = Entry("call", registers(Function.SYSTEM_RESET2, 0, COOKIE))
@@ -22,7 +22,7 @@ def after_reset2(call):
     """A second event in the bytes of the first: kvm_run is not poisoned between them."""
     return scenario(
         f"sequence.reset2_then_{call.title}",
-        *machine(),
+        *vm_with_vcpus(),
         *call.setup,
         RESETS,
         *run("first"),
@@ -37,7 +37,7 @@ def after_mmio(call):
     stored = (*registers(*call.registers)[:9], 0xFEED_FACE_CAFE_F00D)
     return scenario(
         f"after_mmio.{call.title}",
-        *machine(),
+        *vm_with_vcpus(),
         *call.setup,
         Entry("call", stored, symbol="mmio_first"),
         *run("first"),
@@ -64,7 +64,7 @@ CLAIMS = claims(
             asks=after_mmio(call),
             gives=(
                 Exits(ExitReason.MMIO, "first"),
-                Holds("mmio.phys_addr", RETURNED, "first"),
+                Holds("mmio.phys_addr", RETURNED_MMIO, "first"),
                 *system_event(call.type, *call.data),
             ),
             before_5_18=(Exits(ExitReason.MMIO, "first"), *old_system_event(call.type, *call.data)),
@@ -87,7 +87,7 @@ CLAIMS = claims(
         # The same event over two different poisons.
         asks=scenario(
             "poison.reset2",
-            *machine(),
+            *vm_with_vcpus(),
             RESETS,
             *run("exit"),
             ioctls.set_mp_state(0, MpState.RUNNABLE),
@@ -99,8 +99,8 @@ CLAIMS = claims(
             *system_event(EventType.RESET, 1, label="other"),
             SameBytes("exit", "other", (8, 12)),
             SameBytes("exit", "other", (32, 48)),
-            Register("x2", LOW_COOKIE),
-            Register("x2", LOW_COOKIE, "other"),
+            RegisterHolds("x2", LOW_COOKIE),
+            RegisterHolds("x2", LOW_COOKIE, "other"),
         ),
         source=API,
         needs=(RESET2,),

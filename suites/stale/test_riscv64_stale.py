@@ -4,14 +4,14 @@ from sysevent.abi import sbi
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
-from sysevent.contract.around import SameBytes
 from sysevent.contract.checks import Exits
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, system_event
 from sysevent.contract.riscv64 import REASON, RESET_TYPES
+from sysevent.contract.scenario_checks import SameBytes
+from sysevent.contract.system_events import API, system_event
 from sysevent.scenario import ioctls
-from sysevent.scenario.riscv64 import machine, registers, scenario
+from sysevent.scenario.riscv64 import registers, scenario, vm_with_vcpus
 from sysevent.scenario.steps import KEEP, Entry, run
 
 REBOOTS = Entry("call", registers(sbi.COLD_REBOOT, REASON))
@@ -23,7 +23,7 @@ def after_mmio(reset):
     stored = (*arguments[:5], 0xFEED_FACE_CAFE_F00D, *arguments[6:])
     return scenario(
         f"after_mmio.{reset.title}",
-        *machine(),
+        *vm_with_vcpus(),
         Entry("call", stored, symbol="mmio_first"),
         *run("first"),
         *run("exit", poison=KEEP),
@@ -37,7 +37,7 @@ CLAIMS = claims(
         # kvm_run is not poisoned between them.
         asks=scenario(
             "sequence.reset_then_shutdown",
-            *machine(),
+            *vm_with_vcpus(),
             Entry("call", registers(sbi.WARM_REBOOT, REASON)),
             *run("first"),
             ioctls.set_mp_state(0, MpState.RUNNABLE),
@@ -64,7 +64,7 @@ CLAIMS = claims(
         # The same event over two different poisons.
         asks=scenario(
             "poison.cold_reboot",
-            *machine(),
+            *vm_with_vcpus(),
             REBOOTS,
             *run("exit"),
             ioctls.set_mp_state(0, MpState.RUNNABLE),

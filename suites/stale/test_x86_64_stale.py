@@ -2,15 +2,15 @@
 
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
-from sysevent.contract.around import SameBytes
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, REPAIR, old_system_event, system_event
+from sysevent.contract.scenario_checks import SameBytes
+from sysevent.contract.system_events import API, REPAIR, old_system_event, system_event
 from sysevent.contract.x86_64 import BY_TITLE, ENTER, HYPERV, MSRS
 from sysevent.model import Level
 from sysevent.scenario.steps import KEEP, Entry, run
-from sysevent.scenario.x86_64 import machine, registers, scenario
+from sysevent.scenario.x86_64 import registers, scenario, vm_with_vcpus
 
 
 def after(first, msr):
@@ -18,7 +18,7 @@ def after(first, msr):
     eax, _, ecx, edx, *rest = registers(msr.index, msr.value)
     return scenario(
         f"after_{first}.{msr.title}",
-        *machine("wrmsr"),
+        *vm_with_vcpus("wrmsr"),
         Entry("wrmsr", (eax, 0xFEED_F00D, ecx, edx, *rest), symbol=f"{first}_first"),
         *run("first"),
         *run("exit", poison=KEEP),
@@ -80,7 +80,7 @@ CLAIMS = claims(
         "A reset after a crash exits with its own type.",
         asks=scenario(
             "sequence.crash_then_reset",
-            *machine("wrmsr"),
+            *vm_with_vcpus("wrmsr"),
             writes(BY_TITLE["crash"]),
             *run("first"),
             writes(BY_TITLE["reset"]),

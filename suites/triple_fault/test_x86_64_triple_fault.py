@@ -7,22 +7,22 @@ from sysevent.abi.errno import Errno
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.hyperv import CRASH_NOTIFY, MSR_CRASH_CTL, MSR_RESET
 from sysevent.abi.ioctls import Request
-from sysevent.contract.around import Gives
-from sysevent.contract.checks import Exits, NothingBeyond, RegisterOneOf, Written
+from sysevent.contract.checks import Exits, NothingBeyond, RegisterHoldsOneOf, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.scenario_checks import Returns
 from sysevent.contract.x86_64 import (
     ENTER,
     HYPERV,
     INJECT_DOC,
     TRIPLE_FAULT_DOC,
     TRIPLE_FAULT_EVENT,
-    goes_on,
+    guest_continues,
 )
 from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Ioctl, run
-from sysevent.scenario.x86_64 import machine, registers, scenario
+from sysevent.scenario.x86_64 import registers, scenario, vm_with_vcpus
 
 # KVM_SET_VCPU_EVENTS with KVM_VCPUEVENT_VALID_TRIPLE_FAULT (0x20) in flags, and triple_fault.pending.
 INJECT = Ioctl(0, Request.SET_VCPU_EVENTS_X86, buffer=struct.pack("<20xI4xB35x", 0x20, 1), label="inject")
@@ -32,7 +32,7 @@ RESET_VECTOR, FAULT = 0xFFF0, 0x10_0007
 # ud2 without an interrupt descriptor table: guests/payloads/x86_64/triple_fault.S.
 FAULTS = scenario(
     "triple_fault",
-    *machine("triple_fault"),
+    *vm_with_vcpus("triple_fault"),
     Entry("triple_fault"),
     *run("exit"),
     ioctls.get_mp_state(0, "mp_state"),
@@ -58,7 +58,7 @@ CLAIMS = claims(
         "triple_fault.state",
         "After a triple fault the vCPU stands at its reset vector (SVM) or at the fault (VMX).",
         asks=FAULTS,
-        gives=(Exits(ExitReason.SHUTDOWN), RegisterOneOf("rip", (RESET_VECTOR, FAULT))),
+        gives=(Exits(ExitReason.SHUTDOWN), RegisterHoldsOneOf("rip", (RESET_VECTOR, FAULT))),
         source="arch/x86/kvm/svm/svm.c, shutdown_interception; arch/x86/kvm/vmx/vmx.c, handle_triple_fault",
         level=Level.OBSERVED,
     ),
@@ -68,13 +68,13 @@ CLAIMS = claims(
         "A triple fault that userspace injects exits as KVM_EXIT_SHUTDOWN before the guest runs on.",
         asks=scenario(
             "triple_fault.injected",
-            *machine("wrmsr"),
+            *vm_with_vcpus("wrmsr"),
             ioctls.enable_cap("vm", Capability.X86_TRIPLE_FAULT_EVENT, 1),
             Entry("wrmsr", registers(MSR_RESET, 0)),
             INJECT,
             *run("exit"),
         ),
-        gives=(Gives("inject"), Exits(ExitReason.SHUTDOWN)),
+        gives=(Returns("inject"), Exits(ExitReason.SHUTDOWN)),
         source=INJECT_DOC,
         needs=(TRIPLE_FAULT_EVENT,),
     ),
@@ -83,12 +83,12 @@ CLAIMS = claims(
         "Without KVM_CAP_X86_TRIPLE_FAULT_EVENT enabled, injecting a triple fault is EINVAL, and none happens.",
         asks=scenario(
             "triple_fault.not_enabled",
-            *machine("wrmsr"),
+            *vm_with_vcpus("wrmsr"),
             Entry("wrmsr", registers(MSR_RESET, 0)),
             INJECT,
             *run("exit"),
         ),
-        gives=(Gives("inject", errno=Errno.EINVAL), *goes_on()),
+        gives=(Returns("inject", errno=Errno.EINVAL), *guest_continues()),
         source=INJECT_DOC,
         needs=(HYPERV,),
     ),
@@ -98,7 +98,7 @@ CLAIMS = claims(
         "A triple fault after a system event exits as SHUTDOWN, not as the event.",
         asks=scenario(
             "sequence.crash_then_triple_fault",
-            *machine("wrmsr"),
+            *vm_with_vcpus("wrmsr"),
             Entry("wrmsr", registers(MSR_CRASH_CTL, CRASH_NOTIFY)),
             *run("first"),
             Entry("wrmsr", registers(0xFFFF_FFFF, 0)),

@@ -9,13 +9,13 @@ import struct
 
 from sysevent.abi import xen
 from sysevent.abi.exits import ExitReason
-from sysevent.contract.checks import Exits, Reads, Register
+from sysevent.contract.checks import Exits, Reads, RegisterHolds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.terms import Need
 from sysevent.model import Level
-from sysevent.scenario.steps import KEEP, POISON, Entry, Head, run
-from sysevent.scenario.x86_64 import BARE_CPUID, intercept_xen_hypercalls, machine, scenario
+from sysevent.scenario.steps import KEEP, POISON, Entry, SetRunBytes, run
+from sysevent.scenario.x86_64 import BARE_CPUID, intercept_xen_hypercalls, scenario, vm_with_vcpus
 
 POISON32 = int.from_bytes(bytes([POISON]) * 4, "little")
 EXIT_DOC = "Documentation/virt/kvm/api.rst, 5.35 kvm_run, KVM_EXIT_XEN"
@@ -41,7 +41,7 @@ def hypercall(name, *after):
     rbx, rcx, rdx, rsi, rdi, rbp = PARAMETERS
     return scenario(
         f"xen.{name}",
-        *machine("xen_hypercall", cpuid=BARE_CPUID),
+        *vm_with_vcpus("xen_hypercall", cpuid=BARE_CPUID),
         intercept_xen_hypercalls(),
         Entry("xen_hypercall", (INPUT, rbx, rcx, rdx, rsi, rdi, 0, rbp)),
         *run("exit"),
@@ -52,7 +52,7 @@ def hypercall(name, *after):
 def with_result(abi):
     """A VMM of this ABI writes the result where its headers have it, and lets the guest go on."""
     return hypercall(
-        f"result.{abi}", Head(RESULT_AT[abi], struct.pack("<Q", RESULT)), *run("back", poison=KEEP)
+        f"result.{abi}", SetRunBytes(RESULT_AT[abi], struct.pack("<Q", RESULT)), *run("back", poison=KEEP)
     )
 
 
@@ -118,7 +118,7 @@ CLAIMS = claims(
         "xen.result",
         "What a VMM writes into xen.u.hcall.result is what the guest finds in rax.",
         asks=with_result("x86_64"),
-        gives=(Exits(ExitReason.XEN), Exits(ExitReason.IO, "back"), Register("rax", RESULT, "back")),
+        gives=(Exits(ExitReason.XEN), Exits(ExitReason.IO, "back"), RegisterHolds("rax", RESULT, "back")),
         source=f"{EXIT_DOC}; {COMPLETES}",
         needs=(INTERCEPTS,),
     ),
@@ -129,7 +129,7 @@ CLAIMS = claims(
         gives=(
             Exits(ExitReason.XEN),
             Exits(ExitReason.IO, "back"),
-            Register("rax", POISON32 << 32 | RESULT >> 32, "back"),
+            RegisterHolds("rax", POISON32 << 32 | RESULT >> 32, "back"),
         ),
         source=f"{COMPLETES}: result is read at 24 of the structure; i386 has it at 20",
         needs=(INTERCEPTS,),

@@ -119,7 +119,7 @@ def test_stands_once(path):
         "found.exit_reason == 24",
         "4 == raw.errno",
         "event.field('type') == 2",
-        "Gives('open', errno=19)",
+        "Returns('open', errno=19)",
         "Exits(24)",
         "function = 0x8400_0009",
     ],

@@ -9,7 +9,7 @@ from sysevent.abi import kvm_run
 from sysevent.abi.registers import REGISTERS
 from sysevent.checkout import SUITES
 from sysevent.contract import catalogue
-from sysevent.contract.checks import At, Holds, Register
+from sysevent.contract.checks import Holds, PcAt, RegisterHolds
 from sysevent.contract.claim import Claims, of_test
 from sysevent.errors import HarnessError, UsageError
 from sysevent.model import Level
@@ -47,12 +47,12 @@ def test_checks_ask_for_what_the_scenario_gives(claim):
         for name in ("label", "first", "second"):
             label = getattr(check, name, None)
             if label is not None:
-                assert label in (answers if kind in ("Gives", "Contains", "Counters") else exits), check
+                assert label in (answers if kind in ("Returns", "BufferHolds", "Counters") else exits), check
         if isinstance(check, Holds):
             assert check.field in kvm_run.FIELDS
-        if isinstance(check, Register):
+        if isinstance(check, RegisterHolds):
             assert check.name in REGISTERS[claim.arch]
-        if isinstance(check, At):
+        if isinstance(check, PcAt):
             assert check.symbol.partition(".")[0] in scenario.payloads
             assert check.register in REGISTERS[claim.arch]
 

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from sysevent.contract.around import Blocks, Contains, Counters, Gives, Interrupted, SameBytes
-from sysevent.contract.checks import At, Exits, Holds, NoNdata, NothingBeyond, Register, Written
+from sysevent.contract.checks import Exits, Holds, NoNdata, NothingBeyond, PcAt, RegisterHolds, Written
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
-from sysevent.contract.expect import old_system_event, system_event
+from sysevent.contract.scenario_checks import Blocks, BufferHolds, Counters, Interrupted, Returns, SameBytes
+from sysevent.contract.system_events import old_system_event, system_event
 from sysevent.contract.terms import Contract, Need, Terms
 from sysevent.errors import HarnessError, NotApplicable, StepRefused
 from sysevent.model import Answer, Facts, Level, Observation, RawExit, Status
@@ -237,24 +237,24 @@ KICKED = event(ret=-1, errno=4, kicked=True, microseconds=3_000_000)
         (NothingBeyond(), seen(poke(319, b"\0")), "written"),
         (NothingBeyond(), seen(event(tail_changed=2, tail_first=400)), "2 bytes written, the first at 400"),
         (NothingBeyond(), seen(event(poison=None, tail_changed=2)), None),
-        (Register("x1", 1), seen(), None),
-        (Register("x1", 2), seen(), "0x1"),
-        (Register("x1", 1), seen(event(registers=())), "the registers could not be read"),
-        (Register("x99", 1), seen(), "the registers could not be read"),
-        (At("call.returned", "pc"), seen(), None),
-        (At("call.returned", "sp"), seen(), "0x1f"),
-        (Gives("vm/215", 1), seen(answers={"vm/215": Answer(1, 0, b"")}), None),
-        (Gives("vm/215", 1), seen(answers={"vm/215": Answer(0, 0, b"")}), "0"),
-        (Gives("vm/215", 1), seen(answers={"vm/215": Answer(-1, 22, b"")}), "errno 22 (EINVAL)"),
-        (Gives("vm/215", 1), seen(), "it was not asked"),
-        (Gives("cap", errno=22), seen(answers={"cap": Answer(-1, 22, b"")}), None),
-        (Gives("cap", errno=22), seen(answers={"cap": Answer(-1, 19, b"")}), "errno 19 (ENODEV)"),
-        (Gives("cap", errno=22), seen(answers={"cap": Answer(0, 0, b"")}), "0"),
-        (Contains("mp", 5), seen(answers={"mp": Answer(0, 0, b"\5\0\0\0\7")}), None),
-        (Contains("mp", 5), seen(answers={"mp": Answer(0, 0, b"\0\0\0\0")}), "0x0"),
-        (Contains("mp", 7, 4, 1), seen(answers={"mp": Answer(0, 0, b"\5\0\0\0\7")}), None),
-        (Contains("mp", 5), seen(answers={"mp": Answer(-1, 22, b"\5\0\0\0")}), "errno 22 (EINVAL)"),
-        (Contains("mp", 5), seen(), "it was not asked"),
+        (RegisterHolds("x1", 1), seen(), None),
+        (RegisterHolds("x1", 2), seen(), "0x1"),
+        (RegisterHolds("x1", 1), seen(event(registers=())), "the registers could not be read"),
+        (RegisterHolds("x99", 1), seen(), "the registers could not be read"),
+        (PcAt("call.returned", "pc"), seen(), None),
+        (PcAt("call.returned", "sp"), seen(), "0x1f"),
+        (Returns("vm/215", 1), seen(answers={"vm/215": Answer(1, 0, b"")}), None),
+        (Returns("vm/215", 1), seen(answers={"vm/215": Answer(0, 0, b"")}), "0"),
+        (Returns("vm/215", 1), seen(answers={"vm/215": Answer(-1, 22, b"")}), "errno 22 (EINVAL)"),
+        (Returns("vm/215", 1), seen(), "it was not asked"),
+        (Returns("cap", errno=22), seen(answers={"cap": Answer(-1, 22, b"")}), None),
+        (Returns("cap", errno=22), seen(answers={"cap": Answer(-1, 19, b"")}), "errno 19 (ENODEV)"),
+        (Returns("cap", errno=22), seen(answers={"cap": Answer(0, 0, b"")}), "0"),
+        (BufferHolds("mp", 5), seen(answers={"mp": Answer(0, 0, b"\5\0\0\0\7")}), None),
+        (BufferHolds("mp", 5), seen(answers={"mp": Answer(0, 0, b"\0\0\0\0")}), "0x0"),
+        (BufferHolds("mp", 7, 4, 1), seen(answers={"mp": Answer(0, 0, b"\5\0\0\0\7")}), None),
+        (BufferHolds("mp", 5), seen(answers={"mp": Answer(-1, 22, b"\5\0\0\0")}), "errno 22 (EINVAL)"),
+        (BufferHolds("mp", 5), seen(), "it was not asked"),
         (Blocks("again"), seen(again=KICKED), None),
         (Blocks("again"), seen(), "it was not entered"),
         (Blocks("again"), seen(again=event()), "exit 24 (SYSTEM_EVENT) type 2 (RESET) ndata 1 data[0] 0x1"),

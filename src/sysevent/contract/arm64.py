@@ -8,9 +8,9 @@ from sysevent.abi.capabilities import Capability
 from sysevent.abi.events import EventType, ResetFlag, ShutdownFlag
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.psci import Function
-from sysevent.contract.checks import Check, Exits, Holds, Register
+from sysevent.contract.checks import Check, Exits, Holds, RegisterHolds
 from sysevent.contract.terms import Need
-from sysevent.scenario.arm64 import COOKIE, ENABLE_SUSPEND, RAM, RETURNED
+from sysevent.scenario.arm64 import COOKIE, ENABLE_SUSPEND, RAM, RETURNED_MMIO
 from sysevent.scenario.steps import Step
 
 PREPARE = "arch/arm64/kvm/psci.c, kvm_prepare_system_event"
@@ -82,15 +82,15 @@ SUSPEND = Call(
 BY_TITLE = {call.title: call for call in (*FINAL, SUSPEND)}
 
 
-def goes_on(x0: int, label: str = "exit") -> tuple[Check, ...]:
+def guest_continues(x0: int, label: str = "exit") -> tuple[Check, ...]:
     """No event: the guest went on behind its call, with this in x0."""
     return (
         Exits(ExitReason.MMIO, label),
-        Holds("mmio.phys_addr", RETURNED, label),
-        Register("x0", x0, label),
+        Holds("mmio.phys_addr", RETURNED_MMIO, label),
+        RegisterHolds("x0", x0, label),
     )
 
 
-def preserved(first: int, label: str = "exit") -> tuple[Check, ...]:
+def unchanged_registers(first: int, label: str = "exit") -> tuple[Check, ...]:
     """The registers from x<first> to x15 hold what the guest had in them: SMC Calling Convention, DEN0028."""
-    return tuple(Register(f"x{n}", 0x5E00 + n, label) for n in range(first, 16))
+    return tuple(RegisterHolds(f"x{n}", 0x5E00 + n, label) for n in range(first, 16))

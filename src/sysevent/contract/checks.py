@@ -188,7 +188,7 @@ class NothingBeyond(msgspec.Struct, frozen=True):
         return wrong
 
 
-class Register(msgspec.Struct, frozen=True):
+class RegisterHolds(msgspec.Struct, frozen=True):
     """A register of the vCPU that exited."""
 
     name: str
@@ -205,7 +205,7 @@ class Register(msgspec.Struct, frozen=True):
         return [] if got == self.value else [Mismatch(what, f"{self.value:#x}", f"{got:#x}")]
 
 
-class At(msgspec.Struct, frozen=True):
+class PcAt(msgspec.Struct, frozen=True):
     """The program counter stands at a label of the payload, as "call.returned"."""
 
     symbol: str
@@ -214,10 +214,10 @@ class At(msgspec.Struct, frozen=True):
     gate: bool = False
 
     def mismatches(self, seen: Observation) -> list[Mismatch]:
-        return Register(self.register, seen.symbols[self.symbol], self.label).mismatches(seen)
+        return RegisterHolds(self.register, seen.symbols[self.symbol], self.label).mismatches(seen)
 
 
-class RegisterOneOf(msgspec.Struct, frozen=True):
+class RegisterHoldsOneOf(msgspec.Struct, frozen=True):
     """A register holds one of these."""
 
     name: str
@@ -226,7 +226,7 @@ class RegisterOneOf(msgspec.Struct, frozen=True):
     gate: bool = False
 
     def mismatches(self, seen: Observation) -> list[Mismatch]:
-        found = [Register(self.name, value, self.label).mismatches(seen) for value in self.values]
+        found = [RegisterHolds(self.name, value, self.label).mismatches(seen) for value in self.values]
         if not all(found):
             return []
         wanted = " or ".join(f"{value:#x}" for value in self.values)

@@ -8,7 +8,7 @@ from sysevent.abi import sbi
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.contract.checks import Check, Exits, Holds
-from sysevent.scenario.riscv64 import RETURNED
+from sysevent.scenario.riscv64 import RETURNED_MMIO
 
 SYSTEM_RESET = "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_sbi_system_reset"
 ECALL = "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_sbi_ecall"
@@ -37,6 +37,6 @@ REASONS = (sbi.NO_REASON, sbi.SYSTEM_FAILURE, sbi.VENDOR_REASON, 0xDEAD_BEEF)
 REASON = 0xDEAD_BEEF
 
 
-def goes_on(label: str = "exit") -> tuple[Check, ...]:
+def guest_continues(label: str = "exit") -> tuple[Check, ...]:
     """No event: the guest went on behind its call."""
-    return (Exits(ExitReason.MMIO, label), Holds("mmio.phys_addr", RETURNED, label))
+    return (Exits(ExitReason.MMIO, label), Holds("mmio.phys_addr", RETURNED_MMIO, label))

@@ -58,6 +58,6 @@ MSRS = (
 BY_TITLE = {msr.title: msr for msr in MSRS}
 
 
-def goes_on(label: str = "exit") -> tuple[Check, ...]:
+def guest_continues(label: str = "exit") -> tuple[Check, ...]:
     """No event: the guest went on behind its instruction."""
     return (Exits(ExitReason.IO, label), Holds("io.port", RETURNED_PORT, label))

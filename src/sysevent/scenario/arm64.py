@@ -16,7 +16,7 @@ from sysevent.scenario.steps import Entry, Ioctl, Load, Memory, Scenario, Step, 
 RAM = 0x4000_0000
 RAM_SIZE = 0x1_0000  # a multiple of every page size
 COUNTERS = RAM + 0x8000  # a peer's is at 8 times its number
-RETURNED = 0x0A00_0000  # where payloads store to when the call comes back
+RETURNED_MMIO = 0x0A00_0000  # where payloads store to when the call comes back
 
 COOKIE = 0xC00C_1E00_C00C_1E55
 
@@ -35,7 +35,7 @@ def smccc_filter(function: int, action: int) -> Ioctl:
     return Ioctl("vm", Request.SET_DEVICE_ATTR, buffer=attribute + smccc, pointer=(16, len(attribute)))
 
 
-def machine(
+def vm_with_vcpus(
     *,
     features: int = VCPU_PSCI_0_2,
     payload: str = "call",
@@ -75,7 +75,7 @@ def call(
     """One firmware call on one vCPU; what it leads to is the exit "exit"."""
     return scenario(
         name,
-        *machine(features=features, payload=payload, before_vcpus=before_vcpus),
+        *vm_with_vcpus(features=features, payload=payload, before_vcpus=before_vcpus),
         *setup,
         Entry(payload, registers(fid, *arguments), symbol=symbol),
         *run("exit"),
@@ -83,7 +83,7 @@ def call(
     )
 
 
-def ask(label: str, fid: int, *arguments: int) -> tuple[Step, ...]:
+def call_again(label: str, fid: int, *arguments: int) -> tuple[Step, ...]:
     """Another call of a vCPU whose last one has come back; the payload loops, so registers are all that changes."""
     changed = (
         ioctls.set_one_reg(0, arm64_x(number), value) for number, value in enumerate((fid, *arguments))
@@ -104,7 +104,7 @@ FACTS = Scenario(
     "arm64.facts",
     "arm64",
     (
-        *machine(),
+        *vm_with_vcpus(),
         *(
             ioctls.check_extension(fd, capability)
             for capability in (
@@ -123,7 +123,7 @@ FACTS = Scenario(
         ioctls.get_one_reg(0, ARM64_PSCI_VERSION, "psci.default"),
         Entry("call", (psci.VERSION,)),
         *run("psci.version"),
-        *(step for function in psci.Function for step in ask(function.fact, psci.FEATURES, function)),
+        *(step for function in psci.Function for step in call_again(function.fact, psci.FEATURES, function)),
     ),
 )
 
@@ -131,13 +131,13 @@ FACTS = Scenario(
 SMC = Scenario(
     "arm64.smc.version",
     "arm64",
-    (*machine(), Entry("call", registers(psci.VERSION), symbol="smc"), *run("smc.version")),
+    (*vm_with_vcpus(), Entry("call", registers(psci.VERSION), symbol="smc"), *run("smc.version")),
 )
 
 # A software breakpoint, then PSCI SYSTEM_OFF. Whether its exit is valid as a whole is a fact, too.
 DEBUG = scenario(
     "debug.break",
-    *machine(),
+    *vm_with_vcpus(),
     _DEBUG,
     Entry("call", registers(psci.Function.SYSTEM_OFF), symbol="break_first"),
     *run("debug"),

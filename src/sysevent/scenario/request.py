@@ -24,7 +24,7 @@ OPS: dict[type, Op] = {  # which op carries out a step
     s.Vcpu: Op.VCPU,
     s.Entry: Op.ENTRY,
     s.Ioctl: Op.IOCTL,
-    s.Head: Op.HEAD,
+    s.SetRunBytes: Op.HEAD,
     s.Start: Op.START,
     s.Wait: Op.WAIT,
     s.Sleep: Op.SLEEP,
@@ -82,7 +82,7 @@ def _encode_step(step: s.Step, payloads: Mapping[str, Payload]) -> list[bytes]: 
             return one(Op.ENTRY, struct.pack(f"<IIQ{len(arguments)}Q", vcpu, 0, pc, *arguments))
         case s.Ioctl():
             return one(Op.IOCTL, _ioctl(step), required=not step.label)
-        case s.Head(offset, data, vcpu):
+        case s.SetRunBytes(offset, data, vcpu):
             return one(Op.HEAD, struct.pack("<II", vcpu, offset) + data)
         case s.Start(vcpu, poison):
             return one(Op.START, struct.pack("<II", vcpu, wire.START_KEEP if poison is None else poison))

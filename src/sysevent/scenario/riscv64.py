@@ -19,10 +19,10 @@ from sysevent.scenario.steps import Entry, Load, Memory, Scenario, Step, Vcpu, V
 RAM = 0x8000_0000
 RAM_SIZE = 0x1_0000
 COUNTERS = RAM + 0x8000  # a peer's is at 8 times its number
-RETURNED = 0x0A00_0000  # where payloads store to when the call comes back
+RETURNED_MMIO = 0x0A00_0000  # where payloads store to when the call comes back
 
 
-def machine(*, payload: str = "call", vcpus: int = 1) -> tuple[Step, ...]:
+def vm_with_vcpus(*, payload: str = "call", vcpus: int = 1) -> tuple[Step, ...]:
     """Harts that can call their firmware. All but the first start stopped (kvm_arch_vcpu_postcreate)."""
     return (Vm(), Memory(RAM, RAM_SIZE), Load(payload), *(Vcpu(number) for number in range(vcpus)))
 
@@ -43,7 +43,7 @@ def ecall(
     """One SBI call on one hart; what it leads to is the exit "exit"."""
     return scenario(
         name,
-        *machine(),
+        *vm_with_vcpus(),
         *setup,
         Entry("call", registers(a0, a1, function=function, extension=extension)),
         *run("exit"),
@@ -60,7 +60,7 @@ FACTS = Scenario(
     "riscv64.facts",
     "riscv64",
     (
-        *machine(),
+        *vm_with_vcpus(),
         *(ioctls.check_extension(fd, Capability.SYSTEM_EVENT_DATA) for fd in ("system", "vm")),
         *(
             ioctls.get_one_reg(0, riscv64_sbi(number), f"sbi.enable.{name}")

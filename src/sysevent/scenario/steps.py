@@ -11,9 +11,9 @@ import msgspec
 POISON = 0xAA  # nothing KVM writes into an exit of ours looks like 0xaaaaaaaa
 KEEP = None  # instead of a poison: leave kvm_run as the last exit left it
 # Milliseconds after which a KVM_RUN that must block counts as blocked.
-BLOCKED = 50
+BLOCKED_MS = 50
 # Milliseconds in which every vCPU that is runnable gets to run.
-SETTLE = 8
+SETTLE_MS = 8
 
 
 class Vm(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ class Ioctl(msgspec.Struct, frozen=True):
     label: str = ""  # with one, a refusal is an answer; without, it ends the scenario
 
 
-class Head(msgspec.Struct, frozen=True):
+class SetRunBytes(msgspec.Struct, frozen=True):
     """Bytes put into kvm_run at the next start, after the poison: immediate_exit (1), kvm_valid_regs (288)."""
 
     offset: int
@@ -147,7 +147,7 @@ Step = (
     | Vcpu
     | Entry
     | Ioctl
-    | Head
+    | SetRunBytes
     | Start
     | Wait
     | Sleep

@@ -56,7 +56,7 @@ def set_cpuid(leaves: Leaves, vcpu: int = 0) -> Ioctl:
     return Ioctl(vcpu, Request.SET_CPUID2, buffer=struct.pack("<II", len(leaves), 0) + entries)
 
 
-def machine(payload: str, *, cpuid: Leaves = HYPERV_CPUID, vcpus: int = 1) -> tuple[Step, ...]:
+def vm_with_vcpus(payload: str, *, cpuid: Leaves = HYPERV_CPUID, vcpus: int = 1) -> tuple[Step, ...]:
     """vCPUs in flat protected mode that believe to be under Hyper-V."""
     return (
         Vm(),
@@ -90,7 +90,7 @@ def wrmsr(
     """One WRMSR on one vCPU; what it leads to is the exit "exit"."""
     return scenario(
         name,
-        *machine("wrmsr", cpuid=cpuid),
+        *vm_with_vcpus("wrmsr", cpuid=cpuid),
         *setup,
         Entry("wrmsr", registers(msr, value), symbol=symbol),
         *run("exit"),
@@ -102,7 +102,7 @@ FACTS = Scenario(
     "x86_64.facts",
     "x86_64",
     (
-        *machine("wrmsr", cpuid=BARE_CPUID),
+        *vm_with_vcpus("wrmsr", cpuid=BARE_CPUID),
         *(
             ioctls.check_extension(fd, capability)
             for capability in (

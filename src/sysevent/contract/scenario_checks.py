@@ -91,7 +91,7 @@ class Counters(msgspec.Struct, frozen=True):
         return int.from_bytes(seen.answers[label].data[8 * peer : 8 * peer + 8], "little")
 
 
-class Gives(msgspec.Struct, frozen=True):
+class Returns(msgspec.Struct, frozen=True):
     """An ioctl that is no KVM_RUN returned this, or failed with this errno."""
 
     label: str
@@ -109,7 +109,7 @@ class Gives(msgspec.Struct, frozen=True):
         return [] if right else [Mismatch(self.label, wanted, got)]
 
 
-class Contains(msgspec.Struct, frozen=True):
+class BufferHolds(msgspec.Struct, frozen=True):
     """An ioctl's buffer holds this little-endian number there."""
 
     label: str
