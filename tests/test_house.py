@@ -19,7 +19,6 @@ LONG = {
 # Hard words by room of src/sysevent. This list can only shrink.
 HARD = {
     "contract": 6,
-    "scenario": 3,
 }
 
 # Distributions whose module has another name.
