@@ -38,11 +38,11 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"hyperv.{msr.title}",
-            f"A guest's write to {msr.words} exits as {msr.exits} with no data.",
+            f"A guest's write to {msr.words} exits as {msr.event_name} with no data.",
             asks=ASKS[msr.title],
-            gives=system_event(msr.event),
-            before_5_18=old_system_event(msr.event),
-            source=f"{API}; {ENTER}, KVM_REQ_HV_{msr.exits}",
+            gives=system_event(msr.event_type),
+            before_5_18=old_system_event(msr.event_type),
+            source=f"{API}; {ENTER}, KVM_REQ_HV_{msr.event_name}",
             needs=(HYPERV,),
         )
         for msr in MSRS
@@ -124,8 +124,8 @@ CLAIMS = claims(
             f"hyperv.enforced.{msr.title}.allowed",
             f"With enforced CPUID, a guest whose CPUID offers {msr.words} can use it.",
             asks=enforced(msr, "allowed", HYPERV_CPUID),
-            gives=system_event(msr.event),
-            before_5_18=old_system_event(msr.event),
+            gives=system_event(msr.event_type),
+            before_5_18=old_system_event(msr.event_type),
             source=ENFORCE_DOC,
             needs=(HYPERV, ENFORCES),
         )

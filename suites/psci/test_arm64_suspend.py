@@ -81,7 +81,7 @@ CLAIMS = claims(
             "call, x1 the entry point, x2 the context.",
             asks=call(f"psci.suspend{width}", fid, 0x4000_0000, 0xC0DE, setup=(ENABLE_SUSPEND,)),
             gives=(
-                *system_event(SUSPEND.type),
+                *system_event(SUSPEND.event_type),
                 RegisterHolds("x0", fid),
                 RegisterHolds("x1", 0x4000_0000),
                 RegisterHolds("x2", 0xC0DE),

@@ -50,7 +50,7 @@ CLAIMS = claims(
             gives=(
                 Exits(ExitReason.SYSTEM_EVENT, "exit"),
                 Exits(ExitReason.SYSTEM_EVENT, "repeated"),
-                Holds("type", reset.event, "repeated"),
+                Holds("type", reset.event_type, "repeated"),
             ),
             source=f"{SYSTEM_RESET}; before v6.12 a1 is lost, and the repeated event's reason is 0",
             level=Level.OBSERVED,

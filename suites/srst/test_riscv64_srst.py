@@ -68,10 +68,10 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"srst.{reset.title}.{reason:#x}",
-            f"SBI SRST {reset.words} with reason {reason:#x} exits as {reset.exits}; the reason is data[0].",
+            f"SBI SRST {reset.words} with reason {reason:#x} exits as {reset.event_name}; the reason is data[0].",
             asks=ASKS[reset.title, reason],
-            gives=system_event(reset.event, reason),
-            before_5_18=old_system_event(reset.event, reason),
+            gives=system_event(reset.event_type, reason),
+            before_5_18=old_system_event(reset.event_type, reason),
             source=DATUM_DOC,
         )
         for reset in RESET_TYPES

@@ -51,7 +51,10 @@ CLAIMS = claims(
             f"sequence.reset2_then_{call.title}",
             f"{call.words} after SYSTEM_RESET2 exits with its own data, and nothing of the first.",
             asks=after_reset2(call),
-            gives=(*system_event(EventType.RESET, 1, label="first"), *system_event(call.type, *call.data)),
+            gives=(
+                *system_event(EventType.RESET, 1, label="first"),
+                *system_event(call.event_type, *call.event_data),
+            ),
             source=API,
             needs=(RESET2, *call.needs),
         )
@@ -65,9 +68,12 @@ CLAIMS = claims(
             gives=(
                 Exits(ExitReason.MMIO, "first"),
                 Holds("mmio.phys_addr", RETURNED_MMIO, "first"),
-                *system_event(call.type, *call.data),
+                *system_event(call.event_type, *call.event_data),
             ),
-            before_5_18=(Exits(ExitReason.MMIO, "first"), *old_system_event(call.type, *call.data)),
+            before_5_18=(
+                Exits(ExitReason.MMIO, "first"),
+                *old_system_event(call.event_type, *call.event_data),
+            ),
             source=API,
             needs=call.needs,
         )
@@ -77,7 +83,7 @@ CLAIMS = claims(
         "after_mmio.suspend",
         "SYSTEM_SUSPEND right after an MMIO exit exits with no data.",
         asks=after_mmio(SUSPEND),
-        gives=(Exits(ExitReason.MMIO, "first"), *system_event(SUSPEND.type)),
+        gives=(Exits(ExitReason.MMIO, "first"), *system_event(SUSPEND.event_type)),
         source=API,
         needs=(CAP_SUSPEND,),
     ),

@@ -53,7 +53,7 @@ CLAIMS = claims(
             f"SBI SRST {reset.words} right after an MMIO exit, whose bytes lie in the same union, exits with its "
             "own data.",
             asks=after_mmio(reset),
-            gives=(Exits(ExitReason.MMIO, "first"), *system_event(reset.event, 1)),
+            gives=(Exits(ExitReason.MMIO, "first"), *system_event(reset.event_type, 1)),
             source=API,
         )
         for reset in RESET_TYPES

@@ -40,9 +40,13 @@ CLAIMS = claims(
             f"{msr.words} right after an {words} exit, whose bytes lie in the same union, exits with ndata 0, not "
             "with those bytes.",
             asks=ASKS[first, msr.title],
-            gives=(Exits(reason, "first"), *system_event(msr.event)),
+            gives=(Exits(reason, "first"), *system_event(msr.event_type)),
             # What ndata's bytes hold before v5.18 is the claim below.
-            before_5_18=(Exits(reason, "first"), Exits(ExitReason.SYSTEM_EVENT), Holds("type", msr.event)),
+            before_5_18=(
+                Exits(reason, "first"),
+                Exits(ExitReason.SYSTEM_EVENT),
+                Holds("type", msr.event_type),
+            ),
             source=f"{API}; {REPAIR}",
             needs=(HYPERV,),
         )
