@@ -1,4 +1,9 @@
-"""KVM_CAP_SYSTEM_EVENT_DATA, which tells a VMM that it may read ndata and data[], and its neighbours."""
+"""KVM_CAP_SYSTEM_EVENT_DATA (215) tells a VMM that ndata and data[] of system_event are valid.
+
+The VMM asks KVM_CHECK_EXTENSION on /dev/kvm ("system/215") and on a VM ("vm/215"), and both must return 1 since v5.18
+(d495f942f40a), and 0 before. The other capabilities here turn on the events of the other suites. No guest runs: the
+scenarios are those of src/sysevent/scenario/facts.py.
+"""
 
 import msgspec
 
@@ -10,7 +15,8 @@ from sysevent.contract.scenario_checks import Returns
 from sysevent.contract.system_events import API, REPAIR
 from sysevent.scenario.facts import CAPABILITIES
 
-# Either capability without the other is a kernel that has lost one; both came and go with Hyper-V as a whole.
+# A kernel has both capabilities of Hyper-V or neither: with only one, it has lost the other, which is a defect in any
+# release. So the need names no release that must have it.
 ENFORCING = msgspec.structs.replace(x86_64.ENFORCES, since=None)
 
 CLAIMS = claims(
@@ -63,5 +69,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_capability(check, claim):
-    """A capability is there on /dev/kvm and on a VM, or, before its release, on neither."""
+    """/dev/kvm and a VM both have the capability, or, before its release, neither has."""
     check(claim)

@@ -1,4 +1,9 @@
-"""A Hyper-V crash beside a reset that is pending, and where its parameters are."""
+"""A Hyper-V crash: its order with a reset that is pending at the same time, and its parameters.
+
+The guest writes HV_X64_MSR_CRASH_CTL, which exits as a system event of type CRASH with no data. KVM checks for a
+pending crash before a pending reset (arch/x86/kvm/x86.c, vcpu_enter_guest). The crash parameters are not in the exit:
+a VMM reads them from HV_X64_MSR_CRASH_P0 to P4 with KVM_GET_MSRS.
+"""
 
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
@@ -13,21 +18,24 @@ from sysevent.contract.x86_64 import ENTER, HYPERV, TLFS, guest_continues
 from sysevent.scenario.steps import Entry, Ioctl, run
 from sysevent.scenario.x86_64 import DEBUG_OFF, DEBUG_STEP, msrs, registers, scenario, vm_with_vcpus
 
+# The guest reports a crash.
 CRASHES = Entry("wrmsr", registers(MSR_CRASH_CTL, CRASH_NOTIFY))
 PARAMETERS = tuple(0xC0DE_0000_0000_0000 + n for n in range(5))
+# The guest stopped after its WRMSR, and userspace could write the other MSR.
 STEPPED = (Exits(ExitReason.DEBUG, "step"), Returns("set reset", 1))
 
 CLAIMS = claims(
     ExitClaim(
         "pending.both",
-        "Of a crash and a reset that are pending together the crash is told first, the reset at the next KVM_RUN, "
-        "and then neither again.",
-        # Single-stepping ends KVM_RUN between the guest's WRMSR and the exit that it asked for.
+        "If a crash and a reset are pending together, KVM_RUN exits for the crash first, the next KVM_RUN for the "
+        "reset, and a third one for neither.",
+        # The guest writes the crash MSR. Single-stepping ends KVM_RUN after the WRMSR and before its system event;
+        # then userspace writes the reset MSR, so that both events are pending.
         asks=scenario(
             "pending.both",
             *vm_with_vcpus("wrmsr"),
             CRASHES,
-            # After the entry: KVM steps from the RIP it saw here (x86.c, kvm_arch_vcpu_ioctl_set_guest_debug).
+            # After the Entry: KVM steps from the RIP of this moment (x86.c, kvm_arch_vcpu_ioctl_set_guest_debug).
             DEBUG_STEP,
             *run("step"),
             Ioctl(0, Request.SET_MSRS, buffer=msrs({MSR_RESET: 1}), label="set reset"),
@@ -82,5 +90,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_crash(check, claim):
-    """A crash comes before a reset, and its parameters stay in their MSRs."""
+    """A crash exits before a reset, and its parameters are in their MSRs."""
     check(claim)

@@ -1,4 +1,10 @@
-"""What a VMM reads when an x86 guest uses Hyper-V's MSRs to reset itself or to report a crash."""
+"""Hyper-V's MSRs: the exit that a VMM reads when an x86 guest resets itself or reports a crash.
+
+The guest executes one WRMSR (wrmsr() in src/sysevent/scenario/x86_64.py). KVM ends KVM_RUN with KVM_EXIT_SYSTEM_EVENT,
+type RESET or CRASH, and ndata 0: KVM must write ndata, because the bytes of other exits are in the same place. ndata
+exists since v5.18 (d495f942f40a); before, only type was written. Source: api.rst, KVM_EXIT_SYSTEM_EVENT; x86.c,
+vcpu_enter_guest. Other values, or a guest that does not see the MSR in CPUID, must not cause an event.
+"""
 
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
@@ -18,7 +24,7 @@ SET_MSR = "arch/x86/kvm/hyperv.c, kvm_hv_set_msr_pw"
 GATED = Need("check of Hyper-V's CPUID", (6, 1), "hyperv.gated")
 
 ASKS = {msr.title: wrmsr(f"hyperv.{msr.title}", msr.index, msr.value) for msr in MSRS}
-# Suffix of the name: MSR and value, and what that is in words.
+# Suffix of the claim's name: MSR, value, and the write in words.
 IGNORED = {
     "reset.value_0x0": (MSR_RESET, 0, "0 to HV_X64_MSR_RESET"),
     "reset.value_0x2": (MSR_RESET, 2, "2 to HV_X64_MSR_RESET"),
@@ -30,7 +36,7 @@ IGNORED = {
 
 
 def enforced(msr, word, cpuid):
-    """The write by a guest whose CPUID is enforced."""
+    """Return the scenario of this write by a guest with these CPUID leaves, which KVM enforces."""
     return wrmsr(f"hyperv.enforced.{msr.title}.{word}", msr.index, msr.value, cpuid=cpuid, setup=(ENFORCE,))
 
 
@@ -49,7 +55,7 @@ CLAIMS = claims(
     ),
     ExitClaim(
         "hyperv.crash.message",
-        "A crash with a message (bit 62) is the same event as one without.",
+        "A crash with a message (bit 62) causes the same event as one without.",
         asks=wrmsr("hyperv.crash.message", MSR_CRASH_CTL, CRASH_NOTIFY | CRASH_NOTIFY_MESSAGE),
         gives=system_event(EventType.CRASH),
         before_5_18=old_system_event(EventType.CRASH),
@@ -91,7 +97,7 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"hyperv.{name}",
-            f"Writing {words} is no event: the guest goes on.",
+            f"Writing {words} causes no event: the guest goes on.",
             asks=wrmsr(f"hyperv.{name}", index, value),
             gives=guest_continues(),
             source=f"{TLFS}; {SET_MSR}",
@@ -107,11 +113,11 @@ CLAIMS = claims(
         source=f"{TLFS}; arch/x86/kvm/hyperv.c, kvm_hv_get_msr_pw",
         needs=(HYPERV,),
     ),
-    # Which guest may
+    # Guests that may not use the MSR.
     *(
         ExitClaim(
             f"hyperv.no_cpuid.{msr.title}",
-            f"A guest that does not see Hyper-V in CPUID gets #GP for {msr.words}, and makes no event.",
+            f"A guest that does not see Hyper-V in CPUID gets #GP for {msr.words}, and causes no event.",
             asks=wrmsr(f"hyperv.no_cpuid.{msr.title}", msr.index, msr.value, cpuid=BARE_CPUID),
             gives=(Exits(ExitReason.SHUTDOWN),),
             source="arch/x86/kvm/hyperv.c, kvm_hv_set_msr_common: to_hv_vcpu",
@@ -134,7 +140,7 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"hyperv.enforced.{msr.title}.denied",
-            f"With enforced CPUID, a guest whose CPUID does not offer {msr.words} gets #GP, and makes no event.",
+            f"With enforced CPUID, a guest whose CPUID does not offer {msr.words} gets #GP, and causes no event.",
             asks=enforced(
                 msr, "denied", hyperv_cpuid(reset=msr.title != "reset", crash=msr.title != "crash")
             ),
@@ -149,5 +155,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_msr(check, claim):
-    """The MSR is the event's type, and there are no data: ndata must be written, and be 0."""
+    """Each MSR has its type of event, with ndata 0; other writes cause no event."""
     check(claim)

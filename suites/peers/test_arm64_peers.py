@@ -1,4 +1,9 @@
-"""What becomes of an arm64 guest's other vCPUs when one of them makes a system event."""
+"""The other vCPUs of an arm64 guest when one of them causes a system event.
+
+vCPU 0 makes a PSCI call while its peers count in a loop. After SYSTEM_OFF, SYSTEM_RESET, SYSTEM_RESET2 or SYSTEM_OFF2
+KVM stops all vCPUs: no counter changes, no KVM_RUN returns, and all MP states are STOPPED (arch/arm64/kvm/psci.c,
+kvm_prepare_system_event). After SYSTEM_SUSPEND (since v5.19) KVM stops none.
+"""
 
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
@@ -14,7 +19,11 @@ from sysevent.scenario.steps import SETTLE_MS, Entry, Read, Sleep, Start, Wait, 
 
 
 def with_peers(call, count):
-    """vCPU 0 makes the call while its peers count; then: who still counts, who blocks, who is stopped."""
+    """Return the scenario: peers count, vCPU 0 makes the call, then counters are read twice, and each MP state.
+
+    Each peer increments its own counter; Watch waits until it has begun. At the end every KVM_RUN of a peer is waited
+    for, for a millisecond.
+    """
     peers = range(1, count)
     return scenario(
         f"peers.{call.title}.{count}",
@@ -87,5 +96,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_peers(check, claim):
-    """A final event stops every vCPU; a suspend stops none."""
+    """Every call but SYSTEM_SUSPEND stops every vCPU."""
     check(claim)

@@ -1,4 +1,8 @@
-"""What becomes of a riscv64 guest's other harts when one of them makes a system event."""
+"""The other harts of a riscv64 guest when one of them causes a system event.
+
+Hart 0 calls SBI system reset (SRST) while its peers count in a loop. KVM stops all harts: no counter changes, no
+KVM_RUN returns, and all MP states are STOPPED (arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_sbi_system_reset).
+"""
 
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
@@ -13,7 +17,11 @@ from sysevent.scenario.steps import SETTLE_MS, Entry, Read, Sleep, Start, Wait, 
 
 
 def with_peers(reset, count):
-    """Hart 0 asks for the event while its peers count; then: who still counts, who blocks, who is stopped."""
+    """Return the scenario: peers count, hart 0 makes the call, then counters are read twice, and each MP state.
+
+    All harts but hart 0 start as STOPPED, so userspace makes them RUNNABLE first. Each increments its own counter;
+    Watch waits until it has begun. At the end every KVM_RUN of a peer is waited for, for a millisecond.
+    """
     peers = range(1, count)
     return scenario(
         f"peers.{reset.title}.{count}",
@@ -58,5 +66,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_peers(check, claim):
-    """A system reset stops every hart."""
+    """SBI system reset stops every hart."""
     check(claim)

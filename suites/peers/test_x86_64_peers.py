@@ -1,4 +1,8 @@
-"""What becomes of an x86 guest's other vCPUs when one of them makes a system event."""
+"""The other vCPUs of an x86 guest when one of them causes a system event.
+
+vCPU 0 writes a Hyper-V MSR while its peers count in a loop. KVM stops no vCPU: counters still change, and all MP states
+are RUNNABLE. No document promises it; arch/x86/kvm/x86.c, vcpu_enter_guest, does nothing else.
+"""
 
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
@@ -14,7 +18,10 @@ from sysevent.scenario.x86_64 import COUNTERS, registers, scenario, vm_with_vcpu
 
 
 def with_peers(msr, count):
-    """vCPU 0 makes the event while its peers count; then: who still counts, and each one's MP state."""
+    """Return the scenario: peers count, vCPU 0 writes the MSR, then counters are read twice, and each MP state.
+
+    Each peer increments its own counter; Watch waits until it has begun, or has gone on.
+    """
     peers = range(1, count)
     return scenario(
         f"peers.{msr.title}.{count}",

@@ -1,4 +1,9 @@
-"""The same PSCI calls by other callers: by SMC, through userspace's filter, and by a 32-bit guest."""
+"""PSCI calls that reach KVM in another way: by SMC, through userspace's SMCCC filter, and from a 32-bit guest.
+
+The guest makes the call, and a VMM must read the same event as after an HVC of a 64-bit guest. A call that userspace
+denies or takes over, or that a 32-bit guest may not make, must not cause an event. Sources: handle_smc (SMC is required
+since v6.12); KVM_ARM_VM_SMCCC_FILTER (since v6.4); kvm_psci_check_allowed_function.
+"""
 
 from sysevent.abi.arm64 import SMCCC_FILTER_DENY, SMCCC_FILTER_FWD_TO_USER, VCPU_EL1_32BIT, VCPU_PSCI_0_2
 from sysevent.abi.events import EventType
@@ -19,18 +24,18 @@ FILTER_DOC = "Documentation/virt/kvm/devices/vm.rst, KVM_ARM_VM_SMCCC_FILTER"
 
 SMC = Need("PSCI by SMC", (6, 12), "smc.version")
 FILTER = Need("SMCCC filter", (6, 4), "smccc.filter")
-AARCH32 = Need("32-bit EL1 (KVM_CAP_ARM_EL1_32BIT), which takes a CPU that has it,", None, "vm/93")
+AARCH32 = Need("32-bit EL1 (KVM_CAP_ARM_EL1_32BIT)", None, "vm/93", requires="a CPU that has it")
 
 
 def aarch32(name, fid):
-    """One call by a guest whose EL1 is 32-bit."""
+    """Return the scenario of one call by a guest whose EL1 is 32-bit."""
     return call(f"aarch32.{name}", fid, 0, 0, features=VCPU_PSCI_0_2 | VCPU_EL1_32BIT, payload="call_aarch32")
 
 
 SMC_CLAIMS = claims(
     ExitClaim(
         "smc.off",
-        "PSCI SYSTEM_OFF by SMC is the same event as by HVC.",
+        "PSCI SYSTEM_OFF by SMC causes the same event as by HVC.",
         asks=call("smc.off", Function.SYSTEM_OFF, symbol="smc"),
         gives=(*system_event(EventType.SHUTDOWN, 0), PcAt("call.smc_returned", "pc")),
         source=f"{API}; {SMC_HANDLER}",
@@ -38,7 +43,7 @@ SMC_CLAIMS = claims(
     ),
     ExitClaim(
         "smc.reset2",
-        "PSCI SYSTEM_RESET2 by SMC is the same event as by HVC.",
+        "PSCI SYSTEM_RESET2 by SMC causes the same event as by HVC.",
         asks=call("smc.reset2", Function.SYSTEM_RESET2, 0, COOKIE, symbol="smc"),
         gives=(
             *system_event(EventType.RESET, 1),
@@ -50,7 +55,7 @@ SMC_CLAIMS = claims(
     ),
     ExitClaim(
         "smc.other",
-        "An SMC whose immediate is not 0 is no call: the guest goes on with -1 in x0.",
+        "An SMC whose immediate is not 0 is not treated as a call: the guest goes on with -1 in x0.",
         asks=call("smc.other", Function.SYSTEM_OFF, symbol="smc_other"),
         gives=guest_continues(NOT_SUPPORTED),
         source=SMC_HANDLER,
@@ -62,14 +67,14 @@ SMC_CLAIMS = claims(
 
 @SMC_CLAIMS.each
 def test_smc(check, claim):
-    """SMC is as good a conduit as HVC."""
+    """A call by SMC causes the same event as by HVC."""
     check(claim)
 
 
 FILTER_CLAIMS = claims(
     ExitClaim(
         "filter.deny",
-        "A denied SYSTEM_OFF is no event: the guest goes on with NOT_SUPPORTED (-1) in x0.",
+        "A denied SYSTEM_OFF causes no event: the guest goes on with NOT_SUPPORTED (-1) in x0.",
         asks=call(
             "filter.deny",
             Function.SYSTEM_OFF,
@@ -81,7 +86,7 @@ FILTER_CLAIMS = claims(
     ),
     ExitClaim(
         "filter.forward",
-        "A forwarded SYSTEM_OFF is a hypercall for userspace, and no system event.",
+        "A forwarded SYSTEM_OFF exits as a hypercall for userspace, not as a system event.",
         asks=call(
             "filter.forward",
             Function.SYSTEM_OFF,
@@ -96,7 +101,7 @@ FILTER_CLAIMS = claims(
 
 @FILTER_CLAIMS.each
 def test_filter(check, claim):
-    """A call that userspace denies or takes over is no system event."""
+    """A call that userspace denies or takes over causes no system event."""
     check(claim)
 
 
@@ -142,5 +147,5 @@ AARCH32_CLAIMS = claims(
 
 @AARCH32_CLAIMS.each
 def test_aarch32(check, claim):
-    """A 32-bit guest has the 32-bit calls, and not the 64-bit ones."""
+    """A 32-bit guest can make the 32-bit calls, and not the 64-bit ones."""
     check(claim)

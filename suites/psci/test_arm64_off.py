@@ -1,4 +1,9 @@
-"""PSCI SYSTEM_OFF and SYSTEM_RESET: what a VMM reads when an arm64 guest turns itself off or starts again."""
+"""PSCI SYSTEM_OFF and SYSTEM_RESET: the exit that a VMM reads when an arm64 guest turns itself off or restarts.
+
+The guest executes one HVC with the function ID in x0 (call() in src/sysevent/scenario/arm64.py). KVM ends KVM_RUN with
+KVM_EXIT_SYSTEM_EVENT: type SHUTDOWN or RESET, then since v5.18 (d495f942f40a) ndata 1 and data[0] 0, before flags 0.
+Source: api.rst, KVM_EXIT_SYSTEM_EVENT; arch/arm64/kvm/psci.c, kvm_prepare_system_event.
+"""
 
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
@@ -18,6 +23,7 @@ from sysevent.contract.system_events import API, old_system_event, system_event
 from sysevent.model import Level
 from sysevent.scenario.arm64 import FACTS, call
 
+# Suffix of the claim's name, the call in words, its function ID, the event in words, its type.
 CALLS = (
     ("off", "SYSTEM_OFF", Function.SYSTEM_OFF, "SHUTDOWN", EventType.SHUTDOWN),
     ("reset", "SYSTEM_RESET", Function.SYSTEM_RESET, "RESET", EventType.RESET),
@@ -93,7 +99,7 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"psci.features.{name}",
-            f"PSCI_FEATURES knows {name.upper()}, in the version that a guest gets by default.",
+            f"PSCI_FEATURES reports {name.upper()} as supported, in the version that a guest gets by default.",
             asks=FACTS,
             gives=guest_continues(0, fid.fact),
             source=FEATURES_DOC,

@@ -1,4 +1,10 @@
-"""PSCI SYSTEM_RESET2: what a VMM reads when an arm64 guest asks for a reset of a type, with a cookie."""
+"""PSCI SYSTEM_RESET2: the exit that a VMM reads when an arm64 guest asks for a typed reset (since v5.18).
+
+The guest executes one HVC with the function ID in x0, the reset type in x1 and a cookie in x2. KVM ends KVM_RUN with
+KVM_EXIT_SYSTEM_EVENT, type RESET, and the RESET2 flag (bit 0) in data[0] (34739fd95fab), and leaves type and cookie in
+x1 and x2 for userspace (9d3e7b7c82fd). Reserved types must not cause an event (Arm DEN0022). Source: api.rst,
+KVM_EXIT_SYSTEM_EVENT; arch/arm64/kvm/psci.c.
+"""
 
 from sysevent.abi import psci
 from sysevent.abi.events import EventType
@@ -23,64 +29,35 @@ from sysevent.scenario.arm64 import COOKIE, FACTS, call
 PROPAGATE = "9d3e7b7c82fd, KVM: arm64: Really propagate PSCI SYSTEM_RESET2 arguments to userspace, v5.18"
 LOW_COOKIE = COOKIE & 0xFFFF_FFFF
 
-# Suffix of the name, function, type in the guest's x1; then the call in words, and what userspace finds in x1
-# and x2: a 32-bit call has the lower halves only.
+# fmt: off
+# Suffix of the claim's name, function ID, type in the guest's x1, the call in words, and what userspace must find in x1
+# and x2. Of a 32-bit call that is the lower halves. Of a 64-bit call KVM checks 32 bits of the type, and passes all 64.
 RESETS = (
-    ("reset2", Function.SYSTEM_RESET2, 0, "32-bit call, architectural type 0", 0, LOW_COOKIE),
-    (
-        "reset2.vendor",
-        Function.SYSTEM_RESET2,
-        psci.RESET2_VENDOR_FIRST,
-        "32-bit call, first vendor type",
-        psci.RESET2_VENDOR_FIRST,
-        LOW_COOKIE,
-    ),
-    (
-        "reset2.vendor_high",
-        Function.SYSTEM_RESET2,
-        psci.RESET2_VENDOR_LAST,
-        "32-bit call, last vendor type",
-        psci.RESET2_VENDOR_LAST,
-        LOW_COOKIE,
-    ),
-    (
-        *("reset2.upper", Function.SYSTEM_RESET2, 0xDEAD_0000_0000_0000 | psci.RESET2_VENDOR_FIRST),
-        *("32-bit call with upper halves", psci.RESET2_VENDOR_FIRST, LOW_COOKIE),
-    ),
-    ("reset2_64", Function.SYSTEM_RESET2_64, 0, "64-bit call, architectural type 0", 0, COOKIE),
-    (
-        "reset2_64.vendor",
-        Function.SYSTEM_RESET2_64,
-        psci.RESET2_VENDOR_FIRST,
-        "64-bit call, first vendor type",
-        psci.RESET2_VENDOR_FIRST,
-        COOKIE,
-    ),
-    (
-        "reset2_64.vendor_high",
-        Function.SYSTEM_RESET2_64,
-        psci.RESET2_VENDOR_LAST,
-        "64-bit call, last vendor type",
-        psci.RESET2_VENDOR_LAST,
-        COOKIE,
-    ),
-    # The kernel looks at 32 bits of the type and hands userspace all 64.
-    (
-        *("reset2_64.upper", Function.SYSTEM_RESET2_64, 0x1_0000_0000),
-        *("64-bit call, type 0 with an upper half", 0x1_0000_0000, COOKIE),
-    ),
+    ("reset2", Function.SYSTEM_RESET2, 0,
+     "32-bit call, architectural type 0", 0, LOW_COOKIE),
+    ("reset2.vendor", Function.SYSTEM_RESET2, psci.RESET2_VENDOR_FIRST,
+     "32-bit call, first vendor type", psci.RESET2_VENDOR_FIRST, LOW_COOKIE),
+    ("reset2.vendor_high", Function.SYSTEM_RESET2, psci.RESET2_VENDOR_LAST,
+     "32-bit call, last vendor type", psci.RESET2_VENDOR_LAST, LOW_COOKIE),
+    ("reset2.upper", Function.SYSTEM_RESET2, 0xDEAD_0000_0000_0000 | psci.RESET2_VENDOR_FIRST,
+     "32-bit call with upper halves", psci.RESET2_VENDOR_FIRST, LOW_COOKIE),
+    ("reset2_64", Function.SYSTEM_RESET2_64, 0,
+     "64-bit call, architectural type 0", 0, COOKIE),
+    ("reset2_64.vendor", Function.SYSTEM_RESET2_64, psci.RESET2_VENDOR_FIRST,
+     "64-bit call, first vendor type", psci.RESET2_VENDOR_FIRST, COOKIE),
+    ("reset2_64.vendor_high", Function.SYSTEM_RESET2_64, psci.RESET2_VENDOR_LAST,
+     "64-bit call, last vendor type", psci.RESET2_VENDOR_LAST, COOKIE),
+    ("reset2_64.upper", Function.SYSTEM_RESET2_64, 0x1_0000_0000,
+     "64-bit call, type 0 with an upper half", 0x1_0000_0000, COOKIE),
 )
+# Suffix of the claim's name, function ID, type in the guest's x1, the call in words.
 RESERVED = (
     ("reset2.reserved", Function.SYSTEM_RESET2, 1, "32-bit call, reserved type 1"),
     ("reset2.reserved_high", Function.SYSTEM_RESET2, 0x7FFF_FFFF, "32-bit call, reserved type 0x7fffffff"),
     ("reset2_64.reserved", Function.SYSTEM_RESET2_64, 1, "64-bit call, reserved type 1"),
-    (
-        "reset2_64.reserved_high",
-        Function.SYSTEM_RESET2_64,
-        0x7FFF_FFFF,
-        "64-bit call, reserved type 0x7fffffff",
-    ),
+    ("reset2_64.reserved_high", Function.SYSTEM_RESET2_64, 0x7FFF_FFFF, "64-bit call, reserved type 0x7fffffff"),
 )
+# fmt: on
 ASKS = {name: call(f"psci.{name}", fid, kind, COOKIE) for name, fid, kind, *_ in (*RESETS, *RESERVED)}
 
 CLAIMS = claims(
@@ -118,7 +95,7 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"psci.{name}",
-            f"PSCI SYSTEM_RESET2, {words}, is no event: the guest goes on with INVALID_PARAMETERS (-2) in x0.",
+            f"PSCI SYSTEM_RESET2, {words}, causes no event: the guest goes on with INVALID_PARAMETERS (-2) in x0.",
             asks=ASKS[name],
             gives=guest_continues(INVALID_PARAMETERS),
             source="Arm DEN0022, SYSTEM_RESET2; d43583b890e7, KVM: arm64: Add support for SYSTEM_RESET2, v5.18",
@@ -151,7 +128,7 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"psci.features.{name}",
-            f"PSCI_FEATURES knows {name.upper()}, in the version that a guest gets by default.",
+            f"PSCI_FEATURES reports {name.upper()} as supported, in the version that a guest gets by default.",
             asks=FACTS,
             gives=guest_continues(0, fid.fact),
             source=FEATURES_DOC,
@@ -164,5 +141,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_reset2(check, claim):
-    """The exit is RESET with the RESET2 flag, and the guest's arguments are where it put them."""
+    """The exit is RESET with the RESET2 flag, and userspace finds the guest's arguments in x1 and x2."""
     check(claim)

@@ -1,4 +1,11 @@
-"""PSCI SYSTEM_SUSPEND: what a VMM reads when an arm64 guest suspends itself, and when an interrupt wakes it."""
+"""PSCI SYSTEM_SUSPEND: the exits that a VMM reads when an arm64 guest suspends itself and is woken (since v5.19).
+
+Userspace enables KVM_CAP_ARM_SYSTEM_SUSPEND. The guest executes one HVC with the function ID in x0, an entry point in
+x1 and a context in x2. KVM ends KVM_RUN with KVM_EXIT_SYSTEM_EVENT, type SUSPEND, no data, and changes no register.
+Then userspace decides: it refuses by writing x0, or sets the MP state SUSPENDED. A suspended vCPU blocks in KVM_RUN
+until an interrupt is pending, and exits with type WAKEUP. Source: api.rst, KVM_SYSTEM_EVENT_SUSPEND and
+KVM_MP_STATE_SUSPENDED.
+"""
 
 from sysevent.abi import psci
 from sysevent.abi.capabilities import Capability
@@ -36,12 +43,12 @@ from sysevent.scenario.steps import BLOCKED_MS, SETTLE_MS, Entry, Sleep, Start, 
 
 MP_STATE_DOC = "Documentation/virt/kvm/api.rst, KVM_GET_MP_STATE, KVM_MP_STATE_SUSPENDED; 7b33a09d036f, v5.19"
 EVENT_DOC = "Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND"
-# Suffix of the name, width of the call in bits, function.
+# Suffix of the claim's name, width of the call in bits, function ID.
 WIDTHS = (("", 32, Function.SYSTEM_SUSPEND), ("_64", 64, Function.SYSTEM_SUSPEND_64))
 
 
 def suspended(*steps: Step) -> tuple[Step, ...]:
-    """A guest that asked for suspend and was granted it, then these steps."""
+    """Return the steps: the guest asks for suspend, userspace makes its vCPU SUSPENDED; then the given ones."""
     return (
         *vm_with_vcpus(),
         ENABLE_SUSPEND,
@@ -52,6 +59,7 @@ def suspended(*steps: Step) -> tuple[Step, ...]:
     )
 
 
+# An interrupt becomes pending, and wakes the vCPU twice; then userspace makes it RUNNABLE, and the guest continues.
 WAKES = scenario(
     "suspend.wakeup",
     *suspended(
@@ -69,7 +77,7 @@ WAKES = scenario(
 CLAIMS = claims(
     ExitClaim(
         "psci.suspend.denied",
-        "SYSTEM_SUSPEND without KVM_CAP_ARM_SYSTEM_SUSPEND is no event: NOT_SUPPORTED (-1) in x0.",
+        "SYSTEM_SUSPEND without KVM_CAP_ARM_SYSTEM_SUSPEND causes no event: NOT_SUPPORTED (-1) in x0.",
         asks=call("psci.suspend.denied", Function.SYSTEM_SUSPEND, 0, 0),
         gives=guest_continues(NOT_SUPPORTED),
         source=CAP_SUSPEND_DOC,
@@ -96,8 +104,8 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"psci.features.suspend{width}",
-            "PSCI_FEATURES denies, as long as KVM_CAP_ARM_SYSTEM_SUSPEND is not enabled, "
-            f"SUSPEND{width}, in the version that a guest gets by default.",
+            f"PSCI_FEATURES reports SUSPEND{width} as not supported while KVM_CAP_ARM_SYSTEM_SUSPEND is not enabled, "
+            "in the version that a guest gets by default.",
             asks=FACTS,
             gives=guest_continues(NOT_SUPPORTED, fid.fact),
             source=CAP_SUSPEND_DOC,
@@ -106,7 +114,7 @@ CLAIMS = claims(
     ),
     ExitClaim(
         "psci.suspend.features",
-        "PSCI_FEATURES knows SYSTEM_SUSPEND once KVM_CAP_ARM_SYSTEM_SUSPEND is enabled.",
+        "PSCI_FEATURES reports SYSTEM_SUSPEND as supported once KVM_CAP_ARM_SYSTEM_SUSPEND is enabled.",
         asks=call("psci.suspend.features", psci.FEATURES, Function.SYSTEM_SUSPEND, setup=(ENABLE_SUSPEND,)),
         gives=guest_continues(0),
         source=CAP_SUSPEND_DOC,
@@ -125,7 +133,7 @@ CLAIMS = claims(
         source="Documentation/virt/kvm/api.rst, KVM_ENABLE_CAP; arch/arm64/kvm/arm.c, kvm_vm_ioctl_enable_cap",
         needs=(CAP_SUSPEND,),
     ),
-    # What userspace makes of the request
+    # What userspace decides.
     ExitClaim(
         "suspend.refused",
         "Userspace that refuses a suspend writes x0 and lets the guest go on.",
@@ -179,7 +187,7 @@ CLAIMS = claims(
     ExitClaim(
         "wakeup.blocked",
         "An interrupt wakes a vCPU that blocks in KVM_RUN as SUSPENDED: WAKEUP with no data.",
-        # The wake-up comes while the vCPU already blocks, and without the guest ever having asked.
+        # Userspace suspends the vCPU without a call of the guest. The interrupt comes while the vCPU blocks.
         asks=scenario(
             "wakeup.blocked",
             *vm_with_vcpus(),
@@ -199,5 +207,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_suspend(check, claim):
-    """The exit is SUSPEND when userspace asked for it, and WAKEUP when an interrupt comes, until it is RUNNABLE."""
+    """The call exits as SUSPEND if userspace enabled that; a pending interrupt exits as WAKEUP while SUSPENDED."""
     check(claim)

@@ -1,4 +1,10 @@
-"""What KVM_RUN does on arm64 when userspace enters it again after a system event."""
+"""KVM_RUN on arm64 when userspace enters it again after a system event.
+
+The guest makes a PSCI call, and the VMM calls KVM_RUN again. After SYSTEM_OFF, SYSTEM_RESET, SYSTEM_RESET2 and
+SYSTEM_OFF2 it blocks, because KVM stopped the vCPU (arch/arm64/kvm/psci.c, kvm_prepare_system_event), until userspace
+makes the vCPU RUNNABLE or initializes it with KVM_ARM_VCPU_INIT. After SYSTEM_SUSPEND the guest continues. With
+immediate_exit set, KVM_RUN returns EINTR before the guest runs, and the event is not lost.
+"""
 
 import struct
 
@@ -20,12 +26,13 @@ from sysevent.scenario.arm64 import COOKIE, registers, scenario, vm_with_vcpus
 from sysevent.scenario.steps import BLOCKED_MS, Entry, Ioctl, SetRunBytes, run
 
 POISON32 = 0xAAAA_AAAA
-# The target of KVM_ARM_PREFERRED_TARGET is KVM_ARM_TARGET_GENERIC_V8 (5) on every CPU this can run on.
+# struct kvm_vcpu_init: target, features. KVM_ARM_PREFERRED_TARGET is KVM_ARM_TARGET_GENERIC_V8 (5) on the CPUs of all
+# targets.
 VCPU_INIT = struct.pack("<8I", 5, VCPU_PSCI_0_2, 0, 0, 0, 0, 0, 0)
 
 
 def entered_again(call):
-    """KVM_RUN again after the event, and again after userspace has declared the vCPU runnable."""
+    """Return the scenario: KVM_RUN again after the event, and again after userspace made the vCPU RUNNABLE."""
     return scenario(
         f"reentry.{call.title}",
         *vm_with_vcpus(),
@@ -39,7 +46,7 @@ def entered_again(call):
 
 
 def initialized_again(call):
-    """A VMM that resets: KVM_ARM_VCPU_INIT after the event, and then another event."""
+    """Return the scenario of a VMM that resets the vCPU: KVM_ARM_VCPU_INIT after the event, then SYSTEM_OFF."""
     return scenario(
         f"reinit.{call.title}",
         *vm_with_vcpus(),
@@ -53,6 +60,7 @@ def initialized_again(call):
     )
 
 
+# KVM_RUN with immediate_exit (offset 1) set, and KVM_RUN without.
 IMMEDIATE = scenario(
     "immediate_exit",
     *vm_with_vcpus(),
@@ -61,6 +69,7 @@ IMMEDIATE = scenario(
     *run("nothing"),
     *run("exit"),
 )
+# KVM_ARM_VCPU_INIT after the event succeeded, and made the vCPU RUNNABLE.
 RUNNABLE_AGAIN = (Exits(ExitReason.SYSTEM_EVENT), Returns("init"), BufferHolds("mp_state", MpState.RUNNABLE))
 
 CLAIMS = claims(
@@ -91,7 +100,7 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"reinit.{call.title}",
-            f"KVM_ARM_VCPU_INIT after {call.words} makes a runnable vCPU whose next event is its own.",
+            f"KVM_ARM_VCPU_INIT after {call.words} makes a runnable vCPU, whose next event has its own type and data.",
             asks=initialized_again(call),
             gives=(*RUNNABLE_AGAIN, *system_event(EventType.SHUTDOWN, 0, label="second")),
             before_5_18=(*RUNNABLE_AGAIN, *old_system_event(EventType.SHUTDOWN, 0, label="second")),
@@ -111,7 +120,7 @@ CLAIMS = claims(
     ),
     ExitClaim(
         "immediate_exit.reason",
-        "KVM_RUN that ends for immediate_exit writes no exit reason, so nobody may read one.",
+        "KVM_RUN that ends for immediate_exit writes no exit reason, so userspace must not read one.",
         asks=IMMEDIATE,
         gives=(Interrupted("nothing"), Holds("exit_reason", POISON32, "nothing")),
         source="arch/arm64/kvm/arm.c, kvm_arch_vcpu_ioctl_run",

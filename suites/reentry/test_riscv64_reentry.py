@@ -1,4 +1,10 @@
-"""What KVM_RUN does on riscv64 when userspace enters it again after a system event."""
+"""KVM_RUN on riscv64 when userspace enters it again after a system event.
+
+The guest calls SBI system reset (SRST), and the VMM calls KVM_RUN again. It blocks, because KVM stopped the hart
+(arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_sbi_system_reset). Once userspace makes the hart RUNNABLE, the guest repeats
+the call, because its PC is still there, unless userspace moves the PC. With immediate_exit set, KVM_RUN returns EINTR
+before the guest runs, and the event is not lost.
+"""
 
 from sysevent.abi import sbi
 from sysevent.abi.events import EventType
@@ -17,7 +23,7 @@ from sysevent.scenario.steps import BLOCKED_MS, Entry, SetRunBytes, run
 
 
 def entered_again(reset):
-    """KVM_RUN again after the event, and again after userspace has declared the hart runnable."""
+    """Return the scenario: KVM_RUN again after the event, and again after userspace made the hart RUNNABLE."""
     return scenario(
         f"reentry.{reset.title}",
         *vm_with_vcpus(),
@@ -66,6 +72,7 @@ CLAIMS = claims(
             Entry("call", registers(sbi.SHUTDOWN, REASON)),
             *run("exit"),
             ioctls.set_mp_state(0, MpState.RUNNABLE),
+            # Past the call, with a0 as the guest shall find it.
             Entry("call", (0x600D,), symbol="returned"),
             *run("resumed"),
         ),

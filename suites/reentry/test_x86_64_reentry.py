@@ -1,4 +1,9 @@
-"""What KVM_RUN does on x86 when userspace enters it again after a system event."""
+"""KVM_RUN on x86 when userspace enters it again after a system event.
+
+The guest writes a Hyper-V MSR, and the VMM calls KVM_RUN again: the guest continues after its WRMSR, and the event does
+not repeat (arch/x86/kvm/x86.c, vcpu_enter_guest). With immediate_exit set, KVM_RUN returns EINTR before the guest runs,
+and the event is not lost.
+"""
 
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
@@ -14,7 +19,7 @@ from sysevent.scenario.x86_64 import registers, scenario, vm_with_vcpus
 
 
 def entered_again(msr):
-    """KVM_RUN again after the event."""
+    """Return the scenario: KVM_RUN again after the event."""
     return scenario(
         f"reentry.{msr.title}",
         *vm_with_vcpus("wrmsr"),
@@ -57,5 +62,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_reentry(check, claim):
-    """The guest goes on, the event does not repeat; with immediate_exit nothing runs and nothing is lost."""
+    """The guest continues and the event does not repeat; with immediate_exit the guest does not run."""
     check(claim)

@@ -1,4 +1,10 @@
-"""What a VMM reads when a riscv64 guest calls the SBI system reset extension."""
+"""SBI system reset (SRST): the exit that a VMM reads when a riscv64 guest shuts down or reboots.
+
+The guest executes one ECALL with reset type in a0 and reason in a1 (ecall() in src/sysevent/scenario/riscv64.py). KVM
+ends KVM_RUN with KVM_EXIT_SYSTEM_EVENT: type SHUTDOWN or RESET, ndata 1, and the reason in data[0], since v5.18
+(be78aa8a38c8). Other reset types must not cause an event. Source: api.rst, KVM_EXIT_SYSTEM_EVENT;
+arch/riscv/kvm/vcpu_sbi.c. Since v6.12 userspace can turn the extension off.
+"""
 
 from sysevent.abi import sbi
 from sysevent.abi.errno import Errno
@@ -16,6 +22,7 @@ from sysevent.model import Level
 from sysevent.scenario.riscv64 import FACTS, ecall, enable, registers, scenario, vm_with_vcpus
 from sysevent.scenario.steps import Entry, run
 
+# Two bytes of poison: kvm_run.flags is not written.
 POISON16 = 0xAAAA
 DATUM_DOC = f"{API}: data[0] is the second argument of the SBI SRST call; be78aa8a38c8, v5.18"
 ENABLE_DOC = "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_set_reg_sbi_ext, v6.4"
@@ -27,29 +34,25 @@ ASKS = {
     for reason in REASONS
 }
 # fmt: off
-# Name of the claim, type of the event, a0 and a1 of the call, what it says.
+# Claim's name, type of the event, a0 and a1 of the call, what must hold.
 UPPER = (
     ("srst.upper.reason", EventType.SHUTDOWN, sbi.SHUTDOWN, 0xFFFF_FFFF_0000_0001,
-     "The reason is 32 bits: what is above them in a1 is not looked at."),
+     "The reason is 32 bits: KVM ignores what is above them in a1."),
     ("srst.upper.type", EventType.RESET, 0x1_0000_0000 | sbi.COLD_REBOOT, 1,
-     "The type is 32 bits: what is above them in a0 is not looked at."),
+     "The type is 32 bits: KVM ignores what is above them in a0."),
+)
+# What must hold, scenario.
+NO_EVENT = (
+    ("SBI SRST of reset type 3 causes no event", ecall("srst.reserved", 3, 0)),
+    ("SBI SRST of a vendor reset type (0xf0000000) causes no event", ecall("srst.vendor_type", sbi.VENDOR_TYPE, 0)),
+    ("Function 1 of the SRST extension, which does not exist, causes no event",
+     ecall("srst.function", sbi.SHUTDOWN, 0, function=1)),
 )
 # fmt: on
-NO_EVENT = (
-    ("SBI SRST of reset type 3 is no event", ecall("srst.reserved", 3, 0)),
-    (
-        "SBI SRST of a vendor reset type (0xf0000000) is no event",
-        ecall("srst.vendor_type", sbi.VENDOR_TYPE, 0),
-    ),
-    (
-        "Function 1 of the SRST extension, which does not exist, is no event",
-        ecall("srst.function", sbi.SHUTDOWN, 0, function=1),
-    ),
-)
 
 
 def title(asks):
-    """A scenario's name without its architecture."""
+    """Return a scenario's name without its architecture, which is the claim's title."""
     return asks.name.partition(".")[2]
 
 
@@ -146,10 +149,10 @@ CLAIMS = claims(
         source="arch/riscv/kvm/vcpu.c, kvm_arch_vcpu_ioctl_run",
         level=Level.OBSERVED,
     ),
-    # Userspace may turn it off.
+    # Userspace turns the extension off.
     ExitClaim(
         "srst.disabled",
-        "SBI SRST that userspace has turned off is no event: SBI_ERR_NOT_SUPPORTED (-2) in a0.",
+        "SBI SRST that userspace has turned off causes no event: SBI_ERR_NOT_SUPPORTED (-2) in a0.",
         asks=ecall("srst.disabled", sbi.SHUTDOWN, 0, setup=(enable(EXT_SRST, 0),)),
         gives=(*guest_continues(), RegisterHolds("a0", NOT_SUPPORTED)),
         source=ENABLE_DOC,
@@ -179,5 +182,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_srst(check, claim):
-    """The kind of reset is the event's type, and the reason is its one datum."""
+    """The exit has the type of the event and the reason as its only datum; other calls cause no event."""
     check(claim)

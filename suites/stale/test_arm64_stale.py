@@ -1,4 +1,9 @@
-"""What was in kvm_run before an arm64 event must not be taken for the event's: all exits share the same bytes."""
+"""Bytes of an earlier exit in kvm_run must not look like fields of an arm64 system event.
+
+All exits share one union. The guest causes an exit, and then a system event, and the VMM does not poison kvm_run in
+between: type, ndata and data[] must be those of the event. Over two different poisons, the event must be the same.
+Source: api.rst, KVM_EXIT_SYSTEM_EVENT; ndata since v5.18.
+"""
 
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
@@ -19,7 +24,7 @@ LOW_COOKIE = COOKIE & 0xFFFF_FFFF
 
 
 def after_reset2(call):
-    """A second event in the bytes of the first: kvm_run is not poisoned between them."""
+    """Return the scenario: SYSTEM_RESET2, then the call, without a poison in between."""
     return scenario(
         f"sequence.reset2_then_{call.title}",
         *vm_with_vcpus(),
@@ -33,7 +38,10 @@ def after_reset2(call):
 
 
 def after_mmio(call):
-    """An event in the bytes of an MMIO exit, which lie in the same union: address at 32, data at 40."""
+    """Return the scenario: a store that exits as MMIO, then the call without a poison in between.
+
+    The MMIO exit has its address at 32 and its data, the guest's x9, at 40.
+    """
     stored = (*registers(*call.registers)[:9], 0xFEED_FACE_CAFE_F00D)
     return scenario(
         f"after_mmio.{call.title}",
@@ -49,7 +57,7 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"sequence.reset2_then_{call.title}",
-            f"{call.words} after SYSTEM_RESET2 exits with its own data, and nothing of the first.",
+            f"{call.words} after SYSTEM_RESET2 exits with its own data, and none of the first event's.",
             asks=after_reset2(call),
             gives=(
                 *system_event(EventType.RESET, 1, label="first"),
@@ -116,5 +124,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_stale(check, claim):
-    """Nothing of an earlier event, of an MMIO exit or of a poison is left where the event's fields are."""
+    """The event's fields have no bytes of an earlier event, of an MMIO exit or of a poison."""
     check(claim)

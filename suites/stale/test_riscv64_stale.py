@@ -1,4 +1,9 @@
-"""What was in kvm_run before a riscv64 event must not be taken for the event's: all exits share the same bytes."""
+"""Bytes of an earlier exit in kvm_run must not look like fields of a riscv64 system event.
+
+All exits share one union. The guest causes an exit, and then a system event, and the VMM does not poison kvm_run in
+between: type, ndata and data[] must be those of the event. Over two different poisons, the event must be the same.
+Source: api.rst, KVM_EXIT_SYSTEM_EVENT; ndata since v5.18.
+"""
 
 from sysevent.abi import sbi
 from sysevent.abi.events import EventType
@@ -18,7 +23,10 @@ REBOOTS = Entry("call", registers(sbi.COLD_REBOOT, REASON))
 
 
 def after_mmio(reset):
-    """An event in the bytes of an MMIO exit, which lie in the same union: address at 32, data at 40."""
+    """Return the scenario: a store that exits as MMIO, then the call without a poison in between.
+
+    The MMIO exit has its address at 32 and its data, the guest's a5, at 40.
+    """
     arguments = registers(reset.number, 1)
     stored = (*arguments[:5], 0xFEED_FACE_CAFE_F00D, *arguments[6:])
     return scenario(
@@ -33,8 +41,8 @@ def after_mmio(reset):
 CLAIMS = claims(
     ExitClaim(
         "sequence.reset_then_shutdown",
-        "A shutdown after a reboot exits with its own type and reason, and nothing of the first.",
-        # kvm_run is not poisoned between them.
+        "A shutdown after a reboot exits with its own type and reason, and none of the first event's data.",
+        # kvm_run is not poisoned between the two events.
         asks=scenario(
             "sequence.reset_then_shutdown",
             *vm_with_vcpus(),
@@ -84,5 +92,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_stale(check, claim):
-    """Nothing of an earlier event, of an MMIO exit or of a poison is left where the event's fields are."""
+    """The event's fields have no bytes of an earlier event, of an MMIO exit or of a poison."""
     check(claim)
