@@ -79,7 +79,7 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"hyperv.{msr.title}.state",
-            f"After {msr.words} the vCPU stands behind its WRMSR, with its registers, and is RUNNABLE.",
+            f"After {msr.words} RIP is past the WRMSR, rbx, rsi and rdi are unchanged, and the vCPU is RUNNABLE.",
             asks=ASKS[msr.title],
             gives=(
                 Exits(ExitReason.SYSTEM_EVENT),

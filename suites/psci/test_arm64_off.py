@@ -45,8 +45,8 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"psci.{name}.registers",
-            f"After {words} x0 holds INTERNAL_FAILURE (-6), for a guest that is resumed nevertheless; the PC "
-            "stands behind the call, and nothing from x4 up has changed.",
+            f"After {words} x0 holds INTERNAL_FAILURE (-6), in case the guest is resumed; the PC is past the call, and "
+            "nothing from x4 up has changed.",
             asks=ASKS[name],
             gives=(
                 Exits(ExitReason.SYSTEM_EVENT),

@@ -130,7 +130,7 @@ CLAIMS = claims(
     ),
     ExitClaim(
         "srst.registers",
-        "After SBI SRST the PC stands at the call, a0 is as the guest had it, and a1 too or, before v6.12, 0.",
+        "After SBI SRST the PC is at the call, a0 is as the guest had it, and a1 too or, before v6.12, 0.",
         asks=ASKS["cold_reboot", 0xDEAD_BEEF],
         gives=(
             Exits(ExitReason.SYSTEM_EVENT),

@@ -61,7 +61,7 @@ CLAIMS = claims(
     ),
     ExitClaim(
         "triple_fault.state",
-        "After a triple fault the vCPU stands at its reset vector (SVM) or at the fault (VMX).",
+        "After a triple fault RIP is the reset vector (SVM) or the faulting instruction (VMX).",
         asks=FAULTS,
         gives=(Exits(ExitReason.SHUTDOWN), RegisterHoldsOneOf("rip", (RESET_VECTOR, FAULT))),
         source="arch/x86/kvm/svm/svm.c, shutdown_interception; arch/x86/kvm/vmx/vmx.c, handle_triple_fault",

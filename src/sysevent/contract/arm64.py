@@ -84,7 +84,7 @@ BY_TITLE = {call.title: call for call in (*FINAL, SUSPEND)}
 
 
 def guest_continues(x0: int, label: str = "exit") -> tuple[Check, ...]:
-    """Return the checks that the exit called label is no event: the guest continued after its call, with this x0."""
+    """Return the checks that the exit called label is not an event: the guest continued, with this x0."""
     return (
         Exits(ExitReason.MMIO, label),
         Holds("mmio.phys_addr", RETURNED_MMIO, label),

@@ -108,8 +108,8 @@ READERS = (
 def readings(claim: ExitClaim, seen: Observation, facts: Facts) -> list[Reading]:
     """Return what every reader makes of the exit "exit" of a claim's scenario.
 
-    Empty if the claim does not say what a whole event holds, if the exit is no system event, or if it was not poisoned:
-    then it is unknown which bytes the kernel wrote.
+    Empty if the claim does not say what a whole event holds, if the exit is not a system event, or if it was not
+    poisoned, so that it is unknown which bytes the kernel wrote.
     """
     found = event(seen, "exit")
     expected = _expected(claim)

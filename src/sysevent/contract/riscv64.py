@@ -41,5 +41,5 @@ REASON = 0xDEAD_BEEF
 
 
 def guest_continues(label: str = "exit") -> tuple[Check, ...]:
-    """Return the checks that the exit called label is no event: the guest continued after its call."""
+    """Return the checks that the exit called label is not an event: the guest continued after its call."""
     return (Exits(ExitReason.MMIO, label), Holds("mmio.phys_addr", RETURNED_MMIO, label))

@@ -61,5 +61,5 @@ BY_TITLE = {msr.title: msr for msr in MSRS}
 
 
 def guest_continues(label: str = "exit") -> tuple[Check, ...]:
-    """Return the checks that the exit called label is no event: the guest continued after its instruction."""
+    """Return the checks that the exit called label is not an event: the guest continued after its instruction."""
     return (Exits(ExitReason.IO, label), Holds("io.port", RETURNED_PORT, label))
