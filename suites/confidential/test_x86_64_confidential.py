@@ -1,28 +1,34 @@
-"""Events of guests that their host cannot look into: SEV-ES and TDX."""
+"""Events of confidential guests: SEV-ES (since v5.19) and TDX (since v6.16).
+
+The host cannot read the registers of such a guest, so the guest's reason for its end is in data[]. Not run yet: no
+target can launch such a guest, and its scenario is not written. Each claim is a SKIP that says what it requires.
+"""
 
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API
+from sysevent.contract.system_events import API
 from sysevent.contract.terms import Need
 from sysevent.scenario.x86_64 import FACTS
 
 SEV_ES = Need(
-    "SEV-ES guest: it takes an AMD EPYC with SEV-ES enabled in the firmware, kvm_amd.sev_es=1, and a scenario that "
-    "launches one through /dev/sev, which is not written; nothing of that is",
+    "SEV-ES guest",
     None,
     "sev_es",
+    requires="an AMD EPYC with SEV-ES enabled in the firmware, kvm_amd.sev_es=1, and a scenario that launches one "
+    "through /dev/sev, which is not written",
 )
 TDX = Need(
-    "TDX guest: it takes an Intel CPU with TDX enabled in the firmware, Linux 6.16 with kvm_intel.tdx=1, and a "
-    "scenario that launches a trust domain, which is not written; nothing of that is",
+    "TDX guest",
     None,
     "tdx",
+    requires="an Intel CPU with TDX enabled in the firmware, Linux 6.16 with kvm_intel.tdx=1, and a scenario that "
+    "launches a trust domain, which is not written",
 )
 
-# No target has the fact that either needs, so what is asked does not matter yet.
+# FACTS stands in for the scenarios. No target has the facts sev_es and tdx, so it is never judged.
 CLAIMS = claims(
     ExitClaim(
         "sev_term",
@@ -45,5 +51,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_termination(check, claim):
-    """What such a guest says of its end is in data[]."""
+    """The guest's reason for its end is in data[]."""
     check(claim)

@@ -1,4 +1,8 @@
-"""What the running kernel itself was compiled with, against its headers and the offsets that programs use."""
+"""The running kernel's own types: struct kvm_run in its BTF must agree with its headers and the frozen offsets.
+
+The guest boots, and /sys/kernel/btf is read in it; no payload runs. A difference would mean that the kernel writes
+other bytes than programs read that were compiled with its headers.
+"""
 
 from sysevent.contract.claim import claims
 from sysevent.contract.layout_checks import btf_agrees
@@ -17,5 +21,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_btf(check, claim):
-    """BTF, headers and our table agree on struct kvm_run."""
+    """BTF, headers and frozen offsets agree on struct kvm_run."""
     check(claim)

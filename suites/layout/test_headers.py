@@ -1,7 +1,10 @@
-"""What a kernel's headers mean in bytes to every userspace that includes them. No guest is booted."""
+"""A kernel's headers in bytes: the offsets, sizes and constants that a program gets that is compiled with them.
+
+The headers are compiled for each userspace ABI, and compared with the offsets that existing programs have compiled in
+(src/sysevent/abi/). No guest is booted. system_event has ndata and data[] since v5.18 (d495f942f40a).
+"""
 
 from sysevent.contract.claim import claims
-from sysevent.contract.expect import REPAIR
 from sysevent.contract.layout_checks import (
     constants_unchanged,
     exits_within_union,
@@ -10,6 +13,7 @@ from sysevent.contract.layout_checks import (
     system_event_in_place,
 )
 from sysevent.contract.layout_claim import LayoutClaim, Layouts
+from sysevent.contract.system_events import REPAIR
 
 UAPI = "include/uapi/linux/kvm.h, struct kvm_run"
 
@@ -45,7 +49,7 @@ CLAIMS = claims(
     ),
     LayoutClaim(
         "hazards",
-        "No structure means other bytes to programs of this ABI than to the kernel, but the known ones.",
+        "Programs of this ABI and the kernel agree on the bytes of every structure, except for the known ones.",
         asks=Layouts.FOREIGN_HEADERS,
         gives=no_unknown_hazard,
         source="src/sysevent/headers/compat.py; virt/kvm/kvm_main.c, kvm_vm_compat_ioctl",
@@ -55,5 +59,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_headers(check, claim):
-    """Members, constants and structures are where every userspace ABI has them compiled in."""
+    """Members and constants are what programs of every userspace ABI have compiled in."""
     check(claim)

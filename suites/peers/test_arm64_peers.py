@@ -1,24 +1,33 @@
-"""What becomes of an arm64 guest's other vCPUs when one of them makes a system event."""
+"""The other vCPUs of an arm64 guest when one of them causes a system event.
+
+vCPU 0 makes a PSCI call while its peers count in a loop. After SYSTEM_OFF, SYSTEM_RESET, SYSTEM_RESET2 or SYSTEM_OFF2
+KVM stops all vCPUs: no counter changes, no KVM_RUN returns, and all MP states are STOPPED (arch/arm64/kvm/psci.c,
+kvm_prepare_system_event). After SYSTEM_SUSPEND (since v5.19) KVM stops none.
+"""
 
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
 from sysevent.contract.arm64 import CAP_SUSPEND, FINAL, STOPS, SUSPEND
-from sysevent.contract.around import Blocks, Contains, Counters
 from sysevent.contract.checks import Exits
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.scenario_checks import Blocks, BufferHolds, Counters
 from sysevent.model import Level
 from sysevent.scenario import ioctls
-from sysevent.scenario.arm64 import COUNTERS, machine, registers, scenario
-from sysevent.scenario.steps import SETTLE, Entry, Read, Sleep, Start, Wait, Watch, run
+from sysevent.scenario.arm64 import COUNTERS, registers, scenario, vm_with_vcpus
+from sysevent.scenario.steps import SETTLE_MS, Entry, Read, Sleep, Start, Wait, Watch, run
 
 
 def with_peers(call, count):
-    """vCPU 0 makes the call while its peers count; then: who still counts, who blocks, who is stopped."""
+    """Return the scenario: peers count, vCPU 0 makes the call, then counters are read twice, and each MP state.
+
+    Each peer increments its own counter; Watch waits until it has begun. At the end every KVM_RUN of a peer is waited
+    for, for a millisecond.
+    """
     peers = range(1, count)
     return scenario(
         f"peers.{call.title}.{count}",
-        *machine(vcpus=count),
+        *vm_with_vcpus(vcpus=count),
         *call.setup,
         *(Entry("call", (0, COUNTERS + 8 * peer), peer, "spin") for peer in peers),
         *(Start(peer) for peer in peers),
@@ -26,9 +35,9 @@ def with_peers(call, count):
         Read(COUNTERS, 8 * count, "counted at first"),
         Entry("call", registers(*call.registers)),
         *run("exit"),
-        Sleep(SETTLE),
+        Sleep(SETTLE_MS),
         Read(COUNTERS, 8 * count, "counted after the exit"),
-        Sleep(SETTLE),
+        Sleep(SETTLE_MS),
         Read(COUNTERS, 8 * count, "counted later"),
         ioctls.get_mp_state(0, "mp_state 0"),
         *(Wait(f"peer {peer}", peer, 1) for peer in peers),
@@ -48,7 +57,7 @@ CLAIMS = claims(
                 Exits(ExitReason.SYSTEM_EVENT),
                 Counters("counted after the exit", "counted later", count, running=False),
                 *(Blocks(f"peer {peer}") for peer in range(1, count)),
-                *(Contains(f"mp_state {vcpu}", MpState.STOPPED) for vcpu in range(count)),
+                *(BufferHolds(f"mp_state {vcpu}", MpState.STOPPED) for vcpu in range(count)),
             ),
             source=STOPS,
             needs=call.needs,
@@ -63,7 +72,7 @@ CLAIMS = claims(
             asks=asks,
             gives=(
                 Exits(ExitReason.SYSTEM_EVENT),
-                *(Contains(f"mp_state {vcpu}", MpState.RUNNABLE) for vcpu in range(count)),
+                *(BufferHolds(f"mp_state {vcpu}", MpState.RUNNABLE) for vcpu in range(count)),
             ),
             source="Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND",
             needs=(CAP_SUSPEND,),
@@ -87,5 +96,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_peers(check, claim):
-    """A final event stops every vCPU; a suspend stops none."""
+    """Every call but SYSTEM_SUSPEND stops every vCPU."""
     check(claim)

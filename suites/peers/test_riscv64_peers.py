@@ -1,23 +1,31 @@
-"""What becomes of a riscv64 guest's other harts when one of them makes a system event."""
+"""The other harts of a riscv64 guest when one of them causes a system event.
+
+Hart 0 calls SBI system reset (SRST) while its peers count in a loop. KVM stops all harts: no counter changes, no
+KVM_RUN returns, and all MP states are STOPPED (arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_sbi_system_reset).
+"""
 
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
-from sysevent.contract.around import Blocks, Contains, Counters
 from sysevent.contract.checks import Exits
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.riscv64 import REASON, RESET_TYPES, SYSTEM_RESET
+from sysevent.contract.scenario_checks import Blocks, BufferHolds, Counters
 from sysevent.scenario import ioctls
-from sysevent.scenario.riscv64 import COUNTERS, machine, registers, scenario
-from sysevent.scenario.steps import SETTLE, Entry, Read, Sleep, Start, Wait, Watch, run
+from sysevent.scenario.riscv64 import COUNTERS, registers, scenario, vm_with_vcpus
+from sysevent.scenario.steps import SETTLE_MS, Entry, Read, Sleep, Start, Wait, Watch, run
 
 
 def with_peers(reset, count):
-    """Hart 0 asks for the event while its peers count; then: who still counts, who blocks, who is stopped."""
+    """Return the scenario: peers count, hart 0 makes the call, then counters are read twice, and each MP state.
+
+    All harts but hart 0 start as STOPPED, so userspace makes them RUNNABLE first. Each increments its own counter;
+    Watch waits until it has begun. At the end every KVM_RUN of a peer is waited for, for a millisecond.
+    """
     peers = range(1, count)
     return scenario(
         f"peers.{reset.title}.{count}",
-        *machine(vcpus=count),
+        *vm_with_vcpus(vcpus=count),
         *(ioctls.set_mp_state(peer, MpState.RUNNABLE) for peer in peers),
         *(Entry("call", (0, COUNTERS + 8 * peer), peer, "spin") for peer in peers),
         *(Start(peer) for peer in peers),
@@ -25,9 +33,9 @@ def with_peers(reset, count):
         Read(COUNTERS, 8 * count, "counted at first"),
         Entry("call", registers(reset.number, REASON)),
         *run("exit"),
-        Sleep(SETTLE),
+        Sleep(SETTLE_MS),
         Read(COUNTERS, 8 * count, "counted after the exit"),
-        Sleep(SETTLE),
+        Sleep(SETTLE_MS),
         Read(COUNTERS, 8 * count, "counted later"),
         ioctls.get_mp_state(0, "mp_state 0"),
         *(Wait(f"peer {peer}", peer, 1) for peer in peers),
@@ -46,7 +54,7 @@ CLAIMS = claims(
                 Exits(ExitReason.SYSTEM_EVENT),
                 Counters("counted after the exit", "counted later", count, running=False),
                 *(Blocks(f"peer {peer}") for peer in range(1, count)),
-                *(Contains(f"mp_state {hart}", MpState.STOPPED) for hart in range(count)),
+                *(BufferHolds(f"mp_state {hart}", MpState.STOPPED) for hart in range(count)),
             ),
             source=f"{SYSTEM_RESET}; RISC-V SBI specification, SRST: the call does not return",
         )
@@ -58,5 +66,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_peers(check, claim):
-    """A system reset stops every hart."""
+    """SBI system reset stops every hart."""
     check(claim)

@@ -1,24 +1,31 @@
-"""What becomes of an x86 guest's other vCPUs when one of them makes a system event."""
+"""The other vCPUs of an x86 guest when one of them causes a system event.
+
+vCPU 0 writes a Hyper-V MSR while its peers count in a loop. KVM stops no vCPU: counters still change, and all MP states
+are RUNNABLE. No document promises it; arch/x86/kvm/x86.c, vcpu_enter_guest, does nothing else.
+"""
 
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
-from sysevent.contract.around import Contains, Counters
 from sysevent.contract.checks import Exits
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.scenario_checks import BufferHolds, Counters
 from sysevent.contract.x86_64 import ENTER, HYPERV, MSRS
 from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Read, Start, Wait, Watch, run
-from sysevent.scenario.x86_64 import COUNTERS, machine, registers, scenario
+from sysevent.scenario.x86_64 import COUNTERS, registers, scenario, vm_with_vcpus
 
 
 def with_peers(msr, count):
-    """vCPU 0 makes the event while its peers count; then: who still counts, and each one's MP state."""
+    """Return the scenario: peers count, vCPU 0 writes the MSR, then counters are read twice, and each MP state.
+
+    Each peer increments its own counter; Watch waits until it has begun, or has gone on.
+    """
     peers = range(1, count)
     return scenario(
         f"peers.{msr.title}.{count}",
-        *machine("wrmsr", vcpus=count),
+        *vm_with_vcpus("wrmsr", vcpus=count),
         *(Entry("wrmsr", (0, COUNTERS + 8 * peer), peer, "spin") for peer in peers),
         *(Start(peer) for peer in peers),
         *(Watch(COUNTERS + 8 * peer) for peer in peers),
@@ -43,7 +50,7 @@ CLAIMS = claims(
             gives=(
                 Exits(ExitReason.SYSTEM_EVENT),
                 Counters("counted after the exit", "counted later", count, running=True),
-                *(Contains(f"mp_state {vcpu}", MpState.RUNNABLE) for vcpu in range(count)),
+                *(BufferHolds(f"mp_state {vcpu}", MpState.RUNNABLE) for vcpu in range(count)),
             ),
             source=f"{ENTER}: nothing stops a vCPU",
             needs=(HYPERV,),

@@ -1,17 +1,22 @@
-"""The same PSCI calls by other callers: by SMC, through userspace's filter, and by a 32-bit guest."""
+"""PSCI calls that reach KVM in another way: by SMC, through userspace's SMCCC filter, and from a 32-bit guest.
+
+The guest makes the call, and a VMM must read the same event as after an HVC of a 64-bit guest. A call that userspace
+denies or takes over, or that a 32-bit guest may not make, must not cause an event. Sources: handle_smc (SMC is required
+since v6.12); KVM_ARM_VM_SMCCC_FILTER (since v6.4); kvm_psci_check_allowed_function.
+"""
 
 from sysevent.abi.arm64 import SMCCC_FILTER_DENY, SMCCC_FILTER_FWD_TO_USER, VCPU_EL1_32BIT, VCPU_PSCI_0_2
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.psci import NOT_SUPPORTED, Function
-from sysevent.contract.arm64 import INDICATE, PREPARE, RESET2, goes_on
-from sysevent.contract.checks import At, Exits, Holds, Register, RegisterOneOf
+from sysevent.contract.arm64 import INDICATE, PREPARE, RESET2, guest_continues
+from sysevent.contract.checks import Exits, Holds, PcAt, RegisterHolds, RegisterHoldsOneOf
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, old_system_event, system_event
+from sysevent.contract.system_events import API, old_system_event, system_event
 from sysevent.contract.terms import Need
 from sysevent.model import Level
-from sysevent.scenario.arm64 import COOKIE, RETURNED, call, smccc_filter
+from sysevent.scenario.arm64 import COOKIE, RETURNED_MMIO, call, smccc_filter
 
 LOW = 0xFFFF_FFFF
 SMC_HANDLER = "arch/arm64/kvm/handle_exit.c, handle_smc"
@@ -19,40 +24,40 @@ FILTER_DOC = "Documentation/virt/kvm/devices/vm.rst, KVM_ARM_VM_SMCCC_FILTER"
 
 SMC = Need("PSCI by SMC", (6, 12), "smc.version")
 FILTER = Need("SMCCC filter", (6, 4), "smccc.filter")
-AARCH32 = Need("32-bit EL1 (KVM_CAP_ARM_EL1_32BIT), which takes a CPU that has it,", None, "vm/93")
+AARCH32 = Need("32-bit EL1 (KVM_CAP_ARM_EL1_32BIT)", None, "vm/93", requires="a CPU that has it")
 
 
 def aarch32(name, fid):
-    """One call by a guest whose EL1 is 32-bit."""
+    """Return the scenario of one call by a guest whose EL1 is 32-bit."""
     return call(f"aarch32.{name}", fid, 0, 0, features=VCPU_PSCI_0_2 | VCPU_EL1_32BIT, payload="call_aarch32")
 
 
 SMC_CLAIMS = claims(
     ExitClaim(
         "smc.off",
-        "PSCI SYSTEM_OFF by SMC is the same event as by HVC.",
+        "PSCI SYSTEM_OFF by SMC causes the same event as by HVC.",
         asks=call("smc.off", Function.SYSTEM_OFF, symbol="smc"),
-        gives=(*system_event(EventType.SHUTDOWN, 0), At("call.smc_returned", "pc")),
+        gives=(*system_event(EventType.SHUTDOWN, 0), PcAt("call.smc_returned", "pc")),
         source=f"{API}; {SMC_HANDLER}",
         needs=(SMC,),
     ),
     ExitClaim(
         "smc.reset2",
-        "PSCI SYSTEM_RESET2 by SMC is the same event as by HVC.",
+        "PSCI SYSTEM_RESET2 by SMC causes the same event as by HVC.",
         asks=call("smc.reset2", Function.SYSTEM_RESET2, 0, COOKIE, symbol="smc"),
         gives=(
             *system_event(EventType.RESET, 1),
-            Register("x2", COOKIE & LOW),
-            At("call.smc_returned", "pc"),
+            RegisterHolds("x2", COOKIE & LOW),
+            PcAt("call.smc_returned", "pc"),
         ),
         source=f"{API}; {SMC_HANDLER}",
         needs=(SMC,),
     ),
     ExitClaim(
         "smc.other",
-        "An SMC whose immediate is not 0 is no call: the guest goes on with -1 in x0.",
+        "An SMC whose immediate is not 0 is not treated as a call: the guest goes on with -1 in x0.",
         asks=call("smc.other", Function.SYSTEM_OFF, symbol="smc_other"),
-        gives=goes_on(NOT_SUPPORTED),
+        gives=guest_continues(NOT_SUPPORTED),
         source=SMC_HANDLER,
         needs=(SMC,),
         level=Level.OBSERVED,
@@ -62,26 +67,26 @@ SMC_CLAIMS = claims(
 
 @SMC_CLAIMS.each
 def test_smc(check, claim):
-    """SMC is as good a conduit as HVC."""
+    """A call by SMC causes the same event as by HVC."""
     check(claim)
 
 
 FILTER_CLAIMS = claims(
     ExitClaim(
         "filter.deny",
-        "A denied SYSTEM_OFF is no event: the guest goes on with NOT_SUPPORTED (-1) in x0.",
+        "A denied SYSTEM_OFF causes no event: the guest goes on with NOT_SUPPORTED (-1) in x0.",
         asks=call(
             "filter.deny",
             Function.SYSTEM_OFF,
             before_vcpus=(smccc_filter(Function.SYSTEM_OFF, SMCCC_FILTER_DENY),),
         ),
-        gives=goes_on(NOT_SUPPORTED),
+        gives=guest_continues(NOT_SUPPORTED),
         source=FILTER_DOC,
         needs=(FILTER,),
     ),
     ExitClaim(
         "filter.forward",
-        "A forwarded SYSTEM_OFF is a hypercall for userspace, and no system event.",
+        "A forwarded SYSTEM_OFF exits as a hypercall for userspace, not as a system event.",
         asks=call(
             "filter.forward",
             Function.SYSTEM_OFF,
@@ -96,7 +101,7 @@ FILTER_CLAIMS = claims(
 
 @FILTER_CLAIMS.each
 def test_filter(check, claim):
-    """A call that userspace denies or takes over is no system event."""
+    """A call that userspace denies or takes over causes no system event."""
     check(claim)
 
 
@@ -125,8 +130,8 @@ AARCH32_CLAIMS = claims(
             asks=aarch32(name, fid),
             gives=(
                 Exits(ExitReason.MMIO),
-                Holds("mmio.phys_addr", RETURNED),
-                RegisterOneOf("x0", (LOW, NOT_SUPPORTED)),
+                Holds("mmio.phys_addr", RETURNED_MMIO),
+                RegisterHoldsOneOf("x0", (LOW, NOT_SUPPORTED)),
             ),
             source="arch/arm64/kvm/psci.c, kvm_psci_check_allowed_function",
             needs=(AARCH32,),
@@ -142,5 +147,5 @@ AARCH32_CLAIMS = claims(
 
 @AARCH32_CLAIMS.each
 def test_aarch32(check, claim):
-    """A 32-bit guest has the 32-bit calls, and not the 64-bit ones."""
+    """A 32-bit guest can make the 32-bit calls, and not the 64-bit ones."""
     check(claim)

@@ -1,16 +1,29 @@
-"""PSCI SYSTEM_OFF and SYSTEM_RESET: what a VMM reads when an arm64 guest turns itself off or starts again."""
+"""PSCI SYSTEM_OFF and SYSTEM_RESET: the exit that a VMM reads when an arm64 guest turns itself off or restarts.
+
+The guest executes one HVC with the function ID in x0 (call() in src/sysevent/scenario/arm64.py). KVM ends KVM_RUN with
+KVM_EXIT_SYSTEM_EVENT: type SHUTDOWN or RESET, then since v5.18 (d495f942f40a) ndata 1 and data[0] 0, before flags 0.
+Source: api.rst, KVM_EXIT_SYSTEM_EVENT; arch/arm64/kvm/psci.c, kvm_prepare_system_event.
+"""
 
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.psci import INTERNAL_FAILURE, Function
-from sysevent.contract.arm64 import CALL, FEATURES_DOC, HSR_HIGH, PREPARE, goes_on, preserved
-from sysevent.contract.checks import At, Exits, Holds, Register, Written
+from sysevent.contract.arm64 import (
+    CALL,
+    FEATURES_DOC,
+    HSR_HIGH,
+    PREPARE,
+    guest_continues,
+    unchanged_registers,
+)
+from sysevent.contract.checks import Exits, Holds, PcAt, RegisterHolds, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, old_system_event, system_event
+from sysevent.contract.system_events import API, old_system_event, system_event
 from sysevent.model import Level
 from sysevent.scenario.arm64 import FACTS, call
 
+# Suffix of the claim's name, the call in words, its function ID, the event in words, its type.
 CALLS = (
     ("off", "SYSTEM_OFF", Function.SYSTEM_OFF, "SHUTDOWN", EventType.SHUTDOWN),
     ("reset", "SYSTEM_RESET", Function.SYSTEM_RESET, "RESET", EventType.RESET),
@@ -32,14 +45,14 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"psci.{name}.registers",
-            f"After {words} x0 holds INTERNAL_FAILURE (-6), for a guest that is resumed nevertheless; the PC "
-            "stands behind the call, and nothing from x4 up has changed.",
+            f"After {words} x0 holds INTERNAL_FAILURE (-6), in case the guest is resumed; the PC is past the call, and "
+            "nothing from x4 up has changed.",
             asks=ASKS[name],
             gives=(
                 Exits(ExitReason.SYSTEM_EVENT),
-                Register("x0", INTERNAL_FAILURE),
-                At("call.returned", "pc"),
-                *preserved(4),
+                RegisterHolds("x0", INTERNAL_FAILURE),
+                PcAt("call.returned", "pc"),
+                *unchanged_registers(4),
             ),
             source=f"{CALL}: preloaded for a userspace that resumes the guest",
         )
@@ -50,7 +63,7 @@ CLAIMS = claims(
             f"psci.{name}.zeroed",
             f"After {words} x1, x2 and x3 are zero.",
             asks=ASKS[name],
-            gives=(Exits(ExitReason.SYSTEM_EVENT), *(Register(f"x{n}", 0) for n in (1, 2, 3))),
+            gives=(Exits(ExitReason.SYSTEM_EVENT), *(RegisterHolds(f"x{n}", 0) for n in (1, 2, 3))),
             source=f"{CALL}: smccc_set_retval",
             level=Level.OBSERVED,
         )
@@ -86,9 +99,9 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"psci.features.{name}",
-            f"PSCI_FEATURES knows {name.upper()}, in the version that a guest gets by default.",
+            f"PSCI_FEATURES reports {name.upper()} as supported, in the version that a guest gets by default.",
             asks=FACTS,
-            gives=goes_on(0, fid.fact),
+            gives=guest_continues(0, fid.fact),
             source=FEATURES_DOC,
         )
         for name, _, fid, *_ in CALLS

@@ -1,4 +1,11 @@
-"""PSCI SYSTEM_SUSPEND: what a VMM reads when an arm64 guest suspends itself, and when an interrupt wakes it."""
+"""PSCI SYSTEM_SUSPEND: the exits that a VMM reads when an arm64 guest suspends itself and is woken (since v5.19).
+
+Userspace enables KVM_CAP_ARM_SYSTEM_SUSPEND. The guest executes one HVC with the function ID in x0, an entry point in
+x1 and a context in x2. KVM ends KVM_RUN with KVM_EXIT_SYSTEM_EVENT, type SUSPEND, no data, and changes no register.
+Then userspace decides: it refuses by writing x0, or sets the MP state SUSPENDED. A suspended vCPU blocks in KVM_RUN
+until an interrupt is pending, and exits with type WAKEUP. Source: api.rst, KVM_SYSTEM_EVENT_SUSPEND and
+KVM_MP_STATE_SUSPENDED.
+"""
 
 from sysevent.abi import psci
 from sysevent.abi.capabilities import Capability
@@ -8,27 +15,42 @@ from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.psci import NOT_SUPPORTED, Function
 from sysevent.abi.registers import arm64_x
-from sysevent.contract.arm64 import CAP_SUSPEND, CAP_SUSPEND_DOC, SUSPEND, goes_on, preserved
-from sysevent.contract.around import Blocks, Contains, Gives
-from sysevent.contract.checks import At, Exits, Register, Written
+from sysevent.contract.arm64 import (
+    CAP_SUSPEND,
+    CAP_SUSPEND_DOC,
+    SUSPEND,
+    guest_continues,
+    unchanged_registers,
+)
+from sysevent.contract.checks import Exits, PcAt, RegisterHolds, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, system_event
+from sysevent.contract.scenario_checks import Blocks, BufferHolds, Returns
+from sysevent.contract.system_events import API, system_event
 from sysevent.model import Level
 from sysevent.scenario import ioctls
-from sysevent.scenario.arm64 import ENABLE_SUSPEND, FACTS, IRQ_OFF, IRQ_ON, call, machine, registers, scenario
-from sysevent.scenario.steps import BLOCKED, SETTLE, Entry, Sleep, Start, Step, Wait, run
+from sysevent.scenario.arm64 import (
+    ENABLE_SUSPEND,
+    FACTS,
+    IRQ_OFF,
+    IRQ_ON,
+    call,
+    registers,
+    scenario,
+    vm_with_vcpus,
+)
+from sysevent.scenario.steps import BLOCKED_MS, SETTLE_MS, Entry, Sleep, Start, Step, Wait, run
 
 MP_STATE_DOC = "Documentation/virt/kvm/api.rst, KVM_GET_MP_STATE, KVM_MP_STATE_SUSPENDED; 7b33a09d036f, v5.19"
 EVENT_DOC = "Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND"
-# Suffix of the name, width of the call in bits, function.
+# Suffix of the claim's name, width of the call in bits, function ID.
 WIDTHS = (("", 32, Function.SYSTEM_SUSPEND), ("_64", 64, Function.SYSTEM_SUSPEND_64))
 
 
 def suspended(*steps: Step) -> tuple[Step, ...]:
-    """A guest that asked for suspend and was granted it, then these steps."""
+    """Return the steps: the guest asks for suspend, userspace makes its vCPU SUSPENDED; then the given ones."""
     return (
-        *machine(),
+        *vm_with_vcpus(),
         ENABLE_SUSPEND,
         Entry("call", registers(*SUSPEND.registers)),
         *run("exit"),
@@ -37,6 +59,7 @@ def suspended(*steps: Step) -> tuple[Step, ...]:
     )
 
 
+# An interrupt becomes pending, and wakes the vCPU twice; then userspace makes it RUNNABLE, and the guest continues.
 WAKES = scenario(
     "suspend.wakeup",
     *suspended(
@@ -54,9 +77,9 @@ WAKES = scenario(
 CLAIMS = claims(
     ExitClaim(
         "psci.suspend.denied",
-        "SYSTEM_SUSPEND without KVM_CAP_ARM_SYSTEM_SUSPEND is no event: NOT_SUPPORTED (-1) in x0.",
+        "SYSTEM_SUSPEND without KVM_CAP_ARM_SYSTEM_SUSPEND causes no event: NOT_SUPPORTED (-1) in x0.",
         asks=call("psci.suspend.denied", Function.SYSTEM_SUSPEND, 0, 0),
-        gives=goes_on(NOT_SUPPORTED),
+        gives=guest_continues(NOT_SUPPORTED),
         source=CAP_SUSPEND_DOC,
     ),
     *(
@@ -66,12 +89,12 @@ CLAIMS = claims(
             "call, x1 the entry point, x2 the context.",
             asks=call(f"psci.suspend{width}", fid, 0x4000_0000, 0xC0DE, setup=(ENABLE_SUSPEND,)),
             gives=(
-                *system_event(SUSPEND.type),
-                Register("x0", fid),
-                Register("x1", 0x4000_0000),
-                Register("x2", 0xC0DE),
-                At("call.returned", "pc"),
-                *preserved(3),
+                *system_event(SUSPEND.event_type),
+                RegisterHolds("x0", fid),
+                RegisterHolds("x1", 0x4000_0000),
+                RegisterHolds("x2", 0xC0DE),
+                PcAt("call.returned", "pc"),
+                *unchanged_registers(3),
             ),
             source=f"{API}; bfbab4456877, KVM: arm64: Implement PSCI SYSTEM_SUSPEND, v5.19",
             needs=(CAP_SUSPEND,),
@@ -81,19 +104,19 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"psci.features.suspend{width}",
-            "PSCI_FEATURES denies, as long as KVM_CAP_ARM_SYSTEM_SUSPEND is not enabled, "
-            f"SUSPEND{width}, in the version that a guest gets by default.",
+            f"PSCI_FEATURES reports SUSPEND{width} as not supported while KVM_CAP_ARM_SYSTEM_SUSPEND is not enabled, "
+            "in the version that a guest gets by default.",
             asks=FACTS,
-            gives=goes_on(NOT_SUPPORTED, fid.fact),
+            gives=guest_continues(NOT_SUPPORTED, fid.fact),
             source=CAP_SUSPEND_DOC,
         )
         for width, _, fid in WIDTHS
     ),
     ExitClaim(
         "psci.suspend.features",
-        "PSCI_FEATURES knows SYSTEM_SUSPEND once KVM_CAP_ARM_SYSTEM_SUSPEND is enabled.",
+        "PSCI_FEATURES reports SYSTEM_SUSPEND as supported once KVM_CAP_ARM_SYSTEM_SUSPEND is enabled.",
         asks=call("psci.suspend.features", psci.FEATURES, Function.SYSTEM_SUSPEND, setup=(ENABLE_SUSPEND,)),
-        gives=goes_on(0),
+        gives=guest_continues(0),
         source=CAP_SUSPEND_DOC,
         needs=(CAP_SUSPEND,),
     ),
@@ -102,36 +125,36 @@ CLAIMS = claims(
         "KVM_ENABLE_CAP of KVM_CAP_ARM_SYSTEM_SUSPEND takes no flags: EINVAL with one, 0 without.",
         asks=scenario(
             "psci.suspend.enable",
-            *machine(),
+            *vm_with_vcpus(),
             ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND, flags=1, label="with a flag"),
             ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND, label="without flags"),
         ),
-        gives=(Gives("with a flag", errno=Errno.EINVAL), Gives("without flags")),
+        gives=(Returns("with a flag", errno=Errno.EINVAL), Returns("without flags")),
         source="Documentation/virt/kvm/api.rst, KVM_ENABLE_CAP; arch/arm64/kvm/arm.c, kvm_vm_ioctl_enable_cap",
         needs=(CAP_SUSPEND,),
     ),
-    # What userspace makes of the request
+    # What userspace decides.
     ExitClaim(
         "suspend.refused",
         "Userspace that refuses a suspend writes x0 and lets the guest go on.",
         asks=scenario(
             "suspend.refused",
-            *machine(),
+            *vm_with_vcpus(),
             ENABLE_SUSPEND,
             Entry("call", registers(*SUSPEND.registers)),
             *run("exit"),
             ioctls.set_one_reg(0, arm64_x(0), psci.DENIED),
             *run("resumed"),
         ),
-        gives=(Exits(ExitReason.SYSTEM_EVENT), *goes_on(psci.DENIED, "resumed")),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), *guest_continues(psci.DENIED, "resumed")),
         source=EVENT_DOC,
         needs=(CAP_SUSPEND,),
     ),
     ExitClaim(
         "suspend.asleep",
         "A vCPU in KVM_MP_STATE_SUSPENDED blocks in KVM_RUN as long as nothing wakes it.",
-        asks=scenario("suspend.asleep", *suspended(*run("asleep", milliseconds=BLOCKED))),
-        gives=(Exits(ExitReason.SYSTEM_EVENT), Gives("grant"), Blocks("asleep")),
+        asks=scenario("suspend.asleep", *suspended(*run("asleep", milliseconds=BLOCKED_MS))),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), Returns("grant"), Blocks("asleep")),
         source=MP_STATE_DOC,
         needs=(CAP_SUSPEND,),
     ),
@@ -141,13 +164,13 @@ CLAIMS = claims(
         "userspace makes it RUNNABLE; then the guest goes on.",
         asks=WAKES,
         gives=(
-            Gives("grant"),
-            Contains("mp_state granted", MpState.SUSPENDED),
+            Returns("grant"),
+            BufferHolds("mp_state granted", MpState.SUSPENDED),
             *system_event(EventType.WAKEUP, label="wakeup"),
-            Contains("mp_state woken", MpState.SUSPENDED),
+            BufferHolds("mp_state woken", MpState.SUSPENDED),
             *system_event(EventType.WAKEUP, label="wakeup again"),
-            Gives("leave"),
-            *goes_on(Function.SYSTEM_SUSPEND, "resumed"),
+            Returns("leave"),
+            *guest_continues(Function.SYSTEM_SUSPEND, "resumed"),
         ),
         source=f"{API}; {MP_STATE_DOC}",
         needs=(CAP_SUSPEND,),
@@ -164,18 +187,18 @@ CLAIMS = claims(
     ExitClaim(
         "wakeup.blocked",
         "An interrupt wakes a vCPU that blocks in KVM_RUN as SUSPENDED: WAKEUP with no data.",
-        # The wake-up comes while the vCPU already blocks, and without the guest ever having asked.
+        # Userspace suspends the vCPU without a call of the guest. The interrupt comes while the vCPU blocks.
         asks=scenario(
             "wakeup.blocked",
-            *machine(),
+            *vm_with_vcpus(),
             Entry("call", registers(Function.SYSTEM_OFF)),
             ioctls.set_mp_state(0, MpState.SUSPENDED, "suspend"),
             Start(0),
-            Sleep(SETTLE),
+            Sleep(SETTLE_MS),
             IRQ_ON,
             Wait("wakeup"),
         ),
-        gives=(Gives("suspend"), *system_event(EventType.WAKEUP, label="wakeup")),
+        gives=(Returns("suspend"), *system_event(EventType.WAKEUP, label="wakeup")),
         source=f"{API}; {MP_STATE_DOC}",
         needs=(CAP_SUSPEND,),
     ),
@@ -184,5 +207,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_suspend(check, claim):
-    """The exit is SUSPEND when userspace asked for it, and WAKEUP when an interrupt comes, until it is RUNNABLE."""
+    """The call exits as SUSPEND if userspace enabled that; a pending interrupt exits as WAKEUP while SUSPENDED."""
     check(claim)

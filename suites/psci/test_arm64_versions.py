@@ -1,4 +1,9 @@
-"""PSCI by version: a guest has the calls of the version that its VMM selected, and no others."""
+"""PSCI by version: a guest has the calls of the version that its VMM selected, and no others.
+
+Userspace writes KVM_REG_ARM_PSCI_VERSION, or leaves out the vCPU feature for PSCI 0.1. Then the guest makes one call. A
+call of that version must cause its event; a call of a later one must return NOT_SUPPORTED (-1) in x0. PSCI 1.1 exists
+since v5.18 (d43583b890e7), 1.2 and 1.3 since v6.13 (8be82d536a9f). Source: fw-pseudo-registers.rst.
+"""
 
 from sysevent.abi import psci
 from sysevent.abi.arm64 import VCPU_PSCI_0_2
@@ -6,21 +11,21 @@ from sysevent.abi.errno import Errno
 from sysevent.abi.events import EventType
 from sysevent.abi.psci import NOT_SUPPORTED, Function
 from sysevent.abi.registers import ARM64_PSCI_VERSION
-from sysevent.contract.arm64 import OFF2, RESET2, goes_on
-from sysevent.contract.around import Gives
+from sysevent.contract.arm64 import OFF2, RESET2, guest_continues
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, old_system_event, system_event
-from sysevent.scenario.arm64 import call, machine, psci_version, scenario
+from sysevent.contract.scenario_checks import Returns
+from sysevent.contract.system_events import API, old_system_event, system_event
+from sysevent.scenario.arm64 import call, psci_version, scenario, vm_with_vcpus
 from sysevent.scenario.ioctls import set_one_reg
 
 DOC = "Documentation/virt/kvm/arm/fw-pseudo-registers.rst, KVM_REG_ARM_PSCI_VERSION"
 
 
 def asks(version, name, *registers):
-    """One call by a guest with this version of PSCI."""
+    """Return the scenario of one call by a guest with this version of PSCI, a pair of numbers."""
     major, minor = version
-    # PSCI 0.1 is what a vCPU without the feature has; there is no number for it.
+    # A vCPU without the feature has PSCI 0.1, which the register cannot select.
     old = version == (0, 1)
     return call(
         f"psci_{major}_{minor}.{name}",
@@ -31,7 +36,7 @@ def asks(version, name, *registers):
 
 
 # fmt: off
-# Version, name of the call, its registers, x0 behind it, what that says, needs.
+# Version, end of the claim's name, registers of the call, x0 after it, what must hold, needs.
 NO_EVENTS = (
     ((0, 1), "off", (Function.SYSTEM_OFF,), NOT_SUPPORTED, "SYSTEM_OFF is not supported", ()),
     ((0, 1), "reset", (Function.SYSTEM_RESET,), NOT_SUPPORTED, "SYSTEM_RESET is not supported", ()),
@@ -40,15 +45,16 @@ NO_EVENTS = (
     ((0, 2), "features", (psci.FEATURES, Function.SYSTEM_OFF), NOT_SUPPORTED, "PSCI_FEATURES is not supported", ()),
     ((1, 0), "reset2", (Function.SYSTEM_RESET2, 0, 0), NOT_SUPPORTED, "SYSTEM_RESET2 is not supported", ()),
     ((1, 0), "features", (psci.FEATURES, Function.SYSTEM_RESET2), NOT_SUPPORTED,
-     "PSCI_FEATURES denies SYSTEM_RESET2", ()),
-    ((1, 1), "features", (psci.FEATURES, Function.SYSTEM_RESET2), 0, "PSCI_FEATURES knows SYSTEM_RESET2", (RESET2,)),
+     "PSCI_FEATURES reports SYSTEM_RESET2 as not supported", ()),
+    ((1, 1), "features", (psci.FEATURES, Function.SYSTEM_RESET2), 0,
+     "PSCI_FEATURES reports SYSTEM_RESET2 as supported", (RESET2,)),
     ((1, 1), "off2", (Function.SYSTEM_OFF2, 0, 0), NOT_SUPPORTED, "SYSTEM_OFF2 is not supported", (RESET2,)),
     ((1, 1), "features_off2", (psci.FEATURES, Function.SYSTEM_OFF2), NOT_SUPPORTED,
-     "PSCI_FEATURES denies SYSTEM_OFF2", (RESET2,)),
+     "PSCI_FEATURES reports SYSTEM_OFF2 as not supported", (RESET2,)),
     ((1, 3), "features", (psci.FEATURES, Function.SYSTEM_OFF2), 1,
-     "PSCI_FEATURES says SYSTEM_OFF2 can hibernate (bit 0)", (OFF2,)),
+     "PSCI_FEATURES reports that SYSTEM_OFF2 can hibernate (bit 0)", (OFF2,)),
 )
-# Version, name of the call, its registers, the event's type and its one datum, the call in words, needs.
+# Version, end of the claim's name, registers of the call, type and only datum of the event, the call in words, needs.
 EVENTS = (
     ((0, 2), "off", (Function.SYSTEM_OFF,), EventType.SHUTDOWN, 0, "SYSTEM_OFF", ()),
     ((0, 2), "reset", (Function.SYSTEM_RESET,), EventType.RESET, 0, "SYSTEM_RESET", ()),
@@ -59,9 +65,10 @@ EVENTS = (
 )
 # fmt: on
 
+# Major version in the upper 16 bits, minor version in the lower ones; 0.3 and 2.0 do not exist.
 SETS_VERSIONS = scenario(
     "psci.versions",
-    *machine(),
+    *vm_with_vcpus(),
     *(
         set_one_reg(0, ARM64_PSCI_VERSION, number, f"set {number >> 16}.{number & 0xFFFF}")
         for number in (0x0002, 0x1_0000, 0x1_0001, 0x1_0002, 0x1_0003, 0x0003, 0x2_0000)
@@ -74,7 +81,7 @@ CLAIMS = claims(
             f"psci_{major}_{minor}.{name}",
             f"PSCI {major}.{minor}: {says}.",
             asks=asks((major, minor), name, *registers),
-            gives=goes_on(x0),
+            gives=guest_continues(x0),
             source=DOC,
             needs=needs,
         )
@@ -83,7 +90,7 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"psci_{major}_{minor}.{name}",
-            f"PSCI {major}.{minor}: {words} is an event of type {kind}, data[0] {datum}.",
+            f"PSCI {major}.{minor}: {words} causes an event of type {kind}, data[0] {datum}.",
             asks=asks((major, minor), name, *registers),
             gives=system_event(kind, datum),
             before_5_18=old_system_event(kind, datum),
@@ -97,10 +104,10 @@ CLAIMS = claims(
         "KVM_REG_ARM_PSCI_VERSION takes 0.2 and 1.0, and refuses versions that do not exist with EINVAL.",
         asks=SETS_VERSIONS,
         gives=(
-            Gives("set 0.2"),
-            Gives("set 1.0"),
-            Gives("set 0.3", errno=Errno.EINVAL),
-            Gives("set 2.0", errno=Errno.EINVAL),
+            Returns("set 0.2"),
+            Returns("set 1.0"),
+            Returns("set 0.3", errno=Errno.EINVAL),
+            Returns("set 2.0", errno=Errno.EINVAL),
         ),
         source=DOC,
     ),
@@ -108,7 +115,7 @@ CLAIMS = claims(
         "psci.versions.1_1",
         "KVM_REG_ARM_PSCI_VERSION takes 1.1.",
         asks=SETS_VERSIONS,
-        gives=(Gives("set 1.1"),),
+        gives=(Returns("set 1.1"),),
         source=f"{DOC}; d43583b890e7, v5.18",
         needs=(RESET2,),
     ),
@@ -116,7 +123,7 @@ CLAIMS = claims(
         "psci.versions.1_3",
         "KVM_REG_ARM_PSCI_VERSION takes 1.2 and 1.3.",
         asks=SETS_VERSIONS,
-        gives=(Gives("set 1.2"), Gives("set 1.3")),
+        gives=(Returns("set 1.2"), Returns("set 1.3")),
         source=f"{DOC}; 8be82d536a9f, v6.13",
         needs=(OFF2,),
     ),
@@ -125,5 +132,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_version(check, claim):
-    """A call of the selected version has its answer or its event; a later one is not supported."""
+    """A call of the selected version works; a later call returns NOT_SUPPORTED."""
     check(claim)

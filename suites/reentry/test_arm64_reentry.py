@@ -1,4 +1,10 @@
-"""What KVM_RUN does on arm64 when userspace enters it again after a system event."""
+"""KVM_RUN on arm64 when userspace enters it again after a system event.
+
+The guest makes a PSCI call, and the VMM calls KVM_RUN again. After SYSTEM_OFF, SYSTEM_RESET, SYSTEM_RESET2 and
+SYSTEM_OFF2 it blocks, because KVM stopped the vCPU (arch/arm64/kvm/psci.c, kvm_prepare_system_event), until userspace
+makes the vCPU RUNNABLE or initializes it with KVM_ARM_VCPU_INIT. After SYSTEM_SUSPEND the guest continues. With
+immediate_exit set, KVM_RUN returns EINTR before the guest runs, and the event is not lost.
+"""
 
 import struct
 
@@ -8,41 +14,42 @@ from sysevent.abi.exits import ExitReason
 from sysevent.abi.ioctls import Request
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.psci import INTERNAL_FAILURE, Function
-from sysevent.contract.arm64 import BY_TITLE, CAP_SUSPEND, FINAL, RESET2, STOPS, SUSPEND, goes_on
-from sysevent.contract.around import Blocks, Contains, Gives, Interrupted
+from sysevent.contract.arm64 import BY_TITLE, CAP_SUSPEND, FINAL, RESET2, STOPS, SUSPEND, guest_continues
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import IMMEDIATE_EXIT, old_system_event, system_event
+from sysevent.contract.scenario_checks import Blocks, BufferHolds, Interrupted, Returns
+from sysevent.contract.system_events import IMMEDIATE_EXIT, old_system_event, system_event
 from sysevent.model import Level
 from sysevent.scenario import ioctls
-from sysevent.scenario.arm64 import COOKIE, machine, registers, scenario
-from sysevent.scenario.steps import BLOCKED, Entry, Head, Ioctl, run
+from sysevent.scenario.arm64 import COOKIE, registers, scenario, vm_with_vcpus
+from sysevent.scenario.steps import BLOCKED_MS, Entry, Ioctl, SetRunBytes, run
 
 POISON32 = 0xAAAA_AAAA
-# The target of KVM_ARM_PREFERRED_TARGET is KVM_ARM_TARGET_GENERIC_V8 (5) on every CPU this can run on.
+# struct kvm_vcpu_init: target, features. KVM_ARM_PREFERRED_TARGET is KVM_ARM_TARGET_GENERIC_V8 (5) on the CPUs of all
+# targets.
 VCPU_INIT = struct.pack("<8I", 5, VCPU_PSCI_0_2, 0, 0, 0, 0, 0, 0)
 
 
 def entered_again(call):
-    """KVM_RUN again after the event, and again after userspace has declared the vCPU runnable."""
+    """Return the scenario: KVM_RUN again after the event, and again after userspace made the vCPU RUNNABLE."""
     return scenario(
         f"reentry.{call.title}",
-        *machine(),
+        *vm_with_vcpus(),
         *call.setup,
         Entry("call", registers(*call.registers)),
         *run("exit"),
-        *run("again", milliseconds=BLOCKED),
+        *run("again", milliseconds=BLOCKED_MS),
         ioctls.set_mp_state(0, MpState.RUNNABLE),
         *run("resumed"),
     )
 
 
 def initialized_again(call):
-    """A VMM that resets: KVM_ARM_VCPU_INIT after the event, and then another event."""
+    """Return the scenario of a VMM that resets the vCPU: KVM_ARM_VCPU_INIT after the event, then SYSTEM_OFF."""
     return scenario(
         f"reinit.{call.title}",
-        *machine(),
+        *vm_with_vcpus(),
         *call.setup,
         Entry("call", registers(*call.registers)),
         *run("exit"),
@@ -53,15 +60,17 @@ def initialized_again(call):
     )
 
 
+# KVM_RUN with immediate_exit (offset 1) set, and KVM_RUN without.
 IMMEDIATE = scenario(
     "immediate_exit",
-    *machine(),
+    *vm_with_vcpus(),
     Entry("call", registers(Function.SYSTEM_RESET2, 0, COOKIE)),
-    Head(1, b"\x01"),
+    SetRunBytes(1, b"\x01"),
     *run("nothing"),
     *run("exit"),
 )
-RUNNABLE_AGAIN = (Exits(ExitReason.SYSTEM_EVENT), Gives("init"), Contains("mp_state", MpState.RUNNABLE))
+# KVM_ARM_VCPU_INIT after the event succeeded, and made the vCPU RUNNABLE.
+RUNNABLE_AGAIN = (Exits(ExitReason.SYSTEM_EVENT), Returns("init"), BufferHolds("mp_state", MpState.RUNNABLE))
 
 CLAIMS = claims(
     *(
@@ -70,7 +79,11 @@ CLAIMS = claims(
             f"After {call.words} KVM_RUN blocks until userspace declares the vCPU runnable; then the guest goes on "
             "behind the call with INTERNAL_FAILURE (-6) in x0.",
             asks=entered_again(call),
-            gives=(Exits(ExitReason.SYSTEM_EVENT), Blocks("again"), *goes_on(INTERNAL_FAILURE, "resumed")),
+            gives=(
+                Exits(ExitReason.SYSTEM_EVENT),
+                Blocks("again"),
+                *guest_continues(INTERNAL_FAILURE, "resumed"),
+            ),
             source=STOPS,
             needs=call.needs,
         )
@@ -80,14 +93,14 @@ CLAIMS = claims(
         "reentry.suspend",
         "After SYSTEM_SUSPEND KVM_RUN goes on behind the call, with x0 as userspace left it.",
         asks=entered_again(SUSPEND),
-        gives=(Exits(ExitReason.SYSTEM_EVENT), *goes_on(Function.SYSTEM_SUSPEND, "again")),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), *guest_continues(Function.SYSTEM_SUSPEND, "again")),
         source="Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND",
         needs=(CAP_SUSPEND,),
     ),
     *(
         ExitClaim(
             f"reinit.{call.title}",
-            f"KVM_ARM_VCPU_INIT after {call.words} makes a runnable vCPU whose next event is its own.",
+            f"KVM_ARM_VCPU_INIT after {call.words} makes a runnable vCPU, whose next event has its own type and data.",
             asks=initialized_again(call),
             gives=(*RUNNABLE_AGAIN, *system_event(EventType.SHUTDOWN, 0, label="second")),
             before_5_18=(*RUNNABLE_AGAIN, *old_system_event(EventType.SHUTDOWN, 0, label="second")),
@@ -107,7 +120,7 @@ CLAIMS = claims(
     ),
     ExitClaim(
         "immediate_exit.reason",
-        "KVM_RUN that ends for immediate_exit writes no exit reason, so nobody may read one.",
+        "KVM_RUN that ends for immediate_exit writes no exit reason, so userspace must not read one.",
         asks=IMMEDIATE,
         gives=(Interrupted("nothing"), Holds("exit_reason", POISON32, "nothing")),
         source="arch/arm64/kvm/arm.c, kvm_arch_vcpu_ioctl_run",

@@ -1,21 +1,28 @@
-"""What a VMM reads when a riscv64 guest calls the SBI system reset extension."""
+"""SBI system reset (SRST): the exit that a VMM reads when a riscv64 guest shuts down or reboots.
+
+The guest executes one ECALL with reset type in a0 and reason in a1 (ecall() in src/sysevent/scenario/riscv64.py). KVM
+ends KVM_RUN with KVM_EXIT_SYSTEM_EVENT: type SHUTDOWN or RESET, ndata 1, and the reason in data[0], since v5.18
+(be78aa8a38c8). Other reset types must not cause an event. Source: api.rst, KVM_EXIT_SYSTEM_EVENT;
+arch/riscv/kvm/vcpu_sbi.c. Since v6.12 userspace can turn the extension off.
+"""
 
 from sysevent.abi import sbi
 from sysevent.abi.errno import Errno
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.sbi import EXT_SRST, NOT_SUPPORTED
-from sysevent.contract.around import Gives
-from sysevent.contract.checks import At, Exits, Holds, Register, RegisterOneOf, Written
+from sysevent.contract.checks import Exits, Holds, PcAt, RegisterHolds, RegisterHoldsOneOf, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, old_system_event, system_event
-from sysevent.contract.riscv64 import ECALL, REASONS, RESET_TYPES, SYSTEM_RESET, goes_on
+from sysevent.contract.riscv64 import ECALL, REASONS, RESET_TYPES, SYSTEM_RESET, guest_continues
+from sysevent.contract.scenario_checks import Returns
+from sysevent.contract.system_events import API, old_system_event, system_event
 from sysevent.contract.terms import Need
 from sysevent.model import Level
-from sysevent.scenario.riscv64 import FACTS, ecall, enable, machine, registers, scenario
+from sysevent.scenario.riscv64 import FACTS, ecall, enable, registers, scenario, vm_with_vcpus
 from sysevent.scenario.steps import Entry, run
 
+# Two bytes of poison: kvm_run.flags is not written.
 POISON16 = 0xAAAA
 DATUM_DOC = f"{API}: data[0] is the second argument of the SBI SRST call; be78aa8a38c8, v5.18"
 ENABLE_DOC = "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_set_reg_sbi_ext, v6.4"
@@ -27,29 +34,25 @@ ASKS = {
     for reason in REASONS
 }
 # fmt: off
-# Name of the claim, type of the event, a0 and a1 of the call, what it says.
+# Claim's name, type of the event, a0 and a1 of the call, what must hold.
 UPPER = (
     ("srst.upper.reason", EventType.SHUTDOWN, sbi.SHUTDOWN, 0xFFFF_FFFF_0000_0001,
-     "The reason is 32 bits: what is above them in a1 is not looked at."),
+     "The reason is 32 bits: KVM ignores what is above them in a1."),
     ("srst.upper.type", EventType.RESET, 0x1_0000_0000 | sbi.COLD_REBOOT, 1,
-     "The type is 32 bits: what is above them in a0 is not looked at."),
+     "The type is 32 bits: KVM ignores what is above them in a0."),
+)
+# What must hold, scenario.
+NO_EVENT = (
+    ("SBI SRST of reset type 3 causes no event", ecall("srst.reserved", 3, 0)),
+    ("SBI SRST of a vendor reset type (0xf0000000) causes no event", ecall("srst.vendor_type", sbi.VENDOR_TYPE, 0)),
+    ("Function 1 of the SRST extension, which does not exist, causes no event",
+     ecall("srst.function", sbi.SHUTDOWN, 0, function=1)),
 )
 # fmt: on
-NO_EVENT = (
-    ("SBI SRST of reset type 3 is no event", ecall("srst.reserved", 3, 0)),
-    (
-        "SBI SRST of a vendor reset type (0xf0000000) is no event",
-        ecall("srst.vendor_type", sbi.VENDOR_TYPE, 0),
-    ),
-    (
-        "Function 1 of the SRST extension, which does not exist, is no event",
-        ecall("srst.function", sbi.SHUTDOWN, 0, function=1),
-    ),
-)
 
 
 def title(asks):
-    """A scenario's name without its architecture."""
+    """Return a scenario's name without its architecture, which is the claim's title."""
     return asks.name.partition(".")[2]
 
 
@@ -59,19 +62,19 @@ CLAIMS = claims(
         "SBI's probe_extension finds SRST: 0 in a0 and 1 in a1.",
         asks=FACTS,
         gives=(
-            *goes_on("sbi.probe.srst"),
-            Register("a0", 0, "sbi.probe.srst"),
-            Register("a1", 1, "sbi.probe.srst"),
+            *guest_continues("sbi.probe.srst"),
+            RegisterHolds("a0", 0, "sbi.probe.srst"),
+            RegisterHolds("a1", 1, "sbi.probe.srst"),
         ),
         source="RISC-V SBI specification, probe_extension; arch/riscv/kvm/vcpu_sbi_base.c",
     ),
     *(
         ExitClaim(
             f"srst.{reset.title}.{reason:#x}",
-            f"SBI SRST {reset.words} with reason {reason:#x} exits as {reset.exits}; the reason is data[0].",
+            f"SBI SRST {reset.words} with reason {reason:#x} exits as {reset.event_name}; the reason is data[0].",
             asks=ASKS[reset.title, reason],
-            gives=system_event(reset.event, reason),
-            before_5_18=old_system_event(reset.event, reason),
+            gives=system_event(reset.event_type, reason),
+            before_5_18=old_system_event(reset.event_type, reason),
             source=DATUM_DOC,
         )
         for reset in RESET_TYPES
@@ -93,7 +96,7 @@ CLAIMS = claims(
             title(asks),
             f"{says}: the guest goes on.",
             asks=asks,
-            gives=goes_on(),
+            gives=guest_continues(),
             source="RISC-V SBI specification, SRST",
         )
         for says, asks in NO_EVENT
@@ -103,7 +106,7 @@ CLAIMS = claims(
             f"{title(asks)}.error",
             f"{says}, and its error is SBI_ERR_NOT_SUPPORTED (-2).",
             asks=asks,
-            gives=(*goes_on(), Register("a0", NOT_SUPPORTED), Register("a1", 0)),
+            gives=(*guest_continues(), RegisterHolds("a0", NOT_SUPPORTED), RegisterHolds("a1", 0)),
             source="arch/riscv/kvm/vcpu_sbi_replace.c, kvm_sbi_ext_srst_handler; the SBI specification would say -3",
             level=Level.OBSERVED,
         )
@@ -127,13 +130,13 @@ CLAIMS = claims(
     ),
     ExitClaim(
         "srst.registers",
-        "After SBI SRST the PC stands at the call, a0 is as the guest had it, and a1 too or, before v6.12, 0.",
+        "After SBI SRST the PC is at the call, a0 is as the guest had it, and a1 too or, before v6.12, 0.",
         asks=ASKS["cold_reboot", 0xDEAD_BEEF],
         gives=(
             Exits(ExitReason.SYSTEM_EVENT),
-            At("call._start", "pc"),
-            Register("a0", sbi.COLD_REBOOT),
-            RegisterOneOf("a1", (0xDEAD_BEEF, 0)),
+            PcAt("call._start", "pc"),
+            RegisterHolds("a0", sbi.COLD_REBOOT),
+            RegisterHoldsOneOf("a1", (0xDEAD_BEEF, 0)),
         ),
         source=ECALL,
         level=Level.OBSERVED,
@@ -146,12 +149,12 @@ CLAIMS = claims(
         source="arch/riscv/kvm/vcpu.c, kvm_arch_vcpu_ioctl_run",
         level=Level.OBSERVED,
     ),
-    # Userspace may turn it off.
+    # Userspace turns the extension off.
     ExitClaim(
         "srst.disabled",
-        "SBI SRST that userspace has turned off is no event: SBI_ERR_NOT_SUPPORTED (-2) in a0.",
+        "SBI SRST that userspace has turned off causes no event: SBI_ERR_NOT_SUPPORTED (-2) in a0.",
         asks=ecall("srst.disabled", sbi.SHUTDOWN, 0, setup=(enable(EXT_SRST, 0),)),
-        gives=(*goes_on(), Register("a0", NOT_SUPPORTED)),
+        gives=(*guest_continues(), RegisterHolds("a0", NOT_SUPPORTED)),
         source=ENABLE_DOC,
         needs=(ENABLE,),
     ),
@@ -160,16 +163,16 @@ CLAIMS = claims(
         "The register that turns SRST off takes 0 and 1 (EINVAL for 2), and only before the first KVM_RUN (EBUSY).",
         asks=scenario(
             "srst.register",
-            *machine(),
+            *vm_with_vcpus(),
             enable(EXT_SRST, 2, "two"),
             Entry("call", registers(sbi.SHUTDOWN, 0)),
             *run("exit"),
             enable(EXT_SRST, 0, "after KVM_RUN"),
         ),
         gives=(
-            Gives("two", errno=Errno.EINVAL),
+            Returns("two", errno=Errno.EINVAL),
             Exits(ExitReason.SYSTEM_EVENT),
-            Gives("after KVM_RUN", errno=Errno.EBUSY),
+            Returns("after KVM_RUN", errno=Errno.EBUSY),
         ),
         source=ENABLE_DOC,
         needs=(ENABLE,),
@@ -179,5 +182,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_srst(check, claim):
-    """The kind of reset is the event's type, and the reason is its one datum."""
+    """The exit has the type of the event and the reason as its only datum; other calls cause no event."""
     check(claim)

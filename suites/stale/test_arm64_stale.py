@@ -1,17 +1,22 @@
-"""What was in kvm_run before an arm64 event must not be taken for the event's: all exits share the same bytes."""
+"""Bytes of an earlier exit in kvm_run must not look like fields of an arm64 system event.
+
+All exits share one union. The guest causes an exit, and then a system event, and the VMM does not poison kvm_run in
+between: type, ndata and data[] must be those of the event. Over two different poisons, the event must be the same.
+Source: api.rst, KVM_EXIT_SYSTEM_EVENT; ndata since v5.18.
+"""
 
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.psci import Function
 from sysevent.contract.arm64 import BY_TITLE, CAP_SUSPEND, FINAL, RESET2, SUSPEND
-from sysevent.contract.around import SameBytes
-from sysevent.contract.checks import Exits, Holds, Register
+from sysevent.contract.checks import Exits, Holds, RegisterHolds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, old_system_event, system_event
+from sysevent.contract.scenario_checks import SameBytes
+from sysevent.contract.system_events import API, old_system_event, system_event
 from sysevent.scenario import ioctls
-from sysevent.scenario.arm64 import COOKIE, RETURNED, machine, registers, scenario
+from sysevent.scenario.arm64 import COOKIE, RETURNED_MMIO, registers, scenario, vm_with_vcpus
 from sysevent.scenario.steps import KEEP, Entry, run
 
 RESETS = Entry("call", registers(Function.SYSTEM_RESET2, 0, COOKIE))
@@ -19,10 +24,10 @@ LOW_COOKIE = COOKIE & 0xFFFF_FFFF
 
 
 def after_reset2(call):
-    """A second event in the bytes of the first: kvm_run is not poisoned between them."""
+    """Return the scenario: SYSTEM_RESET2, then the call, without a poison in between."""
     return scenario(
         f"sequence.reset2_then_{call.title}",
-        *machine(),
+        *vm_with_vcpus(),
         *call.setup,
         RESETS,
         *run("first"),
@@ -33,11 +38,14 @@ def after_reset2(call):
 
 
 def after_mmio(call):
-    """An event in the bytes of an MMIO exit, which lie in the same union: address at 32, data at 40."""
+    """Return the scenario: a store that exits as MMIO, then the call without a poison in between.
+
+    The MMIO exit has its address at 32 and its data, the guest's x9, at 40.
+    """
     stored = (*registers(*call.registers)[:9], 0xFEED_FACE_CAFE_F00D)
     return scenario(
         f"after_mmio.{call.title}",
-        *machine(),
+        *vm_with_vcpus(),
         *call.setup,
         Entry("call", stored, symbol="mmio_first"),
         *run("first"),
@@ -49,9 +57,12 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"sequence.reset2_then_{call.title}",
-            f"{call.words} after SYSTEM_RESET2 exits with its own data, and nothing of the first.",
+            f"{call.words} after SYSTEM_RESET2 exits with its own data, and none of the first event's.",
             asks=after_reset2(call),
-            gives=(*system_event(EventType.RESET, 1, label="first"), *system_event(call.type, *call.data)),
+            gives=(
+                *system_event(EventType.RESET, 1, label="first"),
+                *system_event(call.event_type, *call.event_data),
+            ),
             source=API,
             needs=(RESET2, *call.needs),
         )
@@ -64,10 +75,13 @@ CLAIMS = claims(
             asks=after_mmio(call),
             gives=(
                 Exits(ExitReason.MMIO, "first"),
-                Holds("mmio.phys_addr", RETURNED, "first"),
-                *system_event(call.type, *call.data),
+                Holds("mmio.phys_addr", RETURNED_MMIO, "first"),
+                *system_event(call.event_type, *call.event_data),
             ),
-            before_5_18=(Exits(ExitReason.MMIO, "first"), *old_system_event(call.type, *call.data)),
+            before_5_18=(
+                Exits(ExitReason.MMIO, "first"),
+                *old_system_event(call.event_type, *call.event_data),
+            ),
             source=API,
             needs=call.needs,
         )
@@ -77,7 +91,7 @@ CLAIMS = claims(
         "after_mmio.suspend",
         "SYSTEM_SUSPEND right after an MMIO exit exits with no data.",
         asks=after_mmio(SUSPEND),
-        gives=(Exits(ExitReason.MMIO, "first"), *system_event(SUSPEND.type)),
+        gives=(Exits(ExitReason.MMIO, "first"), *system_event(SUSPEND.event_type)),
         source=API,
         needs=(CAP_SUSPEND,),
     ),
@@ -87,7 +101,7 @@ CLAIMS = claims(
         # The same event over two different poisons.
         asks=scenario(
             "poison.reset2",
-            *machine(),
+            *vm_with_vcpus(),
             RESETS,
             *run("exit"),
             ioctls.set_mp_state(0, MpState.RUNNABLE),
@@ -99,8 +113,8 @@ CLAIMS = claims(
             *system_event(EventType.RESET, 1, label="other"),
             SameBytes("exit", "other", (8, 12)),
             SameBytes("exit", "other", (32, 48)),
-            Register("x2", LOW_COOKIE),
-            Register("x2", LOW_COOKIE, "other"),
+            RegisterHolds("x2", LOW_COOKIE),
+            RegisterHolds("x2", LOW_COOKIE, "other"),
         ),
         source=API,
         needs=(RESET2,),
@@ -110,5 +124,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_stale(check, claim):
-    """Nothing of an earlier event, of an MMIO exit or of a poison is left where the event's fields are."""
+    """The event's fields have no bytes of an earlier event, of an MMIO exit or of a poison."""
     check(claim)

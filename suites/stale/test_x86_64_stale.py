@@ -1,24 +1,29 @@
-"""What was in kvm_run before an x86 event must not be taken for the event's: all exits share the same bytes."""
+"""Bytes of an earlier exit in kvm_run must not look like fields of an x86 system event.
+
+All exits share one union, and x86 writes only type and ndata of it (arch/x86/kvm/x86.c, vcpu_enter_guest). The guest
+causes an I/O or MMIO exit, or an event, and then a system event by a Hyper-V MSR; the VMM does not poison kvm_run in
+between. ndata must be 0 since v5.18 (d495f942f40a). Before, its bytes are those of the earlier exit.
+"""
 
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
-from sysevent.contract.around import SameBytes
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.expect import API, REPAIR, old_system_event, system_event
+from sysevent.contract.scenario_checks import SameBytes
+from sysevent.contract.system_events import API, REPAIR, old_system_event, system_event
 from sysevent.contract.x86_64 import BY_TITLE, ENTER, HYPERV, MSRS
 from sysevent.model import Level
 from sysevent.scenario.steps import KEEP, Entry, run
-from sysevent.scenario.x86_64 import machine, registers, scenario
+from sysevent.scenario.x86_64 import registers, scenario, vm_with_vcpus
 
 
 def after(first, msr):
-    """An exit whose bytes lie in the same union, then the event, with no poison between them."""
+    """Return the scenario: an I/O exit ("out") or MMIO exit ("mmio"), then the event without a poison in between."""
     eax, _, ecx, edx, *rest = registers(msr.index, msr.value)
     return scenario(
         f"after_{first}.{msr.title}",
-        *machine("wrmsr"),
+        *vm_with_vcpus("wrmsr"),
         Entry("wrmsr", (eax, 0xFEED_F00D, ecx, edx, *rest), symbol=f"{first}_first"),
         *run("first"),
         *run("exit", poison=KEEP),
@@ -26,10 +31,11 @@ def after(first, msr):
 
 
 def writes(msr):
-    """The guest's write to an MSR."""
+    """Return the step that lets the guest write an MSR at its next KVM_RUN."""
     return Entry("wrmsr", registers(msr.index, msr.value))
 
 
+# Part of the claim's name, the first exit in words, its reason.
 FIRST = (("out", "I/O", ExitReason.IO), ("mmio", "MMIO", ExitReason.MMIO))
 ASKS = {(first, msr.title): after(first, msr) for first, _, _ in FIRST for msr in MSRS}
 
@@ -40,9 +46,13 @@ CLAIMS = claims(
             f"{msr.words} right after an {words} exit, whose bytes lie in the same union, exits with ndata 0, not "
             "with those bytes.",
             asks=ASKS[first, msr.title],
-            gives=(Exits(reason, "first"), *system_event(msr.event)),
-            # What ndata's bytes hold before v5.18 is the claim below.
-            before_5_18=(Exits(reason, "first"), Exits(ExitReason.SYSTEM_EVENT), Holds("type", msr.event)),
+            gives=(Exits(reason, "first"), *system_event(msr.event_type)),
+            # What the bytes of ndata hold before v5.18: see after_out.*.stale.
+            before_5_18=(
+                Exits(reason, "first"),
+                Exits(ExitReason.SYSTEM_EVENT),
+                Holds("type", msr.event_type),
+            ),
             source=f"{API}; {REPAIR}",
             needs=(HYPERV,),
         )
@@ -80,7 +90,7 @@ CLAIMS = claims(
         "A reset after a crash exits with its own type.",
         asks=scenario(
             "sequence.crash_then_reset",
-            *machine("wrmsr"),
+            *vm_with_vcpus("wrmsr"),
             writes(BY_TITLE["crash"]),
             *run("first"),
             writes(BY_TITLE["reset"]),
@@ -100,5 +110,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_stale(check, claim):
-    """Nothing of an earlier event, or of an I/O or MMIO exit, is left where the event's valid fields are."""
+    """The event's valid fields have no bytes of an earlier event, or of an I/O or MMIO exit."""
     check(claim)

@@ -1,4 +1,9 @@
-"""What a VMM reads when an x86 guest's CPU gives up: KVM_EXIT_SHUTDOWN, beside the system events."""
+"""Triple faults: an x86 guest's CPU shuts down, and the VMM reads KVM_EXIT_SHUTDOWN, which is not a system event.
+
+The guest executes UD2 without an interrupt descriptor table, or, since v6.0, userspace injects the triple fault with
+KVM_SET_VCPU_EVENTS. KVM ends KVM_RUN with KVM_EXIT_SHUTDOWN (8), which has no fields. Source: api.rst, kvm_run;
+arch/x86/kvm/x86.c, KVM_REQ_TRIPLE_FAULT.
+"""
 
 import struct
 
@@ -7,32 +12,32 @@ from sysevent.abi.errno import Errno
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.hyperv import CRASH_NOTIFY, MSR_CRASH_CTL, MSR_RESET
 from sysevent.abi.ioctls import Request
-from sysevent.contract.around import Gives
-from sysevent.contract.checks import Exits, NothingBeyond, RegisterOneOf, Written
+from sysevent.contract.checks import Exits, NothingBeyond, RegisterHoldsOneOf, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.scenario_checks import Returns
 from sysevent.contract.x86_64 import (
     ENTER,
     HYPERV,
     INJECT_DOC,
     TRIPLE_FAULT_DOC,
     TRIPLE_FAULT_EVENT,
-    goes_on,
+    guest_continues,
 )
 from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Ioctl, run
-from sysevent.scenario.x86_64 import machine, registers, scenario
+from sysevent.scenario.x86_64 import registers, scenario, vm_with_vcpus
 
 # KVM_SET_VCPU_EVENTS with KVM_VCPUEVENT_VALID_TRIPLE_FAULT (0x20) in flags, and triple_fault.pending.
 INJECT = Ioctl(0, Request.SET_VCPU_EVENTS_X86, buffer=struct.pack("<20xI4xB35x", 0x20, 1), label="inject")
-# Where a vCPU stands afterwards: the reset vector (SVM), or the faulting instruction (VMX).
+# RIP afterwards: the reset vector (SVM), or the faulting instruction (VMX).
 RESET_VECTOR, FAULT = 0xFFF0, 0x10_0007
 
-# ud2 without an interrupt descriptor table: guests/payloads/x86_64/triple_fault.S.
+# UD2 without an interrupt descriptor table: guests/payloads/x86_64/triple_fault.S.
 FAULTS = scenario(
     "triple_fault",
-    *machine("triple_fault"),
+    *vm_with_vcpus("triple_fault"),
     Entry("triple_fault"),
     *run("exit"),
     ioctls.get_mp_state(0, "mp_state"),
@@ -56,49 +61,49 @@ CLAIMS = claims(
     ),
     ExitClaim(
         "triple_fault.state",
-        "After a triple fault the vCPU stands at its reset vector (SVM) or at the fault (VMX).",
+        "After a triple fault RIP is the reset vector (SVM) or the faulting instruction (VMX).",
         asks=FAULTS,
-        gives=(Exits(ExitReason.SHUTDOWN), RegisterOneOf("rip", (RESET_VECTOR, FAULT))),
+        gives=(Exits(ExitReason.SHUTDOWN), RegisterHoldsOneOf("rip", (RESET_VECTOR, FAULT))),
         source="arch/x86/kvm/svm/svm.c, shutdown_interception; arch/x86/kvm/vmx/vmx.c, handle_triple_fault",
         level=Level.OBSERVED,
     ),
-    # The second trigger: userspace injects it.
+    # Userspace injects the triple fault.
     ExitClaim(
         "triple_fault.injected",
         "A triple fault that userspace injects exits as KVM_EXIT_SHUTDOWN before the guest runs on.",
         asks=scenario(
             "triple_fault.injected",
-            *machine("wrmsr"),
+            *vm_with_vcpus("wrmsr"),
             ioctls.enable_cap("vm", Capability.X86_TRIPLE_FAULT_EVENT, 1),
             Entry("wrmsr", registers(MSR_RESET, 0)),
             INJECT,
             *run("exit"),
         ),
-        gives=(Gives("inject"), Exits(ExitReason.SHUTDOWN)),
+        gives=(Returns("inject"), Exits(ExitReason.SHUTDOWN)),
         source=INJECT_DOC,
         needs=(TRIPLE_FAULT_EVENT,),
     ),
     ExitClaim(
         "triple_fault.not_enabled",
-        "Without KVM_CAP_X86_TRIPLE_FAULT_EVENT enabled, injecting a triple fault is EINVAL, and none happens.",
+        "Without KVM_CAP_X86_TRIPLE_FAULT_EVENT enabled, injecting a triple fault fails with EINVAL, and none happens.",
         asks=scenario(
             "triple_fault.not_enabled",
-            *machine("wrmsr"),
+            *vm_with_vcpus("wrmsr"),
             Entry("wrmsr", registers(MSR_RESET, 0)),
             INJECT,
             *run("exit"),
         ),
-        gives=(Gives("inject", errno=Errno.EINVAL), *goes_on()),
+        gives=(Returns("inject", errno=Errno.EINVAL), *guest_continues()),
         source=INJECT_DOC,
         needs=(HYPERV,),
     ),
-    # Its exit has no fields, and must not look as if it had.
+    # Bytes of an earlier event in the union do not make the exit a system event.
     ExitClaim(
         "sequence.crash_then_triple_fault",
         "A triple fault after a system event exits as SHUTDOWN, not as the event.",
         asks=scenario(
             "sequence.crash_then_triple_fault",
-            *machine("wrmsr"),
+            *vm_with_vcpus("wrmsr"),
             Entry("wrmsr", registers(MSR_CRASH_CTL, CRASH_NOTIFY)),
             *run("first"),
             Entry("wrmsr", registers(0xFFFF_FFFF, 0)),

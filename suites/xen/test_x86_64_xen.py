@@ -1,21 +1,23 @@
-"""What a VMM reads when an x86 guest makes a Xen hypercall: right for 64-bit VMMs, four bytes off for i386.
+"""Xen hypercalls of an x86 guest: a 64-bit VMM reads the right bytes of KVM_EXIT_XEN, an i386 VMM does not.
 
-struct kvm_xen_exit is `u32 type; union u` with u64 members: the kernel and 64-bit programs have the union at 8,
-an i386 program at 4. Nothing translates it (src/sysevent/headers/compat.py), so an i386 VMM reads every
-member four bytes off. system_event had the same fault before v5.18; this one is not repaired.
+The guest executes one VMMCALL, which KVM passes to userspace (since v5.12), and finds the result of the VMM in rax.
+struct kvm_xen_exit is `u32 type; union u` with u64 members: the kernel and 64-bit programs have the union at offset 8,
+an i386 program at 4. KVM does not translate it (src/sysevent/headers/compat.py), so an i386 VMM uses every member
+four bytes off. system_event had the same defect before v5.18; this one is not repaired. Source: api.rst, KVM_EXIT_XEN;
+arch/x86/kvm/xen.c.
 """
 
 import struct
 
 from sysevent.abi import xen
 from sysevent.abi.exits import ExitReason
-from sysevent.contract.checks import Exits, Reads, Register
+from sysevent.contract.checks import Exits, Reads, RegisterHolds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.terms import Need
 from sysevent.model import Level
-from sysevent.scenario.steps import KEEP, POISON, Entry, Head, run
-from sysevent.scenario.x86_64 import BARE_CPUID, intercept_xen_hypercalls, machine, scenario
+from sysevent.scenario.steps import KEEP, POISON, Entry, SetRunBytes, run
+from sysevent.scenario.x86_64 import BARE_CPUID, intercept_xen_hypercalls, scenario, vm_with_vcpus
 
 POISON32 = int.from_bytes(bytes([POISON]) * 4, "little")
 EXIT_DOC = "Documentation/virt/kvm/api.rst, 5.35 kvm_run, KVM_EXIT_XEN"
@@ -23,25 +25,26 @@ WRITES = "arch/x86/kvm/xen.c, kvm_xen_hypercall"
 COMPLETES = "arch/x86/kvm/xen.c, kvm_xen_hypercall_complete_userspace"
 
 INTERCEPTS = Need(
-    "interception of Xen hypercalls: it takes v5.12 and CONFIG_KVM_XEN (KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL)",
+    "interception of Xen hypercalls",
     None,
     "xen.intercept",
+    requires="v5.12 and CONFIG_KVM_XEN (KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL)",
 )
 
-# No hypercall of Xen's, so that KVM answers none itself.
+# A number that no hypercall of Xen has, so that KVM does not answer it itself.
 INPUT = 0x5E01
 PARAMETERS = (0x5E02_0001, 0x5E03_0002, 0x5E04_0003, 0x5E05_0004, 0x5E06_0005, 0x5E07_0006)
 RESULT = 0x1122_3344_5566_7788
-# Where a program finds `result` by its own headers, in kvm_run.
+# By ABI: the offset of xen.u.hcall.result in kvm_run that a program has compiled in.
 RESULT_AT = {"x86_64": 56, "i386": 52}
 
 
 def hypercall(name, *after):
-    """One hypercall with these numbers; what it leads to is the exit "exit"."""
+    """Return the scenario: one hypercall with INPUT and PARAMETERS, which is the exit "exit"; then the steps after."""
     rbx, rcx, rdx, rsi, rdi, rbp = PARAMETERS
     return scenario(
         f"xen.{name}",
-        *machine("xen_hypercall", cpuid=BARE_CPUID),
+        *vm_with_vcpus("xen_hypercall", cpuid=BARE_CPUID),
         intercept_xen_hypercalls(),
         Entry("xen_hypercall", (INPUT, rbx, rcx, rdx, rsi, rdi, 0, rbp)),
         *run("exit"),
@@ -50,14 +53,14 @@ def hypercall(name, *after):
 
 
 def with_result(abi):
-    """A VMM of this ABI writes the result where its headers have it, and lets the guest go on."""
+    """Return the scenario: a VMM of this ABI writes the result where its headers have it, and the guest continues."""
     return hypercall(
-        f"result.{abi}", Head(RESULT_AT[abi], struct.pack("<Q", RESULT)), *run("back", poison=KEEP)
+        f"result.{abi}", SetRunBytes(RESULT_AT[abi], struct.pack("<Q", RESULT)), *run("back", poison=KEEP)
     )
 
 
 def reads(union, values):
-    """Every member of struct kvm_xen_exit for a program that has its union at 8 or at 4."""
+    """Return the checks of what a program reads that has the union of struct kvm_xen_exit at this offset (8 or 4)."""
     members = (
         ("longmode", 0, 4),
         ("cpl", 4, 4),
@@ -75,7 +78,7 @@ def reads(union, values):
 
 
 def low(value):
-    """The lower half of 64 bits."""
+    """Return the lower half of a 64-bit number."""
     return value & 0xFFFF_FFFF
 
 
@@ -118,7 +121,7 @@ CLAIMS = claims(
         "xen.result",
         "What a VMM writes into xen.u.hcall.result is what the guest finds in rax.",
         asks=with_result("x86_64"),
-        gives=(Exits(ExitReason.XEN), Exits(ExitReason.IO, "back"), Register("rax", RESULT, "back")),
+        gives=(Exits(ExitReason.XEN), Exits(ExitReason.IO, "back"), RegisterHolds("rax", RESULT, "back")),
         source=f"{EXIT_DOC}; {COMPLETES}",
         needs=(INTERCEPTS,),
     ),
@@ -129,7 +132,7 @@ CLAIMS = claims(
         gives=(
             Exits(ExitReason.XEN),
             Exits(ExitReason.IO, "back"),
-            Register("rax", POISON32 << 32 | RESULT >> 32, "back"),
+            RegisterHolds("rax", POISON32 << 32 | RESULT >> 32, "back"),
         ),
         source=f"{COMPLETES}: result is read at 24 of the structure; i386 has it at 20",
         needs=(INTERCEPTS,),
@@ -141,5 +144,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_hypercall(check, claim):
-    """The members of kvm_run.xen lie where the kernel has them, which is not where an i386 program looks."""
+    """A 64-bit program has the offsets of the kernel; an i386 program uses each member four bytes off."""
     check(claim)

@@ -1,4 +1,4 @@
-"""Every number of the ABI stands in one row of src/sysevent/abi, and nowhere else."""
+"""Every number of the ABI is in one row of src/sysevent/abi, and nowhere else."""
 
 import ast
 import importlib
@@ -27,7 +27,7 @@ ELSEWHERE = [
     for path in sorted((ROOT / folder).rglob("*.py"))
     if ABI not in path.parents
 ]
-# What a name would be called that holds one of these numbers.
+# Names that a second definition of one of these numbers would have.
 TAKEN = {
     *(f"EXIT_{reason.name}" for reason in ExitReason),
     *(f"CAP_{capability.name}" for capability in Capability),
@@ -35,11 +35,12 @@ TAKEN = {
     *(f"{prefix}_{kind.name}" for kind in EventType for prefix in ("EVENT", "SYSTEM_EVENT", "TYPE")),
     *(number.name for table in (Errno, Function, Request) for number in table),
 }
-# Which attribute is compared with numbers of a table.
+# Attributes that must be compared with members of a table, not with literals.
 COMPARED = ("exit_reason", "errno")
 
 
 def tables():
+    """Return the enumerations of sysevent.abi that have members."""
     found = [Errno, Number]
     for table in found:
         found += table.__subclasses__()
@@ -48,7 +49,7 @@ def tables():
 
 @cache
 def distinctive():
-    """The numbers that can only be one of ours: no small ones, no single bits, no masks."""
+    """Return the numbers that occur elsewhere only as a copy: not small, not a single bit, not a mask."""
     found = {number.value for table in tables() for number in table}
     for module in pkgutil.iter_modules(sysevent.abi.__path__, "sysevent.abi."):
         values = vars(importlib.import_module(module.name)).values()
@@ -57,16 +58,16 @@ def distinctive():
 
 
 def number(node):
-    """The value of a literal number other than 0; None for anything else."""
+    """Return the value of a literal number other than 0; a false value for any other node."""
     literal = isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value
     return node.value if literal and not isinstance(node.value, bool) else None
 
 
 def second_definitions(tree):
-    """The lines of a module that state a number of the ABI themselves, and how."""
+    """Yield the lines of a module that define a number of the ABI again, and how."""
     for node in ast.walk(tree):
         if number(node) in distinctive():
-            yield node.lineno, f"{number(node):#x} stands in abi/"
+            yield node.lineno, f"{number(node):#x} is defined in abi/"
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 yield from assigned(target, node.value)
@@ -79,13 +80,14 @@ def second_definitions(tree):
 
 
 def expected(call):
-    """The arguments of a call that are an exit reason or an errno."""
+    """Yield the arguments of a call that are an exit reason or an errno."""
     if isinstance(call.func, ast.Name) and call.func.id == "Exits":
         yield from call.args[:1]
     yield from (word.value for word in call.keywords if word.arg == "errno")
 
 
 def assigned(target, value):
+    """Yield the lines of an assignment of a literal number to a name of TAKEN."""
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
         for one, other in zip(target.elts, value.elts, strict=False):
             yield from assigned(one, other)
@@ -96,7 +98,7 @@ def assigned(target, value):
 
 
 def asks(node):
-    """Whether an expression is an exit reason, an errno, or the type of an event."""
+    """Return whether an expression is an exit reason, an errno, or the type of an event."""
     if isinstance(node, ast.Attribute):
         return node.attr in COMPARED
     call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "field"
@@ -104,7 +106,8 @@ def asks(node):
 
 
 @pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_stands_once(path):
+def test_no_second_definition(path):
+    """No module of src or suites defines a number of the ABI again."""
     found = [f"line {line}: {how}" for line, how in second_definitions(ast.parse(path.read_text()))]
     assert not found
 
@@ -119,23 +122,24 @@ def test_stands_once(path):
         "found.exit_reason == 24",
         "4 == raw.errno",
         "event.field('type') == 2",
-        "Gives('open', errno=19)",
+        "Returns('open', errno=19)",
         "Exits(24)",
         "function = 0x8400_0009",
     ],
 )
-def test_a_second_definition_is_seen(text):
+def test_a_second_definition_is_found(text):
+    """The search of this file finds each way to define a number again."""
     assert list(second_definitions(ast.parse(text)))
 
 
 @pytest.mark.parametrize("table", tables(), ids=lambda table: table.__name__)
 def test_rows_differ(table):
-    """A row with the number of an earlier one would silently become another name for it."""
+    """No two members of a table have one number: an enumeration would silently make the second an alias."""
     assert len(table.__members__) == len(table)
 
 
-def test_the_view_by_header_names():
-    """A name twice is one whose number differs by architecture."""
+def test_numbers_by_header_names():
+    """NUMBERS has a name once, or once for each architecture, where the numbers differ."""
     found = {(constant.name, constant.arch): constant.value for constant in NUMBERS}
     assert len(found) == len(NUMBERS)
     assert found["KVM_EXIT_SYSTEM_EVENT", ""] == 24
@@ -144,7 +148,8 @@ def test_the_view_by_header_names():
         assert not arch or (name, "") not in found
 
 
-def test_numbers_for_a_person():
+def test_numbers_as_text():
+    """A known number is shown with its name, an unknown one alone."""
     assert names.exit_reason(24) == "24 (SYSTEM_EVENT)"
     assert names.event_type(2) == "2 (RESET)"
     assert names.errno(22) == "22 (EINVAL)"
@@ -156,4 +161,5 @@ def test_numbers_for_a_person():
 
 
 def test_a_psci_function_names_its_fact():
+    """The key of Facts.features has the function ID in it."""
     assert Function.SYSTEM_RESET2.fact == "psci.features.0x84000012"

@@ -1,4 +1,4 @@
-"""Every row of the contract is complete, is asked by a suite, and has an old contract where it needs one."""
+"""Every claim of suites/ is complete, has a test, and checks only what its scenario records."""
 
 import re
 import sys
@@ -9,7 +9,7 @@ from sysevent.abi import kvm_run
 from sysevent.abi.registers import REGISTERS
 from sysevent.checkout import SUITES
 from sysevent.contract import catalogue
-from sysevent.contract.checks import At, Holds, Register
+from sysevent.contract.checks import Holds, PcAt, RegisterHolds
 from sysevent.contract.claim import Claims, of_test
 from sysevent.errors import HarnessError, UsageError
 from sysevent.model import Level
@@ -17,13 +17,14 @@ from sysevent.scenario.steps import Wait
 
 CATALOGUE = catalogue.load()
 CLAIMS = CATALOGUE.exits
-NOBODY_ASKS = {"sev_es", "tdx", "compat"}  # facts of claims that keep a place for machines that are not there
+# Facts that no target has: the scenarios of claims that need one of them are not written.
+UNMET_FACTS = {"sev_es", "tdx", "compat"}
 every = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
 
 
 @every
-def test_a_row_is_complete(claim):
-    """A name that kcidb takes, a sentence, a source, a level, a scenario of its architecture, something to check."""
+def test_a_claim_is_complete(claim):
+    """It has a name that kcidb accepts, a sentence, a source, a level, a check, a scenario of its architecture."""
     assert re.fullmatch(r"kvm(\.[A-Za-z0-9_-]+)+", claim.test())
     assert claim.says.endswith(".")
     assert "\n" not in claim.says
@@ -35,11 +36,11 @@ def test_a_row_is_complete(claim):
 
 
 @every
-def test_checks_ask_for_what_the_scenario_gives(claim):
-    """Labels of its steps, fields of kvm_run, registers of its architecture, labels of its payloads."""
+def test_checks_use_what_the_scenario_records(claim):
+    """A check names labels of steps, members of kvm_run, registers of the architecture, or labels of payloads."""
     scenario = claim.asks
-    if any(need.fact in NOBODY_ASKS for need in claim.needs):
-        pytest.skip("a place is kept for it: nobody can ask it yet")
+    if any(need.fact in UNMET_FACTS for need in claim.needs):
+        pytest.skip("the scenario of this claim is not written, because no target could run it")
     exits = {step.label for step in scenario.steps if isinstance(step, Wait)}
     answers = {getattr(step, "label", "") for step in scenario.steps} - exits
     for check in (*claim.gives, *(claim.before_5_18 or ())):
@@ -47,18 +48,18 @@ def test_checks_ask_for_what_the_scenario_gives(claim):
         for name in ("label", "first", "second"):
             label = getattr(check, name, None)
             if label is not None:
-                assert label in (answers if kind in ("Gives", "Contains", "Counters") else exits), check
+                assert label in (answers if kind in ("Returns", "BufferHolds", "Counters") else exits), check
         if isinstance(check, Holds):
             assert check.field in kvm_run.FIELDS
-        if isinstance(check, Register):
+        if isinstance(check, RegisterHolds):
             assert check.name in REGISTERS[claim.arch]
-        if isinstance(check, At):
+        if isinstance(check, PcAt):
             assert check.symbol.partition(".")[0] in scenario.payloads
             assert check.register in REGISTERS[claim.arch]
 
 
 def test_ndata_is_never_expected_of_an_old_kernel():
-    """Before capability 215 those bytes are padding, whatever today's behaviour leaves in them."""
+    """Before v5.18 those bytes are padding: only claims about observed behaviour may mention them."""
     for claim in CLAIMS:
         fields = [check.field for check in claim.before_5_18 or () if isinstance(check, Holds)]
         promised = claim.level is Level.ABI
@@ -66,7 +67,7 @@ def test_ndata_is_never_expected_of_an_old_kernel():
 
 
 def test_every_claim_has_a_test():
-    """A claim that no test is decorated with would never be judged."""
+    """Each claim belongs to a test of its file; without one it would never be judged."""
     for path in sorted(SUITES.glob("*/test_*.py")):
         module = sys.modules[".".join(path.relative_to(SUITES.parent).with_suffix("").parts)]
         made = [value for value in vars(module).values() if isinstance(value, Claims)]
@@ -75,8 +76,8 @@ def test_every_claim_has_a_test():
         assert sorted(map(id, made)) == sorted(id(of_test(test)) for test in tests), path
 
 
-def test_no_such_claim():
-    """The name that was asked for is in the message."""
+def test_an_unknown_claim():
+    """UsageError names the claim or the glob."""
     with pytest.raises(UsageError, match=r"no claim is called 'arm64.psci.nonsense'"):
         CATALOGUE.claim("arm64.psci.nonsense")
     with pytest.raises(UsageError, match=r"no claim matches 'arm64.nonsense.\*'"):
@@ -84,7 +85,7 @@ def test_no_such_claim():
 
 
 def suite(tmp_path, *names, steps="()"):
-    """A folder like suites/ with a file for each name."""
+    """Return a folder like suites/ with one file for each name of a claim, whose scenarios differ."""
     for number, name in enumerate(names):
         file = tmp_path / "subject" / f"test_catalogue_{number}.py"
         file.parent.mkdir(exist_ok=True)
@@ -98,13 +99,13 @@ def suite(tmp_path, *names, steps="()"):
     return tmp_path
 
 
-def test_a_name_stands_for_one_claim(tmp_path):
-    """Two files that use the same name are a mistake of ours, whichever is read first."""
+def test_two_claims_of_one_name(tmp_path):
+    """HarnessError, also if they are in different files."""
     with pytest.raises(HarnessError, match=r"two claims are called 'arm64.same'"):
         catalogue.load(suite(tmp_path, "same", "same"))
 
 
-def test_a_name_stands_for_one_scenario(tmp_path):
-    """An observation is kept by its scenario's name."""
+def test_two_scenarios_of_one_name(tmp_path):
+    """HarnessError, because observations are stored by the name of their scenario."""
     with pytest.raises(HarnessError, match=r"two scenarios are called 'arm64.one'"):
         catalogue.load(suite(tmp_path, "first", "second"))

@@ -1,4 +1,4 @@
-"""Releases in order."""
+"""Kernel releases are parsed, and compared as numbers."""
 
 import pytest
 
@@ -30,28 +30,29 @@ from sysevent.model import Facts
     ],
 )
 def test_parse(text, found):
-    """A candidate counts as the release before it; what is no number obliges to nothing."""
+    """A release candidate counts as the release before it. Other text is (0, 0)."""
     assert kernel_release.parse(text) == found
 
 
 def test_order():
-    """6.9 is before 6.12, which text is not."""
+    """6.9 is before 6.12; as text it would be after it."""
     assert kernel_release.parse("6.9.1") < kernel_release.parse("6.12.1") < kernel_release.parse("7.2.0")
 
 
 def test_a_candidate_of_a_zero_release():
-    """Of 7.0 it is no 7.0, and no 6.x either."""
+    """7.0-rc1 is before 7.0, and after every 6.x."""
     assert (6, 99) < kernel_release.parse("7.0.0-rc1") < (7, 0)
 
 
 @pytest.mark.parametrize("text", ["", "new", "v6.1"])
-def test_no_floor(text):
+def test_a_floor_that_is_not_a_release(text):
+    """UsageError shows the text, and an example."""
     with pytest.raises(UsageError, match=f"--floor {text}: a kernel release such as 5.18 is meant"):
         kernel_release.floor(text)
 
 
-def test_held_to():
-    """The kernel's own release, or the floor when that is higher."""
+def test_release_that_a_kernel_is_judged_as():
+    """The kernel's own release, or the floor if that is higher."""
     assert kernel_release.floor("5.18") == (5, 18)
     floor = Terms(floor=(5, 18))
     assert floor.release(Facts("arm64", "4.18.0-553.el8", {}, {})) == (5, 18)

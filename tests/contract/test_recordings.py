@@ -1,4 +1,4 @@
-"""Every claim that applies to a recorded kernel, judged on what that kernel really wrote."""
+"""Every claim that applies to a recorded kernel is judged on what that kernel wrote."""
 
 import contextlib
 
@@ -7,11 +7,11 @@ import pytest
 
 from sysevent.contract import catalogue
 from sysevent.contract.exit_claim import ExitEvidence
-from sysevent.contract.terms import Contract, Terms
+from sysevent.contract.terms import EventDefinition, Terms
 from sysevent.errors import NotApplicable
 from sysevent.model import Status
 
-# (recording, target, ABI): claims that hold, that do not apply, and whose scenario was another one then, or none
+# (recording, target, ABI): numbers of claims that hold, that do not apply, and whose scenario was not recorded.
 COUNTS = {
     ("debian-5.10", "arm64-tcg", "arm64"): (41, 83, 0),
     ("debian-5.10", "x86_64-tcg", "i386"): (39, 14, 0),
@@ -35,7 +35,7 @@ COUNTS = {
 
 
 def judge_all(found, target, abi):
-    """(claim, verdict, why there is none) of each claim that a VMM of this ABI would have to ask."""
+    """Yield (claim, verdict, reason of its absence) for each claim that is about VMMs of this ABI."""
     facts = found.facts[target]
     for claim in catalogue.load().exits:
         if claim.arch != facts.arch or (claim.abi and abi != facts.arch):
@@ -48,7 +48,7 @@ def judge_all(found, target, abi):
         seen = found.seen.get((target, claim.asks.name, claim.abi or abi))
         asked = {
             getattr(check, name)
-            for check in claim.checks(Terms().contract(facts))
+            for check in claim.checks(Terms().definition(facts))
             for name in ("label", "first", "second")
             if hasattr(check, name)
         }
@@ -59,8 +59,8 @@ def judge_all(found, target, abi):
 
 
 @pytest.mark.parametrize(("name", "place", "vmm"), COUNTS, ids=map("-".join, COUNTS))
-def test_a_recorded_kernel_keeps_the_contract(recording, name, place, vmm):
-    """PASS, every one that applies, and as many as are known to; never DONE: nothing observed has changed."""
+def test_claims_hold_on_recorded_kernels(recording, name, place, vmm):
+    """Every claim that applies is PASS, and their numbers are as before. None is DONE."""
     verdicts = list(judge_all(recording(name), place, vmm))
     wrong = {
         claim.name: found.reason for claim, found, _ in verdicts if found and found.status is not Status.PASS
@@ -71,31 +71,33 @@ def test_a_recorded_kernel_keeps_the_contract(recording, name, place, vmm):
     assert (held, skipped, len(verdicts) - held - skipped) == COUNTS[name, place, vmm]
 
 
-def test_all_that_was_recorded_is_judged(recording):
-    """No target and no ABI of a recording is left out here. The VMM that KVM refuses has claims of its own."""
+def test_every_recording_is_judged(recording):
+    """COUNTS has every target and ABI of a recording, except for arm, for which KVM cannot be opened."""
     for name in sorted({name for name, _, _ in COUNTS}):
         seen = {(target, abi) for target, _, abi in recording(name).seen if abi != "arm"}
         assert seen == {(target, abi) for other, target, abi in COUNTS if other == name}
 
 
-def test_old_kernels_are_judged_by_the_old_contract(recording):
+def test_old_kernels_are_judged_by_the_old_definition(recording):
+    """Linux 5.10 does not have capability 215; with --floor 5.18 it fails for that."""
     for target, facts in recording("debian-5.10").facts.items():
         assert facts.capabilities["vm/215"] == 0
-        assert Terms().contract(facts) is Contract.FLAGS, target
+        assert Terms().definition(facts) is EventDefinition.FLAGS, target
         claim = catalogue.load().claim(f"{facts.arch}.capability")
         seen = recording("debian-5.10").of(target, f"{facts.arch}.facts")
         assert claim.judge(ExitEvidence(facts, seen, Terms(floor=(5, 18)))).status is Status.FAIL
 
 
 @pytest.mark.parametrize("name", sorted({"debian-6.1", "debian-6.12", "debian-7.2", "debian-newest"}))
-def test_new_kernels_say_so(recording, name):
+def test_new_kernels_have_the_capability(recording, name):
+    """Linux 6.1 and later report capability 215 on /dev/kvm and on a VM."""
     for facts in recording(name).facts.values():
         assert (facts.capabilities["system/215"], facts.capabilities["vm/215"]) == (1, 1)
-        assert Terms().contract(facts) is Contract.DATA
+        assert Terms().definition(facts) is EventDefinition.DATA
 
 
-def test_a_kernel_without_hyper_v_is_not_blamed(recording):
-    """CONFIG_KVM_HYPERV=n, an option since v6.8: its claims do not apply; both capabilities are 0 then."""
+def test_a_kernel_without_hyper_v(recording):
+    """With CONFIG_KVM_HYPERV=n (an option since v6.8) capabilities 44 and 199 are 0; Hyper-V's claims do not apply."""
     facts = recording("debian-6.12").facts["x86_64-tcg"]
     lacking = dict.fromkeys(("system/44", "vm/44", "system/199", "vm/199"), 0)
     facts = msgspec.structs.replace(facts, capabilities=facts.capabilities | lacking)
@@ -105,8 +107,10 @@ def test_a_kernel_without_hyper_v_is_not_blamed(recording):
             with contextlib.suppress(NotApplicable):
                 claim.require_applicable(facts, Terms())
                 left.add(claim.name.removeprefix("x86_64."))
+    # fmt: off
     assert left == {
-        *("capability", "capability.triple_fault", "triple_fault", "triple_fault.state"),
-        *("triple_fault.written", "triple_fault.injected"),
-        *("xen.hypercall", "xen.hypercall.i386", "xen.result", "xen.result.i386"),
+        "capability", "capability.triple_fault", "triple_fault", "triple_fault.state",
+        "triple_fault.written", "triple_fault.injected",
+        "xen.hypercall", "xen.hypercall.i386", "xen.result", "xen.result.i386",
     }
+    # fmt: on

@@ -146,7 +146,9 @@ def running(subject, **changes):
     run = subject.kernel.structs["kvm_run"]
     held = {leaf.ref for leaf in leaves(run)} & subject.kernel.structs.keys()
     members = (
-        changed(run.members, "system_event.flags", name="only_userspace") if subject.new else run.members
+        changed(run.members, "system_event.flags", name="only_userspace")
+        if subject.has_event_data
+        else run.members
     )
     members = changed(members, "immediate_exit", name="immediate_exit__unsafe")
     for path, change in changes.items():

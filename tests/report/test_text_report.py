@@ -5,7 +5,7 @@ import sample_records
 from sample_records import verdict
 
 from sysevent.checkout import ROOT
-from sysevent.contract.readers import Finding
+from sysevent.contract.readers import ReadResult
 from sysevent.model import Status
 from sysevent.report import run_log, text_report
 from sysevent.report.text_report import Line
@@ -51,8 +51,8 @@ def test_readings(reader):
     """Only readings that are not right are listed; with a reader, all of that one."""
     run = list(run_log.read(ROOT / "tests" / "data" / "runs" / "debian-5.10.jsonl"))
     listed = [line for line in text_report.lines(run, reader) if line.mark is not None]
-    assert {line.mark for line in listed} <= set(Finding)
-    assert (Finding.RIGHT in {line.mark for line in listed}) == (reader is not None)
+    assert {line.mark for line in listed} <= set(ReadResult)
+    assert (ReadResult.RIGHT in {line.mark for line in listed}) == (reader is not None)
     assert any(
         line.text.startswith("garbage: 'ndata, unasked' on x86_64-tcg, x86_64, x86_64.hyperv.")
         for line in listed

@@ -1,4 +1,4 @@
-"""Scenarios into bytes, and replies into observations."""
+"""Scenarios are encoded as requests, and replies are decoded as observations."""
 
 import struct
 
@@ -16,13 +16,13 @@ from sysevent.scenario.steps import (
     KEEP,
     Entry,
     File,
-    Head,
     Ioctl,
     Load,
     Memory,
     Open,
     Read,
     Scenario,
+    SetRunBytes,
     Sleep,
     Start,
     Vcpu,
@@ -49,7 +49,7 @@ def encode(*steps):
     return body
 
 
-# op u16, flags u16, length u32, and the body as guests/vmm/wire.h tells
+# op u16, flags u16, length u32, and the body that guests/vmm/wire.h defines.
 STEPS = [
     (Vm(), "0100 0100 08000000  0000000000000000"),
     (Vm(40), "0100 0100 08000000  2800000000000000"),
@@ -79,7 +79,7 @@ STEPS = [
     (Wait("exit", 2, 50), "0900 0000 08000000  02000000 32000000"),
     (Sleep(5), "0a00 0100 04000000  05000000"),
     (Watch(0x1000, 7), "0f00 0100 0c000000  0010000000000000 07000000"),
-    (Head(1, b"\1", 2), "0c00 0100 09000000  02000000 01000000 01"),
+    (SetRunBytes(1, b"\1", 2), "0c00 0100 09000000  02000000 01000000 01"),
     (Open("/dev/kvm", "open"), "0d00 0000 0c000000  02000000 2f6465762f6b766d"),
     (File("/a", "file", 1, 2), "0e00 0000 0a000000  01000000 02000000 2f61"),
 ]
@@ -87,16 +87,17 @@ STEPS = [
 
 @pytest.mark.parametrize(("step", "literal"), STEPS, ids=lambda value: type(value).__name__)
 def test_bytes_of_a_step(step, literal):
+    """Each step has the bytes that wire.h defines. A Load has as many as its payload has segments."""
     expected = bytes.fromhex(literal)
     assert encode(step)[8:].hex(" ") == expected.hex(" ")
     assert encode(step)[4:8] == struct.pack("<I", 2 if isinstance(step, Load) else 1)
 
 
-def test_every_kind_of_step_is_here():
-    """And each has its number in wire.h."""
+def test_every_kind_of_step_is_tested():
+    """STEPS has every kind of step, and every op of the wire protocol that a request can hold."""
     assert {type(step) for step, _ in STEPS} == set(wire_steps())
-    told = {int.from_bytes(bytes.fromhex(text)[:2], "little") for _, text in STEPS}
-    assert told == {op.value for op in Op} - {Op.REGS}
+    ops = {int.from_bytes(bytes.fromhex(text)[:2], "little") for _, text in STEPS}
+    assert ops == {op.value for op in Op} - {Op.REGS}
 
 
 def wire_steps():
@@ -106,6 +107,7 @@ def wire_steps():
 
 
 def test_file_descriptors_equal_the_vmm_s():
+    """The numbers for /dev/kvm, the VM and vCPU 0 are those of wire.h."""
     text = (GUESTS / "vmm" / "wire.h").read_text()
     for name, fd in (("FD_SYSTEM", "system"), ("FD_VM", "vm"), ("FD_VCPU", 0)):
         number = int.from_bytes(encode(Ioctl(fd, 1))[16:20], "little")
@@ -113,7 +115,7 @@ def test_file_descriptors_equal_the_vmm_s():
 
 
 def test_the_deadline_covers_every_wait():
-    """What it may take at most, plus slack for each."""
+    """The deadline is the sum of all waits and sleeps, with slack for each wait and for the rest."""
     body, deadline = request.encode(
         scenario(Vm(), *run("a", milliseconds=100), Sleep(50), *run("b")), PAYLOADS
     )
@@ -128,7 +130,10 @@ ALL = catalogue.load().scenarios | {
 
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_every_scenario_encodes(name):
-    """With payloads that have any label, into a request that fits, whose own reply decodes into its labels."""
+    """Its request fits into a frame, and a reply of successes decodes into its labels, each used once.
+
+    The payloads are stand-ins that have every label; the real ones must exist as files.
+    """
     found = ALL[name]
 
     class Anywhere(dict):
@@ -158,7 +163,7 @@ def exit_body(head=bytes(320), registers=(), microseconds=7, changed=0, first=0)
 
 
 def done(step):
-    """The result of a step that succeeded."""
+    """Return the result of a step that succeeded."""
     return Result(request.OPS[type(step)], 0, 0, 0, exit_body() if isinstance(step, Wait) else b"")
 
 
@@ -167,7 +172,7 @@ def decode(steps, *results, state=State.DONE, detail=0):
 
 
 def test_observation():
-    """Labelled results under their labels, with the poison of the start before each exit."""
+    """Labelled results are found under their labels, and exits with the poison of the start before them."""
     steps = (
         Load("call"),
         Read(0, 4, "memory"),
@@ -206,17 +211,19 @@ def test_observation():
     ],
 )
 def test_a_reply_of_another_length(results, words):
+    """BadWire if a reply has fewer or more results than the request has steps."""
     with pytest.raises(BadWire, match=words):
         decode((Sleep(1),), *results)
 
 
-def test_an_exit_that_is_none():
+def test_a_truncated_exit():
+    """BadWire if the result of a Wait does not hold an exit."""
     with pytest.raises(BadWire, match="an exit of 0 bytes"):
         decode((Wait("exit"),), Result(Op.WAIT, 0, -1, 22, b""))
 
 
 def test_results_of_other_steps():
-    """BadWire when the reply does not fit the request, as its docstring says."""
+    """BadWire if the results are not those of the steps."""
     with pytest.raises(BadWire):
         decode(
             (Sleep(1), Read(0, 4, "memory")),
@@ -231,7 +238,7 @@ REFUSED = Result(Op.IOCTL, 0, -1, 22, b"")
 @pytest.mark.parametrize(
     ("state", "detail", "results", "error", "words"),
     [
-        (State.STUCK, 3, (), VcpuStuck, "KVM_RUN in step 3 came back neither by itself nor for a signal"),
+        (State.STUCK, 3, (), VcpuStuck, "KVM_RUN in step 3 returned neither by itself nor after a signal"),
         (State.HUNG, 0, (), VcpuStuck, "gave no answer before its deadline and was killed"),
         (
             State.STOPPED,
@@ -244,24 +251,31 @@ REFUSED = Result(Op.IOCTL, 0, -1, 22, b"")
         (State.STOPPED, 0, (Result(Op.VM, 0, -1, 13, b""),), NoKvm, r"errno 13 \(EACCES\)"),
         (State.STOPPED, 0, (Result(Op.VM, 0, -1, 16, b""),), NoKvm, r"errno 16 \(EBUSY\)"),
         (State.STOPPED, 0, (Result(Op.VM, 0, -1, 25, b""),), NoKvm, r"errno 25 \(ENOTTY\)"),
-        (State.STOPPED, 0, (Result(Op.VM, 0, -1, 12, b""),), GuestLost, r"no machine can be made .*ENOMEM"),
-        (State.DIED, 9, (), GuestLost, "ended by signal 9, which somebody there sent"),
+        (State.STOPPED, 0, (Result(Op.VM, 0, -1, 12, b""),), GuestLost, r"no VM can be created .*ENOMEM"),
+        (
+            State.DIED,
+            9,
+            (),
+            GuestLost,
+            r"ended by signal 9, which the kernel \(out of memory\) or another program",
+        ),
         (State.NO_WORKER, 11, (), GuestLost, r"no VMM can be started there now \(.*EAGAIN.*short of memory"),
         (State.STOPPED, 0, (Result(Op.VM, 0, -1, 22, b""),), StepRefused, "VM gave errno 22"),
         (State.STOPPED, 5, (REFUSED,), StepRefused, r"step 5, .* refused: IOCTL gave errno 22 \(EINVAL\)"),
         (State.DIED, 11, (), HarnessError, "the VMM died of signal 11"),
         (State.DIED, -13, (), HarnessError, "the VMM died with exit code 13"),
-        (State.DIED, -8, (), NotApplicable, "this kernel runs no programs of that ABI"),
+        (State.DIED, -8, (), NotApplicable, "this kernel does not run programs of that ABI"),
         (State.NO_WORKER, 2, (), HarnessError, r"no VMM of this ABI can be started there \(errno 2\)"),
         (State.BAD, 1, (REFUSED,), HarnessError, "found step 1 malformed"),
         (State.BAD, 0, (), HarnessError, "found step 0 malformed .no step ran"),
         (State.BAD, 0, (Result(99, 0, -1, 22, b""),), HarnessError, "step 0 malformed"),
     ],
 )
-def test_every_bad_state_has_its_meaning(state, detail, results, error, words):
-    with pytest.raises(error, match=words) as told:
+def test_every_bad_state_has_its_error(state, detail, results, error, words):
+    """Each state of a reply but DONE raises the error of its cause, with the errno by name."""
+    with pytest.raises(error, match=words) as raised:
         decode((Sleep(1),), *results, state=state, detail=detail)
-    assert type(told.value) is error
+    assert type(raised.value) is error
 
 
 @pytest.mark.parametrize(
@@ -277,7 +291,10 @@ def test_every_bad_state_has_its_meaning(state, detail, results, error, words):
     ],
 )
 def test_ioctls(step, request_, buffer):
-    """Number and structure; the number holds the structure's size, but for a register's value behind it."""
+    """Each ioctl has its number and its structure, whose size is part of the number.
+
+    KVM_GET_ONE_REG and KVM_SET_ONE_REG carry the register's value behind their structure of 16 bytes.
+    """
     assert (step.request, step.buffer) == (request_, buffer)
     size = request_ >> 16 & 0x3FFF
     assert size == (16 if step.pointer else len(buffer))

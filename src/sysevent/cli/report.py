@@ -11,14 +11,14 @@ from rich.console import Console
 
 from sysevent import options
 from sysevent.checkout import ROOT
-from sysevent.contract.readers import Finding
+from sysevent.contract.readers import ReadResult
 from sysevent.errors import UsageError
 from sysevent.model import Status
 from sysevent.report import run_log, text_report
 from sysevent.report.records import Record
 from sysevent.report.renderers import RENDERERS, Renderer
 
-_STYLES: dict[Status | Finding | None, str] = {
+_STYLES: dict[Status | ReadResult | None, str] = {
     None: "",
     Status.FAIL: "bold red",
     Status.ERROR: "red",
@@ -26,9 +26,9 @@ _STYLES: dict[Status | Finding | None, str] = {
     Status.PASS: "green",
     Status.DONE: "cyan",
     Status.SKIP: "yellow",
-    Finding.RIGHT: "green",
-    Finding.WRONG: "bold red",
-    Finding.GARBAGE: "red",
+    ReadResult.RIGHT: "green",
+    ReadResult.WRONG: "bold red",
+    ReadResult.GARBAGE: "red",
 }
 
 

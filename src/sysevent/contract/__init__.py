@@ -1,1 +1,1 @@
-"""Claims about what a VMM reads from kvm_run, and the pure functions that judge them."""
+"""Claims about what a VMM reads from kvm_run, and the pure functions that judge them. catalogue.py alone does I/O."""

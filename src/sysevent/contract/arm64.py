@@ -1,4 +1,4 @@
-"""What claims about arm64 share: the calls that make events, what they need, and how a guest goes on after them."""
+"""What claims about arm64 share: calls that cause events, the features they need, and how a guest continues."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from sysevent.abi.capabilities import Capability
 from sysevent.abi.events import EventType, ResetFlag, ShutdownFlag
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.psci import Function
-from sysevent.contract.checks import Check, Exits, Holds, Register
+from sysevent.contract.checks import Check, Exits, Holds, RegisterHolds
 from sysevent.contract.terms import Need
-from sysevent.scenario.arm64 import COOKIE, ENABLE_SUSPEND, RAM, RETURNED
+from sysevent.scenario.arm64 import COOKIE, ENABLE_SUSPEND, RAM, RETURNED_MMIO
 from sysevent.scenario.steps import Step
 
 PREPARE = "arch/arm64/kvm/psci.c, kvm_prepare_system_event"
@@ -19,10 +19,10 @@ INDICATE = "34739fd95fab, KVM: arm64: Indicate SYSTEM_RESET2 in kvm_run::system_
 HIBERNATE = "97413cea1c48, KVM: arm64: Add PSCI v1.3 SYSTEM_OFF2 function for hibernation, v6.13"
 CAP_SUSPEND_DOC = "Documentation/virt/kvm/api.rst, KVM_CAP_ARM_SYSTEM_SUSPEND"
 FEATURES_DOC = "Arm DEN0022, PSCI_FEATURES; arch/arm64/kvm/psci.c, kvm_psci_1_x_call"
-# Documented in a comment of the kernel alone.
+# Only a comment in the kernel documents that a final event stops every vCPU.
 STOPS = (
     "arch/arm64/kvm/psci.c, kvm_prepare_system_event: the comment that begins 'The KVM ABI specifies'; "
-    "vCPUs are not run after the call and before they are initialized anew"
+    "vCPUs are not run after the call and before they are initialized again"
 )
 
 RESET2 = Need("PSCI SYSTEM_RESET2 (d43583b890e7)", (5, 18), Function.SYSTEM_RESET2.fact)
@@ -32,23 +32,23 @@ HSR_HIGH = Need("KVM_DEBUG_ARCH_HSR_HIGH_VALID (18f3976fdb5d)", (5, 19), "debug"
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A PSCI call that makes a system event."""
+    """A PSCI call that causes a system event."""
 
-    # As in the names of claims: "reset2".
+    # In names of claims: "reset2".
     title: str
-    # As the specification calls it.
+    # In sentences of claims: the call's name in the specification.
     words: str
-    # x0 and the arguments behind it.
+    # The function ID, and the arguments: x0, x1, …
     registers: tuple[int, ...]
-    # What the event holds.
-    type: int
-    data: tuple[int, ...]
+    event_type: int
+    event_data: tuple[int, ...]
+    # What the kernel must have.
     needs: tuple[Need, ...] = ()
-    # What the VM needs before the call.
+    # Steps between the vCPU's creation and the call.
     setup: tuple[Step, ...] = ()
 
 
-# The calls after which no vCPU runs.
+# The calls after which KVM runs no vCPU.
 FINAL = (
     Call("off", "SYSTEM_OFF", (Function.SYSTEM_OFF,), EventType.SHUTDOWN, (0,)),
     Call("reset", "SYSTEM_RESET", (Function.SYSTEM_RESET,), EventType.RESET, (0,)),
@@ -69,7 +69,7 @@ FINAL = (
         (OFF2,),
     ),
 )
-# A suspend is decided by userspace: nothing is stopped.
+# After this call userspace decides: KVM stops no vCPU.
 SUSPEND = Call(
     "suspend",
     "SYSTEM_SUSPEND",
@@ -79,18 +79,22 @@ SUSPEND = Call(
     (CAP_SUSPEND,),
     (ENABLE_SUSPEND,),
 )
+# Every call by its title.
 BY_TITLE = {call.title: call for call in (*FINAL, SUSPEND)}
 
 
-def goes_on(x0: int, label: str = "exit") -> tuple[Check, ...]:
-    """No event: the guest went on behind its call, with this in x0."""
+def guest_continues(x0: int, label: str = "exit") -> tuple[Check, ...]:
+    """Return the checks that the exit called label is not an event: the guest continued, with this x0."""
     return (
         Exits(ExitReason.MMIO, label),
-        Holds("mmio.phys_addr", RETURNED, label),
-        Register("x0", x0, label),
+        Holds("mmio.phys_addr", RETURNED_MMIO, label),
+        RegisterHolds("x0", x0, label),
     )
 
 
-def preserved(first: int, label: str = "exit") -> tuple[Check, ...]:
-    """The registers from x<first> to x15 hold what the guest had in them: SMC Calling Convention, DEN0028."""
-    return tuple(Register(f"x{n}", 0x5E00 + n, label) for n in range(first, 16))
+def unchanged_registers(first: int, label: str = "exit") -> tuple[Check, ...]:
+    """Return the checks that the registers x<first> to x15 hold what registers() of scenario/arm64.py put there.
+
+    The SMC Calling Convention (Arm DEN0028) preserves them.
+    """
+    return tuple(RegisterHolds(f"x{n}", 0x5E00 + n, label) for n in range(first, 16))

@@ -1,7 +1,7 @@
-"""Every claim that the files in suites/ make, by name. The one module of contract/ that reads files.
+"""All claims of suites/, by name. The only module of contract/ that reads files.
 
-Commands that ask without pytest load the claims here. Inside pytest each file is imported once, whoever comes
-first: both use the name that pytest's importlib mode gives it.
+Commands that judge claims without pytest load them here. Inside pytest each file is still imported only once, because
+this module uses the same module names as pytest's importlib mode.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from sysevent.scenario.steps import Scenario
 
 
 class Catalogue:
-    """Claims by name, in the order of their files."""
+    """Claims by name, in the order of their files.
+
+    Raises HarnessError if two claims, or two different scenarios, have the same name.
+    """
 
     def __init__(self, claims: Iterable[Claim[Any]]) -> None:
         self._claims: dict[str, Claim[Any]] = {}
@@ -56,18 +59,18 @@ class Catalogue:
 
     @property
     def scenarios(self) -> dict[str, Scenario]:
-        """Every scenario that a claim asks, by name."""
+        """The scenarios of all claims, by name."""
         return self._scenarios
 
     def claim(self, name: str) -> Claim[Any]:
-        """The claim called name; UsageError when there is none."""
+        """Return the claim of this name. Raises UsageError if there is none."""
         try:
             return self._claims[name]
         except KeyError:
             raise UsageError(f"no claim is called {name!r}") from None
 
     def select(self, patterns: Iterable[str]) -> list[Claim[Any]]:
-        """The claims whose names match one of the globs; UsageError for a glob that matches none."""
+        """Return the claims whose names match one of the globs. Raises UsageError if a glob matches none."""
         wanted: set[str] = set()
         for pattern in patterns:
             found = fnmatch.filter(self._claims, pattern)
@@ -79,7 +82,7 @@ class Catalogue:
 
 @functools.cache
 def load(root: Path = SUITES) -> Catalogue:
-    """The claims of every suites/*/test_*.py below root. Imports those files, and nothing of pytest."""
+    """Return the claims of every */test_*.py below root. Imports those files, but not pytest."""
     found: list[Claim[Any]] = []
     for path in sorted(root.glob("*/test_*.py")):
         for value in vars(_imported(path)).values():
@@ -89,7 +92,7 @@ def load(root: Path = SUITES) -> Catalogue:
 
 
 def _imported(path: Path) -> ModuleType:
-    """A file's module, from sys.modules if pytest has imported it already."""
+    """Return a file's module, from sys.modules if pytest has imported it already."""
     inside = path.is_relative_to(ROOT)
     name = ".".join(path.relative_to(ROOT).with_suffix("").parts) if inside else str(path)
     if name in sys.modules:

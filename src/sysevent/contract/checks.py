@@ -1,4 +1,7 @@
-"""What a row of the contract can say about an observation. Each check gives its mismatches, and does no I/O."""
+"""Checks of one exit: what KVM_RUN returned, the bytes of kvm_run, and the registers. No I/O.
+
+Each check names the exit by its label; "exit" is the label of a scenario's main one.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,18 @@ from sysevent.model import Mismatch, Observation
 
 
 class Check(Protocol):
-    """One thing that must hold."""
+    """One thing that must hold for an observation."""
 
     def mismatches(self, seen: Observation) -> list[Mismatch]:
-        """Empty when it holds."""
+        """Return what is not as it must be; an empty list if the check holds."""
 
     @property
     def gate(self) -> bool:
-        """When it does not hold, the checks after it would only repeat that."""
+        """Whether a failure ends the list of mismatches, because later checks would only repeat it."""
 
 
 def event(seen: Observation, label: str) -> Event | None:
-    """The exit called label, decoded; None when the scenario has none."""
+    """Return the exit called label, decoded; None if the observation has none."""
     raw = seen.exits.get(label)
     return None if raw is None else decode(raw, seen.arch)
 
@@ -42,7 +45,7 @@ def _prefix(label: str) -> str:
 
 
 class Exits(msgspec.Struct, frozen=True):
-    """KVM_RUN returned 0 with this exit reason."""
+    """KVM_RUN returned 0, with this exit reason. A gate: with another exit the union has another meaning."""
 
     reason: int
     label: str = "exit"
@@ -65,7 +68,7 @@ class Exits(msgspec.Struct, frozen=True):
 
 
 def _explain(found: Event) -> str:
-    """An exit nobody expected, with what tells most about it."""
+    """Return an unexpected exit in words, with the registers or the event type that explain it."""
     shown = names.exit_reason(found.exit_reason)
     registers = found.registers
     if found.exit_reason == ExitReason.MMIO and "x0" in registers:
@@ -80,7 +83,7 @@ def _explain(found: Event) -> str:
 
 
 class Holds(msgspec.Struct, frozen=True):
-    """A member of kvm_run has this value."""
+    """A member of kvm_run has this value. The member is named as in abi/kvm_run.py."""
 
     field: str
     value: int
@@ -103,12 +106,16 @@ class Holds(msgspec.Struct, frozen=True):
 
 
 class Reads(msgspec.Struct, frozen=True):
-    """What a program reads from kvm_run's union, at the offset that it has compiled in for a member."""
+    """A program that has this offset compiled in for a member of kvm_run's union reads this value there.
 
-    # As a user knows the member: "xen.u.hcall.cpl".
+    For programs of an ABI whose layout differs from the kernel's.
+    """
+
+    # The member's name for users: "xen.u.hcall.cpl".
     member: str
     # From the beginning of the union, in bytes.
     offset: int
+    # In bytes.
     size: int
     value: int
     label: str = "exit"
@@ -126,7 +133,10 @@ class Reads(msgspec.Struct, frozen=True):
 
 
 class NoNdata(msgspec.Struct, frozen=True):
-    """Before capability 215 the bytes of ndata are padding: nobody may find a count in them."""
+    """The bytes of ndata are 0 or not written.
+
+    Before v5.18 they are padding, and a program that reads them must not find a count there.
+    """
 
     label: str = "exit"
     gate: bool = False
@@ -144,8 +154,9 @@ class NoNdata(msgspec.Struct, frozen=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """Exactly these bytes of the union lost their poison."""
+    """KVM wrote exactly these bytes of the union: they lost their poison."""
 
+    # Half-open ranges of offsets in kvm_run.
     spans: tuple[tuple[int, int], ...]
     label: str = "exit"
     gate: bool = False
@@ -159,10 +170,10 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class NothingBeyond(msgspec.Struct, frozen=True):
-    """Nothing after the union was written: kvm_valid_regs, kvm_dirty_regs, and the rest of the page.
+    """KVM wrote nothing after the union: neither kvm_valid_regs, nor kvm_dirty_regs, nor the rest of the page.
 
-    Bytes 304..312 are left out: arm64's KVM reads and writes s.regs.device_irq_level there as long as the
-    interrupt controller is userspace's (arch/arm64/kvm/arch_timer.c, kvm_timer_update_run).
+    Bytes 304..311 are left out: arm64's KVM reads and writes s.regs.device_irq_level there if userspace emulates the
+    interrupt controller (arch/arm64/kvm/arch_timer.c, kvm_timer_update_run).
     """
 
     label: str = "exit"
@@ -188,8 +199,8 @@ class NothingBeyond(msgspec.Struct, frozen=True):
         return wrong
 
 
-class Register(msgspec.Struct, frozen=True):
-    """A register of the vCPU that exited."""
+class RegisterHolds(msgspec.Struct, frozen=True):
+    """A register of the vCPU that exited has this value. It is named as in abi/registers.py."""
 
     name: str
     value: int
@@ -205,20 +216,22 @@ class Register(msgspec.Struct, frozen=True):
         return [] if got == self.value else [Mismatch(what, f"{self.value:#x}", f"{got:#x}")]
 
 
-class At(msgspec.Struct, frozen=True):
-    """The program counter stands at a label of the payload, as "call.returned"."""
+class PcAt(msgspec.Struct, frozen=True):
+    """The program counter is at a label of a payload."""
 
+    # "call.returned" is the label `returned` of the payload call.
     symbol: str
-    register: str  # pc, or rip
+    # pc or rip.
+    register: str
     label: str = "exit"
     gate: bool = False
 
     def mismatches(self, seen: Observation) -> list[Mismatch]:
-        return Register(self.register, seen.symbols[self.symbol], self.label).mismatches(seen)
+        return RegisterHolds(self.register, seen.symbols[self.symbol], self.label).mismatches(seen)
 
 
-class RegisterOneOf(msgspec.Struct, frozen=True):
-    """A register holds one of these."""
+class RegisterHoldsOneOf(msgspec.Struct, frozen=True):
+    """A register of the vCPU that exited has one of these values."""
 
     name: str
     values: tuple[int, ...]
@@ -226,7 +239,7 @@ class RegisterOneOf(msgspec.Struct, frozen=True):
     gate: bool = False
 
     def mismatches(self, seen: Observation) -> list[Mismatch]:
-        found = [Register(self.name, value, self.label).mismatches(seen) for value in self.values]
+        found = [RegisterHolds(self.name, value, self.label).mismatches(seen) for value in self.values]
         if not all(found):
             return []
         wanted = " or ".join(f"{value:#x}" for value in self.values)
@@ -234,5 +247,5 @@ class RegisterOneOf(msgspec.Struct, frozen=True):
 
 
 def spans(found: tuple[tuple[int, int], ...]) -> str:
-    """Half-open byte ranges for a person."""
+    """Return half-open byte ranges as text with inclusive ends: "32..167"; "none" for no range."""
     return ", ".join(f"{start}..{end - 1}" for start, end in found) or "none"

@@ -1,4 +1,4 @@
-"""What every claim has, whatever it is judged on; and how a file in suites/ hands its claims to its tests."""
+"""What every claim has; and how a file in suites/ connects its claims with a test."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _Test = TypeVar("_Test", bound=Callable[..., Any])
 
 
 class Claim(Protocol[_Evidence]):
-    """One thing that must hold: ExitClaim is judged on what a guest's exits gave, LayoutClaim on headers."""
+    """A claim about a kernel. There are two kinds, with different evidence: ExitClaim and LayoutClaim."""
 
     @property
     def name(self) -> str:
-        """The name that a user selects it by: "arm64.psci.off"."""
+        """The name that a user selects the claim by: "arm64.psci.off"."""
 
     @property
     def says(self) -> str:
@@ -27,39 +27,40 @@ class Claim(Protocol[_Evidence]):
 
     @property
     def level(self) -> Level:
-        """How much the kernel promised."""
+        """Whether the kernel's documentation promises it (ABI), or we only observed it (OBSERVED)."""
 
     @property
     def source(self) -> str:
-        """The kernel document or code path that it rests on, with the commit."""
+        """The kernel document or code path that promises it, with the commit."""
 
     def test(self, abi: str) -> str:
-        """Its name in run.jsonl when a program of this ABI asks."""
+        """Return its name in run.jsonl for programs of this ABI."""
 
     def judge(self, evidence: _Evidence) -> Verdict:
-        """The verdict on one target, with every mismatch. No I/O."""
+        """Return the verdict on one target, with every mismatch. Does no I/O."""
 
 
 class Claims(tuple[Claim[Any], ...]):
-    """The claims of one file in suites/, in the order in which they are shown."""
+    """Claims of one file in suites/, in the order in which they are shown."""
 
     __slots__ = ()
 
     def each(self, test: _Test) -> _Test:
-        """Decorate a test: it runs once for each of these claims, on each target that the claim is about.
+        """Decorate a test so that it runs once for each of these claims, on each target that the claim is about.
 
-        The test takes the fixtures `check` and `claim`.
+        The test takes the fixtures `check` and `claim`, and calls `check(claim)`.
         """
-        test.claims = self  # type: ignore[attr-defined]  # read by plugin/selection.py
+        # plugin/selection.py reads it.
+        test.claims = self  # type: ignore[attr-defined]
         return test
 
 
 def claims(*rows: Claim[Any]) -> Claims:
-    """The claims of one file."""
+    """Return these claims as those of one test."""
     return Claims(rows)
 
 
 def of_test(test: object) -> Claims | None:
-    """The claims that a test function was decorated with; None for a test that checks none."""
+    """Return the claims that a test function was decorated with, or None."""
     found = getattr(test, "claims", None)
     return found if isinstance(found, Claims) else None

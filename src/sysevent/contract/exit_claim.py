@@ -1,4 +1,4 @@
-"""Claims about exits: a scenario runs in a guest, and its exits must hold what the rows say. No I/O."""
+"""Claims about exits: a guest runs a scenario, and every check of the claim must hold for what it gave. No I/O."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 from sysevent.contract.checks import Check
 from sysevent.contract.claim import PREFIX
-from sysevent.contract.terms import Contract, Need, Terms, version
+from sysevent.contract.terms import EventDefinition, Need, Terms, version
 from sysevent.errors import HarnessError, NotApplicable, StepRefused
 from sysevent.model import Facts, Level, Mismatch, Observation, Status, Verdict
 from sysevent.scenario.steps import Scenario
@@ -20,99 +20,101 @@ class ExitEvidence(msgspec.Struct, frozen=True):
     terms: Terms = Terms()
 
     @property
-    def contract(self) -> Contract:
-        """The structure that the kernel is judged by."""
-        return self.terms.contract(self.facts)
+    def definition(self) -> EventDefinition:
+        """The definition of system_event that the kernel is judged by."""
+        return self.terms.definition(self.facts)
 
 
 class ExitClaim(msgspec.Struct, frozen=True):
-    """What must come back from one scenario."""
+    """What a scenario must give on every kernel that the claim applies to."""
 
-    # Without the architecture, which is the scenario's: "psci.off".
+    # The name without the architecture, which is the scenario's: "psci.off".
     title: str
-    # One sentence.
+    # What must hold, in one sentence that ends with a full stop.
     says: str
     # What the guest and its VMM do.
     asks: Scenario
-    # What must come back: every one of these checks holds.
+    # What must come back: each of these checks holds.
     gives: tuple[Check, ...]
-    # The kernel document or code path that it rests on, with the commit.
+    # The kernel document or code path that promises it, with the commit.
     source: str
-    # What the kernel must have; otherwise the claim does not apply.
+    # What the kernel must have; without it the claim does not apply.
     needs: tuple[Need, ...] = ()
-    # What must come back from a kernel without capability 215. None: the same.
+    # What must come back from a kernel judged by EventDefinition.FLAGS. None: the same as from others.
     before_5_18: tuple[Check, ...] | None = None
+    # ABI: the kernel's documentation promises it. OBSERVED: a change is DONE, not FAIL.
     level: Level = Level.ABI
-    # The ABI of the VMM that must ask. "": any that the architecture has.
+    # The only ABI of the VMM that the claim is about. "": every ABI of the architecture.
     abi: str = ""
 
     @property
     def arch(self) -> str:
-        """The architecture that it is about."""
+        """The architecture that the claim is about."""
         return self.asks.arch
 
     @property
     def name(self) -> str:
-        """The name that a user selects it by: "arm64.psci.off"."""
+        """The name that a user selects the claim by: "arm64.psci.off"."""
         return f"{self.asks.arch}.{self.title}"
 
     def test(self, abi: str = "") -> str:
-        """Its name in run.jsonl, which is the same for every ABI: the record has the ABI in a field."""
+        """Return its name in run.jsonl. It is the same for every ABI, which is a field of the record."""
         return f"{PREFIX}.{self.name}"
 
     def require_applicable(self, facts: Facts, terms: Terms) -> None:
-        """NotApplicable when the kernel lacks what the claim is about, and its release may lack it.
+        """Raise NotApplicable if the kernel does not meet a need, and its release does not have to.
 
-        A kernel that must have it is judged all the same: then the claim fails, and says so.
+        A kernel that must have the feature is judged all the same, and fails.
         """
         release = terms.release(facts)
         for need in self.needs:
             if not need.met(facts) and not need.required(release):
                 raise NotApplicable(need.why_not(facts))
 
-    def checks(self, contract: Contract) -> tuple[Check, ...]:
-        """What must hold under a contract."""
-        return self.gives if contract is Contract.DATA or self.before_5_18 is None else self.before_5_18
+    def checks(self, definition: EventDefinition) -> tuple[Check, ...]:
+        """Return the checks for kernels with this definition of system_event."""
+        new = definition is EventDefinition.DATA
+        return self.gives if new or self.before_5_18 is None else self.before_5_18
 
     def judge(self, evidence: ExitEvidence) -> Verdict:
-        """PASS, FAIL with every mismatch, or DONE: behaviour that is only observed has changed.
+        """Return PASS; FAIL with every mismatch; or DONE with them, if changed behaviour is only observed.
 
-        A change of observed behaviour is FAIL under strict terms. HarnessError when the observation is
-        another scenario's.
+        Under strict terms changed observed behaviour is FAIL. Raises HarnessError if the observation is that of
+        another scenario.
         """
-        seen, contract = evidence.seen, evidence.contract
+        seen, definition = evidence.seen, evidence.definition
         if seen.scenario != self.asks.name:
             raise HarnessError(
                 f"{self.name} is about {self.asks.name}, and was compared with {seen.scenario}"
             )
-        wrong = _mismatches(self.checks(contract), seen)
+        wrong = _mismatches(self.checks(definition), seen)
         if not wrong:
             words = self.says
-            if contract is Contract.FLAGS and self.before_5_18 is not None:
-                words += f" Judged by the old contract: {Contract.FLAGS}."
+            if definition is EventDefinition.FLAGS and self.before_5_18 is not None:
+                words += f" Judged by the old definition: {EventDefinition.FLAGS}."
             return Verdict(self.test(), Status.PASS, self.level, words)
         reason = f"{summary(wrong)}. {self.says}"
         if self.level is Level.OBSERVED and not evidence.terms.strict_observed:
-            note = f"Behaviour that nobody promised has changed: {reason}"
+            note = f"Behaviour that is not promised has changed: {reason}"
             return Verdict(self.test(), Status.DONE, self.level, note, wrong)
         return Verdict(self.test(), Status.FAIL, self.level, reason, wrong)
 
     def refused(self, facts: Facts, error: StepRefused) -> Verdict | None:
-        """FAIL when the kernel refused to set up the scenario for lack of a feature that it must have.
+        """Return FAIL if set-up of the scenario failed for lack of a required feature, else None.
 
-        Call it after require_applicable(): whatever the kernel lacks then is required. None when the refusal
-        has another reason, which is the harness's.
+        error: why it failed. Call require_applicable() first: a feature that the kernel still lacks then is required.
+        With None the harness is to blame.
         """
         lacking = next((need for need in self.needs if not need.met(facts)), None)
         if lacking is None:
             return None
         since = version(lacking.since or (0, 0))
-        told = f"this kernel must have {lacking.words}, as v{since} does, and refuses it: {error}"
-        return Verdict(self.test(), Status.FAIL, self.level, told)
+        reason = f"this kernel must have {lacking.words}, as v{since} does, but set-up failed: {error}"
+        return Verdict(self.test(), Status.FAIL, self.level, reason)
 
 
 def _mismatches(checks: tuple[Check, ...], seen: Observation) -> tuple[Mismatch, ...]:
-    """What the checks object to; those behind a failed gate would only repeat it."""
+    """Return the mismatches of the checks, up to those of the first gate that does not hold."""
     wrong: list[Mismatch] = []
     for check in checks:
         found = check.mismatches(seen)
@@ -123,7 +125,7 @@ def _mismatches(checks: tuple[Check, ...], seen: Observation) -> tuple[Mismatch,
 
 
 def summary(wrong: tuple[Mismatch, ...]) -> str:
-    """The first mismatch in words, and how many follow."""
+    """Return the first mismatch in words, and the number of the others. There must be one."""
     first = wrong[0]
     more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
     return f"{first.what}: got {first.got}, expected {first.expected}{more}"

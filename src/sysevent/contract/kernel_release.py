@@ -1,4 +1,4 @@
-"""Kernel releases in order, and what a release obliges a kernel to have."""
+"""Kernel releases as numbers that can be compared."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ EVENT_DATA = Capability.SYSTEM_EVENT_DATA.since
 
 
 def parse(release: str) -> tuple[int, int]:
-    """(5, 10) of "5.10.0-32-cloud-amd64"; a release candidate counts as the release before it.
+    """Return (5, 10) for "5.10.0-32-cloud-amd64". A release candidate counts as the release before it.
 
-    (0, 0) for a release that is no number: such a kernel is only held to what it says it has.
+    Returns (0, 0) for text that does not begin with a release: no release requires such a kernel to have a feature.
     """
     found = re.match(r"(\d+)\.(\d+)(?:\.\d+)?(-rc\d+)?", release)
     if not found:
@@ -24,7 +24,7 @@ def parse(release: str) -> tuple[int, int]:
 
 
 def floor(text: str) -> tuple[int, int]:
-    """What --floor says a vendor kernel must have, whatever it calls itself; UsageError when it is no release."""
+    """Return the release that --floor names. Raises UsageError if the text does not begin with one."""
     found = parse(text)
     if found == (0, 0):
         raise UsageError(f"--floor {text}: a kernel release such as 5.18 is meant")

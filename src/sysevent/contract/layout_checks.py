@@ -1,4 +1,4 @@
-"""What a claim about layouts can say of one kernel's headers and BTF. Each check gives its mismatches. No I/O."""
+"""The checks of claims about layouts: each compares one kernel's headers or BTF with the frozen offsets. No I/O."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from sysevent.abi.kvm_run import Field
 from sysevent.abi.numbers import NUMBERS
 from sysevent.arches import native
 from sysevent.contract import kernel_release
-from sysevent.contract.layout_claim import Found, HeaderFacts
+from sysevent.contract.layout_claim import Comparison, HeaderFacts
 from sysevent.decode.structs import Layout, find, leaves
 from sysevent.errors import HarnessError
 from sysevent.headers.compat import Fate, known_difference
 from sysevent.headers.scan import scan, shifts
 from sysevent.model import Mismatch
 
-# What the kernel calls immediate_exit when it compiles itself, since v6.11.
+# The name of immediate_exit when the kernel itself is compiled, since v6.11.
 _UNSAFE = "immediate_exit__unsafe"
 
 
 def promised_members(arch: str) -> dict[str, Field]:
-    """The members of kvm_run whose places every program was promised, by their paths."""
+    """Return the members of kvm_run whose offsets programs of an architecture have compiled in, by their paths."""
     found = {
         "immediate_exit": frozen.IMMEDIATE_EXIT,
         "exit_reason": frozen.EXIT_REASON,
@@ -39,8 +39,8 @@ def promised_members(arch: str) -> dict[str, Field]:
 
 
 def system_event_members(headers: HeaderFacts) -> dict[str, Field]:
-    """The members of system_event by their paths, as these headers must have them."""
-    if not headers.new:
+    """Return the members of system_event that these headers must have, by their paths."""
+    if not headers.has_event_data:
         flags = frozen.old_flags(headers.userspace.u64_alignment)
         return {"system_event.type": frozen.TYPE, "system_event.flags": flags}
     whole = Field("data", frozen.DATA[0].offset, sum(item.size for item in frozen.DATA))
@@ -53,7 +53,7 @@ def system_event_members(headers: HeaderFacts) -> dict[str, Field]:
 
 
 def _misplaced(layout: Layout, wanted: dict[str, Field]) -> list[Mismatch]:
-    """The members that are not where they were promised, by DWARF or BTF and by the compiler's own offsetof."""
+    """Return the members of kvm_run that are not at their place, by DWARF or BTF, or by the compiler's offsetof."""
     wrong = []
     for path, field in wanted.items():
         there = find(layout.structs["kvm_run"], path, layout.structs)
@@ -68,36 +68,39 @@ def _misplaced(layout: Layout, wanted: dict[str, Field]) -> list[Mismatch]:
     return wrong
 
 
-def members_in_place(headers: HeaderFacts) -> Found:
-    """The members of kvm_run that every exit uses are where programs have them compiled in."""
+def members_in_place(headers: HeaderFacts) -> Comparison:
+    """Compare the members of kvm_run that every exit uses with the offsets that programs have compiled in."""
     return _misplaced(headers.layout, promised_members(headers.userspace.arch)), ""
 
 
-def system_event_in_place(headers: HeaderFacts) -> Found:
-    """system_event has the members of its time, and no others; a count without capability 215 is one too many."""
+def system_event_in_place(headers: HeaderFacts) -> Comparison:
+    """Compare the members of system_event with those of their release.
+
+    Headers that do not define capability 215, of a release before v5.18, must not have ndata.
+    """
     wrong = _misplaced(headers.layout, system_event_members(headers))
-    if not headers.new and find(headers.run, "system_event.ndata"):
+    if not headers.has_event_data and find(headers.run, "system_event.ndata"):
         wrong.append(Mismatch("system_event.ndata", "none without capability 215", "a member"))
     return wrong, ""
 
 
-def exits_within_union(headers: HeaderFacts) -> Found:
-    """The union has 256 bytes, and no member that begins in it ends beyond."""
+def exits_within_union(headers: HeaderFacts) -> Comparison:
+    """Check that the union has 256 bytes, and that a member that begins in the union ends in it."""
     start, end = frozen.UNION
     wrong = []
     padding = find(headers.run, "padding")
     if padding is None or (padding.offset, padding.size) != (start, end - start):
         got = f"{padding.offset}, {padding.size} bytes" if padding else "no such member"
         wrong.append(Mismatch("padding", f"{start}, {end - start} bytes", got, frozen.UNION))
-    # A leaf for each member of an exit: whatever begins in the union must end in it.
+    # A leaf is a member that holds data; each member of each exit is one.
     for leaf in leaves(headers.run, headers.layout.structs):
         if start <= leaf.offset < end < leaf.end:
             wrong.append(Mismatch(leaf.path, f"within {start}..{end - 1}", f"ends at {leaf.end - 1}"))
     return wrong + _misplaced(headers.layout, {"kvm_valid_regs": frozen.VALID_REGS}), ""
 
 
-def constants_unchanged(headers: HeaderFacts) -> Found:
-    """The constants of abi/numbers.py have their numbers; one that this release must have is defined."""
+def constants_unchanged(headers: HeaderFacts) -> Comparison:
+    """Compare the headers' constants with abi/numbers.py. Those that this release must have must be defined."""
     wrong = []
     held_to = kernel_release.parse(headers.version)
     for number in NUMBERS:
@@ -111,10 +114,10 @@ def constants_unchanged(headers: HeaderFacts) -> Found:
     return wrong, ""
 
 
-def no_unknown_hazard(headers: HeaderFacts) -> Found:
-    """No structure that the ABI reads wrongly but the known ones, which are a note.
+def no_unknown_hazard(headers: HeaderFacts) -> Comparison:
+    """Check that programs of the ABI read every structure as the kernel does; known exceptions are a note.
 
-    HarnessError for the kernel's own ABI, which reads nothing wrongly.
+    Raises HarnessError for the kernel's own ABI, which cannot differ.
     """
     if headers.userspace is native(headers.userspace.arch):
         raise HarnessError("layout.hazards is about an ABI that is not the kernel's own")
@@ -131,18 +134,18 @@ def no_unknown_hazard(headers: HeaderFacts) -> Found:
     return new, f"Known to be read wrongly by {headers.userspace.name}: {known}" if known else ""
 
 
-def btf_agrees(headers: HeaderFacts) -> Found:
-    """BTF, headers and our table agree on kvm_run; a known difference of a foreign ABI is a note.
+def btf_agrees(headers: HeaderFacts) -> Comparison:
+    """Compare the BTF with the frozen offsets, and with the headers; a known difference of a foreign ABI is a note.
 
-    HarnessError without BTF.
+    Raises HarnessError without BTF.
     """
     if headers.btf is None:
         raise HarnessError("layout.btf is about a running kernel, and was compared with headers alone")
-    # The kernel sees no `flags` beside data[]: that name is userspace's alone (d495f942f40a).
+    # Only userspace has the name `flags` for data[0]; the kernel's own type lacks it (d495f942f40a).
     own = native(headers.userspace.arch)
     kernel = HeaderFacts(headers.spec, headers.version, own, headers.kernel, headers.kernel)
     wanted = promised_members(own.arch) | system_event_members(kernel)
-    if headers.new:
+    if headers.has_event_data:
         wanted.pop("system_event.flags")
     if find(headers.btf.structs["kvm_run"], _UNSAFE):
         wanted[_UNSAFE] = wanted.pop("immediate_exit")
@@ -150,7 +153,7 @@ def btf_agrees(headers: HeaderFacts) -> Found:
     live = []
     for name, struct in headers.btf.structs.items():
         if name not in headers.layout.structs:
-            # A structure of the kernel's own.
+            # Only the kernel has this structure.
             continue
         for shift in shifts(struct, headers.layout.structs[name], headers.layout.structs):
             known = known_difference(name, shift.path, own.arch)

@@ -1,7 +1,7 @@
-"""How each generation of userspace reads the bytes of a system event, and whether it finds what is there.
+"""How each generation of userspace reads the bytes of a system event, and whether it is right.
 
-The readers are rows: where a program of an ABI that was built with that generation's header looks. Offsets
-measured by compiling the headers; on i386 a u64 is aligned to 4, so the old `flags` lay at 36 there.
+A reader is a row of READERS: which bytes a program uses that was built with the header of its time. The offsets were
+measured by compiling the headers. On i386 a u64 is aligned to 4 bytes, so the old `flags` was at 36 there, not at 40.
 """
 
 from __future__ import annotations
@@ -22,69 +22,80 @@ from sysevent.decode.event import Event
 from sysevent.model import Facts, Observation
 
 
-class Finding(enum.StrEnum):
-    """What came of reading."""
+class ReadResult(enum.StrEnum):
+    """Whether a reader finds what the kernel meant."""
 
     RIGHT = "right"
-    WRONG = "wrong"  # the kernel wrote all of it, and it means something else
-    GARBAGE = "garbage"  # some of it the kernel never wrote
+    # The kernel wrote all bytes that the reader uses, and they mean something else.
+    WRONG = "wrong"
+    # The reader uses bytes that the kernel did not write.
+    GARBAGE = "garbage"
 
 
-class Believed(msgspec.Struct, frozen=True):
-    """What a reader takes an event for."""
+class Interpretation(msgspec.Struct, frozen=True):
+    """The type and data that a reader takes an event for."""
 
     type: int
-    data: tuple[int, ...] | None  # None: it looks at none
-    read: tuple[tuple[int, int], ...]  # the bytes of kvm_run it looked at
+    # None: the reader uses no data.
+    data: tuple[int, ...] | None
+    # The bytes that it used: half-open ranges of offsets in kvm_run.
+    used: tuple[tuple[int, int], ...]
 
 
 class Reader(msgspec.Struct, frozen=True):
     """One way to read an event."""
 
+    # Which fields it uses, and under which condition.
     name: str
-    who: str  # programs that read this way
-    read: Callable[[Event, str, bool], Believed]  # the event, the ABI, whether capability 215 is there
+    # Programs that read this way.
+    used_by: str
+    # Called with the event, the program's ABI, and whether the kernel has capability 215.
+    read: Callable[[Event, str, bool], Interpretation]
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """One reader's luck with one event."""
+    """What one reader made of one event."""
 
-    event: str  # the claim's name
+    # Name of the claim about the event.
+    event: str
+    # Name of the reader.
     reader: str
     abi: str
-    finding: Finding
-    told: str  # what it believed, and what is true
+    result: ReadResult
+    # The reader's interpretation, and the right one.
+    explanation: str
 
 
-def _type_only(seen: Event, abi: str, capability: bool) -> Believed:
-    return Believed(seen.field("type"), None, ((32, 36),))
+def _type_only(seen: Event, abi: str, capability: bool) -> Interpretation:
+    return Interpretation(seen.field("type"), None, ((32, 36),))
 
 
-def _flags(seen: Event, abi: str, capability: bool) -> Believed:
+def _flags(seen: Event, abi: str, capability: bool) -> Interpretation:
     start, end = kvm_run.old_flags(ABIS[abi].u64_alignment).span
     value = int.from_bytes(seen.raw.head[start:end], "little")
-    return Believed(seen.field("type"), (value,), ((32, 36), (start, end)))
+    return Interpretation(seen.field("type"), (value,), ((32, 36), (start, end)))
 
 
-def _ndata(seen: Event, abi: str, capability: bool) -> Believed:
+def _ndata(seen: Event, abi: str, capability: bool) -> Interpretation:
     count = seen.field("ndata")
     valid = min(count, 16)
     data = tuple(seen.field(f"data[{n}]") for n in range(valid))
-    return Believed(seen.field("type"), data, ((32, 40), (40, 40 + 8 * valid)))
+    return Interpretation(seen.field("type"), data, ((32, 40), (40, 40 + 8 * valid)))
 
 
-def _ndata_if_capable(seen: Event, abi: str, capability: bool) -> Believed:
+def _ndata_if_capable(seen: Event, abi: str, capability: bool) -> Interpretation:
     return _ndata(seen, abi, capability) if capability else _type_only(seen, abi, capability)
 
 
-def _bit_31(seen: Event, abi: str, capability: bool) -> Believed:
+def _bit_31(seen: Event, abi: str, capability: bool) -> Interpretation:
     kind = seen.field("type")
     if not kind & NDATA_VALID:
-        return Believed(kind, (), ((32, 36),))
-    believed = _ndata(seen, abi, capability)
-    return Believed(kind & ~NDATA_VALID, believed.data, believed.read)
+        return Interpretation(kind, (), ((32, 36),))
+    later = _ndata(seen, abi, capability)
+    return Interpretation(kind & ~NDATA_VALID, later.data, later.used)
 
 
+# The names, and the programs, are columns of the report.
 READERS = (
     Reader("type", "QEMU, kvmtool", _type_only),
     Reader("type and flags", "built before v5.18: crosvm, Android 13", _flags),
@@ -95,12 +106,13 @@ READERS = (
 
 
 def readings(claim: ExitClaim, seen: Observation, facts: Facts) -> list[Reading]:
-    """What every reader makes of a claim's event; empty when the claim is not about a whole, poisoned event.
+    """Return what every reader makes of the exit "exit" of a claim's scenario.
 
-    An exit without poison is left out: nobody can tell what the kernel wrote there.
+    Empty if the claim does not say what a whole event holds, if the exit is not a system event, or if it was not
+    poisoned, so that it is unknown which bytes the kernel wrote.
     """
     found = event(seen, "exit")
-    expected = _truth(claim)
+    expected = _expected(claim)
     if (
         found is None
         or expected is None
@@ -121,30 +133,34 @@ def _reading(
     expected: tuple[int, tuple[int, ...]],
     capability: bool,
 ) -> Reading:
-    believed = reader.read(found, abi, capability)
+    understood = reader.read(found, abi, capability)
     written = {n for start, end in found.written for n in range(start, end)}
-    missing = [n for start, end in believed.read for n in range(start, end) if n not in written]
+    unwritten = [n for start, end in understood.used for n in range(start, end) if n not in written]
     kind, data = expected
-    told = f"type {believed.type}"
-    if believed.data is not None:
-        told += ", " + (" ".join(f"{value:#x}" for value in believed.data) or "no data")
-    true = f"type {kind}, " + (" ".join(f"{value:#x}" for value in data) or "no data")
-    if missing:
-        finding = Finding.GARBAGE
-        told += f"; bytes {missing[0]}..{missing[-1]} were never written"
+    text = f"type {understood.type}"
+    if understood.data is not None:
+        text += f", {_words(understood.data)}"
+    if unwritten:
+        result = ReadResult.GARBAGE
+        text += f"; bytes {unwritten[0]}..{unwritten[-1]} were never written"
     else:
-        same = believed.data is None or _same(believed.data, data)
-        finding = Finding.RIGHT if believed.type == kind and same else Finding.WRONG
-    return Reading(claim.name, reader.name, abi, finding, f"{told} (true: {true})")
+        same = understood.data is None or _same(understood.data, data)
+        result = ReadResult.RIGHT if understood.type == kind and same else ReadResult.WRONG
+    explanation = f"{text} (true: type {kind}, {_words(data)})"
+    return Reading(claim.name, reader.name, abi, result, explanation)
 
 
-def _same(believed: tuple[int, ...], data: tuple[int, ...]) -> bool:
-    """Flags of 0 and no data say the same."""
-    return believed == data or not any((*believed, *data))
+def _words(data: tuple[int, ...]) -> str:
+    return " ".join(f"{value:#x}" for value in data) or "no data"
 
 
-def _truth(claim: ExitClaim) -> tuple[int, tuple[int, ...]] | None:
-    """The type and data that a claim expects of its exit "exit"."""
+def _same(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Return whether two tuples of data mean the same. Flags of 0 and no data do."""
+    return one == other or not any((*one, *other))
+
+
+def _expected(claim: ExitClaim) -> tuple[int, tuple[int, ...]] | None:
+    """Return the type and data that a claim expects of the exit "exit"; None if it does not say both."""
     values = {
         check.field: check.value
         for check in claim.gives

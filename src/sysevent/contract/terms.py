@@ -1,4 +1,4 @@
-"""By what terms a kernel is judged: the old or the new structure, what it must have, and how strictly."""
+"""The terms that a kernel is judged by: which system_event it has, which features it must have, and how strictly."""
 
 from __future__ import annotations
 
@@ -11,45 +11,53 @@ from sysevent.contract import kernel_release
 from sysevent.model import Facts
 
 
-class Contract(enum.StrEnum):
-    """What struct kvm_run.system_event means on a kernel."""
+class EventDefinition(enum.StrEnum):
+    """The members of struct kvm_run.system_event on a kernel."""
 
     DATA = "type, ndata, data[16] (capability 215, since v5.18)"
     FLAGS = "type, flags (before v5.18)"
 
 
 class Need(msgspec.Struct, frozen=True):
-    """Something that a kernel must have for a claim to apply: asked of the kernel, required from a release on."""
+    """A feature without which a claim does not apply to a kernel.
 
-    # What it is, with the commit that brought it. Continues "Linux 6.1 offers no …".
+    A kernel of a release that must have the feature is judged all the same.
+    """
+
+    # The feature, with the commit that added it. Continues the sentence "Linux 6.1 offers no …".
     words: str
-    # The first release required to have it. None: a matter of configuration or hardware.
+    # The first release required to have it. None: it depends on configuration or hardware.
     since: tuple[int, int] | None
     # Its key in Facts: "vm/216" of the capabilities, or "psci.features.0x84000012" of the features.
     fact: str
-    # True: the claim is about kernels that do not have it.
+    # True: the claim is about kernels that do not have the feature.
     absent: bool = False
+    # What the feature requires, for one that depends on configuration or hardware. Continues "required: …".
+    requires: str = ""
 
     def met(self, facts: Facts) -> bool:
-        """Whether a kernel is as the claim needs it."""
+        """Return whether a kernel has the feature; with absent, whether it does not have it."""
         if self.fact in facts.capabilities:
-            there = facts.capabilities[self.fact] > 0
+            present = facts.capabilities[self.fact] > 0
         else:
-            # Firmware calls answer with negative errors, as 32 or 64 bits.
-            there = facts.features.get(self.fact, 1 << 63) < 1 << 31
-        return there is not self.absent
+            # Firmware calls return negative errors, of 32 or 64 bits.
+            present = facts.features.get(self.fact, 1 << 63) < 1 << 31
+        return present is not self.absent
 
     def required(self, release: tuple[int, int]) -> bool:
-        """Whether a kernel held to a release must have it."""
+        """Return whether a kernel must have the feature if it is judged as this release."""
         return self.since is not None and release >= self.since
 
     def why_not(self, facts: Facts) -> str:
-        """Why the claim does not apply to a kernel that lacks this and may lack it, and what would change that."""
+        """Return why the claim does not apply to a kernel that does not meet the need, and what would change that.
+
+        One sentence, without a full stop.
+        """
         if self.absent:
-            return f"Linux {facts.release} has {self.words}; this claim is about kernels without"
+            return f"Linux {facts.release} has {self.words}; this claim is about kernels without it"
         lacks = f"Linux {facts.release} offers no {self.words}"
         if self.since is None:
-            return f"{lacks} here"
+            return f"{lacks} here" + (f"; required: {self.requires}" if self.requires else "")
         since = version(self.since)
         return (
             f"{lacks}: it came with v{since}; a kernel with a backport is judged, --floor {since} demands it"
@@ -57,25 +65,25 @@ class Need(msgspec.Struct, frozen=True):
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What the user asks of every kernel of a run."""
+    """What the user requires of every kernel of a run."""
 
-    # The release whose features a kernel must have, whatever it calls itself (--floor).
+    # The lowest release that a kernel is judged as, for vendor kernels with backports (--floor).
     floor: tuple[int, int] = (0, 0)
-    # True: a change of behaviour that is only observed fails as well (--strict-observed).
+    # True: changed behaviour that is only observed is FAIL, not DONE (--strict-observed).
     strict_observed: bool = False
 
     def release(self, facts: Facts) -> tuple[int, int]:
-        """The release whose promises a kernel must keep."""
+        """Return the release that a kernel is judged as: its own, or the floor if that is higher."""
         return max(kernel_release.parse(facts.release), self.floor)
 
-    def contract(self, facts: Facts) -> Contract:
-        """Which structure a kernel is judged by: the new one if it has capability 215, or must have it."""
+    def definition(self, facts: Facts) -> EventDefinition:
+        """Return DATA for a kernel that has capability 215, on /dev/kvm or on a VM, or must have it; else FLAGS."""
         data = Capability.SYSTEM_EVENT_DATA
         has = any(facts.capabilities.get(fact, 0) > 0 for fact in (data.on_system, data.on_vm))
         must = self.release(facts) >= kernel_release.EVENT_DATA
-        return Contract.DATA if has or must else Contract.FLAGS
+        return EventDefinition.DATA if has or must else EventDefinition.FLAGS
 
 
 def version(release: tuple[int, int]) -> str:
-    """A release as people write it: "5.18"."""
+    """Return a release as text: "5.18"."""
     return ".".join(map(str, release))

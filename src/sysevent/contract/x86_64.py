@@ -1,4 +1,4 @@
-"""What claims about x86-64 share: Hyper-V's events, what they need, and how a guest goes on."""
+"""What claims about x86-64 share: MSRs that cause events, the features they need, and how a guest continues."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ INJECT_DOC = "Documentation/virt/kvm/api.rst, KVM_CAP_X86_TRIPLE_FAULT_EVENT; ed
 ENFORCE_DOC = "Documentation/virt/kvm/api.rst, KVM_CAP_HYPERV_ENFORCE_CPUID"
 
 HYPERV = Need(
-    "Hyper-V enlightenments, and so none of the MSRs that this is about: it takes CONFIG_KVM_HYPERV=y (an option "
-    "since v6.8, b4f69df0f65e); nothing of that is",
+    "Hyper-V enlightenments",
     None,
     Capability.HYPERV.on_system,
+    requires="CONFIG_KVM_HYPERV=y (an option since v6.8, b4f69df0f65e), without which the MSRs under test do not exist",
 )
 ENFORCES = Need("KVM_CAP_HYPERV_ENFORCE_CPUID", (5, 14), Capability.HYPERV_ENFORCE_CPUID.on_system)
 TRIPLE_FAULT_EVENT = Need(
@@ -31,17 +31,18 @@ TRIPLE_FAULT_EVENT = Need(
 
 
 class Msr(msgspec.Struct, frozen=True):
-    """A write to one of Hyper-V's MSRs that makes a system event."""
+    """A write to one of Hyper-V's MSRs that causes a system event."""
 
-    # As in the names of claims: "reset".
+    # In names of claims: "reset".
     title: str
-    # In words.
+    # In sentences of claims.
     words: str
+    # Index of the MSR, and the value that the guest writes.
     index: int
     value: int
-    # The type of the event, and its name.
-    event: int
-    exits: str
+    event_type: int
+    # The type's name in sentences of claims: "RESET".
+    event_name: str
 
 
 MSRS = (
@@ -55,9 +56,10 @@ MSRS = (
         "CRASH",
     ),
 )
+# Every MSR by its title.
 BY_TITLE = {msr.title: msr for msr in MSRS}
 
 
-def goes_on(label: str = "exit") -> tuple[Check, ...]:
-    """No event: the guest went on behind its instruction."""
+def guest_continues(label: str = "exit") -> tuple[Check, ...]:
+    """Return the checks that the exit called label is not an event: the guest continued after its instruction."""
     return (Exits(ExitReason.IO, label), Holds("io.port", RETURNED_PORT, label))

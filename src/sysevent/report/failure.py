@@ -28,7 +28,7 @@ def explain(claim: Claim[Any], verdict: Verdict, evidence: ExitEvidence | Header
 def _of_exits(verdict: Verdict, evidence: ExitEvidence) -> list[str]:
     facts, seen = evidence.facts, evidence.seen
     lines = [
-        f"  judged by {evidence.contract}",
+        f"  judged by {evidence.definition}",
         f"  Linux {facts.release}, VMM {seen.abi} {facts.build_id}",
     ]
     for label, raw in seen.exits.items():

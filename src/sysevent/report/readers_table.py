@@ -43,7 +43,7 @@ def lines(found: Iterable[tuple[str, Reading]]) -> list[str]:
     """Return the table: a row for each reader, a column for each target and ABI, how many events it reads how."""
     counts: dict[tuple[str, str], Counter[str]] = {}
     for target, reading in found:
-        counts.setdefault((reading.reader, f"{target} {reading.abi}"), Counter())[reading.finding.value] += 1
+        counts.setdefault((reading.reader, f"{target} {reading.abi}"), Counter())[reading.result.value] += 1
     columns = list(dict.fromkeys(column for _, column in counts))
     if not columns:
         return []
@@ -54,7 +54,7 @@ def lines(found: Iterable[tuple[str, Reading]]) -> list[str]:
     rows = [("reader", *columns)]
     for reader in READERS:
         row = (cells.get((reader.name, column), "") for column in columns)
-        rows.append((f"{reader.name} ({reader.who})", *row))
+        rows.append((f"{reader.name} ({reader.used_by})", *row))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -238,7 +238,7 @@ class Reading(_Record, frozen=True, kw_only=True):
     """Name of the reader: which fields it uses, and under which condition."""
     abi: str
     """ABI of the VMM that saw the event."""
-    finding: readers.Finding
+    finding: readers.ReadResult
     """`right`. `wrong`: the kernel wrote all bytes, and they mean something else. `garbage`: it did not write all."""
     told: str
     """What the reader takes the event for, and what is true."""
@@ -246,7 +246,14 @@ class Reading(_Record, frozen=True, kw_only=True):
     @classmethod
     def of(cls, target: str, reading: readers.Reading) -> Reading:
         """Return the record of a reading of an event on a target."""
-        return cls(target=target, **msgspec.structs.asdict(reading))
+        return cls(
+            target=target,
+            event=reading.event,
+            reader=reading.reader,
+            abi=reading.abi,
+            finding=reading.result,
+            told=reading.explanation,
+        )
 
 
 class Kept(_Record, frozen=True, kw_only=True):

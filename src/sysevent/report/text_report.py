@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from sysevent.contract.readers import Finding
+from sysevent.contract.readers import ReadResult
 from sysevent.model import Status
 from sysevent.report import matrix, readers_table, records
 from sysevent.report.grouping import grouped_verdicts
@@ -15,10 +15,10 @@ from sysevent.text import escape
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line of the report. A terminal colours it by its status or finding, or shows it as a heading."""
+    """One line of the report. A terminal colours it by its status or result, or shows it as a heading."""
 
     text: str
-    mark: Status | Finding | None = None
+    mark: Status | ReadResult | None = None
     heading: bool = False
 
 
@@ -50,6 +50,6 @@ def _lines(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
     for text in readers_table.lines(readings):
         yield Line(text)
     for target, reading in readings:
-        if reading.reader == reader or (reader is None and reading.finding is not Finding.RIGHT):
+        if reading.reader == reader or (reader is None and reading.result is not ReadResult.RIGHT):
             what = f"{reading.reader!r} on {target}, {reading.abi}, {reading.event}"
-            yield Line(f"{reading.finding}: {what}: {reading.told}", reading.finding)
+            yield Line(f"{reading.result}: {what}: {reading.explanation}", reading.result)

@@ -1,1 +1,1 @@
-"""Scenarios: steps to the bytes of a request, and the bytes of a reply to an observation. Nothing here does I/O."""
+"""What a guest and its VMM do: steps, encoded as a request; and the reply, decoded as an observation. No I/O."""

@@ -1,4 +1,8 @@
-"""What scenarios of arm64 are made of: vCPUs that call PSCI. Function ids are those of Arm DEN0022."""
+"""Building blocks of arm64 scenarios: vCPUs that call PSCI. Function IDs are those of Arm DEN0022.
+
+The payload "call" (guests/payloads/arm64/call.S) executes one HVC with the registers that the VMM set. If the call
+comes back, it stores to RETURNED_MMIO, where no memory is, which ends KVM_RUN with KVM_EXIT_MMIO; then it calls again.
+"""
 
 from __future__ import annotations
 
@@ -14,35 +18,47 @@ from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Ioctl, Load, Memory, Scenario, Step, Vcpu, Vm, run
 
 RAM = 0x4000_0000
-RAM_SIZE = 0x1_0000  # a multiple of every page size
-COUNTERS = RAM + 0x8000  # a peer's is at 8 times its number
-RETURNED = 0x0A00_0000  # where payloads store to when the call comes back
+# A multiple of every page size.
+RAM_SIZE = 0x1_0000
+# Where peers, the vCPUs that make no call, count: vCPU n at 8 * n.
+COUNTERS = RAM + 0x8000
+# Where payloads store to after their call has come back.
+RETURNED_MMIO = 0x0A00_0000
 
+# The second argument of SYSTEM_RESET2: a lost half would show.
 COOKIE = 0xC00C_1E00_C00C_1E55
 
-_DEVICE_ATTR = "<IIQQ"  # struct kvm_device_attr: flags, group, attr, address
+# struct kvm_device_attr: flags, group, attr, address.
+_DEVICE_ATTR = "<IIQQ"
 
 
 def psci_version(major: int, minor: int) -> Ioctl:
-    """Select a PSCI version for the VM through one of its vCPUs."""
+    """Return the step that selects a PSCI version for the VM, through vCPU 0 (KVM_REG_ARM_PSCI_VERSION)."""
     return ioctls.set_one_reg(0, ARM64_PSCI_VERSION, psci.version(major, minor))
 
 
 def smccc_filter(function: int, action: int) -> Ioctl:
-    """Deny one SMCCC function or forward it to userspace; VM attribute KVM_ARM_VM_SMCCC_FILTER, since v6.4."""
+    """Return the step that sets the filter of one SMCCC function: VM attribute KVM_ARM_VM_SMCCC_FILTER, since v6.4.
+
+    The action is SMCCC_FILTER_DENY or SMCCC_FILTER_FWD_TO_USER.
+    """
     attribute = struct.pack(_DEVICE_ATTR, 0, 0, 0, 0)
     smccc = struct.pack("<IIB15x", function, 1, action)
     return Ioctl("vm", Request.SET_DEVICE_ATTR, buffer=attribute + smccc, pointer=(16, len(attribute)))
 
 
-def machine(
+def vm_with_vcpus(
     *,
     features: int = VCPU_PSCI_0_2,
     payload: str = "call",
     vcpus: int = 1,
     before_vcpus: tuple[Step, ...] = (),
 ) -> tuple[Step, ...]:
-    """vCPUs that can call their firmware."""
+    """Return the steps that make a VM with the payload in its memory, and vCPUs that can call their firmware.
+
+    The features are the first word of kvm_vcpu_init.features, for all vCPUs; 0 leaves PSCI 0.1. before_vcpus are steps
+    that KVM only takes while the VM has no vCPU.
+    """
     return (
         Vm(),
         Memory(RAM, RAM_SIZE),
@@ -53,12 +69,15 @@ def machine(
 
 
 def registers(fid: int, *arguments: int) -> tuple[int, ...]:
-    """x0 to x15 of a caller: what is no argument holds a value that nobody may touch or care for."""
+    """Return x0 to x15 of a caller: the function ID, the arguments, and 0x5e00 + n in every other register xn.
+
+    KVM must ignore the other registers, and keep those that the SMC Calling Convention preserves.
+    """
     return (fid, *arguments, *(0x5E00 + n for n in range(len(arguments) + 1, 16)))
 
 
 def scenario(name: str, *steps: Step) -> Scenario:
-    """A scenario of arm64 by its name without the architecture."""
+    """Return a scenario of arm64. Its name is given without the architecture."""
     return Scenario(f"arm64.{name}", "arm64", steps)
 
 
@@ -72,10 +91,15 @@ def call(
     symbol: str = "",
     before_vcpus: tuple[Step, ...] = (),
 ) -> Scenario:
-    """One firmware call on one vCPU; what it leads to is the exit "exit"."""
+    """Return a scenario in which vCPU 0 makes one firmware call.
+
+    The exit "exit" is what KVM_RUN returned then, and the answer "mp_state" is the vCPU's MP state afterwards. setup
+    runs between the vCPU's creation and the call; symbol is the label of the payload where the vCPU starts ("": at its
+    HVC). For features and before_vcpus see vm_with_vcpus().
+    """
     return scenario(
         name,
-        *machine(features=features, payload=payload, before_vcpus=before_vcpus),
+        *vm_with_vcpus(features=features, payload=payload, before_vcpus=before_vcpus),
         *setup,
         Entry(payload, registers(fid, *arguments), symbol=symbol),
         *run("exit"),
@@ -83,8 +107,11 @@ def call(
     )
 
 
-def ask(label: str, fid: int, *arguments: int) -> tuple[Step, ...]:
-    """Another call of a vCPU whose last one has come back; the payload loops, so registers are all that changes."""
+def call_again(label: str, fid: int, *arguments: int) -> tuple[Step, ...]:
+    """Return the steps of another call by vCPU 0, whose last call has come back: its exit is recorded as label.
+
+    The payload loops, so only the argument registers are set.
+    """
     changed = (
         ioctls.set_one_reg(0, arm64_x(number), value) for number, value in enumerate((fid, *arguments))
     )
@@ -92,19 +119,20 @@ def ask(label: str, fid: int, *arguments: int) -> tuple[Step, ...]:
 
 
 ENABLE_SUSPEND = ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND)
-# No hardware breakpoints.
+# KVM_SET_GUEST_DEBUG: software breakpoints exit to userspace; no hardware breakpoints.
 _DEBUG = Ioctl(
     0, Request.SET_GUEST_DEBUG_ARM64, buffer=struct.pack("<II512x", GUESTDBG_ENABLE | GUESTDBG_USE_SW_BP, 0)
 )
-# A vCPU's IRQ line without an in-kernel interrupt controller: KVM_ARM_IRQ_TYPE_CPU, vCPU 0, KVM_ARM_IRQ_CPU_IRQ.
+# KVM_IRQ_LINE of a vCPU without an in-kernel interrupt controller: KVM_ARM_IRQ_TYPE_CPU, vCPU 0, KVM_ARM_IRQ_CPU_IRQ.
 IRQ_ON = Ioctl("vm", Request.IRQ_LINE, buffer=struct.pack("<II", 0, 1))
 IRQ_OFF = Ioctl("vm", Request.IRQ_LINE, buffer=struct.pack("<II", 0, 0))
 
+# The capabilities, the default PSCI version, and what PSCI_FEATURES returns for each function.
 FACTS = Scenario(
     "arm64.facts",
     "arm64",
     (
-        *machine(),
+        *vm_with_vcpus(),
         *(
             ioctls.check_extension(fd, capability)
             for capability in (
@@ -123,21 +151,22 @@ FACTS = Scenario(
         ioctls.get_one_reg(0, ARM64_PSCI_VERSION, "psci.default"),
         Entry("call", (psci.VERSION,)),
         *run("psci.version"),
-        *(step for function in psci.Function for step in ask(function.fact, psci.FEATURES, function)),
+        *(step for function in psci.Function for step in call_again(function.fact, psci.FEATURES, function)),
     ),
 )
 
-# Does SMC reach PSCI, as HVC does? Asked apart, so that a kernel that injects an exception loses nothing else.
+# Whether SMC reaches PSCI, as HVC does. A scenario of its own: a kernel that injects an exception instead still gets
+# all other facts.
 SMC = Scenario(
     "arm64.smc.version",
     "arm64",
-    (*machine(), Entry("call", registers(psci.VERSION), symbol="smc"), *run("smc.version")),
+    (*vm_with_vcpus(), Entry("call", registers(psci.VERSION), symbol="smc"), *run("smc.version")),
 )
 
-# A software breakpoint, then PSCI SYSTEM_OFF. Whether its exit is valid as a whole is a fact, too.
+# A software breakpoint, then PSCI SYSTEM_OFF. Also a fact: whether hsr_high of the breakpoint's exit is valid.
 DEBUG = scenario(
     "debug.break",
-    *machine(),
+    *vm_with_vcpus(),
     _DEBUG,
     Entry("call", registers(psci.Function.SYSTEM_OFF), symbol="break_first"),
     *run("debug"),

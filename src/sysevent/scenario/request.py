@@ -1,4 +1,4 @@
-"""A scenario into the bytes of a request, and the reply's bytes into an observation. No I/O."""
+"""Encode a scenario as the bytes of a request, and decode the reply as an observation. No I/O."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from sysevent.model import Answer, Observation, RawExit
 from sysevent.scenario import steps as s
 from sysevent.wire import Op
 
-OPS: dict[type, Op] = {  # which op carries out a step
+# The op that carries out each kind of step.
+OPS: dict[type, Op] = {
     s.Vm: Op.VM,
     s.Memory: Op.MEMORY,
     s.Load: Op.WRITE,
@@ -24,7 +25,7 @@ OPS: dict[type, Op] = {  # which op carries out a step
     s.Vcpu: Op.VCPU,
     s.Entry: Op.ENTRY,
     s.Ioctl: Op.IOCTL,
-    s.Head: Op.HEAD,
+    s.SetRunBytes: Op.HEAD,
     s.Start: Op.START,
     s.Wait: Op.WAIT,
     s.Sleep: Op.SLEEP,
@@ -34,27 +35,33 @@ OPS: dict[type, Op] = {  # which op carries out a step
 }
 _FDS = {"system": 0, "vm": 1}
 _FD_VCPU = 2
-# Why /dev/kvm cannot be used. EBUSY: another hypervisor has the CPU. ENOTTY: it is some other file.
+# fmt: off
+# /dev/kvm cannot be used. EBUSY: another hypervisor uses the CPU. ENOTTY: the file is not KVM's.
 _NO_KVM = (
-    *(Errno.EPERM, Errno.ENOENT, Errno.ENXIO, Errno.EACCES),
-    *(Errno.EBUSY, Errno.ENODEV, Errno.ENOTTY),
+    Errno.EPERM, Errno.ENOENT, Errno.ENXIO, Errno.EACCES, Errno.EBUSY, Errno.ENODEV, Errno.ENOTTY,
 )
-# What the machine is short of at that moment, which says nothing about its kernel.
+# fmt: on
+# The target is short of memory, processes or files at the moment, which says nothing about its kernel.
 _SHORT = (Errno.EAGAIN, Errno.ENOMEM, Errno.ENFILE, Errno.EMFILE)
-_FROM_OUTSIDE = (9, 15)  # SIGKILL, SIGTERM: our own watchdog's end is State.HUNG
-_SLACK = 2000  # ms for everything that is no KVM_RUN, and for the watchdog's second attempt
+# SIGKILL and SIGTERM, sent by another program. If the VMM's own watchdog kills a worker, the state is State.HUNG.
+_FROM_OUTSIDE = (9, 15)
+# Milliseconds for all that is not KVM_RUN, and again for each Wait: the watchdog repeats its signal.
+_SLACK_MS = 2000
 
 
 def encode(scenario: s.Scenario, payloads: Mapping[str, Payload]) -> tuple[bytes, int]:
-    """A request's body, and the milliseconds after which its reply is overdue."""
+    """Return the body of a request, and the milliseconds after which its reply is overdue.
+
+    The payloads are those that the scenario loads, by name.
+    """
     steps: list[bytes] = []
-    deadline = _SLACK
+    deadline = _SLACK_MS
     for step in scenario.steps:
         steps += _encode_step(step, payloads)
         if isinstance(step, s.Wait | s.Sleep | s.Watch):
             deadline += step.milliseconds
         if isinstance(step, s.Wait):
-            deadline += _SLACK
+            deadline += _SLACK_MS
     return wire.pack_request(deadline, steps), deadline
 
 
@@ -82,7 +89,7 @@ def _encode_step(step: s.Step, payloads: Mapping[str, Payload]) -> list[bytes]: 
             return one(Op.ENTRY, struct.pack(f"<IIQ{len(arguments)}Q", vcpu, 0, pc, *arguments))
         case s.Ioctl():
             return one(Op.IOCTL, _ioctl(step), required=not step.label)
-        case s.Head(offset, data, vcpu):
+        case s.SetRunBytes(offset, data, vcpu):
             return one(Op.HEAD, struct.pack("<II", vcpu, offset) + data)
         case s.Start(vcpu, poison):
             return one(Op.START, struct.pack("<II", vcpu, wire.START_KEEP if poison is None else poison))
@@ -108,11 +115,13 @@ def _ioctl(step: s.Ioctl) -> bytes:
 
 
 def decode(scenario: s.Scenario, payloads: Mapping[str, Payload], abi: str, reply: wire.Reply) -> Observation:
-    """The labelled results of a scenario.
+    """Return the labelled results of a scenario that a VMM of this ABI ran.
 
-    VcpuStuck when KVM_RUN came back neither by itself nor for a signal; HarnessError when the VMM could not do
-    what it was told (a step of ours is wrong, or a set-up step that must succeed was refused); GuestLost when the
-    machine had no room for it, or somebody ended it; BadWire when the reply does not fit the request.
+    Raises VcpuStuck if KVM_RUN returned neither by itself nor after a signal, or if the VMM missed its deadline;
+    StepRefused if the kernel refused a step that must succeed; NotApplicable if the kernel does not run programs of
+    this ABI; NoKvm if /dev/kvm cannot be used; GuestLost if the target is short of memory or the VMM was killed from
+    outside; HarnessError if the VMM crashed, cannot be started, or found the request malformed; BadWire if the reply
+    does not fit the request.
     """
     _check(reply, scenario)
     exits: dict[str, RawExit] = {}
@@ -162,20 +171,20 @@ def _check(reply: wire.Reply, scenario: s.Scenario) -> None:
         if last and last.op in list(Op)
         else "no step ran"
     )
-    _check_machine(reply, name, last)
+    _check_target(reply, name, last)
     match reply.state:
         case wire.State.DONE:
             return
         case wire.State.STUCK:
-            raise VcpuStuck(f"{name}: KVM_RUN in step {detail} came back neither by itself nor for a signal")
+            raise VcpuStuck(f"{name}: KVM_RUN in step {detail} returned neither by itself nor after a signal")
         case wire.State.HUNG:
             raise VcpuStuck(f"{name}: the VMM gave no answer before its deadline and was killed")
         case wire.State.STOPPED:
             raise StepRefused(f"{name}: step {detail}, which must succeed, was refused: {refused}")
         case wire.State.DIED if detail == -Errno.ENOEXEC:
             raise NotApplicable(
-                f"{name}: this kernel runs no programs of that ABI: it takes CONFIG_COMPAT (arm64, riscv64) or "
-                "CONFIG_IA32_EMULATION (x86-64), and a CPU that has the mode"
+                f"{name}: this kernel does not run programs of that ABI: they require CONFIG_COMPAT (arm64, riscv64) "
+                "or CONFIG_IA32_EMULATION (x86-64), and a CPU that has the mode"
             )
         case wire.State.DIED:
             how = f"of signal {detail}" if detail > 0 else f"with exit code {-detail}"
@@ -186,21 +195,21 @@ def _check(reply: wire.Reply, scenario: s.Scenario) -> None:
             raise HarnessError(f"{name}: the VMM found step {detail} malformed ({refused})")
 
 
-def _check_machine(reply: wire.Reply, name: str, last: wire.Result | None) -> None:
-    """What is the machine's doing, and neither ours nor its kernel's."""
+def _check_target(reply: wire.Reply, name: str, last: wire.Result | None) -> None:
+    """Raise NoKvm or GuestLost if the target is the cause: neither the harness nor the kernel under test."""
     detail = reply.detail
     match reply.state:
         case wire.State.STOPPED if last and last.op == Op.VM and last.errno in _NO_KVM:
             raise NoKvm(
                 f"/dev/kvm cannot be used there (errno {names.errno(last.errno)}): the CPU offers no "
-                "virtualization, or the kernel has no KVM for it, or its module did not load, or somebody else has it"
+                "virtualization, the kernel has no KVM for it, its module is not loaded, or another program uses it"
             )
         case wire.State.STOPPED if last and last.op == Op.VM and last.errno in _SHORT:
-            raise GuestLost(f"{name}: no machine can be made there now ({names.errno(last.errno)})")
+            raise GuestLost(f"{name}: no VM can be created there now ({names.errno(last.errno)})")
         case wire.State.DIED if detail in _FROM_OUTSIDE:
             raise GuestLost(
-                f"{name}: the VMM was ended by signal {detail}, which somebody there sent: the kernel, being out of "
-                "memory, or a person"
+                f"{name}: the VMM was ended by signal {detail}, which the kernel (out of memory) or another program "
+                "there sent"
             )
         case wire.State.NO_WORKER if detail in _SHORT:
             raise GuestLost(

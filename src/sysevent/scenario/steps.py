@@ -1,86 +1,115 @@
-"""Scenarios as a user writes them: named steps on one virtual machine.
+"""Scenarios as a user writes them: named steps that a VMM carries out on one virtual machine.
 
-A step is a frozen value; encode() in scenario/request.py turns it into bytes for the VMM. Only labelled steps
-come back in an Observation, under their label.
+The VMM runs in L1, the Linux guest that has /dev/kvm. The virtual machine that it creates is L2; the program that runs
+there is a payload, from guests/payloads/<arch>/. A step is a frozen value; encode() in scenario/request.py turns it
+into bytes for the VMM. The VMM carries the steps out in order, and a step that fails ends the scenario, except for
+those whose failure is a result: Wait, Open, File, and Ioctl and Vcpu with a label. Only labelled steps come back in an
+Observation, under their label: a Wait as an exit, all others as an answer.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-POISON = 0xAA  # nothing KVM writes into an exit of ours looks like 0xaaaaaaaa
-KEEP = None  # instead of a poison: leave kvm_run as the last exit left it
+# The byte that fills every output of kvm_run before KVM_RUN. No exit under test contains 0xaaaaaaaa.
+POISON = 0xAA
+# Instead of a poison: leave kvm_run as the last exit left it.
+KEEP = None
 # Milliseconds after which a KVM_RUN that must block counts as blocked.
-BLOCKED = 50
+BLOCKED_MS = 50
 # Milliseconds in which every vCPU that is runnable gets to run.
-SETTLE = 8
+SETTLE_MS = 8
 
 
 class Vm(msgspec.Struct, frozen=True):
-    """KVM_CREATE_VM; type 0 is whatever the architecture needs on this machine."""
+    """KVM_CREATE_VM, the first step of almost every scenario."""
 
+    # The machine type. 0: the one that the architecture needs on this CPU, which the VMM finds out.
     type: int = 0
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """Zeroed guest memory in a slot."""
+    """Zeroed guest memory in a memory slot (KVM_SET_USER_MEMORY_REGION)."""
 
+    # Guest physical address.
     gpa: int
+    # In bytes.
     size: int
     slot: int = 0
 
 
 class Load(msgspec.Struct, frozen=True):
-    """A payload's segments into guest memory."""
+    """The segments of a payload, written to guest memory at their addresses."""
 
+    # "call" is guests/payloads/<arch>/call.S.
     payload: str
 
 
 class Write(msgspec.Struct, frozen=True):
+    """Bytes written to guest memory."""
+
+    # Guest physical address.
     gpa: int
     data: bytes
 
 
 class Read(msgspec.Struct, frozen=True):
-    """Guest memory, as an answer."""
+    """Bytes read from guest memory, as an answer."""
 
+    # Guest physical address.
     gpa: int
+    # In bytes.
     length: int
     label: str
 
 
 class Vcpu(msgspec.Struct, frozen=True):
-    """KVM_CREATE_VCPU and what the architecture needs on top; features are kvm_vcpu_init's words on arm64."""
+    """KVM_CREATE_VCPU, and what the architecture needs before the vCPU can run (on arm64 KVM_ARM_VCPU_INIT)."""
 
     id: int = 0
+    # On arm64 the words of kvm_vcpu_init.features.
     features: tuple[int, ...] = ()
-    label: str = ""  # with one, a refusal is an answer; without, it ends the scenario
+    # With a label, a refusal is an answer; without one, it ends the scenario.
+    label: str = ""
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """Where a vCPU starts, and its argument registers: x0.., a0.., or rax rbx rcx rdx rsi rdi on x86."""
+    """Set a vCPU's program counter to a payload, and its argument registers.
+
+    The registers are x0, x1, … on arm64, a0, a1, … on riscv64, and rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp on x86-64.
+    The vCPU runs from there at its next Start.
+    """
 
     payload: str
+    # Values of the registers, in that order. On x86-64 all others become 0.
     arguments: tuple[int, ...] = ()
     vcpu: int = 0
-    symbol: str = ""  # a global label of the payload; empty: its entry
+    # A global label of the payload; empty: its entry, _start.
+    symbol: str = ""
 
 
 class Ioctl(msgspec.Struct, frozen=True):
-    """Any ioctl, by number: fd is "system", "vm" or a vCPU's index."""
+    """Any ioctl, by its number."""
 
+    # "system" for /dev/kvm, "vm", or the index of a vCPU.
     fd: str | int
     request: int
-    argument: int = 0  # passed as it is when there is no buffer
+    # Passed as it is if there is no buffer.
+    argument: int = 0
+    # The structure whose address is passed. The kernel's changes to it are the answer.
     buffer: bytes = b""
-    pointer: tuple[int, int] | None = (
-        None  # (offset of a pointer, offset of the value behind it) in the buffer
-    )
-    label: str = ""  # with one, a refusal is an answer; without, it ends the scenario
+    # For a structure that holds a pointer: the offset of the pointer, and the offset of the value behind it, both in
+    # the buffer.
+    pointer: tuple[int, int] | None = None
+    # With a label, a refusal is an answer; without one, it ends the scenario.
+    label: str = ""
 
 
-class Head(msgspec.Struct, frozen=True):
-    """Bytes put into kvm_run at the next start, after the poison: immediate_exit (1), kvm_valid_regs (288)."""
+class SetRunBytes(msgspec.Struct, frozen=True):
+    """Bytes that the VMM writes to kvm_run at the vCPU's next Start, after the poison.
+
+    For what userspace sets there: immediate_exit (offset 1), kvm_valid_regs (offset 288), the result of an exit.
+    """
 
     offset: int
     data: bytes
@@ -88,16 +117,21 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Start(msgspec.Struct, frozen=True):
-    """Poison kvm_run and enter KVM_RUN on the vCPU's own thread; returns at once."""
+    """Fill kvm_run with the poison, and enter KVM_RUN on the vCPU's own thread.
+
+    The step does not wait: a Wait has the exit. Steps between the two run while the vCPU runs.
+    """
 
     vcpu: int = 0
+    # The byte, or KEEP.
     poison: int | None = POISON
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Until the vCPU is back from KVM_RUN, or a signal after so many milliseconds brought it back.
+    """Wait until KVM_RUN of a vCPU returns, and record its exit: kvm_run, errno and registers.
 
-    They are counted in pieces, as those of Sleep.
+    When the time is over, a signal ends KVM_RUN, and the exit says so (RawExit.kicked). The milliseconds are counted
+    in pieces, as those of Sleep.
     """
 
     label: str
@@ -106,35 +140,39 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class Sleep(msgspec.Struct, frozen=True):
-    """So many sleeps of a millisecond, between each two of which whoever is runnable runs.
+    """As many sleeps of one millisecond, so that runnable vCPUs run in between.
 
-    One long sleep could pass while the whole guest stands still on a loaded machine, and its vCPUs with it.
+    One long sleep could pass while the whole L1 guest is suspended on a loaded machine, and its vCPUs with it.
     """
 
     milliseconds: int
 
 
 class Watch(msgspec.Struct, frozen=True):
-    """Until the 8 bytes there have changed, or so many milliseconds have passed: a Read tells which."""
+    """Wait until the 8 bytes at an address have changed, or the time is over. A Read afterwards shows which."""
 
+    # Guest physical address.
     gpa: int
     milliseconds: int = 1000
 
 
 class Open(msgspec.Struct, frozen=True):
-    """open() of a path in L1, closed again; the answer is the errno."""
+    """open() of a path in L1, which is closed again. The answer has the errno, 0 for a success."""
 
     path: str
     label: str
+    # The flags of open(); 2 is O_RDWR.
     flags: int = 2
 
 
 class File(msgspec.Struct, frozen=True):
-    """Bytes of a file in L1, from an offset on; fewer when it ends before."""
+    """Bytes of a file in L1, as an answer; fewer bytes if the file ends before."""
 
     path: str
     label: str
+    # From the beginning of the file, in bytes.
     offset: int = 0
+    # In bytes.
     length: int = 4096
 
 
@@ -147,7 +185,7 @@ Step = (
     | Vcpu
     | Entry
     | Ioctl
-    | Head
+    | SetRunBytes
     | Start
     | Wait
     | Sleep
@@ -160,18 +198,22 @@ Step = (
 class Scenario(msgspec.Struct, frozen=True):
     """Steps with a name, for one architecture."""
 
+    # With the architecture: "arm64.psci.off". Two scenarios never have the same name.
     name: str
     arch: str
     steps: tuple[Step, ...]
 
     @property
     def payloads(self) -> tuple[str, ...]:
-        """The payloads it needs, each once."""
+        """The names of the payloads that the scenario loads, each once."""
         return tuple(dict.fromkeys(step.payload for step in self.steps if isinstance(step, Load)))
 
 
 def run(
     label: str, vcpu: int = 0, *, poison: int | None = POISON, milliseconds: int = 3000
 ) -> tuple[Step, ...]:
-    """One KVM_RUN from start to exit."""
+    """Return the steps of one KVM_RUN, from its entry to its exit, which is recorded under the label.
+
+    With poison=KEEP kvm_run is left as the last exit left it. After so many milliseconds a signal ends KVM_RUN.
+    """
     return (Start(vcpu, poison), Wait(label, vcpu, milliseconds))

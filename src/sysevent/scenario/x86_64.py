@@ -1,4 +1,8 @@
-"""What scenarios of x86-64 are made of: vCPUs that write Hyper-V's MSRs. Numbers from the Hyper-V TLFS."""
+"""Building blocks of x86-64 scenarios: vCPUs that write Hyper-V's MSRs. Numbers are those of the Hyper-V TLFS.
+
+The payload "wrmsr" (guests/payloads/x86_64/wrmsr.S) executes one WRMSR with the registers that the VMM set. If the
+instruction completes, it writes to RETURNED_PORT, which ends KVM_RUN with KVM_EXIT_IO; then it starts again.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +22,19 @@ from sysevent.scenario.steps import Entry, Ioctl, Load, Memory, Scenario, Step, 
 
 RAM = 0x10_0000
 RAM_SIZE = 0x1_0000
-COUNTERS = RAM + 0x8000  # a peer's is at 8 times its number
-RETURNED_PORT = 0xE9  # where payloads write to when the instruction came back
-HOLE = 0xD000_0000  # an address without memory
-TSS = 0xFFFB_D000  # for VMX without unrestricted guests; SVM does not look at it
+# Where peers, the vCPUs that write no MSR, count: vCPU n at 8 * n.
+COUNTERS = RAM + 0x8000
+# Where payloads write to after their instruction has completed.
+RETURNED_PORT = 0xE9
+# For VMX without unrestricted guests; SVM ignores it.
+TSS = 0xFFFB_D000
 
-# Where Xen guests look for the MSR that sets up their hypercall page.
+# The MSR by which Xen guests set up their hypercall page.
 _XEN_MSR = 0x4000_0000
 
-Leaves = tuple[tuple[int, ...], ...]  # (leaf, eax, ebx, ecx, edx) each
+# CPUID leaves: (leaf, eax, ebx, ecx, edx) each.
+Leaves = tuple[tuple[int, ...], ...]
+# A CPU without a hypervisor's leaves.
 BARE_CPUID: Leaves = (
     (0x0000_0000, 0x1, 0x756E_6547, 0x6C65_746E, 0x4965_6E69),
     (0x0000_0001, 0x0006_0FB1, 0, 0, 0x0000_0021),
@@ -34,10 +42,15 @@ BARE_CPUID: Leaves = (
 
 
 def hyperv_cpuid(*, reset: bool = True, crash: bool = True) -> Leaves:
-    """As little as makes KVM offer its Hyper-V MSRs: leaf 0x40000001 says "Hv#1" (hyperv.c, kvm_hv_set_cpuid)."""
+    """Return the fewest CPUID leaves with which KVM offers its Hyper-V MSRs.
+
+    KVM looks for "Hv#1" in leaf 0x40000001 (arch/x86/kvm/hyperv.c, kvm_hv_set_cpuid). reset and crash: whether the
+    feature bits of HV_X64_MSR_RESET and of the crash MSRs are set, which KVM checks if CPUID is enforced.
+    """
     return (
         *BARE_CPUID,
-        (hyperv.CPUID_VENDOR, hyperv.CPUID_LIMITS, 0x7263_694D, 0x666F_736F, 0x7648_2074),  # "Microsoft Hv"
+        # "Microsoft Hv".
+        (hyperv.CPUID_VENDOR, hyperv.CPUID_LIMITS, 0x7263_694D, 0x666F_736F, 0x7648_2074),
         (hyperv.CPUID_INTERFACE, 0x3123_7648, 0, 0, 0),
         (hyperv.CPUID_VERSION, 0, 0, 0, 0),
         (hyperv.CPUID_FEATURES, RESET_AVAILABLE * reset, 0, 0, CRASH_AVAILABLE * crash),
@@ -51,13 +64,17 @@ ENFORCE = ioctls.enable_cap(0, Capability.HYPERV_ENFORCE_CPUID, 1)
 
 
 def set_cpuid(leaves: Leaves, vcpu: int = 0) -> Ioctl:
-    """KVM_SET_CPUID2 with these leaves; struct kvm_cpuid_entry2 is 40 bytes."""
+    """Return the step KVM_SET_CPUID2 with these leaves. struct kvm_cpuid_entry2 is 40 bytes."""
     entries = b"".join(struct.pack("<7I12x", leaf, 0, 0, *values) for leaf, *values in leaves)
     return Ioctl(vcpu, Request.SET_CPUID2, buffer=struct.pack("<II", len(leaves), 0) + entries)
 
 
-def machine(payload: str, *, cpuid: Leaves = HYPERV_CPUID, vcpus: int = 1) -> tuple[Step, ...]:
-    """vCPUs in flat protected mode that believe to be under Hyper-V."""
+def vm_with_vcpus(payload: str, *, cpuid: Leaves = HYPERV_CPUID, vcpus: int = 1) -> tuple[Step, ...]:
+    """Return the steps that make a VM with the payload in its memory, and vCPUs with these CPUID leaves.
+
+    By default the vCPUs see Hyper-V. They run in flat 32-bit protected mode without an IDT: an exception becomes a
+    triple fault.
+    """
     return (
         Vm(),
         Ioctl("vm", Request.SET_TSS_ADDR, TSS),
@@ -69,12 +86,12 @@ def machine(payload: str, *, cpuid: Leaves = HYPERV_CPUID, vcpus: int = 1) -> tu
 
 
 def registers(msr: int, value: int) -> tuple[int, ...]:
-    """rax, rbx, rcx, rdx, rsi, rdi for a WRMSR."""
+    """Return rax, rbx, rcx, rdx, rsi and rdi for a WRMSR of value to msr. KVM must not change rbx, rsi and rdi."""
     return (value & 0xFFFF_FFFF, 0x5E01, msr, value >> 32, 0x5E04, 0x5E05)
 
 
 def scenario(name: str, *steps: Step) -> Scenario:
-    """A scenario of x86-64 by its name without the architecture."""
+    """Return a scenario of x86-64. Its name is given without the architecture."""
     return Scenario(f"x86_64.{name}", "x86_64", steps)
 
 
@@ -87,10 +104,15 @@ def wrmsr(
     setup: tuple[Step, ...] = (),
     symbol: str = "",
 ) -> Scenario:
-    """One WRMSR on one vCPU; what it leads to is the exit "exit"."""
+    """Return a scenario in which vCPU 0 executes one WRMSR.
+
+    The exit "exit" is what KVM_RUN returned then, and the answer "mp_state" is the vCPU's MP state afterwards. setup
+    runs between the vCPU's creation and the instruction; symbol is the label of the payload where the vCPU starts
+    ("": at its WRMSR).
+    """
     return scenario(
         name,
-        *machine("wrmsr", cpuid=cpuid),
+        *vm_with_vcpus("wrmsr", cpuid=cpuid),
         *setup,
         Entry("wrmsr", registers(msr, value), symbol=symbol),
         *run("exit"),
@@ -98,11 +120,12 @@ def wrmsr(
     )
 
 
+# The capabilities, and whether Hyper-V's MSRs depend on its CPUID.
 FACTS = Scenario(
     "x86_64.facts",
     "x86_64",
     (
-        *machine("wrmsr", cpuid=BARE_CPUID),
+        *vm_with_vcpus("wrmsr", cpuid=BARE_CPUID),
         *(
             ioctls.check_extension(fd, capability)
             for capability in (
@@ -113,7 +136,7 @@ FACTS = Scenario(
             )
             for fd in ("system", "vm")
         ),
-        # Without Hyper-V's CPUID the MSR must not be there: this tells whether this kernel looks at it at all.
+        # Without Hyper-V's CPUID the MSR must not exist: shows whether this kernel checks CPUID.
         Entry("wrmsr", registers(MSR_RESET, 1)),
         *run("hyperv.gated"),
     ),
@@ -121,20 +144,21 @@ FACTS = Scenario(
 
 
 def intercept_xen_hypercalls(label: str = "") -> Ioctl:
-    """Have KVM hand a guest's Xen hypercalls to userspace (KVM_EXIT_XEN, v5.12).
+    """Return the step after which KVM passes a guest's Xen hypercalls to userspace (KVM_EXIT_XEN, since v5.12).
 
-    arch/x86/kvm/xen.c: KVM_XEN_HVM_CONFIG with KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL and an MSR turns it on;
-    neither the MSR nor a hypercall page has to be used.
+    arch/x86/kvm/xen.c: KVM_XEN_HVM_CONFIG with KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL and an MSR turns it on. The guest
+    needs neither the MSR nor a hypercall page.
     """
-    # struct kvm_xen_hvm_config: flags, msr, two addresses and sizes of hypercall pages, padding
+    # struct kvm_xen_hvm_config: flags, msr, two addresses and sizes of hypercall pages, padding.
     config = struct.pack("<IIQQBB30x", xen.INTERCEPT_HCALL, _XEN_MSR, 0, 0, 0, 0)
     return Ioctl("vm", Request.SET_XEN_HVM_CONFIG, buffer=config, label=label)
 
 
-# Whether this kernel can hand Xen hypercalls to userspace.
+# Whether this kernel can pass Xen hypercalls to userspace.
 XEN = scenario("xen.facts", Vm(), intercept_xen_hypercalls("xen.intercept"))
 
 
+# KVM_SET_GUEST_DEBUG: single-step vCPU 0, and stop doing so.
 DEBUG_STEP = Ioctl(
     0, Request.SET_GUEST_DEBUG_X86, buffer=struct.pack("<II64x", GUESTDBG_ENABLE | GUESTDBG_SINGLESTEP, 0)
 )
@@ -142,6 +166,9 @@ DEBUG_OFF = Ioctl(0, Request.SET_GUEST_DEBUG_X86, buffer=struct.pack("<II64x", 0
 
 
 def msrs(values: dict[int, int]) -> bytes:
-    """struct kvm_msrs with these values by their indices."""
+    """Return struct kvm_msrs with these values by MSR index, for KVM_SET_MSRS and KVM_GET_MSRS.
+
+    The first value is at offset 16, each next one 16 bytes after it.
+    """
     entries = b"".join(struct.pack("<IIQ", index, 0, value) for index, value in values.items())
     return struct.pack("<II", len(values), 0) + entries

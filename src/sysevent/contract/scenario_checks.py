@@ -1,4 +1,4 @@
-"""Checks of what stands around an exit: re-entry, peers, other ioctls, and two exits side by side."""
+"""Checks of a whole scenario: KVM_RUN that does not exit, other ioctls, peers, two exits compared. No I/O."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from sysevent.model import Mismatch, Observation
 
 
 class Blocks(msgspec.Struct, frozen=True):
-    """KVM_RUN did not come back by itself: a signal had to end it."""
+    """KVM_RUN did not return by itself: the watchdog's signal ended it."""
 
+    # Of the Wait.
     label: str
     gate: bool = False
 
@@ -27,8 +28,9 @@ class Blocks(msgspec.Struct, frozen=True):
 
 
 class Interrupted(msgspec.Struct, frozen=True):
-    """KVM_RUN came back at once with EINTR, as immediate_exit asks for."""
+    """KVM_RUN returned EINTR at once, as it must with immediate_exit."""
 
+    # Of the Wait.
     label: str
     gate: bool = False
 
@@ -44,10 +46,12 @@ class Interrupted(msgspec.Struct, frozen=True):
 
 
 class SameBytes(msgspec.Struct, frozen=True):
-    """Two exits of one scenario hold the same bytes there."""
+    """Two exits of one scenario have the same bytes in a range of kvm_run."""
 
+    # Labels of the exits.
     first: str
     second: str
+    # A half-open range of offsets in kvm_run.
     span: tuple[int, int]
     gate: bool = False
 
@@ -60,15 +64,18 @@ class SameBytes(msgspec.Struct, frozen=True):
 
 
 class Counters(msgspec.Struct, frozen=True):
-    """Whether peers went on counting between two readings of guest memory: vCPU n's counter is at 8 * n.
+    """The peers, all vCPUs but vCPU 0, counted between two reads of guest memory, or did not.
 
-    When they must stand still, every one of them must. When they must run, one that counts is enough: in so
-    short a time a busy machine does not get round to all of them.
+    If they must not run, no counter may have changed. If they must run, one that counts is enough: on a busy target
+    some vCPUs are not scheduled in so short a time.
     """
 
+    # Labels of the Reads. The counter of vCPU n is the u64 at 8 * n.
     first: str
     second: str
-    peers: int
+    # Number of vCPUs, including vCPU 0.
+    vcpus: int
+    # Whether the peers must run.
     running: bool
     gate: bool = False
 
@@ -80,22 +87,23 @@ class Counters(msgspec.Struct, frozen=True):
         ]
         if wrong:
             return wrong
-        for peer in range(1, self.peers):
+        for peer in range(1, self.vcpus):
             before, after = (self._count(seen, label, peer) for label in (self.first, self.second))
             if (after > before) != self.running:
                 wanted = f"{'more than' if self.running else 'still'} {before}"
                 wrong.append(Mismatch(f"vCPU {peer}'s count, {self.second}", wanted, str(after)))
-        return [] if self.running and len(wrong) < self.peers - 1 else wrong
+        return [] if self.running and len(wrong) < self.vcpus - 1 else wrong
 
     def _count(self, seen: Observation, label: str, peer: int) -> int:
         return int.from_bytes(seen.answers[label].data[8 * peer : 8 * peer + 8], "little")
 
 
-class Gives(msgspec.Struct, frozen=True):
-    """An ioctl that is no KVM_RUN returned this, or failed with this errno."""
+class Returns(msgspec.Struct, frozen=True):
+    """An ioctl other than KVM_RUN, or an open(), returned this value, or failed with this errno."""
 
     label: str
     ret: int = 0
+    # 0: it must not fail.
     errno: int = 0
     gate: bool = False
 
@@ -109,11 +117,12 @@ class Gives(msgspec.Struct, frozen=True):
         return [] if right else [Mismatch(self.label, wanted, got)]
 
 
-class Contains(msgspec.Struct, frozen=True):
-    """An ioctl's buffer holds this little-endian number there."""
+class BufferHolds(msgspec.Struct, frozen=True):
+    """The buffer of an ioctl, after the kernel filled it, holds this little-endian number."""
 
     label: str
     value: int
+    # In the buffer, in bytes.
     offset: int = 0
     size: int = 4
     gate: bool = False

@@ -1,4 +1,4 @@
-"""What claims of every architecture share: the exits of system events as checks, and the sources they rest on."""
+"""What claims of every architecture share: the checks of a system event's exit, and the sources that promise it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ REPAIR = "d495f942f40a, KVM: fix bad user ABI for KVM_EXIT_SYSTEM_EVENT, v5.18-r
 
 
 def system_event(kind: int, *data: int, label: str = "exit") -> tuple[Check, ...]:
-    """The exit called label is a system event of this type, with exactly these data."""
+    """Return the checks that the exit called label is a system event of this type, with exactly these data.
+
+    kind is a number of EventType. For kernels of EventDefinition.DATA: since v5.18.
+    """
     return (
         Exits(ExitReason.SYSTEM_EVENT, label),
         Holds("type", kind, label),
@@ -22,7 +25,11 @@ def system_event(kind: int, *data: int, label: str = "exit") -> tuple[Check, ...
 
 
 def old_system_event(kind: int, *flags: int, label: str = "exit") -> tuple[Check, ...]:
-    """The same before capability 215: its type, its flags where something wrote them, and no ndata."""
+    """Return the checks that the exit called label is a system event of this type, before v5.18.
+
+    With flags its only datum must have that value; without, KVM does not write it (x86-64). The bytes of ndata must
+    not look like a count. For kernels of EventDefinition.FLAGS.
+    """
     return (
         Exits(ExitReason.SYSTEM_EVENT, label),
         Holds("type", kind, label),
