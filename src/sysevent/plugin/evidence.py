@@ -15,7 +15,6 @@ from sysevent.contract.layout_claim import HeaderFacts, LayoutClaim, Layouts
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
 from sysevent.errors import HarnessError, NotApplicable, StepRefused, UsageError
-from sysevent.headers import compiled, resolve
 from sysevent.plugin import options
 from sysevent.plugin.case import Case, HeadersOf
 from sysevent.plugin.run import Run
@@ -64,6 +63,9 @@ def header_facts(headers: HeadersOf, run: Run) -> HeaderFacts:
 
 
 def _of_headers(kernel: str, userspace: Abi, run: Run) -> HeaderFacts:
+    # Not at the top: it reads the modules for Debian packages, which a run without layouts does not use.
+    from sysevent.headers import compiled, resolve
+
     try:
         found = resolve.find(kernel, ARCHITECTURES[userspace.arch], run.settings, run.progress)
     except UsageError:
