@@ -8,11 +8,7 @@ from sysevent.checkout import ROOT
 UPWARD: frozenset[tuple[str, str]] = frozenset()
 
 # Longer files than the rule allows, with the lines that they have. This list can only shrink.
-LONG = {
-    "guests/vmm/steps.c": 312,
-    "tests/hosts/qemu/test_guest.py": 414,
-    "tests/hosts/ssh/test_host.py": 494,
-}
+LONG: dict[str, int] = {}
 
 # Hard words by room of src/sysevent. This list can only shrink.
 HARD: dict[str, int] = {}

@@ -6,6 +6,7 @@
 #include "arch.h"
 #include "body.h"
 #include "vm.h"
+#include "files.h"
 #include "steps.h"
 
 #define IOCTL_BUFFER_MAX 16384
@@ -229,47 +230,6 @@ static int do_head(struct input *in)
 	return 0;
 }
 
-static int do_open(struct input *in)
-{
-	char path[128];
-	u32 flags = take_u32(in), length = in->left;
-	int fd;
-
-	if (in->bad || length >= sizeof(path))
-		return -E_INVAL;
-	take(in, path, length);
-	path[length] = 0;
-	fd = sys_open(path, (int)flags | O_CLOEXEC);
-	if (fd >= 0)
-		sys_close(fd);
-	return fd < 0 ? fd : 0;
-}
-
-/* Reads a part of a file in L1, such as /sys/kernel/btf/vmlinux. */
-static int do_file(struct input *in, struct output *out)
-{
-	char path[128];
-	u32 skip = take_u32(in), want = take_u32(in), length = in->left, got = 0;
-	u8 *to = out->at + out->used;
-	long ret = 1;
-	int fd;
-
-	if (in->bad || length >= sizeof(path) || !want || want > out->capacity - out->used)
-		return -E_INVAL;
-	take(in, path, length);
-	path[length] = 0;
-	fd = sys_open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return fd;
-	if (skip)
-		ret = sys_seek(fd, skip);
-	while (ret > 0 && got < want && (ret = sys_read(fd, to + got, want - got)) > 0)
-		got += (u32)ret;
-	sys_close(fd);
-	out->used += got;
-	return ret < 0 ? (int)ret : 0;
-}
-
 int step_do(u16 op, struct input *in, struct output *out, u16 *flags, int *stuck)
 {
 	switch (op) {
@@ -299,9 +259,9 @@ int step_do(u16 op, struct input *in, struct output *out, u16 *flags, int *stuck
 	case OP_HEAD:
 		return do_head(in);
 	case OP_OPEN:
-		return do_open(in);
+		return file_open(in);
 	case OP_FILE:
-		return do_file(in, out);
+		return file_read(in, out);
 	case OP_WATCH:
 		return do_watch(in);
 	default:
