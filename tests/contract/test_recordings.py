@@ -11,39 +11,39 @@ from sysevent.contract.terms import EventDefinition, Terms
 from sysevent.errors import NotApplicable
 from sysevent.model import Status
 
-# (recording, target, ABI): numbers of claims that hold, that do not apply, and whose scenario was not recorded.
-COUNTS = {
-    ("debian-5.10", "arm64-tcg", "arm64"): (41, 83, 0),
-    ("debian-5.10", "x86_64-tcg", "i386"): (39, 14, 0),
-    ("debian-5.10", "x86_64-tcg", "x86_64"): (39, 16, 0),
-    ("debian-6.1", "arm64-tcg", "arm64"): (100, 24, 0),
-    ("debian-6.1", "x86_64-tcg", "i386"): (49, 4, 0),
-    ("debian-6.1", "x86_64-tcg", "x86_64"): (49, 6, 0),
-    ("debian-6.12", "arm64-tcg", "arm64"): (105, 19, 0),
-    ("debian-6.12", "riscv64-tcg", "riscv64"): (50, 4, 0),
-    ("debian-6.12", "x86_64-tcg", "i386"): (51, 2, 0),
-    ("debian-6.12", "x86_64-tcg", "x86_64"): (53, 2, 0),
-    ("debian-7.2", "arm64-tcg", "arm64"): (124, 0, 0),
-    ("debian-7.2", "riscv64-tcg", "riscv64"): (52, 2, 0),
-    ("debian-7.2", "x86_64-tcg", "i386"): (51, 2, 0),
-    ("debian-7.2", "x86_64-tcg", "x86_64"): (53, 2, 0),
-    ("debian-newest", "arm64-tcg", "arm64"): (124, 0, 0),
-    ("debian-newest", "riscv64-tcg", "riscv64"): (52, 2, 0),
-    ("debian-newest", "x86_64-tcg", "i386"): (51, 2, 0),
-    ("debian-newest", "x86_64-tcg", "x86_64"): (53, 2, 0),
+# By recording, target and ABI: claims that are judged on it, at least. The others do not apply, or their scenario is
+# newer than the recording.
+LEAST = {
+    ("debian-5.10", "arm64-tcg", "arm64"): 41,
+    ("debian-5.10", "x86_64-tcg", "i386"): 39,
+    ("debian-5.10", "x86_64-tcg", "x86_64"): 39,
+    ("debian-6.1", "arm64-tcg", "arm64"): 100,
+    ("debian-6.1", "x86_64-tcg", "i386"): 49,
+    ("debian-6.1", "x86_64-tcg", "x86_64"): 49,
+    ("debian-6.12", "arm64-tcg", "arm64"): 105,
+    ("debian-6.12", "riscv64-tcg", "riscv64"): 50,
+    ("debian-6.12", "x86_64-tcg", "i386"): 51,
+    ("debian-6.12", "x86_64-tcg", "x86_64"): 53,
+    ("debian-7.2", "arm64-tcg", "arm64"): 124,
+    ("debian-7.2", "riscv64-tcg", "riscv64"): 52,
+    ("debian-7.2", "x86_64-tcg", "i386"): 51,
+    ("debian-7.2", "x86_64-tcg", "x86_64"): 53,
+    ("debian-newest", "arm64-tcg", "arm64"): 124,
+    ("debian-newest", "riscv64-tcg", "riscv64"): 52,
+    ("debian-newest", "x86_64-tcg", "i386"): 51,
+    ("debian-newest", "x86_64-tcg", "x86_64"): 53,
 }
 
 
 def judge_all(found, target, abi):
-    """Yield (claim, verdict, reason of its absence) for each claim that is about VMMs of this ABI."""
-    facts = found.facts[target]
+    """Return the verdicts, by name of the claim, on all claims that apply and whose scenario was recorded."""
+    facts, verdicts = found.facts[target], {}
     for claim in catalogue.load().exits:
         if claim.arch != facts.arch or (claim.abi and abi != facts.arch):
             continue
         try:
             claim.require_applicable(facts, Terms())
-        except NotApplicable as why:
-            yield claim, None, str(why)
+        except NotApplicable:
             continue
         seen = found.seen.get((target, claim.asks.name, claim.abi or abi))
         asked = {
@@ -52,30 +52,27 @@ def judge_all(found, target, abi):
             for name in ("label", "first", "second")
             if hasattr(check, name)
         }
-        if seen is None or not asked <= {*seen.exits, *seen.answers}:
-            yield claim, None, ""
-        else:
-            yield claim, claim.judge(ExitEvidence(facts, seen)), ""
+        if seen is not None and asked <= {*seen.exits, *seen.answers}:
+            verdicts[claim.name] = claim.judge(ExitEvidence(facts, seen))
+    return verdicts
 
 
-@pytest.mark.parametrize(("name", "place", "vmm"), COUNTS, ids=map("-".join, COUNTS))
+@pytest.mark.parametrize(("name", "place", "vmm"), LEAST, ids=map("-".join, LEAST))
 def test_claims_hold_on_recorded_kernels(recording, name, place, vmm):
-    """Every claim that applies is PASS, and their numbers are as before. None is DONE."""
-    verdicts = list(judge_all(recording(name), place, vmm))
-    wrong = {
-        claim.name: found.reason for claim, found, _ in verdicts if found and found.status is not Status.PASS
-    }
-    assert wrong == {}
-    held = sum(found is not None for _, found, _ in verdicts)
-    skipped = sum(bool(why) for _, _, why in verdicts)
-    assert (held, skipped, len(verdicts) - held - skipped) == COUNTS[name, place, vmm]
+    """Every claim that is judged is PASS, none is DONE, and as many are judged as when it was recorded.
+
+    A new claim whose scenario was not recorded is not judged here, so that it needs no new recordings.
+    """
+    verdicts = judge_all(recording(name), place, vmm)
+    assert {name: found.reason for name, found in verdicts.items() if found.status is not Status.PASS} == {}
+    assert len(verdicts) >= LEAST[name, place, vmm]
 
 
 def test_every_recording_is_judged(recording):
-    """COUNTS has every target and ABI of a recording, except for arm, for which KVM cannot be opened."""
-    for name in sorted({name for name, _, _ in COUNTS}):
+    """LEAST has every target and ABI of a recording, except for arm, for which KVM cannot be opened."""
+    for name in sorted({name for name, _, _ in LEAST}):
         seen = {(target, abi) for target, _, abi in recording(name).seen if abi != "arm"}
-        assert seen == {(target, abi) for other, target, abi in COUNTS if other == name}
+        assert seen == {(target, abi) for other, target, abi in LEAST if other == name}
 
 
 def test_old_kernels_are_judged_by_the_old_definition(recording):
