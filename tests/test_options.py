@@ -10,7 +10,6 @@ from collections import Counter
 import pytest
 
 from sysevent import cli, options
-from sysevent.arches import ABIS
 from sysevent.bench import peers
 from sysevent.checkout import ROOT
 from sysevent.report.renderers import RENDERERS
@@ -99,7 +98,6 @@ def test_names_of_other_tables():
     """The table is below them and cannot import them."""
     rows = {(option.flag, verb): option for option in options.OPTIONS for verb in option.uses}
     assert rows["--compare", "bench"].choices == tuple(peers.PEERS)
-    assert f": {', '.join(ABIS)};" in rows["--abi", "layout"].help
     keep = rows["--keep", "run"]
     assert all(choice in keep.help for choice in keep.choices)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from sysevent.arches import ARCHITECTURES
+from sysevent.arches import ABIS, ARCHITECTURES
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -100,8 +100,7 @@ OPTIONS: tuple[Option, ...] = (
            _in(*_SUITE, "shell", "bisect"), "directory", judges=True),
     Option("--abi", "ABI", "ABI of the VMM: native, or i386 on x86_64",
            _in(*_SUITE, "diff", bisect=Use(once=True, default="native")), repeatable=True),
-    Option("--abi", "ABI", "userspace ABI: x86_64, i386, x32, arm64, arm, riscv64, riscv32; "
-           "default: all, for show x86_64 and i386",
+    Option("--abi", "ABI", f"userspace ABI: {', '.join(ABIS)}; default: all, for show x86_64 and i386",
            _in("layout"), repeatable=True),
     Option("--require", "GLOB",
            "targets that must be asked: a SKIP of the whole target, or a MISS, fails the run",
