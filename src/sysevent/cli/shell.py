@@ -37,13 +37,9 @@ def run(args: argparse.Namespace) -> int:
     target = _only(args)
     if why_not := obstacle(target):
         raise ToolMissing(why_not)
-    if target.where == "local":
-        raise UsageError(f"{target.name} is this machine: you have a shell here already")
-    if target.where == "labgrid":
-        raise UsageError(
-            f"{target.name} is leased by labgrid: `labgrid-client -p PLACE lock`, then `labgrid-client -p PLACE ssh`"
-        )
-    if target.where == "ssh":
+    if target.kind.no_shell:
+        raise UsageError(f"{target.name} {target.kind.no_shell}")
+    if target.kind.ssh:
         _become_ssh(target, args.timeout)
     modules = Path(args.modules) if args.modules else None
     return _in_a_guest(target, from_options(vars(args)), modules, args.timeout)

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a row for each target; 1 if --check finds one that cannot be used although a run would ask it, else 0."""
     # Without --target all are listed, including those that a run would leave out.
     chosen = spec.select(spec.known(args.targets), args.target or ["*"], args.arch, args.kernel)
-    unreached = _unreached([row for row in chosen if row.where == "ssh"]) if args.check else {}
+    unreached = _unreached([row for row in chosen if row.kind.ssh]) if args.check else {}
     leases = Leases(from_options(vars(args)))
     table = Table(box=None, pad_edge=False)
     for heading in ("target", "arch", "where", "address", "tags", "kernel", "lease", "usable"):
@@ -83,7 +83,7 @@ def unusable(target: TargetSpec, unreached: str, *, check: bool) -> str:
         if shutil.which(qemu) is None:
             return f"{qemu} is not installed (`sysevent doctor` shows how to install it)"
         return kvm_unusable(target) if target.where == "kvm" else ""
-    if target.where == "local":
+    if target.kind.own_kvm:
         return kvm_unusable(target)
     if target.where == "labgrid":
         return _unusable_lab(target, check=check)
@@ -118,13 +118,9 @@ def _unusable_lab(target: TargetSpec, *, check: bool) -> str:
 
 def _how(target: TargetSpec, *, check: bool) -> str:
     """What was found of a target that can be used."""
-    if target.where in ("tcg", "auto", "kvm"):
-        return f"QEMU {version(ARCHITECTURES[target.arch])}"
-    if target.where == "local":
-        return f"{_KVM} opens (`sysevent doctor` runs a VM)"
-    if not check:
+    if target.kind.needs_check and not check:
         return "not tried (use --check)"
-    return "a place has the tags" if target.where == "labgrid" else "login works, and /dev/kvm is there"
+    return target.kind.usable or f"QEMU {version(ARCHITECTURES[target.arch])}"
 
 
 def _plain(cell: str) -> str:

@@ -1,9 +1,9 @@
-"""The kinds of host: what a target's `where` selects, and what this machine needs for it."""
+"""Opens each kind of host, which a target's `where` selects, and tells what this machine needs for it."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sysevent.arches import ARCHITECTURES
@@ -12,6 +12,7 @@ from sysevent.hosts.local import LocalHost
 from sysevent.hosts.running_kernel import RunningKernelOpener, Vmms
 from sysevent.model import Progress
 from sysevent.settings import Settings
+from sysevent.targets.kinds import KindName
 from sysevent.targets.spec import TargetSpec
 
 
@@ -20,15 +21,33 @@ def opener(spec: TargetSpec, settings: Settings, modules: Path | None = None) ->
 
     modules: the directory of the kernel's modules, for a kernel that is given by path.
     """
-    if spec.booted:
-        # Imported here: collecting tests needs no kernel image.
-        from sysevent.hosts.qemu.opener import QemuOpener
+    return OPENERS[spec.where](spec, settings, modules)
 
-        return QemuOpener(spec, settings, modules)
-    if spec.where == "local":
-        return RunningKernelOpener(spec, settings, "vmm.log", LocalHost)
-    # "ssh", and "labgrid", whose places are also reached over SSH.
+
+def _qemu(spec: TargetSpec, settings: Settings, modules: Path | None) -> Opener:
+    # Imported here: collecting tests needs no kernel image.
+    from sysevent.hosts.qemu.opener import QemuOpener
+
+    return QemuOpener(spec, settings, modules)
+
+
+def _ssh(spec: TargetSpec, settings: Settings, modules: Path | None) -> Opener:
     return RunningKernelOpener(spec, settings, "ssh.log", _ssh_host)
+
+
+def _local(spec: TargetSpec, settings: Settings, modules: Path | None) -> Opener:
+    return RunningKernelOpener(spec, settings, "vmm.log", LocalHost)
+
+
+# By the names of targets/kinds.py. labgrid's places are also reached over SSH.
+OPENERS: dict[KindName, Callable[[TargetSpec, Settings, Path | None], Opener]] = {
+    "tcg": _qemu,
+    "kvm": _qemu,
+    "auto": _qemu,
+    "ssh": _ssh,
+    "labgrid": _ssh,
+    "local": _local,
+}
 
 
 def _ssh_host(spec: TargetSpec, vmms: Vmms, logs: Path, progress: Progress) -> Host:

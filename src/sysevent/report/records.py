@@ -61,7 +61,7 @@ class Target(_Record, frozen=True, kw_only=True):
     arch: str
     """Architecture of the kernel: `arm64`, `riscv64`, `x86_64`."""
     where: str
-    """How its kernel runs: `tcg` or `kvm` for a guest of QEMU, else `local`, `ssh` or `labgrid`."""
+    """How its kernel runs: `tcg` or `kvm` for a guest of QEMU, else `where` of the [target file](lab.md)."""
     fallback: str = ""
     """Why a guest runs under TCG although KVM was preferred. Empty if it does not."""
     kernel: str

@@ -6,8 +6,7 @@ import difflib
 import re
 from collections.abc import Collection, Mapping
 
-# Values of where for a guest in this machine's QEMU, which boots the kernel that --kernel names.
-BOOTED = ("tcg", "kvm", "auto")
+from sysevent.targets.kinds import KINDS, kinds_with
 
 # A name is part of test ids and of file names, and is matched by globs.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -17,18 +16,6 @@ _RESERVED = ("headers", "nowhere")
 # The filters that labgrid-client accepts.
 _TAG_KEY = re.compile(r"[a-z][a-z0-9_]+")
 _TAG_VALUE = re.compile(r"[^=\s]+")
-
-_BOOTED_KEYS = ("cpu", "memory", "channel", "boot", "kernel", "append")
-_SSH_KEYS = ("port", "user", "identity", "jump", "known_hosts", "connect")
-# Key -> the values of where with which it has a meaning; a key that is not listed has one with all of them.
-_VALID_WITH = {
-    **dict.fromkeys(_BOOTED_KEYS, BOOTED),
-    **dict.fromkeys(_SSH_KEYS, ("ssh", "labgrid")),
-    "address": ("ssh",),
-    "directory": ("ssh", "labgrid", "local"),
-    "place": ("labgrid",),
-    "coordinator": ("labgrid",),
-}
 
 
 def first_violation(row: Mapping[str, object]) -> tuple[str, str] | None:
@@ -45,21 +32,17 @@ def first_violation(row: Mapping[str, object]) -> tuple[str, str] | None:
     for key, value in row.items():
         if isinstance(value, str) and not value.isprintable():
             return key, f"{value!r} has unprintable characters"
-        allowed = _VALID_WITH.get(key, (where,))
+        allowed = kinds_with(key)
         if where not in allowed:
             return key, f"has no meaning with where = {where!r}, only with {' or '.join(allowed)}"
-    if where == "ssh" and not row.get("address"):
-        return "address", 'where = "ssh" needs an address: a name, an IP address, or a Host of ~/.ssh/config'
+    kind = KINDS[where]
+    if kind.needs and not any(row.get(key) for key in kind.needs):
+        return kind.needs[0], f'where = "{where}" needs {kind.needed}'
     for key in ("address", "jump", "user"):
         if str(row.get(key, "")).startswith("-") or re.search(r"\s", str(row.get(key, ""))):
             return key, f"{row[key]!r} starts with '-' or contains a space"
     if row.get("directory") == "":
         return "directory", "is empty: name a directory with free space, or leave it out for /tmp"
-    if where == "labgrid" and not row.get("tags") and not row.get("place"):
-        return (
-            "tags",
-            'where = "labgrid" needs tags = {arch = "arm64", ...} that a place must have, or a place',
-        )
     return _tag_violation(row) if where == "labgrid" else None
 
 

@@ -14,7 +14,8 @@ import msgspec
 
 from sysevent.arches import ARCHITECTURES, ArchName, of_machine
 from sysevent.errors import BadTargetFile, UsageError
-from sysevent.targets.rules import BOOTED, first_violation, suggestion
+from sysevent.targets.kinds import KINDS, Kind, KindName
+from sysevent.targets.rules import first_violation, suggestion
 
 _Seconds = Annotated[int, msgspec.Meta(ge=1, le=86400)]
 
@@ -24,9 +25,7 @@ class TargetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     arch: ArchName
-    # A guest in this machine's QEMU (tcg, kvm, or auto: kvm if that works), this machine itself, a lab machine
-    # over SSH, or a lab machine that labgrid assigns.
-    where: Literal["tcg", "kvm", "auto", "local", "ssh", "labgrid"]
+    where: KindName
     # QEMU's -cpu; "": the default of qemu/argv.py.
     cpu: str = ""
     # MiB.
@@ -78,9 +77,14 @@ class TargetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{self.name}@{self.label}" if self.label else self.name
 
     @property
+    def kind(self) -> Kind:
+        """The row of its kind of host."""
+        return KINDS[self.where]
+
+    @property
     def booted(self) -> bool:
         """True if the target is a guest that this machine boots, so that --kernel chooses its kernel."""
-        return self.where in BOOTED
+        return self.kind.booted
 
 
 class _Labgrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,8 +127,9 @@ def parse(text: bytes, origin: str) -> list[TargetSpec]:
     except UnicodeDecodeError as error:
         raise BadTargetFile(f"{origin}: not a text file: {error}") from error
     rows = raw.get("target")
+    own_kvm = [kind.name for kind in KINDS.values() if kind.own_kvm]
     for row in rows if isinstance(rows, list) else ():
-        if isinstance(row, dict) and row.get("where") == "local" and own_arch():
+        if isinstance(row, dict) and row.get("where") in own_kvm and own_arch():
             row.setdefault("arch", own_arch())
     try:
         found = msgspec.convert(raw, _File)
@@ -146,7 +151,7 @@ def _with_defaults(spec: TargetSpec, labgrid: _Labgrid) -> TargetSpec:
     """Return a target with the defaults that depend on other keys: no kernel, and the file's coordinator."""
     if spec.booted:
         return spec
-    coordinator = (spec.coordinator or labgrid.coordinator) if spec.where == "labgrid" else ""
+    coordinator = (spec.coordinator or labgrid.coordinator) if "coordinator" in spec.kind.keys else ""
     return msgspec.structs.replace(spec, kernel="", coordinator=coordinator)
 
 

@@ -113,12 +113,11 @@ class Leases:
 
     def _names(self, spec: TargetSpec) -> list[str]:
         """Return the names of the locks of which a run needs one."""
+        lock = spec.kind.lock
         if spec.booted:
-            return [f"slot-{number}" for number in range(self._slots)]
-        if spec.where == "local":
-            return ["local"]
+            return [lock.format(slot=number) for number in range(self._slots)]
         # With the port: several machines can be reached at one address.
-        return [f"host-{spec.address.lower()}{f':{spec.port}' if spec.port else ''}"]
+        return [lock.format(address=f"{spec.address.lower()}{f':{spec.port}' if spec.port else ''}")]
 
     def _free(self, spec: TargetSpec) -> Lock | None:
         note: dict[str, object] = {"target": spec.id}
