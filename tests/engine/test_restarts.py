@@ -5,7 +5,7 @@ import pytest
 from fakes import HELLO, LOST, scenario
 
 from sysevent.errors import DiskFull, GuestLost, HostUnreachable, NoKvm, WrongHost
-from sysevent.hosts.kinds import obstacle
+from sysevent.hosts.openers import obstacle
 from sysevent.targets.spec import TargetSpec
 
 

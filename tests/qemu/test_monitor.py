@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from fakes import until
 
 from sysevent.errors import GuestLost
 from sysevent.qemu import monitor as module
@@ -92,12 +93,6 @@ def test_a_line_that_is_not_qmp_is_skipped(qemu, line):
     assert monitor.stop_reason() == "guest-reset"
     assert [name for name, _ in monitor.events] == ["STOP", "SHUTDOWN"]
     assert monitor.version == ""
-
-
-def until(done):
-    end = time.monotonic() + 5
-    while not done():
-        assert time.monotonic() < end
 
 
 def test_lines_in_pieces(qemu):

@@ -16,7 +16,7 @@ from sysevent.engine.asker import Asker
 from sysevent.engine.listeners import Listeners
 from sysevent.engine.question import Plan
 from sysevent.errors import HarnessError
-from sysevent.hosts.kinds import opener
+from sysevent.hosts.openers import opener
 from sysevent.hosts.qemu.guest import QemuGuest
 from sysevent.model import Incident, Observation
 from sysevent.scenario.steps import Scenario

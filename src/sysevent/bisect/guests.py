@@ -12,7 +12,7 @@ from sysevent.bisect.ask import Boot, KernelUnderTest
 from sysevent.engine.asker import Asker
 from sysevent.engine.listeners import Listeners
 from sysevent.errors import UsageError
-from sysevent.hosts.kinds import opener
+from sysevent.hosts.openers import opener
 from sysevent.model import Incident, Observation, Progress
 from sysevent.settings import Settings
 from sysevent.targets import spec

@@ -14,7 +14,7 @@ from pathlib import Path
 from sysevent import options
 from sysevent.cli import say
 from sysevent.errors import ToolMissing, UsageError
-from sysevent.hosts.kinds import obstacle
+from sysevent.hosts.openers import obstacle
 from sysevent.hosts.qemu import keep, shell
 from sysevent.interactive import guest_files, ssh_command
 from sysevent.interactive.terminal import attached, on_a_terminal, on_pipes, size

@@ -26,7 +26,7 @@ from sysevent.errors import (
     SyseventError,
     VcpuStuck,
 )
-from sysevent.hosts import kinds
+from sysevent.hosts import openers
 from sysevent.model import Facts, Observation, Progress
 from sysevent.scenario.steps import Scenario
 from sysevent.settings import Settings
@@ -105,7 +105,7 @@ class Trial(msgspec.Struct, frozen=True):
 
 def _open(target: TargetSpec, settings: Settings, logs: Path, progress: Progress) -> Respondent:
     listeners = Listeners(progress, lambda _: None, lambda *_: None)
-    return Asker(target, kinds.opener(target, settings), settings, logs, listeners)
+    return Asker(target, openers.opener(target, settings), settings, logs, listeners)
 
 
 def local_target() -> TargetSpec | None:

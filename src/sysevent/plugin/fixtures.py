@@ -14,7 +14,7 @@ from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
 from sysevent.engine.btf import kvm_run
 from sysevent.errors import HarnessError, NotApplicable, WrongArchitecture
-from sysevent.hosts.kinds import obstacle
+from sysevent.hosts.openers import obstacle
 from sysevent.model import Facts, Status
 from sysevent.plugin import evidence
 from sysevent.plugin.case import CASE, HeadersOf, case_of, target_of

@@ -18,7 +18,7 @@ from sysevent.engine.loop import Loop
 from sysevent.engine.question import Question
 from sysevent.engine.scheduler import Scheduler
 from sysevent.errors import NotApplicable, SyseventError
-from sysevent.hosts.kinds import obstacle, opener
+from sysevent.hosts.openers import obstacle, opener
 from sysevent.model import Facts, Incident, Observation, Status
 from sysevent.plugin import options
 from sysevent.plugin import results as results_of

@@ -1,7 +1,7 @@
 """The kinds of host, which `where` of a target selects: one row each.
 
 Code elsewhere reads a column. It compares names only where it drives one kind: QEMU's accelerator, labgrid's places.
-What opens a kind is in hosts/kinds.py.
+What opens a kind is in hosts/openers.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Each kind of host has an opener."""
 
-from sysevent.hosts.kinds import OPENERS
+from sysevent.hosts.openers import OPENERS
 from sysevent.targets.kinds import KINDS
 
 
