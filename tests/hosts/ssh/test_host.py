@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from fakes import until
 from lab_hosts import SOON, refused, request
 
 from sysevent.errors import GuestLost
@@ -92,7 +93,7 @@ def test_connection_breaks_during_a_request(sshd, lab, closing):
     assert lab.left() != []
     host.close()
     assert lab.left() == []
-    assert not Path(f"/proc/{pid}").exists()
+    until(lambda: not Path(f"/proc/{pid}").exists(), SOON)
     assert "a new connection, to clean up" in host.log.read_text()
 
 

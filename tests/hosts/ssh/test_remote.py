@@ -12,7 +12,7 @@ import pytest
 from sysevent import wire
 from sysevent.hosts.ssh import remote
 
-SOON = 10
+SOON = 30
 SHELLS = (("sh",), ("dash",), ("bash", "--posix"), ("busybox", "sh"), ("zsh", "--emulate", "sh"))
 
 
@@ -36,8 +36,9 @@ def served(shell, lab, monkeypatch, tick):
     folder = lab.there / "sysevent-a b"
     folder.mkdir()
     shutil.copy(lab.vmm, folder / "vmm.1")
+    # A shell cannot trap what was ignored when it started, as it is under nohup. sshd starts one with defaults.
     running = subprocess.Popen(
-        [*shell, "-c", remote.serve_script(str(folder), [1])],
+        ["env", "--default-signal=HUP,INT,TERM", *shell, "-c", remote.serve_script(str(folder), [1])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
