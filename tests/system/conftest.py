@@ -50,7 +50,7 @@ def servable(bootable, here):
             userland.shell(found, here, silent)
             userland.server(found, here, silent)
         except ImageError as error:
-            pytest.skip(str(error))
+            pytest.skip(f"{error}; with CI=1 in the environment these tests download what they need")
         return found
 
     return check
