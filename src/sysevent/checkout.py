@@ -1,4 +1,4 @@
-"""The directories of this checkout that are not Python: what runs below pytest, the suites and the tests."""
+"""The directories of this checkout that are not Python: guest programs, image recipes and suites."""
 
 from pathlib import Path
 
@@ -6,4 +6,3 @@ ROOT = Path(__file__).resolve().parents[2]
 GUESTS = ROOT / "guests"
 IMAGES = ROOT / "images"
 SUITES = ROOT / "suites"
-TESTS = ROOT / "tests"

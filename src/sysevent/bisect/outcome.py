@@ -18,8 +18,6 @@ from collections.abc import Sequence
 
 from sysevent.model import Status
 
-STOP = 129
-
 
 class Outcome(enum.StrEnum):
     """What one revision was found to be."""

@@ -117,7 +117,7 @@ def min_version(tree: Path, arch: Architecture, kind: str) -> str:
 
 
 def missing_packages(arch: Architecture) -> tuple[str, ...]:
-    """Return what is missing to build kernels of an architecture: keys into the table of cli/system_packages.py."""
+    """Return what is missing to build kernels of an architecture: keys into the table of doctor/package_managers.py."""
     lacking = [] if all(map(shutil.which, _PROGRAMS)) and _has_headers(arch) else ["kernel-build"]
     if not toolchains(arch):
         lacking.append(f"gcc-{arch.name}")
