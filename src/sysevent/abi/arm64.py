@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 # KVM_ARM_VCPU_*: bits of struct kvm_vcpu_init.features[0]
-VCPU_POWER_OFF: Final = 1 << 0
 VCPU_EL1_32BIT: Final = 1 << 1
 # Without it the guest gets PSCI 0.1.
 VCPU_PSCI_0_2: Final = 1 << 2
@@ -13,6 +12,6 @@ VCPU_PSCI_0_2: Final = 1 << 2
 # KVM_ARM_TARGET_GENERIC_V8: what KVM_ARM_PREFERRED_TARGET gives on every CPU of today.
 TARGET_GENERIC_V8: Final = 5
 
-# enum kvm_smccc_filter_action, v6.4
+# enum kvm_smccc_filter_action, for KVM_ARM_VM_SMCCC_FILTER: v6.4 (821d935c87bc)
 SMCCC_FILTER_DENY: Final = 1
 SMCCC_FILTER_FWD_TO_USER: Final = 2

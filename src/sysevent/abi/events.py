@@ -8,7 +8,7 @@ from sysevent.abi.number import Number
 
 
 class EventType(Number):
-    """KVM_SYSTEM_EVENT_*: what struct kvm_run.system_event.type holds."""
+    """Types of a system event, KVM_SYSTEM_EVENT_*: a value of struct kvm_run.system_event.type."""
 
     SHUTDOWN = 1
     RESET = 2

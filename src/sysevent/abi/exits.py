@@ -6,7 +6,7 @@ from sysevent.abi.number import Number
 
 
 class ExitReason(Number):
-    """KVM_EXIT_*."""
+    """Why KVM_RUN returned, KVM_EXIT_*: a value of struct kvm_run.exit_reason."""
 
     UNKNOWN = 0
     EXCEPTION = 1
@@ -21,9 +21,11 @@ class ExitReason(Number):
     INTR = 10
     INTERNAL_ERROR = 17
     SYSTEM_EVENT = 24
+    # c726200dd106
     ARM_NISV = 28, (5, 5)
     X86_RDMSR = 29, (5, 10)
     X86_WRMSR = 30, (5, 10)
+    # 23200b7a30de
     XEN = 34, (5, 12)
     RISCV_SBI = 35, (5, 16)
     RISCV_CSR = 36, (5, 19)

@@ -21,7 +21,12 @@ class Field(msgspec.Struct, frozen=True):
     @property
     def span(self) -> tuple[int, int]:
         """Its bytes as a half-open range."""
-        return (self.offset, self.offset + self.size)
+        return span(self, self)
+
+
+def span(first: Field, last: Field) -> tuple[int, int]:
+    """Return the bytes from the first member to the end of the last one, as a half-open range."""
+    return (first.offset, last.offset + last.size)
 
 
 IMMEDIATE_EXIT: Final = Field("immediate_exit", 1, 1)
@@ -39,12 +44,15 @@ NDATA: Final = Field("ndata", 36, 4)
 DATA: Final = tuple(Field(f"data[{n}]", 40 + 8 * n, 8) for n in range(16))
 # The name of these bytes before v5.18. Today it is another name of data[0], for userspace only.
 FLAGS: Final = Field("flags", 40, 8)
+# All of system_event: since v5.18, and before.
+SYSTEM_EVENT: Final = span(TYPE, DATA[-1])
+OLD_SYSTEM_EVENT: Final = span(TYPE, FLAGS)
 
 VALID_REGS: Final = Field("kvm_valid_regs", 288, 8)
 DIRTY_REGS: Final = Field("kvm_dirty_regs", 296, 8)
 # rax on x86, device_irq_level on arm64.
 SYNC_FIRST: Final = Field("s.regs[0]", 304, 8)
-# What of the rest comes back with an exit; the 8 bytes before it arm64 reads.
+# The recorded part of the rest. arm64's KVM also reads and writes the 8 bytes before it.
 SYNC_REST: Final = Field("s.regs", 312, 8)
 
 MMIO_ADDRESS: Final = Field("mmio.phys_addr", 32, 8)
@@ -73,7 +81,7 @@ FIELDS: Final = {
 
 
 def old_flags(u64_alignment: int) -> Field:
-    """`flags` of system_event before v5.18, for an ABI that aligns a u64 to so many bytes (Abi.u64_alignment).
+    """`flags` of system_event before v5.18, for an ABI that aligns a u64 to u64_alignment bytes.
 
     It stood behind a u32, with no padding that has a name: at 36 where the alignment is 4, which is i386 alone, and
     at 40 elsewhere. d495f942f40a repaired that.

@@ -6,7 +6,7 @@ from sysevent.abi.number import Number
 
 
 class MpState(Number):
-    """KVM_MP_STATE_*."""
+    """States of a vCPU, KVM_MP_STATE_*: a value of struct kvm_mp_state.mp_state."""
 
     RUNNABLE = 0
     STOPPED = 5

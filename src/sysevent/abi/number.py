@@ -6,8 +6,13 @@ import enum
 
 Release = tuple[int, int]
 
-# Older than any kernel that this suite is about.
-ANCIENT: Release = (4, 4)
+# Of the numbers that every kernel under test has. Any release before 5.10, the oldest of these kernels, would do.
+BEFORE_ALL: Release = (4, 4)
+
+
+def as_register(code: int) -> int:
+    """A return code, which may be negative, as a 64-bit register of the guest holds it."""
+    return code & (1 << 64) - 1
 
 
 class Number(enum.IntEnum):
@@ -22,7 +27,7 @@ class Number(enum.IntEnum):
     # Its name in the kernel's headers, where that is not the table's prefix and the row's name.
     macro: str
 
-    def __new__(cls, value: int, since: Release = ANCIENT, arch: str = "", macro: str = "") -> Number:
+    def __new__(cls, value: int, since: Release = BEFORE_ALL, arch: str = "", macro: str = "") -> Number:
         found = int.__new__(cls, value)
         found._value_ = value
         found.since = since

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sysevent.abi.number import Number
+from sysevent.abi.number import Number, as_register
 
 VERSION: Final = 0x8400_0000
 FEATURES: Final = 0x8400_000A
@@ -35,19 +35,13 @@ class Function(Number):
         return f"psci.features.{self:#x}"
 
 
-def _result(code: int) -> int:
-    """A negative return code as x0 holds it."""
-    return code & (1 << 64) - 1
-
-
 # DEN0022, return codes, as the guest's x0 holds them.
-NOT_SUPPORTED: Final = _result(-1)
-INVALID_PARAMETERS: Final = _result(-2)
-DENIED: Final = _result(-3)
-INTERNAL_FAILURE: Final = _result(-6)
+NOT_SUPPORTED: Final = as_register(-1)
+INVALID_PARAMETERS: Final = as_register(-2)
+DENIED: Final = as_register(-3)
+INTERNAL_FAILURE: Final = as_register(-6)
 
 # Reset types of SYSTEM_RESET2: bit 31 is set in those that vendors may define.
-RESET2_ARCHITECTURAL: Final = 0
 RESET2_VENDOR_FIRST: Final = 1 << 31
 RESET2_VENDOR_LAST: Final = (1 << 32) - 1
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from sysevent.abi.number import as_register
+
 # Extensions, as a7 holds them.
 BASE: Final = 0x10
 # Of SBI v0.1
@@ -27,14 +29,9 @@ VENDOR_REASON: Final = 0xE000_0000
 VENDOR_TYPE: Final = 0xF000_0000
 
 
-def _error(code: int) -> int:
-    """A negative error code as a0 holds it."""
-    return code & (1 << 64) - 1
-
-
 # SBI_ERR_*, as the guest's a0 holds them.
-NOT_SUPPORTED: Final = _error(-2)
-INVALID_PARAM: Final = _error(-3)
+NOT_SUPPORTED: Final = as_register(-2)
+INVALID_PARAM: Final = as_register(-3)
 
 # enum KVM_RISCV_SBI_EXT_ID of arch/riscv/include/uapi/asm/kvm.h, v6.4: which extension a register turns on.
 EXT_V01: Final = 0
