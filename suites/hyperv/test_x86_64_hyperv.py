@@ -9,6 +9,7 @@ vcpu_enter_guest. Other values, or a guest that does not see the MSR in CPUID, m
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.hyperv import CRASH_NOTIFY, CRASH_NOTIFY_MESSAGE, MSR_CRASH_CTL, MSR_RESET
+from sysevent.abi.kvm_run import NDATA, TYPE, span
 from sysevent.abi.mp_state import MpState
 from sysevent.contract.checks import Exits, PcAt, RegisterHolds, Written
 from sysevent.contract.claim import claims
@@ -68,8 +69,8 @@ CLAIMS = claims(
             f"For {msr.words} the kernel writes type and ndata (before v5.18 type alone), and leaves data[] as it "
             "was.",
             asks=ASKS[msr.title],
-            gives=(Exits(ExitReason.SYSTEM_EVENT), Written(((32, 40),))),
-            before_5_18=(Exits(ExitReason.SYSTEM_EVENT), Written(((32, 36),))),
+            gives=(Exits(ExitReason.SYSTEM_EVENT), Written((span(TYPE, NDATA),))),
+            before_5_18=(Exits(ExitReason.SYSTEM_EVENT), Written((TYPE.span,))),
             source=f"{ENTER}: no memset; api.rst promises only the first ndata items",
             needs=(HYPERV,),
             level=Level.OBSERVED,

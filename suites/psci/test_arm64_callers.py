@@ -6,7 +6,8 @@ since v6.12); KVM_ARM_VM_SMCCC_FILTER (since v6.4); kvm_psci_check_allowed_funct
 """
 
 from sysevent.abi.arm64 import SMCCC_FILTER_DENY, SMCCC_FILTER_FWD_TO_USER, VCPU_EL1_32BIT, VCPU_PSCI_0_2
-from sysevent.abi.events import EventType
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.events import EventType, ResetFlag
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.psci import NOT_SUPPORTED, Function
 from sysevent.contract.arm64 import INDICATE, PREPARE, RESET2, guest_continues
@@ -22,9 +23,12 @@ LOW = 0xFFFF_FFFF
 SMC_HANDLER = "arch/arm64/kvm/handle_exit.c, handle_smc"
 FILTER_DOC = "Documentation/virt/kvm/devices/vm.rst, KVM_ARM_VM_SMCCC_FILTER"
 
+# KVM of 6.1 does not pass an SMC on to PSCI, KVM of 6.12 does. Releases between them may have it.
 SMC = Need("PSCI by SMC", (6, 12), "smc.version")
 FILTER = Need("SMCCC filter", (6, 4), "smccc.filter")
-AARCH32 = Need("32-bit EL1 (KVM_CAP_ARM_EL1_32BIT)", None, "vm/93", requires="a CPU that has it")
+AARCH32 = Need(
+    "32-bit EL1 (KVM_CAP_ARM_EL1_32BIT)", None, Capability.ARM_EL1_32BIT.on_vm, requires="a CPU that has it"
+)
 
 
 def aarch32(name, fid):
@@ -46,7 +50,7 @@ SMC_CLAIMS = claims(
         "PSCI SYSTEM_RESET2 by SMC causes the same event as by HVC.",
         asks=call("smc.reset2", Function.SYSTEM_RESET2, 0, COOKIE, symbol="smc"),
         gives=(
-            *system_event(EventType.RESET, 1),
+            *system_event(EventType.RESET, ResetFlag.PSCI_RESET2),
             RegisterHolds("x2", COOKIE & LOW),
             PcAt("call.smc_returned", "pc"),
         ),
@@ -119,7 +123,7 @@ AARCH32_CLAIMS = claims(
         "aarch32.reset2",
         "PSCI SYSTEM_RESET2 of a 32-bit guest exits as RESET with the RESET2 flag in data[0].",
         asks=aarch32("reset2", Function.SYSTEM_RESET2),
-        gives=system_event(EventType.RESET, 1),
+        gives=system_event(EventType.RESET, ResetFlag.PSCI_RESET2),
         source=f"{API}; {INDICATE}",
         needs=(AARCH32, RESET2),
     ),

@@ -7,6 +7,7 @@ Source: api.rst, KVM_EXIT_SYSTEM_EVENT; arch/arm64/kvm/psci.c, kvm_prepare_syste
 
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
+from sysevent.abi.kvm_run import OLD_SYSTEM_EVENT, SYSTEM_EVENT
 from sysevent.abi.psci import INTERNAL_FAILURE, Function
 from sysevent.contract.arm64 import (
     CALL,
@@ -76,10 +77,10 @@ CLAIMS = claims(
             asks=ASKS[name],
             gives=(
                 Exits(ExitReason.SYSTEM_EVENT),
-                Written(((32, 168),)),
+                Written((SYSTEM_EVENT,)),
                 *(Holds(f"data[{n}]", 0) for n in range(1, 16)),
             ),
-            before_5_18=(Exits(ExitReason.SYSTEM_EVENT), Written(((32, 48),))),
+            before_5_18=(Exits(ExitReason.SYSTEM_EVENT), Written((OLD_SYSTEM_EVENT,))),
             source=f"{PREPARE}: memset of the whole structure; api.rst promises only the first ndata items",
             level=Level.OBSERVED,
         )

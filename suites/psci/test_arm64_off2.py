@@ -5,7 +5,7 @@ in x2. KVM ends KVM_RUN with KVM_EXIT_SYSTEM_EVENT, type SHUTDOWN, and the OFF2 
 cookies must not cause an event. Source: api.rst, KVM_EXIT_SYSTEM_EVENT; 97413cea1c48.
 """
 
-from sysevent.abi.events import EventType
+from sysevent.abi.events import EventType, ShutdownFlag
 from sysevent.abi.psci import INTERNAL_FAILURE, INVALID_PARAMETERS, Function
 from sysevent.contract.arm64 import FEATURES_DOC, HIBERNATE, OFF2, guest_continues
 from sysevent.contract.checks import RegisterHolds
@@ -25,7 +25,10 @@ CLAIMS = claims(
             f"psci.off2{width}.{kind}",
             f"PSCI SYSTEM_OFF2, {bits}-bit call of type {kind}, exits as SHUTDOWN with the OFF2 flag in data[0].",
             asks=call(f"psci.off2{width}.{kind}", fid, kind, 0),
-            gives=(*system_event(EventType.SHUTDOWN, 1), RegisterHolds("x0", INTERNAL_FAILURE)),
+            gives=(
+                *system_event(EventType.SHUTDOWN, ShutdownFlag.PSCI_OFF2),
+                RegisterHolds("x0", INTERNAL_FAILURE),
+            ),
             source=f"{API}; {HIBERNATE}",
             needs=(OFF2,),
         )

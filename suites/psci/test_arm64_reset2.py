@@ -7,8 +7,9 @@ KVM_EXIT_SYSTEM_EVENT; arch/arm64/kvm/psci.c.
 """
 
 from sysevent.abi import psci
-from sysevent.abi.events import EventType
+from sysevent.abi.events import EventType, ResetFlag
 from sysevent.abi.exits import ExitReason
+from sysevent.abi.kvm_run import OLD_SYSTEM_EVENT, SYSTEM_EVENT
 from sysevent.abi.psci import INTERNAL_FAILURE, INVALID_PARAMETERS, Function
 from sysevent.contract.arm64 import (
     FEATURES_DOC,
@@ -66,8 +67,8 @@ CLAIMS = claims(
             f"psci.{name}",
             f"PSCI SYSTEM_RESET2, {words} exits as RESET with the RESET2 flag (bit 0) in data[0].",
             asks=ASKS[name],
-            gives=system_event(EventType.RESET, 1),
-            before_5_18=old_system_event(EventType.RESET, 1),
+            gives=system_event(EventType.RESET, ResetFlag.PSCI_RESET2),
+            before_5_18=old_system_event(EventType.RESET, ResetFlag.PSCI_RESET2),
             source=f"{API}; {INDICATE}",
             needs=(RESET2,),
         )
@@ -109,10 +110,10 @@ CLAIMS = claims(
         asks=ASKS["reset2"],
         gives=(
             Exits(ExitReason.SYSTEM_EVENT),
-            Written(((32, 168),)),
+            Written((SYSTEM_EVENT,)),
             *(Holds(f"data[{n}]", 0) for n in range(1, 16)),
         ),
-        before_5_18=(Exits(ExitReason.SYSTEM_EVENT), Written(((32, 48),))),
+        before_5_18=(Exits(ExitReason.SYSTEM_EVENT), Written((OLD_SYSTEM_EVENT,))),
         source=f"{PREPARE}: memset of the whole structure; api.rst promises only the first ndata items",
         needs=(RESET2,),
         level=Level.OBSERVED,

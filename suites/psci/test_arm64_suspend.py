@@ -12,6 +12,7 @@ from sysevent.abi.capabilities import Capability
 from sysevent.abi.errno import Errno
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
+from sysevent.abi.kvm_run import SYSTEM_EVENT
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.psci import NOT_SUPPORTED, Function
 from sysevent.abi.registers import arm64_x
@@ -30,10 +31,12 @@ from sysevent.contract.system_events import API, system_event
 from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.arm64 import (
+    CONTEXT,
     ENABLE_SUSPEND,
     FACTS,
     IRQ_OFF,
     IRQ_ON,
+    RAM,
     call,
     registers,
     scenario,
@@ -87,12 +90,12 @@ CLAIMS = claims(
             f"psci.suspend{width}",
             f"SYSTEM_SUSPEND, {bits}-bit call, exits as SUSPEND with no data and leaves the vCPU as it was: x0 the "
             "call, x1 the entry point, x2 the context.",
-            asks=call(f"psci.suspend{width}", fid, 0x4000_0000, 0xC0DE, setup=(ENABLE_SUSPEND,)),
+            asks=call(f"psci.suspend{width}", fid, RAM, CONTEXT, setup=(ENABLE_SUSPEND,)),
             gives=(
                 *system_event(SUSPEND.event_type),
                 RegisterHolds("x0", fid),
-                RegisterHolds("x1", 0x4000_0000),
-                RegisterHolds("x2", 0xC0DE),
+                RegisterHolds("x1", RAM),
+                RegisterHolds("x2", CONTEXT),
                 PcAt("call.returned", "pc"),
                 *unchanged_registers(3),
             ),
@@ -179,7 +182,7 @@ CLAIMS = claims(
         "suspend.wakeup.written",
         "For WAKEUP the kernel writes all 136 bytes of system_event.",
         asks=WAKES,
-        gives=(Exits(ExitReason.SYSTEM_EVENT, "wakeup"), Written(((32, 168),), "wakeup")),
+        gives=(Exits(ExitReason.SYSTEM_EVENT, "wakeup"), Written((SYSTEM_EVENT,), "wakeup")),
         source="arch/arm64/kvm/arm.c, kvm_vcpu_suspend: memset of the whole structure",
         needs=(CAP_SUSPEND,),
         level=Level.OBSERVED,

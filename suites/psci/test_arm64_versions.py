@@ -8,7 +8,7 @@ since v5.18 (d43583b890e7), 1.2 and 1.3 since v6.13 (8be82d536a9f). Source: fw-p
 from sysevent.abi import psci
 from sysevent.abi.arm64 import VCPU_PSCI_0_2
 from sysevent.abi.errno import Errno
-from sysevent.abi.events import EventType
+from sysevent.abi.events import EventType, ResetFlag, ShutdownFlag
 from sysevent.abi.psci import NOT_SUPPORTED, Function
 from sysevent.abi.registers import ARM64_PSCI_VERSION
 from sysevent.contract.arm64 import OFF2, RESET2, guest_continues
@@ -60,8 +60,10 @@ EVENTS = (
     ((0, 2), "reset", (Function.SYSTEM_RESET,), EventType.RESET, 0, "SYSTEM_RESET", ()),
     ((1, 0), "off", (Function.SYSTEM_OFF,), EventType.SHUTDOWN, 0, "SYSTEM_OFF", ()),
     ((1, 0), "reset", (Function.SYSTEM_RESET,), EventType.RESET, 0, "SYSTEM_RESET", ()),
-    ((1, 1), "reset2", (Function.SYSTEM_RESET2, 0, 0), EventType.RESET, 1, "SYSTEM_RESET2", (RESET2,)),
-    ((1, 3), "off2", (Function.SYSTEM_OFF2, 0, 0), EventType.SHUTDOWN, 1, "SYSTEM_OFF2", (OFF2,)),
+    ((1, 1), "reset2", (Function.SYSTEM_RESET2, 0, 0), EventType.RESET, ResetFlag.PSCI_RESET2, "SYSTEM_RESET2",
+     (RESET2,)),
+    ((1, 3), "off2", (Function.SYSTEM_OFF2, 0, 0), EventType.SHUTDOWN, ShutdownFlag.PSCI_OFF2, "SYSTEM_OFF2",
+     (OFF2,)),
 )
 # fmt: on
 

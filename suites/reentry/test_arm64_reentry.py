@@ -8,10 +8,11 @@ immediate_exit set, KVM_RUN returns EINTR before the guest runs, and the event i
 
 import struct
 
-from sysevent.abi.arm64 import VCPU_PSCI_0_2
-from sysevent.abi.events import EventType
+from sysevent.abi.arm64 import TARGET_GENERIC_V8, VCPU_PSCI_0_2
+from sysevent.abi.events import EventType, ResetFlag
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.ioctls import Request
+from sysevent.abi.kvm_run import EXIT_REASON, IMMEDIATE_EXIT
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.psci import INTERNAL_FAILURE, Function
 from sysevent.contract.arm64 import BY_TITLE, CAP_SUSPEND, FINAL, RESET2, STOPS, SUSPEND, guest_continues
@@ -19,16 +20,14 @@ from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.scenario_checks import Blocks, BufferHolds, Interrupted, Returns
-from sysevent.contract.system_events import IMMEDIATE_EXIT, old_system_event, system_event
+from sysevent.contract.system_events import IMMEDIATE_EXIT_DOC, old_system_event, system_event
 from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.arm64 import COOKIE, registers, scenario, vm_with_vcpus
-from sysevent.scenario.steps import BLOCKED_MS, Entry, Ioctl, SetRunBytes, run
+from sysevent.scenario.steps import BLOCKED_MS, Entry, Ioctl, SetRunBytes, poisoned, run
 
-POISON32 = 0xAAAA_AAAA
-# struct kvm_vcpu_init: target, features. KVM_ARM_PREFERRED_TARGET is KVM_ARM_TARGET_GENERIC_V8 (5) on the CPUs of all
-# targets.
-VCPU_INIT = struct.pack("<8I", 5, VCPU_PSCI_0_2, 0, 0, 0, 0, 0, 0)
+# struct kvm_vcpu_init: target, features.
+VCPU_INIT = struct.pack("<8I", TARGET_GENERIC_V8, VCPU_PSCI_0_2, 0, 0, 0, 0, 0, 0)
 
 
 def entered_again(call):
@@ -60,12 +59,12 @@ def initialized_again(call):
     )
 
 
-# KVM_RUN with immediate_exit (offset 1) set, and KVM_RUN without.
+# KVM_RUN with immediate_exit set, and KVM_RUN without.
 IMMEDIATE = scenario(
     "immediate_exit",
     *vm_with_vcpus(),
     Entry("call", registers(Function.SYSTEM_RESET2, 0, COOKIE)),
-    SetRunBytes(1, b"\x01"),
+    SetRunBytes(IMMEDIATE_EXIT.offset, b"\x01"),
     *run("nothing"),
     *run("exit"),
 )
@@ -113,16 +112,16 @@ CLAIMS = claims(
         "immediate_exit",
         "With immediate_exit KVM_RUN gives EINTR and runs nothing; the event comes at the next KVM_RUN.",
         asks=IMMEDIATE,
-        gives=(Interrupted("nothing"), *system_event(EventType.RESET, 1)),
-        before_5_18=(Interrupted("nothing"), *old_system_event(EventType.RESET, 1)),
-        source=IMMEDIATE_EXIT,
+        gives=(Interrupted("nothing"), *system_event(EventType.RESET, ResetFlag.PSCI_RESET2)),
+        before_5_18=(Interrupted("nothing"), *old_system_event(EventType.RESET, ResetFlag.PSCI_RESET2)),
+        source=IMMEDIATE_EXIT_DOC,
         needs=(RESET2,),
     ),
     ExitClaim(
         "immediate_exit.reason",
         "KVM_RUN that ends for immediate_exit writes no exit reason, so userspace must not read one.",
         asks=IMMEDIATE,
-        gives=(Interrupted("nothing"), Holds("exit_reason", POISON32, "nothing")),
+        gives=(Interrupted("nothing"), Holds("exit_reason", poisoned(EXIT_REASON.size), "nothing")),
         source="arch/arm64/kvm/arm.c, kvm_arch_vcpu_ioctl_run",
         level=Level.OBSERVED,
     ),

@@ -9,13 +9,14 @@ before the guest runs, and the event is not lost.
 from sysevent.abi import sbi
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
+from sysevent.abi.kvm_run import IMMEDIATE_EXIT
 from sysevent.abi.mp_state import MpState
 from sysevent.contract.checks import Exits, Holds, RegisterHolds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.riscv64 import REASON, RESET_TYPES, SYSTEM_RESET, guest_continues
 from sysevent.contract.scenario_checks import Blocks, Interrupted
-from sysevent.contract.system_events import IMMEDIATE_EXIT, old_system_event, system_event
+from sysevent.contract.system_events import IMMEDIATE_EXIT_DOC, old_system_event, system_event
 from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.riscv64 import registers, scenario, vm_with_vcpus
@@ -90,13 +91,13 @@ CLAIMS = claims(
             "immediate_exit",
             *vm_with_vcpus(),
             Entry("call", registers(sbi.COLD_REBOOT, REASON)),
-            SetRunBytes(1, b"\x01"),
+            SetRunBytes(IMMEDIATE_EXIT.offset, b"\x01"),
             *run("nothing"),
             *run("exit"),
         ),
         gives=(Interrupted("nothing"), *system_event(EventType.RESET, REASON)),
         before_5_18=(Interrupted("nothing"), *old_system_event(EventType.RESET, REASON)),
-        source=IMMEDIATE_EXIT,
+        source=IMMEDIATE_EXIT_DOC,
     ),
 )
 

@@ -8,11 +8,12 @@ and the event is not lost.
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.hyperv import MSR_RESET
+from sysevent.abi.kvm_run import IMMEDIATE_EXIT
 from sysevent.contract.checks import Exits
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.scenario_checks import Interrupted
-from sysevent.contract.system_events import IMMEDIATE_EXIT, old_system_event, system_event
+from sysevent.contract.system_events import IMMEDIATE_EXIT_DOC, old_system_event, system_event
 from sysevent.contract.x86_64 import ENTER, HYPERV, MSRS, guest_continues
 from sysevent.scenario.steps import Entry, SetRunBytes, run
 from sysevent.scenario.x86_64 import registers, scenario, vm_with_vcpus
@@ -48,13 +49,13 @@ CLAIMS = claims(
             "immediate_exit",
             *vm_with_vcpus("wrmsr"),
             Entry("wrmsr", registers(MSR_RESET, 1)),
-            SetRunBytes(1, b"\x01"),
+            SetRunBytes(IMMEDIATE_EXIT.offset, b"\x01"),
             *run("nothing"),
             *run("exit"),
         ),
         gives=(Interrupted("nothing"), *system_event(EventType.RESET)),
         before_5_18=(Interrupted("nothing"), *old_system_event(EventType.RESET)),
-        source=IMMEDIATE_EXIT,
+        source=IMMEDIATE_EXIT_DOC,
         needs=(HYPERV,),
     ),
 )

@@ -10,6 +10,7 @@ from sysevent.abi import sbi
 from sysevent.abi.errno import Errno
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
+from sysevent.abi.kvm_run import OLD_SYSTEM_EVENT, RUN_FLAGS, SYSTEM_EVENT
 from sysevent.abi.sbi import EXT_SRST, NOT_SUPPORTED
 from sysevent.contract.checks import Exits, Holds, PcAt, RegisterHolds, RegisterHoldsOneOf, Written
 from sysevent.contract.claim import claims
@@ -20,12 +21,11 @@ from sysevent.contract.system_events import API, old_system_event, system_event
 from sysevent.contract.terms import Need
 from sysevent.model import Level
 from sysevent.scenario.riscv64 import FACTS, ecall, enable, registers, scenario, vm_with_vcpus
-from sysevent.scenario.steps import Entry, run
+from sysevent.scenario.steps import Entry, poisoned, run
 
-# Two bytes of poison: kvm_run.flags is not written.
-POISON16 = 0xAAAA
 DATUM_DOC = f"{API}: data[0] is the second argument of the SBI SRST call; be78aa8a38c8, v5.18"
 ENABLE_DOC = "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_set_reg_sbi_ext, v6.4"
+# KVM of 6.1 has no such register. It came with v6.4, and a claim needs it only from the next long-term kernel on.
 ENABLE = Need("register that turns SRST on and off", (6, 12), "sbi.enable.srst")
 
 ASKS = {
@@ -119,10 +119,10 @@ CLAIMS = claims(
             asks=ASKS[reset.title, 1],
             gives=(
                 Exits(ExitReason.SYSTEM_EVENT),
-                Written(((32, 168),)),
+                Written((SYSTEM_EVENT,)),
                 *(Holds(f"data[{n}]", 0) for n in range(1, 16)),
             ),
-            before_5_18=(Exits(ExitReason.SYSTEM_EVENT), Written(((32, 48),))),
+            before_5_18=(Exits(ExitReason.SYSTEM_EVENT), Written((OLD_SYSTEM_EVENT,))),
             source=f"{SYSTEM_RESET}: memset of the whole structure; api.rst promises only the first ndata items",
             level=Level.OBSERVED,
         )
@@ -145,7 +145,7 @@ CLAIMS = claims(
         "srst.flags",
         "riscv's KVM writes nothing into kvm_run.flags.",
         asks=ASKS["shutdown", 0],
-        gives=(Exits(ExitReason.SYSTEM_EVENT), Holds("run.flags", POISON16)),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), Holds("run.flags", poisoned(RUN_FLAGS.size))),
         source="arch/riscv/kvm/vcpu.c, kvm_arch_vcpu_ioctl_run",
         level=Level.OBSERVED,
     ),

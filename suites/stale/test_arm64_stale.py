@@ -5,8 +5,9 @@ between: type, ndata and data[] must be those of the event. Over two different p
 Source: api.rst, KVM_EXIT_SYSTEM_EVENT; ndata since v5.18.
 """
 
-from sysevent.abi.events import EventType
+from sysevent.abi.events import EventType, ResetFlag
 from sysevent.abi.exits import ExitReason
+from sysevent.abi.kvm_run import DATA, EXIT_REASON, TYPE, span
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.psci import Function
 from sysevent.contract.arm64 import BY_TITLE, CAP_SUSPEND, FINAL, RESET2, SUSPEND
@@ -60,7 +61,7 @@ CLAIMS = claims(
             f"{call.words} after SYSTEM_RESET2 exits with its own data, and none of the first event's.",
             asks=after_reset2(call),
             gives=(
-                *system_event(EventType.RESET, 1, label="first"),
+                *system_event(EventType.RESET, ResetFlag.PSCI_RESET2, label="first"),
                 *system_event(call.event_type, *call.event_data),
             ),
             source=API,
@@ -109,10 +110,10 @@ CLAIMS = claims(
             *run("other", poison=0x5C),
         ),
         gives=(
-            *system_event(EventType.RESET, 1),
-            *system_event(EventType.RESET, 1, label="other"),
-            SameBytes("exit", "other", (8, 12)),
-            SameBytes("exit", "other", (32, 48)),
+            *system_event(EventType.RESET, ResetFlag.PSCI_RESET2),
+            *system_event(EventType.RESET, ResetFlag.PSCI_RESET2, label="other"),
+            SameBytes("exit", "other", EXIT_REASON.span),
+            SameBytes("exit", "other", span(TYPE, DATA[0])),
             RegisterHolds("x2", LOW_COOKIE),
             RegisterHolds("x2", LOW_COOKIE, "other"),
         ),

@@ -8,6 +8,7 @@ Source: api.rst, KVM_EXIT_SYSTEM_EVENT; ndata since v5.18.
 from sysevent.abi import sbi
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
+from sysevent.abi.kvm_run import DATA, EXIT_REASON, TYPE, span
 from sysevent.abi.mp_state import MpState
 from sysevent.contract.checks import Exits
 from sysevent.contract.claim import claims
@@ -82,8 +83,8 @@ CLAIMS = claims(
         gives=(
             *system_event(EventType.RESET, REASON),
             *system_event(EventType.RESET, REASON, label="other"),
-            SameBytes("exit", "other", (8, 12)),
-            SameBytes("exit", "other", (32, 48)),
+            SameBytes("exit", "other", EXIT_REASON.span),
+            SameBytes("exit", "other", span(TYPE, DATA[0])),
         ),
         source=API,
     ),

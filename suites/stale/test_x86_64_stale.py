@@ -7,6 +7,7 @@ between. ndata must be 0 since v5.18 (d495f942f40a). Before, its bytes are those
 
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
+from sysevent.abi.kvm_run import DATA, span
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
@@ -78,7 +79,7 @@ CLAIMS = claims(
             f"after_mmio.{msr.title}.stale",
             f"After an MMIO exit {msr.words} leaves the bytes of data[] as that exit left them.",
             asks=ASKS["mmio", msr.title],
-            gives=(Exits(ExitReason.SYSTEM_EVENT), SameBytes("first", "exit", (40, 168))),
+            gives=(Exits(ExitReason.SYSTEM_EVENT), SameBytes("first", "exit", span(DATA[0], DATA[-1]))),
             source=f"{ENTER}: no memset",
             needs=(HYPERV,),
             level=Level.OBSERVED,

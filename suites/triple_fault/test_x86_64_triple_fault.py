@@ -12,6 +12,7 @@ from sysevent.abi.errno import Errno
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.hyperv import CRASH_NOTIFY, MSR_CRASH_CTL, MSR_RESET
 from sysevent.abi.ioctls import Request
+from sysevent.abi.x86_64 import VCPUEVENT_VALID_TRIPLE_FAULT
 from sysevent.contract.checks import Exits, NothingBeyond, RegisterHoldsOneOf, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
@@ -29,10 +30,15 @@ from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Ioctl, run
 from sysevent.scenario.x86_64 import registers, scenario, vm_with_vcpus
 
-# KVM_SET_VCPU_EVENTS with KVM_VCPUEVENT_VALID_TRIPLE_FAULT (0x20) in flags, and triple_fault.pending.
-INJECT = Ioctl(0, Request.SET_VCPU_EVENTS_X86, buffer=struct.pack("<20xI4xB35x", 0x20, 1), label="inject")
-# RIP afterwards: the reset vector (SVM), or the faulting instruction (VMX).
-RESET_VECTOR, FAULT = 0xFFF0, 0x10_0007
+# struct kvm_vcpu_events: of its members only flags, at 20, and triple_fault.pending, at 28, are set.
+INJECT = Ioctl(
+    0,
+    Request.SET_VCPU_EVENTS_X86,
+    buffer=struct.pack("<20xI4xB35x", VCPUEVENT_VALID_TRIPLE_FAULT, 1),
+    label="inject",
+)
+# RIP of a vCPU after its reset.
+RESET_VECTOR = 0xFFF0
 
 # UD2 without an interrupt descriptor table: guests/payloads/x86_64/triple_fault.S.
 FAULTS = scenario(
@@ -63,7 +69,7 @@ CLAIMS = claims(
         "triple_fault.state",
         "After a triple fault RIP is the reset vector (SVM) or the faulting instruction (VMX).",
         asks=FAULTS,
-        gives=(Exits(ExitReason.SHUTDOWN), RegisterHoldsOneOf("rip", (RESET_VECTOR, FAULT))),
+        gives=(Exits(ExitReason.SHUTDOWN), RegisterHoldsOneOf("rip", (RESET_VECTOR, "triple_fault.fault"))),
         source="arch/x86/kvm/svm/svm.c, shutdown_interception; arch/x86/kvm/vmx/vmx.c, handle_triple_fault",
         level=Level.OBSERVED,
     ),

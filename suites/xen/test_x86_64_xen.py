@@ -9,17 +9,17 @@ arch/x86/kvm/xen.c.
 
 import struct
 
-from sysevent.abi import xen
+from sysevent.abi import kvm_run, xen
 from sysevent.abi.exits import ExitReason
 from sysevent.contract.checks import Exits, Reads, RegisterHolds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.terms import Need
 from sysevent.model import Level
-from sysevent.scenario.steps import KEEP, POISON, Entry, SetRunBytes, run
+from sysevent.scenario.steps import KEEP, Entry, SetRunBytes, poisoned, run
 from sysevent.scenario.x86_64 import BARE_CPUID, intercept_xen_hypercalls, scenario, vm_with_vcpus
 
-POISON32 = int.from_bytes(bytes([POISON]) * 4, "little")
+POISON32 = poisoned(4)
 EXIT_DOC = "Documentation/virt/kvm/api.rst, 5.35 kvm_run, KVM_EXIT_XEN"
 WRITES = "arch/x86/kvm/xen.c, kvm_xen_hypercall"
 COMPLETES = "arch/x86/kvm/xen.c, kvm_xen_hypercall_complete_userspace"
@@ -35,8 +35,17 @@ INTERCEPTS = Need(
 INPUT = 0x5E01
 PARAMETERS = (0x5E02_0001, 0x5E03_0002, 0x5E04_0003, 0x5E05_0004, 0x5E06_0005, 0x5E07_0006)
 RESULT = 0x1122_3344_5566_7788
-# By ABI: the offset of xen.u.hcall.result in kvm_run that a program has compiled in.
-RESULT_AT = {"x86_64": 56, "i386": 52}
+# By ABI: the offset of the union in struct kvm_xen_exit that a program has compiled in.
+UNION_AT = {"x86_64": 8, "i386": 4}
+# The members of the union for a hypercall: name, offset in the union, size.
+MEMBERS = (
+    ("longmode", 0, 4),
+    ("cpl", 4, 4),
+    ("input", 8, 8),
+    ("result", 16, 8),
+    *((f"params[{n}]", 24 + 8 * n, 8) for n in range(len(PARAMETERS))),
+)
+RESULT_OFFSET = next(offset for name, offset, _ in MEMBERS if name == "result")
 
 
 def hypercall(name, *after):
@@ -54,25 +63,17 @@ def hypercall(name, *after):
 
 def with_result(abi):
     """Return the scenario: a VMM of this ABI writes the result where its headers have it, and the guest continues."""
-    return hypercall(
-        f"result.{abi}", SetRunBytes(RESULT_AT[abi], struct.pack("<Q", RESULT)), *run("back", poison=KEEP)
-    )
+    at = kvm_run.UNION[0] + UNION_AT[abi] + RESULT_OFFSET
+    return hypercall(f"result.{abi}", SetRunBytes(at, struct.pack("<Q", RESULT)), *run("back", poison=KEEP))
 
 
-def reads(union, values):
-    """Return the checks of what a program reads that has the union of struct kvm_xen_exit at this offset (8 or 4)."""
-    members = (
-        ("longmode", 0, 4),
-        ("cpl", 4, 4),
-        ("input", 8, 8),
-        ("result", 16, 8),
-        *((f"params[{n}]", 24 + 8 * n, 8) for n in range(len(PARAMETERS))),
-    )
+def reads(abi, values):
+    """Return the checks of what a program of this ABI reads: values, in the order of MEMBERS."""
     return (
         Reads("xen.type", 0, 4, xen.EXIT_XEN_HCALL),
         *(
-            Reads(f"xen.u.hcall.{name}", union + offset, size, value)
-            for (name, offset, size), value in zip(members, values, strict=True)
+            Reads(f"xen.u.hcall.{name}", UNION_AT[abi] + offset, size, value)
+            for (name, offset, size), value in zip(MEMBERS, values, strict=True)
         ),
     )
 
@@ -103,7 +104,7 @@ CLAIMS = claims(
         "xen.hypercall",
         "A Xen hypercall exits as KVM_EXIT_XEN; number and parameters are where 64-bit programs have them.",
         asks=hypercall("hypercall"),
-        gives=(Exits(ExitReason.XEN), *reads(8, RIGHT)),
+        gives=(Exits(ExitReason.XEN), *reads("x86_64", RIGHT)),
         source=f"{EXIT_DOC}; {WRITES}",
         needs=(INTERCEPTS,),
     ),
@@ -111,7 +112,7 @@ CLAIMS = claims(
         "xen.hypercall.i386",
         "A VMM built for i386 reads every member of kvm_run.xen but type four bytes off: known, unrepaired.",
         asks=hypercall("hypercall"),
-        gives=(Exits(ExitReason.XEN), *reads(4, FOUR_BYTES_OFF)),
+        gives=(Exits(ExitReason.XEN), *reads("i386", FOUR_BYTES_OFF)),
         source=f"{WRITES}: no compat handling; struct kvm_xen_exit is 76 bytes for i386 and 80 for the kernel",
         needs=(INTERCEPTS,),
         level=Level.OBSERVED,

@@ -12,6 +12,12 @@ VCPU_PSCI_0_2: Final = 1 << 2
 # KVM_ARM_TARGET_GENERIC_V8: what KVM_ARM_PREFERRED_TARGET gives on every CPU of today.
 TARGET_GENERIC_V8: Final = 5
 
-# enum kvm_smccc_filter_action, for KVM_ARM_VM_SMCCC_FILTER: v6.4 (821d935c87bc)
+# Of KVM_IRQ_LINE: KVM_ARM_IRQ_TYPE_CPU << 24 | vCPU 0 << 16 | KVM_ARM_IRQ_CPU_IRQ.
+IRQ_CPU_IRQ: Final = 0 << 24 | 0 << 16 | 0
+
+# Group and attribute of KVM_SET_DEVICE_ATTR on a VM: v6.4 (821d935c87bc).
+VM_SMCCC_CTRL: Final = 0
+VM_SMCCC_FILTER: Final = 0
+# enum kvm_smccc_filter_action, for that attribute
 SMCCC_FILTER_DENY: Final = 1
 SMCCC_FILTER_FWD_TO_USER: Final = 2

@@ -10,7 +10,7 @@ from sysevent.abi.exits import ExitReason
 from sysevent.abi.psci import Function
 from sysevent.contract.checks import Check, Exits, Holds, RegisterHolds
 from sysevent.contract.terms import Need
-from sysevent.scenario.arm64 import COOKIE, ENABLE_SUSPEND, RAM, RETURNED_MMIO
+from sysevent.scenario.arm64 import CONTEXT, COOKIE, ENABLE_SUSPEND, RAM, RETURNED_MMIO
 from sysevent.scenario.steps import Step
 
 PREPARE = "arch/arm64/kvm/psci.c, kvm_prepare_system_event"
@@ -73,7 +73,7 @@ FINAL = (
 SUSPEND = Call(
     "suspend",
     "SYSTEM_SUSPEND",
-    (Function.SYSTEM_SUSPEND, RAM, 0xC0DE),
+    (Function.SYSTEM_SUSPEND, RAM, CONTEXT),
     EventType.SUSPEND,
     (),
     (CAP_SUSPEND,),

@@ -234,15 +234,17 @@ class RegisterHoldsOneOf(msgspec.Struct, frozen=True):
     """A register of the vCPU that exited has one of these values."""
 
     name: str
-    values: tuple[int, ...]
+    # Numbers, and labels of payloads, named as in PcAt.
+    values: tuple[int | str, ...]
     label: str = "exit"
     gate: bool = False
 
     def mismatches(self, seen: Observation) -> list[Mismatch]:
-        found = [RegisterHolds(self.name, value, self.label).mismatches(seen) for value in self.values]
+        values = [seen.symbols[value] if isinstance(value, str) else value for value in self.values]
+        found = [RegisterHolds(self.name, value, self.label).mismatches(seen) for value in values]
         if not all(found):
             return []
-        wanted = " or ".join(f"{value:#x}" for value in self.values)
+        wanted = " or ".join(f"{value:#x}" for value in values)
         return [Mismatch(found[0][0].what, wanted, found[0][0].got)]
 
 

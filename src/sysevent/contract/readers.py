@@ -67,20 +67,21 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 def _type_only(seen: Event, abi: str, capability: bool) -> Interpretation:
-    return Interpretation(seen.field("type"), None, ((32, 36),))
+    return Interpretation(seen.field("type"), None, (kvm_run.TYPE.span,))
 
 
 def _flags(seen: Event, abi: str, capability: bool) -> Interpretation:
     start, end = kvm_run.old_flags(ABIS[abi].u64_alignment).span
     value = int.from_bytes(seen.raw.head[start:end], "little")
-    return Interpretation(seen.field("type"), (value,), ((32, 36), (start, end)))
+    return Interpretation(seen.field("type"), (value,), (kvm_run.TYPE.span, (start, end)))
 
 
 def _ndata(seen: Event, abi: str, capability: bool) -> Interpretation:
-    count = seen.field("ndata")
-    valid = min(count, 16)
-    data = tuple(seen.field(f"data[{n}]") for n in range(valid))
-    return Interpretation(seen.field("type"), data, ((32, 40), (40, 40 + 8 * valid)))
+    items = kvm_run.DATA[: seen.field("ndata")]
+    start = kvm_run.DATA[0].offset
+    used = (start, start + sum(item.size for item in items))
+    data = tuple(seen.field(item.name) for item in items)
+    return Interpretation(seen.field("type"), data, (kvm_run.span(kvm_run.TYPE, kvm_run.NDATA), used))
 
 
 def _ndata_if_capable(seen: Event, abi: str, capability: bool) -> Interpretation:
@@ -90,7 +91,7 @@ def _ndata_if_capable(seen: Event, abi: str, capability: bool) -> Interpretation
 def _bit_31(seen: Event, abi: str, capability: bool) -> Interpretation:
     kind = seen.field("type")
     if not kind & NDATA_VALID:
-        return Interpretation(kind, (), ((32, 36),))
+        return Interpretation(kind, (), (kvm_run.TYPE.span,))
     later = _ndata(seen, abi, capability)
     return Interpretation(kind & ~NDATA_VALID, later.data, later.used)
 

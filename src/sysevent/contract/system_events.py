@@ -6,7 +6,7 @@ from sysevent.abi.exits import ExitReason
 from sysevent.contract.checks import Check, Exits, Holds, NoNdata, NothingBeyond
 
 API = "Documentation/virt/kvm/api.rst, 5.35 kvm_run, KVM_EXIT_SYSTEM_EVENT"
-IMMEDIATE_EXIT = "Documentation/virt/kvm/api.rst, kvm_run, immediate_exit"
+IMMEDIATE_EXIT_DOC = "Documentation/virt/kvm/api.rst, kvm_run, immediate_exit"
 REPAIR = "d495f942f40a, KVM: fix bad user ABI for KVM_EXIT_SYSTEM_EVENT, v5.18-rc5"
 
 

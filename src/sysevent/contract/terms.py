@@ -10,6 +10,11 @@ from sysevent.abi.capabilities import Capability
 from sysevent.contract import kernel_release
 from sysevent.model import Facts
 
+# Of an answer in Facts.features: firmware calls return negative errors, of 32 or 64 bits. A feature without an answer
+# counts as one with an error.
+_FIRST_ERROR = 1 << 31
+_ABSENT = 1 << 63
+
 
 class EventDefinition(enum.StrEnum):
     """The members of struct kvm_run.system_event on a kernel."""
@@ -40,8 +45,7 @@ class Need(msgspec.Struct, frozen=True):
         if self.fact in facts.capabilities:
             present = facts.capabilities[self.fact] > 0
         else:
-            # Firmware calls return negative errors, of 32 or 64 bits.
-            present = facts.features.get(self.fact, 1 << 63) < 1 << 31
+            present = facts.features.get(self.fact, _ABSENT) < _FIRST_ERROR
         return present is not self.absent
 
     def required(self, release: tuple[int, int]) -> bool:

@@ -6,27 +6,40 @@ comes back, it stores to RETURNED_MMIO, where no memory is, which ends KVM_RUN w
 
 from __future__ import annotations
 
+import functools
 import struct
 
 from sysevent.abi import psci
-from sysevent.abi.arm64 import VCPU_PSCI_0_2
+from sysevent.abi.arm64 import IRQ_CPU_IRQ, VCPU_PSCI_0_2, VM_SMCCC_CTRL, VM_SMCCC_FILTER
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.debug import GUESTDBG_ENABLE, GUESTDBG_USE_SW_BP
 from sysevent.abi.ioctls import Request
 from sysevent.abi.registers import ARM64_PSCI_VERSION, arm64_x
 from sysevent.scenario import ioctls
-from sysevent.scenario.steps import Entry, Ioctl, Load, Memory, Scenario, Step, Vcpu, Vm, run
+from sysevent.scenario.steps import (
+    COUNTERS_AT,
+    RAM_SIZE,
+    Entry,
+    Ioctl,
+    Load,
+    Memory,
+    Scenario,
+    Step,
+    Vcpu,
+    Vm,
+    run,
+    scenario_of,
+)
 
 RAM = 0x4000_0000
-# A multiple of every page size.
-RAM_SIZE = 0x1_0000
-# Where peers, the vCPUs that make no call, count: vCPU n at 8 * n.
-COUNTERS = RAM + 0x8000
+COUNTERS = RAM + COUNTERS_AT
 # Where payloads store to after their call has come back.
 RETURNED_MMIO = 0x0A00_0000
 
 # The second argument of SYSTEM_RESET2: a lost half would show.
 COOKIE = 0xC00C_1E00_C00C_1E55
+# The second argument of SYSTEM_SUSPEND, which a resumed guest finds in x0.
+CONTEXT = 0xC0DE
 
 # struct kvm_device_attr: flags, group, attr, address.
 _DEVICE_ATTR = "<IIQQ"
@@ -42,7 +55,8 @@ def smccc_filter(function: int, action: int) -> Ioctl:
 
     The action is SMCCC_FILTER_DENY or SMCCC_FILTER_FWD_TO_USER.
     """
-    attribute = struct.pack(_DEVICE_ATTR, 0, 0, 0, 0)
+    attribute = struct.pack(_DEVICE_ATTR, 0, VM_SMCCC_CTRL, VM_SMCCC_FILTER, 0)
+    # struct kvm_smccc_filter: base, nr_functions, action, padding.
     smccc = struct.pack("<IIB15x", function, 1, action)
     return Ioctl("vm", Request.SET_DEVICE_ATTR, buffer=attribute + smccc, pointer=(16, len(attribute)))
 
@@ -76,9 +90,8 @@ def registers(fid: int, *arguments: int) -> tuple[int, ...]:
     return (fid, *arguments, *(0x5E00 + n for n in range(len(arguments) + 1, 16)))
 
 
-def scenario(name: str, *steps: Step) -> Scenario:
-    """Return a scenario of arm64. Its name is given without the architecture."""
-    return Scenario(f"arm64.{name}", "arm64", steps)
+# scenario(name, *steps) returns a scenario of arm64. Its name is given without the architecture.
+scenario = functools.partial(scenario_of, "arm64")
 
 
 def call(
@@ -123,44 +136,42 @@ ENABLE_SUSPEND = ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND)
 _DEBUG = Ioctl(
     0, Request.SET_GUEST_DEBUG_ARM64, buffer=struct.pack("<II512x", GUESTDBG_ENABLE | GUESTDBG_USE_SW_BP, 0)
 )
-# KVM_IRQ_LINE of a vCPU without an in-kernel interrupt controller: KVM_ARM_IRQ_TYPE_CPU, vCPU 0, KVM_ARM_IRQ_CPU_IRQ.
-IRQ_ON = Ioctl("vm", Request.IRQ_LINE, buffer=struct.pack("<II", 0, 1))
-IRQ_OFF = Ioctl("vm", Request.IRQ_LINE, buffer=struct.pack("<II", 0, 0))
+# KVM_IRQ_LINE of vCPU 0, without an in-kernel interrupt controller. struct kvm_irq_level: irq, level.
+IRQ_ON = Ioctl("vm", Request.IRQ_LINE, buffer=struct.pack("<II", IRQ_CPU_IRQ, 1))
+IRQ_OFF = Ioctl("vm", Request.IRQ_LINE, buffer=struct.pack("<II", IRQ_CPU_IRQ, 0))
 
 # The capabilities, the default PSCI version, and what PSCI_FEATURES returns for each function.
-FACTS = Scenario(
-    "arm64.facts",
-    "arm64",
-    (
-        *vm_with_vcpus(),
-        *(
-            ioctls.check_extension(fd, capability)
-            for capability in (
-                Capability.SYSTEM_EVENT_DATA,
-                Capability.ARM_SYSTEM_SUSPEND,
-                Capability.ARM_EL1_32BIT,
-            )
-            for fd in ("system", "vm")
-        ),
-        Ioctl(
-            "vm",
-            Request.HAS_DEVICE_ATTR,
-            buffer=struct.pack(_DEVICE_ATTR, 0, 0, 0, 0),
-            label="smccc.filter",
-        ),
-        ioctls.get_one_reg(0, ARM64_PSCI_VERSION, "psci.default"),
-        Entry("call", (psci.VERSION,)),
-        *run("psci.version"),
-        *(step for function in psci.Function for step in call_again(function.fact, psci.FEATURES, function)),
+FACTS = scenario(
+    "facts",
+    *vm_with_vcpus(),
+    *(
+        ioctls.check_extension(fd, capability)
+        for capability in (
+            Capability.SYSTEM_EVENT_DATA,
+            Capability.ARM_SYSTEM_SUSPEND,
+            Capability.ARM_EL1_32BIT,
+        )
+        for fd in ("system", "vm")
     ),
+    Ioctl(
+        "vm",
+        Request.HAS_DEVICE_ATTR,
+        buffer=struct.pack(_DEVICE_ATTR, 0, VM_SMCCC_CTRL, VM_SMCCC_FILTER, 0),
+        label="smccc.filter",
+    ),
+    ioctls.get_one_reg(0, ARM64_PSCI_VERSION, "psci.default"),
+    Entry("call", (psci.VERSION,)),
+    *run("psci.version"),
+    *(step for function in psci.Function for step in call_again(function.fact, psci.FEATURES, function)),
 )
 
 # Whether SMC reaches PSCI, as HVC does. A scenario of its own: a kernel that injects an exception instead still gets
 # all other facts.
-SMC = Scenario(
-    "arm64.smc.version",
-    "arm64",
-    (*vm_with_vcpus(), Entry("call", registers(psci.VERSION), symbol="smc"), *run("smc.version")),
+SMC = scenario(
+    "smc.version",
+    *vm_with_vcpus(),
+    Entry("call", registers(psci.VERSION), symbol="smc"),
+    *run("smc.version"),
 )
 
 # A software breakpoint, then PSCI SYSTEM_OFF. Also a fact: whether hsr_high of the breakpoint's exit is valid.

@@ -12,6 +12,10 @@ from sysevent.abi.capabilities import fact
 from sysevent.abi.ioctls import Request
 from sysevent.scenario.steps import Ioctl
 
+# struct kvm_one_reg: the register's id, and a pointer to its value, which comes next in the buffers of these steps.
+_ONE_REG_POINTER = 8
+ONE_REG_VALUE = 16
+
 
 def check_extension(fd: str, capability: int) -> Ioctl:
     """Return the step KVM_CHECK_EXTENSION on /dev/kvm (fd "system") or on the VM (fd "vm").
@@ -42,12 +46,16 @@ def set_mp_state(vcpu: int, state: int, label: str = "") -> Ioctl:
 
 
 def get_one_reg(vcpu: int, register: int, label: str) -> Ioctl:
-    """Return the step KVM_GET_ONE_REG of a 64-bit register: its value is the u64 at offset 16 of the answer."""
+    """Return the step KVM_GET_ONE_REG of a 64-bit register: its value is the u64 at ONE_REG_VALUE of the answer."""
     buffer = struct.pack("<QQQ", register, 0, 0)
-    return Ioctl(vcpu, Request.GET_ONE_REG, buffer=buffer, pointer=(8, 16), label=label)
+    return Ioctl(
+        vcpu, Request.GET_ONE_REG, buffer=buffer, pointer=(_ONE_REG_POINTER, ONE_REG_VALUE), label=label
+    )
 
 
 def set_one_reg(vcpu: int, register: int, value: int, label: str = "") -> Ioctl:
     """Return the step KVM_SET_ONE_REG of a 64-bit register."""
     buffer = struct.pack("<QQQ", register, 0, value)
-    return Ioctl(vcpu, Request.SET_ONE_REG, buffer=buffer, pointer=(8, 16), label=label)
+    return Ioctl(
+        vcpu, Request.SET_ONE_REG, buffer=buffer, pointer=(_ONE_REG_POINTER, ONE_REG_VALUE), label=label
+    )

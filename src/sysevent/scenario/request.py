@@ -45,7 +45,8 @@ _NO_KVM = (
 _SHORT = (Errno.EAGAIN, Errno.ENOMEM, Errno.ENFILE, Errno.EMFILE)
 # SIGKILL and SIGTERM, sent by another program. If the VMM's own watchdog kills a worker, the state is State.HUNG.
 _FROM_OUTSIDE = (9, 15)
-# Milliseconds for all that is not KVM_RUN, and again for each Wait: the watchdog repeats its signal.
+# Milliseconds for all that is not KVM_RUN, and again for each Wait: when its time is over, the VMM's watchdog repeats
+# its signal for as long (GRACE in guests/vmm/vcpu.c).
 _SLACK_MS = 2000
 
 

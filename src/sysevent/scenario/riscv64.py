@@ -6,6 +6,8 @@ comes back, it stores to RETURNED_MMIO, where no memory is, which ends KVM_RUN w
 
 from __future__ import annotations
 
+import functools
+
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.registers import riscv64_a, riscv64_sbi
 from sysevent.abi.sbi import (
@@ -18,12 +20,22 @@ from sysevent.abi.sbi import (
     SRST,
 )
 from sysevent.scenario import ioctls
-from sysevent.scenario.steps import Entry, Load, Memory, Scenario, Step, Vcpu, Vm, run
+from sysevent.scenario.steps import (
+    COUNTERS_AT,
+    RAM_SIZE,
+    Entry,
+    Load,
+    Memory,
+    Scenario,
+    Step,
+    Vcpu,
+    Vm,
+    run,
+    scenario_of,
+)
 
 RAM = 0x8000_0000
-RAM_SIZE = 0x1_0000
-# Where peers, the harts that make no call, count: hart n at 8 * n.
-COUNTERS = RAM + 0x8000
+COUNTERS = RAM + COUNTERS_AT
 # Where payloads store to after their call has come back.
 RETURNED_MMIO = 0x0A00_0000
 
@@ -41,9 +53,8 @@ def registers(a0: int, a1: int, *, function: int = 0, extension: int = SRST) -> 
     return (a0, a1, 0x5E02, 0x5E03, 0x5E04, 0x5E05, function, extension)
 
 
-def scenario(name: str, *steps: Step) -> Scenario:
-    """Return a scenario of riscv64. Its name is given without the architecture."""
-    return Scenario(f"riscv64.{name}", "riscv64", steps)
+# scenario(name, *steps) returns a scenario of riscv64. Its name is given without the architecture.
+scenario = functools.partial(scenario_of, "riscv64")
 
 
 def ecall(
@@ -73,21 +84,18 @@ def enable(extension: int, on: int, label: str = "") -> Step:
 
 
 # The capability, which SBI extensions can be turned on and off, and which ones probe_extension finds.
-FACTS = Scenario(
-    "riscv64.facts",
-    "riscv64",
-    (
-        *vm_with_vcpus(),
-        *(ioctls.check_extension(fd, Capability.SYSTEM_EVENT_DATA) for fd in ("system", "vm")),
-        *(
-            ioctls.get_one_reg(0, riscv64_sbi(number), f"sbi.enable.{name}")
-            for name, number in (("v01", EXT_V01), ("srst", EXT_SRST), ("susp", EXT_SUSP))
-        ),
-        Entry("call", registers(LEGACY_SHUTDOWN, 0, function=PROBE_EXTENSION, extension=BASE)),
-        *run("sbi.probe.legacy_shutdown"),
-        # The payload loops, so only the argument registers are set.
-        ioctls.set_one_reg(0, riscv64_a(0), SRST),
-        ioctls.set_one_reg(0, riscv64_a(1), 0),
-        *run("sbi.probe.srst"),
+FACTS = scenario(
+    "facts",
+    *vm_with_vcpus(),
+    *(ioctls.check_extension(fd, Capability.SYSTEM_EVENT_DATA) for fd in ("system", "vm")),
+    *(
+        ioctls.get_one_reg(0, riscv64_sbi(number), f"sbi.enable.{name}")
+        for name, number in (("v01", EXT_V01), ("srst", EXT_SRST), ("susp", EXT_SUSP))
     ),
+    Entry("call", registers(LEGACY_SHUTDOWN, 0, function=PROBE_EXTENSION, extension=BASE)),
+    *run("sbi.probe.legacy_shutdown"),
+    # The payload loops, so only the argument registers are set.
+    ioctls.set_one_reg(0, riscv64_a(0), SRST),
+    ioctls.set_one_reg(0, riscv64_a(1), 0),
+    *run("sbi.probe.srst"),
 )

@@ -15,9 +15,14 @@ import msgspec
 POISON = 0xAA
 # Instead of a poison: leave kvm_run as the last exit left it.
 KEEP = None
+# Bytes of guest memory, the same for every architecture: a multiple of every page size.
+RAM_SIZE = 0x1_0000
+# Where peers, the vCPUs that cause no event, count, in bytes from the beginning of guest memory: vCPU n at 8 * n.
+COUNTERS_AT = 0x8000
 # Milliseconds after which a KVM_RUN that must block counts as blocked.
 BLOCKED_MS = 50
-# Milliseconds in which every vCPU that is runnable gets to run.
+# Milliseconds in which every vCPU that is runnable gets to run: two timer ticks of a kernel with CONFIG_HZ=250, such as
+# Debian's.
 SETTLE_MS = 8
 
 
@@ -207,6 +212,16 @@ class Scenario(msgspec.Struct, frozen=True):
     def payloads(self) -> tuple[str, ...]:
         """The names of the payloads that the scenario loads, each once."""
         return tuple(dict.fromkeys(step.payload for step in self.steps if isinstance(step, Load)))
+
+
+def scenario_of(arch: str, name: str, *steps: Step) -> Scenario:
+    """Return a scenario of an architecture. Its name is given without the architecture."""
+    return Scenario(f"{arch}.{name}", arch, steps)
+
+
+def poisoned(size: int) -> int:
+    """Return the number that an output of size bytes, which KVM did not write, holds after a Start."""
+    return int.from_bytes(bytes([POISON]) * size, "little")
 
 
 def run(

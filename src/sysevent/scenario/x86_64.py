@@ -6,6 +6,7 @@ instruction completes, it writes to RETURNED_PORT, which ends KVM_RUN with KVM_E
 
 from __future__ import annotations
 
+import functools
 import struct
 
 from sysevent.abi import hyperv, xen
@@ -18,23 +19,36 @@ from sysevent.abi.hyperv import (
 )
 from sysevent.abi.ioctls import Request
 from sysevent.scenario import ioctls
-from sysevent.scenario.steps import Entry, Ioctl, Load, Memory, Scenario, Step, Vcpu, Vm, run
+from sysevent.scenario.steps import (
+    COUNTERS_AT,
+    RAM_SIZE,
+    Entry,
+    Ioctl,
+    Load,
+    Memory,
+    Scenario,
+    Step,
+    Vcpu,
+    Vm,
+    run,
+    scenario_of,
+)
 
 RAM = 0x10_0000
-RAM_SIZE = 0x1_0000
-# Where peers, the vCPUs that write no MSR, count: vCPU n at 8 * n.
-COUNTERS = RAM + 0x8000
+COUNTERS = RAM + COUNTERS_AT
 # Where payloads write to after their instruction has completed.
 RETURNED_PORT = 0xE9
 # For VMX without unrestricted guests; SVM ignores it.
 TSS = 0xFFFB_D000
 
-# The MSR by which Xen guests set up their hypercall page.
+# The MSR by which Xen guests set up their hypercall page. Xen gives its number in EBX of CPUID leaf 0x40000002
+# (cpuid_hypervisor_leaves).
 _XEN_MSR = 0x4000_0000
 
 # CPUID leaves: (leaf, eax, ebx, ecx, edx) each.
 Leaves = tuple[tuple[int, ...], ...]
-# A CPU without a hypervisor's leaves.
+# A CPU without a hypervisor's leaves. Leaf 0: the last leaf is 1, and the vendor is "GenuineIntel". Leaf 1: family 15,
+# model 107, stepping 1, as QEMU's qemu64 has them; of the features only FPU (bit 0) and MSR (bit 5).
 BARE_CPUID: Leaves = (
     (0x0000_0000, 0x1, 0x756E_6547, 0x6C65_746E, 0x4965_6E69),
     (0x0000_0001, 0x0006_0FB1, 0, 0, 0x0000_0021),
@@ -90,9 +104,8 @@ def registers(msr: int, value: int) -> tuple[int, ...]:
     return (value & 0xFFFF_FFFF, 0x5E01, msr, value >> 32, 0x5E04, 0x5E05)
 
 
-def scenario(name: str, *steps: Step) -> Scenario:
-    """Return a scenario of x86-64. Its name is given without the architecture."""
-    return Scenario(f"x86_64.{name}", "x86_64", steps)
+# scenario(name, *steps) returns a scenario of x86-64. Its name is given without the architecture.
+scenario = functools.partial(scenario_of, "x86_64")
 
 
 def wrmsr(
@@ -121,25 +134,22 @@ def wrmsr(
 
 
 # The capabilities, and whether Hyper-V's MSRs depend on its CPUID.
-FACTS = Scenario(
-    "x86_64.facts",
-    "x86_64",
-    (
-        *vm_with_vcpus("wrmsr", cpuid=BARE_CPUID),
-        *(
-            ioctls.check_extension(fd, capability)
-            for capability in (
-                Capability.SYSTEM_EVENT_DATA,
-                Capability.X86_TRIPLE_FAULT_EVENT,
-                Capability.HYPERV_ENFORCE_CPUID,
-                Capability.HYPERV,
-            )
-            for fd in ("system", "vm")
-        ),
-        # Without Hyper-V's CPUID the MSR must not exist: shows whether this kernel checks CPUID.
-        Entry("wrmsr", registers(MSR_RESET, 1)),
-        *run("hyperv.gated"),
+FACTS = scenario(
+    "facts",
+    *vm_with_vcpus("wrmsr", cpuid=BARE_CPUID),
+    *(
+        ioctls.check_extension(fd, capability)
+        for capability in (
+            Capability.SYSTEM_EVENT_DATA,
+            Capability.X86_TRIPLE_FAULT_EVENT,
+            Capability.HYPERV_ENFORCE_CPUID,
+            Capability.HYPERV,
+        )
+        for fd in ("system", "vm")
     ),
+    # Without Hyper-V's CPUID the MSR must not exist: shows whether this kernel checks CPUID.
+    Entry("wrmsr", registers(MSR_RESET, 1)),
+    *run("hyperv.gated"),
 )
 
 
