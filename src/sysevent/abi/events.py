@@ -13,28 +13,22 @@ class EventType(Number):
     SHUTDOWN = 1
     RESET = 2
     CRASH = 3
-    # 7b33a09d036f
-    WAKEUP = 4, (5, 19)
-    # bfbab4456877
-    SUSPEND = 5, (5, 19)
-    # c24a950ec7d6
-    SEV_TERM = 6, (5, 19)
-    # 79462faa2b2a
-    TDX_FATAL = 7, (6, 16)
+    WAKEUP = 4, (5, 19), "7b33a09d036f"
+    SUSPEND = 5, (5, 19), "bfbab4456877"
+    SEV_TERM = 6, (5, 19), "c24a950ec7d6"
+    TDX_FATAL = 7, (6, 16), "79462faa2b2a"
 
 
 class ResetFlag(Number):
     """KVM_SYSTEM_EVENT_RESET_FLAG_*: bits of data[0] of a RESET."""
 
-    # 34739fd95fab
-    PSCI_RESET2 = 1 << 0, (5, 18), "arm64"
+    PSCI_RESET2 = 1 << 0, (5, 18), "34739fd95fab", "arm64"
 
 
 class ShutdownFlag(Number):
     """KVM_SYSTEM_EVENT_SHUTDOWN_FLAG_*: bits of data[0] of a SHUTDOWN."""
 
-    # 97413cea1c48
-    PSCI_OFF2 = 1 << 0, (6, 13), "arm64"
+    PSCI_OFF2 = 1 << 0, (6, 13), "97413cea1c48", "arm64"
 
 
 # KVM_SYSTEM_EVENT_NDATA_VALID: the bit of `type` by which c24a950ec7d6 marked a valid ndata. Only release

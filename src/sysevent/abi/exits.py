@@ -21,12 +21,10 @@ class ExitReason(Number):
     INTR = 10
     INTERNAL_ERROR = 17
     SYSTEM_EVENT = 24
-    # c726200dd106
-    ARM_NISV = 28, (5, 5)
+    ARM_NISV = 28, (5, 5), "c726200dd106"
     X86_RDMSR = 29, (5, 10)
     X86_WRMSR = 30, (5, 10)
-    # 23200b7a30de
-    XEN = 34, (5, 12)
+    XEN = 34, (5, 12), "23200b7a30de"
     RISCV_SBI = 35, (5, 16)
     RISCV_CSR = 36, (5, 19)
     MEMORY_FAULT = 39, (6, 8)

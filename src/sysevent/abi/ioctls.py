@@ -16,26 +16,26 @@ class Request(Number):
     # struct kvm_irq_level
     IRQ_LINE = 0x4008AE61
     # struct kvm_xen_hvm_config is 56 bytes.
-    SET_XEN_HVM_CONFIG = 0x4038AE7A, BEFORE_ALL, "x86_64", "KVM_XEN_HVM_CONFIG"
+    SET_XEN_HVM_CONFIG = 0x4038AE7A, BEFORE_ALL, "", "x86_64", "KVM_XEN_HVM_CONFIG"
     # The numbers of these three hold the size of their structure's head alone.
-    GET_MSRS = 0xC008AE88, BEFORE_ALL, "x86_64"
-    SET_MSRS = 0x4008AE89, BEFORE_ALL, "x86_64"
-    SET_CPUID2 = 0x4008AE90, BEFORE_ALL, "x86_64"
+    GET_MSRS = 0xC008AE88, BEFORE_ALL, "", "x86_64"
+    SET_MSRS = 0x4008AE89, BEFORE_ALL, "", "x86_64"
+    SET_CPUID2 = 0x4008AE90, BEFORE_ALL, "", "x86_64"
     # struct kvm_mp_state
     GET_MP_STATE = 0x8004AE98
     SET_MP_STATE = 0x4004AE99
     # struct kvm_guest_debug is 520 bytes on arm64, and 72 on x86.
-    SET_GUEST_DEBUG_ARM64 = 0x4208AE9B, BEFORE_ALL, "arm64", "KVM_SET_GUEST_DEBUG"
-    SET_GUEST_DEBUG_X86 = 0x4048AE9B, BEFORE_ALL, "x86_64", "KVM_SET_GUEST_DEBUG"
+    SET_GUEST_DEBUG_ARM64 = 0x4208AE9B, BEFORE_ALL, "", "arm64", "KVM_SET_GUEST_DEBUG"
+    SET_GUEST_DEBUG_X86 = 0x4048AE9B, BEFORE_ALL, "", "x86_64", "KVM_SET_GUEST_DEBUG"
     # struct kvm_vcpu_events is 64 bytes.
-    SET_VCPU_EVENTS_X86 = 0x4040AEA0, BEFORE_ALL, "x86_64", "KVM_SET_VCPU_EVENTS"
+    SET_VCPU_EVENTS_X86 = 0x4040AEA0, BEFORE_ALL, "", "x86_64", "KVM_SET_VCPU_EVENTS"
     # struct kvm_enable_cap is 104 bytes.
     ENABLE_CAP = 0x4068AEA3
     # struct kvm_one_reg
     GET_ONE_REG = 0x4010AEAB
     SET_ONE_REG = 0x4010AEAC
     # struct kvm_vcpu_init
-    ARM_VCPU_INIT = 0x4020AEAE, BEFORE_ALL, "arm64"
+    ARM_VCPU_INIT = 0x4020AEAE, BEFORE_ALL, "", "arm64"
     # struct kvm_device_attr
     SET_DEVICE_ATTR = 0x4018AEE1
     HAS_DEVICE_ATTR = 0x4018AEE3

@@ -10,5 +10,4 @@ class MpState(Number):
 
     RUNNABLE = 0
     STOPPED = 5
-    # 7b33a09d036f
-    SUSPENDED = 10, (5, 19)
+    SUSPENDED = 10, (5, 19), "7b33a09d036f"

@@ -16,21 +16,26 @@ def as_register(code: int) -> int:
 
 
 class Number(enum.IntEnum):
-    """One number of the ABI. It is an int, with the release that brought it.
+    """One number of the ABI. It is an int, with the release and the commit that added it.
 
-    A row of a table is `NAME = value`, or `NAME = value, since`, or `NAME = value, since, arch, macro`.
+    A row of a table is `NAME = value, since, commit, arch, macro`. Defaults, from the end: those of __new__().
     """
 
     since: Release
+    # The commit that added it, as 12 digits; "" if that is not known for sure.
+    commit: str
     # The only architecture that has it; "" for all.
     arch: str
     # Its name in the kernel's headers, where that is not the table's prefix and the row's name.
     macro: str
 
-    def __new__(cls, value: int, since: Release = BEFORE_ALL, arch: str = "", macro: str = "") -> Number:
+    def __new__(
+        cls, value: int, since: Release = BEFORE_ALL, commit: str = "", arch: str = "", macro: str = ""
+    ) -> Number:
         found = int.__new__(cls, value)
         found._value_ = value
         found.since = since
+        found.commit = commit
         found.arch = arch
         found.macro = macro
         return found

@@ -25,9 +25,11 @@ STOPS = (
     "vCPUs are not run after the call and before they are initialized again"
 )
 
-RESET2 = Need("PSCI SYSTEM_RESET2 (d43583b890e7)", (5, 18), Function.SYSTEM_RESET2.fact)
-OFF2 = Need("PSCI SYSTEM_OFF2 (97413cea1c48)", (6, 13), Function.SYSTEM_OFF2.fact)
-CAP_SUSPEND = Need("KVM_CAP_ARM_SYSTEM_SUSPEND (bfbab4456877)", (5, 19), Capability.ARM_SYSTEM_SUSPEND.on_vm)
+RESET2 = Need.of("PSCI SYSTEM_RESET2", Function.SYSTEM_RESET2, Function.SYSTEM_RESET2.fact)
+OFF2 = Need.of("PSCI SYSTEM_OFF2", Function.SYSTEM_OFF2, Function.SYSTEM_OFF2.fact)
+CAP_SUSPEND = Need.of(
+    "KVM_CAP_ARM_SYSTEM_SUSPEND", Capability.ARM_SYSTEM_SUSPEND, Capability.ARM_SYSTEM_SUSPEND.on_vm
+)
 HSR_HIGH = Need("KVM_DEBUG_ARCH_HSR_HIGH_VALID (18f3976fdb5d)", (5, 19), "debug")
 
 

@@ -7,6 +7,7 @@ import enum
 import msgspec
 
 from sysevent.abi.capabilities import Capability
+from sysevent.abi.number import Number
 from sysevent.contract import kernel_release
 from sysevent.model import Facts
 
@@ -39,6 +40,11 @@ class Need(msgspec.Struct, frozen=True):
     absent: bool = False
     # What the feature requires, for one that depends on configuration or hardware. Continues "required: …".
     requires: str = ""
+
+    @classmethod
+    def of(cls, words: str, row: Number, fact: str) -> Need:
+        """Return the need of what a row of abi/ describes, which has the release and the commit that added it."""
+        return cls(f"{words} ({row.commit})", row.since, fact)
 
     def met(self, facts: Facts) -> bool:
         """Return whether a kernel has the feature; with absent, whether it does not have it."""

@@ -24,9 +24,15 @@ HYPERV = Need(
     Capability.HYPERV.on_system,
     requires="CONFIG_KVM_HYPERV=y (an option since v6.8, b4f69df0f65e), without which the MSRs under test do not exist",
 )
-ENFORCES = Need("KVM_CAP_HYPERV_ENFORCE_CPUID", (5, 14), Capability.HYPERV_ENFORCE_CPUID.on_system)
-TRIPLE_FAULT_EVENT = Need(
-    "KVM_CAP_X86_TRIPLE_FAULT_EVENT (ed2351174e38)", (6, 0), Capability.X86_TRIPLE_FAULT_EVENT.on_vm
+ENFORCES = Need(
+    "KVM_CAP_HYPERV_ENFORCE_CPUID",
+    Capability.HYPERV_ENFORCE_CPUID.since,
+    Capability.HYPERV_ENFORCE_CPUID.on_system,
+)
+TRIPLE_FAULT_EVENT = Need.of(
+    "KVM_CAP_X86_TRIPLE_FAULT_EVENT",
+    Capability.X86_TRIPLE_FAULT_EVENT,
+    Capability.X86_TRIPLE_FAULT_EVENT.on_vm,
 )
 
 
