@@ -163,14 +163,15 @@ static int do_ioctl(struct input *in, struct output *out)
 	return give_bytes(out, buffer, length) < 0 ? -E_NOMEM : ret;
 }
 
-static int give_registers(const struct vcpu *vcpu, struct output *out, u32 *count)
+/* The number of registers, 0 if they cannot be read. */
+static u32 give_registers(const struct vcpu *vcpu, struct output *out)
 {
 	u64 registers[ARCH_REGISTERS_MAX];
 	int ret = arch_read_registers(vcpu->fd, registers);
+	u32 count = ret < 0 ? 0 : (u32)ret;
 
-	*count = ret < 0 ? 0 : (u32)ret;
-	give_bytes(out, registers, 8 * *count);
-	return ret < 0 ? ret : 0;
+	give_bytes(out, registers, 8 * count);
+	return count;
 }
 
 static int do_start(struct input *in)
@@ -203,17 +204,9 @@ static int do_wait(struct input *in, struct output *out, u16 *flags, int *stuck)
 	give_bytes(out, vcpu->run, RUN_HEAD);
 	if (!fixed_at)
 		return -E_NOMEM;
-	give_registers(vcpu, out, &fixed[3]);
+	fixed[3] = give_registers(vcpu, out);
 	memcpy(fixed_at, fixed, sizeof(fixed));
 	return vcpu->ret;
-}
-
-static int do_registers(struct input *in, struct output *out)
-{
-	u32 index, count;
-	struct vcpu *vcpu = take_vcpu(in, &index);
-
-	return vcpu ? give_registers(vcpu, out, &count) : -E_INVAL;
 }
 
 static int do_head(struct input *in)
@@ -254,8 +247,6 @@ int step_do(u16 op, struct input *in, struct output *out, u16 *flags, int *stuck
 	case OP_SLEEP:
 		do_sleep(in);
 		return 0;
-	case OP_REGS:
-		return do_registers(in, out);
 	case OP_HEAD:
 		return do_head(in);
 	case OP_OPEN:

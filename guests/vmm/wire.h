@@ -49,7 +49,6 @@ enum wire_op {
 	OP_START = 8,  /* vcpu u32, poison u32 */
 	OP_WAIT = 9,   /* vcpu u32, milliseconds u32 -> exit */
 	OP_SLEEP = 10, /* milliseconds u32: that many sleeps of 1 ms */
-	OP_REGS = 11,  /* vcpu u32 -> registers */
 	OP_HEAD = 12,  /* vcpu u32, offset u32, bytes: written to kvm_run at the next start, over the poison */
 	OP_OPEN = 13,  /* flags u32, path: opened and closed */
 	OP_FILE = 14,  /* offset u32, length u32, path -> bytes; fewer at the end of the file */

@@ -87,7 +87,6 @@ class Op(enum.IntEnum):
     START = 8
     WAIT = 9
     SLEEP = 10
-    REGS = 11
     HEAD = 12
     OPEN = 13
     FILE = 14

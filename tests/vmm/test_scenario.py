@@ -170,7 +170,6 @@ ONE, TWO = struct.pack("<II", 100, 1), struct.pack("<II", 100, 2)
         (ONE + head(Op.SLEEP, 3) + b"abc", 0, 1),
         (ONE + head(Op.START, 8) + struct.pack("<II", 0, 0xAA), 0, 1),
         (ONE + head(Op.WAIT, 8) + struct.pack("<II", 8, 1), 0, 1),
-        (ONE + head(Op.REGS, 4) + struct.pack("<I", 0xFFFFFFFF), 0, 1),
         (ONE + head(Op.ENTRY, 16) + bytes(16), 0, 1),
         (ONE + head(Op.HEAD, 8) + bytes(8), 0, 1),
         (ONE + head(Op.IOCTL, 15) + bytes(15), 0, 1),
