@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
+from sysevent.abi import arm64, debug, x86_64, xen
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.events import EventType, ResetFlag, ShutdownFlag
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.ioctls import Request
 from sysevent.abi.mp_state import MpState
-from sysevent.abi.number import Number, Release
+from sysevent.abi.number import BEFORE_ALL, Number, Release
 
 
 class Constant(msgspec.Struct, frozen=True):
@@ -34,8 +35,29 @@ _TABLES: tuple[tuple[type[Number], str], ...] = (
     (Request, "KVM_"),
 )
 
-NUMBERS = tuple(
-    Constant(number.macro or f"{prefix}{number.name}", number.value, number.since, number.arch)
-    for table, prefix in _TABLES
-    for number in table
+# Flags and values that are not in a table.
+_SINGLE = (
+    Constant("KVM_GUESTDBG_ENABLE", debug.GUESTDBG_ENABLE, BEFORE_ALL, ""),
+    Constant("KVM_GUESTDBG_SINGLESTEP", debug.GUESTDBG_SINGLESTEP, BEFORE_ALL, ""),
+    Constant("KVM_GUESTDBG_USE_SW_BP", debug.GUESTDBG_USE_SW_BP, BEFORE_ALL, "arm64"),
+    Constant("KVM_GUESTDBG_USE_SW_BP", debug.GUESTDBG_USE_SW_BP, BEFORE_ALL, "x86_64"),
+    Constant("KVM_DEBUG_ARCH_HSR_HIGH_VALID", debug.HSR_HIGH_VALID, (5, 19), "arm64"),
+    Constant("KVM_ARM_TARGET_GENERIC_V8", arm64.TARGET_GENERIC_V8, BEFORE_ALL, "arm64"),
+    Constant("KVM_ARM_VM_SMCCC_CTRL", arm64.VM_SMCCC_CTRL, (6, 4), "arm64"),
+    Constant("KVM_ARM_VM_SMCCC_FILTER", arm64.VM_SMCCC_FILTER, (6, 4), "arm64"),
+    Constant("KVM_SMCCC_FILTER_DENY", arm64.SMCCC_FILTER_DENY, (6, 4), "arm64"),
+    Constant("KVM_SMCCC_FILTER_FWD_TO_USER", arm64.SMCCC_FILTER_FWD_TO_USER, (6, 4), "arm64"),
+    Constant("KVM_SYNC_X86_REGS", x86_64.SYNC_REGS, (4, 17), "x86_64"),
+    Constant("KVM_VCPUEVENT_VALID_TRIPLE_FAULT", x86_64.VCPUEVENT_VALID_TRIPLE_FAULT, (6, 0), "x86_64"),
+    Constant("KVM_EXIT_XEN_HCALL", xen.EXIT_XEN_HCALL, (5, 12), ""),
+    Constant("KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL", xen.INTERCEPT_HCALL, (5, 12), "x86_64"),
+)
+
+NUMBERS = (
+    *(
+        Constant(number.macro or f"{prefix}{number.name}", number.value, number.since, number.arch)
+        for table, prefix in _TABLES
+        for number in table
+    ),
+    *_SINGLE,
 )
