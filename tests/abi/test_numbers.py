@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import re
 from functools import cache
 
 import pytest
@@ -76,12 +77,14 @@ def second_definitions(tree):
             if any(asks(side) for side in sides) and any(number(side) for side in sides):
                 yield node.lineno, "a comparison with a number"
         elif isinstance(node, ast.Call) and any(number(value) for value in expected(node)):
-            yield node.lineno, "an exit reason or errno by number"
+            yield node.lineno, "an exit reason, an errno or an offset by number"
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"(system|vm)/\d+", str(node.value)):
+            yield node.lineno, "a capability by number"
 
 
 def expected(call):
-    """Yield the arguments of a call that are an exit reason or an errno."""
-    if isinstance(call.func, ast.Name) and call.func.id == "Exits":
+    """Yield the arguments of a call that are an exit reason, an errno, or an offset in kvm_run."""
+    if isinstance(call.func, ast.Name) and call.func.id in ("Exits", "SetRunBytes"):
         yield from call.args[:1]
     yield from (word.value for word in call.keywords if word.arg == "errno")
 
@@ -124,6 +127,8 @@ def test_no_second_definition(path):
         "event.field('type') == 2",
         "Returns('open', errno=19)",
         "Exits(24)",
+        "SetRunBytes(1, b'')",
+        "Need('32-bit EL1', None, 'vm/93')",
         "function = 0x8400_0009",
     ],
 )
