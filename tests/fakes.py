@@ -21,7 +21,8 @@ from sysevent.wire import Hello, Op, Reply, Result, State
 
 T = TypeVar("T")
 
-READABLE = os.eventfd(1, os.EFD_CLOEXEC)  # a descriptor that always is
+# A descriptor that always is.
+READABLE = os.eventfd(1, os.EFD_CLOEXEC)
 
 LOST = GuestLost("lost: panic")
 HELLO = Hello(1, 1, "6.12.1", "x86_64", "id")
@@ -79,20 +80,26 @@ class FakeOpener:
         self.origin = origin
         self.counter = counter or Counter()
         self.hosts: list[FakeHost] = []
-        self.refused: SyseventError | None = None  # by prepare()
+        # By prepare().
+        self.refused: SyseventError | None = None
         self.starts: list[SyseventError | None] = []
         self.hellos: list[Hello | SyseventError] = []
-        self.replies: list[Reply | SyseventError | None] = []  # None: as the request wants
+        # None: as the request wants.
+        self.replies: list[Reply | SyseventError | None] = []
         self.default_hello: Hello | SyseventError = HELLO
         self.default_reply: SyseventError | None = None
-        self.dead: set[int] = set()  # numbers of requests in which a host is lost
+        # Numbers of requests in which a host is lost.
+        self.dead: set[int] = set()
         self.files: dict[str, bytes] = {}
         self.traits: dict[str, str] = {}
-        self.retried: list[str] = []  # by each host, on the way
+        # By each host, on the way.
+        self.retried: list[str] = []
         self.window = WINDOW
-        self.snapshot = False  # whether there is one
+        # Whether there is one.
+        self.snapshot = False
         self.takes_snapshots = False
-        self.restorable_at_all = True  # False: a restored host never says hello
+        # False: a restored host never says hello.
+        self.restorable_at_all = True
         self.forgotten: list[Hello | None] = []
         self.greetings: list[Hello] = []
 
@@ -139,7 +146,8 @@ class FakeHost:
         self.window = opener.window
         self.retried = list(opener.retried)
         self.traits = dict(opener.traits)
-        self.sent: list[tuple[bytes, int]] = []  # each request, and its ABI
+        # Each request, and its ABI.
+        self.sent: list[tuple[bytes, int]] = []
         self.running = False
         self._opener = opener
         self._lost: InfrastructureError | None = None

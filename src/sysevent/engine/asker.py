@@ -38,8 +38,10 @@ from sysevent.scenario.steps import File, Scenario
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
-_PIECE = 960 << 10  # bytes of a file that come in one reply (wire.BODY_MAX is 1 MiB)
-_FILE_MAX = 64 << 20  # the largest BTF seen has 8 MB
+# Bytes of a file that come in one reply (wire.BODY_MAX is 1 MiB).
+_PIECE = 960 << 10
+# The largest BTF seen has 8 MB.
+_FILE_MAX = 64 << 20
 
 ReadPayload = Callable[[Architecture, str, Settings], programs.Payload]
 
@@ -85,7 +87,8 @@ class Asker:
         self._seconds: dict[Key, float] = {}
         self._facts_scenarios = FACTS[spec.arch] if facts is None else tuple(facts)
         self._facts: Facts | None = None
-        self._plan = plan  # until it was made
+        # Until it was made.
+        self._plan = plan
         self._complete = complete and plan is not None
         # Keys of what will be asked, as far as it is known.
         self._unanswered: set[Key] = set()
@@ -212,7 +215,8 @@ class Asker:
             plan, self._plan = self._plan, None
             try:
                 facts = self.facts()
-            except SyseventError:  # raised again when the facts are wanted
+            # Raised again when the facts are wanted.
+            except SyseventError:
                 self._complete = False
             else:
                 self._queue(plan(facts))

@@ -19,10 +19,13 @@ from sysevent.model import Observation
 from sysevent.scenario.facts import BUILD
 from sysevent.scenario.steps import Scenario
 
-_SCHEMA = 1  # of what is cached; a change outdates all of it
+# Of what is cached; a change outdates all of it.
+_SCHEMA = 1
 _VMLINUX, _MODULE = "/sys/kernel/btf/vmlinux", "/sys/kernel/btf/kvm"
-_GNU_BUILD_ID = 3  # include/uapi/linux/elf.h would have it; binutils' include/elf/common.h does
-_NOTE = struct.Struct("<III")  # sizes of name and content, and what it is
+# include/uapi/linux/elf.h would have it; binutils' include/elf/common.h does.
+_GNU_BUILD_ID = 3
+# Sizes of name and content, and what it is.
+_NOTE = struct.Struct("<III")
 
 
 class Asked(Protocol):

@@ -10,7 +10,8 @@ from sysevent.decode.event import Event, decode
 from sysevent.model import Facts, Observation
 from sysevent.wire import Hello
 
-_VALUE_AT = 16  # of a register in the answer of KVM_GET_ONE_REG
+# Of a register in the answer of KVM_GET_ONE_REG.
+_VALUE_AT = 16
 
 
 def facts(seen: Sequence[Observation], hello: Hello) -> Facts:

@@ -14,4 +14,5 @@ class Listeners(msgspec.Struct, frozen=True):
 
     progress: Progress
     incident: Callable[[Incident], None]
-    observation: Callable[[str, Observation], None]  # with the id of the target
+    # With the id of the target.
+    observation: Callable[[str, Observation], None]

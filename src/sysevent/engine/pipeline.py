@@ -20,7 +20,8 @@ from sysevent.scenario.request import decode, encode
 from sysevent.scenario.steps import Scenario
 from sysevent.wire import Reply
 
-_SLOW = 5.0  # how much longer than the VMM's own deadline a reply may take under TCG on a loaded machine
+# How much longer than the VMM's own deadline a reply may take under TCG on a loaded machine.
+_SLOW = 5.0
 
 
 class Request(msgspec.Struct, eq=False):
@@ -28,12 +29,14 @@ class Request(msgspec.Struct, eq=False):
 
     scenario: Scenario
     abi: Abi
-    key: Key | None = None  # None: not to be remembered
+    # None: not to be remembered.
+    key: Key | None = None
     recorded: bool = False
     payloads: dict[str, Payload] = {}
     sent: float = 0.0
     answer: Observation | SyseventError | None = None
-    seconds: float = 0.0  # from when it was sent, or the host was free for it, to its answer
+    # From when it was sent, or the host was free for it, to its answer.
+    seconds: float = 0.0
 
 
 class Pipeline:
@@ -51,12 +54,18 @@ class Pipeline:
         self._loop = loop
         self._payload = payload
         self._settled = settled
-        self._wanted: deque[Request] = deque()  # waited for, and not sent yet
-        self._ahead: deque[Request] = deque()  # to be sent when nothing that is waited for is left to send
-        self._flight: dict[int, Request] = {}  # by the number of each, in order
-        self._one_by_one = False  # after a loss: nothing is sent ahead any more
-        self._loss: GuestLost | None = None  # an answer that tells of a lost guest
-        self._free = 0.0  # when the host gave the last reply
+        # Waited for, and not sent yet.
+        self._wanted: deque[Request] = deque()
+        # To be sent when nothing that is waited for is left to send.
+        self._ahead: deque[Request] = deque()
+        # By the number of each, in order.
+        self._flight: dict[int, Request] = {}
+        # After a loss: nothing is sent ahead any more.
+        self._one_by_one = False
+        # An answer that tells of a lost guest.
+        self._loss: GuestLost | None = None
+        # When the host gave the last reply.
+        self._free = 0.0
 
     @property
     def idle(self) -> bool:

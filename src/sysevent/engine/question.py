@@ -13,8 +13,10 @@ from sysevent.scenario.steps import Scenario
 class Key(msgspec.Struct, frozen=True):
     """Under which an observation is remembered."""
 
-    scenario: str  # the name of the scenario
-    abi: str  # the name of the ABI in arches.py, never "native"
+    # The name of the scenario.
+    scenario: str
+    # The name of the ABI in arches.py, never "native".
+    abi: str
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -22,7 +24,8 @@ class Question(msgspec.Struct, frozen=True):
 
     scenario: Scenario
     abi: str = "native"
-    recorded: bool = True  # False: its observation is passed to no listener
+    # False: its observation is passed to no listener.
+    recorded: bool = True
 
 
 Plan = Callable[[Facts], Iterable[Question]]

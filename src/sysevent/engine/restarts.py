@@ -18,7 +18,8 @@ from sysevent.wire import Hello
 
 # What must not change when a machine that was lost comes back: see hosts/traits.py.
 _SAME = ("kernel", "version", "machine", "node")
-_BOOTS = 4  # a host that was lost this often is not worth another boot, or another connection
+# A host that was lost this often is not worth another boot, or another connection.
+_BOOTS = 4
 
 
 class Restarts:
@@ -27,9 +28,12 @@ class Restarts:
     def __init__(
         self, spec: TargetSpec, opener: Opener, settings: Settings, logs: Path, listeners: Listeners
     ) -> None:
-        self.log = logs  # the directory of the logs of the host that was started last
-        self.session: Session | None = None  # while a host runs
-        self.origin = ""  # "boot", "snapshot" or "running": how the last host was started
+        # The directory of the logs of the host that was started last.
+        self.log = logs
+        # While a host runs.
+        self.session: Session | None = None
+        # "boot", "snapshot" or "running": how the last host was started.
+        self.origin = ""
         # Of the last host that said hello.
         self.hello: Hello | None = None
         self.traits: Mapping[str, str] = {}
@@ -43,11 +47,15 @@ class Restarts:
         self._most = 1 if settings.debug else _BOOTS
         self._preparing = threading.Lock()
         self._prepared = False
-        self._refused: SyseventError | None = None  # why there will never be a host
-        self._starts = 0  # for the names of logs
+        # Why there will never be a host.
+        self._refused: SyseventError | None = None
+        # For the names of logs.
+        self._starts = 0
         self._boots = 0
-        self._doubted = False  # a host was lost: only a boot can tell whether the snapshot caused that
-        self._first: dict[str, str] = {}  # traits of the host that was asked first
+        # A host was lost: only a boot can tell whether the snapshot caused that.
+        self._doubted = False
+        # Traits of the host that was asked first.
+        self._first: dict[str, str] = {}
 
     def kernel(self, progress: Progress | None = None) -> KernelImage | None:
         """What it boots; fetched when it is first asked for. None when its kernel runs already."""

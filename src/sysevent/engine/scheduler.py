@@ -18,7 +18,8 @@ from sysevent.engine.loop import Awaited, Loop
 from sysevent.errors import SyseventError
 from sysevent.model import Progress
 
-_LOOK = 0.5  # seconds between two looks at whether a target is prepared
+# Seconds between two looks at whether a target is prepared.
+_LOOK = 0.5
 
 
 class Room(Protocol):
@@ -65,16 +66,20 @@ class Scheduler:
         # Not started yet. After the first, which is wanted at once, those with most to answer: what is left
         # for the end should be little, since nothing runs beside it.
         self._waiting = [*askers[:1], *sorted(askers[1:], key=lambda asker: -asker.weight)]
-        self._running: list[Asker] = []  # started or about to be, and not done
-        self._rested: list[Asker] = []  # ended, and able to start once more
+        # Started or about to be, and not done.
+        self._running: list[Asker] = []
+        # Ended, and able to start once more.
+        self._rested: list[Asker] = []
         self._loop = loop
         self._progress = progress
         self._room = room or _Unlimited()
         self._most = most or len(os.sched_getaffinity(0))
         self._keep = keep
-        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()  # by the thread
+        # By the thread.
+        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._bell, self._ring = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._preparing: list[Asker] = []  # what the thread prepares
+        # What the thread prepares.
+        self._preparing: list[Asker] = []
         self._thread: threading.Thread | None = None
         loop.background = self
 

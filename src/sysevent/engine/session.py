@@ -17,7 +17,8 @@ from sysevent.hosts.waiting import Wait
 from sysevent.model import Progress
 from sysevent.wire import Hello, Reply
 
-HEARTBEAT = 5.0  # seconds between two signs of life while a host gets ready
+# Seconds between two signs of life while a host gets ready.
+HEARTBEAT = 5.0
 
 
 class Session:
@@ -35,9 +36,12 @@ class Session:
         self._progress = progress
         self._heartbeat = heartbeat
         self._wait = Wait(host)
-        self._beat = time.monotonic() + heartbeat  # when the next sign of life is due
-        self._invalid: SyseventError | None = None  # what was wrong with the HELLO
-        self._flight: deque[tuple[int, float]] = deque()  # number of each request, and seconds it may take
+        # When the next sign of life is due.
+        self._beat = time.monotonic() + heartbeat
+        # What was wrong with the HELLO.
+        self._invalid: SyseventError | None = None
+        # Number of each request, and seconds it may take.
+        self._flight: deque[tuple[int, float]] = deque()
 
     def start(self) -> None:
         """Start the host and return; it is closed again when that fails. What Host.start() raises."""

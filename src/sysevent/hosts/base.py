@@ -14,7 +14,8 @@ from sysevent.errors import InfrastructureError
 from sysevent.model import KernelImage, Progress
 from sysevent.wire import Hello, Reply
 
-WINDOW = 16  # requests in flight at a time; their replies fit into a socket's buffer
+# Requests in flight at a time; their replies fit into a socket's buffer.
+WINDOW = 16
 
 
 class Host(Protocol):

@@ -13,7 +13,8 @@ from sysevent.errors import InfrastructureError
 from sysevent.hosts.base import WINDOW
 from sysevent.model import Progress
 
-_KEPT = 256  # frames not asked for yet: a guest that never stops sending them must not fill our memory
+# Frames not asked for yet: a guest that never stops sending them must not fill our memory.
+_KEPT = 256
 
 
 class FramedHost(abc.ABC):
@@ -29,8 +30,10 @@ class FramedHost(abc.ABC):
         self.traits: dict[str, str] = {}
         self._progress = progress
         self._arrived: list[wire.Frame] = []
-        self._sequence = 0  # of the request sent last
-        self._hello_sequence = 0  # of the HELLO that counts
+        # Of the request sent last.
+        self._sequence = 0
+        # Of the HELLO that counts.
+        self._hello_sequence = 0
         self._began = 0.0
 
     @abc.abstractmethod

@@ -20,8 +20,10 @@ class Wait:
     def __init__(self, host: Host) -> None:
         self.host = host
         self.since = time.monotonic()
-        self._got = False  # whether anything arrived when the host was listened to last
-        self._ending = False  # the host has ended, and its last words are still arriving
+        # Whether anything arrived when the host was listened to last.
+        self._got = False
+        # The host has ended, and its last words are still arriving.
+        self._ending = False
 
     def restart(self) -> None:
         """Count from now: a wait begins, or what was awaited has arrived and something else is awaited."""

@@ -23,14 +23,22 @@ from sysevent.model import Progress
 from sysevent.targets.spec import TargetSpec
 from sysevent.text import escape
 
-_SEND = 30  # seconds for the machine to accept data; then it is lost
-_BYE = 2  # seconds for the VMM to end after BYE
-_OUT = 10  # seconds to clean up through one connection
-_CLOSE = 30  # seconds for the thread to finish the cleanup
-_GULP = 1 << 18  # bytes read at a time, so that endless data does not stop the main thread
-_LOG = 1 << 20  # bytes of the log; what follows is dropped
-_TAIL = 5  # last lines of the log that are quoted when the machine is lost
-_CANNOT_RUN = (126, 127)  # a shell's exit codes for a program that cannot be executed
+# Seconds for the machine to accept data; then it is lost.
+_SEND = 30
+# Seconds for the VMM to end after BYE.
+_BYE = 2
+# Seconds to clean up through one connection.
+_OUT = 10
+# Seconds for the thread to finish the cleanup.
+_CLOSE = 30
+# Bytes read at a time, so that endless data does not stop the main thread.
+_GULP = 1 << 18
+# Bytes of the log; what follows is dropped.
+_LOG = 1 << 20
+# Last lines of the log that are quoted when the machine is lost.
+_TAIL = 5
+# A shell's exit codes for a program that cannot be executed.
+_CANNOT_RUN = (126, 127)
 
 
 class SshHost(FramedHost):
@@ -43,17 +51,22 @@ class SshHost(FramedHost):
         self._vmms = vmms
         self._frames = wire.FrameReader()
         self._thread: threading.Thread | None = None
-        self._work: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # data to send; None: end
+        # Data to send; None: end.
+        self._work: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._ending = threading.Event()
         # A pipe. The thread writes to _ring to wake the main thread, which selects on _bell.
         self._bell, self._ring = -1, -1
         # The thread sets the following before it writes to _ring.
-        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()  # lines for the log
+        # Lines for the log.
+        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._connection: Connection | None = None
         self._channel: paramiko.Channel | None = None
-        self._failure: InfrastructureError | None = None  # why the VMM could not be started
-        self._broken = ""  # why nothing can be sent any more; "" when it can
-        self._directory = ""  # the VMM's directory on the machine; "" before it exists
+        # Why the VMM could not be started.
+        self._failure: InfrastructureError | None = None
+        # Why nothing can be sent any more; "" when it can.
+        self._broken = ""
+        # The VMM's directory on the machine; "" before it exists.
+        self._directory = ""
 
     def start(self) -> None:
         """See hosts/base.py."""
@@ -80,7 +93,8 @@ class SshHost(FramedHost):
             self._failure = GuestLost(
                 f"{self.name}: the connection broke during the start: {_message(error)}"
             )
-        except Exception as error:  # all: the main thread must learn why this thread ends
+        # All: the main thread must learn why this thread ends.
+        except Exception as error:
             what = "an unexpected error, of the SSH server or of sysevent"
             self._failure = HostUnreachable(f"{self.name}: {what}: {error!r}")
         self._note(f"failed: {self._failure}" if self._failure else "the VMM runs")
@@ -114,7 +128,8 @@ class SshHost(FramedHost):
         channel.exec_command(
             remote.shell_command(remote.serve_script(self._directory, [n for n, _ in self._vmms]))
         )
-        channel.fileno()  # from now on the file descriptor shows when data has arrived
+        # From now on the file descriptor shows when data has arrived.
+        channel.fileno()
         self._channel = channel
 
     def _on_try(self, connection: Connection) -> None:
@@ -190,13 +205,16 @@ class SshHost(FramedHost):
         self._said.put(f"{time.monotonic() - self._began:8.3f} {text}\n")
 
     def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # full: it wakes up anyway; closed: it is in close()
+        # Full: it wakes up anyway; closed: it is in close().
+        with contextlib.suppress(OSError):
             os.write(self._ring, b"!")
 
     # The methods below run in the main thread.
 
-    _left = False  # the cleanup failed
-    _over = False  # the channel has ended, and everything that arrived before has been read
+    # The cleanup failed.
+    _left = False
+    # The channel has ended, and everything that arrived before has been read.
+    _over = False
 
     def sources(self) -> list[int]:
         """See hosts/base.py."""
@@ -223,7 +241,8 @@ class SshHost(FramedHost):
             self._over = bool(ended) and not channel.recv_ready() and not text
         self._write_log()
         frames = self._frames.feed(arrived)
-        self._frames.non_frame_bytes.clear()  # output of the login shell
+        # Output of the login shell.
+        self._frames.non_frame_bytes.clear()
         return frames, got
 
     def _write_log(self) -> None:
@@ -274,7 +293,8 @@ class SshHost(FramedHost):
         self._ending.set()
         self._work.put(None)
         if self._channel is None and self._connection is not None:
-            self._connection.close()  # ends whatever the thread waits for
+            # Ends whatever the thread waits for.
+            self._connection.close()
         thread.join(_CLOSE)
         if thread.is_alive() or self._left:
             self._progress(
@@ -283,7 +303,8 @@ class SshHost(FramedHost):
         self._write_log()
         channel, self._channel = self._channel, None
         if channel is not None:
-            channel.close()  # frees its two file descriptors now, not at the next garbage collection
+            # Frees its two file descriptors now, not at the next garbage collection.
+            channel.close()
         bell, ring, self._bell, self._ring = self._bell, self._ring, -1, -1
         os.close(ring)
         os.close(bell)
