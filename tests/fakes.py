@@ -1,4 +1,4 @@
-"""Hosts that are no machines: they implement the protocols of hosts/base.py, which mypy checks, and do as told."""
+"""Fake hosts: they implement the protocols of hosts/base.py, which mypy checks, and behave as a test sets them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TypeVar
 from sysevent.arches import Architecture
 from sysevent.build.programs import Payload
 from sysevent.errors import BadWire, GuestLost, InfrastructureError, SyseventError
-from sysevent.hosts.base import WINDOW, Host
+from sysevent.hosts.base import ENDED, WINDOW, Failure, Host
 from sysevent.model import KernelImage, Progress
 from sysevent.scenario.steps import Scenario, Sleep
 from sysevent.settings import Settings
@@ -21,7 +21,8 @@ from sysevent.wire import Hello, Op, Reply, Result, State
 
 T = TypeVar("T")
 
-READABLE = os.eventfd(1, os.EFD_CLOEXEC)  # a descriptor that always is
+# A file descriptor that is always readable.
+READABLE = os.eventfd(1, os.EFD_CLOEXEC)
 
 LOST = GuestLost("lost: panic")
 HELLO = Hello(1, 1, "6.12.1", "x86_64", "id")
@@ -54,14 +55,14 @@ class Counter:
         self._lock = threading.Lock()
 
     def start(self, name: str) -> None:
-        """One more runs."""
+        """Count a host that starts."""
         with self._lock:
             self.now += 1
             self.most = max(self.most, self.now)
             self.started.append(name)
 
     def end(self) -> None:
-        """One less."""
+        """Count a host that has ended."""
         with self._lock:
             self.now -= 1
 
@@ -79,22 +80,28 @@ class FakeOpener:
         self.origin = origin
         self.counter = counter or Counter()
         self.hosts: list[FakeHost] = []
-        self.refused: SyseventError | None = None  # by prepare()
+        # Raised by prepare().
+        self.refused: SyseventError | None = None
         self.starts: list[SyseventError | None] = []
         self.hellos: list[Hello | SyseventError] = []
-        self.replies: list[Reply | SyseventError | None] = []  # None: as the request wants
+        # None: the reply that fits the request.
+        self.replies: list[Reply | SyseventError | None] = []
         self.default_hello: Hello | SyseventError = HELLO
         self.default_reply: SyseventError | None = None
-        self.dead: set[int] = set()  # numbers of requests in which a host is lost
+        # Numbers of requests in which a host is lost.
+        self.dead: set[int] = set()
         self.files: dict[str, bytes] = {}
         self.traits: dict[str, str] = {}
-        self.retried: list[str] = []  # by each host, on the way
+        # `retried` of each host.
+        self.retried: list[str] = []
         self.window = WINDOW
-        self.snapshot = False  # whether there is one
+        # Whether a snapshot exists.
+        self.snapshot = False
         self.takes_snapshots = False
-        self.restorable_at_all = True  # False: a restored host never says hello
+        # False: a restored host never sends its HELLO.
+        self.restorable_at_all = True
         self.forgotten: list[Hello | None] = []
-        self.greetings: list[Hello] = []
+        self.hellos_received: list[Hello] = []
 
     @property
     def sent(self) -> int:
@@ -115,8 +122,8 @@ class FakeOpener:
         self.hosts.append(FakeHost(self, logs, restored=restore))
         return self.hosts[-1]
 
-    def greeted(self, host: Host, hello: Hello, progress: Progress) -> None:
-        self.greetings.append(hello)
+    def hello_received(self, host: Host, hello: Hello, progress: Progress) -> None:
+        self.hellos_received.append(hello)
         self.snapshot = self.snapshot or self.takes_snapshots
 
     def forget(self, hello: Hello | None) -> str:
@@ -126,11 +133,11 @@ class FakeOpener:
 
 
 class FakeHost:
-    """Says hello at once, and answers at once, unless its opener wants something else."""
+    """Sends its HELLO and its replies at once, unless its opener is set to something else."""
 
-    timed = True
-    patience = 60.0
-    doing = "booting"
+    has_deadlines = True
+    hello_timeout = 60.0
+    activity = "booting"
     seconds_to_ready = 1.5
 
     def __init__(self, opener: FakeOpener, logs: Path, *, restored: bool) -> None:
@@ -139,12 +146,13 @@ class FakeHost:
         self.window = opener.window
         self.retried = list(opener.retried)
         self.traits = dict(opener.traits)
-        self.sent: list[tuple[bytes, int]] = []  # each request, and its ABI
+        # Each request, and its ABI.
+        self.sent: list[tuple[bytes, int]] = []
         self.running = False
         self._opener = opener
         self._lost: InfrastructureError | None = None
         self._replies: dict[int, Reply | BadWire] = {}
-        self._greeted = False
+        self._hello_sent = False
 
     def start(self) -> None:
         self.running = True
@@ -154,20 +162,20 @@ class FakeHost:
             raise error
 
     def sources(self) -> list[int]:
-        return [READABLE] if self._replies or not self._greeted else []
+        return [READABLE] if self._replies or not self._hello_sent else []
 
     def listen(self) -> bool:
         return False
 
     def hello(self) -> Hello | None:
-        if self._greeted or self._lost:
+        if self._hello_sent or self._lost:
             return None
         if self.restored and not self._opener.restorable_at_all:
             self._lost = LOST
             return None
         found = _next(self._opener.hellos, self._opener.default_hello)
         if isinstance(found, Hello):
-            self._greeted = True
+            self._hello_sent = True
             return found
         self._fail(found)
         return None
@@ -194,8 +202,8 @@ class FakeHost:
             raise found
         return found
 
-    def trouble(self) -> str | None:
-        return None if self._lost is None else ""
+    def failure(self) -> Failure | None:
+        return None if self._lost is None else ENDED
 
     def loss(self, what: str) -> InfrastructureError:
         return self._lost or GuestLost(f"{self._opener.name}: {what}")

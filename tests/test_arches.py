@@ -25,7 +25,7 @@ MAY_BE_EMPTY = {"not_nested", "quick_firmware"}
 NAMES = {
     name
     for arch in ARCHITECTURES.values()
-    for name in (arch.name, arch.kernel, arch.machine, arch.debian, arch.elf_machine, arch.triplet)
+    for name in (arch.name, arch.kernel, arch.uname_machine, arch.debian, arch.elf_machine, arch.triplet)
 }
 # Where code asks for an architecture by its name, and why it may.
 BY_NAME = {
@@ -146,7 +146,7 @@ class TestArchitecture:
         assert re.search(rf"\b{arch.name}\b", (ROOT / file).read_text())
 
     def test_its_machines(self, arch):
-        assert {of_machine(name) for name in (arch.machine, *arch.other_machines)} == {arch}
+        assert {of_machine(name) for name in (arch.uname_machine, *arch.other_machines)} == {arch}
 
 
 @pytest.mark.parametrize("one", [one for one in ABIS.values() if one.number], ids=lambda one: one.name)
@@ -165,7 +165,7 @@ def test_abis():
     assert len(numbers) == len(set(numbers))
     assert {one.arch for one in ABIS.values()} == ARCHITECTURES.keys()
     assert [one.name for one in ABIS.values() if one.u64_alignment != 8] == ["i386"]
-    assert {"arm", "riscv32"} <= {one.name for one in ABIS.values() if not one.kvm}
+    assert {"arm", "riscv32"} <= {one.name for one in ABIS.values() if not one.can_use_kvm}
 
 
 def test_names():

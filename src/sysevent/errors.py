@@ -26,7 +26,7 @@ class ToolMissing(InfrastructureError):
 
 
 class ImageError(InfrastructureError):
-    """A kernel image could not be had."""
+    """A kernel image could not be obtained."""
 
 
 class WrongArchitecture(ImageError):
@@ -54,19 +54,19 @@ class KernelNotBuilt(InfrastructureError):
 
 
 class DiskFull(InfrastructureError):
-    """There is no room left: whatever follows would fail for the same reason, and says nothing of any kernel."""
+    """No space left on device; later steps would fail for the same reason."""
 
 
 class GuestLost(InfrastructureError):
-    """The L1 guest panicked, rebooted, fell silent, or its QEMU ended; or a machine went away in the middle."""
+    """The L1 guest panicked, rebooted or stopped answering, its QEMU ended, or the connection to a machine broke."""
 
 
 class NoKvm(InfrastructureError):
-    """There is no usable /dev/kvm where the VMM runs."""
+    """The VMM found no usable /dev/kvm."""
 
 
 class VcpuStuck(InfrastructureError):
-    """A vCPU inside KVM_RUN that not even a signal brings back, as some nested software KVMs have it."""
+    """A vCPU did not return from KVM_RUN, even after a signal; some nested software KVMs do this."""
 
 
 class BadWire(InfrastructureError):
@@ -74,24 +74,24 @@ class BadWire(InfrastructureError):
 
 
 class HostUnreachable(InfrastructureError):
-    """A lab machine cannot be reached, is not who it should be, or does not let us in."""
+    """A lab machine cannot be reached, has another host key, or refuses the login."""
 
 
 class WrongHost(InfrastructureError):
-    """A machine is there, and is not the one that its target file describes: it is not asked."""
+    """The machine does not match its row in the target file; no scenario is run on it."""
 
 
 class NotLeased(InfrastructureError):
-    """A target could not be had for this run alone: others have it, or the lab has none like it."""
+    """A target could not be leased: others hold it, or the lab has none that matches."""
 
 
 class LeaseLost(InfrastructureError):
-    """A target that was ours alone is so no more; what it answered since then counts for nothing."""
+    """The lease of a target has ended; answers since then are discarded."""
 
 
 class HarnessError(SyseventError):
-    """Our own scenario or VMM did something it must not do (verdict ERROR)."""
+    """A scenario or the VMM of this project did something invalid (verdict ERROR)."""
 
 
 class StepRefused(HarnessError):
-    """The kernel refused a step that sets a scenario up; what it has must not refuse it, and what it lacks may."""
+    """The kernel refused a set-up step. Allowed only if it lacks the feature."""

@@ -1,7 +1,6 @@
-"""The frozen values that travel between the stages: target, raw exit, event, verdict.
+"""The frozen values that packages pass to each other: kernel image, raw exit, observation, facts, verdict, incident.
 
-Nothing here does I/O, and nothing here imports another module of the harness, so every stage may
-import this one.
+Nothing here does I/O or imports another module of this project, so that every package can import this one.
 """
 
 from __future__ import annotations
@@ -13,63 +12,84 @@ from pathlib import Path
 import msgspec
 
 Progress = Callable[[str], None]
-"""Told, in one short line, what a person is waiting for right now."""
+"""Called with one line about what the user waits for."""
 
 
 class Status(enum.StrEnum):
     """Verdicts with kcidb's meanings, worst first (kcidb-io schema 5.3)."""
 
-    FAIL = "FAIL"  # the kernel under test broke the ABI
-    ERROR = "ERROR"  # the test broke; nothing is known about the kernel
-    MISS = "MISS"  # it could not be run: guest lost, host gone, image not to be had
+    # The kernel under test broke the ABI.
+    FAIL = "FAIL"
+    # The test broke; nothing is known about the kernel.
+    ERROR = "ERROR"
+    # It could not be run: the guest was lost, or its kernel image could not be obtained.
+    MISS = "MISS"
     PASS = "PASS"
-    DONE = "DONE"  # ran, and has something to report that is not a promise
-    SKIP = "SKIP"  # does not apply; the reason says what would make it apply
+    # Ran, and has something to report that is not a promise.
+    DONE = "DONE"
+    # Does not apply; the reason says what would make it apply.
+    SKIP = "SKIP"
 
     @property
     def severity(self) -> int:
-        """0 for the worst."""
+        """The index of the status in this order: 0 for FAIL, the worst."""
         return list(Status).index(self)
 
 
 class Level(enum.StrEnum):
     """How much the kernel promised."""
 
-    ABI = "abi"  # Documentation/virt/kvm/api.rst says so: FAIL when broken
-    OBSERVED = "observed"  # today's behaviour, documented by us: a change is reported, not failed
+    # Documentation/virt/kvm/api.rst says so: FAIL when broken.
+    ABI = "abi"
+    # Today's behaviour, documented by us: a change is reported, not failed.
+    OBSERVED = "observed"
 
 
 class KernelImage(msgspec.Struct, frozen=True):
     """One kernel that a guest can boot, with its modules, on this machine's disk."""
 
-    spec: str  # as the user wrote it: "debian:6.12", or a path
-    arch: str  # our name of the architecture
-    release: str  # what uname -r will say, as far as the image tells; "" when it does not
-    version: str  # the package's version, "" for one's own build
-    image: Path  # the file QEMU's -kernel takes
-    modules: Path | None  # a directory with *.ko, *.ko.xz, ... anywhere below it; None when there are none
+    # As the user wrote it: "debian:6.12", or a path.
+    spec: str
+    # Our name of the architecture.
+    arch: str
+    # What `uname -r` will print; "" if the image does not contain it.
+    release: str
+    # The package's version; "" for a kernel of the user's own.
+    version: str
+    # The file QEMU's -kernel takes.
+    image: Path
+    # A directory with *.ko, *.ko.xz, ... anywhere below it; None if there are none.
+    modules: Path | None
 
 
 class RawExit(msgspec.Struct, frozen=True):
-    """What was in kvm_run after one KVM_RUN, byte for byte, and what stood around it."""
+    """What one KVM_RUN returned, the bytes of kvm_run after it, and the registers of the vCPU."""
 
-    ret: int  # of the ioctl: 0, or -1 with errno
+    # Returned by the ioctl: 0, or -1 with errno.
+    ret: int
     errno: int
-    kicked: bool  # the watchdog ended it with a signal
+    # The watchdog ended it with a signal.
+    kicked: bool
     microseconds: int
-    poison: int | None  # the byte every output held before KVM_RUN; None: left as the last exit left it
-    head: bytes  # kvm_run[0:320]
-    tail_changed: int  # bytes beyond, in the first page, that lost their poison
-    tail_first: int  # offset of the first of them in kvm_run
-    registers: tuple[int, ...]  # in the order of abi/registers.py; empty when they could not be read
+    # The byte that filled every output before KVM_RUN; None: the outputs were left as the last exit left them.
+    poison: int | None
+    # The bytes kvm_run[0:320].
+    head: bytes
+    # How many bytes of the first page, beyond `head`, lost their poison.
+    tail_changed: int
+    # Offset of the first of them in kvm_run.
+    tail_first: int
+    # In the order of abi/registers.py; empty when they could not be read.
+    registers: tuple[int, ...]
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a step that is no KVM_RUN gave."""
+    """What a step returned that is not a KVM_RUN."""
 
     ret: int
     errno: int
-    data: bytes  # an ioctl's buffer, or guest memory
+    # An ioctl's buffer, or guest memory.
+    data: bytes
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -80,44 +100,53 @@ class Observation(msgspec.Struct, frozen=True):
     abi: str
     exits: dict[str, RawExit]
     answers: dict[str, Answer]
-    symbols: dict[str, int]  # of the payloads it loaded, as "payload.label"
+    # Of the payloads it loaded, as "payload.label".
+    symbols: dict[str, int]
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What a target says of itself before anything is judged."""
+    """What a target reports about itself, before a claim is judged."""
 
     arch: str
-    release: str  # uname -r
-    capabilities: dict[str, int]  # "system/215", "vm/215", ... -> what KVM_CHECK_EXTENSION gave
-    features: dict[
-        str, int
-    ]  # what the guest's firmware interface says, "psci.version", "psci.0x84000012", ...
-    build_id: str = ""  # of the VMM that asked
+    # What `uname -r` prints.
+    release: str
+    # "system/215", "vm/215", ... -> what KVM_CHECK_EXTENSION returned.
+    capabilities: dict[str, int]
+    # "psci.version", "psci.0x84000012", ... -> what the guest's firmware interface returned.
+    features: dict[str, int]
+    # The build ID of the VMM that asked.
+    build_id: str = ""
 
 
 class Mismatch(msgspec.Struct, frozen=True):
     """One thing that is not as the contract says."""
 
-    what: str  # "ndata", "x0", "written bytes"
+    # For example "ndata", "x0" or "written bytes".
+    what: str
     expected: str
     got: str
-    span: tuple[int, int] | None = None  # the bytes of kvm_run that it was read from
+    # The bytes of kvm_run that it was read from.
+    span: tuple[int, int] | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True):
     """One claim judged on one target."""
 
-    test: str  # kvm.system_event.arm64.psci.reset2
+    # For example "kvm.system_event.arm64.psci.reset2".
+    test: str
     status: Status
     level: Level
-    reason: str  # one sentence
+    # One sentence.
+    reason: str
     mismatches: tuple[Mismatch, ...] = ()
 
 
 class Incident(msgspec.Struct, frozen=True):
-    """Something broke that is no verdict about the kernel's ABI."""
+    """Something broke, without a verdict about the kernel's ABI."""
 
     target: str
     reason: str
-    log: str  # path of the console's log
-    retried: bool  # whether another boot followed
+    # Path of the console's log.
+    log: str
+    # Whether another boot followed.
+    retried: bool

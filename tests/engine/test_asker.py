@@ -95,7 +95,7 @@ def test_boots_are_limited(world):
             asked.observe(scenario(f"x86_64.{name}"))
     assert sent(opener) == [1, 1, 1, 1]
     assert world.counter.now == 0
-    with pytest.raises(GuestLost, match="x: lost 4 times, given up"):
+    with pytest.raises(GuestLost, match="x: lost 4 times; no further boot is tried"):
         asked.observe(scenario("x86_64.z"))
 
 
@@ -107,7 +107,7 @@ def test_one_boot_in_a_debugger(world):
     asked = world.asker(opener)
     with pytest.raises(GuestLost, match="lost: panic"):
         asked.observe(scenario("x86_64.a"))
-    with pytest.raises(GuestLost, match="x: lost once, given up"):
+    with pytest.raises(GuestLost, match="x: lost once; no further boot is tried"):
         asked.observe(scenario("x86_64.b"))
     assert len(opener.hosts) == 1
     assert world.reasons[0] == ("lost: panic", False)

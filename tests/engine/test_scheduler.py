@@ -19,14 +19,14 @@ def together(world):
     """together(names, …): a scheduler of targets with these names, all prepared, and the targets."""
     made = []
 
-    def make(names, *, most=2, refused=(), keep=False, **options):
+    def make(names, *, max_running=2, refused=(), keep=False, **options):
         askers = []
         for name in names:
             opener = world.opener(name)
             opener.refused = ImageError("no such kernel") if name in refused else None
             opener.takes_snapshots = True
             askers.append(world.asker(opener, options=options))
-        found = Scheduler(askers, world.loop, world.told.append, most=most, keep=keep)
+        found = Scheduler(askers, world.loop, world.told.append, max_running=max_running, keep=keep)
         made.append(found)
         found.begin()
         until(lambda: all(asker.restarts.prepared for asker in askers))
@@ -49,22 +49,22 @@ def attend(scheduler):
 
 def test_no_more_than_cores(world, together):
     scheduler, (a, b, c) = together("abc")
-    scheduler.wanted(a)
+    scheduler.require(a)
     assert world.counter.started == ["a", "b"]
-    scheduler.done(a)
-    scheduler.wanted(b)
+    scheduler.release(a)
+    scheduler.require(b)
     assert world.counter.started == ["a", "b", "c"]
-    scheduler.done(b)
-    scheduler.wanted(c)
+    scheduler.release(b)
+    scheduler.require(c)
     assert (world.counter.started, world.counter.most) == (["a", "b", "c"], 2)
 
 
 def test_one_core(world, together):
-    scheduler, askers = together("ab", most=1)
+    scheduler, askers = together("ab", max_running=1)
     for one in askers:
-        scheduler.wanted(one)
+        scheduler.require(one)
         one.observe(MANY[1])
-        scheduler.done(one)
+        scheduler.release(one)
     assert (world.counter.started, world.counter.most) == (["a", "b"], 1)
 
 
@@ -73,7 +73,7 @@ def test_the_first_and_then_those_with_most_to_answer(world):
         world.asker(world.opener(name), options={"weight": weight})
         for name, weight in zip("abc", (1, 2, 3), strict=True)
     ]
-    scheduler = Scheduler(askers, world.loop, world.told.append, most=3)
+    scheduler = Scheduler(askers, world.loop, world.told.append, max_running=3)
     scheduler.begin()
     until(lambda: all(asker.restarts.prepared for asker in askers))
     scheduler.attend()
@@ -84,31 +84,31 @@ def test_the_first_and_then_those_with_most_to_answer(world):
 def test_another_order_than_planned(world, together):
     """One that was started too early makes room, and comes back when it is wanted."""
     scheduler, (a, b, c) = together("abc")
-    scheduler.wanted(a)
-    scheduler.wanted(c)
+    scheduler.require(a)
+    scheduler.require(c)
     assert (world.counter.started, world.counter.now) == (["a", "b", "c"], 2)
-    scheduler.done(a)
-    scheduler.wanted(b)
+    scheduler.release(a)
+    scheduler.require(b)
     assert b.observe(MANY[1])
     assert world.counter.most == 2
 
 
 def test_one_that_has_answered_everything_makes_room(world, together):
     scheduler, askers = together("abc", **planned())
-    scheduler.wanted(askers[0])
+    scheduler.require(askers[0])
     attend(scheduler)
     assert (world.counter.started, world.counter.most) == (["a", "b", "c"], 2)
     for one in askers:
-        scheduler.wanted(one)
+        scheduler.require(one)
         one.observe(MANY[2])
-        scheduler.done(one)
+        scheduler.release(one)
     assert (world.counter.started, world.counter.most, world.incidents) == (["a", "b", "c"], 2, [])
 
 
 def test_asked_once_more_after_it_has_made_room(world, together):
     """What was not planned costs a start, and is no incident."""
     scheduler, (a, *_) = together("abc", **planned())
-    scheduler.wanted(a)
+    scheduler.require(a)
     attend(scheduler)
     assert a.restarts.session is None
     assert a.observe(MANY[30])
@@ -123,7 +123,7 @@ def test_asked_once_more_after_it_has_made_room(world, together):
 def test_no_guest_ends_early_without_need(world, together, names, options):
     """When none waits for its place, not all is known that it will be asked, or it is to be kept."""
     scheduler, (a, *_) = together(names, **options)
-    scheduler.wanted(a)
+    scheduler.require(a)
     attend(scheduler)
     assert (world.counter.started, world.counter.now) == (["a", "b"], 2)
 
@@ -131,25 +131,25 @@ def test_no_guest_ends_early_without_need(world, together, names, options):
 def test_one_that_was_not_expected(world, together):
     scheduler, _ = together("")
     late = world.asker(world.opener("late"))
-    scheduler.wanted(late)
+    scheduler.require(late)
     assert late.observe(MANY[1])
-    scheduler.done(late)
+    scheduler.release(late)
 
 
 def test_a_kernel_that_cannot_be_had_stops_no_other_target(world, together):
     scheduler, (lost, good) = together("ab", refused="a")
-    scheduler.wanted(lost)
+    scheduler.require(lost)
     with pytest.raises(ImageError, match="no such kernel"):
         lost.observe(MANY[1])
-    scheduler.done(lost)
-    scheduler.wanted(good)
+    scheduler.release(lost)
+    scheduler.require(good)
     assert good.observe(MANY[1])
 
 
 def test_one_is_asked_while_another_one_is_waited_for(world, together):
     """As far as it was planned; and in the first run, too."""
     scheduler, (a, b) = together("ab", **planned(40))
-    scheduler.wanted(a)
+    scheduler.require(a)
     a.observe(MANY[39])
     attend(scheduler)
     assert b.finished
@@ -159,10 +159,10 @@ def test_one_is_asked_while_another_one_is_waited_for(world, together):
 def test_retreat(world, together):
     """All end, and start again when they are wanted."""
     scheduler, (a, b) = together("ab")
-    scheduler.wanted(a)
-    scheduler.retreat()
+    scheduler.require(a)
+    scheduler.end_all()
     assert world.counter.now == 0
-    scheduler.wanted(a)
+    scheduler.require(a)
     assert a.observe(MANY[1])
     assert b.observe(MANY[1])
     assert world.incidents == []
@@ -175,7 +175,7 @@ def test_what_the_thread_says_is_shown_by_this_one(world):
     asked = world.asker(opener)
     scheduler = Scheduler([asked], world.loop, world.told.append)
     scheduler.begin()
-    scheduler.wanted(asked)
+    scheduler.require(asked)
     until(lambda: scheduler.attend() or world.told)
     assert world.told[0] == "fetching a kernel"
     assert asked.restarts.session is not None
@@ -200,6 +200,6 @@ def test_descriptors_are_given_back(world):
 
 def test_hello_is_taken_in_the_background(world, together):
     scheduler, (a, b) = together("ab")
-    scheduler.wanted(a)
+    scheduler.require(a)
     attend(scheduler)
     assert (a.restarts.hello, b.restarts.hello) == (HELLO, HELLO)

@@ -9,7 +9,7 @@ from fakes import HELLO, LOST, FakeOpener
 from sysevent import wire
 from sysevent.engine.session import Session
 from sysevent.errors import BadWire, GuestLost
-from sysevent.hosts.base import WINDOW
+from sysevent.hosts.base import ENDED, WINDOW
 
 REQUEST = wire.pack_request(1000, [wire.pack_step(wire.Op.SLEEP, bytes(4), required=True)])
 
@@ -37,7 +37,7 @@ def session(opener, tmp_path):
 
 def test_a_conversation(session):
     found = session()
-    assert found.greet() == HELLO
+    assert found.receive_hello() == HELLO
     numbers = [found.send(REQUEST, 1, 10) for _ in range(3)]
     assert numbers == [1, 2, 3]
     replies = list(found.replies())
@@ -50,7 +50,7 @@ def test_a_conversation(session):
 def test_the_window(session):
     """How many requests may be in flight is the host's matter; replies make room."""
     found = session()
-    found.greet()
+    found.receive_hello()
     for _ in range(WINDOW):
         assert found.open
         found.send(REQUEST, 1, 10)
@@ -62,7 +62,7 @@ def test_the_window(session):
 def test_an_invalid_reply_is_one(session, opener):
     """And those behind it are replies, too."""
     found = session()
-    found.greet()
+    found.receive_hello()
     opener.replies = [BadWire("nonsense"), None]
     for _ in range(2):
         found.send(REQUEST, 1, 10)
@@ -77,7 +77,7 @@ def test_an_invalid_hello_stays_invalid(session, opener):
     found = session()
     for _ in range(2):
         with pytest.raises(BadWire, match="another version"):
-            found.greet()
+            found.receive_hello()
     assert found.hello is None
 
 
@@ -91,7 +91,7 @@ def test_a_host_that_does_not_start_is_closed(session, opener):
 def test_a_lost_host(session, opener):
     """What had arrived before counts."""
     found = session()
-    found.greet()
+    found.receive_hello()
     opener.replies = [None, LOST]
     for _ in range(2):
         found.send(REQUEST, 1, 10)
@@ -102,7 +102,7 @@ def test_a_lost_host(session, opener):
 
 def test_a_hello_that_does_not_come(session, opener):
     found = session()
-    opener.hosts[0].patience = 0.05
+    opener.hosts[0].hello_timeout = 0.05
     found.begin_wait()
     assert 0 < found.timeout() <= 0.05
     time.sleep(0.06)
@@ -114,7 +114,7 @@ def test_a_hello_that_does_not_come(session, opener):
 def test_each_reply_has_its_own_deadline(session, opener):
     """From when the host was free for it; a session that nothing waits for has none."""
     found = session()
-    found.greet()
+    found.receive_hello()
     opener.hosts[0].reply = lambda number: None
     found.send(REQUEST, 1, 0.05)
     time.sleep(0.06)
@@ -128,7 +128,7 @@ def test_each_reply_has_its_own_deadline(session, opener):
 
 def test_an_idle_session_is_never_overdue(session):
     found = session()
-    found.greet()
+    found.receive_hello()
     found.begin_wait()
     time.sleep(0.01)
     found.check()
@@ -137,7 +137,7 @@ def test_an_idle_session_is_never_overdue(session):
 
 def test_no_deadline_and_no_sign_of_life_in_a_debugger(session, opener):
     found = session(heartbeat=0.01)
-    opener.hosts[0].timed, opener.hosts[0].patience = False, 0
+    opener.hosts[0].has_deadlines, opener.hosts[0].hello_timeout = False, 0
     found.begin_wait()
     time.sleep(0.02)
     found.check()
@@ -154,17 +154,17 @@ def test_signs_of_life_while_it_boots(session):
         time.sleep(0.03)
         found.check()
     assert found.told == ["x: booting, 0 s"] * 2
-    found.greet()
+    found.receive_hello()
     time.sleep(0.03)
     found.check()
     assert len(found.told) == 2
 
 
 def test_a_host_that_ends_is_listened_to_until_nothing_arrives(session, opener):
-    """Its last words may be what is awaited; but not beyond the deadline, should it never stop."""
+    """Output from before its end may be what is awaited; but not beyond the deadline, should it never stop."""
     found = session()
     host = opener.hosts[0]
-    host.trouble, host.listen, host.patience = lambda: "", lambda: True, 0.05
+    host.failure, host.listen, host.hello_timeout = lambda: ENDED, lambda: True, 0.05
     found.begin_wait()
     found.listen()
     found.check()

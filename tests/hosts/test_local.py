@@ -22,7 +22,7 @@ from sysevent.hosts.local import LocalHost
 from sysevent.targets.spec import TargetSpec
 
 SOON = 10
-ARCH = next((arch for arch in ARCHITECTURES.values() if arch.machine == os.uname().machine), None)
+ARCH = next((arch for arch in ARCHITECTURES.values() if arch.uname_machine == os.uname().machine), None)
 pytestmark = pytest.mark.skipif(ARCH is None, reason=f"there is no VMM for {os.uname().machine}")
 
 
@@ -180,7 +180,7 @@ def test_vmm_dies_with_the_harness(tmp_path, fake_vmm):
 
 def test_another_architecture(host):
     other = next(name for name in ARCHITECTURES if name != ARCH.name)
-    with pytest.raises(WrongHost, match=f"this machine is {ARCH.machine}"):
+    with pytest.raises(WrongHost, match=f"this machine is {ARCH.uname_machine}"):
         host(arch=other).start()
 
 

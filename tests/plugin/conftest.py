@@ -131,13 +131,13 @@ class Scheduler:
     def begin(self):
         pass
 
-    def wanted(self, guest):
+    def require(self, guest):
         pass
 
-    def retreat(self):
+    def end_all(self):
         pass
 
-    def done(self, guest):
+    def release(self, guest):
         guest.close()
 
     def close(self):

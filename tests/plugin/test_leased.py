@@ -2,7 +2,6 @@
 
 import threading
 import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -96,7 +95,7 @@ def test_a_slot_is_waited_for_and_that_is_told(run):
     found = run("slots")
     assert found.code == 0, found.out
     (incident,) = found.records("incident")
-    assert "arm64-tcg: got after" in incident["reason"]
+    assert "arm64-tcg: leased after waiting" in incident["reason"]
     assert "no slot for a guest on this machine is free" in found.out
 
 
@@ -182,28 +181,24 @@ def leased():
     return make
 
 
-def guest(spec):
-    return SimpleNamespace(spec=spec)
-
-
 def test_guests_ahead_of_their_turn_take_what_is_free(leased):
     """And look again only after a moment: the fleet asks many times a second."""
     found, told, taking = leased(1)
     other = TargetSpec(name="other", arch="arm64", where="tcg")
-    assert found.enter(guest(GUEST))
-    assert found.enter(guest(GUEST))
-    assert not any(found.enter(guest(other)) for _ in range(50))
+    assert found.try_take(GUEST)
+    assert found.try_take(GUEST)
+    assert not any(found.try_take(other) for _ in range(50))
     assert taking.asked == 2
-    assert not found.enter(guest(RPI))
-    found.leave(guest(GUEST))
+    assert not found.try_take(RPI)
+    found.release(GUEST)
     assert told == []
 
 
 def test_a_lab_machine_is_never_taken_ahead_of_its_turn(leased):
     found, *_ = leased(9)
-    assert not found.enter(guest(RPI))
+    assert not found.try_take(RPI)
     found.take(RPI)
-    assert found.enter(guest(RPI))
+    assert found.try_take(RPI)
 
 
 def test_what_is_lost_stays_lost_and_is_told_once(leased):

@@ -50,7 +50,7 @@ def test_a_lab_machine(stand_in, tmp_path):
     """Over SSH the stand-in gives the same verdicts as a guest with the same kernel gives over its console."""
     arch = ARCHITECTURES[stand_in.arch]
     ran = ssh(stand_in, "uname -m; ls /dev/kvm; command -v sftp-server || echo none")
-    assert ran.stdout.split() == [arch.machine, "/dev/kvm", "none"], ran.stderr
+    assert ran.stdout.split() == [arch.uname_machine, "/dev/kvm", "none"], ran.stderr
     lab = f"lab-{stand_in.arch}"
     (tmp_path / "lab.toml").write_text(stand_in.target(lab))
     run = subprocess.run(

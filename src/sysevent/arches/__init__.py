@@ -1,7 +1,7 @@
-"""Every fact that is different for each architecture, and for each userspace ABI: one row each.
+"""The facts that differ between architectures, and between userspace ABIs: one row each.
 
-table.py has the architectures, abis.py the ABIs. Code elsewhere asks a column and compares no names; a table
-that stays in another package has one row for each architecture. tests/test_arches.py holds all of them together.
+table.py has the architectures, abis.py the ABIs. Code elsewhere reads a column and compares no names; a table
+in another package has one row for each architecture. tests/test_arches.py checks that all of them are complete.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CHANNEL_MODULES = ("virtio_pci", "virtio_console")
 
 
 def architecture(name: str) -> Architecture:
-    """The architecture called name; UsageError names those that exist."""
+    """The architecture called name. UsageError if there is none; its message lists those that exist."""
     try:
         return ARCHITECTURES[name]
     except KeyError:
@@ -38,14 +38,15 @@ def architecture(name: str) -> Architecture:
 
 
 def of_machine(machine: str) -> Architecture | None:
-    """The architecture whose machines say this to `uname -m`; None when it is another one."""
+    """The architecture of machines on which `uname -m` prints this; None if it is not supported."""
     return next(
-        (arch for arch in ARCHITECTURES.values() if machine in (arch.machine, *arch.other_machines)), None
+        (arch for arch in ARCHITECTURES.values() if machine in (arch.uname_machine, *arch.other_machines)),
+        None,
     )
 
 
 def abi(name: str) -> Abi:
-    """The ABI called name; UsageError names those that exist."""
+    """The ABI called name. UsageError if there is none; its message lists those that exist."""
     try:
         return ABIS[name]
     except KeyError:

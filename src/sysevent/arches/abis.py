@@ -10,37 +10,38 @@ from typing import Literal
 
 import msgspec
 
-# Our names of the architectures; the rows are in table.py.
+# The names of the architectures in this project; their rows are in table.py.
 ArchName = Literal["arm64", "riscv64", "x86_64"]
 
 
 class Abi(msgspec.Struct, frozen=True, kw_only=True):
     """One userspace ABI."""
 
-    # As in --abi, in $CC_<name> and in run.jsonl.
+    # The name in --abi, in $CC_<name> and in run.jsonl.
     name: str
-    # Of the kernel that its programs talk to.
+    # The architecture of the kernels that can run its programs.
     arch: ArchName
-    # On the wire, as ABI_NUMBER of guests/vmm/sys/<name>.h. 0: no VMM is built for it, headers are compiled alone.
+    # Its number on the wire, ABI_NUMBER of guests/vmm/sys/<name>.h. 0: only headers are compiled for it, no VMM.
     number: int
-    # For `zig cc -target`.
+    # The argument of `zig cc -target`.
     zig_target: str
-    # Of a cross compiler: <prefix>gcc.
+    # The prefix of a cross compiler: <prefix>gcc.
     gnu_prefix: str
-    # What any compiler needs besides, to build programs of ours; headers are compiled without.
+    # Further flags of every compiler, for the programs of this project; headers are compiled without them.
     flags: tuple[str, ...] = ()
-    # The same, for zig alone.
+    # Further flags of zig only.
     zig_flags: tuple[str, ...] = ()
     # Bytes that a 64-bit integer is aligned to within a structure.
     u64_alignment: int = 8
-    # Why no program of this ABI can reach KVM; "" when one can. With a VMM, the claim about it is all that applies.
+    # Why no program of this ABI can use KVM; "" if it can. If a VMM is built all the same, only the claim about that
+    # refusal is checked with it.
     unreachable: str = ""
-    # C that must stand before the kernel's headers.
+    # C code that must precede the kernel's headers.
     prelude: str = ""
 
     @property
-    def kvm(self) -> bool:
-        """Whether KVM serves programs of this ABI."""
+    def can_use_kvm(self) -> bool:
+        """True if programs of this ABI can use KVM."""
         return not self.unreachable
 
 

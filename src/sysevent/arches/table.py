@@ -8,20 +8,20 @@ from sysevent.arches.abis import ABIS, Abi, ArchName, of_vmms
 
 
 class Flaw(msgspec.Struct, frozen=True):
-    """What a person should know about old versions of a program."""
+    """A defect of old versions of a program, which `sysevent doctor` reports."""
 
     # The first version without it.
     fixed: tuple[int, ...]
-    words: str
+    text: str
 
 
 class Architecture(msgspec.Struct, frozen=True, kw_only=True):
     """One architecture of guests."""
 
-    # Ours, as in --arch and in target names.
+    # The name of this project, as in --arch and in target names.
     name: ArchName
 
-    # What it is called elsewhere.
+    # Names that others use.
 
     # Debian's name.
     debian: str
@@ -29,69 +29,70 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True):
     debian_flavour: str
     # arch/<this> in the kernel's tree, and make's ARCH.
     kernel: str
-    # What `uname -m` says on Linux, and what it says elsewhere.
-    machine: str
+    # What `uname -m` prints on Linux, and what it prints elsewhere.
+    uname_machine: str
     other_machines: tuple[str, ...]
     # GNU's name, in the paths of Debian's packages.
     triplet: str
     # The name of e_machine in pyelftools.
     elf_machine: str
-    # For gdb's `set architecture`. QEMU 7.2 describes riscv64's registers without naming the architecture, and gdb's
-    # own guess is the machine that it runs on: every row has one, so that nothing is left to a guess.
+    # For gdb's `set architecture`. QEMU 7.2 describes riscv64's registers without naming the architecture, and gdb
+    # would then assume that of the machine on which it runs.
     gdb: str
 
     # QEMU.
 
     # The system emulator.
     qemu: str
-    # Its key in the table of package names in cli/package_managers.py.
+    # The key of that emulator in the table of package names in doctor/package_managers.py.
     qemu_package: str
-    # -machine of a guest that gets a KVM: under TCG, and under KVM.
+    # -machine of a guest that can use KVM itself: under TCG, and under KVM.
     qemu_machine: str
     qemu_machine_kvm: str
     # -cpu under TCG, where a target names none.
     qemu_cpu: str
-    # For `sysevent doctor`; None when old versions are as good as new ones.
+    # For `sysevent doctor`; None if no old version has a known defect.
     qemu_flaw: Flaw | None
     # Firmware that boots sooner than the machine's own, under share/qemu; "" for the machine's own.
     quick_firmware: str
-    # Why a guest under KVM gets no KVM itself; "" when KVM can be nested.
+    # Why a guest under KVM cannot use KVM itself; "" if KVM can be nested.
     not_nested: str
 
     # Guests.
 
     # The kernel's name of the first serial line.
     console: str
-    # Modules to load for /dev/kvm, where they are not built in; their dependencies come along.
+    # Modules to load for /dev/kvm, where they are not built in; their dependencies are loaded as well.
     kvm_modules: tuple[str, ...]
     # Path of the dynamic loader, which is part of the ABI.
     loader: str
-    # More words for the command line of kernels of our own configuration (images/kconfig).
+    # Added to the command line of kernels with this project's configuration (images/kconfig).
     own_kernel_words: str
 
     # Kernel trees.
 
-    # What QEMU boots, in a built tree; its last part is the goal for make: arch/*/Makefile, arch/*/boot/Makefile.
+    # Path in a built tree of the file that QEMU boots. Its last part is the goal for make: arch/*/Makefile,
+    # arch/*/boot/Makefile.
     boot_image: str
-    # Whether QEMU boots an ELF vmlinux, at its PVH entry.
+    # True if QEMU boots an ELF vmlinux, at its PVH entry.
     pvh: bool
     # The include guard of asm/kvm.h.
     kvm_h_guard: str
-    # Headers of libraries that building a kernel takes on this machine.
+    # Headers of libraries that the build of a kernel needs on this machine.
     build_headers: tuple[str, ...]
 
-    # Programs of ours.
+    # The programs of this project.
 
-    # The VMM's own part, in guests/vmm/arch.
+    # The file of the VMM for this architecture, in guests/vmm/arch.
     vmm_source: str
-    # What a VMM is built for, the kernel's own first.
+    # The ABIs that a VMM is built for, the kernel's own first.
     abis: tuple[Abi, ...]
-    # What payloads are compiled for.
+    # The ABI that payloads are compiled for.
     payload_abi: Abi
 
     @property
     def make_goal(self) -> str:
-        """What `make` is asked for, to get boot_image."""
+        """The goal of `make` that builds boot_image."""
         return self.boot_image.rpartition("/")[2]
 
 
@@ -103,7 +104,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             debian="arm64",
             debian_flavour="cloud-arm64",
             kernel="arm64",
-            machine="aarch64",
+            uname_machine="aarch64",
             other_machines=("arm64",),
             triplet="aarch64-linux-gnu",
             elf_machine="EM_AARCH64",
@@ -123,7 +124,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             # KVM cannot be a module.
             kvm_modules=(),
             loader="lib/ld-linux-aarch64.so.1",
-            # So that a kernel that dies before its drivers says why.
+            # A kernel that panics before its drivers are loaded then prints why.
             own_kernel_words="earlycon",
             boot_image="arch/arm64/boot/Image",
             pvh=False,
@@ -138,7 +139,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             debian="riscv64",
             debian_flavour="riscv64",
             kernel="riscv",
-            machine="riscv64",
+            uname_machine="riscv64",
             other_machines=(),
             triplet="riscv64-linux-gnu",
             elf_machine="EM_RISCV",
@@ -169,7 +170,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             debian="amd64",
             debian_flavour="cloud-amd64",
             kernel="x86",
-            machine="x86_64",
+            uname_machine="x86_64",
             other_machines=(),
             triplet="x86_64-linux-gnu",
             elf_machine="EM_X86_64",

@@ -27,7 +27,7 @@ def observe_all(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[tu
     found: dict[tuple[str, str], Any] = {}
     with tempfile.TemporaryDirectory(prefix="sysevent-bench-") as folder:
         scenarios = [one for one in catalogue.load().scenarios.values() if one.arch == spec.arch]
-        abis = [abi.name for abi in ARCHITECTURES[spec.arch].abis if abi.kvm]
+        abis = [abi.name for abi in ARCHITECTURES[spec.arch].abis if abi.can_use_kvm]
         questions = [Question(one, abi) for abi in abis for one in scenarios]
         asked = guest(spec, settings, fresh=fresh, logs=Path(folder), plan=lambda _: questions)
         try:

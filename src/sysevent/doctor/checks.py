@@ -127,7 +127,7 @@ def qemu(arch: Architecture, installer: Installer) -> CheckResult:
         found = f"{path} --version: {output.strip() or f'exit code {code}'}"
         return CheckResult(arch.qemu, ok=False, found=found)
     flaw = arch.qemu_flaw
-    note = f"; {flaw.words}" if flaw and version < flaw.fixed else ""
+    note = f"; {flaw.text}" if flaw and version < flaw.fixed else ""
     return CheckResult(arch.qemu, ok=True, found=".".join(map(str, version)) + note)
 
 

@@ -1,1 +1,1 @@
-"""Conversations with guests: which one is asked what, and when."""
+"""Sessions with guests: which scenario runs on which target, and when."""

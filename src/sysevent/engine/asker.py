@@ -1,7 +1,7 @@
-"""One target that is asked: each question once, its answer remembered; facts, files, and what is sent ahead.
+"""Runs scenarios on one target: each once, its observation remembered; also facts, files, and prefetching.
 
-A lost guest is booted once more, and what it was lost in is asked once more: what lost it may not have been the
-scenario, and nothing was seen that a second try could hide.
+A lost guest is booted once more, and the scenario in which it was lost is repeated once: it may not be the cause, and
+no observation was made that a second try could hide.
 """
 
 from __future__ import annotations
@@ -38,14 +38,16 @@ from sysevent.scenario.steps import File, Scenario
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
-_PIECE = 960 << 10  # bytes of a file that come in one reply (wire.BODY_MAX is 1 MiB)
-_FILE_MAX = 64 << 20  # the largest BTF seen has 8 MB
+# Bytes of a file in one reply (wire.BODY_MAX is 1 MiB).
+_PIECE = 960 << 10
+# Bytes. The largest BTF seen has 8 MB.
+_FILE_MAX = 64 << 20
 
 ReadPayload = Callable[[Architecture, str, Settings], programs.Payload]
 
 
 class Asker:
-    """One target with one kernel. It boots when it is first asked, and again when it was lost."""
+    """One target with one kernel. It boots for its first question, and again after a loss."""
 
     def __init__(
         self,
@@ -64,11 +66,11 @@ class Asker:
     ) -> None:
         """Nothing starts yet.
 
-        plan: gives the questions to be sent ahead, once the facts are known; the facts are asked ahead, too.
-        complete: True if the plan gives every question: when all are answered, the guest need not run on.
+        plan: returns the questions to be prefetched, once the facts are known; the facts are prefetched as well.
+        complete: True if the plan returns every question: when all are answered, the guest need not run on.
         weight: how many questions to expect, by which the scheduler orders its targets.
-        facts: the scenarios that tell the facts, the first of which must work; None: those of the architecture.
-        loop: shared by all targets that are asked side by side; None: this target is asked alone.
+        facts: the scenarios that give the facts; the first must succeed. None: those of the architecture.
+        loop: shared by all targets that run at the same time; None: this target runs alone.
         payload: how payloads are compiled and read.
         """
         self.spec = spec
@@ -78,22 +80,23 @@ class Asker:
         self._listeners = listeners
         self._read_payload = payload
         self._payloads: dict[str, programs.Payload] = {}
-        # How its host was opened, and what the host said of itself.
+        # How its host was opened, and what the host reported about itself.
         self.restarts = Restarts(spec, opener, settings, logs, listeners)
-        self._pipeline = Pipeline(self.restarts, loop or Loop(), self._payload, self._remember)
+        self._pipeline = Pipeline(self.restarts, loop or Loop(), self._payload, self._on_answer)
         self._observed: dict[Key, Observation | SyseventError] = {}
         self._seconds: dict[Key, float] = {}
         self._facts_scenarios = FACTS[spec.arch] if facts is None else tuple(facts)
         self._facts: Facts | None = None
-        self._plan = plan  # until it was made
+        # None once its questions are prefetched.
+        self._plan = plan
         self._complete = complete and plan is not None
-        # Keys of what will be asked, as far as it is known.
+        # Keys of the planned questions that have no answer yet.
         self._unanswered: set[Key] = set()
         if plan is not None:
-            self._queue(Question(scenario) for scenario in self._facts_scenarios)
+            self._prefetch(Question(scenario) for scenario in self._facts_scenarios)
 
     def abi(self, name: str) -> Abi:
-        """The row of a VMM ABI by its name, "native" being the architecture's first; UsageError when it has none."""
+        """The row of a VMM ABI by its name; "native" is the architecture's first. UsageError if no VMM has that ABI."""
         for abi in self.arch.abis:
             if name in (abi.name, "native" if abi is self.arch.abis[0] else ""):
                 return abi
@@ -101,7 +104,7 @@ class Asker:
         raise UsageError(f"--abi {name}: {self.spec.name} runs VMMs of {known}")
 
     def facts(self) -> Facts:
-        """What the running kernel says of itself; remembered, as long as its observations are."""
+        """What the running kernel reports about itself; remembered. Raises what observe() raises."""
         if self._facts is None:
             first, *others = self._facts_scenarios
             seen = [self.observe(first)]
@@ -113,10 +116,10 @@ class Asker:
         return self._facts
 
     def observe(self, scenario: Scenario, abi: str = "native", *, recorded: bool = True) -> Observation:
-        """What a scenario gives with a VMM of an ABI; run once, then remembered, an error as well.
+        """The observation of a scenario, run by a VMM of an ABI; run once, then remembered, errors included.
 
-        With recorded=False, it is passed to no listener. GuestLost when the guest was lost in it twice; any other
-        SyseventError is what came of it.
+        With recorded=False, it is passed to no listener. GuestLost if the guest was lost in it twice; any other
+        SyseventError says why there is no observation.
         """
         key = self._key(scenario, abi)
         if key not in self._observed:
@@ -127,13 +130,14 @@ class Asker:
         return found
 
     def seconds(self, scenario: Scenario, abi: str = "native") -> float:
-        """How long a scenario took that was observed."""
+        """Duration of a scenario in seconds; KeyError if observe() was not called for it."""
         return self._seconds[self._key(scenario, abi)]
 
     def file(self, path: str, *, piece: int = _PIECE, limit: int = _FILE_MAX) -> bytes:
-        """A file of L1, whole; read in pieces of so many bytes, and in no record of the run.
+        """The content of a file of the target; not recorded. It is read in pieces of this many bytes.
 
-        NotApplicable when it cannot be opened there, BadWire when it has more than limit bytes.
+        NotApplicable if it cannot be opened there, BadWire if it has more than limit bytes, and what
+        Pipeline.ask() raises.
         """
         data, size = b"", piece
         while size == piece:
@@ -149,7 +153,7 @@ class Asker:
         return data
 
     def stream(self, scenarios: Iterable[Scenario], abi: str = "native") -> Iterator[Observation]:
-        """What many scenarios give, in order, several in flight at a time, none of them remembered.
+        """The observations of many scenarios, in order, several in flight at a time; none is remembered.
 
         Any error ends it: GuestLost, and what decode() of scenario/request.py raises.
         """
@@ -164,16 +168,16 @@ class Asker:
             yield self._pipeline.answer(pending.popleft())
 
     def running(self) -> Session:
-        """A session whose VMM has said hello: see Pipeline.running()."""
+        """A session that is ready: see Pipeline.running()."""
         return self._pipeline.running()
 
     def _ask(self, request: Request) -> None:
-        """Find out what a scenario gives, or what prevents it, and remember that."""
+        """Get the answer to a request, an observation or an error, and store it under its key."""
         assert request.key is not None
         begin = time.monotonic()
         try:
-            sent = self._pipeline.in_flight(request.key)
-            if sent is None or not self._answered(sent):
+            sent = self._pipeline.find_in_flight(request.key)
+            if sent is None or not self._wait_for(sent):
                 if request.scenario.arch != self.arch.name:
                     raise NotApplicable(
                         f"{request.scenario.name} is for {request.scenario.arch}; "
@@ -182,10 +186,10 @@ class Asker:
                 self._pipeline.ask(request)
                 self._seconds[request.key] = time.monotonic() - begin
         except SyseventError as error:
-            self._keep(request.key, error, time.monotonic() - begin)
+            self._record(request.key, error, time.monotonic() - begin)
 
-    def _answered(self, sent: Request) -> bool:
-        """Wait for a request in flight; False when the guest was lost with it, maybe because of another one."""
+    def _wait_for(self, sent: Request) -> bool:
+        """Wait for a request in flight; False if the guest was lost meanwhile, maybe because of another request."""
         try:
             self._pipeline.answer(sent)
         except GuestLost as error:
@@ -193,38 +197,39 @@ class Asker:
             return False
         return True
 
-    def _remember(self, request: Request) -> None:
-        """A request has its answer."""
+    def _on_answer(self, request: Request) -> None:
+        """Store the answer to a request, and pass it to the listeners."""
         if request.key is None or request.answer is None:
             return
-        self._keep(request.key, request.answer, request.seconds)
+        self._record(request.key, request.answer, request.seconds)
         if request.recorded and isinstance(request.answer, Observation):
             self._listeners.observation(self.spec.id, request.answer)
-        self._plan_ahead()
+        self._prefetch_plan()
 
-    def _keep(self, key: Key, answer: Observation | SyseventError, seconds: float) -> None:
+    def _record(self, key: Key, answer: Observation | SyseventError, seconds: float) -> None:
         self._observed[key], self._seconds[key] = answer, seconds
         self._unanswered.discard(key)
 
-    def _plan_ahead(self) -> None:
-        """Once the facts are known, queue what will be asked."""
+    def _prefetch_plan(self) -> None:
+        """Prefetch the questions of the plan, once the facts are known."""
         if self._plan is not None and all(self._key(s) in self._observed for s in self._facts_scenarios):
             plan, self._plan = self._plan, None
             try:
                 facts = self.facts()
-            except SyseventError:  # raised again when the facts are wanted
+            except SyseventError:
+                # The next call of facts() raises it again.
                 self._complete = False
             else:
-                self._queue(plan(facts))
+                self._prefetch(plan(facts))
 
-    def _queue(self, questions: Iterable[Question]) -> None:
+    def _prefetch(self, questions: Iterable[Question]) -> None:
         fresh: dict[Key, Request] = {}
         for question in questions:
             key = self._key(question.scenario, question.abi)
             if key not in self._observed:
                 fresh.setdefault(key, self._request(question))
         self._unanswered |= fresh.keys()
-        self._pipeline.send_ahead(fresh.values())
+        self._pipeline.prefetch(fresh.values())
 
     def _request(self, question: Question) -> Request:
         key = self._key(question.scenario, question.abi)
@@ -238,20 +243,20 @@ class Asker:
             self._payloads[name] = self._read_payload(self.arch, name, self._settings)
         return self._payloads[name]
 
-    # For the scheduler, and for records of the run.
+    # The methods below are for the scheduler, and for records of the run.
 
     @property
     def kernel(self) -> KernelImage | None:
-        """What it boots; fetched when it is first asked for. None when its kernel runs already."""
+        """The image that the target boots, fetched on first use; None if its kernel runs already. ImageError."""
         return self.restarts.kernel()
 
     @property
     def finished(self) -> bool:
-        """Whether it has answered all that will be asked, so that it need not run on."""
+        """True if all questions of a complete plan are answered, so that the guest need not run on."""
         return self._complete and self._plan is None and not self._unanswered and self._pipeline.idle
 
     def compile_payloads(self) -> None:
-        """Compile every payload of the architecture; in a thread, too. One that fails is told when it is needed."""
+        """Compile every payload of the architecture; may run in any thread. A failure is raised when one is needed."""
         for path in sorted((programs.PAYLOADS / self.arch.name).glob("*.S")):
             with contextlib.suppress(SyseventError):
                 self._payload(path.stem)
@@ -261,15 +266,15 @@ class Asker:
         return self._pipeline.sources()
 
     def attend(self, awaited: Awaited | None = None) -> None:
-        """Get on while another target is waited for; an error is raised when this one is next asked."""
+        """Receive and send while another target is waited for. An error is raised by the next observe()."""
         if awaited is self._pipeline:
             return
         try:
             self._pipeline.advance()
         except SyseventError:
-            self._pipeline.stop_ahead()
+            self._pipeline.stop_prefetch()
             self._complete = False
 
     def close(self) -> None:
-        """Power the guest off, if it runs."""
+        """End the host, if it runs."""
         self._pipeline.close()

@@ -1,7 +1,8 @@
-"""What a running kernel was compiled with, out of its own BTF: read once for each kernel, since it has megabytes.
+"""The layout of kvm_run that a running kernel was compiled with, from its BTF; cached for each kernel.
 
-A kernel is told by the build IDs of itself and of its module kvm. The linker hashes all that it links into
-them, BTF as well, so equal IDs mean equal BTF. What has no ID is read every time.
+BTF has megabytes, so it is read once. A kernel is identified by the build IDs of itself and of its module kvm: the
+linker hashes all that it links into them, BTF included, so equal IDs mean equal BTF. A kernel without IDs is read
+every time.
 """
 
 from __future__ import annotations
@@ -19,18 +20,21 @@ from sysevent.model import Observation
 from sysevent.scenario.facts import BUILD
 from sysevent.scenario.steps import Scenario
 
-_SCHEMA = 1  # of what is cached; a change outdates all of it
+# Version of what is cached; a change outdates all of it.
+_SCHEMA = 1
 _VMLINUX, _MODULE = "/sys/kernel/btf/vmlinux", "/sys/kernel/btf/kvm"
-_GNU_BUILD_ID = 3  # include/uapi/linux/elf.h would have it; binutils' include/elf/common.h does
-_NOTE = struct.Struct("<III")  # sizes of name and content, and what it is
+# NT_GNU_BUILD_ID. Source: binutils, include/elf/common.h.
+_GNU_BUILD_ID = 3
+# The header of an ELF note: the sizes of name and content, and its type.
+_NOTE = struct.Struct("<III")
 
 
 class Asked(Protocol):
-    """What is needed of an Asker."""
+    """The part of Asker that kvm_run() uses."""
 
     @property
     def arch(self) -> Architecture:
-        """Of the target."""
+        """The architecture of the target."""
 
     def observe(self, scenario: Scenario, abi: str = "native", *, recorded: bool = True) -> Observation:
         """See Asker."""
@@ -40,14 +44,14 @@ class Asked(Protocol):
 
 
 class Types(Protocol):
-    """What is needed of a Btf."""
+    """The part of Btf that kvm_run() uses."""
 
     def reachable(self, name: str) -> dict[str, Struct]:
         """See Btf."""
 
 
 def kvm_run(target: Asked, cache: Cache, parse: Callable[..., Types] = Btf) -> Layout:
-    """struct kvm_run and all that it holds; empty when the BTF has none. NotApplicable without BTF.
+    """The layout of struct kvm_run and of the types in it; empty if the BTF has none. NotApplicable without BTF.
 
     parse is called as Btf is: with the bytes of vmlinux, or with those of a module and the types of vmlinux.
     """
@@ -58,10 +62,11 @@ def kvm_run(target: Asked, cache: Cache, parse: Callable[..., Types] = Btf) -> L
     if own and (known := cache.read(path, Layout)):
         return known
     types = parse(target.file(_VMLINUX))
-    found, told = Layout(types.reachable("kvm_run")), own
+    found, cache_key_complete = Layout(types.reachable("kvm_run")), bool(own)
     if not found.structs:
-        found, told = Layout(parse(target.file(_MODULE), types).reachable("kvm_run")), own and module
-    if told:
+        found = Layout(parse(target.file(_MODULE), types).reachable("kvm_run"))
+        cache_key_complete = bool(own and module)
+    if cache_key_complete:
         cache.record(path, found)
     return found
 

@@ -1,4 +1,4 @@
-"""What the facts scenarios of an architecture tell: capabilities, and what its KVM offers beyond them."""
+"""The facts from an architecture's facts scenarios: capabilities, and features that no capability announces."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from sysevent.decode.event import Event, decode
 from sysevent.model import Facts, Observation
 from sysevent.wire import Hello
 
-_VALUE_AT = 16  # of a register in the answer of KVM_GET_ONE_REG
+# Offset of the register's value in the answer of a KVM_GET_ONE_REG step: see scenario/ioctls.py.
+_VALUE_AT = 16
 
 
 def facts(seen: Sequence[Observation], hello: Hello) -> Facts:
@@ -36,7 +37,7 @@ def facts(seen: Sequence[Observation], hello: Hello) -> Facts:
 
 
 def _feature(label: str, exit_: Event) -> int | None:
-    """What an exit says about the feature it was provoked for; None: that it is not there."""
+    """The value of the feature that an exit was provoked for; None if the kernel lacks it."""
     if label == "hyperv.gated":
         # The #GP of a guest without an IDT is a triple fault.
         return 0 if exit_.exit_reason == ExitReason.SHUTDOWN else None

@@ -1,4 +1,4 @@
-"""What is called while a target is asked."""
+"""The callbacks of the engine."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from sysevent.model import Incident, Observation, Progress
 
 
 class Listeners(msgspec.Struct, frozen=True):
-    """Functions for the person who waits, and for the record of the run."""
+    """Callbacks for progress, incidents and observations."""
 
     progress: Progress
     incident: Callable[[Incident], None]
-    observation: Callable[[str, Observation], None]  # with the id of the target
+    # Called with the id of the target.
+    observation: Callable[[str, Observation], None]

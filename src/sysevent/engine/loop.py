@@ -1,4 +1,4 @@
-"""The one loop in which this process waits for targets: for one of them, while all others go on."""
+"""The one loop in which this process waits for targets: for one of them, while all others are served."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sysevent.hosts.waiting import until_readable
 
 
 class Awaited(Protocol):
-    """What is waited for. None of this waits by itself."""
+    """The target that is waited for. None of these methods waits."""
 
     def sources(self) -> list[int]:
         """File descriptors that become readable when advance() has something to take in."""
@@ -18,27 +18,27 @@ class Awaited(Protocol):
         """Count deadlines from now."""
 
     def advance(self) -> None:
-        """Take in what has arrived, and send what can be sent. May raise what ends the wait."""
+        """Take in what has arrived, and send what can be sent. A SyseventError ends the wait."""
 
     def check(self) -> None:
-        """Raise what stands against waiting any longer: a loss, or a deadline that has passed."""
+        """Raise GuestLost if the host is lost or a deadline has passed; see Host.loss() for other errors."""
 
     def timeout(self) -> float:
         """Seconds until check() must be called again, even if nothing arrives."""
 
 
 class Background(Protocol):
-    """What goes on meanwhile."""
+    """The targets that are served during a wait for another one."""
 
     def sources(self) -> list[int]:
         """File descriptors that become readable when attend() has something to do."""
 
     def attend(self, awaited: Awaited | None) -> None:
-        """Do what can be done without waiting, but not for what is awaited. Raises no SyseventError."""
+        """Do what can be done without waiting, except for the awaited target. Raises no SyseventError."""
 
 
 class Loop:
-    """Waits for one target at a time; never from within itself."""
+    """Waits for one target at a time. A wait within a wait is an error."""
 
     def __init__(self) -> None:
         self.background: Background | None = None
@@ -47,7 +47,7 @@ class Loop:
     def wait(self, awaited: Awaited, done: Callable[[], bool]) -> None:
         """Return when done() is True; raise what advance() and check() raise.
 
-        AssertionError when called by what goes on meanwhile: that must not wait.
+        AssertionError if called from the background, which must not wait.
         """
         assert not self._waiting, "a wait within a wait"
         self._waiting = True
@@ -67,7 +67,7 @@ class Loop:
             awaited.advance()
 
     def wait_in_background(self, done: Callable[[], bool], step: float) -> None:
-        """Return when done() is True, which is looked at every step seconds at least."""
+        """Return when done() is True; done() is called every step seconds at least."""
         while not done():
             until_readable(self._sources(), step)
             self._attend(None)

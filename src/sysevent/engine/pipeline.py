@@ -1,4 +1,4 @@
-"""Requests to one target: sent in order, several in flight, answered in order, and asked once more after a loss."""
+"""Requests to one target: sent and answered in order, several in flight, and repeated once after a loss."""
 
 from __future__ import annotations
 
@@ -20,94 +20,103 @@ from sysevent.scenario.request import decode, encode
 from sysevent.scenario.steps import Scenario
 from sysevent.wire import Reply
 
-_SLOW = 5.0  # how much longer than the VMM's own deadline a reply may take under TCG on a loaded machine
+# A reply may take this many times the VMM's own deadline: a guest under TCG on a loaded machine is slow.
+_SLOW = 5.0
 
 
 class Request(msgspec.Struct, eq=False):
-    """One scenario to be asked once, in flight, or answered."""
+    """One scenario to be run once; question.py lists its states."""
 
     scenario: Scenario
     abi: Abi
-    key: Key | None = None  # None: not to be remembered
+    # None: its answer is not remembered.
+    key: Key | None = None
     recorded: bool = False
     payloads: dict[str, Payload] = {}
     sent: float = 0.0
     answer: Observation | SyseventError | None = None
-    seconds: float = 0.0  # from when it was sent, or the host was free for it, to its answer
+    # Duration: from when it was sent, or the host was free for it, to its answer.
+    seconds: float = 0.0
 
 
 class Pipeline:
-    """What is to be asked of one target, and what is in flight. One loop waits for it: see Awaited in loop.py."""
+    """The requests to one target that are queued or in flight. A Loop waits for it: see Awaited in loop.py."""
 
     def __init__(
         self,
         restarts: Restarts,
         loop: Loop,
         payload: Callable[[str], Payload],
-        settled: Callable[[Request], None],
+        on_answer: Callable[[Request], None],
     ) -> None:
-        """settled is called with each request that has its answer, unless that answer is a lost guest."""
+        """on_answer: called with each request that got its answer, unless that is a GuestLost."""
         self._restarts = restarts
         self._loop = loop
         self._payload = payload
-        self._settled = settled
-        self._wanted: deque[Request] = deque()  # waited for, and not sent yet
-        self._ahead: deque[Request] = deque()  # to be sent when nothing that is waited for is left to send
-        self._flight: dict[int, Request] = {}  # by the number of each, in order
-        self._one_by_one = False  # after a loss: nothing is sent ahead any more
-        self._loss: GuestLost | None = None  # an answer that tells of a lost guest
-        self._free = 0.0  # when the host gave the last reply
+        self._on_answer = on_answer
+        # An answer is waited for; not sent yet.
+        self._required: deque[Request] = deque()
+        # Sent when no required request is left to send.
+        self._prefetch: deque[Request] = deque()
+        # By number, in order.
+        self._in_flight: dict[int, Request] = {}
+        # True after a loss: no request is prefetched any more.
+        self._no_prefetch = False
+        # An answer that says that the guest was lost.
+        self._loss: GuestLost | None = None
+        # The time (time.monotonic()) of the last reply.
+        self._last_reply_at = 0.0
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is in flight, or left to be sent."""
-        return not (self._wanted or self._ahead or self._flight)
+        """True if no request is queued or in flight."""
+        return not (self._required or self._prefetch or self._in_flight)
 
-    def send_ahead(self, requests: Iterable[Request]) -> None:
-        """Queue requests that nothing waits for yet; they are ignored after a loss."""
-        known = {request.key for request in (*self._wanted, *self._flight.values())}
-        if not self._one_by_one:
-            self._ahead.extend(request for request in requests if request.key not in known)
+    def prefetch(self, requests: Iterable[Request]) -> None:
+        """Queue requests whose answers are not waited for yet; they are ignored after a loss."""
+        known = {request.key for request in (*self._required, *self._in_flight.values())}
+        if not self._no_prefetch:
+            self._prefetch.extend(request for request in requests if request.key not in known)
 
-    def stop_ahead(self) -> None:
-        """Send nothing ahead any more."""
-        self._ahead.clear()
-        self._one_by_one = True
+    def stop_prefetch(self) -> None:
+        """Discard prefetched requests that are not sent, and those of later calls of prefetch()."""
+        self._prefetch.clear()
+        self._no_prefetch = True
 
     def ask(self, request: Request) -> Observation:
-        """The answer to a request, which is asked once more, of a guest booted again, if the guest is lost in it.
+        """The answer to a request, which is repeated once, on a guest booted again, if the guest is lost in it.
 
-        GuestLost when it is lost twice, or too often in all; what decode() of scenario/request.py raises, and what
-        running() raises.
+        GuestLost if the guest is lost twice, or too often in all; else what decode() of scenario/request.py and
+        running() raise.
         """
-        self._ahead = deque(other for other in self._ahead if other.key != request.key)
-        for last in (False, True):
-            # Before the guest is ready, so that it goes before those ahead.
-            self._wanted.append(request)
+        self._prefetch = deque(other for other in self._prefetch if other.key != request.key)
+        for tries_left in (1, 0):
+            # Before the guest is ready, so that it is sent before those that are prefetched.
+            self._required.append(request)
             try:
                 self.running()
                 try:
                     return self.answer(request)
                 except GuestLost as error:
-                    self.lost(error, final=last)
+                    self.lost(error, final=not tries_left)
             finally:
-                self._wanted.clear()
+                self._required.clear()
             request = msgspec.structs.replace(request, answer=None)
         raise AssertionError
 
-    def in_flight(self, key: Key) -> Request | None:
-        """The request in flight that will be remembered under a key; None when there is none."""
-        return next((request for request in self._flight.values() if request.key == key), None)
+    def find_in_flight(self, key: Key) -> Request | None:
+        """The request in flight with a key; None if there is none."""
+        return next((request for request in self._in_flight.values() if request.key == key), None)
 
     def send(self, request: Request) -> None:
-        """Send a request as soon as the window permits; answer() waits for it. The guest must be ready."""
-        self._wanted.append(request)
+        """Send a request as soon as the window permits; answer() waits for its answer. Raises what running() raises."""
+        self._required.append(request)
         self._send(self.running())
 
     def answer(self, request: Request) -> Observation:
-        """Wait for the answer to a request that was sent or queued; raise it when it is an error.
+        """Wait for the answer to a request that was sent or queued, and return it; raise it if it is an error.
 
-        GuestLost also when the guest is lost before its turn: call lost() then.
+        GuestLost also if the guest is lost before the turn of this request: call lost() then.
         """
         self._loss = None
         self._loop.wait(self, lambda: request.answer is not None or self._loss is not None)
@@ -119,21 +128,24 @@ class Pipeline:
         return request.answer
 
     def lost(self, error: GuestLost, *, final: bool = False) -> None:
-        """Clear up behind a lost guest; raise its error again when it is final, or no further boot is tried.
+        """Close a lost guest and forget its requests; raise its error again if final, or no further boot is tried.
 
-        What was in flight is lost with it. It may be what lost the guest: from now on nothing is sent ahead.
+        No request is prefetched from now on: one that was in flight may be what lost the guest.
         """
+        self.stop_prefetch()
+        self._close_lost(error, final=final)
+
+    def _close_lost(self, error: GuestLost | BadWire, *, final: bool) -> None:
         final = final or self._restarts.exhausted
-        self._flight.clear()
-        self.stop_ahead()
+        self._in_flight.clear()
         self._restarts.lost(error, retried=not final)
         if final:
             raise error
 
     def running(self) -> Session:
-        """A session whose VMM has said hello; one boot that fails is tried once more.
+        """A session that is ready; a boot that fails is tried once more.
 
-        GuestLost or BadWire when that one fails, too; any other InfrastructureError is raised by each later call.
+        GuestLost or BadWire if that one fails as well; any other SyseventError is raised by each later call.
         """
         if not self._restarts.ready:
             self._boot()
@@ -141,19 +153,14 @@ class Pipeline:
         return self._restarts.session
 
     def _boot(self) -> None:
-        for last in self._restarts.attempts:
+        for tries_left in reversed(range(self._restarts.tries)):
             try:
                 if self._restarts.session is None:
                     self._restarts.start()
                 self._loop.wait(self, lambda: self._restarts.ready)
                 return
             except (GuestLost, BadWire) as error:
-                # A failed restore does not count as a boot: two of those are still allowed.
-                final = last or self._restarts.exhausted
-                self._flight.clear()
-                self._restarts.lost(error, retried=not final)
-                if final:
-                    raise
+                self._close_lost(error, final=not tries_left)
 
     # What the loop calls: see Awaited in engine/loop.py.
 
@@ -172,7 +179,7 @@ class Pipeline:
         return self._restarts.session.timeout()
 
     def check(self) -> None:
-        """Raise what stands against waiting any longer."""
+        """Raise GuestLost if the host is lost or a deadline has passed; see Restarts.check()."""
         self._restarts.check()
 
     def advance(self) -> None:
@@ -181,34 +188,34 @@ class Pipeline:
         if session is None or not self._restarts.poll():
             return
         for number, reply in session.replies():
-            request = self._flight.pop(number)
-            self._settle(request, _decoded(request, reply))
+            request = self._in_flight.pop(number)
+            self._finish(request, _decoded(request, reply))
         self._send(session)
 
     def _send(self, session: Session) -> None:
-        while session.open and (self._wanted or self._ahead):
-            request = (self._wanted or self._ahead).popleft()
+        while session.open and (self._required or self._prefetch):
+            request = (self._required or self._prefetch).popleft()
             request.sent = time.monotonic()
             try:
                 request.payloads = {name: self._payload(name) for name in request.scenario.payloads}
                 body, deadline = encode(request.scenario, request.payloads)
             except (BuildFailed, HarnessError) as error:
-                self._settle(request, error)
+                self._finish(request, error)
                 continue
-            self._flight[session.send(body, request.abi.number, deadline / 1000 * _SLOW)] = request
+            self._in_flight[session.send(body, request.abi.number, deadline / 1000 * _SLOW)] = request
 
-    def _settle(self, request: Request, answer: Observation | SyseventError) -> None:
-        begin, self._free = max(self._free, request.sent), time.monotonic()
-        request.answer, request.seconds = answer, self._free - begin
+    def _finish(self, request: Request, answer: Observation | SyseventError) -> None:
+        begin, self._last_reply_at = max(self._last_reply_at, request.sent), time.monotonic()
+        request.answer, request.seconds = answer, self._last_reply_at - begin
         if isinstance(answer, GuestLost):
             self._loss = answer
-            self.stop_ahead()
+            self.stop_prefetch()
         else:
-            self._settled(request)
+            self._on_answer(request)
 
     def close(self) -> None:
         """Forget what is in flight, and end the guest if it runs."""
-        self._flight.clear()
+        self._in_flight.clear()
         self._restarts.close()
 
 

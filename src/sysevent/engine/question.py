@@ -1,4 +1,12 @@
-"""What is asked of a target: scenarios, each for a VMM of one ABI."""
+"""The scenarios that are run on a target, each by a VMM of one ABI.
+
+The states of one of them, in order; not every one passes through all:
+planned      A Question of the plan; or one of the facts.
+prefetched   Queued as a Request, although nothing waits for its answer yet.
+required     Queued before those that are prefetched, since an answer is waited for.
+in flight    Sent; its reply has not arrived.
+answered     Its observation, or the error, is stored under its Key. After a lost guest it is required again instead.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +19,12 @@ from sysevent.scenario.steps import Scenario
 
 
 class Key(msgspec.Struct, frozen=True):
-    """Under which an observation is remembered."""
+    """Key of a remembered observation."""
 
-    scenario: str  # the name of the scenario
-    abi: str  # the name of the ABI in arches.py, never "native"
+    # The name of the scenario.
+    scenario: str
+    # The name of the ABI in arches/abis.py, never "native".
+    abi: str
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -22,8 +32,9 @@ class Question(msgspec.Struct, frozen=True):
 
     scenario: Scenario
     abi: str = "native"
-    recorded: bool = True  # False: its observation is passed to no listener
+    # False: its observation is passed to no listener.
+    recorded: bool = True
 
 
 Plan = Callable[[Facts], Iterable[Question]]
-"""Called once, when the facts of a target are known: every question that will be asked of it."""
+"""Called once, when the facts of a target are known; returns every question that will be asked about it."""

@@ -1,4 +1,4 @@
-"""The sessions of one target: the first, and another whenever one was lost, up to a limit."""
+"""The sessions of one target: the first, and another one after each loss, up to a limit."""
 
 from __future__ import annotations
 
@@ -16,21 +16,25 @@ from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 from sysevent.wire import Hello
 
-# What must not change when a machine that was lost comes back: see hosts/traits.py.
+# The traits that must not change when a lost machine answers again: see hosts/traits.py.
 _SAME = ("kernel", "version", "machine", "node")
-_BOOTS = 4  # a host that was lost this often is not worth another boot, or another connection
+# Boots, or connections, of one target; a host that was lost this often would be lost again.
+_MAX_BOOTS = 4
 
 
 class Restarts:
-    """How one target's host is opened: from a snapshot or not, how often, and whether it is still the same."""
+    """Opens the hosts of one target: chooses between boot and snapshot, limits the boots, checks the traits."""
 
     def __init__(
         self, spec: TargetSpec, opener: Opener, settings: Settings, logs: Path, listeners: Listeners
     ) -> None:
-        self.log = logs  # the directory of the logs of the host that was started last
-        self.session: Session | None = None  # while a host runs
-        self.origin = ""  # "boot", "snapshot" or "running": how the last host was started
-        # Of the last host that said hello.
+        # The directory of the logs of the host that was started last.
+        self.log = logs
+        # None while no host runs.
+        self.session: Session | None = None
+        # "boot", "snapshot" or "running": how the last host was started.
+        self.origin = ""
+        # Of the last host whose HELLO was received.
         self.hello: Hello | None = None
         self.traits: Mapping[str, str] = {}
         self.seconds_to_boot = 0.0
@@ -40,17 +44,21 @@ class Restarts:
         self._listeners = listeners
         self._snapshots = settings.snapshots
         # With --gdb, boot once only.
-        self._most = 1 if settings.debug else _BOOTS
+        self._max_boots = 1 if settings.debug else _MAX_BOOTS
         self._preparing = threading.Lock()
         self._prepared = False
-        self._refused: SyseventError | None = None  # why there will never be a host
-        self._starts = 0  # for the names of logs
+        # Why no host can be started, now or later.
+        self._refused: SyseventError | None = None
+        # Counted for the names of logs.
+        self._starts = 0
         self._boots = 0
-        self._doubted = False  # a host was lost: only a boot can tell whether the snapshot caused that
-        self._first: dict[str, str] = {}  # traits of the host that was asked first
+        # True after a loss: only a boot shows whether the snapshot caused it.
+        self._restore_disabled = False
+        # Traits of the first host.
+        self._first_traits: dict[str, str] = {}
 
     def kernel(self, progress: Progress | None = None) -> KernelImage | None:
-        """What it boots; fetched when it is first asked for. None when its kernel runs already."""
+        """The image that the target boots, fetched on the first call; None if its kernel runs already. ImageError."""
         return self._opener.kernel(progress or self._listeners.progress)
 
     @property
@@ -59,9 +67,9 @@ class Restarts:
         return self._prepared
 
     def prepare(self, progress: Progress | None = None) -> None:
-        """Get everything onto disk, once. Touches nothing else, so it may run in a thread of its own.
+        """Put all files that a host needs on disk, once. Touches nothing else, so it may run in any thread.
 
-        start() raises what went wrong.
+        An error is raised by start().
         """
         with self._preparing:
             if not self._prepared:
@@ -74,17 +82,17 @@ class Restarts:
     def start(self) -> None:
         """Start a host and return.
 
-        GuestLost after too many boots, and when another try may help; any other error is raised by every later
-        call, too.
+        GuestLost after too many boots, and if another try may help; any other SyseventError is raised by every
+        later call as well.
         """
         self.prepare()
         if self._refused is not None:
             raise self._refused
-        restore = not self._doubted and self._opener.restorable()
+        restore = not self._restore_disabled and self._opener.restorable()
         if not restore:
             if self.exhausted:
                 times = "once" if self._boots == 1 else f"{self._boots} times"
-                raise GuestLost(f"{self._spec.id}: lost {times}, given up")
+                raise GuestLost(f"{self._spec.id}: lost {times}; no further boot is tried")
             self._boots += 1
         self._starts += 1
         self.log = self._logs if self._starts == 1 else self._logs / f"boot-{self._starts}"
@@ -103,38 +111,35 @@ class Restarts:
         self.session = session
 
     @property
-    def attempts(self) -> tuple[bool, ...]:
-        """For each try to get a host that says hello: whether it is the last one.
-
-        One boot that fails is tried once more. A failed restore does not count as a boot.
-        """
-        may_restore = self._snapshots and (not self._doubted or self.origin == "snapshot")
-        return (False, False, True) if may_restore else (False, True)
+    def tries(self) -> int:
+        """How often to try to get a host that is ready: two boots, and before them one restore if it is possible."""
+        may_restore = self._snapshots and (not self._restore_disabled or self.origin == "snapshot")
+        return 3 if may_restore else 2
 
     @property
     def exhausted(self) -> bool:
-        """Whether it was lost so often that no further boot is tried."""
-        return self._boots >= self._most
+        """True if hosts were lost so often that no further boot is tried."""
+        return self._boots >= self._max_boots
 
     @property
     def ready(self) -> bool:
-        """Whether a host runs that has said hello."""
+        """True if a host runs and its HELLO was received."""
         return self.session is not None and self.session.hello is not None
 
     def poll(self) -> bool:
-        """Take in what has arrived; True once the host has said hello, and is the machine that it should be.
+        """Take in what has arrived; True once the HELLO was received, and the machine has the expected traits.
 
-        GuestLost and BadWire when another try may help; WrongHost, and what is not different the next time.
+        GuestLost and BadWire if another try may help; WrongHost and other errors that would be the same the next time.
         """
         session = self.session
         if session is None:
             return False
         session.listen()
-        self._tell_retries(session)
+        self._record_retries(session)
         if session.hello is not None:
             return True
         try:
-            hello = session.greet()
+            hello = session.receive_hello()
             if hello is not None:
                 self._check(session, hello)
         except SyseventError as error:
@@ -147,11 +152,11 @@ class Restarts:
         self._listeners.progress(
             f"{self._spec.id}: Linux {hello.release} answers after {self.seconds_to_boot:.1f} s{source}"
         )
-        self._opener.greeted(session.host, hello, self._listeners.progress)
+        self._opener.hello_received(session.host, hello, self._listeners.progress)
         return True
 
     def check(self) -> None:
-        """Raise what stands against waiting any longer: see Session.check()."""
+        """Raise GuestLost if the host is lost or a deadline has passed; other errors as Host.loss() gives them."""
         assert self.session is not None
         try:
             self.session.check()
@@ -161,7 +166,7 @@ class Restarts:
             raise
 
     def _refuse(self, error: SyseventError) -> None:
-        """Unless another try may help, remember why there is no host, and record that."""
+        """Unless another try may help, store the error for later calls of start(), and record it as an incident."""
         if isinstance(error, GuestLost | BadWire):
             return
         self._refused = error
@@ -169,43 +174,43 @@ class Restarts:
         self.close()
 
     def _check(self, session: Session, hello: Hello) -> None:
-        """WrongHost when the host is not what the target file says, or not the one that was asked before."""
+        """WrongHost if the host does not match the target file, or is another one than before the loss."""
         traits = {**session.traits, "kernel": hello.release, "machine": hello.machine}
         check_traits(self._spec, traits)
         now = {name: traits[name] for name in _SAME if name in traits}
-        self._first = self._first or now
+        self._first_traits = self._first_traits or now
         for name, value in now.items():
-            if value != self._first.get(name, value):
+            if value != self._first_traits.get(name, value):
                 raise WrongHost(
-                    f"{self._spec.id}: it was lost, and came back with another {name}: {value!r}, and not "
-                    f"{self._first[name]!r}, which is asked. Make it boot that, and run again"
+                    f"{self._spec.id}: {name} changed from {self._first_traits[name]!r} to {value!r} after the "
+                    f"connection was lost; boot {self._first_traits[name]!r} and run again"
                 )
 
     def lost(self, error: SyseventError, *, retried: bool) -> None:
-        """Record that the host is lost, and close it. Boot from now on: the snapshot may have caused it."""
+        """Record that the host is lost, and close it. No snapshot is used from now on: it may have caused the loss."""
         reason = str(error)
         if self.session is not None and self.session.origin == "snapshot":
-            told = self._opener.forget(self.session.hello)
-            reason = f"{self._spec.id}: {told}. {reason}" if told else reason
+            incident_text = self._opener.forget(self.session.hello)
+            reason = f"{self._spec.id}: {incident_text}. {reason}" if incident_text else reason
         self._incident(reason, retried=retried)
-        self._doubted = True
+        self._restore_disabled = True
         self.close()
 
-    def _tell_retries(self, session: Session) -> None:
+    def _record_retries(self, session: Session) -> None:
         while session.host.retried:
             reason = session.host.retried.pop(0)
             self._listeners.incident(self._as_incident(reason, retried=True))
 
     def _incident(self, reason: str, *, retried: bool) -> None:
         if self.session is not None:
-            self._tell_retries(self.session)
+            self._record_retries(self.session)
         self._listeners.incident(self._as_incident(reason, retried=retried))
 
     def _as_incident(self, reason: str, *, retried: bool) -> Incident:
         return Incident(self._spec.id, reason, str(self.log / self._opener.log), retried)
 
     def keep(self) -> int:
-        """Let the host live on when close() is called: the process id to end it by, or 0."""
+        """Let the host run on after close(); the process id to end it by, or 0 if it cannot be kept. No errors."""
         return self.session.host.keep() if self.session is not None and self.ready else 0
 
     def close(self) -> None:

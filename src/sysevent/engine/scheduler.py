@@ -1,6 +1,6 @@
-"""The targets of one run: prepared in a thread, started from this one, never more guests at a time than cores.
+"""The targets of one run: prepared in a thread, started from the main thread, at most one guest for each core.
 
-While one guest is asked, the next one boots, and what the one after that boots from is fetched, unpacked and
+While scenarios run on one guest, the next one boots, and the files of the one after that are fetched, unpacked and
 compiled. All of it happens in attend(), which the loop calls: only one thread touches guests.
 """
 
@@ -16,35 +16,38 @@ from typing import Protocol
 from sysevent.engine.asker import Asker
 from sysevent.engine.loop import Awaited, Loop
 from sysevent.errors import SyseventError
+from sysevent.hosts.waiting import Waker
 from sysevent.model import Progress
+from sysevent.targets.spec import TargetSpec
 
-_LOOK = 0.5  # seconds between two looks at whether a target is prepared
+# Seconds between two checks whether a target is prepared.
+_POLL = 0.5
 
 
-class Room(Protocol):
-    """Whether this machine has room for one more guest, over all runs."""
+class GuestSlots(Protocol):
+    """The slots of this machine for guests, shared by all runs."""
 
-    def enter(self, asker: Asker) -> bool:
-        """Whether a guest may start now, or has been let in already. Never waits."""
+    def try_take(self, spec: TargetSpec) -> bool:
+        """Take a slot for the guest of a target; True if it has one now, or had one. Does not wait."""
 
-    def leave(self, asker: Asker) -> None:
-        """A guest has ended. Any number of times."""
+    def release(self, spec: TargetSpec) -> None:
+        """Release the slot of a guest that has ended; without effect if it has none."""
 
 
 class _Unlimited:
-    """Room for every guest."""
+    """A slot for every guest."""
 
-    def enter(self, asker: Asker) -> bool:
+    def try_take(self, spec: TargetSpec) -> bool:
         return True
 
-    def leave(self, asker: Asker) -> None:
-        """Nothing is counted."""
+    def release(self, spec: TargetSpec) -> None:
+        """Slots are not counted."""
 
 
 class Scheduler:
-    """Targets in the order in which they will be wanted. Not thread-safe; use it from the main thread.
+    """Starts and ends guests, in the order in which they will be required. Not thread-safe: for the main thread only.
 
-    QEMU dies with the thread that starts it (qemu/process.py), so that has to be the one that lives longest.
+    QEMU dies with the thread that starts it (qemu/process.py), so this has to be the thread that lives longest.
     """
 
     def __init__(
@@ -53,28 +56,33 @@ class Scheduler:
         loop: Loop,
         progress: Progress,
         *,
-        most: int | None = None,
-        room: Room | None = None,
+        max_running: int | None = None,
+        slots: GuestSlots | None = None,
         keep: bool = False,
     ) -> None:
         """The loop must be the one that the askers have. Nothing starts yet.
 
-        most: guests that may run at a time; None: one for each core.
-        keep: True if a guest must not end before it is done(), to make room for another one.
+        max_running: guests that may run at a time; None: one for each core.
+        slots: limits the guests of all runs on this machine together; None: no such limit.
+        keep: True if only release() may end a guest, and not the start of another one.
         """
-        # Not started yet. After the first, which is wanted at once, those with most to answer: what is left
-        # for the end should be little, since nothing runs beside it.
+        # Not started yet. After the first, which is required at once, those with the most questions: the last
+        # target should have few, since no other guest runs beside it.
         self._waiting = [*askers[:1], *sorted(askers[1:], key=lambda asker: -asker.weight)]
-        self._running: list[Asker] = []  # started or about to be, and not done
-        self._rested: list[Asker] = []  # ended, and able to start once more
+        # Started or about to be, and not released.
+        self._running: list[Asker] = []
+        # Ended before release(), and able to start once more.
+        self._ended: list[Asker] = []
         self._loop = loop
         self._progress = progress
-        self._room = room or _Unlimited()
-        self._most = most or len(os.sched_getaffinity(0))
+        self._slots = slots or _Unlimited()
+        self._max_running = max_running or len(os.sched_getaffinity(0))
         self._keep = keep
-        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()  # by the thread
-        self._bell, self._ring = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._preparing: list[Asker] = []  # what the thread prepares
+        # Progress lines of the thread.
+        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._waker = Waker()
+        # The targets that the thread prepares.
+        self._preparing: list[Asker] = []
         self._thread: threading.Thread | None = None
         loop.background = self
 
@@ -88,109 +96,100 @@ class Scheduler:
         self._thread.start()
 
     def _prepare(self, askers: list[Asker]) -> None:
-        """In the thread: files only, no guest is touched."""
+        """Prepare the files of targets. Runs in the thread; touches no guest."""
         for asker in askers:
             asker.restarts.prepare(self._say)
-            self._wake()
+            self._waker.wake()
         for asker in askers:
             asker.compile_payloads()
 
     def _say(self, line: str) -> None:
         self._said.put(line)
-        self._wake()
-
-    def _wake(self) -> None:
-        # When the pipe is full, the loop wakes up anyway; when it is closed, nothing waits for it.
-        with contextlib.suppress(OSError):
-            os.write(self._ring, b"!")
+        self._waker.wake()
 
     def sources(self) -> list[int]:
         """See Background in engine/loop.py."""
-        return [self._bell, *(fd for asker in self._running for fd in asker.sources())]
+        return [self._waker.fileno(), *(fd for asker in self._running for fd in asker.sources())]
 
     def attend(self, awaited: Awaited | None = None) -> None:
-        """Show what the thread has said, start what can be started, and get on with every guest that runs."""
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self._bell, 4096):
-                pass
+        """Print the thread's progress lines, start targets that can start, and serve every guest that runs."""
+        self._waker.clear()
         while not self._said.empty():
             self._progress(self._said.get())
-        self._rest()
+        self._end_finished()
         self._start()
         for asker in self._running:
             asker.attend(awaited)
 
     def _start(self) -> None:
-        """Start targets in their order, as long as there is room."""
-        while self._waiting and self._waiting[0].restarts.prepared and len(self._running) < self._most:
-            if not self._room.enter(self._waiting[0]):
+        """Start targets in their order, as long as slots are free."""
+        while self._waiting and self._waiting[0].restarts.prepared and len(self._running) < self._max_running:
+            if not self._slots.try_take(self._waiting[0].spec):
                 break
             asker = self._waiting.pop(0)
             self._running.append(asker)
-            # What goes wrong is remembered, and raised when the target is asked. One that was asked before its
-            # turn has started by itself.
+            # An error is stored, and raised by the next observe(). A target that was observed before its turn has
+            # started by itself.
             with contextlib.suppress(SyseventError):
                 if asker.restarts.session is None:
                     asker.restarts.start()
 
-    def _rest(self) -> None:
-        """End guests that have answered everything, where another one waits for a place.
+    def _end_finished(self) -> None:
+        """End guests that have answered all questions, if another one waits for a slot.
 
-        One that is asked something that was not planned starts once more, by itself.
+        An ended guest starts once more, by itself, when a question arrives that was not planned.
         """
-        for asker in [a for a in self._running if a.finished and len(self._running) >= self._most]:
+        for asker in [a for a in self._running if a.finished and len(self._running) >= self._max_running]:
             if self._waiting and not self._keep:
-                self._leave(asker)
-                self._rested.append(asker)
+                self._end_guest(asker)
+                self._ended.append(asker)
 
-    def wanted(self, asker: Asker) -> None:
-        """See to it that a target may run now, whatever the order was."""
+    def require(self, asker: Asker) -> None:
+        """Move the target to the front; end another guest if needed."""
         if asker not in self._running and not asker.finished:
             if asker in self._waiting:
                 self._waiting.remove(asker)
             self._waiting.insert(0, asker)
-            while len(self._running) >= self._most:
-                # Started too early, by an order of tests that could not be foreseen.
-                self._waiting.insert(1, self._take_back())
+            while len(self._running) >= self._max_running:
+                # It was started too early: the order of the tests was not known.
+                self._waiting.insert(1, self._end_latest())
         if self._thread is not None and asker in self._preparing:
             thread = self._thread
             self._loop.wait_in_background(
-                lambda: asker.restarts.prepared or asker not in self._waiting or not thread.is_alive(), _LOOK
+                lambda: asker.restarts.prepared or asker not in self._waiting or not thread.is_alive(), _POLL
             )
         self.attend()
 
-    def _take_back(self) -> Asker:
-        """End the guest that was started last, so that another one gets its place."""
-        early = self._running[-1]
-        self._leave(early)
-        return early
+    def _end_latest(self) -> Asker:
+        """End the guest that was started last, and return its target."""
+        latest = self._running[-1]
+        self._end_guest(latest)
+        return latest
 
-    def retreat(self) -> None:
-        """End every guest, as if none had been started yet: a run that waits for other runs holds nothing."""
+    def end_all(self) -> None:
+        """End every guest, and start them again in order later: a run that waits for other runs must not hold slots."""
         while self._running:
-            self._waiting.insert(0, self._take_back())
+            self._waiting.insert(0, self._end_latest())
 
-    def done(self, asker: Asker) -> None:
-        """A target has been asked everything: it ends. Another one takes its place when the next one is wanted.
+    def release(self, asker: Asker) -> None:
+        """End a target that no further question is for. The next require() or attend() starts another one.
 
-        Not now: this may be the end of the run, on the way out of a Ctrl-C.
+        Not this method: it may be called at the end of the run, during Ctrl-C.
         """
-        self._leave(asker)
+        self._end_guest(asker)
         if asker in self._waiting:
             self._waiting.remove(asker)
 
-    def _leave(self, asker: Asker) -> None:
+    def _end_guest(self, asker: Asker) -> None:
         asker.close()
-        self._room.leave(asker)
+        self._slots.release(asker.spec)
         if asker in self._running:
             self._running.remove(asker)
 
     def close(self) -> None:
-        """No guest runs afterwards, and none is started any more."""
+        """End every guest, and start none any more."""
         self._waiting.clear()
-        for asker in (*self._running, *self._rested):
-            self._leave(asker)
+        for asker in (*self._running, *self._ended):
+            self._end_guest(asker)
         self._loop.background = None
-        ring, self._ring = self._ring, -1
-        os.close(ring)
-        os.close(self._bell)
+        self._waker.close()

@@ -1,4 +1,4 @@
-"""One conversation with the VMM on one host: started, greeted, asked in order, lost or closed.
+"""One session with the VMM on one host: started, HELLO received, requests sent in order, lost or closed.
 
 Nothing here waits: engine/loop.py does.
 """
@@ -17,11 +17,12 @@ from sysevent.hosts.waiting import Wait
 from sysevent.model import Progress
 from sysevent.wire import Hello, Reply
 
-HEARTBEAT = 5.0  # seconds between two signs of life while a host gets ready
+# Seconds between two progress lines while a host gets ready.
+HEARTBEAT = 5.0
 
 
 class Session:
-    """What is said to one host, and what comes back."""
+    """The requests to one host, its replies, and their deadlines."""
 
     def __init__(
         self, name: str, host: Host, log: Path, origin: str, progress: Progress, heartbeat: float = HEARTBEAT
@@ -35,12 +36,15 @@ class Session:
         self._progress = progress
         self._heartbeat = heartbeat
         self._wait = Wait(host)
-        self._beat = time.monotonic() + heartbeat  # when the next sign of life is due
-        self._invalid: SyseventError | None = None  # what was wrong with the HELLO
-        self._flight: deque[tuple[int, float]] = deque()  # number of each request, and seconds it may take
+        # The time (time.monotonic()) of the next progress line.
+        self._next_progress = time.monotonic() + heartbeat
+        # What was wrong with the HELLO.
+        self._invalid: SyseventError | None = None
+        # Number of each request, and seconds it may take.
+        self._in_flight: deque[tuple[int, float]] = deque()
 
     def start(self) -> None:
-        """Start the host and return; it is closed again when that fails. What Host.start() raises."""
+        """Start the host and return. Raises what Host.start() raises, after closing the host."""
         try:
             self.host.start()
         except SyseventError:
@@ -50,7 +54,7 @@ class Session:
     @property
     def open(self) -> bool:
         """Whether one more request may be in flight."""
-        return len(self._flight) < self.host.window
+        return len(self._in_flight) < self.host.window
 
     @property
     def traits(self) -> Mapping[str, str]:
@@ -65,8 +69,8 @@ class Session:
         """Take in what has arrived."""
         self._wait.listen()
 
-    def greet(self) -> Hello | None:
-        """The HELLO, once it has arrived; what Host.hello() raises, each time it is called again."""
+    def receive_hello(self) -> Hello | None:
+        """The HELLO; None while it has not arrived. Raises what Host.hello() raises, on each further call as well."""
         if self._invalid is not None:
             raise self._invalid
         try:
@@ -77,23 +81,23 @@ class Session:
         return self.hello
 
     def send(self, request: bytes, abi: int, seconds: float) -> int:
-        """Send a request whose reply may take so long from when the host is free; its number.
+        """Send a request to the VMM with the number abi; return the number of the request.
 
-        What Host.send() raises.
+        Its reply may take this many seconds, counted from when the host is free. Raises what Host.send() raises.
         """
         number = self.host.send(request, abi)
-        if not self._flight:
+        if not self._in_flight:
             self._wait.restart()
-        self._flight.append((number, seconds))
+        self._in_flight.append((number, seconds))
         return number
 
     def replies(self) -> Iterator[tuple[int, Reply | BadWire]]:
-        """The replies that have arrived, in order, each with its request's number; what is invalid is an error.
+        """The replies that have arrived, in order, each with its request's number. An invalid one is a BadWire.
 
-        GuestLost when no reply of this host counts.
+        GuestLost if no reply of this host counts.
         """
-        while self._flight:
-            number, _ = self._flight[0]
+        while self._in_flight:
+            number, _ = self._in_flight[0]
             found: Reply | BadWire | None
             try:
                 found = self.host.reply(number)
@@ -101,33 +105,33 @@ class Session:
                 found = error
             if found is None:
                 return
-            self._flight.popleft()
+            self._in_flight.popleft()
             self._wait.restart()
             yield number, found
 
     def begin_wait(self) -> None:
-        """Count deadlines from now: as long as nothing waits for a session, none of them runs."""
+        """Count deadlines from now: none of them runs while the session is not waited for."""
         self._wait.restart()
-        self._beat = time.monotonic() + self._heartbeat
+        self._next_progress = time.monotonic() + self._heartbeat
 
     def check(self) -> None:
-        """Raise the host's loss when it is lost or overdue; give a sign of life while it gets ready."""
+        """Raise the error of Host.loss() if the host is lost or overdue; print a progress line while it gets ready."""
         self._wait.check(self._limit)
-        if time.monotonic() > self._beat:
-            self._beat = time.monotonic() + self._heartbeat
-            if self.hello is None and self.host.timed:
-                self._progress(f"{self.name}: {self.host.doing}, {self._wait.seconds:.0f} s")
+        if time.monotonic() > self._next_progress:
+            self._next_progress = time.monotonic() + self._heartbeat
+            if self.hello is None and self.host.has_deadlines:
+                self._progress(f"{self.name}: {self.host.activity}, {self._wait.seconds:.0f} s")
 
     def timeout(self) -> float:
         """Seconds until check() must be called again, even if nothing arrives."""
-        return max(0.0, min(self._wait.timeout(self._limit), self._beat - time.monotonic()))
+        return max(0.0, min(self._wait.timeout(self._limit), self._next_progress - time.monotonic()))
 
     @property
     def _limit(self) -> float:
         """Seconds that may pass until the next thing that is awaited arrives."""
         if self.hello is None:
-            return self.host.patience
-        return self._flight[0][1] if self._flight else math.inf
+            return self.host.hello_timeout
+        return self._in_flight[0][1] if self._in_flight else math.inf
 
     def close(self) -> None:
         """End the host. Safe to call twice."""

@@ -1,6 +1,6 @@
-"""How a target is reached and driven: the same verbs for a QEMU guest, a lab machine and this machine.
+"""How a target is reached and driven: the same methods for a QEMU guest, a lab machine and this machine.
 
-No verb of a host waits for the other side. hosts/waiting.py waits for one host alone, engine/loop.py for one host
+No method of a host waits for the other side. hosts/waiting.py waits for one host alone, engine/loop.py for one host
 while the others go on.
 """
 
@@ -10,11 +10,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from sysevent.errors import InfrastructureError
 from sysevent.model import KernelImage, Progress
 from sysevent.wire import Hello, Reply
 
-WINDOW = 16  # requests in flight at a time; their replies fit into a socket's buffer
+# Requests in flight at a time; their replies fit into a socket's buffer.
+WINDOW = 16
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a host does not answer any more."""
+
+    # For Host.loss(); "" if that finds the reason itself.
+    reason: str
+    # True if the host has ended: what arrived before may still be a reply. Call listen() until it returns False.
+    ended: bool = False
+
+
+ENDED = Failure("", ended=True)
 
 
 class Host(Protocol):
@@ -22,34 +37,37 @@ class Host(Protocol):
 
     @property
     def window(self) -> int:
-        """How many requests may be in flight at a time."""
+        """Number of requests that may be in flight at a time."""
 
     @property
-    def timed(self) -> bool:
-        """False under --gdb: then no deadline applies, and no sign of life is printed."""
+    def has_deadlines(self) -> bool:
+        """False under --gdb: then no deadline applies, and no progress line is printed."""
 
     @property
-    def patience(self) -> float:
-        """Seconds that hello() may take to arrive."""
+    def hello_timeout(self) -> float:
+        """Seconds that the HELLO may take to arrive."""
 
     @property
-    def doing(self) -> str:
-        """What happens until the HELLO, for the person who waits: "booting debian:6.12"."""
+    def activity(self) -> str:
+        """What happens until the HELLO, for progress lines: "booting debian:6.12"."""
 
     @property
     def seconds_to_ready(self) -> float:
-        """From start() until the VMM answered; 0 before that."""
+        """Seconds from start() until the VMM answered; 0 before that."""
 
     @property
     def retried(self) -> list[str]:
-        """What failed on the way to the host and was tried again: each an incident. The reader empties it."""
+        """Why attempts to reach the host failed that were repeated: each an incident. The reader clears the list."""
 
     @property
     def traits(self) -> Mapping[str, str]:
-        """What the machine says of itself (hosts/traits.py), as far as it is known without the VMM."""
+        """What the machine reports about itself (hosts/traits.py), as far as it is known without the VMM."""
 
     def start(self) -> None:
-        """Begin, and return at once: several hosts can start at the same time."""
+        """Begin, and return at once: several hosts can start at the same time.
+
+        InfrastructureError if the host cannot be started: GuestLost if another try may help.
+        """
 
     def sources(self) -> list[int]:
         """File descriptors that become readable when listen() has something to take in."""
@@ -60,11 +78,14 @@ class Host(Protocol):
     def hello(self) -> Hello | None:
         """The HELLO of the VMM; None while it has not arrived.
 
-        BadWire when it is invalid, GuestLost when another guest than the expected one says it.
+        BadWire if it is invalid, GuestLost if another guest than the expected one sent it.
         """
 
     def send(self, request: bytes, abi: int) -> int:
-        """Have one request carried out, after those sent before; its number. What loss() gives when that fails."""
+        """Send one request, which is carried out after those sent before; return its number.
+
+        The error that loss() returns if the transport does not accept it.
+        """
 
     def reply(self, number: int) -> Reply | None:
         """The reply to a request; None while it has not arrived. Ask in the order in which they were sent.
@@ -72,27 +93,24 @@ class Host(Protocol):
         BadWire when it is invalid, GuestLost when no reply of this host counts.
         """
 
-    def trouble(self) -> str | None:
-        """None if healthy, else the reason; "" if only loss() can tell it.
-
-        With "", what arrived before the end may still be a reply: listen() until it says False.
-        """
+    def failure(self) -> Failure | None:
+        """Why the host does not answer any more; None while it is healthy."""
 
     def loss(self, what: str) -> InfrastructureError:
-        """The error that says, in one sentence, why the host is lost, with the end of its log below.
+        """The error that states in one sentence why the host is lost, with the end of its log below. It is not raised.
 
-        GuestLost when another try may help. Any other InfrastructureError will not be different the next time.
+        GuestLost if another try may help. Any other InfrastructureError would be the same the next time.
         """
 
     def keep(self) -> int:
-        """Let it live on when close() is called: the process id to end it by, or 0 when it cannot be kept."""
+        """Let the host run on after close(); the process id to end it by, or 0 if it cannot be kept."""
 
     def close(self) -> None:
-        """Nothing of ours runs there afterwards. Safe to call at any time, and twice."""
+        """End the VMM and all that was started for it there. Safe to call at any time, and twice."""
 
 
 class Opener(Protocol):
-    """Where the hosts of one target come from, one after the other: the first, and others when it was lost."""
+    """Opens the hosts of one target, one after the other: the first, and another one after each loss."""
 
     @property
     def log(self) -> str:
@@ -100,22 +118,28 @@ class Opener(Protocol):
 
     @property
     def origin(self) -> str:
-        """What the kernel of a host that is not restored does when it is opened: "boot", or "running"."""
+        """How the kernel of a host that is not restored is started: "boot", or "running" if it runs already."""
 
     def kernel(self, progress: Progress) -> KernelImage | None:
-        """The image that it boots; None where a kernel runs already."""
+        """The image that it boots; None where a kernel runs already. ImageError if it cannot be obtained."""
 
     def prepare(self, progress: Progress) -> None:
-        """Get everything onto this machine's disk. Touches nothing else, so it may run in any thread."""
+        """Put all files that a host needs onto this machine's disk. Touches nothing else, so it may run in any thread.
+
+        SyseventError if a file cannot be obtained or built.
+        """
 
     def restorable(self) -> bool:
         """Whether there is a snapshot of a host that was ready."""
 
     def open(self, logs: Path, progress: Progress, *, restore: bool) -> Host:
-        """One more host, not started yet; restored from the snapshot if restore is True."""
+        """One more host, not started yet; restored from the snapshot if restore is True. Call prepare() before.
 
-    def greeted(self, host: Host, hello: Hello, progress: Progress) -> None:
-        """The host has said hello: take a snapshot, where that is done. Raises nothing."""
+        Raises no SyseventError: Host.start() does.
+        """
+
+    def hello_received(self, host: Host, hello: Hello, progress: Progress) -> None:
+        """Take a snapshot of a host whose HELLO was received, if snapshots are on. Raises no SyseventError."""
 
     def forget(self, hello: Hello | None) -> str:
         """Discard the snapshot of a restored host that was lost, after its HELLO if there was one.

@@ -1,4 +1,4 @@
-"""A host that speaks in frames (wire.py): what its transport delivers becomes one HELLO and the replies.
+"""A host that exchanges frames (wire.py): what its transport delivers becomes one HELLO and the replies.
 
 Nothing here waits.
 """
@@ -10,27 +10,30 @@ import time
 
 from sysevent import wire
 from sysevent.errors import InfrastructureError
-from sysevent.hosts.base import WINDOW
+from sysevent.hosts.base import WINDOW, Failure
 from sysevent.model import Progress
 
-_KEPT = 256  # frames not asked for yet: a guest that never stops sending them must not fill our memory
+# Frames not asked for yet: a guest that never stops sending them must not fill our memory.
+_KEPT = 256
 
 
 class FramedHost(abc.ABC):
     """One VMM at the other end of a transport that has file descriptors. A kind of host defines the transport."""
 
-    def __init__(self, name: str, progress: Progress, patience: float, doing: str) -> None:
-        """patience and doing: see Host in hosts/base.py."""
+    def __init__(self, name: str, progress: Progress, hello_timeout: float, activity: str) -> None:
+        """hello_timeout and activity: see Host in hosts/base.py."""
         self.name = name
-        self.patience = patience
-        self.doing = doing
+        self.hello_timeout = hello_timeout
+        self.activity = activity
         self.seconds_to_ready = 0.0
         self.retried: list[str] = []
         self.traits: dict[str, str] = {}
         self._progress = progress
         self._arrived: list[wire.Frame] = []
-        self._sequence = 0  # of the request sent last
-        self._hello_sequence = 0  # of the HELLO that counts
+        # The number of the request sent last.
+        self._sequence = 0
+        # The number of the HELLO that counts.
+        self._hello_sequence = 0
         self._began = 0.0
 
     @abc.abstractmethod
@@ -46,7 +49,7 @@ class FramedHost(abc.ABC):
         """Send bytes; OSError when the transport does not take them."""
 
     @abc.abstractmethod
-    def trouble(self) -> str | None:
+    def failure(self) -> Failure | None:
         """See hosts/base.py."""
 
     @abc.abstractmethod
@@ -59,12 +62,12 @@ class FramedHost(abc.ABC):
         return WINDOW
 
     @property
-    def timed(self) -> bool:
+    def has_deadlines(self) -> bool:
         """See hosts/base.py."""
         return True
 
     def keep(self) -> int:
-        """See hosts/base.py. On a machine that others use, too, nothing is left running."""
+        """See hosts/base.py. On a machine that others use as well, nothing is left running."""
         return 0
 
     def listen(self) -> bool:

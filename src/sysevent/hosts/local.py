@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sysevent import wire
 from sysevent.errors import GuestLost
+from sysevent.hosts.base import ENDED, Failure
 from sysevent.hosts.framed import FramedHost
 from sysevent.hosts.running_kernel import Vmms
 from sysevent.hosts.traits import check_kvm_access, check_traits
@@ -115,9 +116,9 @@ class LocalHost(FramedHost):
                 select.select([self._line], [self._line], [], 1)
                 self.listen()
 
-    def trouble(self) -> str | None:
+    def failure(self) -> Failure | None:
         """See hosts/base.py."""
-        return "" if self._ended else None
+        return ENDED if self._ended else None
 
     def loss(self, what: str) -> GuestLost:
         """See hosts/base.py."""

@@ -60,7 +60,7 @@ class RunningKernelOpener:
         """See Opener."""
         return self._create_host(self._spec, self._vmms, logs, progress)
 
-    def greeted(self, host: Host, hello: wire.Hello, progress: Progress) -> None:
+    def hello_received(self, host: Host, hello: wire.Hello, progress: Progress) -> None:
         """Nothing to save."""
 
     def forget(self, hello: wire.Hello | None) -> str:

@@ -26,7 +26,7 @@ def check_traits(spec: TargetSpec, traits: Mapping[str, str]) -> None:
     A missing or empty "machine" is not an error: it may become known later.
     """
     machine = traits.get("machine", "")
-    wanted = ARCHITECTURES[spec.arch].machine
+    wanted = ARCHITECTURES[spec.arch].uname_machine
     if machine and machine != wanted:
         raise WrongHost(
             f"{spec.id}: arch = {spec.arch!r}, and this machine is {machine} (uname -m), not {wanted}: "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import selectors
 import time
 from collections.abc import Callable, Iterable
@@ -15,13 +17,15 @@ T = TypeVar("T")
 
 
 class Wait:
-    """How long one host has been waited for, and whether that must end."""
+    """One wait for one host: how long it has taken, and whether it must end."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
         self.since = time.monotonic()
-        self._got = False  # whether anything arrived when the host was listened to last
-        self._ending = False  # the host has ended, and its last words are still arriving
+        # Whether anything arrived when the host was listened to last.
+        self._got = False
+        # The host has ended, and its output from before the end is still arriving.
+        self._ending = False
 
     def restart(self) -> None:
         """Count from now: a wait begins, or what was awaited has arrived and something else is awaited."""
@@ -33,31 +37,60 @@ class Wait:
 
     @property
     def seconds(self) -> float:
-        """Since the wait began."""
+        """Seconds since the wait began."""
         return time.monotonic() - self.since
 
     def check(self, limit: float) -> None:
-        """Raise the host's loss when it is lost, or the wait has taken more than limit seconds.
+        """Raise the error of Host.loss() if the host is lost, or the wait has taken more than limit seconds.
 
-        Take in and look at what has arrived before: however late that was, it counts.
+        First take in and process what has arrived: however late it was, it counts.
         """
-        told = self.host.trouble()
-        self._ending = told == "" and self._got
-        if told is not None and not self._ending:
-            raise self.host.loss(told)
-        if self.host.timed and self.seconds > limit:
+        failure = self.host.failure()
+        self._ending = failure is not None and failure.ended and self._got
+        if failure is not None and not self._ending:
+            raise self.host.loss(failure.reason)
+        if self.host.has_deadlines and self.seconds > limit:
             raise self.host.loss(f"silent: no answer within {limit:.0f} s")
 
     def timeout(self, limit: float) -> float:
         """Seconds until check() must be called again, even if nothing arrives."""
         if self._ending:
             return 0
-        return max(0.0, limit - self.seconds) if self.host.timed else math.inf
+        return max(0.0, limit - self.seconds) if self.host.has_deadlines else math.inf
+
+
+class Waker:
+    """A pipe by which a thread wakes the main thread, which waits until it is readable."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def fileno(self) -> int:
+        """The file descriptor that is readable after wake(), until clear()."""
+        return self._read
+
+    def wake(self) -> None:
+        """Make the pipe readable; without effect after close()."""
+        # When the pipe is full, the main thread wakes up anyway.
+        with contextlib.suppress(OSError):
+            os.write(self._write, b"!")
+
+    def clear(self) -> None:
+        """Forget all calls of wake() so far."""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._read, 4096):
+                pass
+
+    def close(self) -> None:
+        """Close the pipe; the thread may go on calling wake()."""
+        write, self._write = self._write, -1
+        os.close(write)
+        os.close(self._read)
 
 
 def hello(host: Host) -> Hello:
     """The HELLO of a host, waited for; what hello() and loss() of hosts/base.py raise."""
-    return _wait(host, host.hello, host.patience)
+    return _wait(host, host.hello, host.hello_timeout)
 
 
 def reply(host: Host, number: int, limit: float) -> Reply:

@@ -40,7 +40,8 @@ class _Transient(DownloadFailed):
 class Expected(msgspec.Struct, frozen=True):
     """Size and hash of a file, from a signed index."""
 
-    size: int  # bytes
+    # Bytes.
+    size: int
     sha256: str
 
 

@@ -57,7 +57,8 @@ class Pruned(msgspec.Struct, frozen=True):
     """How much prune() removed."""
 
     files: int
-    size: int  # bytes
+    # Bytes.
+    size: int
 
 
 def track_states(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from sysevent.engine.asker import Asker
 from sysevent.errors import InfrastructureError, LeaseLost
 from sysevent.model import Incident, Progress
 from sysevent.targets.leases.lease import Lease, Leases
@@ -18,7 +17,7 @@ _RETRY = 0.5
 
 
 class Leased:
-    """The leases of one run, by target. The scheduler asks it for room."""
+    """The leases of one run, by target; the GuestSlots of its scheduler."""
 
     def __init__(
         self,
@@ -46,7 +45,7 @@ class Leased:
                 raise
             waited = self._held[spec.id].waited
             if waited > _REPORTED_WAIT:
-                self._record(spec, f"{spec.id}: got after {waited:.0f} s, for this run alone")
+                self._record(spec, f"{spec.id}: leased after waiting {waited:.0f} s")
         return self._held[spec.id].spec
 
     def check(self, spec: TargetSpec) -> None:
@@ -62,23 +61,19 @@ class Leased:
             self._on_lost(spec)
             raise
 
-    def enter(self, asker: Asker) -> bool:
+    def try_take(self, spec: TargetSpec) -> bool:
         """For the scheduler: lease a slot for a guest and return True, or False if none is free. Does not wait."""
-        if asker.spec.id in self._held:
+        if spec.id in self._held:
             return True
         # Only guests of this machine are started ahead: such a guest takes no more than a slot from other runs.
-        if not asker.spec.booted or time.monotonic() - self._full < _RETRY:
+        if not spec.booted or time.monotonic() - self._full < _RETRY:
             return False
-        lease = self._leases.try_take(asker.spec)
+        lease = self._leases.try_take(spec)
         if lease is None:
             self._full = time.monotonic()
             return False
-        self._held[asker.spec.id] = lease
+        self._held[spec.id] = lease
         return True
-
-    def leave(self, asker: Asker) -> None:
-        """For the scheduler: release the slot of a guest that has ended."""
-        self.release(asker.spec)
 
     def release(self, spec: TargetSpec) -> None:
         """Release a target; without effect if it is not held."""

@@ -57,7 +57,7 @@ class Run:
         self._recorded: set[str] = set()
         # Ids of the targets with a FAIL, ERROR or MISS: --keep=failed keeps their guests.
         self.failed: set[str] = set()
-        leases = Leases(self.settings, waiting=self._retreat)
+        leases = Leases(self.settings, waiting=self._end_guests)
         self._leased = Leased(leases, self.progress, self._incident, self._end)
         self._scheduler = self._start(items)
 
@@ -95,7 +95,7 @@ class Run:
             list(self._guests.values()),
             self._loop,
             self.progress,
-            room=self._leased,
+            slots=self._leased,
             keep=bool(self.settings.keep),
         )
         scheduler.begin()
@@ -106,7 +106,7 @@ class Run:
         leased = self._leased.take(spec)
         try:
             guest = self._guest(leased)
-            self._scheduler.wanted(guest)
+            self._scheduler.require(guest)
         except BaseException:
             self._leased.release(spec)
             raise
@@ -121,14 +121,14 @@ class Run:
         if spec.id in self._guests:
             self._guests[spec.id].close()
 
-    def _retreat(self) -> None:
+    def _end_guests(self) -> None:
         """End all guests: this run is about to wait for other runs, which may need their slots."""
-        self._scheduler.retreat()
+        self._scheduler.end_all()
 
     def done(self, guest: Asker) -> None:
         """End a guest that no further test needs, or leave it to the user if --keep says so."""
         self._keep(guest)
-        self._scheduler.done(guest)
+        self._scheduler.release(guest)
         self._leased.release(guest.spec)
         # labgrid gives another machine the next time.
         if not guest.spec.booted:

@@ -107,7 +107,7 @@ def _place_id(spec: TargetSpec, abi: str) -> str:
 
 def _abis(spec: TargetSpec, asked: list[str]) -> list[str]:
     """The ABIs to run a target's claims with; none when it has none of those that were asked for."""
-    names = [abi.name for abi in ARCHITECTURES[spec.arch].abis if abi.kvm]
+    names = [abi.name for abi in ARCHITECTURES[spec.arch].abis if abi.can_use_kvm]
     wanted = {names[0] if name == "native" else name for name in asked}
     return [name for name in names if not asked or name in wanted]
 
@@ -115,7 +115,7 @@ def _abis(spec: TargetSpec, asked: list[str]) -> list[str]:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Target by target, so that each guest is booted once; what fits no target is left out, not skipped."""
-    known = {abi.name for arch in ARCHITECTURES.values() for abi in arch.abis if abi.kvm} | {"native"}
+    known = {abi.name for arch in ARCHITECTURES.values() for abi in arch.abis if abi.can_use_kvm} | {"native"}
     for name in config.getoption("abi"):
         if name not in known:
             raise pytest.UsageError(str(UsageError(f"--abi {name}: there are {', '.join(sorted(known))}")))

@@ -59,8 +59,10 @@ def kvm_obstacle(arch: Architecture, cpu: str = "") -> str:
     "" is not a proof: a QEMU that starts may have a guest that hangs, see hosts/qemu/nested.py.
     """
     here = platform.machine()
-    if here != arch.machine:
-        return f"KVM runs only guests of this machine's architecture, which is {here}, not {arch.machine}"
+    if here != arch.uname_machine:
+        return (
+            f"KVM runs only guests of this machine's architecture, which is {here}, not {arch.uname_machine}"
+        )
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "/dev/kvm does not exist, or this user may not open it (group kvm)"
     if arch.not_nested:

@@ -240,6 +240,7 @@ class Reading(_Record, frozen=True, kw_only=True):
     """ABI of the VMM that saw the event."""
     finding: readers.ReadResult
     """`right`. `wrong`: the kernel wrote all bytes, and they mean something else. `garbage`: it did not write all."""
+    # The name is part of the published format (docs/run-jsonl.md), so it stays.
     told: str
     """What the reader takes the event for, and what is true."""
 

@@ -82,7 +82,7 @@ def test_waiting_uses_little_cpu_time(start, monkeypatch):
 def test_patience_while_it_boots(start):
     """As long as the target says."""
     guest = start(ANSWERING, boot=30)
-    assert (guest.doing, guest.patience) == ("booting debian:6.12", 30)
+    assert (guest.activity, guest.hello_timeout) == ("booting debian:6.12", 30)
 
 
 @pytest.mark.parametrize(

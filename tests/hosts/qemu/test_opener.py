@@ -6,6 +6,7 @@ import pytest
 
 from sysevent import wire
 from sysevent.errors import GuestLost
+from sysevent.hosts.base import Failure
 from sysevent.hosts.qemu.bundle import Bundle
 from sysevent.hosts.qemu.guest import QemuGuest
 from sysevent.hosts.qemu.opener import QemuOpener
@@ -40,8 +41,8 @@ class Guest(QemuGuest):
     def hello(self):
         return HELLO if self.restores else None
 
-    def trouble(self):
-        return None if self.restores else "panic"
+    def failure(self):
+        return None if self.restores else Failure("panic")
 
     def loss(self, what):
         return GuestLost(f"lost: {what}")
@@ -91,7 +92,7 @@ def opened(tmp_path):
         assert not found.restorable()
         host = found.open(tmp_path / "logs", told.append, restore=False)
         Mine.restores = restores
-        found.greeted(host, HELLO, told.append)
+        found.hello_received(host, HELLO, told.append)
         return found, told, Mine.opened
 
     return make

@@ -42,7 +42,7 @@ def test_restored_guest_must_answer_a_ping(start, snapshot):
 def test_patience_while_it_is_restored(start, snapshot):
     """A few seconds: after that, a boot would be as fast."""
     guest = start(RESTORED, snapshot, boot=30)
-    assert (guest.doing, guest.patience < 10) == ("restoring debian:6.12", True)
+    assert (guest.activity, guest.hello_timeout < 10) == ("restoring debian:6.12", True)
 
 
 @pytest.mark.parametrize("content", [b"strdam", b"str"], ids=["flipped", "cut off"])

@@ -12,6 +12,7 @@ from lab_hosts import SOON, refused, request
 from sysevent.errors import GuestLost
 from sysevent.hosts import waiting
 from sysevent.hosts.ssh import host as ssh_host
+from sysevent.hosts.ssh import log as ssh_log
 from sysevent.hosts.ssh import remote
 
 
@@ -196,7 +197,7 @@ def test_vmm_that_sends_without_end(sshd, lab, closing, stream):
     host.close()
     assert time.monotonic() - begin < SOON
     assert lab.gone()
-    assert host.log.stat().st_size < 2 * ssh_host._LOG
+    assert host.log.stat().st_size < 2 * ssh_log._LIMIT
 
 
 def test_close_frees_everything(sshd, lab):

@@ -40,7 +40,7 @@ def test_every_architecture_has_its_loader(arch, settings, progress, monkeypatch
     monkeypatch.setattr(userland, "_extract", lambda package, wanted, _: extracted.update(wanted) or {})
     userland.server(arch, settings, progress)
     (loader,) = [path for path in extracted if "/ld-linux" in path]
-    assert extracted[loader] == f"usr/lib/{arch.machine}-linux-gnu/{loader.rpartition('/')[2]}"
+    assert extracted[loader] == f"usr/lib/{arch.uname_machine}-linux-gnu/{loader.rpartition('/')[2]}"
     assert extracted["bin/dropbear"] == "usr/sbin/dropbear"
 
 

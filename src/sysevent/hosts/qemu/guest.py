@@ -14,7 +14,7 @@ import msgspec
 
 from sysevent import wire
 from sysevent.errors import GuestLost
-from sysevent.hosts.base import WINDOW
+from sysevent.hosts.base import ENDED, WINDOW, Failure
 from sysevent.hosts.framed import FramedHost
 from sysevent.hosts.qemu import keep
 from sysevent.hosts.qemu.bundle import Bundle
@@ -52,13 +52,13 @@ class QemuGuest(FramedHost):
         saved: bool = False,
     ) -> None:
         """snapshot: restore the guest from it; None: boot. saved: True: snapshots of the guest will be taken."""
-        patience = min(
+        hello_timeout = min(
             bundle.spec.boot,
             _RESTORE if snapshot else math.inf,
             _KVM if bundle.config.accel == "kvm" else math.inf,
         )
-        doing = f"{'restoring' if snapshot else 'booting'} {bundle.kernel.spec}"
-        super().__init__(bundle.spec.id, progress, patience, doing)
+        activity = f"{'restoring' if snapshot else 'booting'} {bundle.kernel.spec}"
+        super().__init__(bundle.spec.id, progress, hello_timeout, activity)
         self._bundle = bundle
         self._logs = logs
         self.log = logs / "console.log"
@@ -156,7 +156,7 @@ class QemuGuest(FramedHost):
         return 1 if self.on_console else WINDOW
 
     @property
-    def timed(self) -> bool:
+    def has_deadlines(self) -> bool:
         """See hosts/base.py. The VMM's own deadlines use the guest's clock, which a debugger stops with the guest."""
         return not self._bundle.config.debug
 
@@ -186,12 +186,12 @@ class QemuGuest(FramedHost):
         else:
             self._channel.sendall(data)
 
-    def trouble(self) -> str | None:
+    def failure(self) -> Failure | None:
         """See hosts/base.py."""
         bad = self._console.trouble()
         if bad:
-            return f"{bad[0]}: {bad[1]}"
-        return "" if self._qemu.ended else None
+            return Failure(f"{bad[0]}: {bad[1]}")
+        return ENDED if self._qemu.ended else None
 
     def sources(self) -> list[int]:
         """See hosts/base.py."""

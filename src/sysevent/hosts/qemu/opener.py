@@ -96,7 +96,7 @@ class QemuOpener:
         saved = self._snapshots is not None
         return self._guest(self._bundle, logs, progress, self._snapshot, saved=saved)
 
-    def greeted(self, host: Host, hello: wire.Hello, progress: Progress) -> None:
+    def hello_received(self, host: Host, hello: wire.Hello, progress: Progress) -> None:
         """Save a snapshot of a booted guest for the next run. Errors are reported; the guest goes on if it can."""
         assert self._bundle is not None
         if self._snapshots is None or self._snapshot is not None or not isinstance(host, QemuGuest):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
 import time
@@ -13,24 +12,33 @@ import paramiko
 
 from sysevent import wire
 from sysevent.errors import GuestLost, HostUnreachable, InfrastructureError, SyseventError, WrongHost
+from sysevent.hosts.base import ENDED, Failure
 from sysevent.hosts.framed import FramedHost
 from sysevent.hosts.running_kernel import Vmms
 from sysevent.hosts.ssh import remote
 from sysevent.hosts.ssh.connect import Connection, connect
+from sysevent.hosts.ssh.log import Log
 from sysevent.hosts.ssh.route import Hop, route
 from sysevent.hosts.traits import check_kvm_access, check_traits
+from sysevent.hosts.waiting import Waker
 from sysevent.model import Progress
 from sysevent.targets.spec import TargetSpec
 from sysevent.text import escape
 
-_SEND = 30  # seconds for the machine to accept data; then it is lost
-_BYE = 2  # seconds for the VMM to end after BYE
-_OUT = 10  # seconds to clean up through one connection
-_CLOSE = 30  # seconds for the thread to finish the cleanup
-_GULP = 1 << 18  # bytes read at a time, so that endless data does not stop the main thread
-_LOG = 1 << 20  # bytes of the log; what follows is dropped
-_TAIL = 5  # last lines of the log that are quoted when the machine is lost
-_CANNOT_RUN = (126, 127)  # a shell's exit codes for a program that cannot be executed
+# Seconds for the machine to accept data; then it is lost.
+_SEND = 30
+# Seconds for the VMM to end after BYE.
+_BYE = 2
+# Seconds to clean up through one connection.
+_OUT = 10
+# Seconds for the thread to finish the cleanup.
+_CLOSE = 30
+# Bytes read at a time, so that endless data does not stop the main thread.
+_GULP = 1 << 18
+# Last lines of the log that are quoted when the machine is lost.
+_TAIL = 5
+# A shell's exit codes for a program that cannot be executed.
+_CANNOT_RUN = (126, 127)
 
 
 class SshHost(FramedHost):
@@ -39,51 +47,55 @@ class SshHost(FramedHost):
     def __init__(self, spec: TargetSpec, vmms: Vmms, logs: Path, progress: Progress) -> None:
         super().__init__(spec.id, progress, spec.boot, f"connecting to {spec.address}")
         self.log = logs / "ssh.log"
+        self._log = Log(self.log)
         self._spec = spec
         self._vmms = vmms
         self._frames = wire.FrameReader()
         self._thread: threading.Thread | None = None
-        self._work: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # data to send; None: end
+        # Data to send; None: end.
+        self._work: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._ending = threading.Event()
-        # A pipe. The thread writes to _ring to wake the main thread, which selects on _bell.
-        self._bell, self._ring = -1, -1
-        # The thread sets the following before it writes to _ring.
-        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()  # lines for the log
+        # By which the thread wakes the main thread; None while the thread does not run.
+        self._waker: Waker | None = None
+        # The thread sets the following before it calls _wake().
         self._connection: Connection | None = None
         self._channel: paramiko.Channel | None = None
-        self._failure: InfrastructureError | None = None  # why the VMM could not be started
-        self._broken = ""  # why nothing can be sent any more; "" when it can
-        self._directory = ""  # the VMM's directory on the machine; "" before it exists
+        # Why the VMM could not be started.
+        self._start_error: InfrastructureError | None = None
+        # Why nothing can be sent any more; "" when it can.
+        self._broken = ""
+        # The VMM's directory on the machine; "" before it exists.
+        self._directory = ""
 
     def start(self) -> None:
         """See hosts/base.py."""
         hops = route(self._spec, Path.home())
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.log.write_bytes(b"")
-        self._bell, self._ring = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._began = time.monotonic()
-        self._note(f"the route: {', '.join(f'{hop.user}@{hop}' for hop in hops)}")
+        self._log.create(self._began)
+        self._waker = Waker()
+        self._log.note(f"the route: {', '.join(f'{hop.user}@{hop}' for hop in hops)}")
         # A daemon, so that a machine that hangs does not keep this process from ending.
-        self._thread = threading.Thread(target=self._live, args=(hops,), name=f"ssh {self.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(hops,), name=f"ssh {self.name}", daemon=True)
         self._thread.start()
 
     # The methods below run in the thread.
 
-    def _live(self, hops: tuple[Hop, ...]) -> None:
+    def _run(self, hops: tuple[Hop, ...]) -> None:
         try:
             self._open(hops)
         except InfrastructureError as error:
             text = str(error)
             named = text if text.startswith(self.name) else f"{self.name}: {text}"
-            self._failure = type(error)(named)
+            self._start_error = type(error)(named)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            self._failure = GuestLost(
+            self._start_error = GuestLost(
                 f"{self.name}: the connection broke during the start: {_message(error)}"
             )
-        except Exception as error:  # all: the main thread must learn why this thread ends
+        except Exception as error:
+            # Every exception: the main thread must learn why this thread ends.
             what = "an unexpected error, of the SSH server or of sysevent"
-            self._failure = HostUnreachable(f"{self.name}: {what}: {error!r}")
-        self._note(f"failed: {self._failure}" if self._failure else "the VMM runs")
+            self._start_error = HostUnreachable(f"{self.name}: {what}: {error!r}")
+        self._log.note(f"failed: {self._start_error}" if self._start_error else "the VMM runs")
         self._wake()
         try:
             while (data := self._work.get()) is not None:
@@ -102,11 +114,11 @@ class SshHost(FramedHost):
         )
         transport = connection.transport
         self.traits = remote.read_traits(transport)
-        self._note(" ".join(f"{name}={value}" for name, value in self.traits.items()))
+        self._log.note(" ".join(f"{name}={value}" for name, value in self.traits.items()))
         check_traits(self._spec, self.traits)
         check_kvm_access(self._spec, self.traits["kvm"], self.traits.get("user", "?"))
         self._directory = remote.create_workdir(transport, self._spec.directory)
-        self._note(f"created {self._directory}")
+        self._log.note(f"created {self._directory}")
         for number, path in self._vmms:
             remote.copy(transport, f"{self._directory}/vmm.{number}", path.read_bytes())
         channel = transport.open_session(timeout=self._spec.connect)
@@ -114,7 +126,8 @@ class SshHost(FramedHost):
         channel.exec_command(
             remote.shell_command(remote.serve_script(self._directory, [n for n, _ in self._vmms]))
         )
-        channel.fileno()  # from now on the file descriptor shows when data has arrived
+        # Creates the file descriptor, which from now on is readable when data has arrived.
+        channel.fileno()
         self._channel = channel
 
     def _on_try(self, connection: Connection) -> None:
@@ -124,7 +137,7 @@ class SshHost(FramedHost):
 
     def _on_failure(self, text: str) -> None:
         self.retried.append(text)
-        self._note(text)
+        self._log.note(text)
         self._wake()
 
     def _send(self, data: bytes) -> None:
@@ -152,7 +165,7 @@ class SshHost(FramedHost):
     def _remove_through(self, fresh: Connection) -> None:
         try:
             fresh.open()
-            self._note("a new connection, to clean up")
+            self._log.note("a new connection, to clean up")
             if not self._remove(fresh):
                 self._report_leftover("it could not be deleted")
         except (OSError, EOFError, paramiko.SSHException, SyseventError) as error:
@@ -176,40 +189,38 @@ class SshHost(FramedHost):
         try:
             return remote.remove_workdir(connection.transport, self._directory, _OUT)
         except (OSError, EOFError, paramiko.SSHException, GuestLost, HostUnreachable) as error:
-            self._note(f"could not clean up: {_message(error)}")
+            self._log.note(f"could not clean up: {_message(error)}")
             return False
 
     def _report_leftover(self, why: str) -> None:
-        self._note(
+        self._log.note(
             f"{self._directory} may still exist ({why}); the machine itself ends the VMM and deletes it within seconds "
             f"of noticing that the connection has ended, or after {remote.WALL} s"
         )
         self._left = True
 
-    def _note(self, text: str) -> None:
-        self._said.put(f"{time.monotonic() - self._began:8.3f} {text}\n")
-
     def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # full: it wakes up anyway; closed: it is in close()
-            os.write(self._ring, b"!")
+        if (waker := self._waker) is not None:
+            waker.wake()
 
     # The methods below run in the main thread.
 
-    _left = False  # the cleanup failed
-    _over = False  # the channel has ended, and everything that arrived before has been read
+    # The cleanup failed.
+    _left = False
+    # The channel has ended, and everything that arrived before has been read.
+    _over = False
 
     def sources(self) -> list[int]:
         """See hosts/base.py."""
-        watched = [self._bell] if self._bell >= 0 else []
+        watched = [self._waker.fileno()] if self._waker is not None else []
         channel = self._channel
         if channel is not None and not self._over:
             watched.append(channel.fileno())
         return watched
 
     def _take(self) -> tuple[list[wire.Frame], bool]:
-        if self._bell >= 0:
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._bell, 4096)
+        if self._waker is not None:
+            self._waker.clear()
         channel, arrived, got = self._channel, b"", False
         if channel is not None and not self._over:
             # Read before the data: nothing arrives after the end.
@@ -218,20 +229,14 @@ class SshHost(FramedHost):
                 arrived += channel.recv(65536)
             text = channel.recv_stderr(65536) if channel.recv_stderr_ready() else b""
             if text:
-                self._said.put(escape(text.decode(errors="replace")))
+                self._log.add(escape(text.decode(errors="replace")))
             got = bool(arrived)
             self._over = bool(ended) and not channel.recv_ready() and not text
-        self._write_log()
+        self._log.write()
         frames = self._frames.feed(arrived)
-        self._frames.non_frame_bytes.clear()  # output of the login shell
+        # Output of the login shell.
+        self._frames.non_frame_bytes.clear()
         return frames, got
-
-    def _write_log(self) -> None:
-        with contextlib.suppress(OSError), self.log.open("a") as file:
-            while not self._said.empty():
-                text = self._said.get()
-                if file.tell() < _LOG:
-                    file.write(text)
 
     def _put(self, data: bytes) -> None:
         # The thread sends: while it waits for the SSH window, this one goes on receiving.
@@ -239,16 +244,16 @@ class SshHost(FramedHost):
             raise BrokenPipeError(self._broken)
         self._work.put(data)
 
-    def trouble(self) -> str | None:
+    def failure(self) -> Failure | None:
         """See hosts/base.py."""
-        if self._failure or self._over:
-            return ""
-        return self._broken or None
+        if self._start_error or self._over:
+            return ENDED
+        return Failure(self._broken) if self._broken else None
 
     def loss(self, what: str) -> InfrastructureError:
         """See hosts/base.py."""
-        if self._failure is not None:
-            return self._failure
+        if self._start_error is not None:
+            return self._start_error
         channel, connection = self._channel, self._connection
         if self._over and channel is not None:
             remote.ends_by_itself(channel, 1)
@@ -262,9 +267,8 @@ class SshHost(FramedHost):
                 )
             else:
                 what = f"the VMM there ended with exit code {code}"
-        self._write_log()
-        said = self.log.read_text(errors="replace").splitlines()[-_TAIL:]
-        return GuestLost("\n".join([f"{self.name}: {what}", f"the end of {self.log}:", *said]))
+        lines = [f"{self.name}: {what}", f"the end of {self.log}:", *self._log.tail(_TAIL)]
+        return GuestLost("\n".join(lines))
 
     def close(self) -> None:
         """See hosts/base.py."""
@@ -274,19 +278,21 @@ class SshHost(FramedHost):
         self._ending.set()
         self._work.put(None)
         if self._channel is None and self._connection is not None:
-            self._connection.close()  # ends whatever the thread waits for
+            # Ends every wait of the thread.
+            self._connection.close()
         thread.join(_CLOSE)
         if thread.is_alive() or self._left:
             self._progress(
                 f"{self.name}: deleting {self._directory} there took too long or failed: see {self.log}"
             )
-        self._write_log()
+        self._log.write()
         channel, self._channel = self._channel, None
         if channel is not None:
-            channel.close()  # frees its two file descriptors now, not at the next garbage collection
-        bell, ring, self._bell, self._ring = self._bell, self._ring, -1, -1
-        os.close(ring)
-        os.close(bell)
+            # Frees its two file descriptors now, not at the next garbage collection.
+            channel.close()
+        waker, self._waker = self._waker, None
+        if waker is not None:
+            waker.close()
 
 
 def _message(error: Exception) -> str:

@@ -23,7 +23,8 @@ from sysevent.images import compression
 # A release goes into file names and onto the terminal, so only text of this form is accepted.
 _RELEASE = re.compile(rb"\d[\w.+~-]{0,100}")
 _BANNER = re.compile(rb"Linux version (%s) \(" % _RELEASE.pattern)
-_PVH_NOTE = 18  # XEN_ELFNOTE_PHYS32_ENTRY, include/xen/interface/elfnote.h
+# XEN_ELFNOTE_PHYS32_ENTRY, include/xen/interface/elfnote.h.
+_PVH_NOTE = 18
 
 
 class BootFile(msgspec.Struct, frozen=True):

@@ -25,7 +25,8 @@ class Unpacked(msgspec.Struct, frozen=True):
     """Hash and size of a cached kernel image; in unpacked.json beside it."""
 
     sha256: str
-    size: int  # bytes
+    # Bytes.
+    size: int
 
 
 def find(

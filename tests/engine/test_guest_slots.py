@@ -39,19 +39,19 @@ class Run:
             )
             for name in names
         ]
-        leases = Leases(mine, slots, waiting=lambda: self.scheduler.retreat())
+        leases = Leases(mine, slots, waiting=lambda: self.scheduler.end_all())
         self.leased = Leased(leases, self.told.append, self.told.append, print)
-        self.scheduler = Scheduler(self.askers, loop, self.told.append, most=2, room=self.leased)
+        self.scheduler = Scheduler(self.askers, loop, self.told.append, max_running=2, slots=self.leased)
         self.scheduler.begin()
 
     def start(self, asker):
         self.leased.take(asker.spec)
-        self.scheduler.wanted(asker)
+        self.scheduler.require(asker)
         assert runs(asker)
 
     def ask(self, asker):
         self.start(asker)
-        self.scheduler.done(asker)
+        self.scheduler.release(asker)
 
     def close(self):
         self.scheduler.close()
@@ -98,7 +98,7 @@ def test_a_guest_ahead_of_its_turn_does_not_wait(tmp_path, counter):
     run.start(first)
     run.scheduler.attend()
     assert (runs(first), runs(second)) == (True, False)
-    run.scheduler.done(first)
+    run.scheduler.release(first)
     run.ask(second)
     run.close()
     assert run.told == []
