@@ -8,10 +8,8 @@ from sysevent.abi.debug import HSR_HIGH_VALID
 from sysevent.abi.exits import ExitReason
 from sysevent.decode.event import Event, decode
 from sysevent.model import Facts, Observation
+from sysevent.scenario.ioctls import ONE_REG_VALUE
 from sysevent.wire import Hello
-
-# Offset of the register's value in the answer of a KVM_GET_ONE_REG step: see scenario/ioctls.py.
-_VALUE_AT = 16
 
 
 def facts(seen: Sequence[Observation], hello: Hello) -> Facts:
@@ -27,7 +25,7 @@ def facts(seen: Sequence[Observation], hello: Hello) -> Facts:
             if label.startswith(("system/", "vm/")):
                 capabilities[label] = answer.ret
             elif answer.ret == 0:
-                features[label] = int.from_bytes(answer.data[_VALUE_AT : _VALUE_AT + 8], "little")
+                features[label] = int.from_bytes(answer.data[ONE_REG_VALUE : ONE_REG_VALUE + 8], "little")
         for label, raw in observation.exits.items():
             if raw.ret == 0:
                 value = _feature(label, decode(raw, observation.arch))
