@@ -26,6 +26,9 @@ _MARKUP = {
     Status.SKIP: {"yellow": True},
 }
 
+# How pytest's closing line names a status, and the letter of its progress. Scripts may read them.
+_COUNTED = {Status.MISS: ("missed", "M"), Status.ERROR: ("error", "E"), Status.DONE: ("noted", "n")}
+
 
 def _status(report: pytest.TestReport | pytest.CollectReport) -> Status | None:
     """The status that outcome.py gave a report; None for a test without a claim."""
@@ -40,9 +43,9 @@ def pytest_report_teststatus(
 ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     """Show MISS, ERROR and DONE under their own names: a lost guest is not a broken kernel."""
     status = _status(report)
-    if status not in (Status.MISS, Status.ERROR, Status.DONE) or report.when == "teardown":
+    if status not in _COUNTED or report.when == "teardown":
         return None
-    letter, category = {"MISS": ("M", "missed"), "ERROR": ("E", "error"), "DONE": ("n", "noted")}[status]
+    category, letter = _COUNTED[status]
     return category, letter, (status.value, _MARKUP[status])
 
 
