@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from sysevent.arches import ABIS, ARCHITECTURES
+from sysevent.arches import ABIS, ARCHITECTURES, NATIVE
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -99,7 +99,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("--modules", "DIR", "directory of kernel modules for a --kernel that is a path",
            _in(*_SUITE, "shell", "bisect"), "directory", judges=True),
     Option("--abi", "ABI", "ABI of the VMM: native, or i386 on x86_64",
-           _in(*_SUITE, "diff", bisect=Use(once=True, default="native")), repeatable=True),
+           _in(*_SUITE, "diff", bisect=Use(once=True, default=NATIVE)), repeatable=True),
     Option("--abi", "ABI", f"userspace ABI: {', '.join(ABIS)}; default: all, for show x86_64 and i386",
            _in("layout"), repeatable=True),
     Option("--require", "GLOB",

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from sysevent.arches import NATIVE
 from sysevent.bisect.outcome import Outcome, boot_failure, decide
 from sysevent.bisect.step import JudgedClaim, judged_claim
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
@@ -47,7 +48,7 @@ class Procedure(msgspec.Struct, frozen=True):
 
     claims: tuple[ExitClaim, ...]
     # Of the VMM.
-    abi: str = "native"
+    abi: str = NATIVE
     boots: int = 2
     terms: Terms = Terms()
     # True: a kernel that does not boot is bad, not UNKNOWN.

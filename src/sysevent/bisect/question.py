@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from sysevent.arches import NATIVE
+
 Kind = Literal["build", "layout", "packages"]
 
 
@@ -26,7 +28,7 @@ class Question(msgspec.Struct, frozen=True):
     bad_named: str
     # Patterns, as selection.select takes them.
     tests: tuple[str, ...] = ()
-    abi: str = "native"
+    abi: str = NATIVE
     target: str = ""
     # Paths of target files.
     targets: tuple[str, ...] = ()

@@ -51,7 +51,7 @@ def select(targets: dict[str, TargetRun], archs: Sequence[str]) -> dict[str, Tar
     """Return the targets of some architectures, without any all. UsageError if an architecture is unknown."""
     for arch in archs:
         if arch not in ARCHITECTURES:
-            raise UsageError(f"--arch {arch}: there are {', '.join(ARCHITECTURES)}")
+            raise UsageError(f"--arch {arch}: expected one of {', '.join(ARCHITECTURES)}")
     return {name: target for name, target in targets.items() if not archs or target.facts.arch in archs}
 
 

@@ -116,7 +116,7 @@ def choose(known: Sequence[PublishedKernel], wanted: str) -> PublishedKernel:
     all_series = dict.fromkeys(
         ".".join(one.version.split("-")[0].split("~")[0].split(".")[:2]) for one in known
     )
-    raise UsageError(f"Debian has no kernel {wanted}; known are {', '.join(all_series)}")
+    raise UsageError(f"Debian has no kernel {wanted}; expected one of {', '.join(all_series)}")
 
 
 def between(
