@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if args.reader and asked:
         raise UsageError(f"--reader is about the report on the terminal; leave out --{asked[0][0].name}")
     place = Path(args.run or ROOT / "results" / "latest")
-    recorded = list(run_log.read(place / "run.jsonl" if place.is_dir() else place))
+    recorded = list(run_log.read(run_log.path_in(place) if place.is_dir() else place))
     for renderer, file in asked:
         _write(file, renderer.render(recorded))
     if not asked:

@@ -109,7 +109,7 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Take over the run of the workers, for the matrix and the exit code."""
     config = session.config
-    if _RESULTS in config.stash and (config.stash[_RESULTS] / results.LOG).exists():
+    if _RESULTS in config.stash and run_log.path_in(config.stash[_RESULTS]).exists():
         _adopted(config)
 
 
