@@ -25,6 +25,7 @@ from sysevent.errors import (
     SyseventError,
 )
 from sysevent.model import Facts, Observation, Status
+from sysevent.options import DEFAULT_BOOTS
 from sysevent.scenario.steps import Scenario
 from sysevent.text import one_line
 
@@ -49,7 +50,7 @@ class Procedure(msgspec.Struct, frozen=True):
     claims: tuple[ExitClaim, ...]
     # Of the VMM.
     abi: str = NATIVE
-    boots: int = 2
+    boots: int = DEFAULT_BOOTS
     terms: Terms = Terms()
     # True: a kernel that does not boot is bad, not UNKNOWN.
     boot_failure_is_bad: bool = False
