@@ -29,17 +29,17 @@ HELLO = Hello(1, 1, "6.12.1", "x86_64", "id")
 
 
 def scenario(name: str, milliseconds: int = 1) -> Scenario:
-    """One that only sleeps, for the architecture that its name begins with: "x86_64.a"."""
+    """Return a scenario that only sleeps, for the architecture that its name begins with: "x86_64.a"."""
     return Scenario(name, name.partition(".")[0], (Sleep(milliseconds),))
 
 
 def payload(_arch: Architecture, name: str, _settings: Settings) -> Payload:
-    """A payload that is not compiled."""
+    """Return a payload that is not compiled."""
     return Payload(name, (), 0, {})
 
 
 def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Wait for what a thread does; AssertionError when it does not."""
+    """Wait until a condition that another thread makes true; AssertionError after that many seconds."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -47,7 +47,7 @@ def until(condition: Callable[[], object], seconds: float = 10) -> None:
 
 
 class Counter:
-    """How many hosts run at a time, over all openers that share it, and in which order they were started."""
+    """Counts the hosts that run at a time, over all openers that share it, and records the order of their starts."""
 
     def __init__(self) -> None:
         self.now = self.most = 0
@@ -70,7 +70,7 @@ class Counter:
 class FakeOpener:
     """Opens fake hosts. Tests set what these do, and read what was done with them.
 
-    Of each list the next entry is taken and used once: an error is raised, or is how the host is lost.
+    Each entry of a list is used once, in order: an error is raised, or says how the host is lost.
     """
 
     log = "console.log"
@@ -105,7 +105,7 @@ class FakeOpener:
 
     @property
     def sent(self) -> int:
-        """Requests that were sent to any host."""
+        """The number of requests that were sent to all hosts."""
         return sum(len(host.sent) for host in self.hosts)
 
     def kernel(self, progress: Progress) -> KernelImage | None:
@@ -217,7 +217,7 @@ class FakeHost:
             self._opener.counter.end()
 
     def _fail(self, error: SyseventError) -> None:
-        """Be lost with this error; what is invalid is raised instead, and does no harm."""
+        """Lose this host with an error; an invalid frame is raised instead, and the host goes on."""
         if isinstance(error, InfrastructureError) and not isinstance(error, BadWire):
             self._lost = error
         else:
@@ -229,7 +229,7 @@ def _next(plan: list[T], default: T) -> T:
 
 
 def _answer(request: bytes, files: dict[str, bytes]) -> Reply:
-    """What a VMM says to a request of Sleep and File steps."""
+    """Return what a VMM replies to a request of Sleep and File steps."""
     results, at = [], 8
     while at < len(request):
         op, _, size = struct.unpack_from("<HHI", request, at)
@@ -249,5 +249,5 @@ def _result(op: Op, body: bytes, files: dict[str, bytes]) -> Result:
 
 
 def offsets(sent: Sequence[tuple[bytes, int]]) -> list[tuple[int, int]]:
-    """Of requests with one File step: where each begins to read, and how many bytes it wants."""
+    """Return the offset and the number of bytes of each request, which has one File step."""
     return [struct.unpack_from("<II", request, 16) for request, _ in sent]

@@ -11,7 +11,18 @@ from typing import get_args
 import pytest
 
 import sysevent
-from sysevent.arches import ABIS, ARCHITECTURES, ArchName, abi, architecture, native, of_machine, others
+from sysevent.arches import (
+    ABIS,
+    ARCHITECTURES,
+    NATIVE,
+    ArchName,
+    abi,
+    architecture,
+    native,
+    of_machine,
+    others,
+    resolve_abi,
+)
 from sysevent.checkout import GUESTS, IMAGES, ROOT
 from sysevent.doctor.package_managers import MANAGERS
 from sysevent.errors import UsageError
@@ -168,13 +179,20 @@ def test_abis():
     assert {"arm", "riscv32"} <= {one.name for one in ABIS.values() if not one.can_use_kvm}
 
 
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_the_own_abi_of_an_architecture(arch):
+    """It has the architecture's name, which NATIVE stands for; other names stay as they are."""
+    assert resolve_abi(arch, NATIVE) == native(arch).name == arch
+    assert resolve_abi(arch, "i386") == "i386"
+
+
 def test_names():
     """One list for the type checker, and for what a target file may say."""
     assert set(get_args(ArchName)) == ARCHITECTURES.keys()
     assert of_machine("ppc64le") is None
     known = ", ".join(sorted(ARCHITECTURES))
-    with pytest.raises(UsageError, match=f"no architecture is called 'vax'; there are {known}"):
+    with pytest.raises(UsageError, match=f"no architecture is called 'vax'; expected one of {known}"):
         architecture("vax")
     assert abi("x32").arch == "x86_64"
-    with pytest.raises(UsageError, match=f"--abi x33: there are {', '.join(ABIS)}"):
+    with pytest.raises(UsageError, match=f"--abi x33: expected one of {', '.join(ABIS)}"):
         abi("x33")

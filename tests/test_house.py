@@ -10,8 +10,8 @@ UPWARD: frozenset[tuple[str, str]] = frozenset()
 # Longer files than the rule allows, with the lines that they have. This list can only shrink.
 LONG: dict[str, int] = {}
 
-# Hard words by room of src/sysevent. This list can only shrink.
-HARD: dict[str, int] = {}
+# Hard words by file: the rule names them, and its tests break it. This list can only shrink.
+HARD: dict[str, int] = {"tests/house/text.py": 3, "tests/house/test_rules.py": 10}
 
 # Distributions whose module has another name.
 MODULES = {"pyelftools": "elftools", "pytest-xdist": "xdist", "python-debian": "debian"}
@@ -35,12 +35,16 @@ def test_imports_point_down():
     assert imports.upward_imports(ROOT, UPWARD) == []
 
 
+def test_every_package_of_the_layers_exists():
+    assert imports.absent_packages(ROOT) == []
+
+
 def test_modules_do_not_import_each_other():
     assert imports.import_cycles(ROOT) == []
 
 
 def test_suites_and_the_engine_are_apart():
-    """Claims use few rooms, and src uses neither claims nor tests."""
+    """Claims use few packages, and src uses neither claims nor tests."""
     assert imports.foreign_imports(ROOT) == []
 
 

@@ -3,11 +3,20 @@
     blobs/sha256/HASH        InRelease files, package indices, packages: exactly as the mirror sent them
     suites/SUITE.json        which InRelease was fetched last, and when
     tracks/TRACK-ARCH.json   which packages a track means (images/debian)
+    published/HASH.json      every kernel of a package index (images/debian/published.py)
     kernels/RELEASE-HASH/    kernel images taken out of packages
     unwrapped/NAME-HASH/     users' own images, decompressed because QEMU could not read them as they were
+    vmlinux/NAME-HASH        ELF kernels taken out of images, for QEMU's PVH entry; empty: that failed
     modules/HASH.bin         decompressed modules with their dependencies, in load order
     initramfs/HASH.cpio      finished archives
-    userland/HASH.bin        programs taken out of packages (images/rootfs/userland.py)
+    userland/HASH.bin        programs taken out of packages (images/rootfs/userland.py); ARCH.json: of which ones
+    build/NAME-ABI-HASH      VMMs, payloads and other programs of ours, compiled (build/programs.py)
+    zig/                     zig's own cache (build/compiler.py)
+    headers/TRACK.json       which packages hold a track's headers; tree-*/: headers exported from a kernel tree
+    layouts/ABI-HASH.json    what headers mean to an ABI (headers/compiled.py)
+    btf/HASH.json            layouts in the BTF of a kernel (engine/btf.py)
+    snapshots/KEY.state      guests that were ready, to be restored (hosts/qemu/snapshots.py)
+    bisect/TREE-HASH-ARCH/   a bisection's checked-out tree and builds (bisect/session.py)
     nested/HASH.json         whether a guest under this machine's KVM has a KVM of its own
     parts/, locks/           unfinished downloads
 

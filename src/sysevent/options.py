@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from sysevent.arches import ABIS, ARCHITECTURES
+from sysevent.arches import ABIS, ARCHITECTURES, NATIVE
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -73,6 +73,9 @@ def _in(*verbs: str, **more: Use) -> Mapping[str, Use]:
     return {**dict.fromkeys(verbs, Use()), **{verb.replace("_", " "): use for verb, use in more.items()}}
 
 
+# Boots of each kernel that a bisection asks.
+DEFAULT_BOOTS = 2
+
 _SUITE = (PYTEST, "run")
 _ARCHES = ", ".join(ARCHITECTURES)
 _HEADERS = "kernel whose headers are read: debian:6.12 (or 6.12), tree:PATH, or machine"
@@ -99,7 +102,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("--modules", "DIR", "directory of kernel modules for a --kernel that is a path",
            _in(*_SUITE, "shell", "bisect"), "directory", judges=True),
     Option("--abi", "ABI", "ABI of the VMM: native, or i386 on x86_64",
-           _in(*_SUITE, "diff", bisect=Use(once=True, default="native")), repeatable=True),
+           _in(*_SUITE, "diff", bisect=Use(once=True, default=NATIVE)), repeatable=True),
     Option("--abi", "ABI", f"userspace ABI: {', '.join(ABIS)}; default: all, for show x86_64 and i386",
            _in("layout"), repeatable=True),
     Option("--require", "GLOB",
@@ -115,7 +118,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("--strict-observed", "", "also fail on a change of behaviour that the kernel never promised",
            _in(*_SUITE, "bisect"), "flag", judges=True),
     Option("--boots", "N", "boots of each kernel that must agree", _in("bisect"), "number",
-           default=2, judges=True),
+           default=DEFAULT_BOOTS, judges=True),
     Option("--boot-failure", "", "what a kernel counts as that does not boot", _in("bisect"),
            choices=("skip", "bad"), default="skip", judges=True),
 

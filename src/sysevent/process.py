@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from typing import Literal
 
 from sysevent.errors import ToolMissing
 
 
-def die_with_parent(command: Sequence[str]) -> list[str]:
-    """A command that the kernel kills with SIGKILL when this process ends, whatever ends it.
+def die_with_parent(command: Sequence[str], signal: Literal["KILL", "TERM"] = "KILL") -> list[str]:
+    """A command that the kernel sends a signal, SIGKILL or SIGTERM, when this process ends, whatever ends it.
 
     The signal is sent when the *thread* that started the command ends (prctl(2), PR_SET_PDEATHSIG): start it
     from a thread that lives as long as the command should. setpriv, of util-linux, sets the signal without running
@@ -18,7 +19,7 @@ def die_with_parent(command: Sequence[str]) -> list[str]:
 
     Raises ToolMissing if setpriv is not installed.
     """
-    return [_installed("setpriv", "util-linux"), "--pdeathsig=KILL", "--", *command]
+    return [_installed("setpriv", "util-linux"), f"--pdeathsig={signal}", "--", *command]
 
 
 def with_time_limit(command: Sequence[str], seconds: int) -> list[str]:

@@ -117,4 +117,4 @@ def test_diff_gives_json(capsys):
 
 def test_an_abi_that_does_not_exist(capsys):
     assert layout("diff", "5.10", "7.2", "--abi", "vax") == 2
-    assert "there are x86_64, i386, x32" in capsys.readouterr().err
+    assert "expected one of x86_64, i386, x32" in capsys.readouterr().err

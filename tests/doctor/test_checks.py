@@ -8,19 +8,6 @@ from sysevent.doctor.checks import CheckResult
 from sysevent.errors import ImageError
 
 
-@pytest.mark.parametrize(
-    ("output", "version"),
-    [
-        ("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)\nCopyright", (7, 2, 22)),
-        ("QEMU emulator version 10.0.13", (10, 0, 13)),
-        ("bash: no such file", ()),
-    ],
-)
-def test_qemu_version(output, version):
-    """Numbers, so that 10 is newer than 8."""
-    assert checks.qemu_version(output) == version
-
-
 def test_ok_is_one_line():
     """A fix is shown only for what is not ok."""
     assert "\n" not in doctor.render(CheckResult("x", ok=True, found="here", fix="nothing"))

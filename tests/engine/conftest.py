@@ -15,7 +15,7 @@ from sysevent.targets.spec import TargetSpec
 
 @dataclass
 class World:
-    """What askers are made of, and what they told."""
+    """What askers are made of, and what they reported."""
 
     settings: settings.Settings
     counter: Counter = field(default_factory=Counter)

@@ -1,4 +1,4 @@
-"""What is asked of a target, in which order, and what happens when its guest is lost."""
+"""Asker: which requests a target gets, in which order, and what follows when its guest is lost."""
 
 import msgspec
 import pytest
@@ -16,7 +16,7 @@ def sent(opener):
 
 
 def test_each_is_asked_once(world):
-    """One boot, one request, one observation, however often it is wanted; another ABI is another question."""
+    """A scenario is run once per ABI, in one boot, however often it is observed."""
     opener = world.opener()
     asked = world.asker(opener)
     first = asked.observe(scenario("x86_64.a"))
@@ -38,7 +38,7 @@ def test_each_is_asked_once(world):
 
 
 def test_what_is_not_recorded(world):
-    """Is remembered all the same."""
+    """An observation that is not recorded is remembered as well."""
     opener = world.opener()
     asked = world.asker(opener)
     for _ in range(2):
@@ -47,7 +47,7 @@ def test_what_is_not_recorded(world):
 
 
 def test_lost_once_is_asked_again(world):
-    """After another boot, and with an incident that names the first boot's log."""
+    """The request is sent again after another boot, and the incident names the first boot's log."""
     opener = world.opener()
     opener.replies = [LOST]
     assert world.asker(opener).observe(scenario("x86_64.a")).scenario == "x86_64.a"
@@ -59,7 +59,7 @@ def test_lost_once_is_asked_again(world):
 
 
 def test_lost_twice_is_lost(world):
-    """The error is remembered, and the scenario not asked a third time. Others are still asked."""
+    """The error is remembered, and the scenario is not sent a third time. Others are still sent."""
     opener = world.opener()
     asked = world.asker(opener)
     opener.replies = [LOST, GuestLost("lost: silent")]
@@ -76,7 +76,7 @@ def test_lost_twice_is_lost(world):
 
 
 def test_a_guest_that_never_boots(world):
-    """Is booted once more, and each boot is one incident."""
+    """It is booted once more, and each boot is one incident."""
     opener = world.opener()
     opener.default_hello = LOST
     with pytest.raises(GuestLost, match="lost: panic"):
@@ -86,7 +86,7 @@ def test_a_guest_that_never_boots(world):
 
 
 def test_boots_are_limited(world):
-    """To four, whatever is asked; then everything is lost at once, without another boot."""
+    """After four boots every scenario is lost at once, without another boot."""
     opener = world.opener()
     opener.default_reply = LOST
     asked = world.asker(opener)
@@ -100,7 +100,7 @@ def test_boots_are_limited(world):
 
 
 def test_one_boot_in_a_debugger(world):
-    """Ending the guest there starts no other one, stopped at its first instruction."""
+    """With --gdb, a guest that ended is not booted again: it would stop at its first instruction."""
     world.settings = msgspec.structs.replace(world.settings, debug=True)
     opener = world.opener()
     opener.default_hello = LOST
@@ -114,7 +114,7 @@ def test_one_boot_in_a_debugger(world):
 
 
 def test_an_invalid_hello_is_a_boot_that_failed(world):
-    """Nothing is asked of a host that has not said hello."""
+    """Nothing is sent to a host whose HELLO is invalid; the next boot is asked."""
     opener = world.opener()
     opener.hellos = [BadWire("another version")]
     assert world.asker(opener).observe(scenario("x86_64.a")).scenario == "x86_64.a"
@@ -123,7 +123,7 @@ def test_an_invalid_hello_is_a_boot_that_failed(world):
 
 
 def test_an_invalid_reply(world):
-    """Is remembered as an error; the guest that gave it is still asked."""
+    """It is remembered as an error, and the guest that gave it is still asked."""
     opener = world.opener()
     opener.replies = [BadWire("nonsense")]
     asked = world.asker(opener)
@@ -134,8 +134,8 @@ def test_an_invalid_reply(world):
     assert (sent(opener), world.incidents) == ([2], [])
 
 
-def test_an_image_that_cannot_be_had(world):
-    """No incident and no boot: nothing was lost."""
+def test_an_image_that_cannot_be_obtained(world):
+    """There is neither an incident nor a boot: nothing was lost."""
     opener = world.opener()
     opener.refused = ImageError("no mirror")
     asked = world.asker(opener)
@@ -158,7 +158,7 @@ def test_no_such_abi(world):
 
 
 def test_a_vmm_that_died(world):
-    """Is our error, and the guest lives."""
+    """It is an error of ours, and the guest goes on."""
     opener = world.opener()
     opener.replies = [wire.Reply(wire.State.DIED, 11, ())]
     asked = world.asker(opener)
@@ -169,7 +169,7 @@ def test_a_vmm_that_died(world):
 
 
 def test_a_vmm_that_the_machine_ended(world):
-    """Is a lost guest, though the host gave a reply."""
+    """It counts as a lost guest, although the host gave a reply."""
     opener = world.opener()
     opener.replies = [wire.Reply(wire.State.DIED, 9, ())]
     assert world.asker(opener).observe(scenario("x86_64.a"))
@@ -180,7 +180,7 @@ def test_a_vmm_that_the_machine_ended(world):
 
 
 def test_close(world):
-    """Twice, and before anything ran."""
+    """close() may be called twice, and before anything ran."""
     opener = world.opener()
     asked = world.asker(opener)
     asked.close()
@@ -191,7 +191,7 @@ def test_close(world):
 
 
 def test_facts(world):
-    """The first scenario must work; what another one cannot tell is left out. Asked once."""
+    """The first scenario must succeed, another one may fail; they run once."""
     opener = world.opener()
     opener.replies = [None, wire.Reply(wire.State.DIED, 11, ())]
     asked = world.asker(opener, facts=("x86_64.facts", "x86_64.more"))

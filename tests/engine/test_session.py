@@ -1,4 +1,4 @@
-"""One conversation: what is in order, what is overdue, and what a person who waits is told."""
+"""One conversation: what is in order, what is overdue, and which progress is shown."""
 
 import math
 import time
@@ -21,7 +21,7 @@ def opener():
 
 @pytest.fixture
 def session(opener, tmp_path):
-    """session(heartbeat): a started one; its host is opener.hosts[0], and what was told session.told."""
+    """session(heartbeat): a started one; its host is opener.hosts[0], and its progress is session.told."""
 
     def make(heartbeat=60.0):
         told = []

@@ -1,6 +1,6 @@
 """Rules of the source tree, checked on its text: nothing of it is imported, and each rule gives a list of problems.
 
-imports       which room may import which, and no cycles
+imports       which package may import which, and no cycles
 dependencies  what is imported is declared, and what is declared is used
 text          lengths, names of places, docstrings, words
 

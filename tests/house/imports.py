@@ -1,4 +1,4 @@
-"""Which room of src/sysevent may import which: the layers, no cycles, and what claims may use."""
+"""Which package of src/sysevent may import which: the layers, no cycles, and what claims may use."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 from house.source import imports, python_files
 
-# The rooms of src/sysevent, from the top to the ground floor. Imports point down this list only: a room may use
-# every room of a later row, and none of its own row or of an earlier one. Packages and modules are rooms alike.
+# The packages of src/sysevent, one layer a row, from the top to the bottom. Imports point down this list only: a
+# package may use every package of a later row, and none of its own row or of an earlier one. A module beside the
+# packages, such as options.py, counts as one.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     # One verb a file.
@@ -17,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # What pytest sees.
     ("plugin",),
     # What drives many runs.
-    ("bisect", "bench", "explore", "sensitivity", "interactive"),
+    ("bisect", "bench", "interactive"),
     # What this machine has for all of that.
     ("doctor",),
     # Records, and what is rendered from them.
@@ -44,8 +45,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("arches",),
 )
 
-# Modules that every room may use. They may use each other, without cycles.
-GROUND_FLOOR = frozenset(
+# The lowest layer: modules that every package may use. They may use each other, without cycles.
+LOWEST_LAYER = frozenset(
     (
         "cache",
         "checkout",
@@ -59,7 +60,7 @@ GROUND_FLOOR = frozenset(
     )
 )
 
-# The rooms that claims in suites/ are made of.
+# The packages that claims in suites/ are made of.
 CLAIMS_MAY_IMPORT = frozenset(("abi", "arches", "contract", "decode", "errors", "model", "scenario"))
 
 
@@ -85,23 +86,23 @@ def _uses(root: Path) -> dict[str, list[tuple[str, str]]]:
 
 
 def upward_imports(root: Path, allowed: Set[tuple[str, str]] = frozenset()) -> list[str]:
-    """Imports of src/sysevent that do not point down LAYERS, and rooms that are not in it.
+    """Imports of src/sysevent that do not point down LAYERS, and packages that are not in it.
 
-    Relative imports are problems as well: the line does not show which room they mean. Allowed are pairs of a module
+    Relative imports are problems as well: the line does not show which package they mean. Allowed are pairs of a module
     and the module that it may import all the same.
     """
-    rank = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
-    rank |= dict.fromkeys(GROUND_FLOOR, len(LAYERS))
+    rank = {package: number for number, layer in enumerate(LAYERS) for package in layer}
+    rank |= dict.fromkeys(LOWEST_LAYER, len(LAYERS))
     problems, unused = [], set(allowed)
     for module, uses in _uses(root).items():
-        room = _room(module)
-        if room and room not in rank:
-            problems.append(f"src: {module}: room {room!r} is not in LAYERS (tests/house/imports.py)")
+        package = _package(module)
+        if package and package not in rank:
+            problems.append(f"src: {module}: package {package!r} is not in LAYERS (tests/house/imports.py)")
             continue
         for where, target in uses:
             if target.startswith("."):
                 problems.append(f"{where}: relative import")
-            elif not _points_down(room, _room(target), rank):
+            elif not _points_down(package, _package(target), rank):
                 if (module, target) not in allowed:
                     problems.append(f"{where}: {module} must not import {target}, which is not below it")
                 unused.discard((module, target))
@@ -109,20 +110,30 @@ def upward_imports(root: Path, allowed: Set[tuple[str, str]] = frozenset()) -> l
     return problems + stale
 
 
-def _room(module: str) -> str:
-    """The room of a module of this project; "" for the package itself and for modules of others."""
+def absent_packages(root: Path) -> list[str]:
+    """Packages of LAYERS and modules of LOWEST_LAYER that src/sysevent does not have."""
+    source = root / "src" / "sysevent"
+    return [
+        f"src: {name} is in the layers (tests/house/imports.py), and does not exist: take it off the list"
+        for name in (*(name for layer in LAYERS for name in layer), *sorted(LOWEST_LAYER))
+        if not (source / name / "__init__.py").is_file() and not (source / f"{name}.py").is_file()
+    ]
+
+
+def _package(module: str) -> str:
+    """The package of a module of this project; "" for `sysevent` itself and for modules of others."""
     top, _, rest = module.partition(".")
     return rest.partition(".")[0] if top == "sysevent" else ""
 
 
-def _points_down(room: str, other: str, rank: Mapping[str, int]) -> bool:
-    """True if a room may import another one. A room that is not ranked is reported by itself, not by its users."""
-    if other == room or other not in rank:
+def _points_down(package: str, other: str, rank: Mapping[str, int]) -> bool:
+    """True if a package may import another one. One without a rank is reported by itself, not by its users."""
+    if other == package or other not in rank:
         return True
-    if not room:
-        # The package itself is imported before all of its modules, and imports none.
+    if not package:
+        # `sysevent` itself is imported before all of its modules, and imports none.
         return False
-    return rank[room] < rank[other] or (room in GROUND_FLOOR and other in GROUND_FLOOR)
+    return rank[package] < rank[other] or (package in LOWEST_LAYER and other in LOWEST_LAYER)
 
 
 def import_cycles(root: Path) -> list[str]:
@@ -139,15 +150,15 @@ def import_cycles(root: Path) -> list[str]:
 
 
 def foreign_imports(root: Path) -> list[str]:
-    """Imports of suites/ from rooms that are not for claims, and of src/ from suites/ or tests/."""
+    """Imports of suites/ from packages that are not for claims, and of src/ from suites/ or tests/."""
     problems = []
     for path in python_files(root, "suites"):
         for line, base, names in imports(path):
-            rooms = names if base == "sysevent" else [room] if (room := _room(base)) else []
+            packages = names if base == "sysevent" else [package] if (package := _package(base)) else []
             problems += [
-                f"{path.relative_to(root)}:{line}: suites must not import sysevent.{room}"
-                for room in rooms
-                if room not in CLAIMS_MAY_IMPORT
+                f"{path.relative_to(root)}:{line}: suites must not import sysevent.{package}"
+                for package in packages
+                if package not in CLAIMS_MAY_IMPORT
             ]
     for module, uses in _uses(root).items():
         problems += [

@@ -1,5 +1,7 @@
 """Each rule of the source tree, on a small tree that breaks it."""
 
+import re
+
 import pytest
 
 from house import dependencies, imports, text
@@ -11,13 +13,15 @@ dependencies = ["msgspec>=0.22", "pytest>=9"]
 dev = ["rich>=1"]
 """
 
+ARCHES = "src/sysevent/arches.py"
+
 # A small tree that keeps all rules.
 TREE = {
     "pyproject.toml": PROJECT,
     "sysevent": '"""Launcher."""\nimport os\n',
     "src/sysevent/__init__.py": '"""Package."""\n',
     "src/sysevent/errors.py": '"""Errors."""\n',
-    "src/sysevent/arches.py": '"""Rows."""\nfrom sysevent import errors\n',
+    ARCHES: '"""Rows."""\nfrom sysevent import errors\n',
     "src/sysevent/qemu/__init__.py": '"""QEMU."""\nimport msgspec\nfrom sysevent.arches import x\n',
     "src/sysevent/cli/__init__.py": '"""Verbs."""\nfrom sysevent.qemu import argv\n',
     "src/sysevent/cli/run.py": '"""A verb."""\nfrom sysevent.cli import main\n',
@@ -120,7 +124,7 @@ HOME, REGISTRY = "/".join(("", "home", "jane", "linux")), ".".join(("pypi", "org
         (
             "src/sysevent/attic.py",
             DOC,
-            ["src: sysevent.attic: room 'attic' is not in LAYERS (tests/house/imports.py)"],
+            ["src: sysevent.attic: package 'attic' is not in LAYERS (tests/house/imports.py)"],
         ),
         (
             "suites/test_one.py",
@@ -180,6 +184,8 @@ HOME, REGISTRY = "/".join(("", "home", "jane", "linux")), ".".join(("pypi", "org
             f'{DOC}Nobody = 1\n# For whoever reads.\nx = """\nAnew"""\n',
             ["src/sysevent/images.py:3: 'whoever'", "src/sysevent/images.py:5: 'Anew'"],
         ),
+        ("tests/test_two.py", f"{DOC}# Nobody.\n", ["tests/test_two.py:2: 'Nobody'"]),
+        ("guests/vmm/main.c", "\n/* for whoever */\n", ["guests/vmm/main.c:2: 'whoever'"]),
     ],
     ids=lambda value: value if isinstance(value, str) and "\n" not in value else "",
 )
@@ -191,23 +197,31 @@ def test_a_broken_rule(tree, name, content, problems):
 def test_exceptions(tree):
     """What is allowed is not a problem, and what is allowed in vain is one."""
     upward = ("sysevent.arches", "sysevent.cli.run")
-    root = tree("src/sysevent/arches.py", f"{DOC}import sysevent.cli.run\n# anew, anew\n" + "\n" * 300)
+    root = tree(ARCHES, f"{DOC}import sysevent.cli.run\n# anew, anew\n" + "\n" * 300)
     assert imports.upward_imports(root, {upward}) == []
-    assert text.long_files(root, {"src/sysevent/arches.py": 303}) == []
-    assert text.long_files(root, {"src/sysevent/arches.py": 302}) != []
-    assert text.hard_words(root, {"arches": 2}) == []
-    assert len(text.hard_words(root, {"arches": 1})) == 2
-    root = tree("src/sysevent/arches.py", DOC)
+    assert text.long_files(root, {ARCHES: 303}) == []
+    assert text.long_files(root, {ARCHES: 302}) != []
+    assert text.hard_words(root, {ARCHES: 2}) == []
+    assert len(text.hard_words(root, {ARCHES: 1})) == 2
+    root = tree(ARCHES, DOC)
     assert imports.upward_imports(root, {upward}) == [
         "src: sysevent.arches does not import sysevent.cli.run any more: take it off the list"
     ]
-    assert text.long_files(root, {"src/sysevent/arches.py": 303, "gone.py": 400}) == [
+    assert text.long_files(root, {ARCHES: 303, "gone.py": 400}) == [
         "gone.py: 300 lines or fewer: take it off the list",
-        "src/sysevent/arches.py: 300 lines or fewer: take it off the list",
+        f"{ARCHES}: 300 lines or fewer: take it off the list",
     ]
-    assert text.hard_words(root, {"arches": 2}) == [
-        "src/sysevent/arches: has none of these words: take it off the list"
-    ]
+    assert text.hard_words(root, {ARCHES: 2}) == [f"{ARCHES}: has none of these words: take it off the list"]
+
+
+def test_layers_without_files(tree):
+    """A package of the layers may be a folder or a module; one that is neither is a problem."""
+    found = imports.absent_packages(tree())
+    assert (
+        "src: doctor is in the layers (tests/house/imports.py), and does not exist: take it off the list"
+        in found
+    )
+    assert not [line for line in found if re.match("src: (arches|cli|qemu|errors) ", line)]
 
 
 def test_programs(tree):

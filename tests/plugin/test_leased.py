@@ -165,7 +165,7 @@ RPI = TargetSpec(name="rpi", arch="arm64", where="ssh", address="rpi.lab")
 
 @pytest.fixture
 def leased():
-    """leased(free): a run's leases of which so many can be had; and what was told."""
+    """leased(free): the leases of a run, of which that many are free; and its progress."""
 
     def make(free):
         told = []

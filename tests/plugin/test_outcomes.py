@@ -165,7 +165,7 @@ def test_a_failure_on_the_screen(run):
 
 
 def test_only_what_was_selected_runs(run):
-    """And neither as a skip: nobody asked for the others."""
+    """Tests that were not selected are not listed as skipped either."""
     assert run("clean").statuses() == {
         "test_x86_64[x86_64-tcg-triple_fault]": "PASS",
         "test_x86_64[x86_64-tcg-hyperv.reset]": "PASS",

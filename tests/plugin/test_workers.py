@@ -28,7 +28,7 @@ def test_same_ids_same_verdicts(run):
 
 
 def test_one_log(run):
-    """With one beginning and one end, and each target told by one worker."""
+    """The log has one beginning and one end, and one worker writes what concerns a target."""
     found = run("together")
     assert len(found.records("run")) == 1
     assert "-n" in found.records("run")[0]["argv"]

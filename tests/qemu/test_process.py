@@ -175,6 +175,21 @@ def test_version(stub, script, found):
     assert version.version(Arch()) == found
 
 
+@pytest.mark.parametrize(
+    ("output", "numbers"),
+    [
+        ("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)\nCopyright", (7, 2, 22)),
+        ("QEMU emulator version 10.0.13", (10, 0, 13)),
+        ("QEMU emulator version 11.0.0-rc1", (11, 0, 0)),
+        ("QEMU emulator version v8", ()),
+        ("bash: no such file", ()),
+    ],
+)
+def test_numbers_of_a_version(output, numbers):
+    """Numbers can be compared: 10 is newer than 8."""
+    assert version.numbers(version.parsed(output)) == numbers
+
+
 def test_no_version_without_it():
     class Arch:
         qemu = "qemu-system-nothing"

@@ -14,6 +14,7 @@ __all__ = [
     "ABIS",
     "ARCHITECTURES",
     "CHANNEL_MODULES",
+    "NATIVE",
     "Abi",
     "ArchName",
     "Architecture",
@@ -22,10 +23,13 @@ __all__ = [
     "native",
     "of_machine",
     "others",
+    "resolve_abi",
 ]
 
 # A guest's own channel is a virtio serial port; both are built in from Debian's 6.12 on, modules before.
 CHANNEL_MODULES = ("virtio_pci", "virtio_console")
+# The name, in --abi and in calls, of each architecture's own ABI.
+NATIVE = "native"
 
 
 def architecture(name: str) -> Architecture:
@@ -34,7 +38,7 @@ def architecture(name: str) -> Architecture:
         return ARCHITECTURES[name]
     except KeyError:
         known = ", ".join(sorted(ARCHITECTURES))
-        raise UsageError(f"no architecture is called {name!r}; there are {known}") from None
+        raise UsageError(f"no architecture is called {name!r}; expected one of {known}") from None
 
 
 def of_machine(machine: str) -> Architecture | None:
@@ -50,12 +54,20 @@ def abi(name: str) -> Abi:
     try:
         return ABIS[name]
     except KeyError:
-        raise UsageError(f"--abi {name}: there are {', '.join(ABIS)}") from None
+        raise UsageError(f"--abi {name}: expected one of {', '.join(ABIS)}") from None
 
 
 def native(arch: str) -> Abi:
     """The ABI of the kernel itself on an architecture."""
     return ARCHITECTURES[arch].abis[0]
+
+
+def resolve_abi(arch: str, name: str) -> str:
+    """The name of an ABI in ABIS: for NATIVE, that of the architecture's own one; another name is returned unchanged.
+
+    The own ABI of an architecture has the architecture's name, which a record may have without a row in ARCHITECTURES.
+    """
+    return arch if name == NATIVE else name
 
 
 def others(arch: str) -> tuple[Abi, ...]:

@@ -28,7 +28,8 @@ def run(words: Sequence[str], *, fresh: bool) -> dict[str, float]:
             [*command, *(["--fresh"] if fresh else [])], cwd=ROOT, capture_output=True, text=True, check=False
         )
         wall, after = time.monotonic() - begin, os.times()
-        written = list(run_log.read(results / "run.jsonl")) if (results / "run.jsonl").exists() else []
+        log = run_log.path_in(results)
+        written = list(run_log.read(log)) if log.exists() else []
     if done.returncode or any(isinstance(record, records.Incident) for record in written):
         raise HarnessError(
             f"not a measurement: {' '.join(command)} gave {done.returncode}:\n{done.stdout[-2000:]}"

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from sysevent.arches import NATIVE
 from sysevent.bisect.outcome import Outcome, boot_failure, decide
 from sysevent.bisect.step import JudgedClaim, judged_claim
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
@@ -24,6 +25,7 @@ from sysevent.errors import (
     SyseventError,
 )
 from sysevent.model import Facts, Observation, Status
+from sysevent.options import DEFAULT_BOOTS
 from sysevent.scenario.steps import Scenario
 from sysevent.text import one_line
 
@@ -47,8 +49,8 @@ class Procedure(msgspec.Struct, frozen=True):
 
     claims: tuple[ExitClaim, ...]
     # Of the VMM.
-    abi: str = "native"
-    boots: int = 2
+    abi: str = NATIVE
+    boots: int = DEFAULT_BOOTS
     terms: Terms = Terms()
     # True: a kernel that does not boot is bad, not UNKNOWN.
     boot_failure_is_bad: bool = False

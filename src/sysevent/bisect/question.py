@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
+
+from sysevent import options
+from sysevent.arches import NATIVE
 
 Kind = Literal["build", "layout", "packages"]
 
@@ -26,7 +30,7 @@ class Question(msgspec.Struct, frozen=True):
     bad_named: str
     # Patterns, as selection.select takes them.
     tests: tuple[str, ...] = ()
-    abi: str = "native"
+    abi: str = NATIVE
     target: str = ""
     # Paths of target files.
     targets: tuple[str, ...] = ()
@@ -36,7 +40,7 @@ class Question(msgspec.Struct, frozen=True):
     # Paths of files with more kernel configuration.
     fragments: tuple[str, ...] = ()
     # Boots of each kernel.
-    boots: int = 2
+    boots: int = options.DEFAULT_BOOTS
     # Of sysevent.
     version: str = ""
 
@@ -52,29 +56,45 @@ class Question(msgspec.Struct, frozen=True):
 
     def options(self) -> list[str]:
         """The options that a single step takes as well, as words of a command line."""
-        words = ["--arch", self.arch]
-        for option, values in (
-            ("--test", self.tests),
-            ("--targets", self.targets),
-            ("--config", self.fragments),
-        ):
-            for value in values:
-                words += [option, value]
-        for option, value in (("--target", self.target), ("--floor", self.floor)):
-            words += [option, value] if value else []
-        if self.abi != "native":
-            words += ["--abi", self.abi]
-        if self.kind == "layout":
-            words.append("--layout")
-        if self.boot_failure_is_bad:
-            words.append("--boot-failure=bad")
-        if self.strict:
-            words.append("--strict-observed")
-        if self.boots != 2:
-            words += ["--boots", str(self.boots)]
-        return words
+        given = {
+            "arch": self.arch,
+            "test": self.tests,
+            "targets": self.targets,
+            "config": self.fragments,
+            "target": self.target,
+            "floor": self.floor,
+            "abi": self.abi,
+            "layout": self.kind == "layout",
+            "boot_failure": "bad" if self.boot_failure_is_bad else "skip",
+            "strict_observed": self.strict,
+            "boots": self.boots,
+        }
+        return _words(given)
 
     @property
     def _ends(self) -> list[str]:
-        where = ["--packages", self.source] if self.kind == "packages" else ["--tree", self.source]
-        return [*where, "--good", self.good, "--bad", self.bad]
+        source = "packages" if self.kind == "packages" else "tree"
+        return _words({source: self.source, "good": self.good, "bad": self.bad})
+
+
+def _words(values: Mapping[str, Any]) -> list[str]:
+    """Options of `bisect` as words of a command line, in the order of values, which has them by Option.name.
+
+    What is empty, False or the default is left out. The value of a mode, which has choices and a default, is written
+    --flag=value; any other one is a word of its own.
+    """
+    rows = {option.name: option for option in options.of("bisect")}
+    words: list[str] = []
+    for name, given in values.items():
+        option = rows[name]
+        default = option.uses["bisect"].default or option.default
+        if given is False or given in ("", default):
+            continue
+        for value in given if isinstance(given, tuple) else [given]:
+            if option.kind == "flag":
+                words.append(option.flag)
+            elif option.choices and default is not None:
+                words.append(f"{option.flag}={value}")
+            else:
+                words += [option.flag, str(value)]
+    return words

@@ -19,6 +19,7 @@ from sysevent.build import kconfig
 from sysevent.build.toolchain import Toolchain, first_accepted, plain_environment, toolchains
 from sysevent.errors import DiskFull, KernelNotBuilt, UsageError
 from sysevent.model import Progress
+from sysevent.process import die_with_parent
 
 # Seconds between two lines of progress.
 _PROGRESS_INTERVAL = 10
@@ -66,8 +67,8 @@ class KernelBuilder:
     def build(self, tree: Path, log: Path) -> BuiltKernel:
         """Build the tree as it is checked out, and return its kernel; make's output goes to log.
 
-        KernelNotBuilt with the compiler's errors, ToolMissing when no installed compiler is new enough, DiskFull,
-        UsageError for a tree that was built in place.
+        KernelNotBuilt with the compiler's errors, ToolMissing when no installed compiler is new enough or setpriv is
+        not installed, DiskFull, UsageError for a tree that was built in place.
         """
         toolchain = first_accepted(tree, self.arch, self._toolchains)
         output = self._directory / f"{self.arch.name}-{toolchain.name}"
@@ -127,10 +128,8 @@ class KernelBuilder:
             output.write(f"$ {' '.join(command)}\n".encode())
             output.flush()
             # If this process is killed, make must not go on in the directory that the next run uses.
-            setpriv = shutil.which("setpriv")
-            guard = [setpriv, "--pdeathsig=TERM", "--"] if setpriv else []
             process = subprocess.Popen(
-                [*guard, *command],
+                die_with_parent(command, "TERM"),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -51,7 +51,7 @@ def select(targets: dict[str, TargetRun], archs: Sequence[str]) -> dict[str, Tar
     """Return the targets of some architectures, without any all. UsageError if an architecture is unknown."""
     for arch in archs:
         if arch not in ARCHITECTURES:
-            raise UsageError(f"--arch {arch}: there are {', '.join(ARCHITECTURES)}")
+            raise UsageError(f"--arch {arch}: expected one of {', '.join(ARCHITECTURES)}")
     return {name: target for name, target in targets.items() if not archs or target.facts.arch in archs}
 
 
@@ -61,13 +61,13 @@ def load(name: str, args: argparse.Namespace) -> dict[str, TargetRun]:
     UsageError if the name is not that of a run, InfrastructureError if the kernel cannot be run.
     """
     path = Path(name).expanduser()
-    if (path / "run.jsonl").is_file():
-        path = path / "run.jsonl"
+    if run_log.path_in(path).is_file():
+        path = run_log.path_in(path)
     if path.suffix == ".jsonl":
         return by_target(run_log.read(path))
     if path.is_dir():
-        raise UsageError(f"{name} holds no run.jsonl; a built kernel tree is written tree:{name}")
-    return by_target(run_log.read(_run(name, args) / "run.jsonl"))
+        raise UsageError(f"{name} holds no {run_log.NAME}; a built kernel tree is written tree:{name}")
+    return by_target(run_log.read(run_log.path_in(_run(name, args))))
 
 
 def _run(kernel: str, args: argparse.Namespace) -> Path:
@@ -81,14 +81,8 @@ def _run(kernel: str, args: argparse.Namespace) -> Path:
         kernel = f"tree:{Path(rest).expanduser().resolve()}"
     label = re.sub(r"[^\w.-]", "_", kernel)[-40:]
     results = ROOT / "results" / f"diff-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{label}"
-    words = [f"--kernel={kernel}", f"--results={results}", *(["--offline"] if args.offline else [])]
-    for option, values in (
-        ("--arch", args.arch),
-        ("--abi", args.abi),
-        ("--target", args.target),
-        ("--targets", [str(Path(file).resolve()) for file in args.targets]),
-    ):
-        words += [f"{option}={value}" for value in values]
+    given = vars(args) | {"kernel": [kernel], "results": str(results)}
+    words = options.spelled(given, lambda _, path: path if path == kernel else str(Path(path).resolve()))
     say(f"running every claim on {kernel}")
     command = [sys.executable, "-m", "pytest", "suites", "-q", *words]
     done = subprocess.run(
@@ -100,7 +94,7 @@ def _run(kernel: str, args: argparse.Namespace) -> Path:
         stdin=subprocess.DEVNULL,
         check=False,
     )
-    if done.returncode not in _COMPLETE or not (results / "run.jsonl").exists():
+    if done.returncode not in _COMPLETE or not run_log.path_in(results).exists():
         tail = "\n  ".join((done.stdout + done.stderr).strip().splitlines()[-15:])
         raise InfrastructureError(f"{kernel} could not be run (exit code {done.returncode}):\n  {tail}")
     return results

@@ -11,25 +11,10 @@ from rich.console import Console
 
 from sysevent import options
 from sysevent.checkout import ROOT
-from sysevent.contract.readers import ReadResult
 from sysevent.errors import UsageError
-from sysevent.model import Status
 from sysevent.report import run_log, text_report
 from sysevent.report.records import Record
 from sysevent.report.renderers import RENDERERS, Renderer
-
-_STYLES: dict[Status | ReadResult | None, str] = {
-    None: "",
-    Status.FAIL: "bold red",
-    Status.ERROR: "red",
-    Status.MISS: "bold yellow",
-    Status.PASS: "green",
-    Status.DONE: "cyan",
-    Status.SKIP: "yellow",
-    ReadResult.RIGHT: "green",
-    ReadResult.WRONG: "bold red",
-    ReadResult.GARBAGE: "red",
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser, renderers: Sequence[Renderer] = RENDERERS) -> None:
@@ -49,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     if args.reader and asked:
         raise UsageError(f"--reader is about the report on the terminal; leave out --{asked[0][0].name}")
     place = Path(args.run or ROOT / "results" / "latest")
-    recorded = list(run_log.read(place / "run.jsonl" if place.is_dir() else place))
+    recorded = list(run_log.read(run_log.path_in(place) if place.is_dir() else place))
     for renderer, file in asked:
         _write(file, renderer.render(recorded))
     if not asked:
@@ -71,5 +56,5 @@ def _print(recorded: Sequence[Record], reader: str | None) -> None:
     """Print the text report, coloured on a terminal."""
     console = Console(highlight=False)
     for line in text_report.lines(recorded, reader):
-        style = "bold" if line.heading else _STYLES[line.mark]
+        style = "bold" if line.heading else text_report.STYLES[line.mark] if line.mark else ""
         console.print(line.text, style=style, markup=False, soft_wrap=True)

@@ -24,6 +24,7 @@ from sysevent.images.debian import apt
 from sysevent.images.debian import keyring as certificates
 from sysevent.model import Progress
 from sysevent.qemu import accel
+from sysevent.qemu import version as versions
 from sysevent.settings import Settings
 from sysevent.targets.spec import own_arch
 
@@ -122,19 +123,13 @@ def qemu(arch: Architecture, installer: Installer) -> CheckResult:
         fix = indented(installer.line([arch.qemu_package]))
         return CheckResult(arch.qemu, ok=False, found="not on PATH", fix=fix)
     code, output = _output([path, "--version"])
-    version = qemu_version(output)
+    version = versions.numbers(versions.parsed(output))
     if code or not version:
         found = f"{path} --version: {output.strip() or f'exit code {code}'}"
         return CheckResult(arch.qemu, ok=False, found=found)
     flaw = arch.qemu_flaw
     note = f"; {flaw.text}" if flaw and version < flaw.fixed else ""
     return CheckResult(arch.qemu, ok=True, found=".".join(map(str, version)) + note)
-
-
-def qemu_version(output: str) -> tuple[int, ...]:
-    """(major, minor, micro) in the output of `qemu --version`; () if there is none."""
-    found = re.search(r"version (\d+)\.(\d+)\.(\d+)", output)
-    return tuple(map(int, found.groups())) if found else ()
 
 
 def cache(folder: Path, needed: int = NEEDED_MB) -> CheckResult:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sysevent.abi import names
-from sysevent.arches import ARCHITECTURES, Abi, Architecture
+from sysevent.arches import ARCHITECTURES, Abi, Architecture, resolve_abi
 from sysevent.build import programs
 from sysevent.engine.facts import facts as read_facts
 from sysevent.engine.listeners import Listeners
@@ -97,8 +97,9 @@ class Asker:
 
     def abi(self, name: str) -> Abi:
         """The row of a VMM ABI by its name; "native" is the architecture's first. UsageError if no VMM has that ABI."""
+        wanted = resolve_abi(self.arch.name, name)
         for abi in self.arch.abis:
-            if name in (abi.name, "native" if abi is self.arch.abis[0] else ""):
+            if abi.name == wanted:
                 return abi
         known = ", ".join(abi.name for abi in self.arch.abis)
         raise UsageError(f"--abi {name}: {self.spec.name} runs VMMs of {known}")

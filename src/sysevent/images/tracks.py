@@ -62,7 +62,7 @@ def track(name: str, tracks: Sequence[Track]) -> Track:
         if candidate.name == name:
             return candidate
     known = ", ".join(t.spec for t in tracks)
-    raise UsageError(f"no kernel track is called debian:{name}; known are {known}")
+    raise UsageError(f"no kernel track is called debian:{name}; expected one of {known}")
 
 
 def _problem(track: Track, earlier: Sequence[Track]) -> str | None:
@@ -78,5 +78,5 @@ def _problem(track: Track, earlier: Sequence[Track]) -> str | None:
             return f"{suite!r} is not the name of a Debian suite"
     for arch in track.packages:
         if arch not in ARCHITECTURES:
-            return f"no architecture is called {arch!r}; known are {', '.join(sorted(ARCHITECTURES))}"
+            return f"no architecture is called {arch!r}; expected one of {', '.join(sorted(ARCHITECTURES))}"
     return None

@@ -14,9 +14,8 @@ import pytest
 import sysevent
 from sysevent.checkout import ROOT
 from sysevent.report import records
-from sysevent.report.run_log import RunLog
+from sysevent.report.run_log import RunLog, path_in
 
-LOG = "run.jsonl"
 # The key of the directory in the input that pytest-xdist gives its workers.
 _WORKER = "sysevent_results"
 
@@ -32,7 +31,7 @@ def opened(config: pytest.Config, shared: Path | None = None) -> tuple[Path, Run
         shared = Path(given[_WORKER])
     path = shared or _own(config.getoption("results"), start)
     path.mkdir(parents=True, exist_ok=True)
-    log, first = RunLog.shared(path / LOG)
+    log, first = RunLog.shared(path_in(path))
     if first:
         log.write(
             records.Run(
@@ -98,7 +97,7 @@ def _own(asked: str | None, start: datetime) -> Path:
 def _fresh(asked: str) -> Path:
     """The absolute path of --results; UsageError if another run is in it."""
     path = Path(asked)
-    if (path / LOG).exists():
+    if path_in(path).exists():
         raise pytest.UsageError(f"--results {asked} holds another run's results: name a new directory")
     return path.absolute()
 

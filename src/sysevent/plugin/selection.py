@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sysevent.arches import ABIS, ARCHITECTURES, native
+from sysevent.arches import ABIS, ARCHITECTURES, NATIVE, native, resolve_abi
 from sysevent.contract.claim import Claim, of_test
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.layout_claim import LayoutClaim, Layouts
@@ -53,7 +53,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _on_target(
     spec: TargetSpec, claims: tuple[Claim[Any], ...], config: pytest.Config
 ) -> Iterator[_Instance]:
-    first = ARCHITECTURES[spec.arch].abis[0].name
+    first = native(spec.arch).name
     for abi in _abis(spec, config.getoption("abi")):
         place = _place_id(spec, abi)
         for claim in claims:
@@ -80,7 +80,7 @@ def _of_headers(claim: LayoutClaim, config: pytest.Config) -> Iterator[_Instance
             if (
                 any(spec.kernel == kernel and spec.arch == userspace.arch for spec in specs)
                 and not (claim.asks is Layouts.FOREIGN_HEADERS and is_native)
-                and (not asked or userspace.name in asked or ("native" in asked and is_native))
+                and (not asked or userspace.name in {resolve_abi(userspace.arch, name) for name in asked})
             ):
                 headers = HeadersOf(kernel, userspace, label)
                 yield _Instance(f"{label}-{userspace.name}-{claim.title}", claim, headers, userspace.name)
@@ -102,23 +102,25 @@ def _on_each_target(metafunc: pytest.Metafunc) -> None:
 
 
 def _place_id(spec: TargetSpec, abi: str) -> str:
-    return spec.id if abi == ARCHITECTURES[spec.arch].abis[0].name else f"{spec.id}-{abi}"
+    return spec.id if abi == native(spec.arch).name else f"{spec.id}-{abi}"
 
 
 def _abis(spec: TargetSpec, asked: list[str]) -> list[str]:
     """The ABIs to run a target's claims with; none when it has none of those that were asked for."""
     names = [abi.name for abi in ARCHITECTURES[spec.arch].abis if abi.can_use_kvm]
-    wanted = {names[0] if name == "native" else name for name in asked}
+    wanted = {resolve_abi(spec.arch, name) for name in asked}
     return [name for name in names if not asked or name in wanted]
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Target by target, so that each guest is booted once; what fits no target is left out, not skipped."""
-    known = {abi.name for arch in ARCHITECTURES.values() for abi in arch.abis if abi.can_use_kvm} | {"native"}
+    known = {abi.name for arch in ARCHITECTURES.values() for abi in arch.abis if abi.can_use_kvm} | {NATIVE}
     for name in config.getoption("abi"):
         if name not in known:
-            raise pytest.UsageError(str(UsageError(f"--abi {name}: there are {', '.join(sorted(known))}")))
+            raise pytest.UsageError(
+                str(UsageError(f"--abi {name}: expected one of {', '.join(sorted(known))}"))
+            )
     targets = config.stash[TARGETS]
     order = {spec.id: index for index, spec in enumerate(targets)}
 

@@ -14,17 +14,17 @@ from sysevent.plugin.options import TARGETS
 from sysevent.plugin.outcome import STATUS
 from sysevent.plugin.run import Run
 from sysevent.report import readers_table, records, run_log
-from sysevent.report.grouping import grouped_verdicts
+from sysevent.report.grouping import grouped_verdicts, noteworthy
 from sysevent.report.matrix import lines, matrix, summary
+from sysevent.report.text_report import STYLES
 
-_MARKUP = {
-    Status.FAIL: {"red": True, "bold": True},
-    Status.ERROR: {"red": True},
-    Status.MISS: {"yellow": True, "bold": True},
-    Status.PASS: {"green": True},
-    Status.DONE: {"cyan": True},
-    Status.SKIP: {"yellow": True},
-}
+# How pytest's closing line names a status, and the letter of its progress. Scripts may read them.
+_COUNTED = {Status.MISS: ("missed", "M"), Status.ERROR: ("error", "E"), Status.DONE: ("noted", "n")}
+
+
+def _markup(status: Status) -> dict[str, bool]:
+    """The style of a status as pytest's terminal takes it."""
+    return dict.fromkeys(STYLES[status].split(), True)
 
 
 def _status(report: pytest.TestReport | pytest.CollectReport) -> Status | None:
@@ -40,10 +40,10 @@ def pytest_report_teststatus(
 ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     """Show MISS, ERROR and DONE under their own names: a lost guest is not a broken kernel."""
     status = _status(report)
-    if status not in (Status.MISS, Status.ERROR, Status.DONE) or report.when == "teardown":
+    if status not in _COUNTED or report.when == "teardown":
         return None
-    letter, category = {"MISS": ("M", "missed"), "ERROR": ("E", "error"), "DONE": ("n", "noted")}[status]
-    return category, letter, (status.value, _MARKUP[status])
+    category, letter = _COUNTED[status]
+    return category, letter, (status.value, _markup(status))
 
 
 @pytest.hookimpl(trylast=True)
@@ -114,7 +114,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     write = terminalreporter.write_line
     terminalreporter.section("claims by target")
     for line, worst in lines(found):
-        write(line, **(_MARKUP[worst] if worst else {"bold": True}))
+        write(line, **(_markup(worst) if worst else {"bold": True}))
     table_of_readers = readers_table.lines(readers_table.read(everything))
     if table_of_readers:
         terminalreporter.section("how each generation of userspace reads these events")
@@ -122,10 +122,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             write(line)
         write("event by event: sysevent report " + str(run.results))
         write("")
+    for status, line in noteworthy(everything):
+        write(line, **_markup(status))
     verdicts = [record for record in everything if isinstance(record, records.Verdict)]
-    noteworthy = [record for record in verdicts if record.status not in ("PASS", "SKIP")]
-    for status, line in grouped_verdicts(noteworthy):
-        write(line, **_MARKUP[status])
     for line in unmet_requirements(verdicts, config.getoption("require")):
         write(f"required, so that this run fails: {line}", red=True)
     if run.log.failed:

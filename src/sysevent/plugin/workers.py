@@ -16,6 +16,7 @@ from sysevent.model import Level, Status
 from sysevent.plugin import results
 from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.options import TARGETS
+from sysevent.plugin.outcome import STATUS
 from sysevent.plugin.run import Run
 from sysevent.report import records, run_log
 from sysevent.targets.spec import TargetSpec
@@ -75,7 +76,7 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any
     """Record a MISS for the claim of the test in which a worker died; the verdicts of other tests are kept."""
     config: pytest.Config = sched.config
     target, behind = place(crashitem, config.stash[TARGETS])
-    report.user_properties.append(("sysevent", Status.MISS.value))
+    report.user_properties.append((STATUS, Status.MISS.value))
     if target is None or _RESULTS not in config.stash:
         return
     run = _adopted(config)
@@ -108,7 +109,7 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Take over the run of the workers, for the matrix and the exit code."""
     config = session.config
-    if _RESULTS in config.stash and (config.stash[_RESULTS] / results.LOG).exists():
+    if _RESULTS in config.stash and run_log.path_in(config.stash[_RESULTS]).exists():
         _adopted(config)
 
 

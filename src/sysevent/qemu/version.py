@@ -22,5 +22,19 @@ def version(arch: Architecture) -> str:
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
+    return parsed(output)
+
+
+def parsed(output: str) -> str:
+    """The version in the output of `qemu --version`; "" if there is none."""
     match = re.search(r"version (\S+)", output)
     return match[1] if match else ""
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """(major, minor, micro) of a version such as "7.2.22", with anything behind it; () if it does not begin so.
+
+    Tuples compare as versions do: 10 is newer than 8.
+    """
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", text)
+    return tuple(map(int, found.groups())) if found else ()

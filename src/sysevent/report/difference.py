@@ -13,6 +13,7 @@ import msgspec
 from sysevent.abi import kvm_run, names
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.exits import ExitReason
+from sysevent.arches import resolve_abi
 from sysevent.decode.event import Event, decode, ranges
 from sysevent.errors import UsageError
 from sysevent.model import Answer, Facts, Observation, RawExit
@@ -148,7 +149,7 @@ def _compare_observations(target: str, before: TargetRun, after: TargetRun, foun
 
 
 def _compare_scenario(target: str, before: Observation, after: Observation, found: RunComparison) -> None:
-    native = before.abi in (before.arch, "native")
+    native = resolve_abi(before.arch, before.abi) == before.arch
     scenario = before.scenario if native else f"{before.scenario} ({before.abi})"
     changes = [*_exit_changes(before, after), *_answer_changes(before, after)]
     if (a := _counting(before)) != (b := _counting(after)):

@@ -12,6 +12,12 @@ from sysevent.report.matrix import column
 _ABOUT_TARGET = (Status.MISS, Status.ERROR, Status.SKIP)
 
 
+def noteworthy(run: Iterable[records.Record]) -> list[tuple[Status, str]]:
+    """Return the lines for the verdicts of a run that are neither PASS nor SKIP, as grouped_verdicts() does."""
+    verdicts = (record for record in run if isinstance(record, records.Verdict))
+    return grouped_verdicts(one for one in verdicts if one.status not in (Status.PASS, Status.SKIP))
+
+
 def grouped_verdicts(verdicts: Iterable[records.Verdict]) -> list[tuple[Status, str]]:
     """Return the lines for some verdicts, each with its status, in the order of their first verdicts."""
     groups: dict[tuple[Status, str, str, str], list[str]] = {}

@@ -13,10 +13,17 @@ from sysevent.errors import UsageError
 from sysevent.report.records import KINDS, SCHEMA, Record
 from sysevent.text import escape
 
+# The name of the file in the results directory of a run.
+NAME = "run.jsonl"
 # The first bytes of every line.
 _BEGIN = '{"record":'
 # Linux appends each write as a whole (inode lock), whatever process it comes from.
 _NEW = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+def path_in(results: Path) -> Path:
+    """Return the path of the log in a results directory, whether or not it exists."""
+    return results / NAME
 
 
 class RunLog:

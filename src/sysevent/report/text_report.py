@@ -8,10 +8,24 @@ import msgspec
 
 from sysevent.contract.readers import ReadResult
 from sysevent.model import Status
-from sysevent.report import matrix, readers_table, records
-from sysevent.report.grouping import grouped_verdicts
+from sysevent.report import matrix, readers_table
+from sysevent.report.grouping import noteworthy
 from sysevent.report.records import Record
 from sysevent.text import escape
+
+# How a terminal shows a status or a result: words of rich's styles, which are pytest's names of markup as well. pytest
+# writes their escape sequences in this order.
+STYLES: dict[Status | ReadResult, str] = {
+    Status.FAIL: "red bold",
+    Status.ERROR: "red",
+    Status.MISS: "yellow bold",
+    Status.PASS: "green",
+    Status.DONE: "cyan",
+    Status.SKIP: "yellow",
+    ReadResult.RIGHT: "green",
+    ReadResult.WRONG: "red bold",
+    ReadResult.GARBAGE: "red",
+}
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -42,9 +56,7 @@ def _lines(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
     for text, worst in matrix.lines(found):
         yield Line(text, worst, heading=worst is None)
     yield Line(matrix.summary(found), heading=True)
-    verdicts = [record for record in run if isinstance(record, records.Verdict)]
-    noteworthy = [verdict for verdict in verdicts if verdict.status not in (Status.PASS, Status.SKIP)]
-    for status, text in grouped_verdicts(noteworthy):
+    for status, text in noteworthy(run):
         yield Line(text, status)
     readings = readers_table.read(run)
     for text in readers_table.lines(readings):

@@ -196,7 +196,7 @@ def select(
     """
     for arch in archs:
         if arch not in ARCHITECTURES:
-            raise UsageError(f"--arch {arch}: known are {', '.join(ARCHITECTURES)}")
+            raise UsageError(f"--arch {arch}: expected one of {', '.join(ARCHITECTURES)}")
     names = ", ".join(spec.name for spec in specs)
     for glob in globs:
         if not any(fnmatch.fnmatchcase(spec.name, glob) for spec in specs):

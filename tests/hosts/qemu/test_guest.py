@@ -80,7 +80,7 @@ def test_close(start):
 
 
 def test_no_qemu(start, monkeypatch):
-    """Told by its name."""
+    """The error names the program."""
     monkeypatch.setattr("sysevent.qemu.process.shutil.which", lambda name: None)
     with pytest.raises(ToolMissing, match="qemu-system-x86_64 is not installed"):
         start(ANSWERING)

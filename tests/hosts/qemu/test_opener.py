@@ -76,7 +76,7 @@ class Snapshots:
 
 @pytest.fixture
 def opened(tmp_path):
-    """opened(restores): a guest that booted and said hello, its snapshots, and what was told; and all guests."""
+    """opened(restores): a guest that booted and said hello, its snapshots, and its progress; and all guests."""
 
     def make(restores=True, error=None):
         class Mine(Guest):

@@ -94,7 +94,7 @@ def test_an_unknown_image_is_booted_itself_and_tried_once(kernel, settings, monk
 
 
 def test_without_a_decompressor(kernel, settings, monkeypatch):
-    """The user is told, and the next run tries again."""
+    """A line of progress says so, and the next run tries again."""
 
     def missing(data, name):
         raise ToolMissing("no zstd program: apt install zstd")

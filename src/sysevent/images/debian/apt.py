@@ -56,7 +56,7 @@ def parse_list(text: str) -> Iterator[Source]:
             continue
         options, uri, suite, components = match.groups()
         pairs = dict(word.partition("=")[::2] for word in (options or "").split())
-        if pairs.get("enabled", "yes").lower() in ("no", "false", "0"):
+        if pairs.get("enabled", "yes").lower() in _DISABLED:
             continue
         yield Source(uri, suite, tuple(components.split()), pairs.get("signed-by", ""))
 

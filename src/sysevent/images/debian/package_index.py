@@ -50,6 +50,11 @@ class Kernel(msgspec.Struct, frozen=True):
 
         return Version(self.image.version)
 
+    @property
+    def unsigned(self) -> bool:
+        """Whether the image's package is the unsigned twin of a signed one: its modules taint the kernel."""
+        return self.image.name.endswith(_UNSIGNED)
+
 
 def parse(index: bytes, name: str, wanted: re.Pattern[bytes] = KERNELS) -> tuple[Package, ...]:
     """Return the packages of a decompressed Packages file whose first line matches wanted.
@@ -77,18 +82,25 @@ def parse(index: bytes, name: str, wanted: re.Pattern[bytes] = KERNELS) -> tuple
 def best(packages: Sequence[Package], patterns: Iterable[str]) -> Kernel | None:
     """Return the newest kernel of the first pattern that matches any; None if no pattern does."""
     for pattern in patterns:
-        if kernels := _matching(packages, pattern):
+        expression = "[^-]*".join(map(re.escape, pattern.split("*")))
+        if kernels := matching(packages, expression):
             # On equal versions the signed package wins: see images/tracks.toml.
-            return max(kernels, key=lambda k: (k.version, not k.image.name.endswith(_UNSIGNED)))
+            return max(kernels, key=lambda k: (k.version, not k.unsigned))
     return None
 
 
-def _matching(packages: Sequence[Package], pattern: str) -> list[Kernel]:
-    expression = re.compile("[^-]*".join(map(re.escape, pattern.split("*"))) + f"(?:{_UNSIGNED})?")
+def matching(packages: Sequence[Package], expression: str) -> list[Kernel]:
+    """Return the kernels whose package has a name that a regular expression matches, or "-unsigned" behind it.
+
+    linux-image-R holds kernel and modules; since 6.19 linux-binary-R and linux-modules-R hold one each, and
+    linux-image-R is empty. Both forms are recognised. A kernel whose modules were removed is left out: it
+    cannot be booted.
+    """
+    name = re.compile(f"(?:{expression})(?:{_UNSIGNED})?")
     modules = {(p.name, p.version): p for p in packages if p.name.startswith("linux-modules-")}
     kernels = []
     for package in packages:
-        if not expression.fullmatch(package.name):
+        if not name.fullmatch(package.name):
             continue
         release = re.sub(r"^linux-(image|binary)-", "", package.name).removesuffix(_UNSIGNED)
         if package.name.startswith("linux-image-"):

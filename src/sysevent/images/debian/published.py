@@ -81,23 +81,15 @@ def _note(index: str, flavour: str, archive: Archive) -> Path:
 def kernels_of_flavour(
     listed: Sequence[package_index.Package], flavour: str
 ) -> Iterable[package_index.Kernel]:
-    """Return the kernels of one flavour among a suite's packages, each version once.
-
-    linux-image-R holds kernel and modules; since 6.19 linux-binary-R and linux-modules-R hold one each, and
-    linux-image-R is empty. Both forms are recognised. A kernel whose modules were removed is left out: it
-    cannot be booted.
-    """
-    name = re.compile(rf"linux-(image|binary)-(\d[^-]*(?:-\d[^-]*)?-{re.escape(flavour)})(-unsigned)?")
-    modules = {(one.name, one.version): one for one in listed if one.name.startswith("linux-modules-")}
+    """Return the kernels of one flavour among a suite's packages, each version once, meta packages left out."""
+    kernels = package_index.matching(
+        listed, rf"linux-(?:image|binary)-\d[^-]*(?:-\d[^-]*)?-{re.escape(flavour)}"
+    )
     found: dict[str, package_index.Kernel] = {}
-    # A signed package is preferred to its unsigned twin, whose modules taint the kernel.
-    for one in sorted(listed, key=lambda one: one.name.endswith("-unsigned")):
-        match = name.fullmatch(one.name)
-        if not match or one.size < _META or one.version in found:
-            continue
-        companion = one if match[1] == "image" else modules.get((f"linux-modules-{match[2]}", one.version))
-        if companion:
-            found[one.version] = package_index.Kernel(match[2], one, companion)
+    # A signed package is preferred to its unsigned twin.
+    for kernel in sorted(kernels, key=lambda kernel: kernel.unsigned):
+        if kernel.image.size >= _META:
+            found.setdefault(kernel.image.version, kernel)
     return found.values()
 
 
@@ -116,7 +108,7 @@ def choose(known: Sequence[PublishedKernel], wanted: str) -> PublishedKernel:
     all_series = dict.fromkeys(
         ".".join(one.version.split("-")[0].split("~")[0].split(".")[:2]) for one in known
     )
-    raise UsageError(f"Debian has no kernel {wanted}; known are {', '.join(all_series)}")
+    raise UsageError(f"Debian has no kernel {wanted}; expected one of {', '.join(all_series)}")
 
 
 def between(

@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from sysevent.errors import NotLeased, ToolMissing
+from sysevent.process import die_with_parent
 from sysevent.text import printable
 
 INSTALL = "pip install 'sysevent[labgrid]', or labgrid itself, in a venv on PATH"
@@ -66,14 +67,16 @@ class Client:
         return f"{self.host}/{self.user}"
 
     def start(self, *words: str, errors: int = subprocess.STDOUT) -> subprocess.Popen[str]:
-        """Start a call and return its process, which the caller must end. It is killed when this process ends."""
+        """Start a call and return its process, which the caller must end. It is killed when this process ends.
+
+        ToolMissing if setpriv is not installed.
+        """
         env = {name: value for name, value in os.environ.items() if not name.startswith("LG_")}
         env |= {"LG_COORDINATOR": self.coordinator, "LG_HOSTNAME": self.host, "PYTHONUNBUFFERED": "1"}
         if self.user:
             env["LG_USERNAME"] = self.user
-        setpriv = shutil.which("setpriv")
         return subprocess.Popen(
-            [*([setpriv, "--pdeathsig=KILL", "--"] if setpriv else []), self._program, *words],
+            die_with_parent([self._program, *words]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -50,7 +50,7 @@ class Lock:
         """Write the note: the given entries, and pid, user, time and command of this process."""
         holder = {
             "pid": os.getpid(),
-            "user": _user(),
+            "user": user_name(),
             "since": datetime.now().astimezone().isoformat(timespec="seconds"),
             "command": " ".join([_command(), *sys.argv[1:]])[:1000],
         }
@@ -190,7 +190,8 @@ def _command() -> str:
     return script.parent.name if script.name == "__main__.py" else script.name
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return the login name of this process's user; the number if it has none."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

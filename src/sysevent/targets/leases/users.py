@@ -7,25 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import secrets
 
 from sysevent.errors import NotLeased
 from sysevent.model import Progress
 from sysevent.targets.leases.client import Client
-from sysevent.targets.leases.locks import Lock, Locks
+from sysevent.targets.leases.locks import Lock, Locks, user_name
 
 _PREFIX = "labgrid-"
 
 
 def create_user(coordinator: str, locks: Locks) -> tuple[Client, Lock]:
     """Return a client with a unique user name, and the locked note about it; NotLeased if none can be locked."""
-    try:
-        person = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        person = str(os.getuid())
     for _ in range(5):
-        client = Client(coordinator, f"{person}-sysevent-{os.getpid()}-{secrets.token_hex(4)}")
+        client = Client(coordinator, f"{user_name()}-sysevent-{os.getpid()}-{secrets.token_hex(4)}")
         note = locks.take(
             f"{_PREFIX}{client.user}", {"coordinator": client.coordinator, "owner": client.owner}
         )
