@@ -21,13 +21,13 @@ def opener():
 
 @pytest.fixture
 def session(opener, tmp_path):
-    """session(heartbeat): a started one; its host is opener.hosts[0], and its progress is session.told."""
+    """session(heartbeat): a started one; its host is opener.hosts[0], and its progress is session.progress."""
 
     def make(heartbeat=60.0):
-        told = []
-        host = opener.open(tmp_path, told.append, restore=False)
-        found = Session("x", host, tmp_path, "boot", told.append, heartbeat)
-        found.told = told
+        lines = []
+        host = opener.open(tmp_path, lines.append, restore=False)
+        found = Session("x", host, tmp_path, "boot", lines.append, heartbeat)
+        found.progress = lines
         found.start()
         found.listen()
         return found
@@ -141,7 +141,7 @@ def test_no_deadline_and_no_sign_of_life_in_a_debugger(session, opener):
     found.begin_wait()
     time.sleep(0.02)
     found.check()
-    assert found.told == []
+    assert found.progress == []
     assert found.timeout() < math.inf
 
 
@@ -153,11 +153,11 @@ def test_signs_of_life_while_it_boots(session):
         found.check()
         time.sleep(0.03)
         found.check()
-    assert found.told == ["x: booting, 0 s"] * 2
+    assert found.progress == ["x: booting, 0 s"] * 2
     found.receive_hello()
     time.sleep(0.03)
     found.check()
-    assert len(found.told) == 2
+    assert len(found.progress) == 2
 
 
 def test_a_host_that_ends_is_listened_to_until_nothing_arrives(session, opener):
