@@ -121,11 +121,11 @@ def test_revoked(file):
 
 def test_alias(file):
     """HostKeyAlias replaces address and port, also in the command that adds the key."""
-    check(file(f"farm {text(KEYS[0])}"), port=2222, alias="farm")
+    check(file(f"rack {text(KEYS[0])}"), port=2222, alias="rack")
     with pytest.raises(
-        HostUnreachable, match=r"ssh-keyscan -t ecdsa -p 2222 board \| sed 's/\^\[\^ \]\*/farm/' >> "
+        HostUnreachable, match=r"ssh-keyscan -t ecdsa -p 2222 board \| sed 's/\^\[\^ \]\*/rack/' >> "
     ):
-        check(file(f"board {text(KEYS[0])}"), port=2222, alias="farm")
+        check(file(f"board {text(KEYS[0])}"), port=2222, alias="rack")
 
 
 def test_behind_a_jump_host(file):

@@ -49,7 +49,7 @@ Host board
     IdentityFile /keys/%r
     IdentitiesOnly yes
     UserKnownHostsFile ~/a /b
-    HostKeyAlias farm
+    HostKeyAlias rack
 """
 
 
@@ -59,7 +59,7 @@ def test_config(way, tmp_path):
     assert hop.identities[0].name == "lab"
     assert not hop.agent
     assert hop.known_hosts == (tmp_path / "a", Path("/b"), Path("/etc/ssh/ssh_known_hosts"))
-    assert hop.known_as == "farm"
+    assert hop.known_as == "rack"
 
 
 def test_row_takes_precedence(way, tmp_path):
