@@ -10,7 +10,7 @@
     modules/HASH.bin         decompressed modules with their dependencies, in load order
     initramfs/HASH.cpio      finished archives
     userland/HASH.bin        programs taken out of packages (images/rootfs/userland.py); ARCH.json: of which ones
-    build/NAME-ABI-HASH      VMMs, payloads and other programs of ours, compiled (build/programs.py)
+    build/NAME-ABI-HASH      VMMs, payloads and other programs of this project, compiled (build/programs.py)
     zig/                     zig's own cache (build/compiler.py)
     headers/TRACK.json       which packages hold a track's headers; tree-*/: headers exported from a kernel tree
     layouts/ABI-HASH.json    what headers mean to an ABI (headers/compiled.py)

@@ -32,7 +32,7 @@ CLAIMS = claims(
     ExitClaim(
         "compat",
         "A 32-bit process cannot open /dev/kvm: ENODEV.",
-        # Only a VMM for riscv32 could ask, and none is built: FACTS stands in, and is never judged.
+        # Only a VMM for riscv32 could ask, and none is built: FACTS stands in, and the claim is never judged.
         asks=riscv64.FACTS,
         gives=(Returns("open /dev/kvm", errno=Errno.ENODEV),),
         source="afec0c65d09d, KVM: compat: riscv: Prevent KVM_COMPAT from being selected, v5.18",

@@ -1,4 +1,4 @@
-"""Errno numbers of a guest's kernel: include/uapi/asm-generic/errno-base.h and errno.h, the same on all of ours.
+"""Errno numbers of a guest's kernel: include/uapi/asm-generic/errno-base.h and errno.h, used by all architectures.
 
 Not those of Python's module errno, which are this machine's.
 """

@@ -24,7 +24,7 @@ class Constant(msgspec.Struct, frozen=True):
     arch: str
 
 
-# Each table, and what stands before the names of its rows in the headers.
+# Each table, and the prefix of the names of its rows in the headers.
 _TABLES: tuple[tuple[type[Number], str], ...] = (
     (ExitReason, "KVM_EXIT_"),
     (EventType, "KVM_SYSTEM_EVENT_"),

@@ -11,7 +11,7 @@ FEATURES: Final = 0x8400_000A
 
 
 class Function(Number):
-    """The functions that concern the whole system, with the first release whose KVM knows each.
+    """The functions that concern the whole system, with the first release whose KVM has each.
 
     Every target is asked for all of them: Facts.features holds the answer of PSCI_FEATURES under `fact`. The
     numbers ending in _64 are those of the 64-bit calling convention (Arm DEN0028).

@@ -38,7 +38,7 @@ class Search(Protocol):
         """The position after the outcome of a revision; HistoryDoesNotFit if it contradicts earlier ones."""
 
     def title(self, revision: str) -> str:
-        """The name that a user knows a revision by: a commit's subject, or a kernel's release."""
+        """The name of a revision for the user: a commit's subject, or a kernel's release."""
 
     def before(self, revision: str) -> tuple[str, ...]:
         """The revisions directly before one: the parents of a commit."""

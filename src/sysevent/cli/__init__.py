@@ -37,8 +37,8 @@ VERBS = {
     "diff": "what differs between two kernels, or two runs, byte by byte",
 }
 
-# git takes every exit code from 1 to 127 except 125 for "bad". Where git reads the exit code, every failure of ours
-# must be more than 127, an error in our own code included (git-bisect(1), "bisect run").
+# git takes every exit code from 1 to 127 except 125 for "bad". Where git reads the exit code, every failure of this
+# program must be more than 127, an error in its own code included (git-bisect(1), "bisect run").
 _STOP = {"bisect": 129}
 
 # The verbs whose arguments after -- go to pytest.
@@ -126,7 +126,7 @@ def parse(argv: list[str]) -> tuple[_Verb, argparse.Namespace]:
             chosen = module, sub
 
     args, unknown = parser.parse_known_args(own)
-    # argparse has refused every line without a verb of ours.
+    # argparse has refused every line without a known verb.
     if chosen is None:
         raise UsageError(f"no such verb: {name}")
     module, sub = chosen

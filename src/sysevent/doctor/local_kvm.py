@@ -109,7 +109,7 @@ def _open(target: TargetSpec, settings: Settings, logs: Path, progress: Progress
 
 
 def local_target() -> TargetSpec | None:
-    """The target `local`; None if this machine's architecture is not one of ours."""
+    """The target `local`; None if this machine's architecture is not supported."""
     return next((row for row in targets.builtin() if row.name == "local"), None)
 
 

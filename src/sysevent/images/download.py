@@ -60,7 +60,7 @@ class Downloader(msgspec.Struct, frozen=True):
     def fetch(self, url: str, label: str, limit: int) -> bytes:
         """Return the content of a small file whose size and hash are not known yet.
 
-        label names the file for progress. DownloadFailed when it has more than limit bytes, or cannot be had;
+        label names the file for progress. DownloadFailed when it has more than limit bytes, or cannot be obtained;
         Gone when the mirror has no such file.
         """
 

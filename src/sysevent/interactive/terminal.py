@@ -107,7 +107,7 @@ class _Dialogue:
         return GuestLost(f"{found}\nthe end of its console:\n{tail}" if tail else found)
 
     def wait_until_ready(self, seconds: float) -> None:
-        """Wait until its shell runs; GuestLost if it does not within so many seconds."""
+        """Wait until its shell runs; GuestLost if it does not within this number of seconds."""
         end = time.monotonic() + seconds
         while not self.ready:
             left = end - time.monotonic()

@@ -16,7 +16,7 @@ from sysevent.targets.spec import TargetSpec
 
 
 class HeadersOf(msgspec.Struct, frozen=True):
-    """One kernel's headers for one userspace ABI: what stands in place of a target in a test of headers."""
+    """One kernel's headers for one userspace ABI: what a test of headers has in place of a target."""
 
     # As --kernel takes it.
     kernel: str

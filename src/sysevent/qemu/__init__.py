@@ -1,1 +1,1 @@
-"""QEMU itself: its command line, process, monitor (QMP) and console. Nothing here knows a claim."""
+"""QEMU itself: its command line, process, monitor (QMP) and console. Nothing here depends on a claim."""

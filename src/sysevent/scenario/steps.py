@@ -229,6 +229,6 @@ def run(
 ) -> tuple[Step, ...]:
     """Return the steps of one KVM_RUN, from its entry to its exit, which is recorded under the label.
 
-    With poison=KEEP kvm_run is left as the last exit left it. After so many milliseconds a signal ends KVM_RUN.
+    With poison=KEEP kvm_run is left as the last exit left it. After that time a signal ends KVM_RUN.
     """
     return (Start(vcpu, poison), Wait(label, vcpu, milliseconds))

@@ -39,7 +39,7 @@ def build(
     the order in which they load; one that the kernel does not have as a file counts as built in. The archive is
     cached under the hash of its bytes, and is not compressed: a guest takes 10 ms per MB to unpack it either way.
 
-    ImageError when a module cannot be had, UsageError when two files have one path or a path is invalid.
+    ImageError when a module cannot be obtained, UsageError when two files have one path or a path is invalid.
     """
     cache = Cache(settings.cache)
     loaded = kernel_modules(kernel, arch, modules, cache, progress)

@@ -69,7 +69,7 @@ class SuitePackages(msgspec.Struct, frozen=True):
 def shell(arch: Architecture, settings: Settings, progress: Progress) -> Files:
     """Return BusyBox, linked statically: bin/busybox, which acts as the program by whose name it is called.
 
-    Raises ImageError or a subclass when it cannot be had.
+    Raises ImageError or a subclass when it cannot be obtained.
     """
     return _files(_SHELL, arch, Archive(settings, progress, "sysevent shell TARGET"))
 
@@ -77,7 +77,7 @@ def shell(arch: Architecture, settings: Settings, progress: Progress) -> Files:
 def server(arch: Architecture, settings: Settings, progress: Progress) -> Files:
     """Return Dropbear, an SSH server without SFTP, with the libraries that it needs.
 
-    Raises ImageError or a subclass when it cannot be had.
+    Raises ImageError or a subclass when it cannot be obtained.
     """
     libc = {**_SERVER["libc6"], arch.loader: _LIBRARY}
     archive = Archive(settings, progress, "CI=1 ./sysevent test tests/system")
