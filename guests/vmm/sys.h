@@ -46,7 +46,7 @@
 #define SIG_CHLD 17
 #define SIG_PIPE 13
 #define SIG_BLOCK 0
-#define SIGMASK(signal) (1ull << ((signal)-1))
+#define SIGMASK(signal) (1ull << ((signal) - 1))
 
 #define WNOHANG 1
 #define PR_SET_PDEATHSIG 1
