@@ -19,7 +19,7 @@ from sysevent.bisect.selection import select
 from sysevent.bisect.state import State
 from sysevent.bisect.static import LayoutProbe, Read, static_claims
 from sysevent.cache import Cache
-from sysevent.contract import catalogue, kernel_release
+from sysevent.contract import catalogue
 from sysevent.contract.terms import Terms
 from sysevent.images.debian import published
 from sysevent.images.debian.archive import Archive
@@ -53,10 +53,7 @@ def procedure(question: Question) -> Procedure:
         claims=select(question.tests, catalogue.load().exits, question.arch),
         abi=question.abi,
         boots=question.boots,
-        terms=Terms(
-            floor=kernel_release.floor(question.floor) if question.floor else (0, 0),
-            strict_observed=question.strict,
-        ),
+        terms=Terms.of(question.floor, question.strict),
         boot_failure_is_bad=question.boot_failure_is_bad,
     )
 

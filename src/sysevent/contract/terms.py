@@ -82,6 +82,14 @@ class Terms(msgspec.Struct, frozen=True):
     # True: changed behaviour that is only observed is FAIL, not DONE (--strict-observed).
     strict_observed: bool = False
 
+    @classmethod
+    def of(cls, floor: str | None, strict_observed: bool) -> Terms:
+        """Return the terms of --floor, None or "" without one, and --strict-observed.
+
+        Raises UsageError if the floor is not a release.
+        """
+        return cls(kernel_release.floor(floor) if floor else (0, 0), strict_observed)
+
     def release(self, facts: Facts) -> tuple[int, int]:
         """Return the release that a kernel is judged as: its own, or the floor if that is higher."""
         return max(kernel_release.parse(facts.release), self.floor)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sysevent.abi import names
-from sysevent.arches import ARCHITECTURES, Abi, Architecture, resolve_abi
+from sysevent.arches import ARCHITECTURES, NATIVE, Abi, Architecture, resolve_abi
 from sysevent.build import programs
 from sysevent.engine.facts import facts as read_facts
 from sysevent.engine.listeners import Listeners
@@ -116,7 +116,7 @@ class Asker:
             self._facts = read_facts(seen, self.restarts.hello)
         return self._facts
 
-    def observe(self, scenario: Scenario, abi: str = "native", *, recorded: bool = True) -> Observation:
+    def observe(self, scenario: Scenario, abi: str = NATIVE, *, recorded: bool = True) -> Observation:
         """The observation of a scenario, run by a VMM of an ABI; run once, then remembered, errors included.
 
         With recorded=False, it is passed to no listener. GuestLost if the guest was lost in it twice; any other
@@ -130,7 +130,7 @@ class Asker:
             raise found
         return found
 
-    def seconds(self, scenario: Scenario, abi: str = "native") -> float:
+    def seconds(self, scenario: Scenario, abi: str = NATIVE) -> float:
         """Duration of a scenario in seconds; KeyError if observe() was not called for it."""
         return self._seconds[self._key(scenario, abi)]
 
@@ -153,7 +153,7 @@ class Asker:
                 raise BadWire(f"{path} of {self.spec.id} has more than {limit} bytes")
         return data
 
-    def stream(self, scenarios: Iterable[Scenario], abi: str = "native") -> Iterator[Observation]:
+    def stream(self, scenarios: Iterable[Scenario], abi: str = NATIVE) -> Iterator[Observation]:
         """The observations of many scenarios, in order, several in flight at a time; none is remembered.
 
         Any error ends it: GuestLost, and what decode() of scenario/request.py raises.
@@ -236,7 +236,7 @@ class Asker:
         key = self._key(question.scenario, question.abi)
         return Request(question.scenario, self.abi(question.abi), key, question.recorded)
 
-    def _key(self, scenario: Scenario, abi: str = "native") -> Key:
+    def _key(self, scenario: Scenario, abi: str = NATIVE) -> Key:
         return Key(scenario.name, self.abi(abi).name)
 
     def _payload(self, name: str) -> programs.Payload:

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable
 from typing import Protocol
 
-from sysevent.arches import Architecture
+from sysevent.arches import NATIVE, Architecture
 from sysevent.cache import Cache
 from sysevent.decode.btf import Btf
 from sysevent.decode.structs import Layout, Struct
@@ -36,7 +36,7 @@ class Asked(Protocol):
     def arch(self) -> Architecture:
         """The architecture of the target."""
 
-    def observe(self, scenario: Scenario, abi: str = "native", *, recorded: bool = True) -> Observation:
+    def observe(self, scenario: Scenario, abi: str = NATIVE, *, recorded: bool = True) -> Observation:
         """See Asker."""
 
     def file(self, path: str) -> bytes:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from sysevent.arches import NATIVE
 from sysevent.model import Facts
 from sysevent.scenario.steps import Scenario
 
@@ -31,7 +32,7 @@ class Question(msgspec.Struct, frozen=True):
     """One scenario for a VMM of one ABI."""
 
     scenario: Scenario
-    abi: str = "native"
+    abi: str = NATIVE
     # False: its observation is passed to no listener.
     recorded: bool = True
 

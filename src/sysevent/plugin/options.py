@@ -8,7 +8,6 @@ import glob
 import pytest
 
 from sysevent import options, settings
-from sysevent.contract import kernel_release
 from sysevent.contract.terms import Terms
 from sysevent.errors import UsageError
 from sysevent.plugin import results
@@ -71,11 +70,7 @@ def _one_in_a_debugger(chosen: list[TargetSpec], workers: object) -> None:
 
 def terms(config: pytest.Config) -> Terms:
     """The terms of --floor and --strict-observed; UsageError if the floor is not a release."""
-    floor = config.getoption("floor")
-    return Terms(
-        floor=kernel_release.floor(floor) if floor else (0, 0),
-        strict_observed=config.getoption("strict_observed"),
-    )
+    return Terms.of(config.getoption("floor"), config.getoption("strict_observed"))
 
 
 def of(config: pytest.Config) -> Settings:
