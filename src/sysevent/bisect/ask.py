@@ -13,7 +13,7 @@ import msgspec
 from sysevent.arches import NATIVE
 from sysevent.bisect.outcome import Outcome, boot_failure, decide
 from sysevent.bisect.step import JudgedClaim, judged_claim
-from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
+from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.terms import Terms
 from sysevent.errors import (
     DiskFull,
@@ -21,10 +21,9 @@ from sysevent.errors import (
     HarnessError,
     InfrastructureError,
     NotApplicable,
-    StepRefused,
     SyseventError,
 )
-from sysevent.model import Facts, Observation, Status
+from sysevent.model import Facts, Observation, Status, Verdict
 from sysevent.options import DEFAULT_BOOTS
 from sysevent.scenario.steps import Scenario
 from sysevent.text import one_line
@@ -134,15 +133,10 @@ def _lost(
 def _one(claim: ExitClaim, opened: KernelUnderTest, facts: Facts, procedure: Procedure) -> JudgedClaim:
     """The verdict on a claim; an error that prevents a judgement becomes SKIP, MISS or ERROR."""
     try:
-        claim.require_applicable(facts, procedure.terms)
-        try:
-            seen = opened.observe(claim.asks, procedure.abi)
-        except StepRefused as error:
-            failed = claim.refused(facts, error)
-            return _unjudged(
-                claim, Status.FAIL if failed else Status.ERROR, failed.reason if failed else error
-            )
-        return judged_claim(claim, ExitEvidence(facts, seen, procedure.terms))
+        found = claim.evidence(facts, procedure.terms, lambda: opened.observe(claim.asks, procedure.abi))
+        if isinstance(found, Verdict):
+            return _unjudged(claim, found.status, found.reason)
+        return judged_claim(claim, found)
     except NotApplicable as error:
         return _unjudged(claim, Status.SKIP, error)
     except DiskFull:

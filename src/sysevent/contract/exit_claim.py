@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from sysevent.contract.checks import Check
@@ -98,6 +100,23 @@ class ExitClaim(msgspec.Struct, frozen=True):
             note = f"Behaviour that is not promised has changed: {reason}"
             return Verdict(self.test(), Status.DONE, self.level, note, wrong)
         return Verdict(self.test(), Status.FAIL, self.level, reason, wrong)
+
+    def evidence(
+        self, facts: Facts, terms: Terms, observe: Callable[[], Observation]
+    ) -> ExitEvidence | Verdict:
+        """Return what a kernel gave; or FAIL if it refused a step for lack of a feature that it must have.
+
+        observe: runs the scenario on that kernel; it is not called if the claim does not apply. Raises NotApplicable
+        then, StepRefused if the harness is to blame for a refused step, and what observe raises.
+        """
+        self.require_applicable(facts, terms)
+        try:
+            return ExitEvidence(facts, observe(), terms)
+        except StepRefused as error:
+            failed = self.refused(facts, error)
+            if failed is None:
+                raise
+            return failed
 
     def refused(self, facts: Facts, error: StepRefused) -> Verdict | None:
         """Return FAIL if set-up of the scenario failed for lack of a required feature, else None.

@@ -10,11 +10,12 @@ import pytest
 from sysevent.abi.capabilities import Capability
 from sysevent.arches import ABIS, ARCHITECTURES, Abi, native
 from sysevent.contract.claim import Claim
-from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
+from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.layout_claim import HeaderFacts, LayoutClaim, Layouts
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
-from sysevent.errors import HarnessError, NotApplicable, StepRefused, UsageError
+from sysevent.errors import HarnessError, NotApplicable, UsageError
+from sysevent.model import Verdict
 from sysevent.plugin import options
 from sysevent.plugin.case import Case, HeadersOf
 from sysevent.plugin.run import Run
@@ -41,17 +42,13 @@ def _exits(claim: ExitClaim, case: Case, request: pytest.FixtureRequest) -> None
     guest: Asker = request.getfixturevalue("guest")
     facts, terms = guest.facts(), options.terms(request.config)
     case.kernel = facts.release
-    claim.require_applicable(facts, terms)
     abi = claim.abi or case.abi
-    try:
-        seen = guest.observe(claim.asks, abi)
-    except StepRefused as error:
-        case.verdict = claim.refused(facts, error)
-        if case.verdict is None:
-            raise
+    found = claim.evidence(facts, terms, lambda: guest.observe(claim.asks, abi))
+    if isinstance(found, Verdict):
+        case.verdict = found
         return
     case.seconds = guest.seconds(claim.asks, abi)
-    case.evidence = ExitEvidence(facts, seen, terms)
+    case.evidence = found
 
 
 def header_facts(headers: HeadersOf, run: Run) -> HeaderFacts:
