@@ -21,6 +21,10 @@
     parts/, locks/           unfinished downloads
 
 Every file is synced to disk and then renamed to its name, so that a reader needs no lock.
+
+No file is used as it is: its reader checks the content first. A blob's name is its hash. A JSON file made by
+record() has the hash of its value. A file made by seal() has a NAME.sha256 beside it, as sha256sum(1) writes and
+checks it. A file whose content is not what was stored counts as absent, so that it is made or fetched again.
 """
 
 from __future__ import annotations
@@ -39,6 +43,16 @@ from sysevent.errors import ImageError
 from sysevent.model import Progress
 
 T = TypeVar("T")
+
+# The ending of the file that has the hash of a sealed one.
+SEAL = ".sha256"
+
+
+class _Sealed(msgspec.Struct, frozen=True):
+    """A JSON file of the cache: a value, and the SHA-256 of its encoding."""
+
+    sha256: str
+    value: msgspec.Raw
 
 
 class Cache(msgspec.Struct, frozen=True):
@@ -91,18 +105,49 @@ class Cache(msgspec.Struct, frozen=True):
             raise ImageError(f"cannot write {path}: {error.strerror}") from error
 
     def record(self, path: Path, value: object) -> None:
-        """Write a value as JSON, for read()."""
-        self.write(path, msgspec.json.format(msgspec.json.encode(value)))
+        """Write a value as JSON, for read(). Raises what write() raises."""
+        data = msgspec.json.encode(value)
+        sealed = _Sealed(hashlib.sha256(data).hexdigest(), msgspec.Raw(data))
+        self.write(path, msgspec.json.encode(sealed) + b"\n")
 
     def read(self, path: Path, kind: type[T]) -> T | None:
         """Return the value that record() wrote to path.
 
-        None if there is no such file, or if it does not match the type: an older version wrote it.
+        None if there is no such file, if it is damaged, or if an older version wrote another type.
         """
         try:
-            return msgspec.json.decode(path.read_bytes(), type=kind)
+            sealed = msgspec.json.decode(path.read_bytes(), type=_Sealed)
+            if hashlib.sha256(sealed.value).hexdigest() != sealed.sha256:
+                return None
+            return msgspec.json.decode(sealed.value, type=kind)
         except (OSError, msgspec.ValidationError, msgspec.DecodeError):
             return None
+
+    def seal(self, path: Path, data: bytes) -> None:
+        """Write a file, and its hash beside it, for is_intact() and content(). Raises what write() raises."""
+        # The hash is last: with an old hash, or none, the file counts as absent.
+        self.write(path, data)
+        self.write(_seal(path), f"{hashlib.sha256(data).hexdigest()}  {path.name}\n".encode())
+
+    def content(self, path: Path) -> bytes | None:
+        """Return what seal() wrote to path; None if it is missing, or not what was written."""
+        try:
+            data = path.read_bytes()
+            return data if _sealed_hash(path) == hashlib.sha256(data).hexdigest() else None
+        except OSError:
+            return None
+
+    def is_intact(self, path: Path) -> bool:
+        """Return whether path is as seal() wrote it. Reads all of it: a gigabyte takes a second."""
+        try:
+            return _sealed_hash(path) == digest(path)
+        except OSError:
+            return False
+
+    def touch(self, path: Path) -> None:
+        """Mark a file as used now, for prune(). Without effect where the cache cannot be written to."""
+        with contextlib.suppress(OSError):
+            os.utime(path)
 
     @contextlib.contextmanager
     def lock(self, name: str, what: str, progress: Progress) -> Iterator[None]:
@@ -137,6 +182,15 @@ class Cache(msgspec.Struct, frozen=True):
             raise ImageError(
                 f"cannot use the cache in {self.root}: {path.parent}: {error.strerror}"
             ) from error
+
+
+def _seal(path: Path) -> Path:
+    return path.with_name(path.name + SEAL)
+
+
+def _sealed_hash(path: Path) -> str:
+    """Return the hash that is stored beside a file; OSError if there is none."""
+    return _seal(path).read_bytes()[:64].decode("ascii", "replace")
 
 
 def digest(path: Path) -> str:
