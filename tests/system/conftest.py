@@ -54,3 +54,16 @@ def servable(bootable, here):
         return found
 
     return check
+
+
+@pytest.fixture(scope="session")
+def everything_cached():
+    """The cache, with the kernel that faults are injected into; skips unless it can be booted here."""
+    here = settings.from_environment(offline=os.environ.get("CI", "") == "")
+    if shutil.which(ARCHITECTURES["arm64"].qemu) is None:
+        pytest.skip(f"{ARCHITECTURES['arm64'].qemu} is not installed")
+    try:
+        resolve.find(KERNEL, ARCHITECTURES["arm64"], here, silent)
+    except ImageError as error:
+        pytest.skip(f"sysevent images fetch --kernel {KERNEL} --arch arm64: {error}".splitlines()[0])
+    return here.cache

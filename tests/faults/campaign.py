@@ -1,0 +1,50 @@
+"""Trials in a row: the clean run that all are compared with, a fault and the run after it, and combinations."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+from faults.all import FAULTS
+from faults.catalogue import Fault
+from faults.trial import Outcome, Trial
+
+
+def prime(place: Path, cache: Path) -> Outcome:
+    """Run without a fault until nothing is added to a copy of the cache, and keep that as place/base."""
+    trial = Trial(place, cache)
+    for _ in range(2):
+        shutil.rmtree(trial.results, ignore_errors=True)
+        found = trial.run()
+    shutil.copytree(trial.cache, place / "base", copy_function=os.link, symlinks=True)
+    assert set(found.verdicts.values()) <= {"PASS", "SKIP", "DONE"}, found.output
+    assert found.code == 0, found.output
+    return found
+
+
+def attempt(fault: Fault, place: Path, seed: int) -> tuple[Outcome, Outcome]:
+    """A run with a fault, and one after it, with the same cache and no fault."""
+    trial = Trial(place, place / "base")
+    try:
+        fault.inject(trial, random.Random(f"{seed} {fault.name}"))
+        found = trial.run()
+    finally:
+        trial.close()
+    return found, trial.run(faulty=False)
+
+
+def combine(chance: random.Random) -> Fault:
+    """Two faults of different kinds as one."""
+    possible = [one for one in FAULTS.values() if not (one.obstacle and one.obstacle())]
+    while True:
+        one, other = chance.sample(possible, 2)
+        if one.kind != other.kind:
+            break
+
+    def inject(trial: Trial, chance: random.Random) -> None:
+        one.inject(trial, chance)
+        other.inject(trial, chance)
+
+    return Fault(f"{one.name} + {other.name}", "", inject, same=one.same and other.same)

@@ -1,0 +1,120 @@
+"""Faults in the files of the cache: as after power loss, a failing disk, or another program's mistake."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+from faults.catalogue import fault
+from faults.trial import Trial
+
+# Larger files than this are damaged only where a row names them: rewriting them takes seconds. Bytes.
+_LARGE = 200 << 20
+# Files of the cache by what they are. Without the last ones a run that is offline cannot resolve its track.
+_DERIVED = {
+    "unpacked kernels": "kernels/*arm64*/vmlinuz",
+    "seals of kernels": "kernels/*arm64*/*.sha256",
+    "initramfs archives": "initramfs/*.cpio",
+    "extracted modules": "modules/*.bin",
+    "compiled VMMs": "build/vmm-*",
+    "compiled init programs": "build/init-*",
+    "compiled payloads": "build/payload-*",
+    "BTF layouts": "btf/*.json",
+    "header layouts": "layouts/*.json",
+    "states of snapshots": "snapshots/*.state",
+    "notes of snapshots": "snapshots/*.json",
+}
+_BOOTED_FROM = ("kernels", "initramfs", "modules", "build")
+_NEEDED_OFFLINE = {
+    "resolutions of tracks": "tracks/*.json",
+    "notes of suites": "suites/*.json",
+}
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file anew: the old one is linked into other caches."""
+    path.unlink()
+    path.write_bytes(data)
+
+
+def _flip(path: Path, chance: random.Random) -> None:
+    data = bytearray(path.read_bytes())
+    if data:
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    _replace(path, bytes(data))
+
+
+def _cut(path: Path, chance: random.Random) -> None:
+    data = path.read_bytes()
+    _replace(path, data[: chance.randrange(len(data))] if data else data)
+
+
+def _empty(path: Path, chance: random.Random) -> None:
+    _replace(path, b"")
+
+
+def _zero(path: Path, chance: random.Random) -> None:
+    # As ext4 leaves a file whose blocks were not written before the power was lost.
+    _replace(path, bytes(path.stat().st_size))
+
+
+def _remove(path: Path, chance: random.Random) -> None:
+    path.unlink()
+
+
+_DAMAGES = {
+    "flipped": ("one bit of each is flipped, at a random place", _flip),
+    "cut": ("each is cut at a random length", _cut),
+    "emptied": ("each has no bytes", _empty),
+    "zeroed": ("each has only zero bytes", _zero),
+    "removed": ("each is deleted", _remove),
+}
+
+
+def _damage_all(pattern: str, damage: str) -> None:
+    what = next(name for name, p in (_DERIVED | _NEEDED_OFFLINE).items() if p == pattern)
+    how, hurt = _DAMAGES[damage]
+
+    @fault(
+        f"{what} {damage}", f"{what} in the cache (`{pattern}`): {how}.", same=pattern in _DERIVED.values()
+    )
+    def inject(trial: Trial, chance: random.Random) -> None:
+        found = [p for p in trial.cache.glob(pattern) if p.is_file() and p.stat().st_size < _LARGE]
+        assert found, f"no file of the cache matches {pattern}"
+        if pattern.partition("/")[0] in _BOOTED_FROM:
+            # A restored guest needs none of them.
+            shutil.rmtree(trial.cache / "snapshots", ignore_errors=True)
+        for path in found:
+            hurt(path, chance)
+
+
+for _pattern in (*_DERIVED.values(), *_NEEDED_OFFLINE.values()):
+    for _damage in _DAMAGES:
+        _damage_all(_pattern, _damage)
+
+
+@fault(
+    "indices flipped", "Signed indices among the blobs of the cache: one bit of each is flipped.", same=False
+)
+def _indices(trial: Trial, chance: random.Random) -> None:
+    for path in (trial.cache / "blobs" / "sha256").iterdir():
+        if path.stat().st_size < 4 << 20:
+            _flip(path, chance)
+
+
+@fault("drafts left", "Unfinished files of a run that was killed are in each folder of the cache.")
+def _drafts(trial: Trial, chance: random.Random) -> None:
+    for folder in [path for path in trial.cache.iterdir() if path.is_dir()]:
+        (folder / ".draft.x8k2").write_bytes(chance.randbytes(1000))
+
+
+@fault(
+    "folders instead of files",
+    "Each compiled program in the cache is replaced by a directory of its name.",
+    same=False,
+)
+def _folders(trial: Trial, chance: random.Random) -> None:
+    for path in list((trial.cache / "build").iterdir()):
+        path.unlink()
+        path.mkdir()

@@ -1,0 +1,293 @@
+"""One run of the main job in a directory of its own, with a fault in it, and what it left behind.
+
+A run must not give a wrong verdict, hang, leave a process, or leave a file, whatever the fault.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from sysevent.checkout import ROOT
+
+TARGET, KERNEL = "arm64-tcg", "debian:6.12"
+# Seconds. A run without a fault takes 3 at most; a lost guest is booted once more.
+LIMIT = 90
+# Seconds for processes to end after the run.
+_GRACE = 3
+# In the environment of every process of a trial.
+_MARK = "SYSEVENT_TRIAL"
+
+Verdicts = dict[tuple[str, str], str]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What one run left behind."""
+
+    # None: it did not end within the limit, and was killed.
+    code: int | None
+    output: str
+    seconds: float
+    # (test, ABI) -> status
+    verdicts: Verdicts
+    # Reasons by the same keys.
+    reasons: dict[tuple[str, str], str]
+    incidents: tuple[str, ...]
+    # Releases of the kernels that answered.
+    kernels: frozenset[str]
+    # Processes that were still running after the run.
+    orphans: tuple[str, ...]
+    # Files that the run left outside its cache and results, and drafts within them.
+    left: tuple[str, ...]
+
+
+class Trial:
+    """A place for runs: a copy of the cache, a results directory, a directory for temporary files."""
+
+    def __init__(self, folder: Path, base: Path) -> None:
+        """base is a cache that has all that a run needs; its files are linked, so faults replace files."""
+        self.folder = folder
+        self.cache = folder / "cache"
+        self.results = folder / "results"
+        self.temporary = folder / "tmp"
+        self.bin = folder / "bin"
+        shutil.rmtree(self.cache, ignore_errors=True)
+        shutil.rmtree(self.results, ignore_errors=True)
+        shutil.rmtree(self.bin, ignore_errors=True)
+        shutil.rmtree(self.temporary, ignore_errors=True)
+        subprocess.run(["cp", "-al", str(base), str(self.cache)], check=True)
+        self.temporary.mkdir()
+        self.bin.mkdir()
+        self.mark = uuid.uuid4().hex
+        self.environment: dict[str, str] = {}
+        # Words in front of the command, such as prlimit and its options.
+        self.prefix: list[str] = []
+        self.kernel, self.target = KERNEL, TARGET
+        self.options: list[str] = []
+        # Each is called once with the trial, in a thread of its own, while the run is going on.
+        self.during: list[Callable[[Trial], None]] = []
+        # What went wrong in one of them.
+        self.failed: list[BaseException] = []
+        self.process: subprocess.Popen[str] | None = None
+        self.undo: list[Callable[[], None]] = []
+
+    def command(self, results: Path) -> list[str]:
+        """The command of one run."""
+        return [
+            *self.prefix, sys.executable, "-m", "sysevent", "run", "--offline", "--target", self.target,
+            "--kernel", self.kernel, "--results", str(results), *self.options,
+        ]  # fmt: skip
+
+    def environ(self) -> dict[str, str]:
+        """The environment of a run without the fault."""
+        return os.environ | {
+            "PYTHONPATH": f"{ROOT / 'src'}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "SYSEVENT_CACHE": str(self.cache),
+            "TMPDIR": str(self.temporary),
+            _MARK: self.mark,
+        }
+
+    def run(self, *, faulty: bool = True) -> Outcome:
+        """Run the main job on one target to its end.
+
+        faulty: False leaves out what of the fault is not on disk.
+        """
+        environment = self.environ()
+        results, command = self.results, self.command(self.results)
+        if faulty:
+            environment |= self.environment
+            environment["PATH"] = f"{self.bin}{os.pathsep}{environment['PATH']}"
+        else:
+            results = self.folder / "results-again"
+            shutil.rmtree(results, ignore_errors=True)
+            sound = [
+                sys.executable,
+                "-m",
+                "sysevent",
+                "run",
+                "--offline",
+                "--target",
+                TARGET,
+                "--kernel",
+                KERNEL,
+            ]
+            command = [*sound, "--results", str(results)]
+        begin = time.monotonic()
+        log = self.folder / ("output" if faulty else "output-again")
+        with log.open("w") as output:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd=self.folder,
+                start_new_session=True, text=True,
+            )  # fmt: skip
+        try:
+            threads = [threading.Thread(target=self._during, args=(one,)) for one in self.during if faulty]
+            for thread in threads:
+                thread.start()
+            code: int | None = self.process.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            code = None
+            self.process.kill()
+            self.process.wait()
+        seconds = time.monotonic() - begin
+        for thread in threads:
+            thread.join()
+        if self.failed:
+            raise self.failed[0]
+        orphans = self._orphans()
+        return _outcome(self.target if faulty else TARGET, results, log, code, seconds, orphans, self._left())
+
+    def _during(self, hurt: Callable[[Trial], None]) -> None:
+        try:
+            hurt(self)
+        except BaseException as error:
+            # Raised again by run(), in the thread of the test.
+            self.failed.append(error)
+
+    def close(self) -> None:
+        """Undo what a fault did to the machine."""
+        while self.undo:
+            self.undo.pop()()
+
+    def marked(self) -> Iterator[int]:
+        """The processes that the run has started, itself among them."""
+        wanted = f"{_MARK}={self.mark}".encode()
+        for path in Path("/proc").iterdir():
+            if not path.name.isdigit():
+                continue
+            try:
+                if wanted in (path / "environ").read_bytes().split(b"\0"):
+                    yield int(path.name)
+            except OSError:
+                continue
+
+    def qemus(self) -> list[int]:
+        """The QEMUs that the run has started."""
+        return [pid for pid in self.marked() if _name(pid).startswith("qemu-system")]
+
+    def await_qemu(self, seconds: float = 20) -> int | None:
+        """The process ID of a QEMU as soon as there is one; None if the run ends before."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.process is not None and self.process.poll() is None:
+            found = self.qemus()
+            if found:
+                return found[0]
+            time.sleep(0.005)
+        return None
+
+    def _orphans(self) -> tuple[str, ...]:
+        end = time.monotonic() + _GRACE
+        while True:
+            running = [pid for pid in self.marked() if _state(pid) not in ("Z", "")]
+            if not running or time.monotonic() > end:
+                break
+            time.sleep(0.02)
+        names = tuple(f"{_name(pid)} ({pid})" for pid in running)
+        for pid in running:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                continue
+        return names
+
+    def _left(self) -> tuple[str, ...]:
+        return tuple(str(path.relative_to(self.folder)) for path in sorted(self.temporary.rglob("*")))
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def _outcome(
+    target: str,
+    results: Path,
+    log: Path,
+    code: int | None,
+    seconds: float,
+    orphans: tuple[str, ...],
+    left: tuple[str, ...],
+) -> Outcome:
+    verdicts: Verdicts = {}
+    reasons: dict[tuple[str, str], str] = {}
+    incidents: list[str] = []
+    kernels: set[str] = set()
+    lines: list[str] = []
+    # Not every run comes so far.
+    with contextlib.suppress(OSError):
+        lines = (results / "run.jsonl").read_text(errors="replace").splitlines()
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            # Cut off by the end of its writer.
+            continue
+        match record["record"]:
+            case "verdict" if record["target"].partition("@")[0] == target:
+                key = record["test"], record["abi"]
+                verdicts[key], reasons[key] = record["status"], record["reason"]
+            case "incident":
+                incidents.append(record["reason"])
+            case "target":
+                kernels.add(record["kernel"])
+    output = log.read_text(errors="replace")
+    seen = verdicts, reasons, tuple(incidents), frozenset(kernels)
+    return Outcome(code, output, seconds, *seen, orphans, left)
+
+
+def problems(found: Outcome, clean: Outcome, *, same: bool) -> list[str]:
+    """What is wrong with the outcome of a run with a fault, compared with a clean run.
+
+    same: True if the fault must not cost a verdict. Otherwise verdicts may be missing, or MISS.
+    """
+    wrong = []
+    if found.code is None:
+        wrong.append(f"hang: not ended after {LIMIT} s")
+    for key, status in found.verdicts.items():
+        if status == "MISS" and not same:
+            continue
+        if status != clean.verdicts.get(key):
+            wrong.append(f"{status} for {key[0]}, which is {clean.verdicts.get(key)}: {found.reasons[key]}")
+    if same and found.verdicts.keys() != clean.verdicts.keys():
+        wrong.append(f"{len(found.verdicts)} verdicts, {len(clean.verdicts)} in a clean run")
+    if same and found.code != clean.code:
+        wrong.append(f"exit code {found.code}, {clean.code} in a clean run")
+    if not same and found.code == 0 and found.verdicts != clean.verdicts:
+        wrong.append("exit code 0, although verdicts are missing")
+    if "Traceback (most recent call last)" in found.output:
+        wrong.append("a traceback")
+    lines = len(found.output.splitlines())
+    if lines > 400:
+        wrong.append(f"{lines} lines of output")
+    wrong += [f"process left: {name}" for name in found.orphans]
+    wrong += [f"file left: {name}" for name in found.left]
+    return wrong
+
+
+def summary(found: Outcome) -> str:
+    """The outcome in a few words."""
+    counts = Counter(found.verdicts.values())
+    shown = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no verdict"
+    return f"exit {found.code}, {shown}, {len(found.incidents)} incidents, {found.seconds:.1f} s"
