@@ -19,7 +19,7 @@ from sysevent.hosts.framed import FramedHost
 from sysevent.hosts.running_kernel import Vmms
 from sysevent.hosts.traits import check_kvm_access, check_traits
 from sysevent.model import Progress
-from sysevent.process import die_with_parent
+from sysevent.process import die_with_parent, executable_in_memory
 from sysevent.targets.spec import TargetSpec
 from sysevent.text import last_lines
 
@@ -59,18 +59,25 @@ class LocalHost(FramedHost):
         check_traits(self._spec, self.traits)
         check_kvm_access(self._spec, _kvm(), getpass.getuser())
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        command = die_with_parent(
-            [str(self._vmms[0][1]), "serve", *(f"{number}:{path}" for number, path in self._vmms)]
-        )
         ours, theirs = socket.socketpair()
         self._began = time.monotonic()
-        with theirs, self.log.open("wb") as said:
+        with contextlib.ExitStack() as ending:
+            ending.enter_context(theirs)
+            said = ending.enter_context(self.log.open("wb"))
+            programs = []
+            for _, vmm in self._vmms:
+                programs.append(executable_in_memory(vmm))
+                ending.callback(os.close, programs[-1])
+            paths = [f"/proc/self/fd/{program}" for program in programs]
+            workers = [f"{number}:{path}" for (number, _), path in zip(self._vmms, paths, strict=True)]
+            command = die_with_parent([paths[0], "serve", *workers])
             # A new session: Ctrl-C does not reach the VMM, and the group can be killed as a whole.
             self._process = subprocess.Popen(
                 command,
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
                 stderr=said,
+                pass_fds=programs,
                 cwd="/",
                 start_new_session=True,
             )

@@ -60,9 +60,9 @@ class QemuOpener:
     def prepare(self, progress: Progress) -> None:
         """See Opener. For `where = "auto"` it may boot a guest under KVM to learn whether KVM nests."""
         kernel = self.kernel(progress)
-        files = {"init": programs.init(self._arch, self._settings).path.read_bytes()}
+        files = {"init": programs.init(self._arch, self._settings).content}
         for abi in self._arch.abis:
-            vmm = programs.vmm(self._arch, abi, self._settings).path.read_bytes()
+            vmm = programs.vmm(self._arch, abi, self._settings).content
             files[f"vmm.{abi.number}"] = vmm
             # The native VMM, which is first, also supervises.
             files.setdefault("vmm", vmm)

@@ -119,8 +119,8 @@ class SshHost(FramedHost):
         check_kvm_access(self._spec, self.traits["kvm"], self.traits.get("user", "?"))
         self._directory = remote.create_workdir(transport, self._spec.directory)
         self._log.note(f"created {self._directory}")
-        for number, path in self._vmms:
-            remote.copy(transport, f"{self._directory}/vmm.{number}", path.read_bytes())
+        for number, vmm in self._vmms:
+            remote.copy(transport, f"{self._directory}/vmm.{number}", vmm)
         channel = transport.open_session(timeout=self._spec.connect)
         channel.settimeout(_SEND)
         channel.exec_command(
