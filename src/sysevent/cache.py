@@ -25,9 +25,9 @@ No file is used as it is: its reader checks the content first. A blob's name is 
 record() has the hash of its value. A file made by seal() has a NAME.sha256 beside it, as sha256sum(1) writes and
 checks it. A file whose content is not what was stored counts as absent, so that it is made or fetched again.
 
-What the cache only saves time with is optional: record(), keep(), lock() and touch() have no effect where the cache
-cannot be written to, because it is read-only or its disk is full. Files that must be on disk, such as a kernel for
-QEMU, are written by write() and seal(), which raise ImageError there.
+What only saves time is optional: record(), keep(), lock(), touch() and remove() have no effect where the cache cannot
+be written to, because it is read-only or its disk is full. Files that must be on disk, such as a kernel for QEMU, are
+written by write() and seal(), which raise ImageError there.
 """
 
 from __future__ import annotations
@@ -120,10 +120,20 @@ class Cache(msgspec.Struct, frozen=True):
             self.write(path, msgspec.json.encode(sealed) + b"\n")
 
     def read(self, path: Path, kind: type[T]) -> T | None:
-        """Return the value that record() wrote to path.
+        """Return the value that record() wrote to path, and mark the file as used.
 
         None if there is no such file, if it is damaged, or if an older version wrote another type.
         """
+        found = self._recorded(path, kind)
+        if found is not None:
+            self.touch(path)
+        return found
+
+    def is_record(self, path: Path) -> bool:
+        """Return whether path is as record() wrote it, whatever the value means."""
+        return self._recorded(path, msgspec.Raw) is not None
+
+    def _recorded(self, path: Path, kind: type[T]) -> T | None:
         try:
             sealed = msgspec.json.decode(path.read_bytes(), type=_Sealed)
             if hashlib.sha256(sealed.value).hexdigest() != sealed.sha256:
@@ -136,7 +146,14 @@ class Cache(msgspec.Struct, frozen=True):
         """Write a file, and its hash beside it, for is_intact() and content(). Raises what write() raises."""
         # The hash is last: with an old hash, or none, the file counts as absent.
         self.write(path, data)
-        self.write(_seal(path), f"{hashlib.sha256(data).hexdigest()}  {path.name}\n".encode())
+        self._write_seal(path, hashlib.sha256(data).hexdigest())
+
+    def seal_folder(self, path: Path) -> None:
+        """Write the hash of all files in a folder beside it, for is_intact(). OSError, and what write() raises."""
+        self._write_seal(path, digest(path))
+
+    def _write_seal(self, path: Path, sha256: str) -> None:
+        self.write(seal_of(path), f"{sha256}  {path.name}\n".encode())
 
     def keep(self, path: Path, data: bytes) -> None:
         """Do what seal() does, for a file that a later run can do without.
@@ -147,15 +164,21 @@ class Cache(msgspec.Struct, frozen=True):
             self.seal(path, data)
 
     def content(self, path: Path) -> bytes | None:
-        """Return what seal() wrote to path; None if it is missing, or not what was written."""
+        """Return what seal() wrote to path, and mark the file as used.
+
+        None if it is missing, or not what was written.
+        """
         try:
             data = path.read_bytes()
-            return data if _sealed_hash(path) == hashlib.sha256(data).hexdigest() else None
+            if _sealed_hash(path) != hashlib.sha256(data).hexdigest():
+                return None
         except OSError:
             return None
+        self.touch(path)
+        return data
 
     def is_intact(self, path: Path) -> bool:
-        """Return whether path is as seal() wrote it. Reads all of it: a gigabyte takes a second."""
+        """Return whether path is as seal() or seal_folder() left it. Reads all of it: a gigabyte takes a second."""
         try:
             return _sealed_hash(path) == digest(path)
         except OSError:
@@ -165,6 +188,18 @@ class Cache(msgspec.Struct, frozen=True):
         """Mark a file as used now, for prune(). Without effect where the cache cannot be written to."""
         with contextlib.suppress(OSError):
             os.utime(path)
+
+    def remove(self, path: Path) -> None:
+        """Delete a file that is damaged. Without effect where the cache cannot be written to."""
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+    def scratch(self) -> Path:
+        """Return a directory for large temporary files: in the cache, or the system's if the cache is read-only."""
+        folder = self.root / "parts"
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder if os.access(folder, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
 
     def obstacle(self) -> str:
         """Return why nothing can be written to the cache, in the system's words; "" if a page can be."""
@@ -212,16 +247,24 @@ class Cache(msgspec.Struct, frozen=True):
         )
 
 
-def _seal(path: Path) -> Path:
+def seal_of(path: Path) -> Path:
+    """Return the path of the file that has the hash of a sealed file or folder."""
     return path.with_name(path.name + SEAL)
 
 
 def _sealed_hash(path: Path) -> str:
     """Return the hash that is stored beside a file; OSError if there is none."""
-    return _seal(path).read_bytes()[:64].decode("ascii", "replace")
+    return seal_of(path).read_bytes()[:64].decode("ascii", "replace")
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file's content, as 64 lower-case hexadecimal digits."""
+    """Return the SHA-256 of a file's content, as 64 lower-case hexadecimal digits; OSError.
+
+    Of a folder: the SHA-256 of the names and hashes of all files in it.
+    """
+    if path.is_dir():
+        inside = sorted(file for file in path.rglob("*") if file.is_file())
+        listed = "".join(f"{digest(file)}  {file.relative_to(path)}\n" for file in inside)
+        return hashlib.sha256(listed.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

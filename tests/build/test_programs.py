@@ -4,6 +4,7 @@ import shutil
 import struct
 
 import pytest
+from faults import DAMAGE
 
 from sysevent.build import compiler, programs
 from sysevent.errors import BuildFailed, HarnessError
@@ -42,20 +43,12 @@ def test_built_once(build, cc):
     assert sorted(next(iter(first.values())).parent.iterdir()) == sorted([*first.values(), *seals])
 
 
-@pytest.mark.parametrize("damage", ["flipped", "emptied", "missing", "without a hash"])
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_program_is_built_again(build, cc, damage):
     """The file in the cache is then as before."""
     first = build()
     path = first["vmm"]
-    match damage:
-        case "flipped":
-            path.write_bytes(b"bu\x68lt\n")
-        case "emptied":
-            path.write_bytes(b"")
-        case "missing":
-            path.unlink()
-        case _:
-            path.with_name(f"{path.name}.sha256").unlink()
+    DAMAGE[damage](path)
     assert build() == first
     assert len(cc.calls) == 4
     assert path.read_bytes() == b"built\n"

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass
 
 import pytest
+from faults import DAMAGE
 
 from sysevent.arches import ARCHITECTURES, architecture
 from sysevent.errors import BadSignature, BuildFailed, NotApplicable, NotCached, UsageError
@@ -186,6 +187,15 @@ def test_a_tree_exports_its_headers(find, linux, tmp_path, built):
     assert (tmp_path / "log").read_text() == "once\n"
     (linux / "include/uapi/linux/kvm.h").write_text("/* changed */")
     assert find(f"tree:{linux}", "arm64").key != found.key
+    assert (tmp_path / "log").read_text() == "once\nonce\n"
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_exported_headers_are_exported_again(find, linux, tmp_path, damage):
+    """The copy in the cache is then as before."""
+    first = find(f"tree:{linux}", "arm64")
+    DAMAGE[damage](first.root / "include/asm/kvm.h")
+    assert find(f"tree:{linux}", "arm64") == first
     assert (tmp_path / "log").read_text() == "once\nonce\n"
 
 

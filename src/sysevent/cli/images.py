@@ -14,7 +14,6 @@ from rich.table import Table
 
 from sysevent import options
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES, Architecture, architecture
-from sysevent.cache import Cache
 from sysevent.errors import ImageError, NotApplicable, UsageError
 from sysevent.hosts.qemu.snapshots import Snapshots
 from sysevent.images import inventory, tracks
@@ -74,7 +73,7 @@ def _fetch(args: argparse.Namespace, settings: Settings) -> int:
             with _progress() as progress:
                 kernel = resolve.find(track.spec, arch, settings, progress, refresh=refresh)
                 modules = [*arch.kvm_modules, *CHANNEL_MODULES]
-                initramfs.kernel_modules(kernel, arch, modules, Cache(settings.cache), progress)
+                initramfs.kernel_modules(kernel, arch, modules, settings, progress)
         except NotApplicable:
             if args.kernel and args.arch:
                 raise
