@@ -98,6 +98,8 @@ class FakeOpener:
         # Whether a snapshot exists.
         self.snapshot = False
         self.takes_snapshots = False
+        # The incident that hello_received() returns.
+        self.trouble = ""
         # False: a restored host never sends its HELLO.
         self.restorable_at_all = True
         self.forgotten: list[Hello | None] = []
@@ -122,9 +124,10 @@ class FakeOpener:
         self.hosts.append(FakeHost(self, logs, restored=restore))
         return self.hosts[-1]
 
-    def hello_received(self, host: Host, hello: Hello, progress: Progress) -> None:
+    def hello_received(self, host: Host, hello: Hello, progress: Progress) -> str:
         self.hellos_received.append(hello)
         self.snapshot = self.snapshot or self.takes_snapshots
+        return self.trouble
 
     def forget(self, hello: Hello | None) -> str:
         self.snapshot = False

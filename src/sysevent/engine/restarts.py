@@ -152,7 +152,9 @@ class Restarts:
         self._listeners.progress(
             f"{self._spec.id}: Linux {hello.release} answers after {self.seconds_to_boot:.1f} s{source}"
         )
-        self._opener.hello_received(session.host, hello, self._listeners.progress)
+        trouble = self._opener.hello_received(session.host, hello, self._listeners.progress)
+        if trouble:
+            self._incident(trouble, retried=False)
         return True
 
     def check(self) -> None:

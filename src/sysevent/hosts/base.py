@@ -138,8 +138,11 @@ class Opener(Protocol):
         Raises no SyseventError: Host.start() does.
         """
 
-    def hello_received(self, host: Host, hello: Hello, progress: Progress) -> None:
-        """Take a snapshot of a host whose HELLO was received, if snapshots are on. Raises no SyseventError."""
+    def hello_received(self, host: Host, hello: Hello, progress: Progress) -> str:
+        """Take a snapshot of a host whose HELLO was received, if snapshots are on. Raises no SyseventError.
+
+        Returns the incident's text if it cannot be taken, "" otherwise. The host goes on, or is lost.
+        """
 
     def forget(self, hello: Hello | None) -> str:
         """Discard the snapshot of a restored host that was lost, after its HELLO if there was one.

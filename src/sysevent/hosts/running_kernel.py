@@ -60,8 +60,9 @@ class RunningKernelOpener:
         """See Opener."""
         return self._create_host(self._spec, self._vmms, logs, progress)
 
-    def hello_received(self, host: Host, hello: wire.Hello, progress: Progress) -> None:
-        """Nothing to save."""
+    def hello_received(self, host: Host, hello: wire.Hello, progress: Progress) -> str:
+        """Nothing to save; "": no incident."""
+        return ""
 
     def forget(self, hello: wire.Hello | None) -> str:
         """Nothing to discard; "": no incident."""

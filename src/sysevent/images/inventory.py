@@ -27,6 +27,8 @@ from sysevent.settings import Settings
 
 # A younger file may belong to a download whose resolution is not written yet.
 _GRACE = timedelta(hours=1)
+# The problem of a file that does not have the hash that was stored with it.
+DAMAGED = "its content is not what was stored"
 # How long a file that is cheap to make again is kept after its last use.
 UNUSED = timedelta(days=7)
 # Folders of such files.
@@ -127,7 +129,7 @@ def _damaged_files(cache: Cache, progress: Progress) -> Iterator[Damage]:
         if not _is_intact(one, cache):
             with contextlib.suppress(OSError):
                 one.remove()
-            yield Damage(one.path, "its content is not what was stored", removed=not one.path.exists())
+            yield Damage(one.path, DAMAGED, removed=not one.path.exists())
 
 
 def _is_intact(one: Stored, cache: Cache) -> bool:

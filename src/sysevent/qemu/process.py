@@ -80,6 +80,10 @@ class QemuProcess:
             return f"QEMU was ended by {signal.Signals(-code).name}{words}"
         return f"QEMU ended with exit code {code}{words}"
 
+    def kill(self) -> None:
+        """Send SIGKILL; does not wait."""
+        self._process.kill()
+
     def abandon(self) -> int:
         """Let the process live on when this is closed; returns its process id."""
         self._abandoned = True
