@@ -92,8 +92,9 @@ class FakeOpener:
         self.dead: set[int] = set()
         self.files: dict[str, bytes] = {}
         self.traits: dict[str, str] = {}
-        # `retried` of each host.
+        # `retried` and `incidents` of each host.
         self.retried: list[str] = []
+        self.incidents: list[str] = []
         self.window = WINDOW
         # Whether a snapshot exists.
         self.snapshot = False
@@ -148,6 +149,7 @@ class FakeHost:
         self.restored = restored
         self.window = opener.window
         self.retried = list(opener.retried)
+        self.incidents = list(opener.incidents)
         self.traits = dict(opener.traits)
         # Each request, and its ABI.
         self.sent: list[tuple[bytes, int]] = []

@@ -239,3 +239,18 @@ def test_hanging_scenario_costs_its_deadline(host, vmm, tmp_path):
     assert states == [wire.State.HUNG, wire.State.DONE, wire.State.DONE]
     # 0.2 s, and the 4 s that the supervisor adds.
     assert time.monotonic() - begin < SOON
+
+
+def test_logs_that_cannot_be_created(host, tmp_path):
+    """The VMM answers all the same, and one incident is noted."""
+    (tmp_path / "logs").write_text("a file in the place of the directory")
+    found = host()
+    found.start()
+    waiting.hello(found)
+    assert found.incidents == [
+        f"here: its logs are incomplete: {tmp_path}/logs cannot be created: File exists"
+    ]
+    os.kill(found.pid, signal.SIGKILL)
+    number = found.send(request(1), 1)
+    with pytest.raises(GuestLost, match="the VMM was ended by SIGKILL"):
+        waiting.reply(found, number, SOON)

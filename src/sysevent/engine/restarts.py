@@ -202,6 +202,8 @@ class Restarts:
         while session.host.retried:
             reason = session.host.retried.pop(0)
             self._listeners.incident(self._as_incident(reason, retried=True))
+        while session.host.incidents:
+            self._listeners.incident(self._as_incident(session.host.incidents.pop(0), retried=False))
 
     def _incident(self, reason: str, *, retried: bool) -> None:
         if self.session is not None:

@@ -60,6 +60,13 @@ class Host(Protocol):
         """Why attempts to reach the host failed that were repeated: each an incident. The reader clears the list."""
 
     @property
+    def incidents(self) -> list[str]:
+        """What went wrong without any effect on answers, such as a log that cannot be written: each an incident.
+
+        The reader clears the list.
+        """
+
+    @property
     def traits(self) -> Mapping[str, str]:
         """What the machine reports about itself (hosts/traits.py), as far as it is known without the VMM."""
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from sysevent import wire
+from sysevent.capped_log import CappedLog, PipedLog
 from sysevent.errors import GuestLost
 from sysevent.hosts.base import ENDED, Failure
 from sysevent.hosts.framed import FramedHost
@@ -30,6 +31,10 @@ _HELLO = 30
 _SEND = 30
 # Seconds to end after SIGKILL.
 _END = 10
+# Seconds for the last messages of a VMM that has ended to be in its log.
+_LAST_WORDS = 0.2
+# Bytes of the start, and of the end, of the log that are kept.
+_LOG_PART = 1 << 20
 # Last lines of the VMM's messages that are quoted when it is lost.
 _TAIL = 5
 
@@ -58,12 +63,15 @@ class LocalHost(FramedHost):
         self.traits = dict(zip(("node", "kernel", "version", "machine"), os.uname()[1:], strict=True))
         check_traits(self._spec, self.traits)
         check_kvm_access(self._spec, _kvm(), getpass.getuser())
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._create_folder(self.log.parent)
         ours, theirs = socket.socketpair()
         self._began = time.monotonic()
         with contextlib.ExitStack() as ending:
             ending.enter_context(theirs)
-            said = ending.enter_context(self.log.open("wb"))
+            log = CappedLog(self.log, _LOG_PART, _LOG_PART)
+            self._note_log(log.failed)
+            self._output = PipedLog(log)
+            ending.callback(self._output.started)
             programs = []
             for _, vmm in self._vmms:
                 programs.append(executable_in_memory(vmm))
@@ -76,7 +84,7 @@ class LocalHost(FramedHost):
                 command,
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
-                stderr=said,
+                stderr=self._output.child,
                 pass_fds=programs,
                 cwd="/",
                 start_new_session=True,
@@ -133,9 +141,12 @@ class LocalHost(FramedHost):
         if process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0 if what.startswith("silent") else 1)
+            self._output.wait(_LAST_WORDS)
             if process.returncode is not None:
                 what = f"the VMM {_how(process.returncode)}"
-        said = last_lines(self.log.read_text(errors="replace").strip(), _TAIL)
+        said: list[str] = []
+        with contextlib.suppress(OSError):
+            said = last_lines(self.log.read_text(errors="replace").strip(), _TAIL)
         shown = "\n".join([f"\nwhat the VMM said ({self.log}):", *said]) if said else ""
         return GuestLost(f"{self.name}: {what}{shown}")
 

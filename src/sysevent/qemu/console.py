@@ -61,6 +61,11 @@ class Console:
         """The socket's file descriptor, for select()."""
         return self._socket.fileno()
 
+    @property
+    def log_failure(self) -> str:
+        """Why nothing is written to the log any more; "" as long as writing works."""
+        return self._file.failed
+
     def pump(self) -> bytes:
         """Return what has arrived, about _PUMP_MAX bytes at most, and append it to the log; does not wait."""
         pieces, received = [], 0

@@ -44,7 +44,8 @@ class QemuProcess:
         self._abandoned = False
         prefixed = with_time_limit(self.command, keep) if keep else die_with_parent(self.command)
         try:
-            self._output = PipedLog(CappedLog(log, _LOG_PART, _LOG_PART))
+            self._log = CappedLog(log, _LOG_PART, _LOG_PART)
+            self._output = PipedLog(self._log)
             self._process = self._start(prefixed, inherit)
         except OSError as error:
             raise GuestLost(f"QEMU cannot be started: {error.strerror or error}") from None
@@ -74,6 +75,11 @@ class QemuProcess:
     def pid(self) -> int:
         """Process id of QEMU (setpriv becomes QEMU by exec), or of the timeout(1) around one that can be kept."""
         return self._process.pid
+
+    @property
+    def log_failure(self) -> str:
+        """Why nothing is written to the log any more; "" as long as writing works."""
+        return self._log.failed
 
     @property
     def ended(self) -> bool:

@@ -85,7 +85,7 @@ class QemuGuest(FramedHost):
 
     def start(self) -> None:
         """See hosts/base.py. Call it from the longest-living thread: QEMU ends with it, see process.py."""
-        self._logs.mkdir(parents=True, exist_ok=True)
+        self._create_folder(self._logs)
         theirs: list[socket.socket] = []
 
         def pair() -> socket.socket:
@@ -114,6 +114,7 @@ class QemuGuest(FramedHost):
                 end.close()
         self._closing.callback(self._qemu.close)
         self._console = Console(console, self.log)
+        self._note_log(self._qemu.log_failure)
         self._closing.callback(self._console.close)
         self.monitor = Monitor(monitor)
         self._closing.callback(self.monitor.close)
@@ -217,6 +218,7 @@ class QemuGuest(FramedHost):
         got = False
         if self._console.open:
             text = self._console.pump()
+            self._note_log(self._console.log_failure)
             got = bool(text)
             if not self.seconds_to_init and _INIT in text:
                 self.seconds_to_init = time.monotonic() - self._began

@@ -232,7 +232,7 @@ class SshHost(FramedHost):
                 self._log.add(escape(text.decode(errors="replace")))
             got = bool(arrived)
             self._over = bool(ended) and not channel.recv_ready() and not text
-        self._log.write()
+        self._note_log(self._log.write())
         frames = self._frames.feed(arrived)
         # Output of the login shell.
         self._frames.non_frame_bytes.clear()

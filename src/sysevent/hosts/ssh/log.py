@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
 from pathlib import Path
@@ -27,7 +28,9 @@ class Log:
     def create(self, began: float) -> None:
         """Create the empty file and its directory. Lines show the seconds since began (time.monotonic())."""
         self._began = began
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Without the directory, the file cannot be created.
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = CappedLog(self.path, _PART, _PART)
 
     def note(self, text: str) -> None:
@@ -39,10 +42,11 @@ class Log:
         if self._lines.qsize() < _WAITING_MAX:
             self._lines.put(text)
 
-    def write(self) -> None:
-        """Append to the file what was added; a file that cannot be written is left as it is."""
+    def write(self) -> str:
+        """Append to the file what was added; return why nothing is written any more, "" as long as writing works."""
         while self._file is not None and not self._lines.empty():
             self._file.write(self._lines.get().encode("utf-8", "replace"))
+        return self._file.failed if self._file is not None else ""
 
     def tail(self, lines: int) -> list[str]:
         """The last lines of the file, after writing what was added; none if it cannot be read."""
