@@ -195,11 +195,16 @@ class Cache(msgspec.Struct, frozen=True):
             path.unlink(missing_ok=True)
 
     def scratch(self) -> Path:
-        """Return a directory for large temporary files: in the cache, or the system's if the cache is read-only."""
+        """Return a directory for temporary files: in the cache, or the system's if the cache cannot be written to.
+
+        In the cache, prune() removes what a process leaves that is killed.
+        """
         folder = self.root / "parts"
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-        return folder if os.access(folder, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+            if not self.obstacle():
+                return folder
+        return Path(tempfile.gettempdir())
 
     def obstacle(self) -> str:
         """Return why nothing can be written to the cache, in the system's words; "" if a page can be."""

@@ -56,9 +56,9 @@ def include(tmp_path):
 
 
 @pytest.fixture
-def tool():
+def tool(tmp_path):
     """tool(abi): the compiler."""
-    with compiler.empty_zig_cache() as variables:
+    with compiler.empty_zig_cache(tmp_path) as variables:
         yield lambda abi: Tool(compiler.find(ABIS[abi]).command, variables)
 
 

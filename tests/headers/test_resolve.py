@@ -55,10 +55,10 @@ def find(settings, progress):
 
 
 @pytest.mark.usefixtures("bookworm")
-def test_the_newest_package_of_the_track(find):
+def test_the_newest_package_of_the_track(find, tmp_path):
     found = find("debian:6.1", "x86_64")
     assert (found.version, found.spec, found.arch) == ("6.1.176-1", "debian:6.1", "x86_64")
-    with resolve.unpacked(found) as (asm, linux):
+    with resolve.unpacked(found, tmp_path) as (asm, linux):
         assert (asm / "asm/kvm.h").read_bytes() == b"/* x86 */"
         assert (linux / "linux/new.h").exists()
     assert not linux.exists()
@@ -66,10 +66,10 @@ def test_the_newest_package_of_the_track(find):
 
 
 @pytest.mark.usefixtures("bookworm")
-def test_an_architecture_that_the_suite_lacks_has_a_cross_package(find):
+def test_an_architecture_that_the_suite_lacks_has_a_cross_package(find, tmp_path):
     found = find("debian:6.1", "riscv64")
     assert found.version == "6.1.4-1cross1"
-    with resolve.unpacked(found) as (both,):
+    with resolve.unpacked(found, tmp_path) as (both,):
         assert (both / "asm/kvm.h").read_bytes() == b"/* riscv */"
     with pytest.raises(NotApplicable, match=r"no headers of kernel 6\.1 for arm64"):
         find("debian:6.1", "arm64")
@@ -144,7 +144,7 @@ def test_headers_of_this_machine(find, monkeypatch, tmp_path):
     (tmp_path / "linux/version.h").write_text("#define LINUX_VERSION_CODE 396480\n")
     found = find("machine", "arm64")
     assert (found.version, found.root) == ("6.12.192", tmp_path)
-    with resolve.unpacked(found) as directories:
+    with resolve.unpacked(found, tmp_path) as directories:
         assert directories == (tmp_path / "aarch64-linux-gnu", tmp_path)
 
 
@@ -182,7 +182,7 @@ def test_a_tree_exports_its_headers(find, linux, tmp_path, built):
     for _ in range(2):
         found = find(f"tree:{linux}", "arm64")
     assert found.version == "6.20.1-rc2"
-    with resolve.unpacked(found) as (both,):
+    with resolve.unpacked(found, tmp_path) as (both,):
         assert (both / "asm/kvm.h").read_text() == "/* arm64 */\n"
     assert (tmp_path / "log").read_text() == "once\n"
     (linux / "include/uapi/linux/kvm.h").write_text("/* changed */")

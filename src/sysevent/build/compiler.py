@@ -104,12 +104,12 @@ def _version(command: tuple[str, ...]) -> str:
 def build(compiler: Compiler, abi: Abi, flags: tuple[str, ...], sources: list[Path], output: Path) -> None:
     """Compile and link sources into output; BuildFailed with the command and the compiler's output.
 
-    flags come after those of this module and of the ABI.
+    flags come after those of this module and of the ABI. Temporary files are in the directory of output.
     """
     options = (*compiler.flags, *FLAGS, *abi.flags, *flags)
     command = [*compiler.command, *options, *map(str, sources), "-o", str(output)]
     try:
-        with empty_zig_cache() as variables:
+        with empty_zig_cache(output.parent) as variables:
             done = subprocess.run(
                 command,
                 capture_output=True,
@@ -128,11 +128,11 @@ def build(compiler: Compiler, abi: Abi, flags: tuple[str, ...], sources: list[Pa
 
 
 @contextlib.contextmanager
-def empty_zig_cache() -> Iterator[dict[str, str]]:
-    """Give the environment variables of a new cache for zig, which is deleted with the context. OSError.
+def empty_zig_cache(scratch: Path) -> Iterator[dict[str, str]]:
+    """Give the environment variables of a new cache for zig below scratch, which is deleted with the context. OSError.
 
     zig does not check what it finds in its cache: a damaged object file would become part of every later program.
     Without a libc a build needs nothing from it: 0.45 s with the cache of an earlier build, and without.
     """
-    with tempfile.TemporaryDirectory(prefix="sysevent-zig-") as folder:
+    with tempfile.TemporaryDirectory(prefix="zig-", dir=scratch) as folder:
         yield {"ZIG_GLOBAL_CACHE_DIR": folder, "ZIG_LOCAL_CACHE_DIR": folder}

@@ -148,7 +148,7 @@ def _compile(
         defines = (f'-DBUILD_ID="{build_id}"',) if name == "vmm" else ()
         scripts = (f"-Wl,-T,{script}",) if script else ()
         try:
-            with tempfile.TemporaryDirectory(prefix="sysevent-build-") as folder:
+            with tempfile.TemporaryDirectory(prefix="build-", dir=cache.scratch()) as folder:
                 made = Path(folder) / output.name
                 compiler.build(tool, abi, (*flags, *scripts, *defines), sources, made)
                 content = made.read_bytes()

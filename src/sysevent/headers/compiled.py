@@ -106,7 +106,8 @@ def layouts(
     if missing:
         progress(f"compiling the headers of {headers.spec} for {', '.join(missing)}")
         try:
-            with unpacked(headers) as directories, compiler.empty_zig_cache() as variables:
+            scratch = cache.scratch()
+            with unpacked(headers, scratch) as directories, compiler.empty_zig_cache(scratch) as variables:
                 for abi, used, path in missing.values():
                     found[abi.name] = compile_headers(directories, abi, Tool(used.command, variables))
                     cache.record(path, found[abi.name])

@@ -97,16 +97,16 @@ def find(
 
 
 @contextlib.contextmanager
-def unpacked(headers: Headers) -> Iterator[tuple[Path, ...]]:
+def unpacked(headers: Headers, scratch: Path) -> Iterator[tuple[Path, ...]]:
     """Give the include directories of <asm/...> and <linux/...>, while the context lasts.
 
-    NotApplicable when the headers have no KVM for their architecture.
+    A package is unpacked below scratch. NotApplicable when the headers have no KVM for their architecture.
     """
     if headers.root is not None:
         yield include_directories(headers.root, headers.arch)
         return
     assert headers.package is not None
-    with tempfile.TemporaryDirectory(prefix="sysevent-headers-") as folder:
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="headers-") as folder:
         deb.extract(headers.package, Path(folder), _wanted(headers.arch))
         yield include_directories(Path(folder), headers.arch)
 

@@ -45,14 +45,14 @@ class Stored(msgspec.Struct, frozen=True):
 def stored(cache: Cache, *folders: str) -> Iterator[Stored]:
     """Yield all that is in these folders of the cache, by name; unfinished files as well, which begin with a dot."""
     for folder in folders:
-        yield from _below(cache.root / folder)
+        yield from _entries(cache.root / folder, sorted((cache.root / folder).glob("*")))
 
 
-def _below(folder: Path) -> Iterator[Stored]:
-    paths = sorted(folder.glob("*"))
+def _entries(folder: Path, paths: list[Path]) -> Iterator[Stored]:
     for path in paths:
-        if path.is_dir() and not seal_of(path).exists():
-            yield from _below(path)
+        # A directory in parts is a process's temporary one.
+        if path.is_dir() and not seal_of(path).exists() and folder.name != "parts":
+            yield from _entries(path, sorted(path.glob("*")))
         # The hash of a file is part of the file's entry.
         elif path.suffix != SEAL or path.with_suffix("") not in paths:
             files = [path, seal_of(path), *(path.rglob("*") if path.is_dir() else ())]
