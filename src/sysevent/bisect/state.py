@@ -1,7 +1,8 @@
 """The file of one bisection: its question, and every step that was finished.
 
-JSON lines, each with its own hash, appended and synced to disk before the next step begins. A process that is killed leaves at most one
-incomplete last line, which is dropped, so that an interrupted bisection resumes with the step it was in.
+JSON lines, each with its own hash, appended and synced to disk before the next step begins. A process that is killed
+leaves at most one incomplete last line, which is dropped, so that an interrupted bisection resumes with the step it
+was in.
 """
 
 from __future__ import annotations
