@@ -92,12 +92,15 @@ class FakeOpener:
         self.dead: set[int] = set()
         self.files: dict[str, bytes] = {}
         self.traits: dict[str, str] = {}
-        # `retried` of each host.
+        # `retried` and `incidents` of each host.
         self.retried: list[str] = []
+        self.incidents: list[str] = []
         self.window = WINDOW
         # Whether a snapshot exists.
         self.snapshot = False
         self.takes_snapshots = False
+        # The incident that hello_received() returns.
+        self.trouble = ""
         # False: a restored host never sends its HELLO.
         self.restorable_at_all = True
         self.forgotten: list[Hello | None] = []
@@ -122,9 +125,10 @@ class FakeOpener:
         self.hosts.append(FakeHost(self, logs, restored=restore))
         return self.hosts[-1]
 
-    def hello_received(self, host: Host, hello: Hello, progress: Progress) -> None:
+    def hello_received(self, host: Host, hello: Hello, progress: Progress) -> str:
         self.hellos_received.append(hello)
         self.snapshot = self.snapshot or self.takes_snapshots
+        return self.trouble
 
     def forget(self, hello: Hello | None) -> str:
         self.snapshot = False
@@ -145,6 +149,7 @@ class FakeHost:
         self.restored = restored
         self.window = opener.window
         self.retried = list(opener.retried)
+        self.incidents = list(opener.incidents)
         self.traits = dict(opener.traits)
         # Each request, and its ABI.
         self.sent: list[tuple[bytes, int]] = []

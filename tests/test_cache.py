@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faults import DAMAGE, flip
 
 from sysevent.cache import Cache
 from sysevent.errors import ImageError
-
-
-def flip(path: Path, at: int) -> None:
-    """Change one bit of a file."""
-    data = bytearray(path.read_bytes())
-    data[at] ^= 1
-    path.write_bytes(data)
 
 
 @pytest.fixture
@@ -37,24 +34,18 @@ def test_the_hash_is_in_the_format_of_sha256sum(cache: Cache) -> None:
     assert (cache.root / "vmm.sha256").read_text() == f"{hashlib.sha256(b'program').hexdigest()}  vmm\n"
 
 
-@pytest.mark.parametrize("damage", ["flipped", "cut", "emptied", "missing", "without a hash", "another hash"])
+@pytest.mark.parametrize("damage", [*DAMAGE, "without a hash", "another hash"])
 def test_a_damaged_file_counts_as_absent(cache: Cache, damage: str) -> None:
     """Neither its content is given, nor is it intact."""
     path = cache.root / "kernel"
     cache.seal(path, b"kernel image")
     match damage:
-        case "flipped":
-            flip(path, 3)
-        case "cut":
-            path.write_bytes(b"kernel")
-        case "emptied":
-            path.write_bytes(b"")
-        case "missing":
-            path.unlink()
         case "without a hash":
             (cache.root / "kernel.sha256").unlink()
-        case _:
+        case "another hash":
             flip(cache.root / "kernel.sha256", 0)
+        case _:
+            DAMAGE[damage](path)
     assert cache.content(path) is None
     assert not cache.is_intact(path)
 
@@ -78,6 +69,78 @@ def test_a_record_of_an_older_version_is_absent(cache: Cache) -> None:
     assert cache.read(path, dict[str, int]) is None
     path.write_text('{"size": 120}')
     assert cache.read(path, dict[str, int]) is None
+
+
+@pytest.mark.parametrize("damage", [*DAMAGE, "without a hash", "one more file"])
+def test_a_damaged_folder_counts_as_absent(cache: Cache, damage: str) -> None:
+    """Its hash is that of the names and contents of all its files."""
+    folder = cache.root / "headers" / "tree"
+    for name in ("linux/kvm.h", "asm/kvm.h"):
+        cache.write(folder / name, name.encode())
+    cache.seal_folder(folder)
+    assert cache.is_intact(folder)
+    match damage:
+        case "without a hash":
+            (cache.root / "headers" / "tree.sha256").unlink()
+        case "one more file":
+            (folder / "asm" / "a.h").touch()
+        case _:
+            DAMAGE[damage](folder / "asm" / "kvm.h")
+    assert not cache.is_intact(folder)
+
+
+def test_a_use_is_noted(cache: Cache) -> None:
+    """prune() of images/inventory.py goes by the time of last use."""
+    sealed, record = cache.root / "vmm", cache.root / "note.json"
+    cache.seal(sealed, b"program")
+    cache.record(record, 1)
+    for path in (sealed, record):
+        os.utime(path, (1, 1))
+    assert (cache.content(sealed), cache.read(record, int)) == (b"program", 1)
+    assert min(path.stat().st_mtime for path in (sealed, record)) > 1
+
+
+@pytest.fixture(params=["a file in its place", "no space left on device"])
+def unwritable(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cache]:
+    """A cache to which nothing can be written, also not by root."""
+    if request.param.startswith("a file"):
+        (tmp_path / "cache").write_text("")
+        yield Cache(tmp_path / "cache")
+        return
+    # Every write of data fails (EFBIG), and Python ignores SIGXFSZ.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield Cache(tmp_path / "cache")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_saves_time_is_optional(unwritable: Cache) -> None:
+    """Nothing is kept, and no error is raised."""
+    path = unwritable.root / "build" / "vmm"
+    unwritable.record(path, "note")
+    unwritable.keep(path, b"program")
+    unwritable.touch(path)
+    unwritable.remove(path)
+    with unwritable.lock("vmm", "vmm", lambda _: None):
+        assert unwritable.obstacle()
+    assert unwritable.read(path, str) is unwritable.content(path) is None
+    assert unwritable.scratch().is_dir()
+
+
+def test_what_must_be_on_disk_is_not_optional(unwritable: Cache) -> None:
+    """One line says what could not be written, why, and how to use another cache; no file is left."""
+    for write in (unwritable.write, unwritable.seal):
+        with pytest.raises(ImageError, match=r"cannot write .*/vmm: \w.*; set SYSEVENT_CACHE to"):
+            write(unwritable.root / "build" / "vmm", b"program")
+    assert not unwritable.root.is_dir() or not [path for path in unwritable.root.rglob("*") if path.is_file()]
+
+
+def test_a_cache_without_an_obstacle(cache: Cache) -> None:
+    """Nothing is left of the attempt to write."""
+    assert Cache(cache.root / "new").obstacle() == ""
+    assert list((cache.root / "new").iterdir()) == []
 
 
 def test_a_time_stamp_is_optional(cache: Cache) -> None:

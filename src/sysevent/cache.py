@@ -7,11 +7,10 @@
     kernels/RELEASE-HASH/    kernel images taken out of packages
     unwrapped/NAME-HASH/     users' own images, decompressed because QEMU could not read them as they were
     vmlinux/NAME-HASH        ELF kernels taken out of images, for QEMU's PVH entry; empty: that failed
-    modules/HASH.bin         decompressed modules with their dependencies, in load order
+    modules/HASH.bin         decompressed modules with their dependencies, in load order (images/rootfs/initramfs.py)
     initramfs/HASH.cpio      finished archives
     userland/HASH.bin        programs taken out of packages (images/rootfs/userland.py); ARCH.json: of which ones
     build/NAME-ABI-HASH      VMMs, payloads and other programs of this project, compiled (build/programs.py)
-    zig/                     zig's own cache (build/compiler.py)
     headers/TRACK.json       which packages hold a track's headers; tree-*/: headers exported from a kernel tree
     layouts/ABI-HASH.json    what headers mean to an ABI (headers/compiled.py)
     btf/HASH.json            layouts in the BTF of a kernel (engine/btf.py)
@@ -25,6 +24,10 @@ Every file is synced to disk and then renamed to its name, so that a reader need
 No file is used as it is: its reader checks the content first. A blob's name is its hash. A JSON file made by
 record() has the hash of its value. A file made by seal() has a NAME.sha256 beside it, as sha256sum(1) writes and
 checks it. A file whose content is not what was stored counts as absent, so that it is made or fetched again.
+
+What only saves time is optional: record(), keep(), lock(), touch() and remove() have no effect where the cache cannot
+be written to, because it is read-only or its disk is full. Files that must be on disk, such as a kernel for QEMU, are
+written by write() and seal(), which raise ImageError there.
 """
 
 from __future__ import annotations
@@ -46,6 +49,8 @@ T = TypeVar("T")
 
 # The ending of the file that has the hash of a sealed one.
 SEAL = ".sha256"
+# Bytes; the smallest amount that takes space on every file system.
+_PAGE = 4096
 
 
 class _Sealed(msgspec.Struct, frozen=True):
@@ -81,9 +86,12 @@ class Cache(msgspec.Struct, frozen=True):
         """Turn a complete, verified download into a blob and return its path."""
         path = self.blob(sha256)
         self._parent(path)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+        try:
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
+        except OSError as error:
+            raise self._unwritable(path, error) from error
         return path
 
     def write(self, path: Path, data: bytes) -> None:
@@ -102,19 +110,30 @@ class Cache(msgspec.Struct, frozen=True):
                     draft.unlink(missing_ok=True)
                     raise
         except OSError as error:
-            raise ImageError(f"cannot write {path}: {error.strerror}") from error
+            raise self._unwritable(path, error) from error
 
     def record(self, path: Path, value: object) -> None:
-        """Write a value as JSON, for read(). Raises what write() raises."""
+        """Write a value as JSON, for read(). Without effect where the cache cannot be written to."""
         data = msgspec.json.encode(value)
         sealed = _Sealed(hashlib.sha256(data).hexdigest(), msgspec.Raw(data))
-        self.write(path, msgspec.json.encode(sealed) + b"\n")
+        with contextlib.suppress(ImageError):
+            self.write(path, msgspec.json.encode(sealed) + b"\n")
 
     def read(self, path: Path, kind: type[T]) -> T | None:
-        """Return the value that record() wrote to path.
+        """Return the value that record() wrote to path, and mark the file as used.
 
         None if there is no such file, if it is damaged, or if an older version wrote another type.
         """
+        found = self._recorded(path, kind)
+        if found is not None:
+            self.touch(path)
+        return found
+
+    def is_record(self, path: Path) -> bool:
+        """Return whether path is as record() wrote it, whatever the value means."""
+        return self._recorded(path, msgspec.Raw) is not None
+
+    def _recorded(self, path: Path, kind: type[T]) -> T | None:
         try:
             sealed = msgspec.json.decode(path.read_bytes(), type=_Sealed)
             if hashlib.sha256(sealed.value).hexdigest() != sealed.sha256:
@@ -127,18 +146,39 @@ class Cache(msgspec.Struct, frozen=True):
         """Write a file, and its hash beside it, for is_intact() and content(). Raises what write() raises."""
         # The hash is last: with an old hash, or none, the file counts as absent.
         self.write(path, data)
-        self.write(_seal(path), f"{hashlib.sha256(data).hexdigest()}  {path.name}\n".encode())
+        self._write_seal(path, hashlib.sha256(data).hexdigest())
+
+    def seal_folder(self, path: Path) -> None:
+        """Write the hash of all files in a folder beside it, for is_intact(). OSError, and what write() raises."""
+        self._write_seal(path, digest(path))
+
+    def _write_seal(self, path: Path, sha256: str) -> None:
+        self.write(seal_of(path), f"{sha256}  {path.name}\n".encode())
+
+    def keep(self, path: Path, data: bytes) -> None:
+        """Do what seal() does, for a file that a later run can do without.
+
+        Without effect where the cache cannot be written to.
+        """
+        with contextlib.suppress(ImageError):
+            self.seal(path, data)
 
     def content(self, path: Path) -> bytes | None:
-        """Return what seal() wrote to path; None if it is missing, or not what was written."""
+        """Return what seal() wrote to path, and mark the file as used.
+
+        None if it is missing, or not what was written.
+        """
         try:
             data = path.read_bytes()
-            return data if _sealed_hash(path) == hashlib.sha256(data).hexdigest() else None
+            if _sealed_hash(path) != hashlib.sha256(data).hexdigest():
+                return None
         except OSError:
             return None
+        self.touch(path)
+        return data
 
     def is_intact(self, path: Path) -> bool:
-        """Return whether path is as seal() wrote it. Reads all of it: a gigabyte takes a second."""
+        """Return whether path is as seal() or seal_folder() left it. Reads all of it: a gigabyte takes a second."""
         try:
             return _sealed_hash(path) == digest(path)
         except OSError:
@@ -149,27 +189,52 @@ class Cache(msgspec.Struct, frozen=True):
         with contextlib.suppress(OSError):
             os.utime(path)
 
+    def remove(self, path: Path) -> None:
+        """Delete a file that is damaged. Without effect where the cache cannot be written to."""
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+    def scratch(self) -> Path:
+        """Return a directory for temporary files: in the cache, or the system's if the cache cannot be written to.
+
+        In the cache, prune() removes what a process leaves that is killed.
+        """
+        folder = self.root / "parts"
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not self.obstacle():
+                return folder
+        return Path(tempfile.gettempdir())
+
+    def obstacle(self) -> str:
+        """Return why nothing can be written to the cache, in the system's words; "" if a page can be."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root) as file:
+                file.write(bytes(_PAGE))
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
+
     @contextlib.contextmanager
     def lock(self, name: str, what: str, progress: Progress) -> Iterator[None]:
-        """Hold a lock that all processes with this cache share.
+        """Hold a lock that all processes with this cache share, so that they do the same work once.
 
-        what names the work, for the one line that progress gets when another process has the lock.
-        ImageError when the lock file cannot be created.
+        what names the work, for the one line that progress gets when another process has the lock. Without effect
+        where the cache cannot be written to: files are replaced in one step, so work done twice does no harm.
         """
         # Imported here: filelock imports asyncio, and a run that only reads the cache takes no lock.
         import filelock
 
-        path = self.root / "locks" / f"{name}.lock"
-        self._parent(path)
-        lock = filelock.FileLock(path)
-        try:
-            lock.acquire(blocking=False)
-        except filelock.Timeout:
-            progress(f"{what}: waiting for another process that does the same")
-            # Without a time limit: the kernel drops the lock of a process that dies.
-            lock.acquire()
-        except OSError as error:
-            raise ImageError(f"cannot use the cache in {self.root}: {path}: {error.strerror}") from error
+        lock = filelock.FileLock(self.root / "locks" / f"{name}.lock")
+        with contextlib.suppress(OSError, ImageError):
+            self._parent(Path(lock.lock_file))
+            try:
+                lock.acquire(blocking=False)
+            except filelock.Timeout:
+                progress(f"{what}: waiting for another process that does the same")
+                # Without a time limit: the kernel drops the lock of a process that dies.
+                lock.acquire()
         try:
             yield
         finally:
@@ -179,21 +244,32 @@ class Cache(msgspec.Struct, frozen=True):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ImageError(
-                f"cannot use the cache in {self.root}: {path.parent}: {error.strerror}"
-            ) from error
+            raise self._unwritable(path, error) from error
+
+    def _unwritable(self, path: Path, error: OSError) -> ImageError:
+        return ImageError(
+            f"cannot write {path}: {error.strerror}; set SYSEVENT_CACHE to a directory that can be written to"
+        )
 
 
-def _seal(path: Path) -> Path:
+def seal_of(path: Path) -> Path:
+    """Return the path of the file that has the hash of a sealed file or folder."""
     return path.with_name(path.name + SEAL)
 
 
 def _sealed_hash(path: Path) -> str:
     """Return the hash that is stored beside a file; OSError if there is none."""
-    return _seal(path).read_bytes()[:64].decode("ascii", "replace")
+    return seal_of(path).read_bytes()[:64].decode("ascii", "replace")
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file's content, as 64 lower-case hexadecimal digits."""
+    """Return the SHA-256 of a file's content, as 64 lower-case hexadecimal digits; OSError.
+
+    Of a folder: the SHA-256 of the names and hashes of all files in it.
+    """
+    if path.is_dir():
+        inside = sorted(file for file in path.rglob("*") if file.is_file())
+        listed = "".join(f"{digest(file)}  {file.relative_to(path)}\n" for file in inside)
+        return hashlib.sha256(listed.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,12 +1,16 @@
-"""Commands that end for certain: prefixes for the argument vectors of child processes."""
+"""Child processes: commands that end for certain, and programs that are run from memory."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from typing import Literal
 
 from sysevent.errors import ToolMissing
+
+# memfd_create(2), MFD_EXEC: needed since Linux 6.3 where vm.memfd_noexec is 1, and unknown before.
+_MFD_EXEC = 0x10
 
 
 def die_with_parent(command: Sequence[str], signal: Literal["KILL", "TERM"] = "KILL") -> list[str]:
@@ -32,6 +36,20 @@ def with_time_limit(command: Sequence[str], seconds: int) -> list[str]:
     """
     timeout = _installed("timeout", "coreutils")
     return [timeout, "--signal=KILL", str(seconds), *die_with_parent(command)]
+
+
+def executable_in_memory(content: bytes) -> int:
+    """Return the file descriptor of an executable file with this content, which only this process can reach. OSError.
+
+    A child that inherits it can run /proc/self/fd/N: exactly these bytes, whatever happens to files on disk.
+    """
+    try:
+        memory = os.memfd_create("sysevent: a program", _MFD_EXEC)
+    except OSError:
+        memory = os.memfd_create("sysevent: a program", 0)
+    with os.fdopen(os.dup(memory), "wb") as file:
+        file.write(content)
+    return memory
 
 
 def _installed(program: str, package: str) -> str:

@@ -4,6 +4,7 @@ import json
 
 import msgspec
 import pytest
+from faults import flip
 
 from sysevent.bisect.drive import Ending
 from sysevent.bisect.state import NAME, State
@@ -57,6 +58,21 @@ def test_round_trip(ask, tmp_path):
     assert first is not None
     assert first.seen is not None
     assert first.seen.exits["exit"].head[36:40] == bytes(4)
+
+
+def test_every_flipped_digit_is_noticed(ask, tmp_path):
+    """A revision or a count that the disk has changed must not steer the search."""
+    ask()
+    path = tmp_path / "results" / NAME
+    whole = path.read_bytes()
+    # A record whose hash has lost its name counts as one of an earlier version.
+    values = whole.replace(b'"sha256"', b'"sha___"')
+    digits = [at for at, byte in enumerate(values) if chr(byte).isdigit()]
+    for at in digits[:: max(1, len(digits) // 100)]:
+        path.write_bytes(whole)
+        flip(path, at)
+        with pytest.raises(UsageError, match="--anew"):
+            State.resume(tmp_path / "results")
 
 
 @pytest.mark.parametrize(

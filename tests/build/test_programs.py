@@ -1,8 +1,10 @@
 """When programs are compiled, and the content of a payload's ELF file."""
 
+import shutil
 import struct
 
 import pytest
+from faults import DAMAGE
 
 from sysevent.build import compiler, programs
 from sysevent.errors import BuildFailed, HarnessError
@@ -19,10 +21,11 @@ def build(arch, cache, cc, sources):
             "payload": programs._compile(
                 "payload-call",
                 arch.abis[0],
-                (f"-Wl,-T,{sources}/payloads/riscv64/payload.ld",),
+                (),
                 [sources / "payloads/riscv64/call.S"],
                 [sources / "payloads/riscv64/payload.ld"],
                 cache,
+                script=sources / "payloads/riscv64/payload.ld",
             ).path,
         }
 
@@ -36,7 +39,47 @@ def test_built_once(build, cc):
     assert build() == first
     assert len(cc.calls) == 3
     assert all(path.read_text() == "built\n" for path in first.values())
-    assert sorted(next(iter(first.values())).parent.iterdir()) == sorted(first.values())
+    seals = [path.with_name(f"{path.name}.sha256") for path in first.values()]
+    assert sorted(next(iter(first.values())).parent.iterdir()) == sorted([*first.values(), *seals])
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_program_is_built_again(build, cc, damage):
+    """The file in the cache is then as before."""
+    first = build()
+    path = first["vmm"]
+    DAMAGE[damage](path)
+    assert build() == first
+    assert len(cc.calls) == 4
+    assert path.read_bytes() == b"built\n"
+
+
+def test_a_damaged_payload_is_read_again(arch, cache, cc, sources, tmp_path):
+    """Its segments come from the program, not from the file that repeats them."""
+    (tmp_path / "elf").write_bytes(elf([(0x1000, b"code", 4)]))
+    cc.set_script(f'while [ "$1" != "-o" ]; do shift; done; cp {tmp_path}/elf "$2"')
+    first = programs.payload(arch, "call", cache)
+    (note,) = (cache.cache / "build").glob("*.json")
+    note.write_bytes(note.read_bytes().replace(b'"entry":4096', b'"entry":4097'))
+    assert programs.payload(arch, "call", cache) == first
+    assert len(cc.calls) == 1
+
+
+def test_the_cache_is_optional(arch, cache, cc, sources):
+    """Where it cannot be written to, a program is built for this run alone."""
+    cache.cache.write_text("not a directory")
+    assert programs.init(arch, cache).content == b"built\n"
+
+
+def test_two_checkouts_share_builds(build, sources, tmp_path, monkeypatch):
+    """The key, which a VMM sends as its build ID, has the content of all files and the path of none."""
+    first = build()
+    shutil.copytree(sources, tmp_path / "other" / "guests")
+    for name in ("VMM", "INIT", "PAYLOADS"):
+        monkeypatch.setattr(programs, name, tmp_path / "other" / "guests" / name.lower())
+    assert {name: path for name, path in build().items() if name != "payload"} == {
+        name: path for name, path in first.items() if name != "payload"
+    }
 
 
 @pytest.mark.parametrize(
@@ -68,6 +111,20 @@ def test_another_compiler_builds_again(build, cc):
     first = build()
     cc.set_version("fake 1.1")
     assert not set(build().values()) & set(first.values())
+
+
+def test_another_compiler_of_one_version_builds_again(build, cc):
+    """A compiler that was rebuilt with a patch has another content."""
+    first = build()
+    cc.set_script('while [ "$1" != "-o" ]; do shift; done; echo else > "$2"')
+    assert not set(build().values()) & set(first.values())
+
+
+def test_the_same_compiler_elsewhere_builds_nothing(build, cc, tmp_path, monkeypatch):
+    """It is identified by version and content."""
+    first = build()
+    monkeypatch.setenv("CC_riscv64", str(cc.path.rename(tmp_path / "moved")))
+    assert build() == first
 
 
 def test_other_flags_build_again(build, monkeypatch):
@@ -120,17 +177,14 @@ def elf(segments, symbols=(), entry=0x1000):
     return head + headers + body + tail + sections
 
 
-def test_payload(tmp_path):
+def test_payload():
     """Physical addresses, zeros for memory that the file does not have, the entry, and global labels only."""
-    path = tmp_path / "program"
-    path.write_bytes(
-        elf(
-            [(0x80000000, b"code", 4), (0x80001000, b"d", 3), (0x80002000, b"", 0)],
-            [("_start", 0x80000000, 1), ("returned", 0x80000004, 1), ("local", 0x80000002, 0)],
-            entry=0x80000000,
-        )
+    content = elf(
+        [(0x80000000, b"code", 4), (0x80001000, b"d", 3), (0x80002000, b"", 0)],
+        [("_start", 0x80000000, 1), ("returned", 0x80000004, 1), ("local", 0x80000002, 0)],
+        entry=0x80000000,
     )
-    assert programs.read_payload("call", path) == programs.Payload(
+    assert programs.read_payload("call", content) == programs.Payload(
         "call",
         ((0x80000000, b"code"), (0x80001000, b"d\0\0")),
         0x80000000,
@@ -141,22 +195,15 @@ def test_payload(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is not an ELF program"),
-        (b"#!/bin/sh\n", "is not an ELF program"),
-        (b"\x7fELF", "is not an ELF program"),
-        (elf([(0, b"x", 1)])[:70], "is not an ELF program"),
+        (b"", "was not linked into an ELF program"),
+        (b"#!/bin/sh\n", "was not linked into an ELF program"),
+        (b"\x7fELF", "was not linked into an ELF program"),
+        (elf([(0, b"x", 1)])[:70], "was not linked into an ELF program"),
         (elf([]), "has no segment to load"),
     ],
     ids=["empty", "script", "magic", "cut", "no_segments"],
 )
-def test_files_that_are_not_payloads(tmp_path, content, words):
-    """BuildFailed names the file."""
-    path = tmp_path / "program"
-    path.write_bytes(content)
-    with pytest.raises(BuildFailed, match=f"{path} {words}"):
-        programs.read_payload("x", path)
-
-
-def test_a_missing_file(tmp_path):
-    with pytest.raises(BuildFailed, match="is not an ELF program"):
-        programs.read_payload("x", tmp_path / "missing")
+def test_files_that_are_not_payloads(content, words):
+    """BuildFailed names the payload."""
+    with pytest.raises(BuildFailed, match=f"the payload x {words}"):
+        programs.read_payload("x", content)

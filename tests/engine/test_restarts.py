@@ -217,3 +217,24 @@ def test_a_snapshot_is_doubted_after_any_loss(world, saved):
     asked.observe(scenario("x86_64.2"))
     assert restored(saved) == [True, False, False]
     assert saved.forgotten == [HELLO]
+
+
+def test_a_snapshot_that_cannot_be_saved_is_one_incident(world):
+    """The guest goes on."""
+    opener = world.opener("a")
+    opener.trouble = "a: no snapshot saved: No space left on device"
+    asked = world.asker(opener)
+    for name in "ab":
+        assert asked.observe(scenario(f"x86_64.{name}"))
+    assert len(opener.hosts) == 1
+    assert world.reasons == [(opener.trouble, False)]
+
+
+def test_incidents_of_a_host(world):
+    """What a host notes beside the answers, such as a log that cannot be written, is recorded once."""
+    opener = world.opener("a")
+    opener.incidents = ["a: its logs are incomplete"]
+    asked = world.asker(opener)
+    for name in "ab":
+        assert asked.observe(scenario(f"x86_64.{name}"))
+    assert world.reasons == [("a: its logs are incomplete", False)]

@@ -56,14 +56,10 @@ def include(tmp_path):
 
 
 @pytest.fixture
-def tool():
-    """tool(abi): the compiler, with the user's cache: with an empty one it takes seconds longer."""
-
-    def find_tool(abi):
-        found = compiler.find(ABIS[abi])
-        return Tool(found.command, found.version, settings.from_environment().cache)
-
-    return find_tool
+def tool(tmp_path):
+    """tool(abi): the compiler."""
+    with compiler.empty_zig_cache(tmp_path) as variables:
+        yield lambda abi: Tool(compiler.find(ABIS[abi]).command, variables)
 
 
 @pytest.mark.parametrize(
@@ -122,10 +118,8 @@ def test_headers_that_do_not_compile(include, tool):
 
 def test_headers_are_compiled_once(include, tmp_path, monkeypatch):
     """The second time no compiler is run."""
-    real = settings.from_environment()
-    with_empty_cache = msgspec.structs.replace(real, cache=tmp_path / "cache")
+    with_empty_cache = msgspec.structs.replace(settings.from_environment(), cache=tmp_path / "cache")
     headers = Headers("tree:x", "x86_64", "", "some-hash", None, include.parent)
-    monkeypatch.setattr(compiled, "Tool", lambda command, version, _: Tool(command, version, real.cache))
     wanted = [ABIS["x86_64"], ABIS["i386"]]
     lines = []
     first = compiled.layouts(headers, wanted, with_empty_cache, lines.append)

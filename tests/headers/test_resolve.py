@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass
 
 import pytest
+from faults import DAMAGE
 
 from sysevent.arches import ARCHITECTURES, architecture
 from sysevent.errors import BadSignature, BuildFailed, NotApplicable, NotCached, UsageError
@@ -57,10 +58,10 @@ def find(settings, progress):
 def test_the_newest_package_of_the_track(find, tmp_path):
     found = find("debian:6.1", "x86_64")
     assert (found.version, found.spec, found.arch) == ("6.1.176-1", "debian:6.1", "x86_64")
-    with resolve.unpacked(found, tmp_path / "scratch") as (asm, linux):
+    with resolve.unpacked(found, tmp_path) as (asm, linux):
         assert (asm / "asm/kvm.h").read_bytes() == b"/* x86 */"
         assert (linux / "linux/new.h").exists()
-    assert not list((tmp_path / "scratch").iterdir())
+    assert not linux.exists()
     assert find("6.1", "x86_64").key == found.key
 
 
@@ -68,7 +69,7 @@ def test_the_newest_package_of_the_track(find, tmp_path):
 def test_an_architecture_that_the_suite_lacks_has_a_cross_package(find, tmp_path):
     found = find("debian:6.1", "riscv64")
     assert found.version == "6.1.4-1cross1"
-    with resolve.unpacked(found, tmp_path / "scratch") as (both,):
+    with resolve.unpacked(found, tmp_path) as (both,):
         assert (both / "asm/kvm.h").read_bytes() == b"/* riscv */"
     with pytest.raises(NotApplicable, match=r"no headers of kernel 6\.1 for arm64"):
         find("debian:6.1", "arm64")
@@ -186,6 +187,15 @@ def test_a_tree_exports_its_headers(find, linux, tmp_path, built):
     assert (tmp_path / "log").read_text() == "once\n"
     (linux / "include/uapi/linux/kvm.h").write_text("/* changed */")
     assert find(f"tree:{linux}", "arm64").key != found.key
+    assert (tmp_path / "log").read_text() == "once\nonce\n"
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_exported_headers_are_exported_again(find, linux, tmp_path, damage):
+    """The copy in the cache is then as before."""
+    first = find(f"tree:{linux}", "arm64")
+    DAMAGE[damage](first.root / "include/asm/kvm.h")
+    assert find(f"tree:{linux}", "arm64") == first
     assert (tmp_path / "log").read_text() == "once\nonce\n"
 
 

@@ -48,7 +48,8 @@ def host(tmp_path, monkeypatch, fake_vmm, closing):
             path = tmp_path / "script"
             path.write_text(f"#!/bin/sh\n{textwrap.dedent(script)}\n")
             path.chmod(0o755)
-        return closing(LocalHost(spec(**options), vmms or ((1, path),), tmp_path / "logs", progress))
+        given = tuple((number, path.read_bytes()) for number, path in vmms or ((1, path),))
+        return closing(LocalHost(spec(**options), given, tmp_path / "logs", progress))
 
     return make
 
@@ -153,7 +154,7 @@ def test_vmm_dies_with_the_harness(tmp_path, fake_vmm):
         from sysevent.targets.spec import TargetSpec
         local.KVM = Path({str(fake_vmm[0])!r})
         spec = TargetSpec(name="here", arch={ARCH.name!r}, where="local")
-        host = local.LocalHost(spec, ((1, Path({str(fake_vmm[0])!r})),), Path({str(tmp_path)!r}), print)
+        host = local.LocalHost(spec, ((1, local.KVM.read_bytes()),), Path({str(tmp_path)!r}), print)
         host.start()
         waiting.hello(host)
         host.send({request(5000)!r}, 1)
@@ -205,10 +206,11 @@ def test_no_permission(host):
 
 @pytest.fixture(scope="module")
 def vmm(tmp_path_factory):
-    """The path of the real VMM."""
+    """A file with the real VMM."""
     if not importlib.util.find_spec("ziglang"):
         pytest.skip("the ziglang wheel is not installed, which compiles the VMM")
     cache = msgspec.structs.replace(settings.from_environment(), cache=tmp_path_factory.mktemp("cache"))
+    # Without the permission to be executed: the host runs what it has read.
     return programs.vmm(ARCH, ARCH.abis[0], cache).path
 
 
@@ -237,3 +239,18 @@ def test_hanging_scenario_costs_its_deadline(host, vmm, tmp_path):
     assert states == [wire.State.HUNG, wire.State.DONE, wire.State.DONE]
     # 0.2 s, and the 4 s that the supervisor adds.
     assert time.monotonic() - begin < SOON
+
+
+def test_logs_that_cannot_be_created(host, tmp_path):
+    """The VMM answers all the same, and one incident is noted."""
+    (tmp_path / "logs").write_text("a file in the place of the directory")
+    found = host()
+    found.start()
+    waiting.hello(found)
+    assert found.incidents == [
+        f"here: its logs are incomplete: {tmp_path}/logs cannot be created: File exists"
+    ]
+    os.kill(found.pid, signal.SIGKILL)
+    number = found.send(request(1), 1)
+    with pytest.raises(GuestLost, match="the VMM was ended by SIGKILL"):
+        waiting.reply(found, number, SOON)

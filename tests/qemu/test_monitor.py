@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import socket
 import threading
 import time
@@ -203,3 +204,25 @@ def test_close_twice(qemu):
     monitor.close()
     monitor.close()
     assert monitor.stop_reason() == ""
+
+
+def test_a_file_descriptor_is_passed(qemu):
+    """It arrives with its own command, after those that were sent before."""
+    monitor, end = qemu
+    ours, theirs = os.pipe()
+    with os.fdopen(ours, "rb") as reading:
+        monitor.tell("stop")
+        monitor.pass_fd("snapshot", theirs)
+        monitor.tell("cont")
+        os.close(theirs)
+        received, fds = b"", []
+        while received.count(b"\n") < 3:
+            data, more, _, _ = socket.recv_fds(end, 1000, 1)
+            received, fds = received + data, fds + more
+        commands = [json.loads(line) for line in received.splitlines()]
+        assert [one["execute"] for one in commands] == ["stop", "getfd", "cont"]
+        assert commands[1]["arguments"] == {"fdname": "snapshot"}
+        (copy,) = fds
+        with os.fdopen(copy, "wb") as writing:
+            writing.write(b"stream")
+        assert reading.read() == b"stream"

@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+from system import runs
 
 from sysevent import settings
 from sysevent.arches import ARCHITECTURES
@@ -24,20 +25,35 @@ def here():
     return settings.from_environment(offline=os.environ.get("CI", "") == "")
 
 
+def require_bootable(arch, here):
+    """Skip, with the remedy, unless a guest of an architecture can be booted."""
+    if shutil.which(ARCHITECTURES[arch].qemu) is None:
+        pytest.skip(f"{ARCHITECTURES[arch].qemu} is not installed")
+    try:
+        resolve.find(KERNEL, ARCHITECTURES[arch], here, silent)
+    except ImageError as error:
+        pytest.skip(f"sysevent images fetch --kernel {KERNEL} --arch {arch}: {error}".splitlines()[0])
+
+
 @pytest.fixture
 def bootable(here):
     """bootable(arch): the Architecture; skips, with the remedy, unless a guest of it can be booted."""
 
     def check(arch):
-        if shutil.which(ARCHITECTURES[arch].qemu) is None:
-            pytest.skip(f"{ARCHITECTURES[arch].qemu} is not installed")
-        try:
-            resolve.find(KERNEL, ARCHITECTURES[arch], here, silent)
-        except ImageError as error:
-            pytest.skip(f"sysevent images fetch --kernel {KERNEL} --arch {arch}: {error}".splitlines()[0])
+        require_bootable(arch, here)
         return ARCHITECTURES[arch]
 
     return check
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    """A cache with the packages of the kernel that runs.py asks, and nothing else; skips if they are not cached."""
+    own = settings.from_environment(offline=os.environ.get("CI", "") == "")
+    require_bootable(runs.ARCH.name, own)
+    cache = tmp_path_factory.mktemp("packages") / "cache"
+    runs.copy_packages(own, cache)
+    return cache
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """The file of one bisection: its question, and every step that was finished.
 
-JSON lines, each appended and synced to disk before the next step begins. A process that is killed leaves at most one
-incomplete last line, which is dropped, so that an interrupted bisection resumes with the step it was in.
+JSON lines, each with its own hash, appended and synced to disk before the next step begins. A process that is killed
+leaves at most one incomplete last line, which is dropped, so that an interrupted bisection resumes with the step it
+was in.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -20,6 +22,8 @@ from sysevent.errors import UsageError
 
 SCHEMA = 1
 NAME = "bisect.jsonl"
+# The key of a record's hash.
+_HASH = "sha256"
 
 
 class State:
@@ -96,9 +100,14 @@ class State:
 
     def _append(self, record: dict[str, Any]) -> None:
         with self.path.open("ab") as file:
-            file.write(json.dumps(record).encode() + b"\n")
+            file.write(json.dumps(record | {_HASH: _hash(record)}).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _hash(record: dict[str, Any]) -> str:
+    """The SHA-256 of a record without its hash, as it is written."""
+    return hashlib.sha256(json.dumps(record).encode()).hexdigest()
 
 
 def _records(path: Path, lines: Iterable[bytes]) -> Any:
@@ -111,4 +120,8 @@ def _records(path: Path, lines: Iterable[bytes]) -> Any:
             ) from error
         if not isinstance(record, dict):
             raise UsageError(f"{path}, line {number}: not a record; use --anew to begin again")
+        # An earlier version wrote none.
+        stored = record.pop(_HASH, None)
+        if stored is not None and stored != _hash(record):
+            raise UsageError(f"{path}, line {number} is damaged; use --anew to begin again")
         yield record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shlex
@@ -9,11 +10,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from sysevent.arches import Abi
+from sysevent.cache import digest
 from sysevent.errors import BuildFailed, ToolMissing
 
 # Freestanding and reproducible code, which needs nothing from a libc or a sanitizer runtime.
@@ -32,7 +35,7 @@ FLAGS = (
     "-nostdlib",
     "-static",
 )
-# Seconds; the first run of zig fills its own cache, which takes long on a busy machine.
+# Seconds; a busy machine takes long.
 _DEADLINE = 300
 
 
@@ -40,8 +43,9 @@ class Compiler(msgspec.Struct, frozen=True):
     """A command that compiles and links C and assembly for one ABI."""
 
     command: tuple[str, ...]
-    # Part of the cache key: another compiler makes another binary.
     version: str
+    # Part of the cache key: what the compiler is, wherever it is installed. Another one makes another binary.
+    identity: str
     # Further flags for the programs of guests/; headers are compiled without them.
     flags: tuple[str, ...] = ()
 
@@ -50,8 +54,7 @@ def find(abi: Abi) -> Compiler:
     """Return the compiler for abi: $CC_<abi>, the ziglang wheel, or <triple>-gcc; ToolMissing if there is none."""
     named = os.environ.get(f"CC_{abi.name}")
     if named:
-        command = tuple(shlex.split(named))
-        return Compiler(command, _version(command))
+        return _of_command(tuple(shlex.split(named)))
     if importlib.util.find_spec("ziglang"):
         from importlib.metadata import version
 
@@ -64,14 +67,28 @@ def find(abi: Abi) -> Compiler:
             abi.zig_target,
             "-fno-sanitize=all",
         )
-        return Compiler(zig, f"zig {version('ziglang')}", abi.zig_flags)
+        # The wheel of one version contains the same compiler everywhere.
+        found = f"zig {version('ziglang')}"
+        return Compiler(zig, found, f"{found} {shlex.join(zig[3:])}", abi.zig_flags)
     gcc = shutil.which(f"{abi.gnu_prefix}gcc")
     if gcc:
-        return Compiler((gcc,), _version((gcc,)))
+        return _of_command((gcc,))
     raise ToolMissing(
         f"no compiler for {abi.name}: install the ziglang wheel (pip install ziglang), or "
         f"{abi.gnu_prefix}gcc, or set CC_{abi.name}"
     )
+
+
+def _of_command(command: tuple[str, ...]) -> Compiler:
+    """Return the compiler behind a user's command: two of one version may differ, so its program's hash counts."""
+    version = _version(command)
+    try:
+        content = digest(Path(shutil.which(command[0]) or command[0]))
+    except OSError as error:
+        raise ToolMissing(
+            f"the compiler {shlex.join(command)} cannot be read, and so not be identified: {error}"
+        ) from error
+    return Compiler(command, version, f"{version} {content} {shlex.join(command[1:])}")
 
 
 def _version(command: tuple[str, ...]) -> str:
@@ -84,38 +101,23 @@ def _version(command: tuple[str, ...]) -> str:
     return shown.stdout.splitlines()[0] if shown.stdout else shlex.join(command)
 
 
-def ensure_writable(folder: Path) -> Path:
-    """Create folder if it is missing, and return it; BuildFailed when no file can be created in it.
-
-    zig hangs when it cannot write to its cache.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise BuildFailed(
-            f"{folder}, which is for compiled programs, cannot be written to: {error.strerror}; "
-            "set SYSEVENT_CACHE to a writable directory"
-        ) from error
-
-
-def build(
-    compiler: Compiler, abi: Abi, flags: tuple[str, ...], sources: list[Path], output: Path, cache: Path
-) -> None:
+def build(compiler: Compiler, abi: Abi, flags: tuple[str, ...], sources: list[Path], output: Path) -> None:
     """Compile and link sources into output; BuildFailed with the command and the compiler's output.
 
-    cache is the directory of the settings; flags come after those of this module and of the ABI.
+    flags come after those of this module and of the ABI. Temporary files are in the directory of output.
     """
-    zig_cache = str(ensure_writable(cache / "zig"))
     options = (*compiler.flags, *FLAGS, *abi.flags, *flags)
     command = [*compiler.command, *options, *map(str, sources), "-o", str(output)]
-    # zig has a cache of its own. Its default directory may be read-only; this one is deleted with our cache.
-    env = os.environ | {"ZIG_GLOBAL_CACHE_DIR": zig_cache, "ZIG_LOCAL_CACHE_DIR": zig_cache}
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_DEADLINE, check=False, env=env
-        )
+        with empty_zig_cache(output.parent) as variables:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=_DEADLINE,
+                check=False,
+                env=os.environ | variables,
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BuildFailed(f"building {output.name} for {abi.name}: {error}") from error
     if done.returncode:
@@ -123,3 +125,14 @@ def build(
             f"building {output.name} for {abi.name} failed with {done.returncode}:\n"
             f"  {shlex.join(command)}\n{done.stderr.strip()}"
         )
+
+
+@contextlib.contextmanager
+def empty_zig_cache(scratch: Path) -> Iterator[dict[str, str]]:
+    """Give the environment variables of a new cache for zig below scratch, which is deleted with the context. OSError.
+
+    zig does not check what it finds in its cache: a damaged object file would become part of every later program.
+    Without a libc a build needs nothing from it: 0.45 s with the cache of an earlier build, and without.
+    """
+    with tempfile.TemporaryDirectory(prefix="zig-", dir=scratch) as folder:
+        yield {"ZIG_GLOBAL_CACHE_DIR": folder, "ZIG_LOCAL_CACHE_DIR": folder}

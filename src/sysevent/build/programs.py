@@ -1,13 +1,13 @@
 """Compiles the programs of guests/ on demand: the VMM, the guest's init, and the payloads.
 
 A binary's name has a hash of its sources, flags and compiler, so a change of any leads to a new build, and nothing
-else does.
+else does. None of them is a path: all checkouts on a machine share their builds.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,9 +34,12 @@ _VMM_SOURCES = (
 class Program(msgspec.Struct, frozen=True):
     """A freestanding executable for L1."""
 
+    # In the cache; the file is missing if the cache cannot be written to.
     path: Path
     # Hash of the sources, flags and compiler.
     build_id: str
+    # Checked against the hash that the cache has of it.
+    content: bytes
 
 
 class Payload(msgspec.Struct, frozen=True):
@@ -71,16 +74,17 @@ def payload(arch: Architecture, name: str, settings: Settings) -> Payload:
     source, script = folder / f"{name}.S", folder / "payload.ld"
     if not source.is_file():
         raise HarnessError(f"no payload {name!r} for {arch.name}: {source} does not exist")
-    built = _compile(f"payload-{name}", arch.payload_abi, (f"-Wl,-T,{script}",), [source], [script], settings)
+    # The script's path is not part of the key, but its content is.
+    built = _compile(f"payload-{name}", arch.payload_abi, (), [source], [script], settings, script=script)
     cache, note = Cache(settings.cache), built.path.with_suffix(".json")
     found = cache.read(note, Payload)
     if found is None:
-        found = read_payload(name, built.path)
+        found = read_payload(name, built.content)
         cache.record(note, found)
     return found
 
 
-def read_payload(name: str, path: Path) -> Payload:
+def read_payload(name: str, content: bytes) -> Payload:
     """Return the segments, entry and global symbols of an ELF program; BuildFailed when it is not a valid one."""
     # Imported here: 30 ms, and a payload is read once.
     from elftools.common.exceptions import ELFError
@@ -88,24 +92,23 @@ def read_payload(name: str, path: Path) -> Payload:
     from elftools.elf.sections import SymbolTableSection
 
     try:
-        with path.open("rb") as file:
-            elf = ELFFile(file)
-            segments = tuple(
-                (part["p_paddr"], part.data().ljust(part["p_memsz"], b"\0"))
-                for part in elf.iter_segments("PT_LOAD")
-                if part["p_memsz"]
-            )
-            table = elf.get_section_by_name(".symtab")
-            symbols = {
-                symbol.name: symbol["st_value"]
-                for symbol in (table.iter_symbols() if isinstance(table, SymbolTableSection) else ())
-                if symbol.name and symbol["st_info"]["bind"] == "STB_GLOBAL"
-            }
-            entry = elf["e_entry"]
-    except (ELFError, OSError) as error:
-        raise BuildFailed(f"{path} is not an ELF program: {error}") from error
+        elf = ELFFile(io.BytesIO(content))
+        segments = tuple(
+            (part["p_paddr"], part.data().ljust(part["p_memsz"], b"\0"))
+            for part in elf.iter_segments("PT_LOAD")
+            if part["p_memsz"]
+        )
+        table = elf.get_section_by_name(".symtab")
+        symbols = {
+            symbol.name: symbol["st_value"]
+            for symbol in (table.iter_symbols() if isinstance(table, SymbolTableSection) else ())
+            if symbol.name and symbol["st_info"]["bind"] == "STB_GLOBAL"
+        }
+        entry = elf["e_entry"]
+    except ELFError as error:
+        raise BuildFailed(f"the payload {name} was not linked into an ELF program: {error}") from error
     if not segments:
-        raise BuildFailed(f"{path} has no segment to load")
+        raise BuildFailed(f"the payload {name} has no segment to load")
     return Payload(name, segments, entry, symbols)
 
 
@@ -124,32 +127,32 @@ def _compile(
     sources: list[Path],
     included: Iterable[Path],
     settings: Settings,
+    *,
+    script: Path | None = None,
 ) -> Program:
-    """Compile sources unless the cache has the result; included are the other files that the compiler reads."""
+    """Compile sources unless the cache has the result; included are the other files that the compiler reads.
+
+    script: the linker's.
+    """
     tool = compiler.find(abi)
-    key = hashlib.sha256(repr((name, abi.name, abi.flags, flags, compiler.FLAGS, tool)).encode())
+    key = hashlib.sha256(
+        repr((name, abi.name, abi.flags, flags, compiler.FLAGS, tool.identity, tool.flags)).encode()
+    )
     for path in (*sources, *included):
         key.update(path.name.encode() + b"\0" + path.read_bytes())
     build_id = key.hexdigest()[:16]
-    folder = settings.cache / "build"
-    output = folder / f"{name}-{abi.name}-{build_id}"
-    if not _exists(output):
-        compiler.ensure_writable(folder)
-        # Under a temporary name first: several processes may build the same program at once.
-        handle, part = tempfile.mkstemp(dir=folder, prefix=f"{output.name}.")
-        os.close(handle)
+    cache = Cache(settings.cache)
+    output = cache.root / "build" / f"{name}-{abi.name}-{build_id}"
+    content = cache.content(output)
+    if content is None:
+        defines = (f'-DBUILD_ID="{build_id}"',) if name == "vmm" else ()
+        scripts = (f"-Wl,-T,{script}",) if script else ()
         try:
-            defines = (f'-DBUILD_ID="{build_id}"',) if name == "vmm" else ()
-            compiler.build(tool, abi, (*flags, *defines), sources, Path(part), settings.cache)
-            Path(part).replace(output)
-        finally:
-            Path(part).unlink(missing_ok=True)
-    return Program(output, build_id)
-
-
-def _exists(path: Path) -> bool:
-    # Path.exists() raises an error when a directory above cannot be searched.
-    try:
-        return path.exists()
-    except OSError:
-        return False
+            with tempfile.TemporaryDirectory(prefix="build-", dir=cache.scratch()) as folder:
+                made = Path(folder) / output.name
+                compiler.build(tool, abi, (*flags, *scripts, *defines), sources, made)
+                content = made.read_bytes()
+        except OSError as error:
+            raise BuildFailed(f"{name} for {abi.name} cannot be compiled: {error}") from error
+        cache.keep(output, content)
+    return Program(output, build_id, content)

@@ -14,7 +14,6 @@ from rich.table import Table
 
 from sysevent import options
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES, Architecture, architecture
-from sysevent.cache import Cache
 from sysevent.errors import ImageError, NotApplicable, UsageError
 from sysevent.hosts.qemu.snapshots import Snapshots
 from sysevent.images import inventory, tracks
@@ -73,8 +72,9 @@ def _fetch(args: argparse.Namespace, settings: Settings) -> int:
         try:
             with _progress() as progress:
                 kernel = resolve.find(track.spec, arch, settings, progress, refresh=refresh)
-                modules = [*arch.kvm_modules, *CHANNEL_MODULES]
-                initramfs.kernel_modules(kernel, arch, modules, Cache(settings.cache), progress)
+                # As a run asks for them, so that they are cached under the same name.
+                modules = [*CHANNEL_MODULES, *arch.kvm_modules]
+                initramfs.kernel_modules(kernel, arch, modules, settings, progress)
         except NotApplicable:
             if args.kernel and args.arch:
                 raise
@@ -97,7 +97,9 @@ def _fetch(args: argparse.Namespace, settings: Settings) -> int:
 
 def _verify(args: argparse.Namespace, settings: Settings) -> int:
     with _progress(brief=True) as progress:
-        found = list(inventory.verify(settings, progress))
+        damaged = Snapshots(settings.cache).discard_damaged(progress)
+        found = [inventory.Damage(path, inventory.DAMAGED, removed=not path.exists()) for path in damaged]
+        found += inventory.verify(settings, progress)
     for damage in found:
         fate = "removed; it is made or fetched again when it is needed" if damage.removed else "kept"
         print(f"{damage.path}: {damage.problem} ({fate})")

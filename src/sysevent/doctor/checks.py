@@ -172,7 +172,7 @@ def compiler(arch: Architecture) -> CheckResult:
         for abi in arch.abis:
             chosen = compilers.find(abi)
             try:
-                compilers.build(chosen, abi, (), [source], Path(folder, abi.name), Path(folder))
+                compilers.build(chosen, abi, (), [source], Path(folder, abi.name))
             except BuildFailed as error:
                 last = (str(error).strip().splitlines() or [""])[-1]
                 return CheckResult(subject, ok=False, found=f"{chosen.version} for {abi.name}: {last}")

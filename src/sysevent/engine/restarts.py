@@ -152,7 +152,9 @@ class Restarts:
         self._listeners.progress(
             f"{self._spec.id}: Linux {hello.release} answers after {self.seconds_to_boot:.1f} s{source}"
         )
-        self._opener.hello_received(session.host, hello, self._listeners.progress)
+        trouble = self._opener.hello_received(session.host, hello, self._listeners.progress)
+        if trouble:
+            self._incident(trouble, retried=False)
         return True
 
     def check(self) -> None:
@@ -200,6 +202,8 @@ class Restarts:
         while session.host.retried:
             reason = session.host.retried.pop(0)
             self._listeners.incident(self._as_incident(reason, retried=True))
+        while session.host.incidents:
+            self._listeners.incident(self._as_incident(session.host.incidents.pop(0), retried=False))
 
     def _incident(self, reason: str, *, retried: bool) -> None:
         if self.session is not None:

@@ -12,13 +12,14 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from sysevent.arches import Abi
 from sysevent.build import compiler
+from sysevent.build.compiler import Compiler
 from sysevent.cache import Cache
 from sysevent.decode.structs import Layout
 from sysevent.errors import BuildFailed
@@ -55,15 +56,13 @@ OFFSETOF_MEMBERS = (
 
 
 class Tool(msgspec.Struct, frozen=True):
-    """The compiler for one ABI, with the directory for its cache."""
+    """The compiler for one ABI, with the variables for its cache: see compiler.empty_zig_cache()."""
 
     command: tuple[str, ...]
-    version: str
-    cache: Path
+    variables: Mapping[str, str]
 
     def run(self, arguments: Iterable[str], what: str) -> subprocess.CompletedProcess[str]:
         """Run the compiler; what names the input in the message of BuildFailed, when it cannot be started or hangs."""
-        keep = str(self.cache / "zig")
         try:
             return subprocess.run(
                 [*self.command, *arguments],
@@ -72,7 +71,7 @@ class Tool(msgspec.Struct, frozen=True):
                 errors="replace",
                 timeout=_DEADLINE,
                 check=False,
-                env=os.environ | {"ZIG_GLOBAL_CACHE_DIR": keep, "ZIG_LOCAL_CACHE_DIR": keep},
+                env=os.environ | self.variables,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise BuildFailed(f"{what}: {error}") from error
@@ -93,24 +92,27 @@ def layouts(
     """
     cache = Cache(settings.cache)
     found: dict[str, Layout] = {}
-    missing: dict[str, tuple[Abi, Tool, Path]] = {}
+    missing: dict[str, tuple[Abi, Compiler, Path]] = {}
     for abi in abis:
-        found_compiler = compiler.find(abi)
+        used = compiler.find(abi)
         shaped = (abi.name, abi.zig_target, abi.gnu_prefix, abi.prelude)
-        tool = Tool(found_compiler.command, found_compiler.version, settings.cache)
-        key = repr((_SCHEMA, headers.key, shaped, tool.version, _FLAGS, _DWARF, OFFSETOF_MEMBERS))
+        key = repr((_SCHEMA, headers.key, shaped, used.identity, _FLAGS, _DWARF, OFFSETOF_MEMBERS))
         name = f"{abi.name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
         path = cache.root / "layouts" / name
         if known := cache.read(path, Layout):
             found[abi.name] = known
         else:
-            missing[abi.name] = (abi, tool, path)
+            missing[abi.name] = (abi, used, path)
     if missing:
         progress(f"compiling the headers of {headers.spec} for {', '.join(missing)}")
-        with unpacked(headers, settings.cache / "parts") as directories:
-            for abi, tool, path in missing.values():
-                found[abi.name] = compile_headers(directories, abi, tool)
-                cache.record(path, found[abi.name])
+        try:
+            scratch = cache.scratch()
+            with unpacked(headers, scratch) as directories, compiler.empty_zig_cache(scratch) as variables:
+                for abi, used, path in missing.values():
+                    found[abi.name] = compile_headers(directories, abi, Tool(used.command, variables))
+                    cache.record(path, found[abi.name])
+        except OSError as error:
+            raise BuildFailed(f"the headers of {headers.spec} cannot be compiled: {error}") from error
     return found
 
 

@@ -106,7 +106,6 @@ def unpacked(headers: Headers, scratch: Path) -> Iterator[tuple[Path, ...]]:
         yield include_directories(headers.root, headers.arch)
         return
     assert headers.package is not None
-    scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="headers-") as folder:
         deb.extract(headers.package, Path(folder), _wanted(headers.arch))
         yield include_directories(Path(folder), headers.arch)

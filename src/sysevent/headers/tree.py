@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sysevent.arches import Architecture
 from sysevent.build import source_tree
+from sysevent.cache import Cache
 from sysevent.errors import BuildFailed, NotApplicable, UsageError
 from sysevent.model import Progress
 from sysevent.settings import Settings
@@ -40,14 +41,24 @@ def export_headers(
         raise UsageError(f"tree:{tree} is neither a kernel tree nor a directory with exported headers")
     version = source_tree.version(tree)
     key = _hash(tree, arch)
-    target = settings.cache / "headers" / f"tree-{arch.kernel}-{key[:24]}"
-    if not (target / "include" / "linux" / "kvm.h").is_file():
+    cache = Cache(settings.cache)
+    target = cache.root / "headers" / f"tree-{arch.kernel}-{key[:24]}"
+    if cache.is_intact(target):
+        cache.touch(target)
+    else:
         progress(f"exporting the headers of {tree} for {arch.kernel}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix="export-") as folder:
-            _export(tree, arch, Path(folder))
-            shutil.rmtree(target, ignore_errors=True)
-            (Path(folder) / "installed").replace(target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix="export-") as folder:
+                _export(tree, arch, Path(folder))
+                shutil.rmtree(target, ignore_errors=True)
+                (Path(folder) / "installed").replace(target)
+            cache.seal_folder(target)
+        except OSError as error:
+            raise BuildFailed(
+                f"the headers of {tree} cannot be exported to {target.parent}: {error.strerror}; set SYSEVENT_CACHE "
+                "to a directory that can be written to"
+            ) from error
     return target, version
 
 

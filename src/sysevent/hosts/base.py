@@ -60,6 +60,13 @@ class Host(Protocol):
         """Why attempts to reach the host failed that were repeated: each an incident. The reader clears the list."""
 
     @property
+    def incidents(self) -> list[str]:
+        """What went wrong without any effect on answers, such as a log that cannot be written: each an incident.
+
+        The reader clears the list.
+        """
+
+    @property
     def traits(self) -> Mapping[str, str]:
         """What the machine reports about itself (hosts/traits.py), as far as it is known without the VMM."""
 
@@ -138,8 +145,11 @@ class Opener(Protocol):
         Raises no SyseventError: Host.start() does.
         """
 
-    def hello_received(self, host: Host, hello: Hello, progress: Progress) -> None:
-        """Take a snapshot of a host whose HELLO was received, if snapshots are on. Raises no SyseventError."""
+    def hello_received(self, host: Host, hello: Hello, progress: Progress) -> str:
+        """Take a snapshot of a host whose HELLO was received, if snapshots are on. Raises no SyseventError.
+
+        Returns the incident's text if it cannot be taken, "" otherwise. The host goes on, or is lost.
+        """
 
     def forget(self, hello: Hello | None) -> str:
         """Discard the snapshot of a restored host that was lost, after its HELLO if there was one.

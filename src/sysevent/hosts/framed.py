@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import time
+from pathlib import Path
 
 from sysevent import wire
 from sysevent.errors import InfrastructureError
@@ -27,6 +28,8 @@ class FramedHost(abc.ABC):
         self.activity = activity
         self.seconds_to_ready = 0.0
         self.retried: list[str] = []
+        self.incidents: list[str] = []
+        self._log_is_incomplete = False
         self.traits: dict[str, str] = {}
         self._progress = progress
         self._arrived: list[wire.Frame] = []
@@ -35,6 +38,19 @@ class FramedHost(abc.ABC):
         # The number of the HELLO that counts.
         self._hello_sequence = 0
         self._began = 0.0
+
+    def _create_folder(self, folder: Path) -> None:
+        """Create the directory of the logs. Answers count without logs, too."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._note_log(f"{folder} cannot be created: {error.strerror}")
+
+    def _note_log(self, failure: str) -> None:
+        """Record why a log cannot be written, if it is not "": once, since all logs of a host are on one disk."""
+        if failure and not self._log_is_incomplete:
+            self._log_is_incomplete = True
+            self.incidents.append(f"{self.name}: its logs are incomplete: {failure}")
 
     @abc.abstractmethod
     def sources(self) -> list[int]:

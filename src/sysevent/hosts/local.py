@@ -13,13 +13,14 @@ import time
 from pathlib import Path
 
 from sysevent import wire
+from sysevent.capped_log import CappedLog, PipedLog
 from sysevent.errors import GuestLost
 from sysevent.hosts.base import ENDED, Failure
 from sysevent.hosts.framed import FramedHost
 from sysevent.hosts.running_kernel import Vmms
 from sysevent.hosts.traits import check_kvm_access, check_traits
 from sysevent.model import Progress
-from sysevent.process import die_with_parent
+from sysevent.process import die_with_parent, executable_in_memory
 from sysevent.targets.spec import TargetSpec
 from sysevent.text import last_lines
 
@@ -30,6 +31,10 @@ _HELLO = 30
 _SEND = 30
 # Seconds to end after SIGKILL.
 _END = 10
+# Seconds for the last messages of a VMM that has ended to be in its log.
+_LAST_WORDS = 0.2
+# Bytes of the start, and of the end, of the log that are kept.
+_LOG_PART = 1 << 20
 # Last lines of the VMM's messages that are quoted when it is lost.
 _TAIL = 5
 
@@ -58,19 +63,29 @@ class LocalHost(FramedHost):
         self.traits = dict(zip(("node", "kernel", "version", "machine"), os.uname()[1:], strict=True))
         check_traits(self._spec, self.traits)
         check_kvm_access(self._spec, _kvm(), getpass.getuser())
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        command = die_with_parent(
-            [str(self._vmms[0][1]), "serve", *(f"{number}:{path}" for number, path in self._vmms)]
-        )
+        self._create_folder(self.log.parent)
         ours, theirs = socket.socketpair()
         self._began = time.monotonic()
-        with theirs, self.log.open("wb") as said:
+        with contextlib.ExitStack() as ending:
+            ending.enter_context(theirs)
+            log = CappedLog(self.log, _LOG_PART, _LOG_PART)
+            self._note_log(log.failed)
+            self._output = PipedLog(log)
+            ending.callback(self._output.started)
+            programs = []
+            for _, vmm in self._vmms:
+                programs.append(executable_in_memory(vmm))
+                ending.callback(os.close, programs[-1])
+            paths = [f"/proc/self/fd/{program}" for program in programs]
+            workers = [f"{number}:{path}" for (number, _), path in zip(self._vmms, paths, strict=True)]
+            command = die_with_parent([paths[0], "serve", *workers])
             # A new session: Ctrl-C does not reach the VMM, and the group can be killed as a whole.
             self._process = subprocess.Popen(
                 command,
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
-                stderr=said,
+                stderr=self._output.child,
+                pass_fds=programs,
                 cwd="/",
                 start_new_session=True,
             )
@@ -126,9 +141,12 @@ class LocalHost(FramedHost):
         if process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0 if what.startswith("silent") else 1)
+            self._output.wait(_LAST_WORDS)
             if process.returncode is not None:
                 what = f"the VMM {_how(process.returncode)}"
-        said = last_lines(self.log.read_text(errors="replace").strip(), _TAIL)
+        said: list[str] = []
+        with contextlib.suppress(OSError):
+            said = last_lines(self.log.read_text(errors="replace").strip(), _TAIL)
         shown = "\n".join([f"\nwhat the VMM said ({self.log}):", *said]) if said else ""
         return GuestLost(f"{self.name}: {what}{shown}")
 

@@ -13,8 +13,8 @@ from sysevent.model import KernelImage, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
-# Number and program of each ABI; the native one is the first.
-Vmms = tuple[tuple[int, Path], ...]
+# Number and program of each ABI, as bytes; the native one is the first.
+Vmms = tuple[tuple[int, bytes], ...]
 # Creates a host that is not started: target, VMMs, folder of its logs, progress.
 HostFactory = Callable[[TargetSpec, Vmms, Path, Progress], Host]
 # Compiles the VMM of an architecture and an ABI.
@@ -49,7 +49,7 @@ class RunningKernelOpener:
         """Compile the VMMs that are not in the cache."""
         arch = ARCHITECTURES[self._spec.arch]
         self._vmms = tuple(
-            (abi.number, self._compile_vmm(arch, abi, self._settings).path) for abi in arch.abis
+            (abi.number, self._compile_vmm(arch, abi, self._settings).content) for abi in arch.abis
         )
 
     def restorable(self) -> bool:
@@ -60,8 +60,9 @@ class RunningKernelOpener:
         """See Opener."""
         return self._create_host(self._spec, self._vmms, logs, progress)
 
-    def hello_received(self, host: Host, hello: wire.Hello, progress: Progress) -> None:
-        """Nothing to save."""
+    def hello_received(self, host: Host, hello: wire.Hello, progress: Progress) -> str:
+        """Nothing to save; "": no incident."""
+        return ""
 
     def forget(self, hello: wire.Hello | None) -> str:
         """Nothing to discard; "": no incident."""

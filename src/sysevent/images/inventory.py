@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import time
@@ -14,19 +15,30 @@ import msgspec
 from sysevent.arches import Architecture
 from sysevent.cache import Cache, digest
 from sysevent.errors import BadSignature, ImageError
+from sysevent.images import stored_files
 from sysevent.images.debian import deb, keyring, package_index, release_file
 from sysevent.images.debian.archive import LastFetch, parse_index
 from sysevent.images.debian.track_resolution import Resolution, cached_resolution, cached_resolutions
 from sysevent.images.kernel import resolve
-from sysevent.images.rootfs import initramfs, userland
+from sysevent.images.stored_files import Stored
 from sysevent.images.tracks import Track, load
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
 # A younger file may belong to a download whose resolution is not written yet.
 _GRACE = timedelta(hours=1)
-# How long an unused archive or unwrapped image is kept: it is cheap to make again.
+# The problem of a file that does not have the hash that was stored with it.
+DAMAGED = "its content is not what was stored"
+# How long a file that is cheap to make again is kept after its last use.
 UNUSED = timedelta(days=7)
+# Folders of such files.
+# fmt: off
+_REMADE = (
+    "initramfs", "unwrapped", "vmlinux", "userland", "build", "published", "headers", "layouts", "btf", "nested",
+)
+# fmt: on
+# Folders of earlier versions.
+_FORMER = ("zig",)
 
 
 class TrackState(msgspec.Struct, frozen=True):
@@ -110,23 +122,21 @@ def verify(settings: Settings, progress: Progress) -> Iterator[Damage]:
 
 
 def _damaged_files(cache: Cache, progress: Progress) -> Iterator[Damage]:
-    for path in _files(cache, "blobs/sha256", "initramfs", "kernels", "unwrapped", "modules", "userland"):
-        progress(f"hashing {path.relative_to(cache.root)}")
-        if path.parent.name == "sha256":
-            good = digest(path) == path.name
-        elif path.suffix == ".cpio":
-            good = digest(path) == path.stem
-        elif path.suffix == ".bin":
-            read = userland.read_files if path.parent.name == "userland" else initramfs.read_modules
-            good = read(path) is not None
-        elif path.suffix == ".json":
+    for one in stored_files.stored(cache, *stored_files.CHECKED):
+        if stored_files.is_unfinished(one):
             continue
-        else:
-            note = cache.read(path.with_name("unpacked.json"), resolve.Unpacked)
-            good = note is not None and digest(path) == note.sha256
-        if not good:
-            path.unlink(missing_ok=True)
-            yield Damage(path, "its content is not what was stored", removed=True)
+        progress(f"hashing {one.path.relative_to(cache.root)}")
+        if not _is_intact(one, cache):
+            with contextlib.suppress(OSError):
+                one.remove()
+            yield Damage(one.path, DAMAGED, removed=not one.path.exists())
+
+
+def _is_intact(one: Stored, cache: Cache) -> bool:
+    if one.path.parent.parent.name in ("kernels", "unwrapped") and one.path.suffix != ".json":
+        note = cache.read(one.path.with_name("unpacked.json"), resolve.Unpacked)
+        return note is not None and digest(one.path) == note.sha256
+    return stored_files.is_intact(one, cache)
 
 
 def _follow(resolution: Resolution, cache: Cache, ring: keyring.Keyring) -> None:
@@ -164,9 +174,9 @@ def prune(
     grace: timedelta = _GRACE,
     unused: timedelta = UNUSED,
 ) -> Pruned:
-    """Remove files that no track refers to any more, and initramfs archives that were not used lately.
+    """Remove files that no track refers to any more, and those that are made again when needed and not used lately.
 
-    grace is how old an unreferenced file must be, unused how long an archive must not have been used.
+    grace is how old an unreferenced file must be, unused how long one of the others must not have been used.
     """
     cache = Cache(settings.cache)
     current = [r for t in load() for a in archs if (r := cached_resolution(t, a, cache, settings))]
@@ -183,22 +193,17 @@ def prune(
 
     count = size = 0
     for age, folders in (
-        (grace, ("blobs/sha256", "suites", "tracks", "kernels", "modules")),
-        (unused, ("initramfs", "unwrapped", "vmlinux", "userland")),
+        (grace, ("blobs", "suites", "tracks", "kernels", "modules")),
+        (unused, (*_REMADE, *_FORMER)),
         (timedelta(days=1), ("parts",)),
     ):
-        for path in _files(cache, *folders):
-            stat = path.stat()
-            if path in keep or time.time() - stat.st_mtime < age.total_seconds():
+        for one in stored_files.stored(cache, *folders):
+            if one.path in keep or time.time() - one.used < age.total_seconds():
                 continue
-            path.unlink(missing_ok=True)
-            count, size = count + 1, size + stat.st_size
+            with contextlib.suppress(OSError):
+                one.remove()
+                count, size = count + 1, size + one.size
     for folder in (*(cache.root / "kernels").glob("*"), *(cache.root / "unwrapped").glob("*")):
         if not any(path.name != "unpacked.json" for path in folder.iterdir()):
             shutil.rmtree(folder)
     return Pruned(count, size)
-
-
-def _files(cache: Cache, *folders: str) -> Iterator[Path]:
-    for folder in folders:
-        yield from sorted(path for path in (cache.root / folder).rglob("*") if path.is_file())

@@ -32,7 +32,7 @@ def files(target: TargetSpec, settings: Settings) -> dict[str, bytes]:
     native = arch.abis[0]
     found: dict[str, bytes] = {}
     for abi in arch.abis:
-        found[f"vmm.{abi.number}"] = programs.vmm(arch, abi, settings).path.read_bytes()
+        found[f"vmm.{abi.number}"] = programs.vmm(arch, abi, settings).content
     found["vmm"] = found[f"vmm.{native.number}"]
     workers = " ".join(f"{abi.number}:/sysevent/vmm.{abi.number}" for abi in arch.abis)
     found["ask"] = _ASK.replace("WORKERS", workers).replace("ARCH", arch.name).encode()

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sysevent.cache import Cache
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.terms import Terms
 from sysevent.engine.asker import Asker
@@ -48,6 +49,12 @@ class Run:
         self.config = config
         self.settings = options.of(config)
         self.results, self.log = results_of.opened(config, shared)
+        cache = Cache(self.settings.cache)
+        if why := cache.obstacle():
+            self.progress(
+                f"the cache {cache.root} cannot be written to ({why}): nothing is kept for later runs; SYSEVENT_CACHE "
+                "names another one"
+            )
         self._items = items
         # CI systems, systemd and `timeout` send SIGTERM: as after Ctrl-C, guests end and the log is completed.
         self._signals = signal.signal(signal.SIGTERM, signal.default_int_handler)

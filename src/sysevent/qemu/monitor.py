@@ -11,6 +11,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -116,10 +117,13 @@ class Monitor:
         elif message.number == self._sequence:
             self._answers.append(message)
 
-    def execute(self, command: str, /, **arguments: Any) -> Any:
-        """Run a command and return what it returns; GuestLost if QEMU refuses it or does not answer it."""
+    def execute(self, command: str, /, *, within: float | None = None, **arguments: Any) -> Any:
+        """Run a command and return what it returns; GuestLost if QEMU refuses it or does not answer it.
+
+        within: seconds that QEMU has to answer; None: _DEADLINE.
+        """
         number = self._send(command, arguments)
-        end = time.monotonic() + _DEADLINE
+        end = time.monotonic() + (_DEADLINE if within is None else within)
         while True:
             self.pump()
             for answer in self._answers:
@@ -138,12 +142,19 @@ class Monitor:
         """Send a command whose answer is not needed, because its effect is observed; does not wait."""
         self._send(command, arguments)
 
-    def _send(self, command: str, arguments: dict[str, Any]) -> int:
+    def pass_fd(self, name: str, fd: int) -> None:
+        """Give QEMU a copy of a file descriptor, which later commands call by this name; does not wait."""
+        self._send("getfd", {"fdname": name}, [fd])
+
+    def _send(self, command: str, arguments: dict[str, Any], fds: Sequence[int] = ()) -> int:
         self._sequence += 1
         self._answers.clear()
         line = {"execute": command, "arguments": arguments, "id": self._sequence}
+        data = msgspec.json.encode(line) + b"\n"
         try:
-            self._socket.sendall(msgspec.json.encode(line) + b"\n")
+            # QEMU takes the file descriptors that came with a command, or before it.
+            sent = socket.send_fds(self._socket, [data], fds) if fds else 0
+            self._socket.sendall(data[sent:])
         except OSError:
             self._open = False
         return self._sequence

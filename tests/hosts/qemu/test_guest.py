@@ -1,5 +1,7 @@
 """A QEMU guest that answers, and its end."""
 
+import os
+import signal
 import socket
 import time
 from pathlib import Path
@@ -121,3 +123,36 @@ def test_ended_in_a_debugger(start):
     """A QEMU that ends is lost at once, although there is no deadline."""
     guest = start("sys.exit(0)", debug=True)
     assert "exit code 0" in lost(guest, lambda: waiting.hello(guest))
+
+
+def test_logs_that_cannot_be_created(start, tmp_path):
+    """The guest answers all the same, and notes one incident."""
+    (tmp_path / "logs").write_text("a file in the place of the directory")
+    guest = start(f"    console.sendall(b'booting\\r\\n'){ANSWERING}")
+    assert waiting.hello(guest).release == "6.12.1-stub"
+    assert ask(guest).state is wire.State.DONE
+    assert guest.incidents == [
+        f"stub: its logs are incomplete: {tmp_path}/logs cannot be created: File exists"
+    ]
+
+
+def test_a_disk_that_fills_up_with_logs(start, tmp_path):
+    """/dev/full accepts no byte. The guest answers all the same, and notes one incident; so does a loss."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "console.log").symlink_to("/dev/full")
+    guest = start(f"    console.sendall(b'booting\\r\\n'){ANSWERING}")
+    assert waiting.hello(guest).release == "6.12.1-stub"
+    assert ask(guest).state is wire.State.DONE
+    (incident,) = guest.incidents
+    assert "its logs are incomplete" in incident
+    assert "No space left on device" in incident
+    os.kill(guest.pid, signal.SIGKILL)
+    assert "QEMU was ended by SIGKILL" in lost(guest, lambda: ask(guest))
+
+
+def test_a_guest_that_is_of_no_use_is_killed(start):
+    """Its loss gives the reason at once."""
+    guest = start(ANSWERING)
+    waiting.hello(guest)
+    guest.kill("it was stopped for a snapshot")
+    assert lost(guest, lambda: ask(guest)) == "stub: it was stopped for a snapshot"

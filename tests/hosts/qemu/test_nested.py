@@ -88,7 +88,7 @@ def prepared(settings, tmp_path, messages, monkeypatch):
     """
     init = tmp_path / "init"
     init.touch()
-    program = opener.programs.Program(init, "")
+    program = opener.programs.Program(init, "", b"")
     monkeypatch.setattr(opener.programs, "init", lambda *_: program)
     monkeypatch.setattr(opener.programs, "vmm", lambda *_: program)
     kernel = KernelImage("debian:6.12", "x86_64", "6.12.1", "", init, None)

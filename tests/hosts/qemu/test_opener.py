@@ -5,10 +5,12 @@ from types import SimpleNamespace
 import pytest
 
 from sysevent import wire
+from sysevent.cache import Cache
 from sysevent.errors import GuestLost
 from sysevent.hosts.base import Failure
 from sysevent.hosts.qemu.bundle import Bundle
 from sysevent.hosts.qemu.guest import QemuGuest
+from sysevent.hosts.qemu.migration import StillStopped
 from sysevent.hosts.qemu.opener import QemuOpener
 from sysevent.hosts.qemu.snapshots import Snapshot, SnapshotNote
 from sysevent.model import KernelImage
@@ -26,7 +28,7 @@ class Guest(QemuGuest):
 
     def __init__(self, bundle, logs, progress, snapshot=None, *, saved=False):
         super().__init__(bundle, logs, progress, snapshot, saved=saved)
-        self.monitor, self.restored, self.closed = None, snapshot is not None, False
+        self.monitor, self.restored, self.closed, self.killed = None, snapshot is not None, False, ""
         self.opened.append(self)
 
     def start(self):
@@ -47,6 +49,9 @@ class Guest(QemuGuest):
     def loss(self, what):
         return GuestLost(f"lost: {what}")
 
+    def kill(self, why):
+        self.killed = why
+
     def close(self):
         self.closed = True
 
@@ -65,9 +70,12 @@ class Snapshots:
         if self.error:
             raise self.error
         if len(self.given_up) == 2:
-            return False
+            return None
         self.kept[key] = hello
-        return True
+        return self.find(key)
+
+    def discard(self, key):
+        self.kept.pop(key, None)
 
     def give_up(self, key):
         self.kept.pop(key, None)
@@ -76,7 +84,7 @@ class Snapshots:
 
 @pytest.fixture
 def opened(tmp_path):
-    """opened(restores): a guest that booted and said hello, its snapshots, and its progress; and all guests."""
+    """opened(restores, error): an opener whose first guest said hello, the incident of its snapshot, and all guests."""
 
     def make(restores=True, error=None):
         class Mine(Guest):
@@ -87,13 +95,12 @@ def opened(tmp_path):
         kernel = KernelImage("debian:6.12", "x86_64", "6.12.1", "", tmp_path / "bzImage", None)
         config = SimpleNamespace(accel="tcg", virtio=True, debug=False)
         found = QemuOpener(SPEC, settings, None, guest=Mine, bundle=Bundle(SPEC, kernel, config, "key"))
-        found._snapshots, told = Snapshots(tmp_path), []
-        found._snapshots.error = error
+        found._snapshots = snapshots = Snapshots(tmp_path)
+        snapshots.error = error
         assert not found.restorable()
-        host = found.open(tmp_path / "logs", told.append, restore=False)
+        host = found.open(tmp_path / "logs", print, restore=False)
         Mine.restores = restores
-        found.hello_received(host, HELLO, told.append)
-        return found, told, Mine.opened
+        return found, found.hello_received(host, HELLO, print), Mine.opened
 
     return make
 
@@ -116,7 +123,39 @@ def test_a_snapshot_that_cannot_be_restored_is_taken_twice(opened):
 
 
 @pytest.mark.parametrize("error", [OSError("no space left on device"), GuestLost("QEMU refused migrate")])
-def test_no_snapshot_is_no_incident(opened, error):
-    found, told, _ = opened(error=error)
+def test_a_snapshot_that_cannot_be_saved_is_one_incident(opened, error):
+    """The guest goes on, and none is tried again in this run."""
+    found, incident, guests = opened(error=error)
+    assert incident == f"a: no snapshot saved: {error}"
+    assert not guests[0].killed
+    assert not found.restorable()
+    assert found.hello_received(guests[0], HELLO, print) == ""
+    assert len(guests) == 1
+
+
+def test_a_guest_that_stays_stopped_is_ended(opened):
+    """Its loss is the incident, and gives the reason; the next guest is booted, and not saved."""
+    found, incident, guests = opened(error=StillStopped("it was stopped"))
+    assert incident == ""
+    assert guests[0].killed == "it was stopped"
+    assert not found.restorable()
+
+
+def test_a_cache_that_cannot_be_written_is_no_incident(opened, tmp_path, monkeypatch):
+    """The run has said so."""
+    monkeypatch.setattr(Cache, "obstacle", lambda _: "Read-only file system")
+    _, incident, guests = opened(error=AssertionError("not tried"))
+    assert incident == ""
+    assert len(guests) == 1
+
+
+@pytest.mark.parametrize("intact", [True, False])
+def test_a_damaged_snapshot_does_not_count_as_one_that_cannot_be_restored(opened, monkeypatch, intact):
+    """The disk is the cause, not the guest: a later run may save it again."""
+    found, _, _ = opened()
+    monkeypatch.setattr(Snapshot, "is_intact", lambda _: intact)
+    assert found.restorable()
+    text = found.forget(None)
     assert found._snapshots.kept == {}
-    assert told[-1] == f"a: no snapshot saved: {error}"
+    assert found._snapshots.given_up == (["key"] if intact else [])
+    assert bool(text) == intact

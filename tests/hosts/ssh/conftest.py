@@ -201,7 +201,7 @@ class Lab:
         self.known.write_text("".join(server.known for server in servers))
 
     def host(self, spec):
-        return SshHost(spec, ((1, self.vmm),), self.path / "logs", self.messages.append)
+        return SshHost(spec, ((1, self.vmm.read_bytes()),), self.path / "logs", self.messages.append)
 
     def left(self):
         """The names of files that a run has left on the machines."""

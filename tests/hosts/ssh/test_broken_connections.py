@@ -33,7 +33,9 @@ def asked(lab, closing):
         lab.knows(server)
         lab.incidents, lab.seen = [], []
         spec = lab.spec(server, **changes)
-        opener = RunningKernelOpener(spec, own, "ssh.log", SshHost, lambda *_: Program(lab.vmm, "build"))
+        opener = RunningKernelOpener(
+            spec, own, "ssh.log", SshHost, lambda *_: Program(lab.vmm, "build", lab.vmm.read_bytes())
+        )
         listeners = Listeners(
             lab.messages.append, lab.incidents.append, lambda _, seen: lab.seen.append(seen.scenario)
         )
@@ -150,7 +152,7 @@ def test_cut_while_a_worker_hangs(sshd, lab, closing):
     server = sshd("one")
     lab.knows(server)
     native = arch.abis[0]
-    vmms = ((native.number, programs.vmm(arch, native, own).path), (9, worker))
+    vmms = ((native.number, programs.vmm(arch, native, own).content), (9, worker.read_bytes()))
     host = closing(SshHost(lab.spec(server), vmms, lab.path / "logs", lab.messages.append))
     host.start()
     assert waiting.hello(host).build_id
@@ -178,7 +180,7 @@ def test_harness_is_killed(sshd, lab):
         from sysevent.targets.spec import TargetSpec
         remote._TRAITS = remote._TRAITS.replace("/dev/kvm", {str(lab.kvm)!r})
         spec = TargetSpec(**{msgspec.structs.asdict(lab.spec(server))!r})
-        host = SshHost(spec, ((1, Path({str(lab.vmm)!r})),), Path({str(lab.path)!r}), print)
+        host = SshHost(spec, ((1, Path({str(lab.vmm)!r}).read_bytes()),), Path({str(lab.path)!r}), print)
         host.start()
         waiting.hello(host)
         print("ready", flush=True)

@@ -197,7 +197,7 @@ def test_vmm_that_sends_without_end(sshd, lab, closing, stream):
     host.close()
     assert time.monotonic() - begin < SOON
     assert lab.gone()
-    assert host.log.stat().st_size < 2 * ssh_log._LIMIT
+    assert host.log.stat().st_size < 4 * ssh_log._PART
 
 
 def test_close_frees_everything(sshd, lab):
@@ -216,3 +216,16 @@ def test_close_frees_everything(sshd, lab):
         time.sleep(0.05)
     assert threading.active_count() <= threads
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def test_logs_that_cannot_be_created(sshd, lab, closing):
+    """The VMM answers all the same, and one incident is noted."""
+    server = sshd("one")
+    lab.knows(server)
+    (lab.path / "logs").write_text("a file in the place of the directory")
+    host = closing(lab.host(lab.spec(server)))
+    host.start()
+    waiting.hello(host)
+    assert waiting.reply(host, host.send(request(1), 1), SOON).results
+    (incident,) = host.incidents
+    assert "its logs are incomplete" in incident

@@ -5,10 +5,11 @@ import subprocess
 import sys
 import threading
 
+import msgspec
 import pytest
+from faults import DAMAGE
 
 from sysevent.arches import architecture
-from sysevent.cache import Cache
 from sysevent.errors import BadSignature, DownloadFailed, NotApplicable, NotCached, UsageError
 from sysevent.images.debian.archive import Archive
 from sysevent.images.download import Expected
@@ -157,17 +158,45 @@ def test_a_damaged_package_in_the_cache_is_fetched_again(find, trixie, progress)
 def test_modules_are_extracted_once(find, trixie, settings, progress, make_module):
     kernel = find()
     wanted = ["virtio-console", "kvm"]
-    loaded = initramfs.kernel_modules(kernel, ARM64, wanted, Cache(settings.cache), progress)
+    loaded = initramfs.kernel_modules(kernel, ARM64, wanted, settings, progress)
     assert [m.name for m in loaded] == ["virtio_ring", "virtio", "virtio_console"]
     assert loaded[0].data == make_module()
     progress.clear()
-    assert initramfs.kernel_modules(kernel, ARM64, wanted, Cache(settings.cache), progress) == loaded
+    assert initramfs.kernel_modules(kernel, ARM64, wanted, settings, progress) == loaded
     assert not progress, "from the cache"
-    for path in (settings.cache / "modules").glob("*.bin"):
-        path.write_bytes(path.read_bytes()[:-1])
-    assert initramfs.kernel_modules(kernel, ARM64, wanted, Cache(settings.cache), progress) == loaded, (
-        "extracted again"
-    )
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_modules_are_extracted_again(find, trixie, settings, progress, damage):
+    """Also offline, from the package."""
+    kernel = find()
+    loaded = initramfs.kernel_modules(kernel, ARM64, ["virtio_console"], settings, progress)
+    (path,) = (settings.cache / "modules").glob("*.bin")
+    DAMAGE[damage](path)
+    offline = msgspec.structs.replace(settings, offline=True)
+    assert initramfs.kernel_modules(kernel, ARM64, ["virtio_console"], offline, progress) == loaded
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_package_of_modules_is_fetched_again(find, trixie, settings, progress, damage):
+    """Offline, it is named in one error with the command that fetches it."""
+    kernel = find()
+    DAMAGE[damage](kernel.modules)
+    offline = msgspec.structs.replace(settings, offline=True)
+    with pytest.raises(NotCached, match=r"images fetch --kernel debian:6\.12 --arch arm64` online"):
+        initramfs.kernel_modules(kernel, ARM64, ["virtio_console"], offline, progress)
+    assert initramfs.kernel_modules(kernel, ARM64, ["virtio_console"], settings, progress)
+    assert kernel.modules.read_bytes() == trixie.deb
+
+
+def test_extracted_modules_do_without_the_package(find, trixie, settings, progress):
+    """Offline the package is not needed any more."""
+    kernel = find()
+    loaded = initramfs.kernel_modules(kernel, ARM64, ["virtio_console"], settings, progress)
+    kernel.modules.unlink()
+    assert find(offline=True) == kernel
+    offline = msgspec.structs.replace(settings, offline=True)
+    assert initramfs.kernel_modules(kernel, ARM64, ["virtio_console"], offline, progress) == loaded
 
 
 def test_threads_share_one_download(trixie, settings, progress):

@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from faults import DAMAGE
 
 from sysevent.arches import architecture
 from sysevent.errors import ImageError, UsageError
@@ -74,10 +75,11 @@ def test_a_rebuilt_module_gives_another_archive(build, tmp_path, make_module):
     assert build({}, ["kvm"]) != first
 
 
-def test_a_truncated_archive_is_written_again(build):
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_archive_is_written_again(build, damage):
     path = build({"/init": b"1"})
     whole = path.read_bytes()
-    path.write_bytes(whole[:10])
+    DAMAGE[damage](path)
     assert build({"/init": b"1"}).read_bytes() == whole
 
 

@@ -1,13 +1,12 @@
 """Programs for guests from Debian's packages: cached, verified, and reported when missing."""
 
-import hashlib
-
 import msgspec
 import pytest
+from faults import DAMAGE
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.errors import ImageError, NotCached
-from sysevent.images import inventory
+from sysevent.images.debian.archive import Archive
 from sysevent.images.debian.package_index import Package
 from sysevent.images.rootfs import userland
 
@@ -44,16 +43,15 @@ def test_every_architecture_has_its_loader(arch, settings, progress, monkeypatch
     assert extracted["bin/dropbear"] == "usr/sbin/dropbear"
 
 
-def test_a_damaged_file_is_ignored_and_reported(settings, progress):
-    """`images verify` reports it and removes it."""
-    payload = msgspec.msgpack.encode({"bin/busybox": b"program"})
-    path = settings.cache / "userland" / "one.bin"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(hashlib.sha256(payload).digest() + payload)
-    assert userland.read_files(path) == {"bin/busybox": b"program"}
-    assert list(inventory.verify(settings, progress)) == []
-    path.write_bytes(path.read_bytes()[:-1] + b"!")
-    assert userland.read_files(path) is None
-    (damage,) = inventory.verify(settings, progress)
-    assert (damage.path, damage.removed) == (path, True)
-    assert userland.read_files(path) is None
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_taken_from_the_package_again(settings, progress, monkeypatch, make_deb, damage):
+    """Also offline, as long as the package is intact."""
+    package = Package("busybox-static", "1", "b.deb", 1, "0" * 64)
+    (settings.cache.parent / "b.deb").write_bytes(make_deb({"usr/bin/busybox": b"program"}))
+    monkeypatch.setattr(Archive, "deb", lambda *_: settings.cache.parent / "b.deb")
+    archive = Archive(settings, progress)
+    wanted = {"bin/busybox": "usr/bin/busybox"}
+    for _ in range(2):
+        assert userland._extract(package, wanted, archive) == {"bin/busybox": b"program"}
+        (path,) = (settings.cache / "userland").glob("*.bin")
+        DAMAGE[damage](path)

@@ -16,7 +16,7 @@ from sysevent import wire
 from sysevent.errors import GuestLost
 from sysevent.hosts.base import ENDED, WINDOW, Failure
 from sysevent.hosts.framed import FramedHost
-from sysevent.hosts.qemu import keep
+from sysevent.hosts.qemu import keep, migration
 from sysevent.hosts.qemu.bundle import Bundle
 from sysevent.hosts.qemu.snapshots import Snapshot
 from sysevent.hosts.waiting import until_readable
@@ -35,6 +35,7 @@ _RESTORE = 4
 _KVM = 60
 # The line that guests/init/init.c prints with sysevent_trace=1.
 _INIT = b"sysevent: init"
+_DAMAGED = "its snapshot is damaged"
 # The sequence number of the only PING, which no request has.
 _PING = 0xFFFF_FFFF
 
@@ -74,6 +75,8 @@ class QemuGuest(FramedHost):
         self.on_console = snapshot.note.on_console if snapshot else not bundle.config.virtio
         # From QEMU's start to the first line of init; 0 without sysevent_trace=1 on the kernel's command line.
         self.seconds_to_init = 0.0
+        # Why kill() was called; "" before.
+        self._killed = ""
         self._closing = contextlib.ExitStack()
         self._channel: socket.socket | None = None
         # Whether the snapshot is intact; empty until the thread that reads it has ended.
@@ -82,7 +85,7 @@ class QemuGuest(FramedHost):
 
     def start(self) -> None:
         """See hosts/base.py. Call it from the longest-living thread: QEMU ends with it, see process.py."""
-        self._logs.mkdir(parents=True, exist_ok=True)
+        self._create_folder(self._logs)
         theirs: list[socket.socket] = []
 
         def pair() -> socket.socket:
@@ -111,6 +114,7 @@ class QemuGuest(FramedHost):
                 end.close()
         self._closing.callback(self._qemu.close)
         self._console = Console(console, self.log)
+        self._note_log(self._qemu.log_failure)
         self._closing.callback(self._console.close)
         self.monitor = Monitor(monitor)
         self._closing.callback(self.monitor.close)
@@ -120,10 +124,15 @@ class QemuGuest(FramedHost):
             self._progress(f"    {gdb.command_line(arch, port, gdb.symbol_file(kernel))}")
             self._progress("then type `continue` there; no deadline applies, Ctrl-C here ends the guest")
         if self._snapshot is not None:
+            try:
+                to = migration.restore(self.monitor)
+            except OSError as error:
+                raise GuestLost(f"{self.name}: its snapshot cannot be restored: {error}") from error
             # In parallel with QEMU, which reads the same pages.
-            self._reader = threading.Thread(target=self._read_snapshot, name="snapshot", daemon=True)
+            self._reader = threading.Thread(
+                target=self._read_snapshot, args=(self._snapshot, to), name="snapshot", daemon=True
+            )
             self._reader.start()
-            self._snapshot.restore(self.monitor)
             self._put(wire.pack(wire.Frame(wire.Kind.PING, 0, _PING, b"")))
 
     def _open_memory(self) -> int:
@@ -132,17 +141,17 @@ class QemuGuest(FramedHost):
             os.ftruncate(self.memory, self._bundle.config.memory << 20)
         else:
             try:
-                # QEMU opens the file for writing, even with share=off.
-                self.memory = os.open(self._snapshot.state, os.O_RDWR)
+                self.memory = self._snapshot.open()
             except OSError as error:
                 raise GuestLost(f"{self.name}: its snapshot cannot be opened: {error}") from error
         self._closing.callback(os.close, self.memory)
         return self.memory
 
-    def _read_snapshot(self) -> None:
-        assert self._snapshot is not None
+    def _read_snapshot(self, snapshot: Snapshot, to: int) -> None:
+        # A QEMU that has ended does not read it, and is noticed elsewhere.
         with contextlib.suppress(OSError):
-            self._whole.append(self._snapshot.is_intact())
+            migration.write(to, snapshot.stream())
+        self._whole.append(snapshot.is_intact())
 
     @property
     def pid(self) -> int:
@@ -177,7 +186,7 @@ class QemuGuest(FramedHost):
         if self._reader is not None and self._index(wire.Kind.REPLY, number) >= 0:
             self._reader.join()
             if self._whole != [True]:
-                raise GuestLost(f"{self.name}: its snapshot is damaged")
+                raise GuestLost(f"{self.name}: {_DAMAGED}")
         return super().reply(number)
 
     def _put(self, data: bytes) -> None:
@@ -188,6 +197,8 @@ class QemuGuest(FramedHost):
 
     def failure(self) -> Failure | None:
         """See hosts/base.py."""
+        if self._whole == [False]:
+            return Failure(_DAMAGED)
         bad = self._console.trouble()
         if bad:
             return Failure(f"{bad[0]}: {bad[1]}")
@@ -207,6 +218,7 @@ class QemuGuest(FramedHost):
         got = False
         if self._console.open:
             text = self._console.pump()
+            self._note_log(self._console.log_failure)
             got = bool(text)
             if not self.seconds_to_init and _INIT in text:
                 self.seconds_to_init = time.monotonic() - self._began
@@ -233,6 +245,9 @@ class QemuGuest(FramedHost):
 
     def loss(self, what: str) -> GuestLost:
         """See hosts/base.py."""
+        if self._killed or self._whole == [False]:
+            # Messages would not tell more.
+            return GuestLost(f"{self.name}: {self._killed or _DAMAGED}")
         end = time.monotonic() + _LAST_MESSAGES
         while time.monotonic() < end and not self._qemu.ended:
             until_readable(self.sources(), 0.1)
@@ -256,6 +271,11 @@ class QemuGuest(FramedHost):
         tail = self._console.tail()
         shown = f"\nthe end of its console ({self._console.log}):\n{tail}" if tail else ""
         return GuestLost(f"{self.name}: {what}{shown}")
+
+    def kill(self, why: str) -> None:
+        """End a guest that is of no use any more; why is the reason of the loss that is noticed then."""
+        self._killed = why
+        self._qemu.kill()
 
     def keep(self) -> int:
         """See hosts/base.py."""

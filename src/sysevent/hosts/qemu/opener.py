@@ -7,12 +7,14 @@ from pathlib import Path
 from sysevent import wire
 from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
+from sysevent.cache import Cache
 from sysevent.errors import BadWire, GuestLost
 from sysevent.hosts import waiting
 from sysevent.hosts.base import Host
 from sysevent.hosts.qemu import keep, nested
 from sysevent.hosts.qemu.bundle import Bundle, prepare
 from sysevent.hosts.qemu.guest import QemuGuest
+from sysevent.hosts.qemu.migration import StillStopped
 from sysevent.hosts.qemu.snapshots import Snapshot, Snapshots
 from sysevent.images.kernel import resolve
 from sysevent.model import KernelImage, Progress
@@ -60,9 +62,9 @@ class QemuOpener:
     def prepare(self, progress: Progress) -> None:
         """See Opener. For `where = "auto"` it may boot a guest under KVM to learn whether KVM nests."""
         kernel = self.kernel(progress)
-        files = {"init": programs.init(self._arch, self._settings).path.read_bytes()}
+        files = {"init": programs.init(self._arch, self._settings).content}
         for abi in self._arch.abis:
-            vmm = programs.vmm(self._arch, abi, self._settings).path.read_bytes()
+            vmm = programs.vmm(self._arch, abi, self._settings).content
             files[f"vmm.{abi.number}"] = vmm
             # The native VMM, which is first, also supervises.
             files.setdefault("vmm", vmm)
@@ -96,25 +98,39 @@ class QemuOpener:
         saved = self._snapshots is not None
         return self._guest(self._bundle, logs, progress, self._snapshot, saved=saved)
 
-    def hello_received(self, host: Host, hello: wire.Hello, progress: Progress) -> None:
-        """Save a snapshot of a booted guest for the next run. Errors are reported; the guest goes on if it can."""
+    def hello_received(self, host: Host, hello: wire.Hello, progress: Progress) -> str:
+        """Save a snapshot of a booted guest for the next run; the guest goes on if it can.
+
+        After an error no further snapshot is saved in this run: it would fail for the same reason.
+        """
         assert self._bundle is not None
         if self._snapshots is None or self._snapshot is not None or not isinstance(host, QemuGuest):
-            return
+            return ""
+        if Cache(self._settings.cache).obstacle():
+            # The run has said so already: see plugin/run.py.
+            return ""
         try:
             key, memory = self._bundle.key, host.memory
-            while self._snapshots.take(key, host.monitor, memory, hello, on_console=host.on_console):
-                if self._can_be_restored(host.log.parent):
+            while taken := self._snapshots.take(key, host.monitor, memory, hello, on_console=host.on_console):
+                if self._can_be_restored(taken, host.log.parent):
                     break
+            return ""
+        except StillStopped as error:
+            host.kill(str(error))
+            reason = ""
         except (OSError, GuestLost) as error:
             # Some QEMUs cannot save some guests. If QEMU has ended, the next request notices.
-            progress(f"{self._spec.id}: no snapshot saved: {str(error).splitlines()[0]}")
+            reason = f"{self._spec.id}: no snapshot saved: {str(error).splitlines()[0]}"
+        self._snapshots = None
+        return reason
 
-    def _can_be_restored(self, logs: Path) -> bool:
-        """Whether the new snapshot can be restored, tried at once so that the next run does not lose time over it."""
+    def _can_be_restored(self, snapshot: Snapshot, logs: Path) -> bool:
+        """Whether the new snapshot can be restored, tried at once so that the next run does not lose time over it.
+
+        OSError if that cannot be tried; the snapshot is discarded then.
+        """
         assert self._bundle is not None
         assert self._snapshots is not None
-        snapshot = self._snapshots.find(self._bundle.key)
         trial = self._guest(self._bundle, logs / "snapshot", lambda _: None, snapshot=snapshot)
         try:
             trial.start()
@@ -122,15 +138,18 @@ class QemuOpener:
         except (GuestLost, BadWire):
             self._snapshots.give_up(self._bundle.key)
             return False
+        except OSError:
+            self._snapshots.discard(self._bundle.key)
+            raise
         finally:
             trial.close()
         return True
 
     def forget(self, hello: wire.Hello | None) -> str:
-        """See Opener. After two snapshots that did not reach HELLO, no more are taken of this guest."""
+        """See Opener. After two intact snapshots that did not reach HELLO, no more are taken of this guest."""
         assert self._bundle is not None
         assert self._snapshots is not None
-        if hello is not None:
+        if hello is not None or self._snapshot is None or not self._snapshot.is_intact():
             self._snapshots.discard(self._bundle.key)
             return ""
         self._snapshots.give_up(self._bundle.key)

@@ -1,7 +1,7 @@
 """Snapshots of ready guests on disk. A restore takes about as long as the decompression of a kernel in a boot.
 
     snapshots/KEY.state   the guest's memory, then QEMU's migration stream
-    snapshots/KEY.json    a SnapshotNote
+    snapshots/KEY.json    a SnapshotNote, as a record of the cache
     snapshots/KEY.bad     one byte for each failed restore; after two no snapshot is taken any more
 
 The key is hosts/qemu/bundle.py's. A snapshot only saves time: one that cannot be restored is removed, and the guest
@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shlex
 import tempfile
 import time
 import zlib
@@ -23,21 +22,19 @@ from pathlib import Path
 
 import msgspec
 
-from sysevent.errors import GuestLost
+from sysevent.cache import Cache
+from sysevent.hosts.qemu import migration
+from sysevent.model import Progress
 from sysevent.qemu.monitor import Monitor
 from sysevent.wire import Hello
 
 # Bytes of all snapshots together; one has 50 to 100 MB.
 SIZE_LIMIT = 4 << 30
-# Seconds for QEMU to write a migration stream.
-_SAVE_TIMEOUT = 60
-# Seconds between two queries of the migration.
-_POLL = 0.005
+# Seconds after which no process writes to an unfinished file any more.
+_DRAFT = 120
 _MIB = 1 << 20
 # Bytes. Pieces of memory that are all zero become holes of the file.
 _PIECE = 1 << 16
-# Needs QEMU 4.0, and must be set on both sides of the migration.
-_WITHOUT_MEMORY = [{"capability": "x-ignore-shared", "state": True}]
 # Seconds for the guest to become idle before it is saved. QEMU 7.2 saves neither arm64's hypervisor timers nor
 # riscv64's stimecmp: a pending timer never fires after a restore, and an idle kernel has none.
 _SETTLE = 0.2
@@ -51,7 +48,8 @@ class SnapshotNote(msgspec.Struct, frozen=True):
     key: str
     # Bytes of the state file, holes included.
     size: int
-    # CRC-32 of the state file, see _sum(). QEMU detects damage to the stream's framing, not to the guest's memory.
+    # CRC-32 of the state file, see _sum(). QEMU detects damage to the stream's framing, not to the guest's memory. This
+    # is for faults of disks, of which it misses one in four thousand millions; SHA-256 takes three times as long.
     sum: int
     # MiB of the guest's memory, which is the first part of the state file.
     memory: int
@@ -68,20 +66,40 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     def is_intact(self) -> bool:
         """Whether the state file is as written. Reads all of it: 50 MB in a twentieth of a second."""
-        return _sum(self.state) == self.note.sum
+        try:
+            return _sum(self.state) == self.note.sum
+        except OSError:
+            return False
 
-    def restore(self, monitor: Monitor) -> None:
-        """Start the restore in a QEMU that was started with the state file as memory. Does not wait for its end."""
-        monitor.tell("migrate-set-capabilities", capabilities=_WITHOUT_MEMORY)
-        # Through dd: QEMU can read a file by name only since 8.2.
-        source = f"exec:dd if={shlex.quote(str(self.state))} bs=1M skip={self.note.memory} status=none"
-        monitor.tell("migrate-incoming", uri=source)
+    def stream(self) -> bytes:
+        """QEMU's migration stream, without the guest's memory; OSError."""
+        with self.state.open("rb") as file:
+            file.seek(self.note.memory * _MIB)
+            return file.read(migration.STREAM_MAX)
+
+    def open(self) -> int:
+        """A file descriptor of the guest's memory, for QEMU, which does not change it; OSError.
+
+        QEMU opens the file for writing, even with share=off. Where the cache is read-only, it gets a copy in memory.
+        """
+        try:
+            return os.open(self.state, os.O_RDWR)
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
+        copy = os.memfd_create("sysevent: a snapshot")
+        os.truncate(copy, self.note.size)
+        with self.state.open("rb") as file:
+            for offset, piece in _pieces(file.fileno()):
+                os.pwrite(copy, piece, offset)
+        return copy
 
 
 class Snapshots:
     """The snapshots below one cache."""
 
     def __init__(self, cache: Path) -> None:
+        self._cache = Cache(cache)
         self.folder = cache / "snapshots"
 
     def find(self, key: str) -> Snapshot | None:
@@ -89,71 +107,82 @@ class Snapshots:
 
         Marks it as used for prune().
         """
+        found = self._stored(key)
+        if found is not None:
+            self._cache.touch(found.state)
+        return found
+
+    def _stored(self, key: str) -> Snapshot | None:
         state, note_path, _ = self._paths(key)
+        note = self._cache.read(note_path, SnapshotNote)
         try:
-            note = msgspec.json.decode(note_path.read_bytes(), type=SnapshotNote)
-            if note.key != key or state.stat().st_size != note.size:
+            if note is None or note.key != key or state.stat().st_size != note.size:
                 return None
-            os.utime(state)
-        except (OSError, msgspec.DecodeError):
+        except OSError:
             return None
         return Snapshot(state, note)
 
-    def take(self, key: str, monitor: Monitor, memory: int, hello: Hello, *, on_console: bool) -> bool:
-        """Save the running guest of a monitor, which runs on afterwards. True when a snapshot was written.
+    def take(
+        self, key: str, monitor: Monitor, memory: int, hello: Hello, *, on_console: bool
+    ) -> Snapshot | None:
+        """Save the running guest of a monitor, which runs on afterwards, and return the snapshot.
 
-        False: too many restores of this guest have failed. memory: file descriptor of the guest's memory, which QEMU
+        None if too many restores of this guest have failed. memory: file descriptor of the guest's memory, which QEMU
         shares. It is copied into the state file, which a restore maps: half the time of reading it, because pages are
         read only when the guest needs them. on_console: True when the guest's frames travel on the serial line.
-        Raises GuestLost or OSError; then no snapshot exists. Do not send to the guest during this call.
-        Several processes may save the same guest: each writes files of its own, and the last to finish wins.
+
+        Raises GuestLost or OSError; then no snapshot exists. The guest runs on all the same, unless it is StillStopped
+        of migration.py. Do not send to the guest during this call. Several processes may save the same guest: each
+        writes files of its own, and the last to finish wins.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         state, note_path, bad = self._paths(key)
         with contextlib.suppress(OSError):
             if bad.stat().st_size >= _MAX_FAILURES:
-                return False
-        time.sleep(_SETTLE)
-        with self._draft(state) as draft:
+                return None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._require_space(memory)
+        with self._draft(state) as draft, draft.open("r+b") as file:
             size = os.fstat(memory).st_size
             os.truncate(draft, size)
-            # A guest that was running when it was saved continues by itself when it is restored.
-            monitor.execute("migrate-set-capabilities", capabilities=_WITHOUT_MEMORY)
-            monitor.execute("migrate", uri=f"exec:cat >>{shlex.quote(str(draft))}")
-            self._await_migration(monitor)
-            with draft.open("r+b") as file:
+            time.sleep(_SETTLE)
+            with migration.stopped(monitor):
+                stream = migration.save(monitor)
                 for offset, piece in _pieces(memory):
-                    os.pwrite(file.fileno(), piece, offset)
-            monitor.execute("cont")
-            note = SnapshotNote(key, draft.stat().st_size, _sum(draft), size // _MIB, hello, on_console)
+                    _write(file.fileno(), piece, offset)
+            _write(file.fileno(), stream, size)
+            note = SnapshotNote(key, size + len(stream), _sum(draft), size // _MIB, hello, on_console)
             # Before the note: find() takes a note with a state file for a complete snapshot.
             draft.replace(state)
-        with self._draft(note_path) as draft:
-            draft.write_bytes(msgspec.json.encode(note))
-            draft.replace(note_path)
+        self._cache.record(note_path, note)
+        if (found := self.find(key)) is None:
+            self.discard(key)
+            raise OSError(errno.ENOSPC, f"{note_path.name} cannot be written")
         self.prune()
-        return True
+        return found
 
-    def _await_migration(self, monitor: Monitor) -> None:
-        end = time.monotonic() + _SAVE_TIMEOUT
-        while True:
-            migration = monitor.execute("query-migrate")
-            match migration.get("status"):
-                case "completed":
-                    return
-                case "failed" | "cancelled":
-                    raise GuestLost(
-                        f"QEMU could not save the guest: {migration.get('error-desc', migration)}"
-                    )
-            if time.monotonic() > end:
-                raise GuestLost(f"QEMU did not save the guest within {_SAVE_TIMEOUT} s")
-            time.sleep(_POLL)
+    def _require_space(self, memory: int) -> None:
+        """OSError if the disk has no space for the guest's memory: to see it later keeps the guest stopped for long."""
+        needed = os.fstat(memory).st_blocks * 512 + migration.STREAM_MAX
+        disk = os.statvfs(self.folder)
+        if disk.f_bavail * disk.f_frsize < needed:
+            raise OSError(
+                errno.ENOSPC, f"the disk of {self.folder} has less than the needed {needed >> 20} MiB"
+            )
+
+    def discard_damaged(self, progress: Progress) -> Iterator[Path]:
+        """Compare every snapshot with its checksum; delete those that differ, and yield their state files."""
+        for state in sorted(self.folder.glob("[!.]*.state")):
+            progress(f"hashing {self.folder.name}/{state.name}")
+            found = self._stored(state.stem)
+            if found is None or not found.is_intact():
+                self.discard(state.stem)
+                yield state
 
     def discard(self, key: str) -> None:
         """Delete a snapshot that may be bad; the next boot takes another one."""
         state, note_path, _ = self._paths(key)
         for path in (note_path, state):
-            path.unlink(missing_ok=True)
+            self._cache.remove(path)
 
     def give_up(self, key: str) -> None:
         """Delete a snapshot that could not be restored; after the second one no more are taken of this guest.
@@ -185,13 +214,13 @@ class Snapshots:
             left -= size
             if path.name.startswith("."):
                 # A draft that another process may still be writing.
-                keep = idle < 2 * _SAVE_TIMEOUT
+                keep = idle < _DRAFT
             else:
                 keep = left >= 0 and (unused is None or idle < unused.total_seconds())
             if keep:
                 continue
             for part in (path, path.with_suffix(".json")):
-                part.unlink(missing_ok=True)
+                self._cache.remove(part)
             count, freed = count + 1, freed + size
         return count, freed
 
@@ -206,6 +235,13 @@ class Snapshots:
             yield Path(name)
         finally:
             Path(name).unlink(missing_ok=True)
+
+
+def _write(file: int, data: bytes, offset: int) -> None:
+    """Write all data at an offset; OSError. A disk that fills up takes a part of it."""
+    while data:
+        written = os.pwrite(file, data, offset)
+        data, offset = data[written:], offset + written
 
 
 def _sum(path: Path) -> int:

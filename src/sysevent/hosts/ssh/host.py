@@ -119,8 +119,8 @@ class SshHost(FramedHost):
         check_kvm_access(self._spec, self.traits["kvm"], self.traits.get("user", "?"))
         self._directory = remote.create_workdir(transport, self._spec.directory)
         self._log.note(f"created {self._directory}")
-        for number, path in self._vmms:
-            remote.copy(transport, f"{self._directory}/vmm.{number}", path.read_bytes())
+        for number, vmm in self._vmms:
+            remote.copy(transport, f"{self._directory}/vmm.{number}", vmm)
         channel = transport.open_session(timeout=self._spec.connect)
         channel.settimeout(_SEND)
         channel.exec_command(
@@ -232,7 +232,7 @@ class SshHost(FramedHost):
                 self._log.add(escape(text.decode(errors="replace")))
             got = bool(arrived)
             self._over = bool(ended) and not channel.recv_ready() and not text
-        self._log.write()
+        self._note_log(self._log.write())
         frames = self._frames.feed(arrived)
         # Output of the login shell.
         self._frames.non_frame_bytes.clear()
@@ -285,7 +285,7 @@ class SshHost(FramedHost):
             self._progress(
                 f"{self.name}: deleting {self._directory} there took too long or failed: see {self.log}"
             )
-        self._log.write()
+        self._log.close()
         channel, self._channel = self._channel, None
         if channel is not None:
             # Frees its two file descriptors now, not at the next garbage collection.

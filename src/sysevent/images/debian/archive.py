@@ -183,7 +183,7 @@ class Archive(msgspec.Struct, frozen=True, dict=True):
         if digest(blob) == expected.sha256:
             return True
         self.progress(f"{label}: damaged in the cache, removing it")
-        blob.unlink(missing_ok=True)
+        self.cache.remove(blob)
         return False
 
     @property
@@ -197,7 +197,7 @@ class Archive(msgspec.Struct, frozen=True, dict=True):
         except OSError:
             return None
         if hashlib.sha256(signed).hexdigest() != last.inrelease:
-            blob.unlink(missing_ok=True)
+            self.cache.remove(blob)
             return None
         try:
             content = self.keyring.content(signed, f"InRelease of {name} (cached)")

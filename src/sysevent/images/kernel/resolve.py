@@ -126,7 +126,8 @@ def obtain(resolution: Resolution, track: Track, arch: Architecture, archive: Ar
                 archive.progress(f"{label}: unpacking Linux {kernel.release}")
                 _store(image, deb.kernel_image(package), arch, cache)
     modules = cache.blob(kernel.modules.sha256)
-    if not modules.exists():
+    # Offline, modules that were taken out of it before may do: see images/rootfs/initramfs.py.
+    if not modules.exists() and not archive.settings.offline:
         archive.deb(kernel.modules, label)
     return KernelImage(track.spec, arch.name, kernel.release, kernel.image.version, image, modules)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from sysevent.arches import Architecture
-from sysevent.cache import Cache
-from sysevent.errors import UsageError
+from sysevent.cache import Cache, digest
+from sysevent.errors import ImageError, NotCached, UsageError
 from sysevent.images.kernel import modules
 from sysevent.images.kernel.modules import Module
 from sysevent.images.rootfs import newc
@@ -22,7 +22,7 @@ from sysevent.settings import Settings
 _CONSOLE = (5, 1)
 _MOUNT_POINTS = ("dev", "proc", "sys")
 # Version of the cached files' format; part of their names.
-_FORMAT = "1"
+_FORMAT = "2"
 
 
 def build(
@@ -42,19 +42,25 @@ def build(
     ImageError when a module cannot be obtained, UsageError when two files have one path or a path is invalid.
     """
     cache = Cache(settings.cache)
-    loaded = kernel_modules(kernel, arch, modules, cache, progress)
+    loaded = kernel_modules(kernel, arch, modules, settings, progress)
     data = newc.archive(_entries(files, loaded))
     path = cache.root / "initramfs" / f"{hashlib.sha256(data).hexdigest()}.cpio"
-    if path.exists() and path.stat().st_size == len(data):
-        # prune() goes by the time of last use.
-        os.utime(path)
+    if _contains(path, data):
+        cache.touch(path)
     else:
         cache.write(path, data)
     return path
 
 
+def _contains(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False
+
+
 def kernel_modules(
-    kernel: KernelImage, arch: Architecture, wanted: Sequence[str], cache: Cache, progress: Progress
+    kernel: KernelImage, arch: Architecture, wanted: Sequence[str], settings: Settings, progress: Progress
 ) -> tuple[Module, ...]:
     """Return the wanted modules of a kernel and their dependencies, decompressed, in load order.
 
@@ -68,46 +74,68 @@ def kernel_modules(
         found = modules.closure(wanted, modules.directory(where))
         modules.check(found, arch.elf_machine, kernel.release, str(where))
         return found
-    if not where.exists():
+    if where != Cache(settings.cache).blob(where.name):
         raise UsageError(f"no modules in {where}: no such directory or package")
-    return _from_package(where, arch, kernel.release, wanted, cache, progress)
+    return _from_package(kernel, where, arch, wanted, settings, progress)
 
 
 def _from_package(
-    package: Path, arch: Architecture, release: str, wanted: Sequence[str], cache: Cache, progress: Progress
+    kernel: KernelImage,
+    package: Path,
+    arch: Architecture,
+    wanted: Sequence[str],
+    settings: Settings,
+    progress: Progress,
 ) -> tuple[Module, ...]:
-    """Return modules out of a package. That takes seconds, so the result is cached, with its hash in front."""
+    """Return modules out of a package. That takes seconds, so the result is cached."""
     names = sorted({modules.normal(name) for name in wanted}, key=[modules.normal(n) for n in wanted].index)
     key = hashlib.sha256("\0".join([_FORMAT, package.name, *names]).encode()).hexdigest()
+    cache = Cache(settings.cache)
     path = cache.root / "modules" / f"{package.name[:16]}-{key[:32]}.bin"
-    if (found := read_modules(path)) is not None:
+    if (found := _cached_modules(path, cache)) is not None:
         return found
-    what = f"modules of Linux {release} {arch.name}"
+    what = f"modules of Linux {kernel.release} {arch.name}"
     with cache.lock(f"modules-{key[:32]}", what, progress):
         # Another process may have cached it in the meantime.
-        if (found := read_modules(path)) is not None:
+        if (found := _cached_modules(path, cache)) is not None:
             return found
+        _require_intact(package, kernel, arch, settings, progress)
         progress(f"{what}: extracting {', '.join(names)} from the package")
         # Here: most runs find the modules in the cache.
         from sysevent.images.debian import deb
 
-        with deb.modules(package, cache.root / "parts") as files:
+        with deb.modules(package, cache.scratch()) as files:
             found = modules.closure(names, files)
-        modules.check(found, arch.elf_machine, release, str(package))
-        payload = msgspec.msgpack.encode(found)
-        cache.write(path, hashlib.sha256(payload).digest() + payload)
+        modules.check(found, arch.elf_machine, kernel.release, str(package))
+        cache.keep(path, msgspec.msgpack.encode(found))
         return found
 
 
-def read_modules(path: Path) -> tuple[Module, ...] | None:
-    """Return the modules in a file of the cache; None if it does not exist or is damaged."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    if hashlib.sha256(data[32:]).digest() != data[:32]:
-        return None
-    return msgspec.msgpack.decode(data[32:], type=tuple[Module, ...])
+def _cached_modules(path: Path, cache: Cache) -> tuple[Module, ...] | None:
+    data = cache.content(path)
+    return None if data is None else msgspec.msgpack.decode(data, type=tuple[Module, ...])
+
+
+def _require_intact(
+    package: Path, kernel: KernelImage, arch: Architecture, settings: Settings, progress: Progress
+) -> None:
+    """Fetch a package again if it is damaged or missing; NotCached if that is impossible offline."""
+    with contextlib.suppress(OSError):
+        if digest(package) == package.name:
+            return
+    # Here: most runs find the package as it was stored.
+    from sysevent.images.kernel import resolve
+
+    progress(f"{kernel.spec} {arch.name}: the package with its modules is damaged or missing in the cache")
+    Cache(settings.cache).remove(package)
+    again = resolve.find(kernel.spec, arch, settings, progress)
+    if again.modules != package:
+        raise ImageError(f"{kernel.spec} {arch.name} means another kernel by now: run the same command again")
+    if not package.exists():
+        raise NotCached(
+            f"offline, and the package with the modules of {kernel.spec} is missing from the cache: run "
+            f"`sysevent images fetch --kernel {kernel.spec} --arch {arch.name}` online"
+        )
 
 
 def _entries(files: Mapping[str, bytes], loaded: Sequence[Module]) -> list[newc.Entry]:

@@ -1,13 +1,12 @@
 """Debian's programs for a guest: a shell, an SSH server. Downloaded and verified like kernels, cached unpacked.
 
 userland/SUITE-ARCH.json   the packages in the suite, and the hash of the signed index that lists them
-userland/HASH.bin          files of one package, with their hash in front
+userland/HASH.bin          files of one package
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tempfile
 import time
@@ -45,7 +44,7 @@ _SERVER = {
 _NAMES = tuple(sorted({*_SHELL, *_SERVER}))
 _WANTED = re.compile(rb"^Package: (?:%s)$" % "|".join(map(re.escape, _NAMES)).encode(), re.MULTILINE)
 # Version of the cached files' format; part of their names.
-_FORMAT = "1"
+_FORMAT = "2"
 
 Files = dict[str, bytes]
 """Path in the guest -> content."""
@@ -148,14 +147,12 @@ def _extract(package: Package, wanted: Mapping[str, str], archive: Archive) -> F
     cache = archive.cache
     key = [_FORMAT, package.sha256, *(f"{guest_path}={path}" for guest_path, path in sorted(wanted.items()))]
     cached = cache.root / "userland" / f"{hashlib.sha256(chr(0).join(key).encode()).hexdigest()}.bin"
-    if (found := read_files(cached)) is not None:
-        return found
+    if (data := cache.content(cached)) is not None:
+        return msgspec.msgpack.decode(data, type=Files)
     blob = archive.deb(package, f"Debian {SUITE}")
-    folders = cache.root / "parts"
-    folders.mkdir(parents=True, exist_ok=True)
     # A library's soname is a link to a file whose name has more numbers.
     names = "|".join(rf"{re.escape(path)}[.\d]*" for path in wanted.values())
-    with tempfile.TemporaryDirectory(dir=folders, prefix="userland-") as folder:
+    with tempfile.TemporaryDirectory(dir=cache.scratch(), prefix="userland-") as folder:
         deb.extract(blob, Path(folder), re.compile(rf"(?:\./)?(?:{names})"))
         found = {}
         for guest_path, path in wanted.items():
@@ -165,19 +162,5 @@ def _extract(package: Package, wanted: Mapping[str, str], archive: Archive) -> F
                 raise ImageError(
                     f"{package.filename} holds no {path}; earlier versions of the package did"
                 ) from None
-    payload = msgspec.msgpack.encode(found)
-    cache.write(cached, hashlib.sha256(payload).digest() + payload)
+    cache.keep(cached, msgspec.msgpack.encode(found))
     return found
-
-
-def read_files(path: Path) -> Files | None:
-    """Return the files in a file of the cache; None if it does not exist or is damaged."""
-    try:
-        data = path.read_bytes()
-        if hashlib.sha256(data[32:]).digest() != data[:32]:
-            return None
-        # prune() goes by the time of last use.
-        os.utime(path)
-    except OSError:
-        return None
-    return msgspec.msgpack.decode(data[32:], type=Files)

@@ -1,0 +1,93 @@
+"""A real run with each kind of damage to each folder of the cache gives the verdicts of an undamaged one.
+
+Every file of a folder is damaged at once. Its hash is left as it was: a disk does no better.
+"""
+
+import shutil
+
+import pytest
+from faults import DAMAGE
+from system import runs
+
+from sysevent.cache import SEAL
+from sysevent.cli import main
+
+# What a run of the claims uses.
+FOLDERS = ("blobs", "suites", "tracks", "modules", "initramfs", "build", "snapshots")
+
+
+@pytest.fixture(scope="module")
+def filled(packages):
+    """A cache that a run has filled, and the outcome of the next run, which found all that it needed."""
+    first, second = (runs.run(packages, packages.with_name(name)) for name in ("first", "second"))
+    assert (first.code, second.code) == (0, 0), first.output + second.output
+    assert second.incidents == ()
+    assert len(second.verdicts) > 20
+    return packages, second
+
+
+@pytest.fixture
+def restored(filled, tmp_path):
+    """restored(folder): the cache, whose folder is as before after the test: a damaged package is not made again."""
+    cache, _ = filled
+    saved = []
+
+    def save(folder):
+        shutil.copytree(cache / folder, tmp_path / "saved" / folder)
+        saved.append(folder)
+        return cache
+
+    yield save
+    for folder in saved:
+        shutil.rmtree(cache / folder, ignore_errors=True)
+        shutil.copytree(tmp_path / "saved" / folder, cache / folder)
+
+
+def damage(cache, folder, fault):
+    """Inject a fault into every file of a folder; the number of files."""
+    files = [path for path in (cache / folder).rglob("*") if path.is_file() and path.suffix != SEAL]
+    for path in files:
+        DAMAGE[fault](path)
+    return len(files)
+
+
+@pytest.mark.parametrize("fault", DAMAGE)
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_damage_changes_no_verdict(filled, restored, tmp_path, folder, fault):
+    """What is damaged is made again; only a snapshot is an incident, one."""
+    cache, expected = filled
+    assert damage(restored(folder), folder, fault)
+    # Only without snapshots does a guest boot from the files.
+    fresh = [] if folder == "snapshots" else ["--fresh"]
+    found = runs.run(cache, tmp_path / "results", *fresh)
+    assert found.verdicts == expected.verdicts, found.output
+    assert found.code == 0
+    # A snapshot whose size has changed, or that is missing, counts as none.
+    assert len(found.incidents) == (1 if (folder, fault) == ("snapshots", "flipped") else 0), found.incidents
+    # What was damaged is intact again, or was removed.
+    again = runs.run(cache, tmp_path / "again", *fresh)
+    assert (again.verdicts, again.incidents) == (expected.verdicts, ())
+
+
+@pytest.mark.parametrize("fault", DAMAGE)
+def test_nothing_left_to_make_it_from(filled, restored, tmp_path, fault):
+    """Modules and their package damaged, offline: no verdict, and an error that says how to fetch it again."""
+    cache, expected = filled
+    for folder in ("blobs", "modules"):
+        damage(restored(folder), folder, fault)
+    found = runs.run(cache, tmp_path / "results", "--fresh")
+    assert set(found.statuses) <= {"MISS"}
+    assert "sysevent images fetch --kernel debian:6.12 --arch x86_64` online" in found.output
+    assert found.code != 0
+    assert len(expected.verdicts) > 20
+
+
+def test_verify_finds_all_damage(filled, restored, monkeypatch, capsys):
+    """`sysevent images verify` names every damaged file, and removes it."""
+    cache, _ = filled
+    monkeypatch.setenv("SYSEVENT_CACHE", str(cache))
+    assert main(["images", "verify"]) == 0, capsys.readouterr().out
+    for folder in FOLDERS:
+        number = damage(restored(folder), folder, "flipped")
+        assert main(["images", "verify"]) == 1
+        assert capsys.readouterr().out.count("its content is not what was stored") >= number // 2
