@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sysevent.engine.listeners import Listeners
 from sysevent.engine.session import Session
-from sysevent.errors import BadWire, GuestLost, SyseventError, WrongHost
+from sysevent.errors import BadWire, GuestLost, SyseventError, WrongHost, copy_of
 from sysevent.hosts.base import Opener
 from sysevent.hosts.traits import check_traits
 from sysevent.model import Incident, KernelImage, Progress
@@ -87,7 +87,7 @@ class Restarts:
         """
         self.prepare()
         if self._refused is not None:
-            raise self._refused
+            raise copy_of(self._refused)
         restore = not self._restore_disabled and self._opener.restorable()
         if not restore:
             if self.exhausted:

@@ -8,6 +8,7 @@ pytest_plugins = (
     "sysevent.plugin.options",
     "sysevent.plugin.selection",
     "sysevent.plugin.fixtures",
+    "sysevent.plugin.exceptions",
     "sysevent.plugin.outcome",
     "sysevent.plugin.summary",
     "sysevent.plugin.workers",
