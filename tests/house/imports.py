@@ -51,11 +51,13 @@ LOWEST_LAYER = frozenset(
         "cache",
         "checkout",
         "errors",
+        "interrupts",
         "model",
         "process",
         "pytest_process",
         "settings",
         "text",
+        "tracebacks",
         "wire",
     )
 )

@@ -5,6 +5,7 @@ and abort.
 """
 
 pytest_plugins = (
+    "sysevent.plugin.interrupts",
     "sysevent.plugin.options",
     "sysevent.plugin.selection",
     "sysevent.plugin.fixtures",

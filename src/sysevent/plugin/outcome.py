@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sysevent import options
+from sysevent import options, tracebacks
 from sysevent.contract.exit_claim import ExitEvidence
 from sysevent.decode.event import decode
 from sysevent.errors import InfrastructureError
@@ -78,11 +78,11 @@ def _shown(error: BaseException | None, *, of_claim: bool) -> str:
     """The text of an exception in a test; "" if it is pytest's own text."""
     if error is None or isinstance(error, pytest.skip.Exception):
         return ""
-    if of_claim and (exceptions.ours(error) or isinstance(error, ClaimBroken)):
+    if of_claim and (tracebacks.ours(error) or isinstance(error, ClaimBroken)):
         # The message is enough: it says what was tried, what came back and what to do next.
-        return exceptions.message(error)
-    if exceptions.ours(error) or (of_claim and exceptions.foreign(error)):
-        return exceptions.with_frames(error)
+        return tracebacks.message(error)
+    if tracebacks.ours(error) or (of_claim and exceptions.foreign(error)):
+        return tracebacks.with_frames(error)
     return ""
 
 
@@ -104,9 +104,9 @@ def verdict_of(report: pytest.TestReport, error: BaseException | None, case: Cas
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         return Verdict(test, Status.SKIP, level, reason.removeprefix("Skipped: "))
     if isinstance(error, InfrastructureError):
-        return Verdict(test, Status.MISS, level, exceptions.reason(error))
+        return Verdict(test, Status.MISS, level, tracebacks.reason(error))
     if error is not None and not isinstance(error, ClaimBroken):
-        return Verdict(test, Status.ERROR, level, exceptions.reason(error))
+        return Verdict(test, Status.ERROR, level, tracebacks.reason(error))
     if case.verdict is None:
         return Verdict(test, Status.ERROR, level, "the test did not check its claim")
     return case.verdict

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from sysevent import interrupts
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.terms import Terms
 from sysevent.engine.asker import Asker
@@ -49,8 +49,6 @@ class Run:
         self.settings = options.of(config)
         self.results, self.log = results_of.opened(config, shared)
         self._items = items
-        # CI systems, systemd and `timeout` send SIGTERM: as after Ctrl-C, guests end and the log is completed.
-        self._signals = signal.signal(signal.SIGTERM, signal.default_int_handler)
         self._guests: dict[str, Asker] = {}
         self._loop = Loop()
         # Ids of the targets whose record is written.
@@ -217,10 +215,9 @@ class Run:
         except SyseventError as error:
             self.progress(str(error))
         self._leased.close()
-        signal.signal(signal.SIGTERM, self._signals)
         self.log.close()
 
     def close(self, exit_code: int, counts: dict[Status, int]) -> None:
         """Write the last record, end every guest and close the log."""
-        self.log.write(records.End(counts=counts, exit=exit_code))
+        self.log.write(records.End(counts=counts, exit=exit_code, reason=interrupts.reason()))
         self.leave()
