@@ -56,6 +56,7 @@ LOWEST_LAYER = frozenset(
         "process",
         "pytest_process",
         "settings",
+        "standard_streams",
         "text",
         "tracebacks",
         "wire",

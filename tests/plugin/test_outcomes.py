@@ -154,14 +154,12 @@ def test_the_screen(run):
 
 
 def test_a_failure_on_the_screen(run):
-    """The claim's own words, the bytes with the wrong ones marked, and the command that runs it again."""
+    """The claim's own words, and the bytes with the wrong ones marked."""
     out = run("mixed").out
     assert "kvm.system_event.arm64.psci.reset: type: got 7 (TDX_FATAL), expected 2 (RESET)" in out
     assert " 32  07 00 00 00 01 00 00 00" in out
     assert "     ^^ ^^ ^^ ^^" in out
     assert "rests on Documentation/virt/kvm/api.rst" in out
-    assert "again " in out
-    assert "test_suite.py::test_arm64[arm64-tcg-psci.reset]'" in out
 
 
 def test_the_command_that_runs_it_again(run):
