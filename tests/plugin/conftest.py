@@ -60,7 +60,7 @@ def test_asks_no_kernel():
 '''
 
 CONFTEST = '''
-import msgspec, json, os, signal, time
+import msgspec, json, os, shutil, signal, time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -104,6 +104,8 @@ class Asker:
         how = PLAN.get("breaks", {}).get(name)
         if how == "dies":
             os.kill(os.getpid(), signal.SIGKILL)
+        if how == "removes":
+            how = shutil.rmtree(PLAN["removed"])
         if how == "waits":
             Path(PLAN["begun"]).touch()
             time.sleep(60)

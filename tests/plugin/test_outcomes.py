@@ -253,29 +253,6 @@ def test_a_lost_target(run):
     assert "Traceback" not in found.out
 
 
-def test_results_of_another_run(run, runs):
-    """Are refused before anything is collected, in one line, and left as they are."""
-    first = run("nothing_matches").results.with_name("results-used")
-    first.mkdir()
-    (first / "run.jsonl").write_text("kept")
-    runs.start("used")
-    again = runs["used"]
-    assert again.code == 4
-    assert "holds another run's results: name a new directory" in again.out
-    assert "Traceback" not in again.out
-    assert (first / "run.jsonl").read_text() == "kept"
-
-
-def test_results_where_nothing_can_be_written(tmp_path, runs):
-    """Are refused in one line before anything is collected."""
-    (tmp_path / "file").touch()
-    runs.start("nowhere", "--results", str(tmp_path / "file" / "results"))
-    found = runs["nowhere"]
-    assert found.code == 4
-    assert f"{tmp_path}/file is not a directory; name another place" in found.out
-    assert "Traceback" not in found.out
-
-
 @pytest.mark.parametrize(
     ("name", "words"),
     [

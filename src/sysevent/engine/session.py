@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sysevent.errors import BadWire, SyseventError, copy_of
+from sysevent.errors import BadWire, GuestLost, SyseventError, copy_of
 from sysevent.hosts.base import Host
 from sysevent.hosts.waiting import Wait
 from sysevent.model import Progress
@@ -50,6 +50,10 @@ class Session:
         except SyseventError:
             self.host.close()
             raise
+        except OSError as error:
+            # No file descriptor, no memory, or no directory for logs is left.
+            self.host.close()
+            raise GuestLost(f"{self.name} cannot be started: {error}") from error
 
     @property
     def open(self) -> bool:

@@ -48,9 +48,9 @@ def pytest_configure(config: pytest.Config) -> None:
             *(glob.escape(row.id) for row in config.stash[TARGETS] if row.require),
         ]
         terms(config)
-        results.refuse_unusable(config)
         if config.getoption("gdb"):
             _one_in_a_debugger(config.stash[TARGETS], config.getoption("numprocesses", None))
+        results.reserve(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
 

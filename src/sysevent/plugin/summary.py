@@ -73,6 +73,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def _written(run: Run) -> list[records.Record]:
     """The records of the run so far; none if the file is gone, which ends the run with an error."""
+    run.log.restore()
     try:
         return list(run_log.read(run.log.path))
     except UsageError as error:

@@ -68,6 +68,24 @@ class RunLog:
                 "another place with --results, and run again"
             )
 
+    def restore(self) -> None:
+        """Write the file again if it was removed, with its directory; then `failed` says so. Never raises."""
+        if self.failed or self._file < 0:
+            return
+        try:
+            if os.fstat(self._file).st_nlink or self.path.exists():
+                return
+            content = Path(f"/proc/self/fd/{self._file}").read_bytes()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_bytes(content)
+            self.failed = (
+                f"{self.path} was removed during the run: its records are there again, its logs are lost"
+            )
+        except OSError as error:
+            self.failed = (
+                f"{self.path} was removed during the run, and cannot be written again: {error.strerror}"
+            )
+
     def close(self) -> None:
         """Close the file. Further calls do nothing."""
         if self._file >= 0:
