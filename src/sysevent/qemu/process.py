@@ -20,11 +20,18 @@ _KILL_TIMEOUT = 10
 class QemuProcess:
     """A running QEMU. It dies with the thread that starts it: see sysevent.process.die_with_parent."""
 
-    def __init__(self, command: Sequence[str], inherit: Sequence[int], log: Path, keep: int = 0) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        inherit: Sequence[int],
+        log: Path,
+        keep: int = 0,
+        privileges: Sequence[str] = (),
+    ) -> None:
         """Start command, which inherits these file descriptors, with its output and errors written to log.
 
         With keep == 0 it dies with this process. Otherwise it can be left running by abandon(), and is killed
-        after keep seconds.
+        after keep seconds. privileges: words of setpriv(1), see confinement.py.
 
         Raises ToolMissing if a program is not installed, and GuestLost if the process cannot be watched.
         """
@@ -38,7 +45,9 @@ class QemuProcess:
         self._abandoned = False
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                with_time_limit(self.command, keep) if keep else die_with_parent(self.command),
+                with_time_limit(self.command, keep, privileges)
+                if keep
+                else die_with_parent(self.command, privileges=privileges),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
