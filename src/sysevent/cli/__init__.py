@@ -121,6 +121,11 @@ def say(line: str) -> None:
         print(f"sysevent: {escape(line)}", file=sys.stderr, flush=True)
 
 
+def show(text: str) -> None:
+    """Print what was asked on stdout, escaped: it can hold what a guest, a file, git or another user wrote."""
+    print(escape(text), flush=True)
+
+
 def _verb_of(argv: Sequence[str]) -> str | None:
     return next((word for word in argv if not word.startswith("-")), None)
 

@@ -28,6 +28,7 @@ from sysevent.report import records
 from sysevent.scenario.facts import BUILD
 from sysevent.targets.leases.lease import Leases
 from sysevent.targets.spec import TargetSpec
+from sysevent.text import escape
 
 
 def applies(claim: ExitClaim, facts: Facts, terms: Terms) -> bool:
@@ -67,13 +68,13 @@ class Run:
             return
         with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
             reporter.ensure_newline()
-            reporter.write_line(f"  {text}", light=True)
+            reporter.write_line(f"  {escape(text)}", light=True)
 
     def verdict(self, record: records.Verdict) -> None:
         """Append a verdict to the log. If it cannot be written, end the session with the verdicts so far."""
         self.log.write(record)
         if self.log.failed:
-            pytest.exit(self.log.failed)
+            pytest.exit(escape(self.log.failed))
 
     def _start(self, items: Sequence[pytest.Item]) -> Scheduler:
         """Start the guests that these tests need, in the order of the tests."""
