@@ -141,7 +141,7 @@ def test_pytest_runs_at_the_root(monkeypatch, tmp_path):
     """In this process, with its exit code, and with modules found as `python -m pytest` would find them."""
     (tmp_path / "suites").mkdir()
     seen = []
-    monkeypatch.setattr("pytest.console_main", lambda: seen.append(sys.argv) or 5)
+    monkeypatch.setattr("pytest.main", lambda: seen.append(sys.argv) or 5)
     monkeypatch.setattr("sys.argv", ["sysevent"])
     monkeypatch.setattr("sys.path", ["elsewhere"])
     monkeypatch.chdir("/")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sysevent.arches import ARCHITECTURES
+from sysevent.errors import InfrastructureError
 from sysevent.qemu import confinement as confining
 from sysevent.qemu.confinement import Confinement, confinement, let_write, open_for
 from sysevent.qemu.process import QemuProcess
@@ -77,7 +78,8 @@ def test_a_qemu_that_does_not_start(stub, script):
 
 def test_a_qemu_that_hangs(stub, monkeypatch):
     monkeypatch.setattr(confining, "_TRIAL", 0.2)
-    assert confinement(stub("exec sleep 60"), kvm=False, spawns=False) == Confinement()
+    with pytest.raises(InfrastructureError, match=r"qemu-system-stub does not start and quit within 0.2 s"):
+        confinement(stub("exec sleep 60"), kvm=False, spawns=False)
 
 
 def test_files_that_other_users_may_not_read(tmp_path):

@@ -17,7 +17,7 @@ import subprocess
 
 import msgspec
 
-from sysevent.errors import ToolMissing
+from sysevent.errors import InfrastructureError, ToolMissing
 from sysevent.process import die_with_parent
 
 # Seconds for QEMU to start and carry out "quit"; 0.04 is usual.
@@ -51,6 +51,7 @@ def confinement(program: str, *, kvm: bool, spawns: bool) -> Confinement:
     """The strictest confinement that works for a QEMU, whose name on PATH is program.
 
     kvm: True: it opens /dev/kvm, which needs the rights of this user. spawns: True: it starts programs that open files.
+    InfrastructureError if QEMU hangs.
     """
     user = () if kvm or spawns or os.geteuid() != 0 else _AS_OTHER
     sandbox = ("-sandbox", _SANDBOX if spawns else f"{_SANDBOX},spawn=deny")
@@ -69,9 +70,13 @@ def _working(program: str, user: tuple[str, ...], sandbox: tuple[str, ...]) -> C
 
 def _works(program: str, found: Confinement) -> bool:
     """Whether QEMU starts when it is confined like this, and carries out "quit"."""
-    with contextlib.suppress(ToolMissing, OSError, subprocess.SubprocessError):
+    with contextlib.suppress(ToolMissing, OSError):
         command = die_with_parent([program, *found.options, *_EMPTY], privileges=found.privileges)
-        done = subprocess.run(command, input=_QUIT, capture_output=True, timeout=_TRIAL, check=False)
+        try:
+            done = subprocess.run(command, input=_QUIT, capture_output=True, timeout=_TRIAL, check=False)
+        except subprocess.TimeoutExpired:
+            # Without confinement it would hang as well, and each boot would wait for it.
+            raise InfrastructureError(f"{program} does not start and quit within {_TRIAL} s") from None
         return done.returncode == 0
     return False
 
