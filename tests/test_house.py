@@ -1,6 +1,6 @@
 """This source tree keeps its rules; tests/house/test_rules.py shows each of them broken."""
 
-from house import dependencies, imports, text
+from house import dependencies, imports, raises, text
 
 from sysevent.checkout import ROOT
 
@@ -70,3 +70,7 @@ def test_modules_have_docstrings():
 
 def test_no_hard_words():
     assert text.hard_words(ROOT, HARD) == []
+
+
+def test_no_stored_exception_is_raised():
+    assert raises.stored_exceptions(ROOT) == []

@@ -88,7 +88,7 @@ def test_run_takes_what_pytest_takes():
     """In the same way, so that it can be handed on."""
     run, plugin = options.of("run"), options.of(options.PYTEST)
     assert [option for option in run if option not in plugin] == [
-        option for option in run if option.flag == "--install-deps"
+        option for option in run if option.flag in ("--install-deps", "--repeat")
     ]
     assert [option for option in run if option in plugin] == plugin
     assert all(option.many("run") == option.many(options.PYTEST) for option in plugin)

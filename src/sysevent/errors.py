@@ -1,5 +1,10 @@
 """One exception for each meaning; the message says what was tried, what came back, what to do next."""
 
+from __future__ import annotations
+
+import copy
+from typing import TypeVar
+
 
 class SyseventError(Exception):
     """Anything this project raises on purpose."""
@@ -95,3 +100,16 @@ class HarnessError(SyseventError):
 
 class StepRefused(HarnessError):
     """The kernel refused a set-up step. Allowed only if it lacks the feature."""
+
+
+E = TypeVar("E", bound=SyseventError)
+
+
+def copy_of(error: E) -> E:
+    """Return a stored exception as a new object without a traceback, to be raised.
+
+    Each time that one object is raised its traceback grows, and keeps every frame that it passed alive.
+    """
+    fresh = copy.copy(error)
+    fresh.__cause__ = error.__cause__
+    return fresh

@@ -171,6 +171,8 @@ OPTIONS: tuple[Option, ...] = (
            "number", default=600),
 
     # What one verb alone takes.
+    Option("--repeat", "N", "run everything N times, and compare the verdicts: a verdict that differs fails",
+           _in("run"), "number"),
     Option("--check", "", "log in to lab machines, and ask labgrid for places; their KVM is not asked",
            _in("targets"), "flag"),
     Option("--reader", "NAME", "only this reader, event by event", _in("report")),

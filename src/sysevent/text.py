@@ -18,6 +18,11 @@ def escape(text: str) -> str:
     )
 
 
+def escape_line(text: str) -> str:
+    """Text of one line, escaped; a line feed in it, which would begin a line of its own, is written as \\x0a."""
+    return escape(text).replace("\n", "\\x0a")
+
+
 def printable(text: str) -> str:
     """Text for one cell or name: each unprintable character, also a line end, is replaced by a question mark."""
     return "".join(c if c.isprintable() else "?" for c in text)

@@ -56,11 +56,32 @@ def test_interrupt_is_130(verb, capsys):
     assert cli.main(["doctor"]) == 130
 
 
-def test_a_bug_stays_a_traceback(verb):
-    """An exception that is not a SyseventError must not be hidden."""
-    verb("doctor", raiser(ZeroDivisionError()))
-    with pytest.raises(ZeroDivisionError):
-        cli.main(["doctor"])
+def test_a_bug_is_shown_without_values(verb, capsys):
+    """Its class, and where it was raised. The exit code is never 1, which is an answer."""
+    verb("doctor", raiser(ZeroDivisionError("x\x1b[2J")))
+    assert cli.main(["doctor"]) == 3
+    first, *frames = capsys.readouterr().err.splitlines()
+    assert first == "sysevent: an error of sysevent itself: ZeroDivisionError: x\\x1b[2J"
+    assert frames[-1].startswith("  tests/cli/test_main.py:")
+
+
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), MemoryError()])
+def test_what_the_machine_lacks_is_one_line(verb, capsys, error):
+    verb("doctor", raiser(error))
+    assert cli.main(["doctor"]) == 3
+    assert capsys.readouterr().err.startswith(f"sysevent: failed: {type(error).__name__}")
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_signals(name, code):
+    """They end a verb as Ctrl-C does, with the exit code that a shell gives."""
+    script = (
+        "import signal, sys; from types import SimpleNamespace as N; from sysevent import cli; "
+        f"sys.modules['sysevent.cli.doctor'] = N(run=lambda args: signal.raise_signal(signal.{name}), "
+        "add_arguments=lambda parser: None); sys.exit(cli.main(['doctor']))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.decode()) == (code, f"sysevent: interrupted by {name}\n")
 
 
 def test_exit_code_of_the_verb_is_ours(verb):
@@ -120,7 +141,7 @@ def test_pytest_runs_at_the_root(monkeypatch, tmp_path):
     """In this process, with its exit code, and with modules found as `python -m pytest` would find them."""
     (tmp_path / "suites").mkdir()
     seen = []
-    monkeypatch.setattr("pytest.console_main", lambda: seen.append(sys.argv) or 5)
+    monkeypatch.setattr("pytest.main", lambda: seen.append(sys.argv) or 5)
     monkeypatch.setattr("sys.argv", ["sysevent"])
     monkeypatch.setattr("sys.path", ["elsewhere"])
     monkeypatch.chdir("/")

@@ -70,6 +70,7 @@ def test_one_reader(capsys):
     ("words", "message"),
     [
         (["--reader", "type", "--json", "-"], "--reader is about the report on the terminal"),
+        (["--reader", "nonsense"], "--reader nonsense: expected one of: type; "),
         (["--text", "/nowhere/file"], "/nowhere/file cannot be written: No such file or directory"),
     ],
 )

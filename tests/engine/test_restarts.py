@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from fakes import HELLO, LOST, scenario
 
-from sysevent.errors import DiskFull, GuestLost, HostUnreachable, NoKvm, WrongHost
+from sysevent.errors import DiskFull, GuestLost, HostUnreachable, InfrastructureError, NoKvm, WrongHost
 from sysevent.hosts.openers import obstacle
 from sysevent.targets.spec import TargetSpec
 
@@ -238,3 +238,29 @@ def test_incidents_of_a_host(world):
     for name in "ab":
         assert asked.observe(scenario(f"x86_64.{name}"))
     assert world.reasons == [("a: its logs are incomplete", False)]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(24, "Too many open files"), OSError(28, "No space left on device"), MemoryError()]
+)
+def test_what_this_machine_lacks(world, error):
+    """No descriptor, no disk, no memory while files are prepared: the target is lost, by an error with one line."""
+    opener = world.opener("a")
+    opener.refused = error
+    asked = world.asker(opener)
+    for _ in range(3):
+        with pytest.raises(InfrastructureError, match="its files cannot be prepared: ") as caught:
+            asked.facts()
+        # The same error each time, and not with the frames of the times before.
+        assert len(caught.traceback) < 15
+    assert opener.hosts == []
+
+
+def test_what_this_machine_lacks_at_a_start(world):
+    """The host is started once more."""
+    opener = world.opener("a")
+    opener.starts = [OSError(24, "Too many open files")]
+    asked = world.asker(opener)
+    assert asked.observe(scenario("x86_64.a"))
+    assert "cannot be started: [Errno 24] Too many open files" in world.incidents[0].reason
+    asked.close()

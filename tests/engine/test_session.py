@@ -132,7 +132,7 @@ def test_an_idle_session_is_never_overdue(session):
     found.begin_wait()
     time.sleep(0.01)
     found.check()
-    assert found.timeout() > 10
+    assert found.timeout() > 1
 
 
 def test_no_deadline_and_no_sign_of_life_in_a_debugger(session, opener):

@@ -52,11 +52,14 @@ LOWEST_LAYER = frozenset(
         "capped_log",
         "checkout",
         "errors",
+        "interrupts",
         "model",
         "process",
         "pytest_process",
         "settings",
+        "standard_streams",
         "text",
+        "tracebacks",
         "wire",
     )
 )

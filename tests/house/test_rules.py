@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from house import dependencies, imports, text
+from house import dependencies, imports, raises, text
 
 PROJECT = """\
 [project]
@@ -58,6 +58,7 @@ def rules(root):
         *text.places(root),
         *text.docstrings(root),
         *text.hard_words(root, {}),
+        *raises.stored_exceptions(root),
     ]
 
 
@@ -185,6 +186,15 @@ HOME, REGISTRY = "/".join(("", "home", "jane", "linux")), ".".join(("pypi", "org
             ["src/sysevent/images.py:3: 'whoever'", "src/sysevent/images.py:5: 'Anew'"],
         ),
         ("tests/test_two.py", f"{DOC}# Nobody.\n", ["tests/test_two.py:2: 'Nobody'"]),
+        (
+            "src/sysevent/images.py",
+            f"{DOC}def f(self, n):\n    found = self.a[n]\n    raise found\n    raise self.b\n    raise self.c[n]\n"
+            "    raise E(n)\n    raise m.E\n    raise n\n",
+            [
+                f"src/sysevent/images.py:{line}: raises a stored exception: raise errors.copy_of() of it"
+                for line in (4, 5, 6)
+            ],
+        ),
         ("guests/vmm/main.c", "\n/* for whoever */\n", ["guests/vmm/main.c:2: 'whoever'"]),
     ],
     ids=lambda value: value if isinstance(value, str) and "\n" not in value else "",

@@ -60,7 +60,7 @@ def test_asks_no_kernel():
 '''
 
 CONFTEST = '''
-import msgspec, json, os, signal
+import msgspec, json, os, shutil, signal, time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -104,6 +104,11 @@ class Asker:
         how = PLAN.get("breaks", {}).get(name)
         if how == "dies":
             os.kill(os.getpid(), signal.SIGKILL)
+        if how == "removes":
+            how = shutil.rmtree(PLAN["removed"])
+        if how == "waits":
+            Path(PLAN["begun"]).touch()
+            time.sleep(60)
         if how and how not in ("type", "beyond"):
             raise getattr(errors, how, ValueError)(f"{how} in {name}\\nand a console")
         seen = SEEN[f"{self.spec.arch}-tcg", name, abi]
@@ -220,8 +225,11 @@ class Runs:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # A process group of its own, as a terminal gives it.
+            start_new_session=True,
         )
         self._started[name] = (process, results)
+        return process
 
     def __getitem__(self, name):
         found = self._started[name]

@@ -154,14 +154,27 @@ def test_the_screen(run):
 
 
 def test_a_failure_on_the_screen(run):
-    """The claim's own words, the bytes with the wrong ones marked, and the command that runs it again."""
+    """The claim's own words, and the bytes with the wrong ones marked."""
     out = run("mixed").out
     assert "kvm.system_event.arm64.psci.reset: type: got 7 (TDX_FATAL), expected 2 (RESET)" in out
     assert " 32  07 00 00 00 01 00 00 00" in out
     assert "     ^^ ^^ ^^ ^^" in out
     assert "rests on Documentation/virt/kvm/api.rst" in out
-    assert "again " in out
-    assert "test_suite.py::test_arm64[arm64-tcg-psci.reset]'" in out
+
+
+def test_the_command_that_runs_it_again(run):
+    """It judges by the same terms, and a shell takes it as it is."""
+    out = run("strict").out
+    node = "test_suite.py::test_arm64[arm64-tcg-psci.off.written]"
+    assert f"again ./sysevent run --strict-observed -- '{node}'" in out
+
+
+def test_an_error_of_the_program_on_the_screen(run):
+    """Its class, its message and where it was raised; no values."""
+    out = run("mixed").out
+    assert "ValueError: ValueError in x86_64.hyperv.reset" in out
+    assert "in observe\n" in out
+    assert "raw.head" not in out
 
 
 def test_only_what_was_selected_runs(run):
@@ -237,29 +250,6 @@ def test_a_lost_target(run):
     assert found.statuses() == {"test_arm64[arm64-tcg-psci.off]": "MISS"}
     assert reasons(found) == {"test_arm64[arm64-tcg-psci.off]": "arm64-tcg: NoKvm with its reason"}
     assert found.records("target") == []
-    assert "Traceback" not in found.out
-
-
-def test_results_of_another_run(run, runs):
-    """Are refused before anything is collected, in one line, and left as they are."""
-    first = run("nothing_matches").results.with_name("results-used")
-    first.mkdir()
-    (first / "run.jsonl").write_text("kept")
-    runs.start("used")
-    again = runs["used"]
-    assert again.code == 4
-    assert "holds another run's results: name a new directory" in again.out
-    assert "Traceback" not in again.out
-    assert (first / "run.jsonl").read_text() == "kept"
-
-
-def test_results_where_nothing_can_be_written(tmp_path, runs):
-    """Are refused in one line before anything is collected."""
-    (tmp_path / "file").touch()
-    runs.start("nowhere", "--results", str(tmp_path / "file" / "results"))
-    found = runs["nowhere"]
-    assert found.code == 4
-    assert f"{tmp_path}/file is not a directory; name another place" in found.out
     assert "Traceback" not in found.out
 
 

@@ -16,6 +16,7 @@ from sysevent.bisect.state import State
 from sysevent.bisect.step import JudgedClaim, Step
 from sysevent.model import Status
 from sysevent.report import failure
+from sysevent.text import escape_line
 
 _WIDTH = 76
 # Suspects that are listed.
@@ -34,7 +35,8 @@ def text(conclusion: Conclusion, state: State, about: Mapping[str, str]) -> str:
     lines += ["", "Steps:", *_log(state)]
     lines += _tools(state)
     lines += ["", "To search again:", f"    {question.command}", *_again(conclusion, question)]
-    return "\n".join(line for line in lines if line is not None) + "\n"
+    # Titles of commits, names of files and messages of programs must not act on a terminal.
+    return "\n".join(escape_line(line) for line in lines if line is not None) + "\n"
 
 
 def _headline(conclusion: Conclusion, question: Question) -> list[str]:

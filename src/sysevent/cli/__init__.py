@@ -6,21 +6,23 @@ in bisect, where git reads it, the exit code is one of these:
 0    success
 1    success, and the answer is no (doctor: something is missing)
 2    the user asked for something that does not exist or does not fit together
-3    something under or around the harness broke
-130  interrupted
+3    something under or around the harness broke, or the harness itself
+130  interrupted by Ctrl-C; 128 + N by another signal N; 141 if the reader of the output has ended
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-from sysevent import __version__
+from sysevent import __version__, interrupts, standard_streams, tracebacks
 from sysevent.errors import SyseventError, UsageError
+from sysevent.text import escape
 
 # Each verb with its line in --help. Its module has the same name.
 VERBS = {
@@ -41,6 +43,9 @@ VERBS = {
 # program must be more than 127, an error in its own code included (git-bisect(1), "bisect run").
 _STOP = {"bisect": 129}
 
+# The reader of the output has ended: the exit code of `yes` in `yes | head`.
+_READER_ENDED = 128 + signal.SIGPIPE
+
 # The verbs whose arguments after -- go to pytest.
 _PYTEST_VERBS = ("run", "test")
 
@@ -55,6 +60,7 @@ class _Verb(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line argv, by default this process's; the exit code."""
+    standard_streams.repair()
     words = list(sys.argv[1:] if argv is None else argv)
 
     def action() -> int:
@@ -67,35 +73,57 @@ def main(argv: Sequence[str] | None = None) -> int:
 def exit_code(verb: str | None, action: Callable[[], int]) -> int:
     """The exit code of an action of a verb, with its exception printed if it raises one.
 
-    Other exceptions than SyseventError are passed on, unless git reads the verb's exit code: then they are printed.
+    No exception gives 1, which is an answer.
     """
-    stop = _STOP.get(verb or "")
+    with interrupts.in_order() as signals:
+        try:
+            return _exit_code(_STOP.get(verb or ""), action)
+        except KeyboardInterrupt:
+            say(f"interrupted by {signals.reason or 'Ctrl-C'}")
+            return signals.exit_code
+
+
+def _exit_code(stop: int | None, action: Callable[[], int]) -> int:
+    """stop: the exit code of every failure of a verb whose exit code git reads."""
     try:
-        return action()
+        code = action()
+        # Here, where an error can still be handled.
+        sys.stdout.flush()
+        return code
     except UsageError as error:
         say(str(error))
         return stop or 2
     except SyseventError as error:
         say(str(error))
         return stop or 3
-    except KeyboardInterrupt:
-        say("interrupted")
-        return 130
-    # Raised by argparse.
+    # Raised by argparse, and by rich if the reader of the output has ended.
     except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):
+            return stop or _READER_ENDED
         if stop and error.code:
             return stop
         raise
-    except Exception:
-        if stop is None:
-            raise
-        traceback.print_exc()
-        return stop
+    except (OSError, MemoryError) as error:
+        if standard_streams.reader_has_ended():
+            standard_streams.discard()
+            return stop or _READER_ENDED
+        say(f"failed: {tracebacks.reason(error)}")
+        return stop or 3
+    except Exception as error:
+        say(f"an error of sysevent itself: {tracebacks.with_frames(error)}")
+        return stop or 3
 
 
 def say(line: str) -> None:
-    """Print a line for the user on stderr; stdout is for what was asked."""
-    print(f"sysevent: {line}", file=sys.stderr, flush=True)
+    """Print a line for the user on stderr, escaped; stdout is for what was asked."""
+    # Without stderr the exit code alone must do.
+    with contextlib.suppress(OSError, ValueError):
+        print(f"sysevent: {escape(line)}", file=sys.stderr, flush=True)
+
+
+def show(text: str) -> None:
+    """Print what was asked on stdout, escaped: it can hold what a guest, a file, git or another user wrote."""
+    print(escape(text), flush=True)
 
 
 def _verb_of(argv: Sequence[str]) -> str | None:

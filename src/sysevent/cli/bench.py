@@ -13,6 +13,7 @@ from sysevent import options
 from sysevent.arches import ARCHITECTURES
 from sysevent.bench import measure, peers, plot, snapshot_check, suite
 from sysevent.bench.samples import Samples, columns, ratios
+from sysevent.cli import show
 from sysevent.errors import UsageError
 from sysevent.images.kernel import resolve
 from sysevent.settings import Settings, from_environment
@@ -80,7 +81,7 @@ def _suite(words: str, runs: int) -> dict[str, list[Row]]:
 
 def _print(title: str, found: dict[str, Samples]) -> None:
     shown = "  ".join(f"{name} {samples}" for name, samples in found.items())
-    print(f"{title}: {shown}", flush=True)
+    show(f"{title}: {shown}")
 
 
 def _growth(target: TargetSpec, settings: Settings, most: int) -> list[Row]:
@@ -105,9 +106,9 @@ def _verify(target: TargetSpec, settings: Settings, times: int) -> int:
         wrong = list(snapshot_check.differences(wanted, found))
         bad += bool(wrong)
         for line in wrong[:5]:
-            print(f"{target.name} restore {number}: {line}", flush=True)
+            show(f"{target.name} restore {number}: {line}")
     agreeing = f"{times - bad} of {times} restored guests gave what {_COLD} booted ones agree on"
-    print(f"{target.name}: {agreeing}, {len(wanted)} scenarios each", flush=True)
+    show(f"{target.name}: {agreeing}, {len(wanted)} scenarios each")
     return 1 if bad else 0
 
 

@@ -30,7 +30,7 @@ from sysevent.bisect.state import NAME, State
 from sysevent.bisect.static import reader, static_claims
 from sysevent.build.kernel import KernelBuilder
 from sysevent.checkout import ROOT
-from sysevent.cli import say
+from sysevent.cli import say, show
 from sysevent.contract import catalogue, kernel_release
 from sysevent.doctor.requirements import ensure_header_export, ensure_kernel_build, ensure_qemu
 from sysevent.errors import UsageError
@@ -209,7 +209,7 @@ def _one_step(args: argparse.Namespace, settings: Settings, services: Services) 
         return _one_step_of_headers(args, settings, services)
     chosen = selection.select(args.test, catalogue.load().exits, args.arch or "")
     if not chosen:
-        print(f"{Outcome.UNKNOWN}: --test {' '.join(args.test)} selects no claim")
+        show(f"{Outcome.UNKNOWN}: --test {' '.join(args.test)} selects no claim")
         return Outcome.UNKNOWN.code
     arch = architecture(args.arch or selection.architecture_of(chosen, args.test))
     question = _asking(args, "build", arch.name)
@@ -259,12 +259,12 @@ def _logs(args: argparse.Namespace) -> Path:
 def _show(result: KernelResult, logs: Path, *, keep: bool) -> int:
     """Print a result; its exit code. keep: do not remove the logs of a good revision."""
     release = f"Linux {result.facts.release}: " if result.facts else ""
-    print(f"{result.outcome}: {release}{result.reason}")
+    show(f"{result.outcome}: {release}{result.reason}")
     for one in result.judged:
         if one.status not in (Status.PASS, Status.SKIP):
-            print(f"  {one.status} {one.test}: {one.reason}")
+            show(f"  {one.status} {one.test}: {one.reason}")
     if result.outcome is not Outcome.GOOD:
-        print(f"  logs: {logs}")
+        show(f"  logs: {logs}")
     elif not keep:
         shutil.rmtree(logs, ignore_errors=True)
     return result.outcome.code

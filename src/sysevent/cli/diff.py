@@ -16,12 +16,12 @@ import msgspec
 from sysevent import options
 from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
-from sysevent.cli import say
+from sysevent.cli import say, show
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures
 from sysevent.errors import InfrastructureError, UsageError
 from sysevent.report import difference_text, run_log
 from sysevent.report.difference import TargetRun, by_target, compare
-from sysevent.text import escape
+from sysevent.text import escape_line
 
 # Exit codes of pytest after which a run is complete: all passed, some failed.
 _COMPLETE = (0, 1)
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         return 1 if found.differences else 0
     for sign, targets in (("-", before), ("+", after)):
         for name, target in targets.items():
-            print(escape(f"{sign} {name}: Linux {target.facts.release}"))
+            show(escape_line(f"{sign} {name}: Linux {target.facts.release}"))
     print("\n".join(difference_text.lines(found)))
     return 1 if found.differences else 0
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from sysevent import options
 from sysevent.arches import ARCHITECTURES
 from sysevent.cli import say
+from sysevent.cli import show as output
 from sysevent.doctor import system_packages
 from sysevent.doctor.checks import CheckResult, all_checks
 from sysevent.settings import from_options
@@ -31,7 +32,7 @@ def show(results: Iterable[CheckResult]) -> int:
     """Print each result as it comes, and a summary; 1 if something needed is missing, else 0."""
     lacking = 0
     for result in results:
-        print(render(result), flush=True)
+        output(render(result))
         lacking += result.needed and not result.ok
     print(
         f"{lacking} of what TCG targets need is missing" if lacking else "everything TCG targets need is here"

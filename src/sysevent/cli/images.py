@@ -14,6 +14,7 @@ from rich.table import Table
 
 from sysevent import options
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES, Architecture, architecture
+from sysevent.cli import show
 from sysevent.errors import ImageError, NotApplicable, UsageError
 from sysevent.hosts.qemu.snapshots import Snapshots
 from sysevent.images import inventory, tracks
@@ -22,6 +23,8 @@ from sysevent.images.rootfs import initramfs
 from sysevent.images.tracks import Track
 from sysevent.model import Progress
 from sysevent.settings import Settings, from_options
+from sysevent.text import escape as as_text
+from sysevent.text import printable
 
 # Matches a line of progress that the next one replaces.
 _BYTES_SO_FAR = re.compile(r"[\d.]+ of [\d.]+ MB$")
@@ -55,12 +58,12 @@ def _list(args: argparse.Namespace, settings: Settings) -> int:
     if console.is_terminal:
         table = Table(*lines[0], box=None, padding=(0, 1, 0, 0), header_style="bold")
         for line in lines[1:]:
-            table.add_row(*map(escape, line), style="dim" if line[2] == "-" else "")
+            table.add_row(*(escape(printable(word)) for word in line), style="dim" if line[2] == "-" else "")
         console.print(table)
         return 0
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        print("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
+        show("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
     return 0
 
 
@@ -84,10 +87,10 @@ def _fetch(args: argparse.Namespace, settings: Settings) -> int:
             # The other kernels can still be fetched.
             if len(chosen) == 1:
                 raise
-            print(f"{track.spec} {arch.name}: {error}", file=sys.stderr)
+            print(as_text(f"{track.spec} {arch.name}: {error}"), file=sys.stderr)
             failed.append(error)
         else:
-            print(f"{track.spec} {arch.name}: Linux {kernel.release} ({kernel.version})", flush=True)
+            show(f"{track.spec} {arch.name}: Linux {kernel.release} ({kernel.version})")
     if failed:
         raise ImageError(
             f"{len(failed)} of {len(chosen)} kernels could not be fetched; the first: {failed[0]}"
@@ -102,9 +105,9 @@ def _verify(args: argparse.Namespace, settings: Settings) -> int:
         found += inventory.verify(settings, progress)
     for damage in found:
         fate = "removed; it is made or fetched again when it is needed" if damage.removed else "kept"
-        print(f"{damage.path}: {damage.problem} ({fate})")
+        show(f"{damage.path}: {damage.problem} ({fate})")
     if not found:
-        print(f"every file in {settings.cache} is as signed")
+        show(f"every file in {settings.cache} is as signed")
     return 1 if found else 0
 
 
@@ -159,13 +162,15 @@ def _progress(*, brief: bool = False) -> Iterator[Progress]:
     """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield (lambda line: None) if brief else (lambda line: print(line, file=sys.stderr, flush=True))
+        yield (
+            (lambda line: None) if brief else (lambda line: print(as_text(line), file=sys.stderr, flush=True))
+        )
         return
     with console.status("") as status:
 
         def tell(line: str) -> None:
             if not brief and not _BYTES_SO_FAR.search(line):
-                console.print(escape(line), style="dim", highlight=False)
-            status.update(escape(line))
+                console.print(escape(as_text(line)), style="dim", highlight=False)
+            status.update(escape(as_text(line)))
 
         yield tell

@@ -24,6 +24,7 @@ from sysevent.headers.scan import padding, scan
 from sysevent.report import layout_text
 from sysevent.report.drawing import Line, Look, StructView, draw
 from sysevent.settings import Settings, from_options
+from sysevent.text import escape
 
 _STYLES = {
     Look.PLAIN: "",
@@ -165,4 +166,4 @@ def _print(lines: list[Line]) -> None:
     """Print lines, in colour on a terminal and plain into a pipe or file."""
     console = Console(highlight=False, soft_wrap=True)
     for line in lines:
-        console.print(Text.assemble(*((piece, _STYLES[look]) for piece, look in line)))
+        console.print(Text.assemble(*((escape(piece), _STYLES[look]) for piece, look in line)))

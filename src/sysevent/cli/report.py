@@ -11,6 +11,7 @@ from rich.console import Console
 
 from sysevent import options
 from sysevent.checkout import ROOT
+from sysevent.contract.readers import READERS
 from sysevent.errors import UsageError
 from sysevent.report import run_log, text_report
 from sysevent.report.records import Record
@@ -33,8 +34,12 @@ def run(args: argparse.Namespace) -> int:
     ]
     if args.reader and asked:
         raise UsageError(f"--reader is about the report on the terminal; leave out --{asked[0][0].name}")
+    if args.reader and args.reader not in (known := [reader.name for reader in READERS]):
+        raise UsageError(f"--reader {args.reader}: expected one of: {'; '.join(known)}")
     place = Path(args.run or ROOT / "results" / "latest")
     recorded = list(run_log.read(run_log.path_in(place) if place.is_dir() else place))
+    if not recorded:
+        raise UsageError(f"{place} has no records")
     for renderer, file in asked:
         _write(file, renderer.render(recorded))
     if not asked:

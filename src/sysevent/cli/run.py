@@ -1,28 +1,122 @@
-"""sysevent run: the main job. It checks that QEMU is installed, then becomes `pytest suites` with the same options."""
+"""sysevent run: the main job. It checks that QEMU is installed, then becomes `pytest suites` with the same options.
+
+With --repeat it starts pytest several times instead, and compares the verdicts.
+"""
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sysevent import options
-from sysevent.cli import say
+from sysevent.checkout import ROOT
+from sysevent.cli import say, show
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures
+from sysevent.errors import UsageError
 from sysevent.options import Option
+from sysevent.process import die_with_parent
 from sysevent.pytest_process import become_pytest
+from sysevent.report import repetition, run_log
+from sysevent.report.records import Record
+from sysevent.report.repetition import RepeatedRun
+
+# Exit codes of pytest with which every other run would end as well, and that of an interrupted one.
+_USAGE, _INTERRUPTED = 4, 2
+# Seconds for a run to end in order after SIGTERM.
+_END = 60
+# Bytes of the output of a run that could not begin.
+_SHOWN = 4000
+
+Start = Callable[[Sequence[str], Path], int]
+"""Runs pytest with arguments, and its output in a file; returns its exit code."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the verb: those of the pytest plugin, and --install-deps."""
+    """Declare the options of the verb: those of the pytest plugin, --install-deps and --repeat."""
     parser.usage = "sysevent run [options] [-- PYTEST ARGS]"
     options.feed(parser, "run")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check that QEMU is installed, then become pytest on suites/."""
+    """Check that QEMU is installed, then become pytest on suites/, or run it several times."""
+    times = _times(args.repeat)
     archs = needed_architectures(args.target, args.arch)
     ensure_qemu(archs, say, install=args.install_deps, explicit=bool(args.target or args.arch))
-    become_pytest("suites", [*pytest_options(args, Path.cwd()), *args.pytest_args])
+    if times is None:
+        become_pytest("suites", [*pytest_options(args, Path.cwd()), *args.pytest_args])
+    return repeat(args, times)
+
+
+def _times(given: str | None) -> int | None:
+    if given is None:
+        return None
+    if not given.isascii() or not given.isdigit() or int(given[:9]) < 1:
+        raise UsageError(f"--repeat {given}: expected a number greater than 0")
+    return int(given)
+
+
+def start_pytest(arguments: Sequence[str], output: Path) -> int:
+    """Run pytest on suites/, to its end: also if this process is interrupted, which ends it in order."""
+    command = die_with_parent([sys.executable, "-m", "pytest", "suites", *arguments], "TERM")
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+        )
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            process.wait(_END)
+            raise
+
+
+def repeat(args: argparse.Namespace, times: int, start: Start = start_pytest) -> int:
+    """Run everything several times, with a line for each run, and print what differs; the exit code.
+
+    The results of the runs are below the directory of --results, by their number. UsageError if it is not empty.
+    """
+    name = f"repeat-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
+    folder = Path(args.results).expanduser().absolute() if args.results else ROOT / "results" / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        used = any(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"--results {folder} cannot be used: {error.strerror}") from error
+    if used:
+        raise UsageError(f"--results {folder} is not empty: name a new directory")
+    runs: list[RepeatedRun] = []
+    try:
+        for number in range(1, times + 1):
+            results, output = folder / str(number), folder / f"{number}.out"
+            words = pytest_options(argparse.Namespace(**vars(args) | {"results": str(results)}), Path.cwd())
+            begin = time.monotonic()
+            code = start([*words, *args.pytest_args], output)
+            if code == _USAGE:
+                raise UsageError(f"pytest ended with exit code {code}:\n{_end_of(output)}")
+            runs.append(RepeatedRun.of(code, time.monotonic() - begin, _records(results)))
+            show(repetition.line(number, times, runs))
+            if code == _INTERRUPTED:
+                break
+    finally:
+        if runs:
+            show("\n".join(repetition.table(runs)))
+            show(f"results: {folder}")
+    return repetition.exit_code(runs)
+
+
+def _records(results: Path) -> list[Record]:
+    """The records of a run; none if it could not write its log."""
+    path = run_log.path_in(results)
+    return list(run_log.read(path)) if path.exists() else []
+
+
+def _end_of(output: Path) -> str:
+    return output.read_bytes()[-_SHOWN:].decode(errors="replace").strip()
 
 
 def pytest_options(args: argparse.Namespace, here: Path) -> list[str]:

@@ -30,6 +30,7 @@ from sysevent.errors import (
     SyseventError,
     UsageError,
     VcpuStuck,
+    copy_of,
 )
 from sysevent.hosts.base import Opener
 from sysevent.model import Facts, KernelImage, Observation
@@ -127,7 +128,7 @@ class Asker:
             self._ask(self._request(Question(scenario, abi, recorded)))
         found = self._observed[key]
         if isinstance(found, SyseventError):
-            raise found
+            raise copy_of(found)
         return found
 
     def seconds(self, scenario: Scenario, abi: str = NATIVE) -> float:

@@ -14,7 +14,7 @@ from sysevent.engine.loop import Loop
 from sysevent.engine.question import Key
 from sysevent.engine.restarts import Restarts
 from sysevent.engine.session import Session
-from sysevent.errors import BadWire, BuildFailed, GuestLost, HarnessError, SyseventError
+from sysevent.errors import BadWire, BuildFailed, GuestLost, HarnessError, SyseventError, copy_of
 from sysevent.model import Observation
 from sysevent.scenario.request import decode, encode
 from sysevent.scenario.steps import Scenario
@@ -121,9 +121,9 @@ class Pipeline:
         self._loss = None
         self._loop.wait(self, lambda: request.answer is not None or self._loss is not None)
         if self._loss is not None:
-            raise self._loss
+            raise copy_of(self._loss)
         if isinstance(request.answer, SyseventError):
-            raise request.answer
+            raise copy_of(request.answer)
         assert request.answer is not None
         return request.answer
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from sysevent.engine.listeners import Listeners
 from sysevent.engine.session import Session
-from sysevent.errors import BadWire, GuestLost, SyseventError, WrongHost
+from sysevent.errors import BadWire, GuestLost, InfrastructureError, SyseventError, WrongHost, copy_of
 from sysevent.hosts.base import Opener
 from sysevent.hosts.traits import check_traits
 from sysevent.model import Incident, KernelImage, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
+from sysevent.tracebacks import reason
 from sysevent.wire import Hello
 
 # The traits that must not change when a lost machine answers again: see hosts/traits.py.
@@ -77,6 +78,10 @@ class Restarts:
                     self._opener.prepare(progress or self._listeners.progress)
                 except SyseventError as error:
                     self._refused = error
+                except (OSError, MemoryError) as error:
+                    why = f"{self._spec.id}: its files cannot be prepared: {reason(error)}"
+                    self._refused = InfrastructureError(why)
+                    self._refused.__cause__ = error
                 self._prepared = True
 
     def start(self) -> None:
@@ -87,7 +92,7 @@ class Restarts:
         """
         self.prepare()
         if self._refused is not None:
-            raise self._refused
+            raise copy_of(self._refused)
         restore = not self._restore_disabled and self._opener.restorable()
         if not restore:
             if self.exhausted:

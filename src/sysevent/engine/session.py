@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sysevent.errors import BadWire, SyseventError
+from sysevent.errors import BadWire, GuestLost, SyseventError, copy_of
 from sysevent.hosts.base import Host
 from sysevent.hosts.waiting import Wait
 from sysevent.model import Progress
@@ -50,6 +50,10 @@ class Session:
         except SyseventError:
             self.host.close()
             raise
+        except OSError as error:
+            # No file descriptor, no memory, or no directory for logs is left.
+            self.host.close()
+            raise GuestLost(f"{self.name} cannot be started: {error}") from error
 
     @property
     def open(self) -> bool:
@@ -72,7 +76,7 @@ class Session:
     def receive_hello(self) -> Hello | None:
         """The HELLO; None while it has not arrived. Raises what Host.hello() raises, on each further call as well."""
         if self._invalid is not None:
-            raise self._invalid
+            raise copy_of(self._invalid)
         try:
             self.hello = self.host.hello()
         except SyseventError as error:

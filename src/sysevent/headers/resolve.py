@@ -19,7 +19,7 @@ import msgspec
 from debian.debian_support import Version
 
 from sysevent.arches import ARCHITECTURES, Architecture
-from sysevent.errors import ImageError, NotApplicable, UsageError
+from sysevent.errors import ImageError, NotApplicable, UsageError, copy_of
 from sysevent.headers import tree
 from sysevent.images import tracks
 from sysevent.images.debian import deb
@@ -214,7 +214,7 @@ def header_packages(track: Track, archive: Archive, *, refresh: bool = False) ->
             if found and track.pick == "first":
                 break
         if not found and gone:
-            raise gone[0]
+            raise copy_of(gone[0])
         result = HeaderPackages(*asked, found, time.time())
         cache.record(path, result)
         return result

@@ -15,13 +15,20 @@ from sysevent.wire import Hello, Reply
 
 T = TypeVar("T")
 
+# Seconds between two checks of a deadline, at most.
+_CHECK = 5.0
+# Seconds between two checks after which this process must have been stopped: by a signal, or with its machine.
+_STOPPED = 15.0
+
 
 class Wait:
     """One wait for one host: how long it has taken, and whether it must end."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, clock: Callable[[], float] = time.monotonic) -> None:
+        """clock is replaced by tests."""
         self.host = host
-        self.since = time.monotonic()
+        self._clock = clock
+        self.since = self._checked = clock()
         # Whether anything arrived when the host was listened to last.
         self._got = False
         # The host has ended, and its output from before the end is still arriving.
@@ -29,7 +36,7 @@ class Wait:
 
     def restart(self) -> None:
         """Count from now: a wait begins, or what was awaited has arrived and something else is awaited."""
-        self.since = time.monotonic()
+        self.since = self._checked = self._clock()
 
     def listen(self) -> None:
         """Take in what has arrived at the host."""
@@ -38,13 +45,14 @@ class Wait:
     @property
     def seconds(self) -> float:
         """Seconds since the wait began."""
-        return time.monotonic() - self.since
+        return self._clock() - self.since
 
     def check(self, limit: float) -> None:
         """Raise the error of Host.loss() if the host is lost, or the wait has taken more than limit seconds.
 
         First take in and process what has arrived: however late it was, it counts.
         """
+        self._discount()
         failure = self.host.failure()
         self._ending = failure is not None and failure.ended and self._got
         if failure is not None and not self._ending:
@@ -56,7 +64,14 @@ class Wait:
         """Seconds until check() must be called again, even if nothing arrives."""
         if self._ending:
             return 0
-        return max(0.0, limit - self.seconds) if self.host.has_deadlines else math.inf
+        return min(_CHECK, max(0.0, limit - self.seconds)) if self.host.has_deadlines else math.inf
+
+    def _discount(self) -> None:
+        """Do not count the time in which this process did not run: the host may have been stopped as well."""
+        now = self._clock()
+        if now - self._checked > _STOPPED:
+            self.since += now - self._checked
+        self._checked = now
 
 
 class Waker:

@@ -5,9 +5,11 @@ and abort.
 """
 
 pytest_plugins = (
+    "sysevent.plugin.interrupts",
     "sysevent.plugin.options",
     "sysevent.plugin.selection",
     "sysevent.plugin.fixtures",
+    "sysevent.plugin.exceptions",
     "sysevent.plugin.outcome",
     "sysevent.plugin.summary",
     "sysevent.plugin.workers",

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from sysevent import tracebacks
 from sysevent.cache import Cache
 from sysevent.contract.claim import Claim
 from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
 from sysevent.engine.btf import kvm_run
-from sysevent.errors import HarnessError, NotApplicable, WrongArchitecture
+from sysevent.errors import HarnessError, NotApplicable, UsageError, WrongArchitecture
 from sysevent.hosts.openers import obstacle
 from sysevent.model import Facts, Status
 from sysevent.plugin import evidence
@@ -64,7 +65,14 @@ def sysevent_run(request: pytest.FixtureRequest) -> Run:
     """This session's results, log and guests."""
     config = request.config
     if RUN not in config.stash:
-        config.stash[RUN] = Run(config, request.session.items)
+        try:
+            config.stash[RUN] = Run(config, request.session.items)
+        except (UsageError, pytest.UsageError, OSError) as error:
+            # Once, not for each test.
+            returncode = (
+                pytest.ExitCode.INTERNAL_ERROR if isinstance(error, OSError) else pytest.ExitCode.USAGE_ERROR
+            )
+            pytest.exit(f"no place for the results of this run: {tracebacks.reason(error)}", returncode)
     return config.stash[RUN]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from sysevent.errors import InfrastructureError, LeaseLost
+from sysevent.errors import InfrastructureError, LeaseLost, copy_of
 from sysevent.model import Incident, Progress
 from sysevent.targets.leases.lease import Lease, Leases
 from sysevent.targets.spec import TargetSpec
@@ -51,7 +51,7 @@ class Leased:
     def check(self, spec: TargetSpec) -> None:
         """LeaseLost if the lease has ended: the target's answers do not count any more. Recorded once."""
         if spec.id in self._lost:
-            raise self._lost[spec.id]
+            raise copy_of(self._lost[spec.id])
         try:
             if spec.id in self._held:
                 self._held[spec.id].check()

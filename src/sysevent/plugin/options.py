@@ -14,6 +14,7 @@ from sysevent.plugin import results
 from sysevent.settings import Settings
 from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
+from sysevent.text import escape
 
 TARGETS = pytest.StashKey[list[TargetSpec]]()
 
@@ -48,11 +49,11 @@ def pytest_configure(config: pytest.Config) -> None:
             *(glob.escape(row.id) for row in config.stash[TARGETS] if row.require),
         ]
         terms(config)
-        results.refuse_unusable(config)
         if config.getoption("gdb"):
             _one_in_a_debugger(config.stash[TARGETS], config.getoption("numprocesses", None))
+        results.reserve(config)
     except UsageError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(escape(str(error))) from error
 
 
 def _one_in_a_debugger(chosen: list[TargetSpec], workers: object) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import glob
+import shlex
 from collections.abc import Iterator
 
 import pytest
 
+from sysevent import options, tracebacks
 from sysevent.contract.exit_claim import ExitEvidence
 from sysevent.decode.event import decode
-from sysevent.errors import InfrastructureError, SyseventError
+from sysevent.errors import InfrastructureError
 from sysevent.model import Status, Verdict
-from sysevent.plugin.case import CASE, Case
+from sysevent.plugin import exceptions
+from sysevent.plugin.case import CASE, Case, target_of
 from sysevent.plugin.fixtures import RUN, ClaimBroken
 from sysevent.report import failure, records
+from sysevent.text import escape
 
 # The name of the status among a report's user_properties.
 STATUS = "sysevent"
@@ -25,22 +30,17 @@ def explained(item: pytest.Item, case: Case) -> str:
     text = failure.explain(case.claim, case.verdict, case.evidence)
     if RUN in item.config.stash and isinstance(case.evidence, ExitEvidence):
         text.append(f"  logs  {item.config.stash[RUN].results / case.target}")
-    return "\n".join([*text, f"  again {again(item)}"])
+    return "\n".join([*map(escape, text), f"  again {again(item)}"])
 
 
 def again(item: pytest.Item) -> str:
     """The command that runs one test again, on the same kernel and under the same contract."""
-    config = item.config
-    options = [
-        f"--{name} {value}"
-        for name in ("targets", "kernel", "modules", "floor")
-        for value in _listed(config.getoption(name))
-    ]
-    return " ".join(["./sysevent run", *options, f"-- '{item.nodeid}'"])
-
-
-def _listed(value: str | list[str] | None) -> list[str]:
-    return value if isinstance(value, list) else [value] if value else []
+    words = options.spelled(vars(item.config.option), lambda _, value: value, judging=True)
+    spec = target_of(item)
+    if spec is not None and not spec.default:
+        # Only a name selects it.
+        words.append(f"--target={glob.escape(spec.name)}")
+    return escape(shlex.join(["./sysevent", "run", *words, "--", item.nodeid]))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -48,20 +48,22 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Iterator[None]:  # the wrapper's return value is the report
     case = item.stash.get(CASE, None)
-    if case is None:
-        return (yield)
     excinfo, error = call.excinfo, call.excinfo.value if call.excinfo else None
-    if isinstance(error, (SyseventError, ClaimBroken)):
-        call.excinfo = _without_traceback(error)
+    text = _shown(error, of_claim=case is not None)
+    if text:
+        call.excinfo = _without_traceback(text)
     try:
         report: pytest.TestReport = yield  # type: ignore[assignment]
     finally:
         # --pdb stops where it was raised.
         call.excinfo = excinfo
-    if isinstance(error, SyseventError):
-        # The message is enough: it says what was tried, what came back and what to do next.
-        report.longrepr = str(error)
-    if report.when == "call" or (report.when == "setup" and not report.passed):
+    if text:
+        report.longrepr = text
+    elif isinstance(report.longrepr, tuple):
+        # A skip, whose reason can be the message of an error.
+        path, line, why = report.longrepr
+        report.longrepr = (path, line, escape(why))
+    if case is not None and (report.when == "call" or (report.when == "setup" and not report.passed)):
         verdict = verdict_of(report, error, case)
         if verdict.status in (Status.FAIL, Status.ERROR) and report.passed:
             report.outcome, report.longrepr = "failed", verdict.reason
@@ -72,13 +74,25 @@ def pytest_runtest_makereport(
     return report  # type: ignore[return-value]
 
 
-def _without_traceback(error: BaseException) -> pytest.ExceptionInfo[BaseException]:
-    """Return an error with the same message, which pytest formats without reading the source file of every frame.
+def _shown(error: BaseException | None, *, of_claim: bool) -> str:
+    """The text of an exception in a test; "" if it is pytest's own text."""
+    if error is None or isinstance(error, pytest.skip.Exception):
+        return ""
+    if of_claim and (tracebacks.ours(error) or isinstance(error, ClaimBroken)):
+        # The message is enough: it says what was tried, what came back and what to do next.
+        return tracebacks.message(error)
+    if tracebacks.ours(error) or (of_claim and exceptions.foreign(error)):
+        return tracebacks.with_frames(error)
+    return ""
+
+
+def _without_traceback(text: str) -> pytest.ExceptionInfo[BaseException]:
+    """Return an error with a message, which pytest formats without reading the source file of every frame.
 
     Its text of a traceback is not used here, and takes 30 ms for each claim of a target that was lost.
     """
     try:
-        pytest.fail(str(error), pytrace=False)
+        pytest.fail(text, pytrace=False)
     except pytest.fail.Exception as failed:
         return pytest.ExceptionInfo.from_exception(failed)
 
@@ -90,9 +104,9 @@ def verdict_of(report: pytest.TestReport, error: BaseException | None, case: Cas
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         return Verdict(test, Status.SKIP, level, reason.removeprefix("Skipped: "))
     if isinstance(error, InfrastructureError):
-        return Verdict(test, Status.MISS, level, str(error).splitlines()[0])
+        return Verdict(test, Status.MISS, level, tracebacks.reason(error))
     if error is not None and not isinstance(error, ClaimBroken):
-        return Verdict(test, Status.ERROR, level, (str(error) or repr(error)).splitlines()[0])
+        return Verdict(test, Status.ERROR, level, tracebacks.reason(error))
     if case.verdict is None:
         return Verdict(test, Status.ERROR, level, "the test did not check its claim")
     return case.verdict

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import platform
 import sys
+import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,16 +55,74 @@ def opened(config: pytest.Config, shared: Path | None = None) -> tuple[Path, Run
     return path, log
 
 
-def refuse_unusable(config: pytest.Config) -> None:
-    """UsageError if --results holds another run or cannot be written to; before anything is collected."""
+def reserve(config: pytest.Config) -> None:
+    """Reserve the directory of --results for this session; before anything is collected.
+
+    UsageError if another run uses it or has used it, or if it cannot be written to. It is removed again if nothing was
+    written to it.
+    """
     asked = config.getoption("results")
     if not asked or hasattr(config, "workerinput"):
         return
     path = _fresh(asked)
-    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    there = next(place for place in (path, *path.parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         why = "cannot be written to" if there.is_dir() else "is not a directory"
         raise pytest.UsageError(f"--results {asked} cannot be used: {there} {why}; name another place")
+    if config.option.collectonly:
+        return
+    try:
+        config.add_cleanup(reserved(path))
+    except OSError as error:
+        raise pytest.UsageError(f"--results {asked} cannot be used: {error.strerror}") from error
+    # Another run may have ended meanwhile.
+    _fresh(asked)
+
+
+def reserved(path: Path) -> Callable[[], None]:
+    """Create and lock a directory; return a function that unlocks it and removes it if it is empty.
+
+    The lock is a flock on the directory itself, which the kernel drops with this process and leaves no file. UsageError
+    with the process that has it, OSError if the directory cannot be created.
+    """
+    created = [place for place in (path, *path.parents) if not place.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = _lock_holder(directory)
+        os.close(directory)
+        raise pytest.UsageError(
+            f"--results {path} is used by another run{f', pid {holder}' if holder else ''}: name a new directory"
+        ) from None
+    except OSError:
+        # Some network file systems lock no directories. Then only a run that has begun is noticed.
+        pass
+
+    def release() -> None:
+        # Only what is empty is removed.
+        with contextlib.suppress(OSError):
+            for place in created:
+                place.rmdir()
+        os.close(directory)
+
+    return release
+
+
+def _lock_holder(directory: int) -> int:
+    """The process that has the flock of a directory; 0 if it is not known, as for one in another container.
+
+    Source of the format: proc_locks(5).
+    """
+    found = os.fstat(directory)
+    place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+            words = line.split()
+            if "FLOCK" in words and place in words:
+                return max(0, int(words[words.index(place) - 1]))
+    return 0
 
 
 def hand_over(workerinput: dict[str, Any], path: Path) -> None:
@@ -103,8 +165,14 @@ def _fresh(asked: str) -> Path:
 
 
 def _point(link: Path, to: str) -> None:
-    """Make link point to another directory, in one step for those who read it."""
-    part = link.with_name(f".latest-{os.getpid()}")
-    part.unlink(missing_ok=True)
-    part.symlink_to(to)
-    part.replace(link)
+    """Make link point to another directory, in one step for those who read it; without effect if that fails.
+
+    Two runs that share the directory, but not their process ids, may do this at once.
+    """
+    with (
+        contextlib.suppress(OSError),
+        tempfile.TemporaryDirectory(dir=link.parent, prefix=".latest-") as folder,
+    ):
+        part = Path(folder) / link.name
+        part.symlink_to(Path(to))
+        part.replace(link)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from sysevent import interrupts
 from sysevent.cache import Cache
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.terms import Terms
@@ -29,6 +29,7 @@ from sysevent.report import records
 from sysevent.scenario.facts import BUILD
 from sysevent.targets.leases.lease import Leases
 from sysevent.targets.spec import TargetSpec
+from sysevent.text import escape
 
 
 def applies(claim: ExitClaim, facts: Facts, terms: Terms) -> bool:
@@ -56,8 +57,6 @@ class Run:
                 "names another one"
             )
         self._items = items
-        # CI systems, systemd and `timeout` send SIGTERM: as after Ctrl-C, guests end and the log is completed.
-        self._signals = signal.signal(signal.SIGTERM, signal.default_int_handler)
         self._guests: dict[str, Asker] = {}
         self._loop = Loop()
         # Ids of the targets whose record is written.
@@ -76,13 +75,13 @@ class Run:
             return
         with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
             reporter.ensure_newline()
-            reporter.write_line(f"  {text}", light=True)
+            reporter.write_line(f"  {escape(text)}", light=True)
 
     def verdict(self, record: records.Verdict) -> None:
         """Append a verdict to the log. If it cannot be written, end the session with the verdicts so far."""
         self.log.write(record)
         if self.log.failed:
-            pytest.exit(self.log.failed)
+            pytest.exit(escape(self.log.failed))
 
     def _start(self, items: Sequence[pytest.Item]) -> Scheduler:
         """Start the guests that these tests need, in the order of the tests."""
@@ -224,10 +223,9 @@ class Run:
         except SyseventError as error:
             self.progress(str(error))
         self._leased.close()
-        signal.signal(signal.SIGTERM, self._signals)
         self.log.close()
 
     def close(self, exit_code: int, counts: dict[Status, int]) -> None:
         """Write the last record, end every guest and close the log."""
-        self.log.write(records.End(counts=counts, exit=exit_code))
+        self.log.write(records.End(counts=counts, exit=exit_code, reason=interrupts.reason()))
         self.leave()

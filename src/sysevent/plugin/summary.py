@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import shlex
 
 import pytest
@@ -17,6 +18,7 @@ from sysevent.report import readers_table, records, run_log
 from sysevent.report.grouping import grouped_verdicts, noteworthy
 from sysevent.report.matrix import lines, matrix, summary
 from sysevent.report.text_report import STYLES
+from sysevent.text import escape_line
 
 # How pytest's closing line names a status, and the letter of its progress. Scripts may read them.
 _COUNTED = {Status.MISS: ("missed", "M"), Status.ERROR: ("error", "E"), Status.DONE: ("noted", "n")}
@@ -73,6 +75,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def _written(run: Run) -> list[records.Record]:
     """The records of the run so far; none if the file is gone, which ends the run with an error."""
+    run.log.restore()
     try:
         return list(run_log.read(run.log.path))
     except UsageError as error:
@@ -104,14 +107,19 @@ def unmet_requirements(verdicts: list[records.Verdict], globs: list[str]) -> lis
     return found
 
 
+def _write(reporter: pytest.TerminalReporter, line: str, **markup: bool) -> None:
+    """Print a line, escaped: it can hold what guests and target files wrote."""
+    reporter.write_line(escape_line(line), **markup)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the matrix of claims by target and what is not well, from the records on disk."""
     if RUN not in config.stash:
         return
     run = config.stash[RUN]
     everything = _written(run)
+    write = functools.partial(_write, terminalreporter)
     found = matrix(everything)
-    write = terminalreporter.write_line
     terminalreporter.section("claims by target")
     for line, worst in lines(found):
         write(line, **(_markup(worst) if worst else {"bold": True}))

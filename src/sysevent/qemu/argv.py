@@ -12,6 +12,9 @@ from sysevent.arches import Architecture
 # Under KVM, for guests that get a KVM themselves: only the host's own CPU has what that takes.
 _KVM_CPU = "host"
 
+# True: QEMU starts a program to save or restore a guest ("exec:"), which opens files by their names.
+MIGRATES_BY_PROGRAM = True
+
 # The guest's device node of the virtio port for frames: the first port of the first such device.
 VIRTIO_CHANNEL = "vport0p1"
 
@@ -43,7 +46,7 @@ class GuestConfig(msgspec.Struct, frozen=True):
 
 
 class InheritedFds(msgspec.Struct, frozen=True):
-    """The file descriptors that a QEMU inherits. All but memory are sockets."""
+    """The file descriptors that a QEMU inherits. All but those with a file are sockets."""
 
     monitor: int
     console: int
@@ -55,6 +58,9 @@ class InheritedFds(msgspec.Struct, frozen=True):
     attach: int = 0
     # A file that is, or starts with, the guest's memory; 0: QEMU allocates the memory itself.
     memory: int = 0
+    # A file with the kernel, and one with the initramfs; 0: QEMU opens what GuestConfig names.
+    kernel: int = 0
+    initramfs: int = 0
 
 
 # Parameters that make an L1 kernel boot faster and do not affect KVM. Gains are of the whole boot, medians of 5 boots
@@ -146,6 +152,10 @@ def extra_port_options(fds: Mapping[str, int]) -> list[str]:
     return options
 
 
+def _path(fd: int, path: Path) -> str:
+    return f"/proc/self/fd/{fd}" if fd else str(path)
+
+
 def argv(config: GuestConfig, fds: InheritedFds | None = None, *, restored: bool = False) -> list[str]:
     """The command that runs a guest.
 
@@ -165,8 +175,8 @@ def argv(config: GuestConfig, fds: InheritedFds | None = None, *, restored: bool
         "-no-reboot",
         *(["-bios", str(config.firmware)] if config.firmware else []),
 
-        "-kernel", str(config.kernel),
-        "-initrd", str(config.initramfs),
+        "-kernel", _path(fds.kernel, config.kernel),
+        "-initrd", _path(fds.initramfs, config.initramfs),
         "-append", kernel_command_line(
             arch, virtio=config.virtio, append=config.append, debug=config.debug, keep=config.keep
         ),

@@ -26,11 +26,18 @@ _LOG_PART = 1 << 20
 class QemuProcess:
     """A running QEMU. It dies with the thread that starts it: see sysevent.process.die_with_parent."""
 
-    def __init__(self, command: Sequence[str], inherit: Sequence[int], log: Path, keep: int = 0) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        inherit: Sequence[int],
+        log: Path,
+        keep: int = 0,
+        privileges: Sequence[str] = (),
+    ) -> None:
         """Start command, which inherits these file descriptors, with its output and errors in log, which is capped.
 
         With keep == 0 it dies with this process. Otherwise it can be left running by abandon(), and is killed
-        after keep seconds.
+        after keep seconds. privileges: words of setpriv(1), see confinement.py.
 
         Raises ToolMissing if a program is not installed, and GuestLost if the process cannot be started or watched.
         """
@@ -42,7 +49,11 @@ class QemuProcess:
         self.command = [qemu, *command[1:]]
         self.log = log
         self._abandoned = False
-        prefixed = with_time_limit(self.command, keep) if keep else die_with_parent(self.command)
+        prefixed = (
+            with_time_limit(self.command, keep, privileges)
+            if keep
+            else die_with_parent(self.command, privileges=privileges)
+        )
         try:
             self._log = CappedLog(log, _LOG_PART, _LOG_PART)
             self._output = PipedLog(self._log)

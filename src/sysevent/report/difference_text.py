@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from sysevent.report.difference import Difference, RunComparison
-from sysevent.text import escape
+from sysevent.text import escape_line
 
 _DATA = "data["
 
@@ -27,7 +27,7 @@ def lines(found: RunComparison) -> list[str]:
         text.append(f"nothing differs in {found.compared} scenarios")
     text += [f"note: {note}" for note in found.notes]
     # What comes from a file must not act on a terminal.
-    return [escape(line) for line in text]
+    return [escape_line(line) for line in text]
 
 
 def _joined(differences: Iterable[Difference]) -> list[Difference]:

@@ -11,7 +11,7 @@ What a program that reads run.jsonl can rely on, as long as `schema` in the `run
 A change that breaks one of these raises `schema`. So a reader ignores fields and kinds that it does not know, and
 refuses a file whose `schema` is higher than the one it was written for. It leaves out lines that were cut off, by a
 full disk or by the end of their writer. Several processes can write to one file, so that the records of different
-targets are interleaved. A run that was interrupted has no `end`.
+targets are interleaved. A run whose process was killed has no `end`.
 """
 
 from __future__ import annotations
@@ -271,12 +271,14 @@ class Kept(_Record, frozen=True, kw_only=True):
 
 
 class End(_Record, frozen=True, kw_only=True):
-    """The end of a run that was not interrupted."""
+    """The end of a run, also of one that a signal has interrupted. Missing if its process was killed."""
 
     counts: dict[Status, Natural]
     """Number of verdicts by status, of those that count."""
     exit: int
     """Exit code of pytest."""
+    reason: str = ""
+    """Name of the signal that interrupted the run: `SIGTERM`. Empty if it ran to its end."""
 
 
 Record = Run | Target | Verdict | Incident | Observation | Reading | Kept | End

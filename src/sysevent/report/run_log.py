@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from sysevent.text import escape
 
 # The name of the file in the results directory of a run.
 NAME = "run.jsonl"
+# Bytes of a log that is read. A run of three targets writes one megabyte.
+_LARGEST = 256 << 20
 # The first bytes of every line.
 _BEGIN = '{"record":'
 # Linux appends each write as a whole (inode lock), whatever process it comes from.
@@ -65,6 +68,24 @@ class RunLog:
                 "another place with --results, and run again"
             )
 
+    def restore(self) -> None:
+        """Write the file again if it was removed, with its directory; then `failed` says so. Never raises."""
+        if self.failed or self._file < 0:
+            return
+        try:
+            if os.fstat(self._file).st_nlink or self.path.exists():
+                return
+            content = Path(f"/proc/self/fd/{self._file}").read_bytes()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_bytes(content)
+            self.failed = (
+                f"{self.path} was removed during the run: its records are there again, its logs are lost"
+            )
+        except OSError as error:
+            self.failed = (
+                f"{self.path} was removed during the run, and cannot be written again: {error.strerror}"
+            )
+
     def close(self) -> None:
         """Close the file. Further calls do nothing."""
         if self._file >= 0:
@@ -78,10 +99,7 @@ def read(path: Path) -> Iterator[Record]:
     Lines that were cut off, by a full disk or the end of their writer, and records of an unknown kind are left out.
     UsageError if the file cannot be read, has a line that is not a record, or is of a later schema.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
+    lines = _content(path).split("\n")
     if not lines[-1]:
         # Behind the last line's end.
         del lines[-1]
@@ -95,6 +113,23 @@ def read(path: Path) -> Iterator[Record]:
                 continue
             record = lenient
         yield record
+
+
+def _content(path: Path) -> str:
+    """Return the text of a log. UsageError if it is not a regular file, is too long, or is not text."""
+    try:
+        # A pipe that has no writer is waited for when it is opened, unless this flag is set.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise UsageError(f"{path} cannot be read: it is not a regular file")
+            if found.st_size > _LARGEST:
+                raise UsageError(
+                    f"{path} cannot be read: it has {found.st_size} bytes, at most {_LARGEST} are read"
+                )
+            return file.read(_LARGEST).decode()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {escape(str(error))}") from error
 
 
 def _read_lenient(line: str, place: str, *, first: bool) -> Record | None:

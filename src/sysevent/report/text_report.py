@@ -11,7 +11,7 @@ from sysevent.model import Status
 from sysevent.report import matrix, readers_table
 from sysevent.report.grouping import noteworthy
 from sysevent.report.records import Record
-from sysevent.text import escape
+from sysevent.text import escape_line
 
 # How a terminal shows a status or a result: words of rich's styles, which are pytest's names of markup as well. pytest
 # writes their escape sequences in this order.
@@ -43,7 +43,7 @@ def lines(run: Sequence[Record], reader: str | None = None) -> Iterator[Line]:
     """
     for line in _lines(run, reader):
         # What comes from a file must not act on a terminal.
-        yield msgspec.structs.replace(line, text=escape(line.text))
+        yield msgspec.structs.replace(line, text=escape_line(line.text))
 
 
 def render(run: Sequence[Record]) -> str:

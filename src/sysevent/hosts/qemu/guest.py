@@ -21,11 +21,10 @@ from sysevent.hosts.qemu.bundle import Bundle
 from sysevent.hosts.qemu.snapshots import Snapshot
 from sysevent.hosts.waiting import until_readable
 from sysevent.model import Progress
-from sysevent.qemu import gdb
-from sysevent.qemu.argv import InheritedFds, argv
+from sysevent.qemu import gdb, launch
+from sysevent.qemu.argv import InheritedFds
 from sysevent.qemu.console import Console
 from sysevent.qemu.monitor import Monitor
-from sysevent.qemu.process import QemuProcess
 
 # Seconds for the last messages of a lost guest to arrive.
 _LAST_MESSAGES = 1.0
@@ -107,8 +106,8 @@ class QemuGuest(FramedHost):
             if self._snapshot is not None or self._saved:
                 lines = msgspec.structs.replace(lines, memory=self._open_memory())
                 fds.append(lines.memory)
-            command = argv(self._bundle.config, lines, restored=self._snapshot is not None)
-            self._qemu = QemuProcess(command, fds, self._logs / "qemu.log", self._bundle.keep)
+            config, log, restored = self._bundle.config, self._logs / "qemu.log", self._snapshot is not None
+            self._qemu = launch.start(config, lines, fds, log, restored=restored, keep=self._bundle.keep)
         finally:
             for end in theirs:
                 end.close()

@@ -17,7 +17,8 @@ from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
 from sysevent.images.kernel import resolve, vmlinux
 from sysevent.images.rootfs import initramfs, userland
 from sysevent.model import Progress
-from sysevent.qemu.argv import GuestConfig, InheritedFds, argv, extra_port_options
+from sysevent.qemu import launch
+from sysevent.qemu.argv import GuestConfig, InheritedFds, extra_port_options
 from sysevent.qemu.monitor import Monitor
 from sysevent.qemu.process import QemuProcess
 from sysevent.settings import Settings
@@ -149,9 +150,9 @@ def running(config: GuestConfig, logs: Path) -> Iterator[ShellGuest]:
         fds = [end.fileno() for end in theirs]
         # The port "in" is the guest's first one, which runs use as the channel.
         extra = dict(zip(PORTS[1:], fds[3:], strict=True))
-        command = [*argv(config, InheritedFds(*fds[:3])), *extra_port_options(extra)]
+        lines, more = InheritedFds(*fds[:3]), extra_port_options(extra)
         try:
-            qemu = QemuProcess(command, fds, logs / "qemu.log")
+            qemu = launch.start(config, lines, fds, logs / "qemu.log", more=more)
         finally:
             for end in theirs:
                 end.close()

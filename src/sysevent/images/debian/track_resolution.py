@@ -11,7 +11,7 @@ import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.cache import Cache
-from sysevent.errors import DownloadFailed, ImageError, NotApplicable
+from sysevent.errors import DownloadFailed, ImageError, NotApplicable, copy_of
 from sysevent.images.debian import package_index
 from sysevent.images.debian.archive import FRESH, Archive, Listing, Suite
 from sysevent.images.download import Gone, LengthMismatch
@@ -136,7 +136,7 @@ def _ask_mirror(track: Track, arch: Architecture, archive: Archive, *, refresh: 
         if track.pick == "first":
             break
     if not found and absent:
-        raise absent[0]
+        raise copy_of(absent[0])
     if not found:
         raise _not_applicable(track, arch, f" in {' or '.join(track.suites)}")
     # On equal versions max() takes the earlier suite's.

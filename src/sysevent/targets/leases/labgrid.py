@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from sysevent.errors import LeaseLost, NotLeased
+from sysevent.errors import LeaseLost, NotLeased, copy_of
 from sysevent.model import Progress
 from sysevent.targets.leases.client import Client, Service, end
 from sysevent.targets.leases.locks import Lock, Locks
@@ -63,7 +63,7 @@ class LabgridLease:
         if self._lost is None and (self._watch.has_news() or time.monotonic() - self._checked > interval):
             self._ask_owner()
         if self._lost is not None:
-            raise self._lost
+            raise copy_of(self._lost)
 
     def _ask_owner(self) -> None:
         """Ask the coordinator for the owner. If it does not answer, the lease is lost: a restart forgets all leases."""

@@ -1,0 +1,147 @@
+"""How QEMU is confined: as strictly as it and this machine permit, which a trial shows."""
+
+import os
+import select
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from sysevent.arches import ARCHITECTURES
+from sysevent.errors import InfrastructureError
+from sysevent.qemu import confinement as confining
+from sysevent.qemu.confinement import Confinement, confinement, let_write, open_for
+from sysevent.qemu.process import QemuProcess
+
+SPAWNS = "on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny"
+STRICT = ("-sandbox", f"{SPAWNS},spawn=deny")
+NO_SECCOMP = 'case "$*" in *-sandbox*) echo "-sandbox support is not enabled" >&2; exit 1;; esac'
+OTHER_USER = Confinement(("--no-new-privs", "--reuid=65534"))
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a process as another user")
+
+
+@pytest.fixture
+def stub():
+    """stub(script): the path of a QEMU that is a shell script, which every user can run."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="sysevent-test-") as folder:
+        Path(folder).chmod(0o755)
+
+        def write(script):
+            path = Path(folder) / "qemu-system-stub"
+            path.write_text(f"#!/bin/sh\n{script}\n")
+            path.chmod(0o755)
+            return str(path)
+
+        yield write
+
+
+def test_all_of_it(stub):
+    found = confinement(stub("exit 0"), kvm=False, spawns=False)
+    assert found.options == STRICT
+    assert found.privileges[0] == "--no-new-privs"
+    assert found.other_user == (os.geteuid() == 0)
+
+
+def test_a_qemu_that_starts_programs(stub):
+    """They open files of this user, by their names."""
+    found = confinement(stub("exit 0"), kvm=False, spawns=True)
+    assert found == Confinement(("--no-new-privs",), ("-sandbox", SPAWNS))
+
+
+def test_kvm(stub):
+    """Its device needs the rights of this user."""
+    assert confinement(stub("exit 0"), kvm=True, spawns=False) == Confinement(("--no-new-privs",), STRICT)
+
+
+def test_without_seccomp(stub):
+    found = confinement(stub(NO_SECCOMP), kvm=False, spawns=False)
+    assert found.options == ()
+    assert found.other_user == (os.geteuid() == 0)
+
+
+@as_root
+def test_where_other_users_cannot_run_it(stub):
+    """As in a container that has one user, or a QEMU in root's home: the sandbox stays."""
+    found = confinement(stub("[ $(id -u) = 0 ]"), kvm=False, spawns=False)
+    assert found == Confinement(("--no-new-privs",), STRICT)
+
+
+@pytest.mark.parametrize("script", ["exit 1", "kill -SEGV $$", "echo no such machine >&2; exit 1"])
+def test_a_qemu_that_does_not_start(stub, script):
+    """It is not confined, and its guest is lost with its own message."""
+    assert confinement(stub(script), kvm=False, spawns=False) == Confinement()
+
+
+def test_a_qemu_that_hangs(stub, monkeypatch):
+    monkeypatch.setattr(confining, "_TRIAL", 0.2)
+    with pytest.raises(InfrastructureError, match=r"qemu-system-stub does not start and quit within 0.2 s"):
+        confinement(stub("exec sleep 60"), kvm=False, spawns=False)
+
+
+def test_files_that_other_users_may_not_read(tmp_path):
+    """Are copied into memory; the others are passed on as they are."""
+    path = tmp_path / "kernel"
+    path.write_bytes(b"kernel" * 100_000)
+    path.chmod(0o600)
+    for found, copied in ((Confinement(), False), (OTHER_USER, True)):
+        file = open_for(found, path)
+        try:
+            assert os.path.samestat(os.fstat(file), path.stat()) == (not copied)
+            assert os.pread(file, 1 << 20, 0) == path.read_bytes()
+            assert stat.S_IMODE(os.fstat(file).st_mode) & stat.S_IROTH or not copied
+        finally:
+            os.close(file)
+    path.chmod(0o644)
+    file = open_for(OTHER_USER, path)
+    assert os.path.samestat(os.fstat(file), path.stat())
+    os.close(file)
+
+
+def test_files_that_it_writes_to(tmp_path):
+    path = tmp_path / "state"
+    path.touch(0o600)
+    with path.open("r+b") as file:
+        let_write(Confinement(), file.fileno())
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        let_write(OTHER_USER, file.fileno())
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666
+
+
+@as_root
+def test_descriptors_can_be_opened_again(tmp_path):
+    """By the other user, although its name cannot be reached: what QEMU does with /proc/self/fd."""
+    path = tmp_path / "private" / "kernel"
+    path.parent.mkdir(0o700)
+    path.write_bytes(b"kernel")
+    path.chmod(0o600)
+    found = Confinement(("--no-new-privs", "--reuid=65534", "--regid=65534", "--clear-groups"))
+    file = open_for(found, path)
+    words = ["setpriv", *found.privileges, "--", "cat", f"/proc/self/fd/{file}"]
+    done = subprocess.run(words, pass_fds=[file], capture_output=True, check=False)
+    os.close(file)
+    assert done.stdout == b"kernel"
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
+def test_the_installed_qemu(arch, tmp_path):
+    """What the kernel says of a QEMU that is started like this: filtered, without privileges, and not root."""
+    if shutil.which(arch.qemu) is None:
+        pytest.skip(f"{arch.qemu} is not installed")
+    found = confinement(arch.qemu, kvm=False, spawns=False)
+    if not found.options:
+        pytest.skip("this QEMU, or this machine, has no seccomp")
+    words = [arch.qemu, *found.options, "-machine", "none", "-nodefaults", "-display", "none", "-S"]
+    process = QemuProcess(words, [], tmp_path / "qemu.log", privileges=found.privileges)
+    try:
+        assert not select.select([process.pidfd], [], [], 1)[0], process.how_it_ended()
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    finally:
+        process.close()
+    assert (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")
+    assert ("0" not in status["Uid"].split()) or not found.other_user
+    assert int(status["CapEff"], 16) == 0 or not found.other_user
