@@ -16,8 +16,8 @@ from sysevent.qemu import confinement as confining
 from sysevent.qemu.confinement import Confinement, confinement, let_write, open_for
 from sysevent.qemu.process import QemuProcess
 
-SPAWNS = "on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny"
-STRICT = ("-sandbox", f"{SPAWNS},spawn=deny")
+
+STRICT = ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny,spawn=deny")
 NO_SECCOMP = 'case "$*" in *-sandbox*) echo "-sandbox support is not enabled" >&2; exit 1;; esac'
 OTHER_USER = Confinement(("--no-new-privs", "--reuid=65534"))
 
@@ -40,25 +40,19 @@ def stub():
 
 
 def test_all_of_it(stub):
-    found = confinement(stub("exit 0"), kvm=False, spawns=False)
+    found = confinement(stub("exit 0"), kvm=False)
     assert found.options == STRICT
     assert found.privileges[0] == "--no-new-privs"
     assert found.other_user == (os.geteuid() == 0)
 
 
-def test_a_qemu_that_starts_programs(stub):
-    """They open files of this user, by their names."""
-    found = confinement(stub("exit 0"), kvm=False, spawns=True)
-    assert found == Confinement(("--no-new-privs",), ("-sandbox", SPAWNS))
-
-
 def test_kvm(stub):
     """Its device needs the rights of this user."""
-    assert confinement(stub("exit 0"), kvm=True, spawns=False) == Confinement(("--no-new-privs",), STRICT)
+    assert confinement(stub("exit 0"), kvm=True) == Confinement(("--no-new-privs",), STRICT)
 
 
 def test_without_seccomp(stub):
-    found = confinement(stub(NO_SECCOMP), kvm=False, spawns=False)
+    found = confinement(stub(NO_SECCOMP), kvm=False)
     assert found.options == ()
     assert found.other_user == (os.geteuid() == 0)
 
@@ -66,20 +60,20 @@ def test_without_seccomp(stub):
 @as_root
 def test_where_other_users_cannot_run_it(stub):
     """As in a container that has one user, or a QEMU in root's home: the sandbox stays."""
-    found = confinement(stub("[ $(id -u) = 0 ]"), kvm=False, spawns=False)
+    found = confinement(stub("[ $(id -u) = 0 ]"), kvm=False)
     assert found == Confinement(("--no-new-privs",), STRICT)
 
 
 @pytest.mark.parametrize("script", ["exit 1", "kill -SEGV $$", "echo no such machine >&2; exit 1"])
 def test_a_qemu_that_does_not_start(stub, script):
     """It is not confined, and its guest is lost with its own message."""
-    assert confinement(stub(script), kvm=False, spawns=False) == Confinement()
+    assert confinement(stub(script), kvm=False) == Confinement()
 
 
 def test_a_qemu_that_hangs(stub, monkeypatch):
     monkeypatch.setattr(confining, "_TRIAL", 0.2)
     with pytest.raises(InfrastructureError, match=r"qemu-system-stub does not start and quit within 0.2 s"):
-        confinement(stub("exec sleep 60"), kvm=False, spawns=False)
+        confinement(stub("exec sleep 60"), kvm=False)
 
 
 def test_files_that_other_users_may_not_read(tmp_path):
@@ -131,7 +125,7 @@ def test_the_installed_qemu(arch, tmp_path):
     """What the kernel says of a QEMU that is started like this: filtered, without privileges, and not root."""
     if shutil.which(arch.qemu) is None:
         pytest.skip(f"{arch.qemu} is not installed")
-    found = confinement(arch.qemu, kvm=False, spawns=False)
+    found = confinement(arch.qemu, kvm=False)
     if not found.options:
         pytest.skip("this QEMU, or this machine, has no seccomp")
     words = [arch.qemu, *found.options, "-machine", "none", "-nodefaults", "-display", "none", "-S"]

@@ -1,4 +1,4 @@
-"""Every fault of tests/faults is injected into a real run, and must not yield a wrong verdict, a hang, or leavings."""
+"""Every fault of tests/trials is injected into a real run, and must not yield a wrong verdict, a hang, or leavings."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import random
 from pathlib import Path
 
 import pytest
-from faults.all import FAULTS
-from faults.campaign import attempt, combine, prime
-from faults.catalogue import Fault
-from faults.trial import Outcome, problems
+from trials.all import FAULTS
+from trials.campaign import attempt, combine, prime
+from trials.catalogue import Fault
+from trials.trial import Outcome, problems
 
 # Another one can be tried with SYSEVENT_SEED=NUMBER.
 SEED = int(os.environ.get("SYSEVENT_SEED", "1"))

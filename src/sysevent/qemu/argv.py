@@ -12,9 +12,6 @@ from sysevent.arches import Architecture
 # Under KVM, for guests that get a KVM themselves: only the host's own CPU has what that takes.
 _KVM_CPU = "host"
 
-# True: QEMU starts a program to save or restore a guest ("exec:"), which opens files by their names.
-MIGRATES_BY_PROGRAM = True
-
 # The guest's device node of the virtio port for frames: the first port of the first such device.
 VIRTIO_CHANNEL = "vport0p1"
 

@@ -26,8 +26,8 @@ _QUIT = b'{"execute": "qmp_capabilities"}\n{"execute": "quit"}\n'
 # A machine without devices, firmware or CPU.
 _EMPTY = ("-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S", "-qmp", "stdio")
 _NO_NEW_PRIVILEGES = "--no-new-privs"
-# spawn=deny is added where QEMU starts no program.
-_SANDBOX = "on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny"
+# QEMU starts no program here: snapshots are written to file descriptors.
+_SANDBOX = ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny,spawn=deny")
 # The user and group that own nothing: the default of the sysctls kernel.overflowuid and kernel.overflowgid.
 _OTHER = 65534
 _AS_OTHER = (f"--reuid={_OTHER}", f"--regid={_OTHER}", "--clear-groups")
@@ -47,21 +47,19 @@ class Confinement(msgspec.Struct, frozen=True):
         return any(word.startswith("--reuid") for word in self.privileges)
 
 
-def confinement(program: str, *, kvm: bool, spawns: bool) -> Confinement:
+def confinement(program: str, *, kvm: bool) -> Confinement:
     """The strictest confinement that works for a QEMU, whose name on PATH is program.
 
-    kvm: True: it opens /dev/kvm, which needs the rights of this user. spawns: True: it starts programs that open files.
-    InfrastructureError if QEMU hangs.
+    kvm: True: it opens /dev/kvm, which needs the rights of this user. InfrastructureError if QEMU hangs.
     """
-    user = () if kvm or spawns or os.geteuid() != 0 else _AS_OTHER
-    sandbox = ("-sandbox", _SANDBOX if spawns else f"{_SANDBOX},spawn=deny")
+    user = () if kvm or os.geteuid() != 0 else _AS_OTHER
     path = shutil.which(program)
-    return _working(path, user, sandbox) if path else Confinement()
+    return _working(path, user) if path else Confinement()
 
 
 @functools.cache
-def _working(program: str, user: tuple[str, ...], sandbox: tuple[str, ...]) -> Confinement:
-    for privileges, options in ((user, sandbox), ((), sandbox), (user, ()), ((), ())):
+def _working(program: str, user: tuple[str, ...]) -> Confinement:
+    for privileges, options in ((user, _SANDBOX), ((), _SANDBOX), (user, ()), ((), ())):
         found = Confinement((_NO_NEW_PRIVILEGES, *privileges), options)
         if _works(program, found):
             return found

@@ -9,18 +9,16 @@ from pathlib import Path
 
 import msgspec
 
-from sysevent.qemu.argv import MIGRATES_BY_PROGRAM, GuestConfig, InheritedFds, argv
+from sysevent.qemu.argv import GuestConfig, InheritedFds, argv
 from sysevent.qemu.confinement import Confinement, confinement, let_write, open_for
 from sysevent.qemu.process import QemuProcess
 
-Confine = Callable[[GuestConfig, InheritedFds], Confinement]
+Confine = Callable[[GuestConfig], Confinement]
 
 
-def confine(config: GuestConfig, fds: InheritedFds) -> Confinement:
+def confine(config: GuestConfig) -> Confinement:
     """How the QEMU of a guest is confined. The first call for a QEMU tries it, which takes 0.04 s."""
-    # Only a guest whose memory is a file is saved or restored.
-    spawns = MIGRATES_BY_PROGRAM and bool(fds.memory)
-    return confinement(config.arch.qemu, kvm=config.accel != "tcg", spawns=spawns)
+    return confinement(config.arch.qemu, kvm=config.accel != "tcg")
 
 
 def start(
@@ -39,7 +37,7 @@ def start(
     fds and restored are those of argv(), log and keep those of QemuProcess. more: options behind those of argv().
     inherit: all file descriptors of fds, and those of more.
     """
-    found = confine(config, fds)
+    found = confine(config)
     with contextlib.ExitStack() as closing:
         files = {}
         if found.other_user:

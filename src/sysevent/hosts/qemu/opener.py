@@ -19,7 +19,6 @@ from sysevent.hosts.qemu.snapshots import Snapshot, Snapshots
 from sysevent.images.kernel import resolve
 from sysevent.model import KernelImage, Progress
 from sysevent.qemu import launch
-from sysevent.qemu.argv import InheritedFds
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
@@ -82,7 +81,7 @@ class QemuOpener:
             # A boot takes a second, and the CPU state of one host cannot be restored on another.
             self._snapshots = None
         # In this thread: its trial start of QEMU must not delay a guest.
-        launch.confine(bundle.config, InheritedFds(0, 0, 0, memory=int(self._snapshots is not None)))
+        launch.confine(bundle.config)
         self._bundle = bundle
 
     def restorable(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from faults.trial import Trial
+from trials.trial import Trial
 
 Inject = Callable[[Trial, random.Random], None]
 

@@ -9,8 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from faults.catalogue import fault
-from faults.trial import Trial
+from trials.catalogue import fault
+from trials.trial import Trial
 
 
 def _not_root() -> str:

@@ -7,9 +7,9 @@ import random
 import shutil
 from pathlib import Path
 
-from faults.all import FAULTS
-from faults.catalogue import Fault
-from faults.trial import Outcome, Trial
+from trials.all import FAULTS
+from trials.catalogue import Fault
+from trials.trial import Outcome, Trial
 
 
 def prime(place: Path, cache: Path) -> Outcome:

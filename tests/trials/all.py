@@ -1,6 +1,7 @@
 """All faults: importing this module fills the catalogue."""
 
 from faults import of_kernels, of_processes, of_programs, of_resources, of_the_cache
-from faults.catalogue import FAULTS
+
+from trials.catalogue import FAULTS
 
 __all__ = ["FAULTS", "of_kernels", "of_processes", "of_programs", "of_resources", "of_the_cache"]

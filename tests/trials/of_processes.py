@@ -12,8 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from faults.catalogue import fault
-from faults.trial import Trial
+from trials.catalogue import fault
+from trials.trial import Trial
 
 
 def _kill(pid: int, number: int) -> None:

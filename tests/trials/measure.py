@@ -1,6 +1,6 @@
 """Injects every fault several times and prints the table of docs/soundness.md.
 
-    PYTHONPATH=src:tests python -m faults.measure [--runs N] [--seed S] [--only TEXT] [--chaos N]
+    PYTHONPATH=src:tests python -m trials.measure [--runs N] [--seed S] [--only TEXT] [--chaos N]
 
 With --chaos it injects N combinations of two faults instead.
 """
@@ -14,11 +14,11 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from faults.all import FAULTS
-from faults.campaign import attempt, combine, prime
-from faults.catalogue import Fault
-from faults.trial import Outcome, problems, summary
 from sysevent import settings
+from trials.all import FAULTS
+from trials.campaign import attempt, combine, prime
+from trials.catalogue import Fault
+from trials.trial import Outcome, problems, summary
 
 # Beginnings of a problem, and the column of the table that counts it.
 _COLUMNS = {"hang": "hangs", "process left": "orphans", "file left": "files left"}
@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--only", default="")
     parser.add_argument("--chaos", type=int, default=0)
     args = parser.parse_args()
-    place = Path(tempfile.mkdtemp(prefix="faults."))
+    place = Path(tempfile.mkdtemp(prefix="trials."))
     clean = prime(place, settings.from_environment(offline=True).cache)
     say(f"a clean run: {summary(clean)}")
     if args.chaos:

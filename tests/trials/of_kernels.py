@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from faults.catalogue import fault
-from faults.trial import Trial
+from trials.catalogue import fault
+from trials.trial import Trial
 
 _DEB = b"!<arch>\ndebian-binary   0           0     0     100644  4         `\n2.0\n"
 

@@ -6,8 +6,8 @@ import random
 import shutil
 from pathlib import Path
 
-from faults.catalogue import fault
-from faults.trial import Trial
+from trials.catalogue import fault
+from trials.trial import Trial
 
 # Larger files than this are damaged only where a row names them: rewriting them takes seconds. Bytes.
 _LARGE = 200 << 20
@@ -33,7 +33,7 @@ _NEEDED_OFFLINE = {
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Write a file anew: the old one is linked into other caches."""
+    """Write another file in its place: the old one is linked into other caches."""
     path.unlink()
     path.write_bytes(data)
 

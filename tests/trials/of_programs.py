@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import shutil
 
-from faults.catalogue import fault
-from faults.trial import Trial
+from trials.catalogue import fault
+from trials.trial import Trial
 
 _QEMU = "qemu-system-aarch64"
 # A shell function that calls the real QEMU with each of its words changed by sed.
