@@ -6,7 +6,7 @@
     published/HASH.json      every kernel of a package index (images/debian/published.py)
     kernels/RELEASE-HASH/    kernel images taken out of packages
     unwrapped/NAME-HASH/     users' own images, decompressed because QEMU could not read them as they were
-    vmlinux/NAME-HASH        ELF kernels taken out of images, for QEMU's PVH entry; empty: that failed
+    vmlinux/NAME-HASH        ELF kernels taken out of images, for QEMU's PVH entry; NAME-HASH.json: the build ID
     modules/HASH.bin         decompressed modules with their dependencies, in load order
     initramfs/HASH.cpio      finished archives
     userland/HASH.bin        programs taken out of packages (images/rootfs/userland.py); ARCH.json: of which ones
@@ -139,10 +139,15 @@ class Cache(msgspec.Struct, frozen=True):
 
     def is_intact(self, path: Path) -> bool:
         """Return whether path is as seal() wrote it. Reads all of it: a gigabyte takes a second."""
+        return bool(self.intact_hash(path))
+
+    def intact_hash(self, path: Path) -> str:
+        """Return the SHA-256 of a file that is as seal() wrote it; "" for any other. Reads all of it."""
         try:
-            return _sealed_hash(path) == digest(path)
-        except OSError:
-            return False
+            found = digest_once(path)
+            return found if _sealed_hash(path) == found else ""
+        except (OSError, ImageError):
+            return ""
 
     def touch(self, path: Path) -> None:
         """Mark a file as used now, for prune(). Without effect where the cache cannot be written to."""
@@ -197,3 +202,26 @@ def digest(path: Path) -> str:
     """Return the SHA-256 of a file's content, as 64 lower-case hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# SHA-256 by path and state of a file, see hashed_state().
+_HASHED: dict[tuple[Path, tuple[int, ...]], str] = {}
+
+
+def digest_once(path: Path) -> str:
+    """Return digest() of a file, remembered by this process until the file changes; ImageError if it cannot be read."""
+    try:
+        state = hashed_state(path.stat())
+        if (path, state) not in _HASHED:
+            _HASHED[path, state] = digest(path)
+        return _HASHED[path, state]
+    except OSError as error:
+        raise ImageError(f"cannot read {path}: {error.strerror}") from None
+
+
+def hashed_state(status: os.stat_result) -> tuple[int, ...]:
+    """What differs after every write. Unlike the other times, no program can set st_ctime.
+
+    For files that this process has read: nothing but its content identifies a file from one run to the next.
+    """
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import Architecture
-from sysevent.cache import Cache, digest
+from sysevent.cache import SEAL, Cache, digest
 from sysevent.errors import BadSignature, ImageError
 from sysevent.images.debian import deb, keyring, package_index, release_file
 from sysevent.images.debian.archive import LastFetch, parse_index
@@ -110,7 +111,9 @@ def verify(settings: Settings, progress: Progress) -> Iterator[Damage]:
 
 
 def _damaged_files(cache: Cache, progress: Progress) -> Iterator[Damage]:
-    for path in _files(cache, "blobs/sha256", "initramfs", "kernels", "unwrapped", "modules", "userland"):
+    for path in _files(
+        cache, "blobs/sha256", "initramfs", "kernels", "unwrapped", "vmlinux", "modules", "userland"
+    ):
         progress(f"hashing {path.relative_to(cache.root)}")
         if path.parent.name == "sha256":
             good = digest(path) == path.name
@@ -119,11 +122,11 @@ def _damaged_files(cache: Cache, progress: Progress) -> Iterator[Damage]:
         elif path.suffix == ".bin":
             read = userland.read_files if path.parent.name == "userland" else initramfs.read_modules
             good = read(path) is not None
-        elif path.suffix == ".json":
+        elif path.suffix in (".json", SEAL):
             continue
         else:
-            note = cache.read(path.with_name("unpacked.json"), resolve.Unpacked)
-            good = note is not None and digest(path) == note.sha256
+            # Older versions wrote no seal; such a file counts as absent.
+            good = not path.with_name(path.name + SEAL).exists() or cache.is_intact(path)
         if not good:
             path.unlink(missing_ok=True)
             yield Damage(path, "its content is not what was stored", removed=True)
@@ -178,7 +181,7 @@ def prune(
     for resolution in current:
         keep |= {cache.blob(sha256) for sha256 in resolution.blobs}
         image = resolve.image_path(resolution.kernel.release, resolution.kernel.image.sha256, cache)
-        keep |= {image, image.with_name("unpacked.json")}
+        keep |= {image, image.with_name(image.name + SEAL)}
         keep |= set((cache.root / "modules").glob(f"{resolution.kernel.modules.sha256[:16]}-*.bin"))
 
     count = size = 0
@@ -187,16 +190,24 @@ def prune(
         (unused, ("initramfs", "unwrapped", "vmlinux", "userland")),
         (timedelta(days=1), ("parts",)),
     ):
+        # A seal after its file, which decides about both.
         for path in _files(cache, *folders):
-            stat = path.stat()
+            stat = _used(path)
             if path in keep or time.time() - stat.st_mtime < age.total_seconds():
                 continue
             path.unlink(missing_ok=True)
             count, size = count + 1, size + stat.st_size
     for folder in (*(cache.root / "kernels").glob("*"), *(cache.root / "unwrapped").glob("*")):
-        if not any(path.name != "unpacked.json" for path in folder.iterdir()):
+        # Older versions wrote unpacked.json.
+        if not any(path.suffix not in (SEAL, ".json") for path in folder.iterdir()):
             shutil.rmtree(folder)
     return Pruned(count, size)
+
+
+def _used(path: Path) -> os.stat_result:
+    """Return the status of a file, whose modification time is that of its last use; for a seal, of the sealed file."""
+    sealed = path.with_name(path.name.removesuffix(SEAL))
+    return (sealed if sealed.exists() else path).stat()
 
 
 def _files(cache: Cache, *folders: str) -> Iterator[Path]:

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from sysevent.arches import Architecture
-from sysevent.cache import Cache
-from sysevent.errors import UsageError
+from sysevent.cache import Cache, digest
+from sysevent.errors import ImageError, UsageError
 from sysevent.images.kernel import modules
 from sysevent.images.kernel.modules import Module
 from sysevent.images.rootfs import newc
@@ -35,14 +35,19 @@ def build(
 ) -> Path:
     """Return the path of an initramfs with these files, and with these modules and their dependencies.
 
-    files is path in the guest -> content; all are executable. The modules are /modules/00-name.ko and so on, in
-    the order in which they load; one that the kernel does not have as a file counts as built in. The archive is
-    cached under the hash of its bytes, and is not compressed: a guest takes 10 ms per MB to unpack it either way.
-
-    ImageError when a module cannot be obtained, UsageError when two files have one path or a path is invalid.
+    A module that the kernel does not have as a file counts as built in. Raises what kernel_modules() and pack() raise.
     """
     cache = Cache(settings.cache)
-    loaded = kernel_modules(kernel, arch, modules, cache, progress)
+    return pack(files, kernel_modules(kernel, arch, modules, cache, progress), cache)
+
+
+def pack(files: Mapping[str, bytes], loaded: Sequence[Module], cache: Cache) -> Path:
+    """Return the path of an initramfs with these files and modules.
+
+    files is path in the guest -> content; all are executable. The modules are /modules/00-name.ko and so on, in
+    the order in which they load. The archive is cached under the hash of its bytes, and is not compressed: a guest
+    takes 10 ms per MB to unpack it either way. UsageError when two files have one path or a path is invalid.
+    """
     data = newc.archive(_entries(files, loaded))
     path = cache.root / "initramfs" / f"{hashlib.sha256(data).hexdigest()}.cpio"
     if path.exists() and path.stat().st_size == len(data):
@@ -88,6 +93,9 @@ def _from_package(
         if (found := read_modules(path)) is not None:
             return found
         progress(f"{what}: extracting {', '.join(names)} from the package")
+        if digest(package) != package.name:
+            package.unlink(missing_ok=True)
+            raise ImageError(f"{package} was damaged, and is removed from the cache: run again to fetch it")
         # Here: most runs find the modules in the cache.
         from sysevent.images.debian import deb
 
@@ -97,6 +105,11 @@ def _from_package(
         payload = msgspec.msgpack.encode(found)
         cache.write(path, hashlib.sha256(payload).digest() + payload)
         return found
+
+
+def any_modules(package: Path, cache: Cache) -> bool:
+    """Return whether the cache has modules that were taken out of a package."""
+    return any((cache.root / "modules").glob(f"{package.name[:16]}-*.bin"))
 
 
 def read_modules(path: Path) -> tuple[Module, ...] | None:
