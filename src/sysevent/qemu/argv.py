@@ -43,7 +43,7 @@ class GuestConfig(msgspec.Struct, frozen=True):
 
 
 class InheritedFds(msgspec.Struct, frozen=True):
-    """The file descriptors that a QEMU inherits. All but memory are sockets."""
+    """The file descriptors that a QEMU inherits. All but memory and kernel are sockets."""
 
     monitor: int
     console: int
@@ -55,6 +55,8 @@ class InheritedFds(msgspec.Struct, frozen=True):
     attach: int = 0
     # A file that is, or starts with, the guest's memory; 0: QEMU allocates the memory itself.
     memory: int = 0
+    # A file with the kernel; 0: QEMU reads GuestConfig.kernel.
+    kernel: int = 0
 
 
 # Parameters that make an L1 kernel boot faster and do not affect KVM. Gains are of the whole boot, medians of 5 boots
@@ -165,7 +167,7 @@ def argv(config: GuestConfig, fds: InheritedFds | None = None, *, restored: bool
         "-no-reboot",
         *(["-bios", str(config.firmware)] if config.firmware else []),
 
-        "-kernel", str(config.kernel),
+        "-kernel", f"/proc/self/fd/{fds.kernel}" if fds.kernel else str(config.kernel),
         "-initrd", str(config.initramfs),
         "-append", kernel_command_line(
             arch, virtio=config.virtio, append=config.append, debug=config.debug, keep=config.keep

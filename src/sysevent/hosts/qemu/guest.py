@@ -104,6 +104,9 @@ class QemuGuest(FramedHost):
             if self._snapshot is not None or self._saved:
                 lines = msgspec.structs.replace(lines, memory=self._open_memory())
                 fds.append(lines.memory)
+            if self._bundle.content is not None:
+                lines = msgspec.structs.replace(lines, kernel=self._bundle.content.fd)
+                fds.append(lines.kernel)
             command = argv(self._bundle.config, lines, restored=self._snapshot is not None)
             self._qemu = QemuProcess(command, fds, self._logs / "qemu.log", self._bundle.keep)
         finally:

@@ -15,7 +15,7 @@ from sysevent.hosts.qemu.bundle import Bundle, prepare
 from sysevent.hosts.qemu.guest import QemuGuest
 from sysevent.hosts.qemu.snapshots import Snapshot, Snapshots
 from sysevent.images.kernel import resolve
-from sysevent.model import KernelImage, Progress
+from sysevent.model import ExpectedKernel, KernelImage, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
@@ -79,6 +79,11 @@ class QemuOpener:
             self._snapshots = None
         self._bundle = bundle
 
+    def expected(self) -> ExpectedKernel:
+        """See Opener."""
+        assert self._bundle is not None
+        return self._bundle.expected
+
     def restorable(self) -> bool:
         """See Opener."""
         assert self._bundle is not None
@@ -129,7 +134,8 @@ class QemuOpener:
     def forget(self, hello: wire.Hello | None) -> str:
         """See Opener. After two snapshots that did not reach HELLO, no more are taken of this guest."""
         assert self._bundle is not None
-        assert self._snapshots is not None
+        if self._snapshots is None:
+            return ""
         if hello is not None:
             self._snapshots.discard(self._bundle.key)
             return ""
