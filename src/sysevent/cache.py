@@ -204,22 +204,35 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-# SHA-256 by path and state of a file, see hashed_state().
-_HASHED: dict[tuple[Path, tuple[int, ...]], str] = {}
+# SHA-256 by the state of a file, see _state().
+_HASHED: dict[tuple[int, ...], str] = {}
 
 
 def digest_once(path: Path) -> str:
     """Return digest() of a file, remembered by this process until the file changes; ImageError if it cannot be read."""
     try:
-        state = hashed_state(path.stat())
-        if (path, state) not in _HASHED:
-            _HASHED[path, state] = digest(path)
-        return _HASHED[path, state]
+        with path.open("rb") as file:
+            return digest_of_open(file.fileno())
     except OSError as error:
         raise ImageError(f"cannot read {path}: {error.strerror}") from None
 
 
-def hashed_state(status: os.stat_result) -> tuple[int, ...]:
+def digest_of_open(fd: int) -> str:
+    """Return what digest_once() returns for an open file; OSError if it cannot be read."""
+    state = _state(os.fstat(fd))
+    if state not in _HASHED:
+        total, at = hashlib.sha256(), 0
+        while piece := os.pread(fd, 1 << 20, at):
+            total.update(piece)
+            at += len(piece)
+        # A file that was written to meanwhile has no content that could be remembered.
+        if _state(os.fstat(fd)) != state:
+            return total.hexdigest()
+        _HASHED[state] = total.hexdigest()
+    return _HASHED[state]
+
+
+def _state(status: os.stat_result) -> tuple[int, ...]:
     """What differs after every write. Unlike the other times, no program can set st_ctime.
 
     For files that this process has read: nothing but its content identifies a file from one run to the next.

@@ -8,7 +8,7 @@ import os
 import weakref
 from pathlib import Path
 
-from sysevent.cache import digest_once, hashed_state
+from sysevent.cache import digest_of_open
 from sysevent.errors import ImageError
 
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
@@ -66,9 +66,11 @@ def copied(path: Path) -> HeldFile:
 def cached(path: Path) -> HeldFile:
     """Return a file of the cache, which is replaced, but never written to; ImageError if it cannot be read."""
     try:
-        held = HeldFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC), digest_once(path))
-        if hashed_state(os.fstat(held.fd)) != hashed_state(path.stat()):
-            raise ImageError(f"{path} was replaced while it was read: run again")
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return HeldFile(fd, digest_of_open(fd))
+        except OSError:
+            os.close(fd)
+            raise
     except OSError as error:
         raise ImageError(f"cannot read {path}: {error.strerror}") from None
-    return held

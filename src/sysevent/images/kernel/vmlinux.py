@@ -69,8 +69,10 @@ def boot_kernel(kernel: KernelImage, settings: Settings, progress: Progress) -> 
     path = cache.root / "vmlinux" / f"{kernel.release or 'image'}-{image.sha256}"
     note = path.with_name(f"{path.name}.json")
     known, elf = cache.read(note, Extracted), None
-    if known is not None and known.elf and cache.is_intact(path):
+    if known is not None and known.elf and (sha256 := cache.intact_hash(path)):
         elf = held.cached(path)
+        # Another process may have replaced it since.
+        elf = elf if elf.sha256 == sha256 else None
     if known is not None and known.elf == (elf is not None):
         # prune() goes by the time of last use.
         cache.touch(path)
