@@ -100,7 +100,7 @@ class KernelIdentity(msgspec.Struct, frozen=True):
     proof: Proof
     # Why it is not proven; "" otherwise.
     reason: str = ""
-    # ExpectedKernel.content; "" unless it is proven.
+    # ExpectedKernel.content; "" if no files were given.
     content: str = ""
 
     def __str__(self) -> str:

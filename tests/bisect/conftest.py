@@ -40,7 +40,8 @@ class Kernel:
             )
         if self._behaviour.get("wrong"):
             raise WrongKernel("arm64-tcg: the kernel that answers has the build ID aa, and Image has bb")
-        identity = KernelIdentity(f"{self._behaviour['n']:040x}", {}, Proof.PROVEN)
+        number = self._boot if self._behaviour.get("rebuilt") else self._behaviour["n"]
+        identity = KernelIdentity(f"{number:040x}", {}, Proof.PROVEN)
         return msgspec.structs.replace(self._recording.facts["arm64-tcg"], identity=identity)
 
     def observe(self, scenario, abi):

@@ -47,6 +47,14 @@ def test_another_kernel_than_the_one_that_was_built(ask, make_tree):
     assert "cannot tell: arm64-tcg: the kernel that answers has the build ID aa" in text
 
 
+def test_a_kernel_that_is_built_again_between_two_boots(ask, make_tree):
+    """The second boot confirms nothing: it is skipped."""
+    rows = [{"ndata": 1 if n < 7 else 0, "rebuilt": n in (6, 7)} for n in range(14)]
+    text = shown(ask(history=make_tree(rows)))
+    assert text.startswith("The first bad commit is one of these")
+    assert "the kernel's files changed" in text
+
+
 def test_fits_a_mail(ask):
     """Prose and bytes stay within 80 columns; only names and commands are longer."""
     long = [line for line in shown(ask()).splitlines() if len(line) > 80]

@@ -33,7 +33,7 @@ class Target:
 
 
 def identity(content="c", proof=Proof.PROVEN, build_id="1" * 40):
-    return KernelIdentity(build_id, {}, proof, "", content if proof is Proof.PROVEN else "")
+    return KernelIdentity(build_id, {}, proof, "", content)
 
 
 def target(known=None, types=b"vmlinux", module_types=None):

@@ -74,9 +74,9 @@ def test_another_kernel(answer, words):
     ],
 )
 def test_unproven(wanted, answer, reason):
-    """It is said, it is no key of a cache, and it is no reason to refuse verdicts."""
+    """It is said, and it is no reason to refuse verdicts."""
     found = identify("x", wanted, answer)
-    assert (found.proof, found.reason, found.content) == (Proof.UNPROVEN, reason, "")
+    assert (found.proof, found.reason, found.content) == (Proof.UNPROVEN, reason, "content")
 
 
 def test_a_wrong_module_is_found_even_if_the_image_has_no_build_id():

@@ -17,7 +17,7 @@ from sysevent.cache import Cache
 from sysevent.decode.btf import Btf
 from sysevent.decode.structs import Layout, Struct
 from sysevent.errors import ImageError
-from sysevent.model import Facts
+from sysevent.model import Facts, Proof
 
 # Version of what is cached; a change outdates all of it.
 _SCHEMA = 2
@@ -51,7 +51,7 @@ def kvm_run(target: Asked, cache: Cache, parse: Callable[..., Types] = Btf) -> L
     parse is called as Btf is: with the bytes of vmlinux, or with those of a module and the types of vmlinux.
     """
     identity = target.facts().identity
-    known_content = identity.content if identity is not None else ""
+    known_content = identity.content if identity is not None and identity.proof is Proof.PROVEN else ""
     key = hashlib.sha256(repr((_SCHEMA, target.arch.name, known_content)).encode()).hexdigest()[:32]
     path = cache.root / "btf" / f"{key}.json"
     if known_content and (known := cache.read(path, Layout)):

@@ -33,7 +33,7 @@ def identify(name: str, expected: ExpectedKernel, seen: Observation) -> KernelId
         _check_module(name, module, found, expected)
     reason = _obstacle(build_id, modules, expected)
     proof = Proof.UNPROVEN if reason else Proof.PROVEN
-    return KernelIdentity(build_id, modules, proof, reason, "" if reason else expected.content)
+    return KernelIdentity(build_id, modules, proof, reason, expected.content)
 
 
 def _is_loaded(module: str, seen: Observation) -> bool:
