@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -172,10 +173,13 @@ def _file(
     if found.unwrapped is not None:
         # QEMU before 8.2 cannot read zboot, and for riscv64 no version reads gzip: give it the plain image.
         cache = Cache(settings.cache)
-        image = cache.root / "unwrapped" / f"{found.release or 'image'}-{sha256[:16]}" / "Image"
-        sha256 = cache.intact_hash(image) or _store(image, found.unwrapped, arch, cache)
-        # prune() goes by the time of last use.
-        cache.touch(image)
+        plain = cache.root / "unwrapped" / f"{found.release or 'image'}-{sha256[:16]}" / "Image"
+        # Without a place to write to, boot_kernel() of vmlinux.py decompresses it for this run.
+        with contextlib.suppress(ImageError):
+            sha256 = cache.intact_hash(plain) or _store(plain, found.unwrapped, arch, cache)
+            image = plain
+            # prune() goes by the time of last use.
+            cache.touch(image)
     return KernelImage(spec, arch.name, release or found.release, "", image, modules, sha256)
 
 

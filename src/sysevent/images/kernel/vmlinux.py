@@ -9,6 +9,7 @@ Source: hw/i386/x86.c of QEMU (load_elfboot).
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import msgspec
@@ -65,6 +66,7 @@ def boot_kernel(kernel: KernelImage, settings: Settings, progress: Progress) -> 
         raise ImageError(
             f"{kernel.image} has changed while this run was using it: run again when it is complete"
         )
+    image = image if in_cache else _unwrapped(image, str(kernel.image))
     # In full: the name decides which kernel boots.
     path = cache.root / "vmlinux" / f"{kernel.release or 'image'}-{image.sha256}"
     note = path.with_name(f"{path.name}.json")
@@ -90,6 +92,15 @@ def boot_kernel(kernel: KernelImage, settings: Settings, progress: Progress) -> 
         return BootKernel(image, kernel.image, image.sha256, known.build_id, known.obstacle)
     where = path if path.exists() else kernel.image
     return BootKernel(elf, where, f"{image.sha256}-elf", known.build_id, known.obstacle)
+
+
+def _unwrapped(image: HeldFile, name: str) -> HeldFile:
+    """Return a user's image, decompressed if it is gzip or EFI zboot; any other as it is."""
+    start = os.pread(image.fd, 8, 0)
+    if start[:2] != b"\x1f\x8b" and start[4:] != b"zimg":
+        return image
+    plain = bootfile.inspect(image.read(), name).unwrapped
+    return image if plain is None else held.in_memory(plain)
 
 
 # An obstacle that begins so may be gone the next time.
