@@ -14,7 +14,7 @@ from sysevent.arches import Architecture
 from sysevent.build.programs import Payload
 from sysevent.errors import BadWire, GuestLost, InfrastructureError, SyseventError
 from sysevent.hosts.base import ENDED, WINDOW, Failure, Host
-from sysevent.model import KernelImage, Progress
+from sysevent.model import ExpectedKernel, KernelImage, Progress
 from sysevent.scenario.steps import Scenario, Sleep
 from sysevent.settings import Settings
 from sysevent.wire import Hello, Op, Reply, Result, State
@@ -103,6 +103,8 @@ class FakeOpener:
         self.trouble = ""
         # False: a restored host never sends its HELLO.
         self.restorable_at_all = True
+        # None: no host is asked which kernel it has.
+        self.expects: ExpectedKernel | None = None
         self.forgotten: list[Hello | None] = []
         self.hellos_received: list[Hello] = []
 
@@ -117,6 +119,9 @@ class FakeOpener:
     def prepare(self, progress: Progress) -> None:
         if self.refused is not None:
             raise self.refused
+
+    def expected(self) -> ExpectedKernel | None:
+        return self.expects
 
     def restorable(self) -> bool:
         return self.snapshot

@@ -1,6 +1,6 @@
 """Records of run.jsonl for tests, complete and valid."""
 
-from sysevent.model import Level, Status
+from sysevent.model import Level, Proof, Status
 from sysevent.report import records
 
 RUN = records.Run(
@@ -15,6 +15,9 @@ TARGET = records.Target(
     package="6.1.1-1",
     qemu="7.2.22",
     vmm="1234",
+    build_id="ab" * 20,
+    module_build_ids={"kvm": "cd" * 20},
+    identity=Proof.PROVEN,
     capabilities={"vm/215": 1},
     features={"psci.version": 65537},
     origin="boot",

@@ -6,7 +6,7 @@
     published/HASH.json      every kernel of a package index (images/debian/published.py)
     kernels/RELEASE-HASH/    kernel images taken out of packages
     unwrapped/NAME-HASH/     users' own images, decompressed because QEMU could not read them as they were
-    vmlinux/NAME-HASH        ELF kernels taken out of images, for QEMU's PVH entry; empty: that failed
+    vmlinux/NAME-HASH        ELF kernels taken out of images, for QEMU's PVH entry; NAME-HASH.json: the build ID
     modules/HASH.bin         decompressed modules with their dependencies, in load order (images/rootfs/initramfs.py)
     initramfs/HASH.cpio      finished archives
     userland/HASH.bin        programs taken out of packages (images/rootfs/userland.py); ARCH.json: of which ones
@@ -179,10 +179,15 @@ class Cache(msgspec.Struct, frozen=True):
 
     def is_intact(self, path: Path) -> bool:
         """Return whether path is as seal() or seal_folder() left it. Reads all of it: a gigabyte takes a second."""
+        return bool(self.intact_hash(path))
+
+    def intact_hash(self, path: Path) -> str:
+        """Return the hash of a file or folder that is as it was sealed; "" for any other. Reads all of it."""
         try:
-            return _sealed_hash(path) == digest(path)
-        except OSError:
-            return False
+            found = digest_once(path)
+            return found if _sealed_hash(path) == found else ""
+        except (OSError, ImageError):
+            return ""
 
     def touch(self, path: Path) -> None:
         """Mark a file as used now, for prune(). Without effect where the cache cannot be written to."""
@@ -273,3 +278,39 @@ def digest(path: Path) -> str:
         return hashlib.sha256(listed.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# SHA-256 by the state of a file, see _state().
+_HASHED: dict[tuple[int, ...], str] = {}
+
+
+def digest_once(path: Path) -> str:
+    """Return digest() of a file, remembered by this process until the file changes; ImageError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return digest_of_open(file.fileno())
+    except OSError as error:
+        raise ImageError(f"cannot read {path}: {error.strerror}") from None
+
+
+def digest_of_open(fd: int) -> str:
+    """Return what digest_once() returns for an open file; OSError if it cannot be read."""
+    state = _state(os.fstat(fd))
+    if state not in _HASHED:
+        total, at = hashlib.sha256(), 0
+        while piece := os.pread(fd, 1 << 20, at):
+            total.update(piece)
+            at += len(piece)
+        # A file that was written to meanwhile has no content that could be remembered.
+        if _state(os.fstat(fd)) != state:
+            return total.hexdigest()
+        _HASHED[state] = total.hexdigest()
+    return _HASHED[state]
+
+
+def _state(status: os.stat_result) -> tuple[int, ...]:
+    """What differs after every write. Unlike the other times, no program can set st_ctime.
+
+    For files that this process has read: nothing but its content identifies a file from one run to the next.
+    """
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

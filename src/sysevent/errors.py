@@ -86,6 +86,10 @@ class WrongHost(InfrastructureError):
     """The machine does not match its row in the target file; no scenario is run on it."""
 
 
+class WrongKernel(InfrastructureError):
+    """The kernel that answers is not the one whose files were given; nothing that it answers counts."""
+
+
 class NotLeased(InfrastructureError):
     """A target could not be leased: others hold it, or the lab has none that matches."""
 

@@ -60,6 +60,52 @@ class KernelImage(msgspec.Struct, frozen=True):
     image: Path
     # A directory with *.ko, *.ko.xz, ... anywhere below it; None if there are none.
     modules: Path | None
+    # SHA-256 that the image had when it was found; "" if it was not hashed.
+    sha256: str = ""
+
+
+class ExpectedKernel(msgspec.Struct, frozen=True):
+    """What the files that a guest boots from say of its kernel."""
+
+    # The kernel image, for messages. "": the kernel was not given as a file, so any may answer.
+    image: str = ""
+    # GNU build ID in hexadecimal; "" if none could be read.
+    build_id: str = ""
+    # Why there is no build ID.
+    obstacle: str = ""
+    # Name of each KVM module that the guest may load -> its build ID, "" if it has none.
+    modules: dict[str, str] = {}
+    # SHA-256 of image and modules.
+    content: str = ""
+
+
+class Proof(enum.StrEnum):
+    """What is known about the identity of a kernel that answers."""
+
+    # Its build IDs are those of the files that it was booted from.
+    PROVEN = "proven"
+    # It was booted from files, and build IDs could not be compared.
+    UNPROVEN = "unproven"
+    # It ran already, so there are no files to compare with.
+    RECORDED = "recorded"
+
+
+class KernelIdentity(msgspec.Struct, frozen=True):
+    """Which kernel answers: the GNU build IDs that it reports, compared with those of the files on disk."""
+
+    # In hexadecimal; "" if it reports none.
+    build_id: str
+    # Name of each loaded KVM module -> its build ID.
+    modules: dict[str, str]
+    proof: Proof
+    # Why it is not proven; "" otherwise.
+    reason: str = ""
+    # ExpectedKernel.content; "" if no files were given.
+    content: str = ""
+
+    def __str__(self) -> str:
+        reason = f": {self.reason}" if self.reason else ""
+        return f"build ID {self.build_id or 'unknown'} ({self.proof}{reason})"
 
 
 class RawExit(msgspec.Struct, frozen=True):
@@ -116,6 +162,8 @@ class Facts(msgspec.Struct, frozen=True):
     features: dict[str, int]
     # The build ID of the VMM that asked.
     build_id: str = ""
+    # Which kernel answered; None if that was not asked, in old records.
+    identity: KernelIdentity | None = None
 
 
 class Mismatch(msgspec.Struct, frozen=True):

@@ -12,7 +12,8 @@ from sysevent.bisect.question import Question
 from sysevent.bisect.session import Equipment
 from sysevent.bisect.state import State
 from sysevent.build.kernel import BuiltKernel
-from sysevent.errors import GuestLost, KernelNotBuilt
+from sysevent.errors import GuestLost, KernelNotBuilt, WrongKernel
+from sysevent.model import KernelIdentity, Proof
 from sysevent.settings import Settings
 
 SOUND = {"build": True, "boot": True, "ndata": 1}
@@ -37,7 +38,11 @@ class Kernel:
             raise GuestLost(
                 "arm64-tcg: panic: Kernel panic - not syncing: early check\nthe end of its console"
             )
-        return self._recording.facts["arm64-tcg"]
+        if self._behaviour.get("wrong"):
+            raise WrongKernel("arm64-tcg: the kernel that answers has the build ID aa, and Image has bb")
+        number = self._boot if self._behaviour.get("rebuilt") else self._behaviour["n"]
+        identity = KernelIdentity(f"{number:040x}", {}, Proof.PROVEN)
+        return msgspec.structs.replace(self._recording.facts["arm64-tcg"], identity=identity)
 
     def observe(self, scenario, abi):
         if self._behaviour.get("lost"):

@@ -29,6 +29,32 @@ def test_found(ask, tree):
     assert f"git checkout {bad[:12]} && sysevent bisect run --arch arm64 --test arm64.psci.off" in text
 
 
+def test_names_the_kernels(ask):
+    """The build ID of each that answered is in its step, in the text and in the JSON."""
+    found = ask()
+    assert f"build ID {9:040x} (proven)" in shown(found)
+    steps = report.as_json(found.conclusion, found.state)["steps"]
+    known = [step["facts"]["identity"]["build_id"] for step in steps if step["facts"]]
+    assert f"{9:040x}" in known
+
+
+def test_another_kernel_than_the_one_that_was_built(ask, make_tree):
+    """It is skipped, and never called good or bad."""
+    rows = [{"ndata": 1 if n < 7 else 0, "wrong": n in (6, 7, 8)} for n in range(14)]
+    other = make_tree(rows)
+    text = shown(ask(history=other))
+    assert text.startswith("The first bad commit is one of these")
+    assert "cannot tell: arm64-tcg: the kernel that answers has the build ID aa" in text
+
+
+def test_a_kernel_that_is_built_again_between_two_boots(ask, make_tree):
+    """The second boot confirms nothing: it is skipped."""
+    rows = [{"ndata": 1 if n < 7 else 0, "rebuilt": n in (6, 7)} for n in range(14)]
+    text = shown(ask(history=make_tree(rows)))
+    assert text.startswith("The first bad commit is one of these")
+    assert "the kernel's files changed" in text
+
+
 def test_fits_a_mail(ask):
     """Prose and bytes stay within 80 columns; only names and commands are longer."""
     long = [line for line in shown(ask()).splitlines() if len(line) > 80]

@@ -1,9 +1,11 @@
 """Building a kernel tree, with a shell script instead of make."""
 
+import re
 import shutil
 import time
 
 import pytest
+from kernel_images import elf, note
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.build import kernel, toolchain
@@ -11,6 +13,7 @@ from sysevent.build.kernel import KernelBuilder
 from sysevent.build.toolchain import Toolchain
 from sysevent.errors import DiskFull, KernelNotBuilt, ToolMissing, UsageError
 
+ID = bytes(range(20))
 GCC = Toolchain("gcc", "12.2.0", "aarch64-linux-gnu-gcc", ("CROSS_COMPILE=aarch64-linux-gnu-",))
 
 # Runs the file "build" of the tree; rejects the configuration lines in its file "refuses".
@@ -23,7 +26,7 @@ tree=$2
 case $goal in
 allnoconfig) grep -vxFf "$tree/refuses" "$fragment" >"$out/.config" ;;
 headers) mkdir -p "$out/usr/include/linux"; cp "$tree/kvm.h" "$out/usr/include/linux/" ;;
-*) env >"$out/environment"; echo "$@" >"$out/arguments"; sh "$tree/build" ;;
+*) env >"$out/environment"; echo "$@" >"$out/arguments"; cp "$tree/vmlinux" "$out/"; out="$out" sh "$tree/build" ;;
 esac
 """
 
@@ -36,6 +39,7 @@ def tree(tmp_path):
     (path / "refuses").write_text("CONFIG_PANIC_ON_OOPS=y\n")
     (path / "build").write_text("echo '  CC      lib/error.o'\n")
     (path / "kvm.h").write_text("/* one */\n")
+    (path / "vmlinux").write_bytes(elf(note(ID), arch="arm64"))
     return path
 
 
@@ -53,7 +57,13 @@ def builder(tmp_path, monkeypatch):
     monkeypatch.setenv("CROSS_COMPILE", "other-")
     monkeypatch.setenv("KCONFIG_ALLCONFIG", "/nonexistent")
     monkeypatch.setattr(kernel, "toolchains", lambda arch: [GCC])
-    return KernelBuilder(ARCHITECTURES["arm64"], tmp_path / "build", lambda line: None, jobs=3)
+    return KernelBuilder(
+        ARCHITECTURES["arm64"],
+        tmp_path / "build",
+        lambda line: None,
+        build_id=lambda path: (ID.hex(), ""),
+        jobs=3,
+    )
 
 
 def test_builds(builder, tree, tmp_path):
@@ -69,6 +79,34 @@ def test_builds(builder, tree, tmp_path):
     assert "other-" not in environment
     assert "/nonexistent" not in environment
     assert "LC_ALL=C" in environment
+    assert "KBUILD_BUILD_VERSION=no-commit" in environment
+
+
+def test_the_boot_image_must_hold_the_kernel_that_was_linked(builder, tree, tmp_path):
+    """An old one in it would be judged in the new one's name."""
+    builder._build_id = lambda path: ("77" * 20, "")
+    with pytest.raises(KernelNotBuilt) as caught:
+        builder.build(tree, tmp_path / "log")
+    words = str(caught.value)
+    assert (
+        f"arch/arm64/boot/Image does not hold the kernel that was built: its build ID is {'77' * 20}" in words
+    )
+    assert f"that of vmlinux is {ID.hex()}; remove {tmp_path}/build/arm64-gcc-12.2.0" in words
+
+
+@pytest.mark.parametrize(
+    ("vmlinux", "image", "words"),
+    [
+        (elf(note(ID)), ("", "packed with LZO"), "not proven .*: packed with LZO"),
+        (elf(b""), (ID.hex(), ""), "not proven .*: vmlinux has no build ID"),
+        (b"", (ID.hex(), ""), "not proven .*: vmlinux has no build ID"),
+    ],
+)
+def test_a_build_without_build_ids(vmlinux, image, words, builder, tree, tmp_path):
+    """A note of the step says so."""
+    (tree / "vmlinux").write_bytes(vmlinux)
+    builder._build_id = lambda path: image
+    assert re.search(words, builder.build(tree, tmp_path / "log").notes[-1])
 
 
 def test_fallback(builder, tree, tmp_path):

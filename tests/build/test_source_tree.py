@@ -1,4 +1,7 @@
-"""What a kernel tree's Makefile says of its version."""
+"""What a kernel tree says of its version and of what is checked out."""
+
+import re
+import subprocess
 
 import pytest
 
@@ -19,3 +22,64 @@ def test_version(text, version, tmp_path):
     """As `uname -r` of its kernel will begin."""
     (tmp_path / "Makefile").write_text(f"# SPDX\n{text}")
     assert source_tree.version(tmp_path) == version
+
+
+@pytest.fixture
+def git(tmp_path, monkeypatch):
+    """Runs git in a repository with one file and one commit."""
+    for name, value in {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}.items():
+        monkeypatch.setenv(name, value)
+    tree = tmp_path / "linux"
+    tree.mkdir()
+    (tree / "Makefile").write_text("VERSION = 6\n")
+
+    def git(*words):
+        me = ("-c", "user.name=me", "-c", "user.email=me@example.org")
+        return subprocess.run(
+            ["git", "-C", tree, *me, *words], check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "one")
+    return git
+
+
+def test_revision(git, tmp_path):
+    """The commit, and another name for each uncommitted change."""
+    tree = tmp_path / "linux"
+    commit = git("rev-parse", "HEAD")[:12]
+    assert source_tree.revision(tree) == commit
+    found = {source_tree.revision(tree)}
+    for text in ("VERSION = 7\n", "VERSION = 8\n"):
+        (tree / "Makefile").write_text(text)
+        name = source_tree.revision(tree)
+        assert re.fullmatch(rf"{commit}-[0-9a-f]{{8}}", name)
+        assert name == source_tree.revision(tree)
+        found.add(name)
+    git("add", ".")
+    assert source_tree.revision(tree) in found
+    (tree / "notes.txt").write_text("not known to git")
+    git("commit", "-qm", "two")
+    assert source_tree.revision(tree) == git("rev-parse", "HEAD")[:12]
+    assert len(found) == 3
+
+
+def test_revision_without_a_repository(git, tmp_path, monkeypatch):
+    """Neither the commit of a repository around the tree nor that of the caller's GIT_DIR is the tree's."""
+    inner = tmp_path / "linux" / "unpacked"
+    inner.mkdir()
+    assert source_tree.revision(inner) == "no-commit"
+    assert source_tree.revision(tmp_path) == "no-commit"
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "linux" / ".git"))
+    assert source_tree.revision(tmp_path) == "no-commit"
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert source_tree.revision(tmp_path / "linux") == "no-commit"
+
+
+def test_revision_with_changes_that_are_too_large(git, tmp_path, monkeypatch):
+    """They are hashed up to a limit, so that a build begins."""
+    tree = tmp_path / "linux"
+    (tree / "Makefile").write_text("VERSION = 7\n" * 50_000)
+    monkeypatch.setattr(source_tree, "_DIFFERENCE_MAX", 100_000)
+    assert source_tree.revision(tree) == f"{git('rev-parse', 'HEAD')[:12]}-changed"

@@ -1,6 +1,4 @@
-"""The cache of BTF: keyed by build IDs that the running kernel gives, and by nothing less."""
-
-import struct
+"""The cache of BTF: keyed by the content of a kernel's files, and only if that kernel was proven to answer."""
 
 import pytest
 
@@ -9,14 +7,9 @@ from sysevent.cache import Cache
 from sysevent.decode.structs import Layout, Struct
 from sysevent.engine import btf
 from sysevent.errors import NotApplicable
-from sysevent.model import Answer, Observation
+from sysevent.model import Facts, KernelIdentity, Proof
 
 VMLINUX, MODULE = "/sys/kernel/btf/vmlinux", "/sys/kernel/btf/kvm"
-
-
-def note(content, name=b"GNU\0", kind=3):
-    padded = content + bytes(-len(content) % 4)
-    return struct.pack("<III", len(name), len(content), kind) + name + bytes(-len(name) % 4) + padded
 
 
 class Target:
@@ -24,32 +17,27 @@ class Target:
 
     arch = ARCHITECTURES["arm64"]
 
-    def __init__(self, kernel, module, files):
-        self.build = {"kernel": answer(kernel), "kvm": answer(module)}
-        self.files = {path: data for path, data in files.items() if data}
+    def __init__(self, identity, files):
+        self.identity = identity
+        self.known = {path: data for path, data in files.items() if data}
         self.read = []
 
-    def observe(self, scenario, abi="native", *, recorded=True):
-        assert (scenario.name, abi, recorded) == ("arm64.build", "native", False)
-        return Observation(scenario.name, "arm64", abi, {}, self.build, {})
+    def facts(self):
+        return Facts("arm64", "6.12", {}, {}, "", self.identity)
 
     def file(self, path):
         self.read.append(path)
-        if path not in self.files:
+        if path not in self.known:
             raise NotApplicable(path)
-        return self.files[path]
+        return self.known[path]
 
 
-def answer(data):
-    return Answer(-1, 2, b"") if data is None else Answer(0, 0, data)
+def identity(content="c", proof=Proof.PROVEN, build_id="1" * 40):
+    return KernelIdentity(build_id, {}, proof, "", content)
 
 
-def target(own=b"1" * 20, module=None, types=b"vmlinux", module_types=None):
-    return Target(
-        own and note(b"\x07", b"Linux\0", 0x101) + note(own),
-        module and note(module),
-        {VMLINUX: types, MODULE: module_types},
-    )
+def target(known=None, types=b"vmlinux", module_types=None):
+    return Target(known or identity(), {VMLINUX: types, MODULE: module_types})
 
 
 class Types:
@@ -73,53 +61,58 @@ def size(layout: Layout) -> int:
 def test_read_once(tmp_path):
     cache = Cache(tmp_path)
     assert size(kvm_run(target(types=b"kvm_run"), cache)) == 7
-    again = target(types=b"kvm_run, another")  # cannot be: the same ID
+    # Cannot be: equal files.
+    again = target(types=b"kvm_run, another")
     assert size(kvm_run(again, cache)) == 7
-    assert VMLINUX not in again.read
+    assert again.read == []
 
 
-@pytest.mark.parametrize("other", [{"own": b"2" * 20}, {"module": b"2" * 20}])
-def test_another_kernel_is_read(tmp_path, other):
-    cache = Cache(tmp_path)
-    kvm_run(target(types=b"kvm_run"), cache)
-    assert size(kvm_run(target(types=b"kvm_run 7.2", **other), cache)) == 11
-
-
-def test_a_rebuilt_module_without_an_id_is_read(tmp_path):
-    """Its types are its own, and the ID of vmlinux does not tell them."""
+def test_the_types_of_a_module_are_read_once(tmp_path):
     cache = Cache(tmp_path)
     assert size(kvm_run(target(module_types=b"kvm_run"), cache)) == 7
-    assert size(kvm_run(target(module_types=b"kvm_run rebuilt"), cache)) == 15
-
-
-def test_a_module_with_an_id_is_read_once(tmp_path):
-    cache = Cache(tmp_path)
-    assert size(kvm_run(target(module=b"m" * 20, module_types=b"kvm_run"), cache)) == 7
-    again = target(module=b"m" * 20, module_types=b"kvm_run")
+    again = target(module_types=b"kvm_run")
     assert size(kvm_run(again, cache)) == 7
-    assert MODULE not in again.read
+    assert again.read == []
 
 
-def test_a_kernel_without_ids_is_read_every_time(tmp_path):
+def test_the_build_id_that_a_guest_reports_is_no_key(tmp_path):
+    """Two kernels that report one build ID are two kernels if their files differ."""
     cache = Cache(tmp_path)
-    assert size(kvm_run(target(own=None, types=b"kvm_run"), cache)) == 7
-    assert size(kvm_run(target(own=None, types=b"kvm_run 2"), cache)) == 9
+    assert size(kvm_run(target(identity("one"), types=b"kvm_run"), cache)) == 7
+    assert size(kvm_run(target(identity("two"), types=b"kvm_run 7.2"), cache)) == 11
+
+
+@pytest.mark.parametrize("proof", [Proof.UNPROVEN, Proof.RECORDED])
+def test_a_kernel_that_is_not_proven_is_read_every_time(tmp_path, proof):
+    """Neither does it take another kernel's layout, nor does it leave its own for another one."""
+    cache = Cache(tmp_path)
+    assert size(kvm_run(target(types=b"kvm_run"), cache)) == 7
+    for types in (b"kvm_run 2", b"kvm_run number 3"):
+        assert size(kvm_run(target(identity(proof=proof), types=types), cache)) == len(types)
+    assert size(kvm_run(target(types=b"kvm_run of the first"), cache)) == 7
+
+
+def test_a_kernel_that_was_not_asked_who_it_is(tmp_path):
+    cache = Cache(tmp_path)
+    for types in (b"kvm_run", b"kvm_run 2"):
+        asked = target(types=types)
+        asked.identity = None
+        assert size(kvm_run(asked, cache)) == len(types)
+
+
+def test_a_damaged_layout_is_read_again(tmp_path):
+    cache = Cache(tmp_path)
+    kvm_run(target(types=b"kvm_run"), cache)
+    (path,) = (tmp_path / "btf").iterdir()
+    path.write_bytes(path.read_bytes().replace(b'"size":7', b'"size":8'))
+    assert size(kvm_run(target(types=b"kvm_run"), cache)) == 7
+
+
+def test_a_cache_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "btf").write_text("not a directory")
+    assert size(kvm_run(target(types=b"kvm_run"), Cache(tmp_path))) == 7
 
 
 def test_without_btf(tmp_path):
     with pytest.raises(NotApplicable, match="btf/vmlinux"):
         kvm_run(target(types=None), Cache(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("notes", "found"),
-    [
-        (b"", b""),
-        (note(b"abc"), b"abc"),
-        (note(b"x", b"Linux\0", 3) + note(b"abcd"), b"abcd"),
-        (note(b"abcd", b"GNU\0", 1), b""),
-        (note(b"abcd")[:10], b""),
-    ],
-)
-def test_build_id(notes, found):
-    assert btf.build_id(notes) == found

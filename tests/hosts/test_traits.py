@@ -20,6 +20,15 @@ def test_expected_traits(expect):
     check_traits(spec(expect=expect), TRAITS)
 
 
+def test_the_build_id_is_checked_when_it_is_known():
+    """The VMM reads it, after the host was reached."""
+    check_traits(spec(expect={"build_id": "12*"}), TRAITS)
+    check_traits(spec(expect={"build_id": "12*"}), TRAITS | {"build_id": "1234"})
+    for found in ("", "2123"):
+        with pytest.raises(WrongHost, match="build ID in /sys/kernel/notes"):
+            check_traits(spec(expect={"build_id": "12*"}), TRAITS | {"build_id": found})
+
+
 def test_unknown_traits_are_accepted():
     check_traits(spec(), {})
 

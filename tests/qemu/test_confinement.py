@@ -16,7 +16,6 @@ from sysevent.qemu import confinement as confining
 from sysevent.qemu.confinement import Confinement, confinement, let_write, open_for
 from sysevent.qemu.process import QemuProcess
 
-
 STRICT = ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny,spawn=deny")
 NO_SECCOMP = 'case "$*" in *-sandbox*) echo "-sandbox support is not enabled" >&2; exit 1;; esac'
 OTHER_USER = Confinement(("--no-new-privs", "--reuid=65534"))

@@ -5,7 +5,7 @@ import pytest
 
 from sysevent.abi import kvm_run
 from sysevent.errors import UsageError
-from sysevent.model import Answer, Observation
+from sysevent.model import Answer, KernelIdentity, Observation, Proof
 from sysevent.report.difference import TargetRun, compare
 from sysevent.report.difference_text import lines
 
@@ -52,6 +52,24 @@ def test_same(name, run):
     assert found.differences == []
     assert found.compared > 10
     assert lines(found) == [f"nothing differs in {found.compared} scenarios"]
+
+
+def test_kernels(run):
+    """The build IDs of both runs are a note, and a note only."""
+    before, name = run("debian-6.12"), "arm64-tcg"
+
+    def known(build_id):
+        facts = before[name].facts
+        identity = KernelIdentity(build_id, {}, Proof.PROVEN)
+        return before | {
+            name: TargetRun(msgspec.structs.replace(facts, identity=identity), before[name].observations)
+        }
+
+    found = compare(known("aa"), known("bb"))
+    assert found.differences == []
+    assert f"{name}: build ID aa (proven), then build ID bb (proven)" in found.notes
+    assert f"{name}: build ID aa (proven)" in compare(known("aa"), known("aa")).notes
+    assert f"{name}: build ID not recorded, then build ID aa (proven)" in compare(before, known("aa")).notes
 
 
 def test_times_do_not_count(run):

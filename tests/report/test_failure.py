@@ -7,7 +7,7 @@ import pytest
 
 from sysevent.contract import catalogue
 from sysevent.contract.exit_claim import ExitEvidence
-from sysevent.model import Mismatch, RawExit
+from sysevent.model import KernelIdentity, Mismatch, Proof, RawExit
 from sysevent.report import failure
 
 RAW = RawExit(0, 0, False, 1, 0xAA, bytes(n % 256 for n in range(320)), 0, 0, ())
@@ -87,6 +87,19 @@ def test_explain(explained):
     assert lines[4] == f"  Linux {facts.release}, VMM arm64 {facts.build_id}"
     assert lines[5] == "  kvm_run at 'exit', poison aa; ^^ marks what is wrong:"
     assert marked(lines[6:]) == [3, 0, 0, 0]
+
+
+def test_explain_names_the_kernel(recording):
+    """With the build ID that it answered with, if that is known."""
+    found = recording("debian-6.12")
+    identity = KernelIdentity("ab" * 20, {}, Proof.PROVEN)
+    facts = msgspec.structs.replace(found.facts["arm64-tcg"], identity=identity)
+    claim, evidence = (
+        catalogue.load().claim("arm64.psci.off"),
+        ExitEvidence(facts, found.of("arm64-tcg", "arm64.psci.off")),
+    )
+    lines = failure.explain(claim, claim.judge(evidence), evidence)
+    assert f"  build ID {'ab' * 20} (proven)" in lines
 
 
 def test_an_exit_without_poison():

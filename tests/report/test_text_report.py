@@ -30,6 +30,12 @@ def test_lines():
     ]
 
 
+def test_kernels():
+    """The build ID of each kernel that answered is below the counts."""
+    text = text_report.render([*RUN, sample_records.TARGET])
+    assert f"1 FAIL, 1 PASS, 1 SKIP\narm64-tcg: Linux 6.1.0, build ID {'ab' * 20} (proven)\n" in text
+
+
 def test_render_is_the_lines():
     assert text_report.render(RUN).splitlines() == [line.text for line in text_report.lines(RUN)]
 

@@ -107,7 +107,7 @@ def ask(boot: Boot, kernel: str, procedure: Procedure, logs: Path) -> KernelResu
             if decide([one.status for one in found], all_apply=procedure.all_apply)[0] is Outcome.UNKNOWN:
                 # Another boot cannot change that.
                 break
-        elif other := _disagreement(first[1], found):
+        elif other := _another_kernel(first[0], facts) or _disagreement(first[1], found):
             return KernelResult(Outcome.UNKNOWN, other, facts, first[1], seconds)
     assert first is not None
     outcome, reason = decide([one.status for one in first[1]], all_apply=procedure.all_apply)
@@ -150,6 +150,13 @@ def _one(claim: ExitClaim, opened: KernelUnderTest, facts: Facts, procedure: Pro
 
 def _unjudged(claim: ExitClaim, status: Status, why: SyseventError | str) -> JudgedClaim:
     return JudgedClaim(claim.test(), claim.says, claim.source, status, one_line(why))
+
+
+def _another_kernel(one: Facts, other: Facts) -> str:
+    """Say that two boots were of different kernels; "" if they were not."""
+    if one.identity == other.identity:
+        return ""
+    return f"the kernel's files changed between two boots: {one.identity}, then {other.identity}"
 
 
 def _disagreement(one: Sequence[JudgedClaim], other: Sequence[JudgedClaim]) -> str:

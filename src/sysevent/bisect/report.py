@@ -134,6 +134,8 @@ def _log(state: State) -> Iterable[str]:
         yield f"           {step.outcome}: {step.reason}"
         if took:
             yield f"           {took}"
+        if step.facts is not None and step.facts.identity is not None:
+            yield from _wrapped(str(step.facts.identity), "           ")
         for note in step.notes:
             yield f"           {note}"
         if step.outcome is Outcome.UNKNOWN and step.logs:

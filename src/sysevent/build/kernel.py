@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import Architecture
-from sysevent.build import kconfig
+from sysevent.build import kconfig, proof, source_tree
 from sysevent.build.toolchain import Toolchain, first_accepted, plain_environment, toolchains
 from sysevent.capped_log import CappedLog, PipedLog
 from sysevent.errors import DiskFull, KernelNotBuilt, UsageError
@@ -56,13 +56,18 @@ class KernelBuilder:
         directory: Path,
         progress: Progress,
         *,
+        build_id: proof.ReadBuildId,
         jobs: int | None = None,
         fragments: Sequence[Path] = (),
     ) -> None:
-        """jobs is for make -j; None: as many as CPUs. fragments are added to images/kconfig."""
+        """build_id reads that of the kernel in a boot image. fragments are added to images/kconfig.
+
+        jobs is for make -j; None: as many as CPUs.
+        """
         self.arch = arch
         self._directory = directory
         self._progress = progress
+        self._build_id = build_id
         self._jobs = jobs or os.cpu_count() or 1
         self._lines = kconfig.requested_lines(arch, fragments)
         self._toolchains = toolchains(arch)
@@ -70,8 +75,9 @@ class KernelBuilder:
     def build(self, tree: Path, log: Path) -> BuiltKernel:
         """Build the tree as it is checked out, and return its kernel; make's output goes to log.
 
-        KernelNotBuilt with the compiler's errors, ToolMissing when no installed compiler is new enough or setpriv is
-        not installed, DiskFull, UsageError for a tree that was built in place.
+        `uname -v` of the kernel has the revision of the tree. KernelNotBuilt with the compiler's errors, or if the
+        boot image does not hold the kernel that was linked. ToolMissing when no installed compiler is new enough or
+        setpriv is not installed, DiskFull, UsageError for a tree that was built in place.
         """
         toolchain = first_accepted(tree, self.arch, self._toolchains)
         output = self._directory / f"{self.arch.name}-{toolchain.name}"
@@ -79,15 +85,18 @@ class KernelBuilder:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
         # Without an empty LOCALVERSION the state of git becomes part of the kernel release.
-        make = [*self._make(tree, output), "LOCALVERSION=", *toolchain.make]
+        make = [*self._make(tree, output), "LOCALVERSION=", *toolchain.make(output)]
         begin = time.monotonic()
         unmet = self._configure(make, toolchain, output, tree, log)
         configured = time.monotonic()
         goal = self.arch.make_goal
-        self._run([*make, goal], toolchain.environment(), tree, log, f"building {goal}")
+        env = toolchain.environment(source_tree.revision(tree))
+        self._run([*make, goal], env, tree, log, f"building {goal}")
+        unproven = proof.check(output, self.arch, self._build_id)
         seconds = {"configure": configured - begin, "build": time.monotonic() - configured}
-        notes = (f"not honoured: {', '.join(unmet)}",) if unmet else ()
-        return BuiltKernel(f"tree:{output}", seconds, notes, toolchain.name)
+        notes = [f"not honoured: {', '.join(unmet)}"] if unmet else []
+        notes += [unproven] if unproven else []
+        return BuiltKernel(f"tree:{output}", seconds, tuple(notes), toolchain.name)
 
     def headers(self, tree: Path, log: Path) -> Path:
         """Export the tree's uapi headers as for userspace, and return the directory for -I.

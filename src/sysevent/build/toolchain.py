@@ -39,40 +39,90 @@ class Toolchain(msgspec.Struct, frozen=True):
         """Kind and version, for the name of its build directory: "gcc-12.2.0"."""
         return f"{self.kind}-{self.version}"
 
-    @property
-    def make(self) -> tuple[str, ...]:
-        """The variables for make's command line. If they change, make builds everything again."""
-        compiler = f"ccache {self.compiler}" if shutil.which("ccache") else self.compiler
+    def make(self, output: Path) -> tuple[str, ...]:
+        """Return the variables for make's command line. If they change, make builds everything again.
+
+        Writes the compiler's wrapper for ccache, if that is installed, to the build directory.
+        """
+        compiler = self.compiler
+        if shutil.which("ccache"):
+            wrapper = output / "sysevent-cc"
+            wrapper.write_text(_C_ONLY, encoding="ascii")
+            compiler = f"sh {wrapper} {compiler}"
         return (*self.variables, f"CC={compiler}")
 
-    def environment(self) -> dict[str, str]:
-        """Return the environment for make, with fixed time, user and host, so that ccache has hits."""
+    def environment(self, revision: str = "1") -> dict[str, str]:
+        """Return the environment for make, with fixed time, user and host, so that ccache has hits.
+
+        `uname -v` of the kernel begins with the revision. Only the objects with that text depend on it.
+        """
         env = plain_environment()
         if self.folder:
             env["PATH"] = f"{self.folder}{os.pathsep}{env.get('PATH', '')}"
-        return env | {
-            # On a miss ccache does not run the preprocessor on its own.
-            "CCACHE_DEPEND": "1",
-            "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
-            "KBUILD_BUILD_USER": "sysevent",
-            "KBUILD_BUILD_HOST": "sysevent",
-            "KBUILD_BUILD_VERSION": "1",
-        }
+        return (
+            env
+            | _CCACHE
+            | {
+                "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
+                "KBUILD_BUILD_USER": "sysevent",
+                "KBUILD_BUILD_HOST": "sysevent",
+                "KBUILD_BUILD_VERSION": revision,
+            }
+        )
+
+
+# The compiler, through ccache for C only. Assembly includes files that ccache does not see (.incbin): the compressed
+# kernel, vDSOs, certificates, a built-in initramfs.
+_C_ONLY = """#!/bin/sh
+for word; do
+    case $word in
+    *.[sS]) exec "$@" ;;
+    esac
+done
+exec ccache "$@"
+"""
+# Settings of ccache that decide whether a result from its cache is the right one; they have priority over its
+# configuration file. Source: ccache(1), "Configuration options".
+_CCACHE = {
+    # In depend mode it reads no preprocessed source, and so sees neither .incbin nor a change behind it.
+    "CCACHE_NODEPEND": "1",
+    "CCACHE_SLOPPINESS": "",
+    "CCACHE_COMPILERCHECK": "content",
+    "CCACHE_NOINODECACHE": "1",
+    "CCACHE_IGNOREOPTIONS": "",
+    "CCACHE_IGNOREHEADERS": "",
+    # Apart from results that other builds stored, maybe in depend mode (since ccache 4.5).
+    "CCACHE_NAMESPACE": "sysevent-c",
+}
+# Variables of ccache that say where and how much it stores, and not what counts as the same; all others are ignored.
+# fmt: off
+_CCACHE_PLACES = {
+    "CCACHE_CONFIGPATH", "CCACHE_DIR", "CCACHE_DISABLE", "CCACHE_LOGFILE", "CCACHE_MAXFILES", "CCACHE_MAXSIZE",
+    "CCACHE_TEMPDIR", "CCACHE_UMASK",
+}
+# fmt: on
 
 
 # Variables that a user may have set for builds of their own, and that make would use.
 # fmt: off
 _IGNORED_VARIABLES = {
     "ARCH", "CROSS_COMPILE", "LLVM", "LLVM_IAS", "CC", "HOSTCC", "LOCALVERSION", "KCONFIG_CONFIG",
-    "KCONFIG_ALLCONFIG", "KBUILD_OUTPUT", "O", "INSTALL_MOD_PATH", "MAKEFLAGS", "MFLAGS", "W", "C", "V",
+    "KCONFIG_ALLCONFIG", "KBUILD_OUTPUT", "KBUILD_BUILD_VERSION_TIMESTAMP", "O", "INSTALL_MOD_PATH",
+    "MAKEFLAGS", "MFLAGS", "W", "C", "V",
 }
 # fmt: on
 
 
 def plain_environment() -> dict[str, str]:
     """Return this process's environment without the variables that change a build, and with LC_ALL=C."""
-    kept = {key: value for key, value in os.environ.items() if key not in _IGNORED_VARIABLES}
+    kept = {key: value for key, value in os.environ.items() if not _is_ignored(key)}
     return kept | {"LC_ALL": "C"}
+
+
+def _is_ignored(variable: str) -> bool:
+    return variable in _IGNORED_VARIABLES or (
+        variable.startswith("CCACHE_") and variable not in _CCACHE_PLACES
+    )
 
 
 def toolchains(arch: Architecture) -> list[Toolchain]:

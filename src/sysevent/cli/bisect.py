@@ -36,6 +36,7 @@ from sysevent.doctor.requirements import ensure_header_export, ensure_kernel_bui
 from sysevent.errors import UsageError
 from sysevent.images.debian import published
 from sysevent.images.debian.archive import Archive
+from sysevent.images.kernel.vmlinux import file_build_id
 from sysevent.model import Status
 from sysevent.qemu.version import version
 from sysevent.settings import Settings, from_options
@@ -55,7 +56,7 @@ def equip(question: Question, settings: Settings, jobs: int | None, build: Path)
     """What the question is answered with on this machine. jobs: of make. build: the directory to build in."""
     arch = architecture(question.arch)
     if question.kind == "layout":
-        builder = KernelBuilder(arch, build, say, jobs=jobs)
+        builder = KernelBuilder(arch, build, say, build_id=file_build_id, jobs=jobs)
         export = partial(builder.headers, log=build / "headers.log")
         return Equipment(read=reader(arch, export, settings, say), tools={"sysevent": question.version})
     target = guests.target_for(question.target, question.targets, arch)
@@ -63,7 +64,7 @@ def equip(question: Question, settings: Settings, jobs: int | None, build: Path)
     if question.kind == "packages":
         return Equipment(guests.boot_on(target, settings, say), tools=tools)
     fragments = [Path(name) for name in question.fragments]
-    builder = KernelBuilder(arch, build, say, jobs=jobs, fragments=fragments)
+    builder = KernelBuilder(arch, build, say, build_id=file_build_id, jobs=jobs, fragments=fragments)
     boot = guests.boot_on(guests.with_own_configuration(target), settings, say)
     return Equipment(boot, builder, tools=tools)
 
@@ -73,7 +74,7 @@ class Services(msgspec.Struct, frozen=True):
 
     ensure_programs: Callable[[Kind, Architecture], None] = ensure_programs
     equip: Callable[[Question, Settings, int | None, Path], Equipment] = equip
-    builder: Callable[..., TreeBuilder] = KernelBuilder
+    builder: Callable[..., TreeBuilder] = partial(KernelBuilder, build_id=file_build_id)
     results: Path = ROOT / "results"
 
 
@@ -260,6 +261,8 @@ def _show(result: KernelResult, logs: Path, *, keep: bool) -> int:
     """Print a result; its exit code. keep: do not remove the logs of a good revision."""
     release = f"Linux {result.facts.release}: " if result.facts else ""
     show(f"{result.outcome}: {release}{result.reason}")
+    if result.facts and result.facts.identity:
+        show(f"  {result.facts.identity}")
     for one in result.judged:
         if one.status not in (Status.PASS, Status.SKIP):
             show(f"  {one.status} {one.test}: {one.reason}")

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+
 from sysevent.abi import names
 from sysevent.arches import ARCHITECTURES, NATIVE, Abi, Architecture, resolve_abi
 from sysevent.build import programs
@@ -114,7 +116,9 @@ class Asker:
                 with contextlib.suppress(HarnessError, VcpuStuck):
                     seen.append(self.observe(scenario))
             assert self.restarts.hello is not None
-            self._facts = read_facts(seen, self.restarts.hello)
+            self._facts = msgspec.structs.replace(
+                read_facts(seen, self.restarts.hello), identity=self.restarts.identity
+            )
         return self._facts
 
     def observe(self, scenario: Scenario, abi: str = NATIVE, *, recorded: bool = True) -> Observation:

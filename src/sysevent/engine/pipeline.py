@@ -16,6 +16,7 @@ from sysevent.engine.restarts import Restarts
 from sysevent.engine.session import Session
 from sysevent.errors import BadWire, BuildFailed, GuestLost, HarnessError, SyseventError, copy_of
 from sysevent.model import Observation
+from sysevent.scenario.facts import BUILD
 from sysevent.scenario.request import decode, encode
 from sysevent.scenario.steps import Scenario
 from sysevent.wire import Reply
@@ -60,6 +61,9 @@ class Pipeline:
         self._prefetch: deque[Request] = deque()
         # By number, in order.
         self._in_flight: dict[int, Request] = {}
+        # The session that was asked which kernel it has, which comes before all other requests; and that request.
+        self._asked: Session | None = None
+        self._identity: Request | None = None
         # True after a loss: no request is prefetched any more.
         self._no_prefetch = False
         # An answer that says that the guest was lost.
@@ -189,10 +193,16 @@ class Pipeline:
             return
         for number, reply in session.replies():
             request = self._in_flight.pop(number)
-            self._finish(request, _decoded(request, reply))
+            if request is self._identity:
+                self._restarts.identify(_decoded(request, reply))
+            else:
+                self._finish(request, _decoded(request, reply))
         self._send(session)
 
     def _send(self, session: Session) -> None:
+        if session is not self._asked:
+            self._asked = session
+            self._ask_identity(session)
         while session.open and (self._required or self._prefetch):
             request = (self._required or self._prefetch).popleft()
             request.sent = time.monotonic()
@@ -203,6 +213,14 @@ class Pipeline:
                 self._finish(request, error)
                 continue
             self._in_flight[session.send(body, request.abi.number, deadline / 1000 * _SLOW)] = request
+
+    def _ask_identity(self, session: Session) -> None:
+        if self._restarts.expected() is None:
+            return
+        arch = self._restarts.arch
+        self._identity = Request(BUILD[arch.name], arch.abis[0], sent=time.monotonic())
+        body, deadline = encode(self._identity.scenario, {})
+        self._in_flight[session.send(body, arch.abis[0].number, deadline / 1000 * _SLOW)] = self._identity
 
     def _finish(self, request: Request, answer: Observation | SyseventError) -> None:
         begin, self._last_reply_at = max(self._last_reply_at, request.sent), time.monotonic()

@@ -6,19 +6,29 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from sysevent.arches import ARCHITECTURES
+from sysevent.engine.identity import identify
 from sysevent.engine.listeners import Listeners
 from sysevent.engine.session import Session
-from sysevent.errors import BadWire, GuestLost, InfrastructureError, SyseventError, WrongHost, copy_of
+from sysevent.errors import (
+    BadWire,
+    GuestLost,
+    InfrastructureError,
+    SyseventError,
+    WrongHost,
+    WrongKernel,
+    copy_of,
+)
 from sysevent.hosts.base import Opener
 from sysevent.hosts.traits import check_traits
-from sysevent.model import Incident, KernelImage, Progress
+from sysevent.model import ExpectedKernel, Incident, KernelIdentity, KernelImage, Observation, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 from sysevent.tracebacks import reason
 from sysevent.wire import Hello
 
 # The traits that must not change when a lost machine answers again: see hosts/traits.py.
-_SAME = ("kernel", "version", "machine", "node")
+_SAME = ("kernel", "version", "machine", "node", "build_id")
 # Boots, or connections, of one target; a host that was lost this often would be lost again.
 _MAX_BOOTS = 4
 
@@ -38,7 +48,10 @@ class Restarts:
         # Of the last host whose HELLO was received.
         self.hello: Hello | None = None
         self.traits: Mapping[str, str] = {}
+        # Which kernel answers, of the last host that was asked; None before the first answer.
+        self.identity: KernelIdentity | None = None
         self.seconds_to_boot = 0.0
+        self.arch = ARCHITECTURES[spec.arch]
         self._spec = spec
         self._opener = opener
         self._logs = logs
@@ -141,12 +154,14 @@ class Restarts:
             return False
         session.listen()
         self._record_retries(session)
+        if session.refused is not None:
+            raise session.refused
         if session.hello is not None:
             return True
         try:
             hello = session.receive_hello()
             if hello is not None:
-                self._check(session, hello)
+                self._check({**session.traits, "kernel": hello.release, "machine": hello.machine})
         except SyseventError as error:
             self._refuse(error)
             raise
@@ -161,6 +176,46 @@ class Restarts:
         if trouble:
             self._incident(trouble, retried=False)
         return True
+
+    def expected(self) -> ExpectedKernel | None:
+        """What the kernel of the host that runs must say of itself; None if it is not asked."""
+        return self._opener.expected()
+
+    def identify(self, answer: Observation | SyseventError) -> None:
+        """Take the answer to BUILD, which comes before every other one.
+
+        GuestLost if the guest was lost, or if a restored one is not the expected kernel: then it boots. WrongKernel if
+        that is so for a booted one, WrongHost if the target file expects another build ID.
+        """
+        session, expected = self.session, self._opener.expected()
+        assert session is not None
+        assert session.hello is not None
+        assert expected is not None
+        try:
+            if isinstance(answer, GuestLost):
+                raise answer
+            if isinstance(answer, SyseventError):
+                raise WrongKernel(f"{self._spec.id}: which kernel answers could not be read: {answer}")
+            found = identify(self._spec.id, expected, answer)
+            hello = session.hello
+            self._check(
+                {
+                    **session.traits,
+                    "kernel": hello.release,
+                    "machine": hello.machine,
+                    "build_id": found.build_id,
+                }
+            )
+        except SyseventError as error:
+            session.refused = error
+            if isinstance(error, WrongKernel):
+                if session.origin == "snapshot":
+                    session.refused = GuestLost(f"{error}. It came from a snapshot, which is discarded")
+                else:
+                    self._opener.forget(session.hello)
+            self._refuse(session.refused)
+            raise session.refused from None
+        self.identity = found
 
     def check(self) -> None:
         """Raise GuestLost if the host is lost or a deadline has passed; other errors as Host.loss() gives them."""
@@ -180,12 +235,11 @@ class Restarts:
         self._incident(str(error), retried=False)
         self.close()
 
-    def _check(self, session: Session, hello: Hello) -> None:
+    def _check(self, traits: dict[str, str]) -> None:
         """WrongHost if the host does not match the target file, or is another one than before the loss."""
-        traits = {**session.traits, "kernel": hello.release, "machine": hello.machine}
         check_traits(self._spec, traits)
         now = {name: traits[name] for name in _SAME if name in traits}
-        self._first_traits = self._first_traits or now
+        self._first_traits = now | self._first_traits
         for name, value in now.items():
             if value != self._first_traits.get(name, value):
                 raise WrongHost(

@@ -40,6 +40,8 @@ class Session:
         self._next_progress = time.monotonic() + heartbeat
         # What was wrong with the HELLO.
         self._invalid: SyseventError | None = None
+        # Why nothing that the host answers counts, known after its HELLO.
+        self.refused: SyseventError | None = None
         # Number of each request, and seconds it may take.
         self._in_flight: deque[tuple[int, float]] = deque()
 

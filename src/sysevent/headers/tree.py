@@ -18,6 +18,13 @@ from sysevent.errors import BuildFailed, NotApplicable, UsageError
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
+# What `make headers_install` reads besides headers; linux/version.h is made from the first.
+_EXPORTERS = (
+    "Makefile",
+    "scripts/Makefile.headersinst",
+    "scripts/headers_install.sh",
+    "scripts/headers_install.pl",
+)
 # Seconds; it usually takes ten.
 _DEADLINE = 600
 
@@ -100,8 +107,12 @@ def _export(tree: Path, arch: Architecture, scratch: Path) -> None:
 
 
 def _hash(tree: Path, arch: Architecture) -> str:
-    total = hashlib.sha256()
+    """Return the hash of all that decides what is exported: headers, lists of further headers, and scripts."""
+    found = [tree / name for name in _EXPORTERS]
     for folder in ("include/uapi", f"arch/{arch.kernel}/include/uapi"):
-        for path in sorted((tree / folder).rglob("*.h")):
-            total.update(str(path.relative_to(tree)).encode() + b"\0" + path.read_bytes())
+        found += [path for pattern in ("*.h", "Kbuild") for path in (tree / folder).rglob(pattern)]
+    total = hashlib.sha256()
+    for path in sorted(path for path in found if path.is_file()):
+        data = path.read_bytes()
+        total.update(f"{path.relative_to(tree)}\0{len(data)}\0".encode() + data)
     return total.hexdigest()

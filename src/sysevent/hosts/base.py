@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from sysevent.errors import InfrastructureError
-from sysevent.model import KernelImage, Progress
+from sysevent.model import ExpectedKernel, KernelImage, Progress
 from sysevent.wire import Hello, Reply
 
 # Requests in flight at a time; their replies fit into a socket's buffer.
@@ -136,6 +136,12 @@ class Opener(Protocol):
         SyseventError if a file cannot be obtained or built.
         """
 
+    def expected(self) -> ExpectedKernel | None:
+        """What the kernel must say of itself, before anything else that it says counts. Call prepare() before.
+
+        None: it is not asked (a host that replays answers).
+        """
+
     def restorable(self) -> bool:
         """Whether there is a snapshot of a host that was ready."""
 
@@ -153,6 +159,8 @@ class Opener(Protocol):
 
     def forget(self, hello: Hello | None) -> str:
         """Discard the snapshot of a restored host that was lost, after its HELLO if there was one.
+
+        Also called for a booted host with the wrong kernel, of which a snapshot may have been taken.
 
         Returns the incident's text, "" when there is nothing to add.
         """

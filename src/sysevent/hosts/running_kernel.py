@@ -9,7 +9,7 @@ from sysevent import wire
 from sysevent.arches import ARCHITECTURES, Abi, Architecture
 from sysevent.build import programs
 from sysevent.hosts.base import Host
-from sysevent.model import KernelImage, Progress
+from sysevent.model import ExpectedKernel, KernelImage, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
@@ -51,6 +51,10 @@ class RunningKernelOpener:
         self._vmms = tuple(
             (abi.number, self._compile_vmm(arch, abi, self._settings).content) for abi in arch.abis
         )
+
+    def expected(self) -> ExpectedKernel:
+        """Nothing: the kernel was not given as a file."""
+        return ExpectedKernel()
 
     def restorable(self) -> bool:
         """False: there are no snapshots."""

@@ -13,14 +13,13 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import Architecture
-from sysevent.cache import Cache, digest
+from sysevent.cache import SEAL, Cache, digest
 from sysevent.errors import BadSignature, ImageError
 from sysevent.images import stored_files
 from sysevent.images.debian import deb, keyring, package_index, release_file
 from sysevent.images.debian.archive import LastFetch, parse_index
 from sysevent.images.debian.track_resolution import Resolution, cached_resolution, cached_resolutions
 from sysevent.images.kernel import resolve
-from sysevent.images.stored_files import Stored
 from sysevent.images.tracks import Track, load
 from sysevent.model import Progress
 from sysevent.settings import Settings
@@ -126,17 +125,10 @@ def _damaged_files(cache: Cache, progress: Progress) -> Iterator[Damage]:
         if stored_files.is_unfinished(one):
             continue
         progress(f"hashing {one.path.relative_to(cache.root)}")
-        if not _is_intact(one, cache):
+        if not stored_files.is_intact(one, cache):
             with contextlib.suppress(OSError):
                 one.remove()
             yield Damage(one.path, DAMAGED, removed=not one.path.exists())
-
-
-def _is_intact(one: Stored, cache: Cache) -> bool:
-    if one.path.parent.parent.name in ("kernels", "unwrapped") and one.path.suffix != ".json":
-        note = cache.read(one.path.with_name("unpacked.json"), resolve.Unpacked)
-        return note is not None and digest(one.path) == note.sha256
-    return stored_files.is_intact(one, cache)
 
 
 def _follow(resolution: Resolution, cache: Cache, ring: keyring.Keyring) -> None:
@@ -188,7 +180,7 @@ def prune(
     for resolution in current:
         keep |= {cache.blob(sha256) for sha256 in resolution.blobs}
         image = resolve.image_path(resolution.kernel.release, resolution.kernel.image.sha256, cache)
-        keep |= {image, image.with_name("unpacked.json")}
+        keep |= {image, image.with_name(image.name + SEAL)}
         keep |= set((cache.root / "modules").glob(f"{resolution.kernel.modules.sha256[:16]}-*.bin"))
 
     count = size = 0
@@ -204,6 +196,7 @@ def prune(
                 one.remove()
                 count, size = count + 1, size + one.size
     for folder in (*(cache.root / "kernels").glob("*"), *(cache.root / "unwrapped").glob("*")):
-        if not any(path.name != "unpacked.json" for path in folder.iterdir()):
+        # Earlier versions wrote a note beside a kernel.
+        if not any(path.suffix not in (SEAL, ".json") for path in folder.iterdir()):
             shutil.rmtree(folder)
     return Pruned(count, size)

@@ -26,7 +26,6 @@ from sysevent.plugin import results as results_of
 from sysevent.plugin.case import case_of, target_of
 from sysevent.plugin.leased import Leased
 from sysevent.report import records
-from sysevent.scenario.facts import BUILD
 from sysevent.targets.leases.lease import Leases
 from sysevent.targets.spec import TargetSpec
 from sysevent.text import escape
@@ -163,9 +162,7 @@ class Run:
         def plan(facts: Facts) -> Iterator[Question]:
             terms = options.terms(self.config)
             for case in cases:
-                if not isinstance(case.claim, ExitClaim):
-                    yield Question(BUILD[spec.arch], recorded=False)
-                elif applies(case.claim, facts, terms):
+                if isinstance(case.claim, ExitClaim) and applies(case.claim, facts, terms):
                     yield Question(case.claim.asks, case.claim.abi or case.abi)
 
         modules = self.config.getoption("modules")
@@ -197,7 +194,7 @@ class Run:
             return
         self._recorded.add(spec.id)
         # None for a machine that is not booted by us.
-        kernel = guest.kernel
+        kernel, identity = guest.kernel, facts.identity
         self.log.write(
             records.Target(
                 name=spec.id,
@@ -209,6 +206,10 @@ class Run:
                 package=kernel.version if kernel else "",
                 qemu=guest.restarts.traits.get("qemu", ""),
                 vmm=facts.build_id,
+                build_id=identity.build_id if identity else "",
+                module_build_ids=identity.modules if identity else {},
+                identity=identity.proof if identity else None,
+                identity_reason=identity.reason if identity else "",
                 capabilities=facts.capabilities,
                 features=facts.features,
                 origin=guest.restarts.origin,

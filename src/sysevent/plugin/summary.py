@@ -14,7 +14,7 @@ from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.options import TARGETS
 from sysevent.plugin.outcome import STATUS
 from sysevent.plugin.run import Run
-from sysevent.report import readers_table, records, run_log
+from sysevent.report import kernels, readers_table, records, run_log
 from sysevent.report.grouping import grouped_verdicts, noteworthy
 from sysevent.report.matrix import lines, matrix, summary
 from sysevent.report.text_report import STYLES
@@ -144,5 +144,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         write(f"  attach with: sysevent shell --attach {shlex.quote(kept.directory)}")
         write(f"  end it with: kill {kept.pid}")
     targets = {spec.id for spec in config.stash[TARGETS]} & {record.target for record in verdicts}
-    write(f"{len(targets)} target{'' if len(targets) == 1 else 's'} asked: {summary(found)}")
+    asked = f"{len(targets)} target{'' if len(targets) == 1 else 's'} asked: {summary(found)}"
+    write("\n".join((*kernels.lines(everything), asked)))
     write(f"results: {run.results}")

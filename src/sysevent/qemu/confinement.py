@@ -80,24 +80,30 @@ def _works(program: str, found: Confinement) -> bool:
 
 
 def open_for(found: Confinement, path: str | os.PathLike[str]) -> int:
-    """A file descriptor of a file, for QEMU to open again by /proc/self/fd. OSError.
-
-    QEMU's user needs the permission to read it: a file that is not readable for all is copied into memory.
-    """
+    """A file descriptor of a file, for QEMU to open again by /proc/self/fd. OSError."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    if not found.other_user or os.fstat(file).st_mode & stat.S_IROTH:
-        return file
     try:
-        return _copy(file)
+        return readable_by(found, file)
     finally:
         os.close(file)
 
 
+def readable_by(found: Confinement, file: int) -> int:
+    """Another file descriptor for an open file, which QEMU can open again by /proc/self/fd. OSError.
+
+    QEMU's user needs the permission to read it: a file that is not readable for all is copied into memory.
+    """
+    if not found.other_user or os.fstat(file).st_mode & stat.S_IROTH:
+        return os.dup(file)
+    return _copy(file)
+
+
 def _copy(file: int) -> int:
     copy = os.memfd_create("sysevent: a file of a guest")
+    at = 0
     try:
-        while os.sendfile(copy, file, None, 1 << 24):
-            pass
+        while sent := os.sendfile(copy, file, at, 1 << 24):
+            at += sent
     except OSError:
         os.close(copy)
         raise

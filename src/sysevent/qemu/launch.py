@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from sysevent.qemu.argv import GuestConfig, InheritedFds, argv
-from sysevent.qemu.confinement import Confinement, confinement, let_write, open_for
+from sysevent.qemu.confinement import Confinement, confinement, let_write, open_for, readable_by
 from sysevent.qemu.process import QemuProcess
 
 Confine = Callable[[GuestConfig], Confinement]
@@ -42,9 +42,9 @@ def start(
         files = {}
         if found.other_user:
             for name, path in (("kernel", config.kernel), ("initramfs", config.initramfs)):
-                if not getattr(fds, name):
-                    files[name] = open_for(found, path)
-                    closing.callback(os.close, files[name])
+                file = getattr(fds, name)
+                files[name] = readable_by(found, file) if file else open_for(found, path)
+                closing.callback(os.close, files[name])
             if fds.memory:
                 let_write(found, fds.memory)
         command = argv(config, msgspec.structs.replace(fds, **files), restored=restored)

@@ -120,6 +120,9 @@ def _pairs(before: dict[str, TargetRun], after: dict[str, TargetRun]) -> dict[st
 
 
 def _compare_facts(target: str, before: Facts, after: Facts, found: RunComparison) -> None:
+    if before.identity or after.identity:
+        first, then = (str(facts.identity or "build ID not recorded") for facts in (before, after))
+        found.notes.append(f"{target}: {first}" if first == then else f"{target}: {first}, then {then}")
     if before.build_id != after.build_id:
         found.notes.append(f"{target}: the VMMs differ ({before.build_id}, {after.build_id})")
     for word, one, other in (

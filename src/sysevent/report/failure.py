@@ -30,6 +30,7 @@ def _of_exits(verdict: Verdict, evidence: ExitEvidence) -> list[str]:
     lines = [
         f"  judged by {evidence.definition}",
         f"  Linux {facts.release}, VMM {seen.abi} {facts.build_id}",
+        *([f"  {facts.identity}"] if facts.identity else []),
     ]
     for label, raw in seen.exits.items():
         lines.append(f"  kvm_run at {label!r}, poison {poison(raw)}; ^^ marks what is wrong:")

@@ -74,6 +74,15 @@ class Target(_Record, frozen=True, kw_only=True):
     """Version of QEMU. Empty without QEMU."""
     vmm: str
     """Build ID of the VMM that reported these facts, in hexadecimal."""
+    build_id: str = ""
+    """GNU build ID of the kernel, in hexadecimal, as its `/sys/kernel/notes` has it. Empty if it has none."""
+    module_build_ids: dict[str, str] = {}
+    """GNU build ID of each loaded KVM module, by name: `kvm`, `kvm_amd`, `kvm_intel`."""
+    identity: model.Proof | None = None
+    """`proven`: these build IDs are those of the files that were given. `unproven`: they could not be compared.
+    `recorded`: the kernel ran already, so no files were given."""
+    identity_reason: str = ""
+    """Why the identity is not proven. Empty if it is."""
     capabilities: dict[str, int]
     """What KVM_CHECK_EXTENSION returned, by capability: `system/NUMBER` for /dev/kvm, `vm/NUMBER` for a VM."""
     features: dict[str, int]
@@ -85,7 +94,14 @@ class Target(_Record, frozen=True, kw_only=True):
 
     def facts(self) -> model.Facts:
         """Return the facts that claims are judged by."""
-        return model.Facts(self.arch, self.kernel, self.capabilities, self.features, self.vmm)
+        return model.Facts(
+            self.arch, self.kernel, self.capabilities, self.features, self.vmm, self._kernel_identity()
+        )
+
+    def _kernel_identity(self) -> model.KernelIdentity | None:
+        if self.identity is None:
+            return None
+        return model.KernelIdentity(self.build_id, self.module_build_ids, self.identity, self.identity_reason)
 
 
 class Verdict(_Record, frozen=True, kw_only=True):

@@ -60,7 +60,8 @@ def section(struct: type[msgspec.Struct]) -> list[str]:
     for field in _struct_type(struct).fields:
         meaning = meanings[field.name]
         if not field.required:
-            meaning += f" Absent in older runs: the same as `{msgspec.json.encode(field.default).decode()}`."
+            default = {} if field.default is msgspec.NODEFAULT else field.default
+            meaning += f" Absent in older runs: the same as `{msgspec.json.encode(default).decode()}`."
         rows.append(f"| `{field.encode_name}` | {_type(field.type)} | {meaning} |")
     return [f"{inspect.getdoc(struct)}\n", "\n".join(rows) + "\n"]
 

@@ -1,4 +1,4 @@
-"""The report of a run as text: the matrix, the verdicts worth a line, how userspace reads the events. No I/O."""
+"""The report of a run as text: matrix, kernels, verdicts worth a line, how userspace reads the events. No I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from sysevent.contract.readers import ReadResult
 from sysevent.model import Status
-from sysevent.report import matrix, readers_table
+from sysevent.report import kernels, matrix, readers_table
 from sysevent.report.grouping import noteworthy
 from sysevent.report.records import Record
 from sysevent.text import escape_line
@@ -56,6 +56,8 @@ def _lines(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
     for text, worst in matrix.lines(found):
         yield Line(text, worst, heading=worst is None)
     yield Line(matrix.summary(found), heading=True)
+    for text in kernels.lines(run):
+        yield Line(text)
     for status, text in noteworthy(run):
         yield Line(text, status)
     readings = readers_table.read(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sysevent.arches import ARCHITECTURES
 from sysevent.scenario import arm64, riscv64, x86_64
 from sysevent.scenario.steps import File, Scenario
 
@@ -16,16 +17,33 @@ FACTS: dict[str, tuple[Scenario, ...]] = {
     "x86_64": (x86_64.FACTS, x86_64.XEN),
 }
 
-# By architecture: the build IDs of the running kernel and of its module kvm. They say nothing about the ABI, and no
-# record has them.
+# Bytes of a kernel's notes that are read; kernels have a few hundred.
+_NOTES = 65536
+# By architecture: the modules that KVM can consist of.
+KVM_MODULES = {
+    name: tuple(dict.fromkeys(("kvm", *(module.replace("-", "_") for module in arch.kvm_modules))))
+    for name, arch in ARCHITECTURES.items()
+}
+# The label of the file that exists if a module is loaded, whether or not it has notes (CONFIG_KALLSYMS).
+LOADED = "{} is loaded"
+
+# By architecture: the notes of the running kernel, and of its KVM modules, with their build IDs. They say nothing about
+# the ABI: engine/identity.py compares them with the files that the kernel was booted from.
 BUILD: dict[str, Scenario] = {
     arch: Scenario(
         f"{arch}.build",
         arch,
         (
-            File("/sys/kernel/notes", "kernel"),
-            File("/sys/module/kvm/notes/.note.gnu.build-id", "kvm"),
+            File("/sys/kernel/notes", "kernel", length=_NOTES),
+            *(
+                step
+                for name in names
+                for step in (
+                    File(f"/sys/module/{name}/notes/.note.gnu.build-id", name),
+                    File(f"/sys/module/{name}/initstate", LOADED.format(name)),
+                )
+            ),
         ),
     )
-    for arch in FACTS
+    for arch, names in KVM_MODULES.items()
 }

@@ -10,6 +10,7 @@ import pytest
 from snapshot_fakes import HELLO, PAGE, Monitor
 
 from sysevent.arches import ARCHITECTURES
+from sysevent.errors import ImageError
 from sysevent.hosts.qemu.bundle import snapshot_key
 from sysevent.qemu.argv import GuestConfig
 
@@ -143,10 +144,8 @@ def config(tmp_path):
     )
 
 
-def test_same_key(config, tmp_path):
-    assert snapshot_key(config, tmp_path / "cache") == snapshot_key(
-        msgspec.structs.replace(config), tmp_path / "cache"
-    )
+def test_same_key(config, qemu):
+    assert snapshot_key(config, "kernel") == snapshot_key(msgspec.structs.replace(config), "kernel")
 
 
 @pytest.mark.parametrize(
@@ -161,30 +160,70 @@ def test_same_key(config, tmp_path):
         {"arch": ARCHITECTURES["riscv64"]},
     ],
 )
-def test_another_key(config, tmp_path, change):
-    assert snapshot_key(msgspec.structs.replace(config, **change), tmp_path) != snapshot_key(config, tmp_path)
+def test_another_key(config, change, qemu):
+    assert snapshot_key(msgspec.structs.replace(config, **change), "kernel") != snapshot_key(config, "kernel")
 
 
-def test_another_key_for_a_rebuilt_kernel(config, tmp_path):
-    before = snapshot_key(config, tmp_path / "cache")
+def test_a_kernel_is_identified_by_its_content(config, tmp_path, qemu):
+    """Not by its path, size or time."""
+    before = snapshot_key(config, "kernel")
+    assert snapshot_key(config, "lernek") != before
     os.utime(config.kernel, (1, 1))
-    assert snapshot_key(config, tmp_path / "cache") != before
+    assert snapshot_key(config, "kernel") == before
+    assert snapshot_key(msgspec.structs.replace(config, kernel=tmp_path / "moved"), "kernel") == before
 
 
-def test_files_in_the_cache_are_identified_by_name(config, tmp_path):
-    """Their modification time changes with each use."""
-    before = snapshot_key(config, tmp_path)
-    os.utime(config.kernel, (1, 1))
-    assert snapshot_key(config, tmp_path) == before
+@pytest.fixture
+def qemu(tmp_path, monkeypatch):
+    """A QEMU with its accelerators and firmware; nothing of it is executed."""
+    files = {}
+    for name in (
+        "bin/qemu-system-aarch64",
+        "bin/qemu-system-riscv64",
+        "lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so",
+        "share/qemu/opensbi.bin",
+        "share/seabios/bios-256k.bin",
+        "share/qemu/qboot.rom",
+    ):
+        files[name] = tmp_path / "usr" / name
+        files[name].parent.mkdir(parents=True, exist_ok=True)
+        files[name].write_bytes(b"content of " + name.encode())
+        files[name].chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "usr" / "bin"))
+    return files
 
 
-def test_another_key_for_another_qemu(config, tmp_path, monkeypatch):
-    found = set()
-    for content in (b"one", b"three"):
-        path = tmp_path / "bin" / "qemu-system-aarch64"
-        path.parent.mkdir(exist_ok=True)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bin/qemu-system-aarch64",
+        "lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so",
+        "share/qemu/opensbi.bin",
+        "share/seabios/bios-256k.bin",
+    ],
+)
+def test_another_qemu_of_the_same_size_and_time(config, qemu, name):
+    """As a package manager installs a rebuilt one."""
+    before, path = snapshot_key(config, "kernel"), qemu[name]
+    status, content = path.stat(), path.read_bytes()
+    path.write_bytes(content[:-1] + b"X")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    after = snapshot_key(config, "kernel")
+    assert after != before
+    path.write_bytes(content)
+    assert snapshot_key(config, "kernel") == before
+
+
+def test_another_key_for_other_firmware(config, qemu, tmp_path):
+    path = tmp_path / "firmware"
+    own = msgspec.structs.replace(config, firmware=path)
+    keys = set()
+    for content in (b"one", b"two"):
         path.write_bytes(content)
-        path.chmod(0o755)
-        monkeypatch.setenv("PATH", str(path.parent))
-        found.add(snapshot_key(config, tmp_path / "cache"))
-    assert len(found) == 2
+        keys.add(snapshot_key(own, "kernel"))
+    assert len(keys) == 2
+
+
+def test_firmware_that_cannot_be_read(config, tmp_path):
+    with pytest.raises(ImageError, match=r"cannot read .*/absent: No such file"):
+        snapshot_key(msgspec.structs.replace(config, firmware=tmp_path / "absent"), "kernel")

@@ -7,7 +7,7 @@ import pytest
 from sysevent import errors
 from sysevent.arches import architecture
 from sysevent.errors import ImageError, UsageError
-from sysevent.images.kernel import resolve
+from sysevent.images.kernel import resolve, vmlinux
 
 ARM64, RISCV64 = architecture("arm64"), architecture("riscv64")
 
@@ -55,6 +55,28 @@ def test_a_compressed_image_is_decompressed_once(find, tmp_path, arm64_image):
     assert kernel.image.read_bytes() == arm64_image()
     inode = kernel.image.stat().st_ino
     assert find(path).image.stat().st_ino == inode
+
+
+def test_a_compressed_image_without_a_place_for_the_plain_one(find, settings, tmp_path, arm64_image):
+    """A full disk, or a cache that cannot be written to: it is decompressed for each run."""
+    path = tmp_path / "Image.gz"
+    path.write_bytes(gzip.compress(arm64_image()))
+    settings.cache.mkdir(exist_ok=True)
+    (settings.cache / "unwrapped").write_text("not a directory")
+    kernel = find(path)
+    assert kernel.image == path
+    assert vmlinux.boot_kernel(kernel, settings, print).content.read() == arm64_image()
+
+
+def test_a_flipped_bit_in_a_decompressed_image(find, tmp_path, arm64_image):
+    path = tmp_path / "Image.gz"
+    path.write_bytes(gzip.compress(arm64_image()))
+    kernel = find(path)
+    data = bytearray(arm64_image())
+    data[-1] ^= 1
+    kernel.image.write_bytes(data)
+    assert find(path) == kernel
+    assert kernel.image.read_bytes() == arm64_image()
 
 
 def test_tree(find, tree):

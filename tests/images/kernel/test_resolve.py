@@ -1,6 +1,7 @@
 """debian:TRACK with a mirror on this machine, from the signature to the file that QEMU boots."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ import pytest
 from faults import DAMAGE
 
 from sysevent.arches import architecture
-from sysevent.errors import BadSignature, DownloadFailed, NotApplicable, NotCached, UsageError
+from sysevent.errors import BadSignature, DownloadFailed, ImageError, NotApplicable, NotCached, UsageError
 from sysevent.images.debian.archive import Archive
 from sysevent.images.download import Expected
 from sysevent.images.rootfs import initramfs
@@ -245,3 +246,59 @@ def test_invalid_specs(find, spec):
 def test_a_mirror_with_another_scheme(find):
     with pytest.raises(UsageError, match="http or https"):
         find(mirror="file:///srv/debian")
+
+
+def damage(path):
+    """Change one bit, and neither the size nor the time."""
+    status, data = path.stat(), bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_a_flipped_bit_in_a_cached_kernel(find, trixie):
+    """It is unpacked again, offline too: the package is there."""
+    kernel = find()
+    whole = kernel.image.read_bytes()
+    damage(kernel.image)
+    assert find(offline=True) == kernel
+    assert kernel.image.read_bytes() == whole
+
+
+def test_a_flipped_bit_in_the_package_as_well(find, trixie, settings):
+    """It is fetched again; offline one error names what to do."""
+    kernel = find()
+    whole = kernel.image.read_bytes()
+    package = max((settings.cache / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    for path in (kernel.image, package):
+        damage(path)
+    with pytest.raises(
+        NotCached, match=r"offline, and debian:6\.12 arm64: linux-image-.* is not in the cache: run"
+    ):
+        find(offline=True)
+    assert find() == kernel
+    assert kernel.image.read_bytes() == whole
+
+
+def test_the_cache_of_an_older_version(find, trixie):
+    """Without a seal a kernel counts as absent, and is unpacked again."""
+    kernel = find()
+    kernel.image.with_name("vmlinuz.sha256").unlink()
+    kernel.image.with_name("unpacked.json").write_text("{}")
+    kernel.image.write_bytes(b"damaged long ago")
+    again = find(offline=True)
+    assert again == kernel
+    assert hashlib.sha256(kernel.image.read_bytes()).hexdigest() == kernel.sha256
+
+
+def test_a_flipped_bit_in_the_modules(find, trixie, settings, progress):
+    """The package is verified before modules are taken out of it again; a damaged one is removed, and then fetched."""
+    kernel = find()
+    initramfs.build(kernel, ARM64, {}, ["virtio_console"], settings, progress)
+    (modules,) = (settings.cache / "modules").iterdir()
+    damage(modules)
+    damage(kernel.modules)
+    with pytest.raises(ImageError, match="was damaged, and is removed from the cache: run again"):
+        initramfs.build(kernel, ARM64, {}, ["virtio_console"], settings, progress)
+    again = find()
+    initramfs.build(again, ARM64, {}, ["virtio_console"], settings, progress)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
+from sysevent.cache import Cache, digest_once
+from sysevent.decode import build_id
 from sysevent.images.kernel import vmlinux
+from sysevent.images.kernel.held import HeldFile
+from sysevent.images.kernel.modules import Module
 from sysevent.images.rootfs import initramfs
-from sysevent.model import KernelImage, Progress
+from sysevent.model import ExpectedKernel, KernelImage, Progress
 from sysevent.qemu import firmware
 from sysevent.qemu.accel import Accel, choose
 from sysevent.qemu.argv import GuestConfig, argv
+from sysevent.qemu.files import installed_files
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
 # Part of every snapshot's key. Increment it when ready guests change in a way that no other part of the key shows.
-SCHEMA = 2
+SCHEMA = 3
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -35,6 +39,10 @@ class Bundle(msgspec.Struct, frozen=True):
     fallback: str = ""
     # Seconds that QEMU may run after this process has ended; 0: it ends with this process.
     keep: int = 0
+    # What QEMU boots; None: config.kernel, as it is then.
+    content: HeldFile | None = None
+    # What must answer.
+    expected: ExpectedKernel = ExpectedKernel()
 
 
 def prepare(
@@ -58,35 +66,59 @@ def prepare(
         progress(f"{spec.id}: TCG, not KVM: {accel.fallback}")
         # QEMU rejects -cpu host without KVM.
         cpu = "" if cpu.partition(",")[0] == "host" else cpu
-    modules = (*CHANNEL_MODULES, *arch.kvm_modules)
+    boot = vmlinux.boot_kernel(kernel, settings, progress)
+    modules = initramfs.kernel_modules(
+        kernel, arch, (*CHANNEL_MODULES, *arch.kvm_modules), settings, progress
+    )
     config = GuestConfig(
         arch=arch,
         accel=accel.name,
         cpu=cpu,
         memory=spec.memory,
-        kernel=vmlinux.kernel_file(kernel, settings, progress),
-        initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),
+        kernel=boot.path,
+        initramfs=initramfs.pack(files, modules, Cache(settings.cache)),
         append=spec.append,
         firmware=firmware.fast_firmware(arch, accel.name),
         virtio=spec.channel == "virtio",
         debug=settings.debug,
         keep=bool(settings.keep),
     )
-    return Bundle(spec, kernel, config, snapshot_key(config, settings.cache), accel.fallback, settings.keep)
+    return Bundle(
+        spec,
+        kernel,
+        config,
+        snapshot_key(config, boot.key),
+        accel.fallback,
+        settings.keep,
+        boot.content,
+        expected_kernel(kernel, boot, modules),
+    )
 
 
-def snapshot_key(config: GuestConfig, cache: Path) -> str:
+def expected_kernel(
+    kernel: KernelImage, boot: vmlinux.BootKernel, modules: Sequence[Module]
+) -> ExpectedKernel:
+    """What the kernel that is booted from these files must say of itself."""
+    content = hashlib.sha256(boot.key.encode())
+    for module in modules:
+        content.update(hashlib.sha256(module.data).digest())
+    return ExpectedKernel(
+        image=str(kernel.image),
+        build_id=boot.build_id,
+        obstacle=boot.obstacle,
+        modules={module.name: build_id.of_elf(module.data) for module in modules},
+        content=content.hexdigest(),
+    )
+
+
+def snapshot_key(config: GuestConfig, kernel: str) -> str:
     """A hash of everything that shapes a ready guest: QEMU, its command line, kernel and initramfs. 64 hex digits.
 
-    File names in the cache contain the hash of the content, and the VMM is part of the initramfs. Other files, QEMU
-    among them, are identified by path, size and modification time, as in make: hashing 40 MB at every start would cost
-    more than it protects from.
+    All files are identified by their content. kernel: BootKernel.key. The name of an initramfs has the hash
+    of its content, and the VMM is part of it. ImageError if a file of QEMU cannot be read.
     """
-    parts = [str(SCHEMA), *argv(config)]
-    for path in (shutil.which(config.arch.qemu), config.kernel, config.firmware):
-        if path is None or Path(path).is_relative_to(cache):
-            continue
-        real = Path(path).resolve()
-        stat = real.stat()
-        parts += [str(real), str(stat.st_size), str(stat.st_mtime_ns)]
+    parts = [str(SCHEMA), *argv(msgspec.structs.replace(config, kernel=Path(kernel)))]
+    firmware_files = () if config.firmware is None else (config.firmware,)
+    for path in (*installed_files(config.arch), *firmware_files):
+        parts += [str(path), digest_once(path)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

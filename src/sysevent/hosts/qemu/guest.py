@@ -106,6 +106,9 @@ class QemuGuest(FramedHost):
             if self._snapshot is not None or self._saved:
                 lines = msgspec.structs.replace(lines, memory=self._open_memory())
                 fds.append(lines.memory)
+            if self._bundle.content is not None:
+                lines = msgspec.structs.replace(lines, kernel=self._bundle.content.fd)
+                fds.append(lines.kernel)
             config, log, restored = self._bundle.config, self._logs / "qemu.log", self._snapshot is not None
             self._qemu = launch.start(config, lines, fds, log, restored=restored, keep=self._bundle.keep)
         finally:

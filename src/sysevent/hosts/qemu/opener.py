@@ -17,7 +17,7 @@ from sysevent.hosts.qemu.guest import QemuGuest
 from sysevent.hosts.qemu.migration import StillStopped
 from sysevent.hosts.qemu.snapshots import Snapshot, Snapshots
 from sysevent.images.kernel import resolve
-from sysevent.model import KernelImage, Progress
+from sysevent.model import ExpectedKernel, KernelImage, Progress
 from sysevent.qemu import launch
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
@@ -83,6 +83,11 @@ class QemuOpener:
         # In this thread: its trial start of QEMU must not delay a guest.
         launch.confine(bundle.config)
         self._bundle = bundle
+
+    def expected(self) -> ExpectedKernel:
+        """See Opener."""
+        assert self._bundle is not None
+        return self._bundle.expected
 
     def restorable(self) -> bool:
         """See Opener."""
@@ -151,7 +156,8 @@ class QemuOpener:
     def forget(self, hello: wire.Hello | None) -> str:
         """See Opener. After two intact snapshots that did not reach HELLO, no more are taken of this guest."""
         assert self._bundle is not None
-        assert self._snapshots is not None
+        if self._snapshots is None:
+            return ""
         if hello is not None or self._snapshot is None or not self._snapshot.is_intact():
             self._snapshots.discard(self._bundle.key)
             return ""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
 from pathlib import Path
-
-import msgspec
 
 from sysevent.arches import ARCHITECTURES, Architecture
 from sysevent.cache import Cache
@@ -16,17 +14,10 @@ from sysevent.images.debian.archive import Archive
 from sysevent.images.debian.track_resolution import Resolution, resolve
 from sysevent.images.download import Gone
 from sysevent.images.kernel import bootfile
+from sysevent.images.rootfs import initramfs
 from sysevent.images.tracks import Track
 from sysevent.model import KernelImage, Progress
 from sysevent.settings import Settings
-
-
-class Unpacked(msgspec.Struct, frozen=True):
-    """Hash and size of a cached kernel image; in unpacked.json beside it."""
-
-    sha256: str
-    # Bytes.
-    size: int
 
 
 def find(
@@ -116,20 +107,20 @@ def obtain(resolution: Resolution, track: Track, arch: Architecture, archive: Ar
     kernel, cache = resolution.kernel, archive.cache
     label = f"{track.spec} {arch.name}"
     image = image_path(kernel.release, kernel.image.sha256, cache)
-    if not _is_complete(image, cache):
+    if not (sha256 := cache.intact_hash(image)):
         with cache.lock(f"kernel-{kernel.image.sha256[:32]}", label, archive.progress):
-            if not _is_complete(image, cache):
+            if not (sha256 := cache.intact_hash(image)):
                 # Here: most runs find the kernel in the cache.
                 from sysevent.images.debian import deb
 
                 package = archive.deb(kernel.image, label)
                 archive.progress(f"{label}: unpacking Linux {kernel.release}")
-                _store(image, deb.kernel_image(package), arch, cache)
+                sha256 = _store(image, deb.kernel_image(package), arch, cache)
     modules = cache.blob(kernel.modules.sha256)
-    # Offline, modules that were taken out of it before may do: see images/rootfs/initramfs.py.
-    if not modules.exists() and not archive.settings.offline:
+    # Once modules were taken out of the package, it is not read any more. Offline, they must do.
+    if not archive.settings.offline and (not modules.exists() or not initramfs.any_modules(modules, cache)):
         archive.deb(kernel.modules, label)
-    return KernelImage(track.spec, arch.name, kernel.release, kernel.image.version, image, modules)
+    return KernelImage(track.spec, arch.name, kernel.release, kernel.image.version, image, modules, sha256)
 
 
 def image_path(release: str, sha256: str, cache: Cache) -> Path:
@@ -137,17 +128,13 @@ def image_path(release: str, sha256: str, cache: Cache) -> Path:
     return cache.root / "kernels" / f"{release}-{sha256[:16]}" / "vmlinuz"
 
 
-def _store(image: Path, data: bytes, arch: Architecture, cache: Cache) -> None:
+def _store(image: Path, data: bytes, arch: Architecture, cache: Cache) -> str:
+    """Write a kernel image, decompressed if it can be, to the cache, and return its SHA-256."""
     found = bootfile.inspect(data, f"the kernel in {image.parent.name}")
     _check_arch(found, arch, image.parent.name)
     data = found.unwrapped or data
-    cache.write(image, data)
-    cache.record(image.with_name("unpacked.json"), Unpacked(hashlib.sha256(data).hexdigest(), len(data)))
-
-
-def _is_complete(image: Path, cache: Cache) -> bool:
-    unpacked = cache.read(image.with_name("unpacked.json"), Unpacked)
-    return unpacked is not None and image.exists() and image.stat().st_size == unpacked.size
+    cache.seal(image, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def _tree(spec: str, tree: Path, arch: Architecture, settings: Settings, modules: Path | None) -> KernelImage:
@@ -182,18 +169,18 @@ def _file(
         raise ImageError(f"cannot read {path}: {error.strerror}") from None
     found = bootfile.inspect(data, str(path))
     _check_arch(found, arch, str(path))
-    image = path.resolve()
+    image, sha256 = path.resolve(), hashlib.sha256(data).hexdigest()
     if found.unwrapped is not None:
         # QEMU before 8.2 cannot read zboot, and for riscv64 no version reads gzip: give it the plain image.
         cache = Cache(settings.cache)
-        sha256 = hashlib.sha256(data).hexdigest()
-        image = cache.root / "unwrapped" / f"{found.release or 'image'}-{sha256[:16]}" / "Image"
-        if _is_complete(image, cache):
+        plain = cache.root / "unwrapped" / f"{found.release or 'image'}-{sha256[:16]}" / "Image"
+        # Without a place to write to, boot_kernel() of vmlinux.py decompresses it for this run.
+        with contextlib.suppress(ImageError):
+            sha256 = cache.intact_hash(plain) or _store(plain, found.unwrapped, arch, cache)
+            image = plain
             # prune() goes by the time of last use.
-            os.utime(image)
-        else:
-            _store(image, found.unwrapped, arch, cache)
-    return KernelImage(spec, arch.name, release or found.release, "", image, modules)
+            cache.touch(image)
+    return KernelImage(spec, arch.name, release or found.release, "", image, modules, sha256)
 
 
 def _check_arch(found: bootfile.BootFile, arch: Architecture, name: str) -> None:

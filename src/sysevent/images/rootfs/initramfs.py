@@ -35,14 +35,19 @@ def build(
 ) -> Path:
     """Return the path of an initramfs with these files, and with these modules and their dependencies.
 
-    files is path in the guest -> content; all are executable. The modules are /modules/00-name.ko and so on, in
-    the order in which they load; one that the kernel does not have as a file counts as built in. The archive is
-    cached under the hash of its bytes, and is not compressed: a guest takes 10 ms per MB to unpack it either way.
-
-    ImageError when a module cannot be obtained, UsageError when two files have one path or a path is invalid.
+    A module that the kernel does not have as a file counts as built in. Raises what kernel_modules() and pack() raise.
     """
-    cache = Cache(settings.cache)
     loaded = kernel_modules(kernel, arch, modules, settings, progress)
+    return pack(files, loaded, Cache(settings.cache))
+
+
+def pack(files: Mapping[str, bytes], loaded: Sequence[Module], cache: Cache) -> Path:
+    """Return the path of an initramfs with these files and modules.
+
+    files is path in the guest -> content; all are executable. The modules are /modules/00-name.ko and so on, in
+    the order in which they load. The archive is cached under the hash of its bytes, and is not compressed: a guest
+    takes 10 ms per MB to unpack it either way. UsageError when two files have one path or a path is invalid.
+    """
     data = newc.archive(_entries(files, loaded))
     path = cache.root / "initramfs" / f"{hashlib.sha256(data).hexdigest()}.cpio"
     if _contains(path, data):
@@ -109,6 +114,11 @@ def _from_package(
         modules.check(found, arch.elf_machine, kernel.release, str(package))
         cache.keep(path, msgspec.msgpack.encode(found))
         return found
+
+
+def any_modules(package: Path, cache: Cache) -> bool:
+    """Return whether the cache has modules that were taken out of a package."""
+    return any((cache.root / "modules").glob(f"{package.name[:16]}-*.bin"))
 
 
 def _cached_modules(path: Path, cache: Cache) -> tuple[Module, ...] | None:

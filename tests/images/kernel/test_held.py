@@ -1,0 +1,70 @@
+"""Files that stay as they were when they were hashed."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from sysevent.cache import digest_once
+from sysevent.errors import ImageError
+from sysevent.images.kernel import held
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("take", [held.copied, held.cached])
+def test_content_and_hash(take, tmp_path):
+    path = tmp_path / "kernel"
+    path.write_bytes(b"kernel" * 300_000)
+    found = take(path)
+    assert (found.read(), found.sha256) == (b"kernel" * 300_000, sha256(b"kernel" * 300_000))
+
+
+def test_a_copy_stays_when_its_file_is_written_to(tmp_path):
+    path = tmp_path / "kernel"
+    path.write_bytes(b"first")
+    found = held.copied(path)
+    path.write_bytes(b"other")
+    assert found.read() == b"first"
+
+
+def test_a_file_of_the_cache_stays_when_it_is_replaced(tmp_path):
+    path, other = tmp_path / "kernel", tmp_path / "draft"
+    path.write_bytes(b"first")
+    found = held.cached(path)
+    other.write_bytes(b"other")
+    other.replace(path)
+    assert (found.read(), found.sha256) == (b"first", sha256(b"first"))
+    assert held.cached(path).sha256 == sha256(b"other")
+
+
+def test_it_is_closed_when_it_is_not_used_any_more(tmp_path):
+    found = held.in_memory(b"kernel")
+    fd = found.fd
+    del found
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
+
+
+@pytest.mark.parametrize("take", [held.copied, held.cached])
+def test_a_file_that_cannot_be_read(take, tmp_path):
+    for path, words in ((tmp_path / "absent", "No such file"), (tmp_path, "Is a directory")):
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        with pytest.raises(ImageError, match=words):
+            take(path)
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_hash_is_remembered_until_the_file_changes(tmp_path):
+    """Neither size nor time need to differ."""
+    path = tmp_path / "kernel"
+    path.write_bytes(b"first")
+    status = path.stat()
+    assert digest_once(path) == sha256(b"first")
+    for content in (b"other", b"third"):
+        path.write_bytes(content)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert digest_once(path) == sha256(content)
