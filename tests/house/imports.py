@@ -50,6 +50,7 @@ LOWEST_LAYER = frozenset(
     (
         "cache",
         "capped_log",
+        "digests",
         "checkout",
         "errors",
         "interrupts",

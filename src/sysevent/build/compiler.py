@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import Abi
-from sysevent.cache import digest
+from sysevent.digests import digest
 from sysevent.errors import BuildFailed, ToolMissing
 
 # Freestanding and reproducible code, which needs nothing from a libc or a sanitizer runtime.

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from sysevent.cache import digest
+from sysevent.digests import digest
 from sysevent.errors import BadSignature, DownloadFailed, ImageError
 from sysevent.model import Progress
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import Architecture
-from sysevent.cache import SEAL, Cache, digest
+from sysevent.cache import SEAL, Cache
+from sysevent.digests import digest
 from sysevent.errors import BadSignature, ImageError
 from sysevent.images import stored_files
 from sysevent.images.debian import deb, keyring, package_index, release_file

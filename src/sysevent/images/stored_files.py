@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from sysevent.cache import SEAL, Cache, digest, seal_of
+from sysevent.cache import SEAL, Cache, seal_of
+from sysevent.digests import digest
 
 # Folders whose files are named by the hash of their content.
 _NAMED_BY_HASH = ("blobs/sha256", "initramfs")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sysevent.cache import digest_once
+from sysevent.digests import digest_once
 from sysevent.errors import ImageError
 from sysevent.images.kernel import held
 

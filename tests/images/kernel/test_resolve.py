@@ -11,7 +11,7 @@ import pytest
 from faults import DAMAGE
 
 from sysevent.arches import architecture
-from sysevent.errors import BadSignature, DownloadFailed, ImageError, NotApplicable, NotCached, UsageError
+from sysevent.errors import BadSignature, DownloadFailed, NotApplicable, NotCached, UsageError
 from sysevent.images.debian.archive import Archive
 from sysevent.images.download import Expected
 from sysevent.images.rootfs import initramfs
@@ -289,16 +289,3 @@ def test_the_cache_of_an_older_version(find, trixie):
     again = find(offline=True)
     assert again == kernel
     assert hashlib.sha256(kernel.image.read_bytes()).hexdigest() == kernel.sha256
-
-
-def test_a_flipped_bit_in_the_modules(find, trixie, settings, progress):
-    """The package is verified before modules are taken out of it again; a damaged one is removed, and then fetched."""
-    kernel = find()
-    initramfs.build(kernel, ARM64, {}, ["virtio_console"], settings, progress)
-    (modules,) = (settings.cache / "modules").iterdir()
-    damage(modules)
-    damage(kernel.modules)
-    with pytest.raises(ImageError, match="was damaged, and is removed from the cache: run again"):
-        initramfs.build(kernel, ARM64, {}, ["virtio_console"], settings, progress)
-    again = find()
-    initramfs.build(again, ARM64, {}, ["virtio_console"], settings, progress)

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
-from sysevent.cache import Cache, digest_once
+from sysevent.cache import Cache
 from sysevent.decode import build_id
+from sysevent.digests import digest_once
 from sysevent.images.kernel import vmlinux
 from sysevent.images.kernel.held import HeldFile
 from sysevent.images.kernel.modules import Module

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import msgspec
 
-from sysevent.cache import Cache, digest
+from sysevent.cache import Cache
+from sysevent.digests import digest
 from sysevent.errors import BadSignature, NotCached, UsageError
 from sysevent.images.debian import apt, keyring, package_index, release_file
 from sysevent.images.debian.release_file import ReleaseFile

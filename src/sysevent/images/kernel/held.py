@@ -8,7 +8,7 @@ import os
 import weakref
 from pathlib import Path
 
-from sysevent.cache import digest_of_open
+from sysevent.digests import digest_of_open
 from sysevent.errors import ImageError
 
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL

@@ -14,7 +14,6 @@ from sysevent.images.debian.archive import Archive
 from sysevent.images.debian.track_resolution import Resolution, resolve
 from sysevent.images.download import Gone
 from sysevent.images.kernel import bootfile
-from sysevent.images.rootfs import initramfs
 from sysevent.images.tracks import Track
 from sysevent.model import KernelImage, Progress
 from sysevent.settings import Settings
@@ -117,8 +116,8 @@ def obtain(resolution: Resolution, track: Track, arch: Architecture, archive: Ar
                 archive.progress(f"{label}: unpacking Linux {kernel.release}")
                 sha256 = _store(image, deb.kernel_image(package), arch, cache)
     modules = cache.blob(kernel.modules.sha256)
-    # Once modules were taken out of the package, it is not read any more. Offline, they must do.
-    if not archive.settings.offline and (not modules.exists() or not initramfs.any_modules(modules, cache)):
+    # Offline, modules that were taken out of it before may do: see images/rootfs/initramfs.py.
+    if not modules.exists() and not archive.settings.offline:
         archive.deb(kernel.modules, label)
     return KernelImage(track.spec, arch.name, kernel.release, kernel.image.version, image, modules, sha256)
 

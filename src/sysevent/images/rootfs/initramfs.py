@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from sysevent.arches import Architecture
-from sysevent.cache import Cache, digest
+from sysevent.cache import Cache
+from sysevent.digests import digest
 from sysevent.errors import ImageError, NotCached, UsageError
 from sysevent.images.kernel import modules
 from sysevent.images.kernel.modules import Module
@@ -114,11 +115,6 @@ def _from_package(
         modules.check(found, arch.elf_machine, kernel.release, str(package))
         cache.keep(path, msgspec.msgpack.encode(found))
         return found
-
-
-def any_modules(package: Path, cache: Cache) -> bool:
-    """Return whether the cache has modules that were taken out of a package."""
-    return any((cache.root / "modules").glob(f"{package.name[:16]}-*.bin"))
 
 
 def _cached_modules(path: Path, cache: Cache) -> tuple[Module, ...] | None:
