@@ -13,7 +13,7 @@ from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
 from sysevent.images.kernel import vmlinux
 from sysevent.images.rootfs import initramfs
 from sysevent.model import KernelImage, Progress
-from sysevent.qemu import firmware
+from sysevent.qemu import clock, firmware
 from sysevent.qemu.accel import Accel, choose
 from sysevent.qemu.argv import GuestConfig, argv
 from sysevent.settings import Settings
@@ -66,7 +66,8 @@ def prepare(
         memory=spec.memory,
         kernel=vmlinux.kernel_file(kernel, settings, progress),
         initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),
-        append=spec.append,
+        # The words of the target come last, so that they win.
+        append=f"{clock.kernel_words(arch, accel.name)} {spec.append}".strip(),
         firmware=firmware.fast_firmware(arch, accel.name),
         virtio=spec.channel == "virtio",
         debug=settings.debug,
