@@ -171,6 +171,15 @@ class Scheduler:
         while self._running:
             self._waiting.insert(0, self._end_latest())
 
+    def exchange(self, ended: Asker, started: Asker) -> None:
+        """Give the place of a target to another one, which starts by itself; with keep both have a place."""
+        if ended in self._running and not self._keep:
+            ended.close()
+            self._ended.append(ended)
+            self._running[self._running.index(ended)] = started
+        else:
+            self._running.append(started)
+
     def release(self, asker: Asker) -> None:
         """End a target that no further question is for. The next require() or attend() starts another one.
 
