@@ -18,6 +18,7 @@ from sysevent.engine.loop import Loop
 from sysevent.engine.question import Question
 from sysevent.engine.scheduler import Scheduler
 from sysevent.errors import NotApplicable, SyseventError
+from sysevent.hosts.base import Opener
 from sysevent.hosts.openers import obstacle, opener
 from sysevent.model import Facts, Incident, Observation, Status
 from sysevent.plugin import options
@@ -26,6 +27,7 @@ from sysevent.plugin.case import case_of, target_of
 from sysevent.plugin.leased import Leased
 from sysevent.report import records
 from sysevent.scenario.facts import BUILD
+from sysevent.settings import Settings
 from sysevent.targets.leases.lease import Leases
 from sysevent.targets.spec import TargetSpec
 
@@ -37,6 +39,10 @@ def applies(claim: ExitClaim, facts: Facts, terms: Terms) -> bool:
     except NotApplicable:
         return False
     return True
+
+
+def _unrecorded(_target: str, _seen: Observation) -> None:
+    """Do nothing: run.jsonl has the observations of a target's first guest."""
 
 
 class Run:
@@ -52,6 +58,8 @@ class Run:
         # CI systems, systemd and `timeout` send SIGTERM: as after Ctrl-C, guests end and the log is completed.
         self._signals = signal.signal(signal.SIGTERM, signal.default_int_handler)
         self._guests: dict[str, Asker] = {}
+        # The second guest of each target of which a claim has failed.
+        self._seconds: dict[str, Asker] = {}
         self._loop = Loop()
         # Ids of the targets whose record is written.
         self._recorded: set[str] = set()
@@ -118,16 +126,38 @@ class Run:
 
     def _end(self, spec: TargetSpec) -> None:
         """End our guest on a target whose lease was lost: another run may use it."""
-        if spec.id in self._guests:
-            self._guests[spec.id].close()
+        for guests in (self._guests, self._seconds):
+            if spec.id in guests:
+                guests[spec.id].close()
 
     def _end_guests(self) -> None:
         """End all guests: this run is about to wait for other runs, which may need their slots."""
         self._scheduler.end_all()
 
+    def second(self, first: Asker) -> Asker:
+        """A second guest of a target, to confirm what failed in the first: the same one for all of its claims.
+
+        It is booted, never restored, in the place of the first one, which ends once it has answered all planned
+        questions; with --keep both run. On a machine whose kernel runs already it is another session.
+        """
+        spec = first.spec
+        if spec.id not in self._seconds:
+            first.drain()
+            own = msgspec.structs.replace(self.settings, snapshots=False, keep=0)
+            logs = self.results / spec.id.replace("/", "_") / "confirmation"
+            listeners = Listeners(self.progress, self._incident, _unrecorded)
+            self.progress(f"{spec.id}: a claim failed; it is asked again in another guest")
+            found = Asker(spec, self._opener(spec, own), own, logs, listeners, loop=self._loop)
+            self._seconds[spec.id] = found
+            self._scheduler.exchange(first, found)
+        return self._seconds[spec.id]
+
     def done(self, guest: Asker) -> None:
-        """End a guest that no further test needs, or leave it to the user if --keep says so."""
+        """End the guests that no further test needs, or leave the first to the user if --keep says so."""
         self._keep(guest)
+        second = self._seconds.pop(guest.spec.id, None)
+        if second is not None:
+            self._scheduler.release(second)
         self._scheduler.release(guest)
         self._leased.release(guest.spec)
         # labgrid gives another machine the next time.
@@ -162,10 +192,9 @@ class Run:
                 elif applies(case.claim, facts, terms):
                     yield Question(case.claim.asks, case.claim.abi or case.abi)
 
-        modules = self.config.getoption("modules")
         return Asker(
             spec,
-            opener(spec, self.settings, Path(modules) if modules else None),
+            self._opener(spec, self.settings),
             self.settings,
             self.results / spec.id.replace("/", "_"),
             Listeners(self.progress, self._incident, self._observation),
@@ -175,6 +204,14 @@ class Run:
             weight=len({(c.claim.asks.name, c.abi) for c in cases if isinstance(c.claim, ExitClaim)}),
             loop=self._loop,
         )
+
+    def _opener(self, spec: TargetSpec, settings: Settings) -> Opener:
+        modules = self.config.getoption("modules")
+        return opener(spec, settings, Path(modules) if modules else None)
+
+    def record_incident(self, target: str, reason: str) -> None:
+        """Record what happened, without a log and without another try."""
+        self._incident(Incident(target, reason, "", retried=False))
 
     def _incident(self, incident: Incident) -> None:
         self.log.write(records.Incident(**msgspec.structs.asdict(incident)))
