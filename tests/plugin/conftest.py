@@ -92,7 +92,7 @@ class Asker:
         self._plan = options.get("plan")
 
     def facts(self):
-        why = PLAN.get("facts" if self._plan else "second", {}).get(self.spec.name)
+        why = PLAN.get("facts" if self._plan else "second", {}).get(self.spec.name.partition("/")[0])
         if why and why != "lacking":
             raise getattr(errors, why)(f"{self.spec.name}: {why} with its reason\\nand a console")
         found = FACTS[f"{self.spec.arch}-tcg"]
@@ -101,9 +101,6 @@ class Asker:
         if self._plan:
             PLANNED.update(question.scenario.name for question in self._plan(found))
         return found
-
-    def drain(self):
-        pass
 
     def observe(self, scenario, abi):
         name = scenario.name
@@ -141,7 +138,7 @@ class Scheduler:
     def require(self, guest):
         pass
 
-    def exchange(self, ended, started):
+    def add_second(self, first, second):
         pass
 
     def end_all(self):

@@ -107,6 +107,6 @@ def test_a_second_guest_that_cannot_be_asked(run, error):
     found = run(error)
     off = verdicts(found)["psci.off"]
     assert off["status"] == "MISS"
-    assert f"could not be asked again: arm64-tcg: {error} with its reason" in off["reason"]
+    assert f"could not be asked again: arm64-tcg/confirmation: {error} with its reason" in off["reason"]
     assert "type: got 7 (TDX_FATAL), expected 1 (SHUTDOWN)" in off["reason"]
     assert verdicts(found)["psci.reset2"]["status"] == "PASS"

@@ -137,20 +137,24 @@ class Run:
     def second(self, first: Asker) -> Asker:
         """A second guest of a target, to confirm what failed in the first: the same one for all of its claims.
 
-        It is booted, never restored, in the place of the first one, which ends once it has answered all planned
-        questions; with --keep both run. On a machine whose kernel runs already it is another session.
+        It is booted, never restored. On a machine whose kernel runs already it is another session.
         """
-        spec = first.spec
-        if spec.id not in self._seconds:
-            first.drain()
+        name = first.spec.id
+        if name not in self._seconds:
+            # A name of its own: it may have a slot beside the first one.
+            spec = msgspec.structs.replace(first.spec, name=f"{first.spec.name}/confirmation")
             own = msgspec.structs.replace(self.settings, snapshots=False, keep=0)
-            logs = self.results / spec.id.replace("/", "_") / "confirmation"
-            listeners = Listeners(self.progress, self._incident, _unrecorded)
-            self.progress(f"{spec.id}: a claim failed; it is asked again in another guest")
+
+            def incident(what: Incident) -> None:
+                self._incident(msgspec.structs.replace(what, target=name))
+
+            self.progress(f"{name}: a claim failed; it is asked again in another guest")
+            listeners = Listeners(self.progress, incident, _unrecorded)
+            logs = self.results / name.replace("/", "_") / "confirmation"
             found = Asker(spec, self._opener(spec, own), own, logs, listeners, loop=self._loop)
-            self._seconds[spec.id] = found
-            self._scheduler.exchange(first, found)
-        return self._seconds[spec.id]
+            self._seconds[name] = found
+            self._scheduler.add_second(first, found)
+        return self._seconds[name]
 
     def done(self, guest: Asker) -> None:
         """End the guests that no further test needs, or leave the first to the user if --keep says so."""
