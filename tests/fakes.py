@@ -15,7 +15,9 @@ from sysevent.build.programs import Payload
 from sysevent.errors import BadWire, GuestLost, InfrastructureError, SyseventError
 from sysevent.hosts.base import ENDED, WINDOW, Failure, Host
 from sysevent.model import ExpectedKernel, KernelImage, Progress
-from sysevent.scenario.steps import Scenario, Sleep
+from sysevent.scenario.control import Control
+from sysevent.scenario.request import encode
+from sysevent.scenario.steps import File, Scenario, Sleep
 from sysevent.settings import Settings
 from sysevent.wire import Hello, Op, Reply, Result, State
 
@@ -31,6 +33,17 @@ HELLO = Hello(1, 1, "6.12.1", "x86_64", "id")
 def scenario(name: str, milliseconds: int = 1) -> Scenario:
     """Return a scenario that only sleeps, for the architecture that its name begins with: "x86_64.a"."""
     return Scenario(name, name.partition(".")[0], (Sleep(milliseconds),))
+
+
+# A control of fake guests: they are ill if they lack this file.
+CONTROL = Control(
+    Scenario("x86_64.control", "x86_64", (File("control", "control"),)),
+    lambda seen: "" if seen.answers["control"].ret == 0 else "it lacks its file",
+)
+_CONTROL_REQUEST, _ = encode(CONTROL.scenario, {})
+# Replies to a control of which the guest is ill.
+ILL = Reply(State.DONE, 0, (Result(Op.FILE, 0, -1, 2, b""),))
+STUCK = Reply(State.STUCK, 1, ())
 
 
 def payload(_arch: Architecture, name: str, _settings: Settings) -> Payload:
@@ -88,6 +101,10 @@ class FakeOpener:
         self.replies: list[Reply | SyseventError | None] = []
         self.default_hello: Hello | SyseventError = HELLO
         self.default_reply: SyseventError | None = None
+        # Replies to controls.
+        self.controls: list[Reply | SyseventError | None] = []
+        # Bodies of the requests that make a host ill.
+        self.poisons: set[bytes] = set()
         # Numbers of requests in which a host is lost.
         self.dead: set[int] = set()
         self.files: dict[str, bytes] = {}
@@ -110,7 +127,7 @@ class FakeOpener:
 
     @property
     def sent(self) -> int:
-        """The number of requests that were sent to all hosts."""
+        """The number of requests that were sent to all hosts, without controls."""
         return sum(len(host.sent) for host in self.hosts)
 
     def kernel(self, progress: Progress) -> KernelImage | None:
@@ -156,8 +173,10 @@ class FakeHost:
         self.retried = list(opener.retried)
         self.incidents = list(opener.incidents)
         self.traits = dict(opener.traits)
-        # Each request, and its ABI.
+        # Each request, and its ABI; controls are only counted.
         self.sent: list[tuple[bytes, int]] = []
+        self.controls = 0
+        self.ill = False
         self.running = False
         self._opener = opener
         self._lost: InfrastructureError | None = None
@@ -192,19 +211,28 @@ class FakeHost:
 
     def send(self, request: bytes, abi: int) -> int:
         assert self.running
+        number = len(self.sent) + self.controls + 1
+        if request == _CONTROL_REQUEST:
+            self.controls += 1
+            self._answer(number, request, ILL if self.ill else _next(self._opener.controls, None))
+            return number
         self.sent.append((request, abi))
-        number = len(self.sent)
-        if self._lost is None and number in self._opener.dead:
+        self.ill = self.ill or request in self._opener.poisons
+        if self._lost is None and len(self.sent) in self._opener.dead:
             self._lost = LOST
+        self._answer(
+            number, request, None if self._lost else _next(self._opener.replies, self._opener.default_reply)
+        )
+        return number
+
+    def _answer(self, number: int, request: bytes, found: Reply | SyseventError | None) -> None:
         if self._lost is None:
-            found = _next(self._opener.replies, self._opener.default_reply)
             if isinstance(found, BadWire):
                 self._replies[number] = found
             elif isinstance(found, SyseventError):
                 self._fail(found)
             else:
-                self._replies[number] = found or _answer(request, self._opener.files)
-        return number
+                self._replies[number] = found or _answer(request, self._opener.files | {"control": b""})
 
     def reply(self, number: int) -> Reply | None:
         found = self._replies.pop(number, None)

@@ -31,7 +31,7 @@ from sysevent.targets import spec
 
 SRC = ROOT / "src" / "sysevent"
 # Columns in which "" is an answer.
-MAY_BE_EMPTY = {"not_nested", "quick_firmware"}
+MAY_BE_EMPTY = {"counter_word", "not_nested", "quick_firmware"}
 # What an architecture is called, here and elsewhere.
 NAMES = {
     name

@@ -66,6 +66,18 @@ class GuestLost(InfrastructureError):
     """The L1 guest panicked, rebooted or stopped answering, its QEMU ended, or the connection to a machine broke."""
 
 
+class GuestDistrusted(GuestLost):
+    """A guest answers, but no answer since its last good control counts; another guest is asked."""
+
+
+class GuestIll(GuestDistrusted):
+    """A guest failed its control, a scenario that every working KVM passes."""
+
+
+class Unconfirmed(InfrastructureError):
+    """A claim failed in one guest, and not in a second one that was booted for it (verdict MISS)."""
+
+
 class NoKvm(InfrastructureError):
     """The VMM found no usable /dev/kvm."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 import pytest
-from fakes import Counter, FakeOpener, payload, scenario
+from fakes import CONTROL, Counter, FakeOpener, payload, scenario
 
 from sysevent import settings
 from sysevent.engine.asker import Asker
@@ -41,7 +41,12 @@ class World:
             self.settings,
             self.settings.cache / "logs",
             listeners,
-            **{"facts": [scenario(name) for name in facts], "loop": self.loop, "payload": payload}
+            **{
+                "facts": [scenario(name) for name in facts],
+                "loop": self.loop,
+                "payload": payload,
+                "control": CONTROL,
+            }
             | (options or {}),
         )
 

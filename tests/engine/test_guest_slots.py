@@ -4,7 +4,7 @@ import threading
 
 import msgspec
 import pytest
-from fakes import Counter, FakeOpener, payload, scenario
+from fakes import CONTROL, Counter, FakeOpener, payload, scenario
 
 from sysevent import settings
 from sysevent.engine.asker import Asker
@@ -36,6 +36,7 @@ class Run:
                 facts=FACTS,
                 loop=loop,
                 payload=payload,
+                control=CONTROL,
             )
             for name in names
         ]

@@ -168,6 +168,72 @@ def test_retreat(world, together):
     assert world.incidents == []
 
 
+class Slots:
+    """As many slots for guests as are left."""
+
+    def __init__(self, left):
+        self.left, self.held = left, set()
+
+    def try_take(self, spec):
+        if spec.id not in self.held and self.left:
+            self.left -= 1
+            self.held.add(spec.id)
+        return spec.id in self.held
+
+    def release(self, spec):
+        self.left += spec.id in self.held
+        self.held.discard(spec.id)
+
+
+@pytest.mark.parametrize(("most", "slots", "together"), [(2, 2, True), (2, 1, False), (1, 2, False)])
+def test_a_second_guest(world, most, slots, together):
+    """Beside the first if there is a core and a slot for it; else in its place, when all planned is answered."""
+    first = world.asker(world.opener("a"), options=planned(20))
+    second = world.asker(world.opener("a/confirmation"))
+    held = Slots(slots)
+    scheduler = Scheduler([first], world.loop, world.told.append, max_running=most, slots=held)
+    scheduler.begin()
+    scheduler.require(first)
+    first.observe(MANY[0])
+    scheduler.add_second(first, second)
+    assert (first.restarts.session is not None) is together
+    assert second.observe(MANY[0])
+    asked = world.counter.started.copy()
+    first.observe(MANY[19])
+    assert world.counter.started == asked == ["a", "a/confirmation"]
+    assert world.counter.most == (2 if together else 1)
+    for one in (second, first):
+        scheduler.release(one)
+    assert (held.left, world.counter.now) == (slots, 0)
+    scheduler.close()
+
+
+def test_a_second_guest_of_one_that_is_kept(world):
+    """Both run: the first is for the user."""
+    first, second = world.asker(world.opener("a")), world.asker(world.opener("b"))
+    scheduler = Scheduler([first], world.loop, world.told.append, max_running=1, keep=True)
+    scheduler.begin()
+    scheduler.require(first)
+    scheduler.add_second(first, second)
+    assert second.observe(MANY[0])
+    assert world.counter.now == 2
+    scheduler.close()
+    assert world.counter.now == 0
+
+
+def test_a_second_session_of_a_machine(world):
+    """The first one ends: each has the machine for itself."""
+    first, second = (world.asker(world.opener(name, origin="running"), where="ssh") for name in "ab")
+    scheduler = Scheduler([], world.loop, world.told.append, max_running=2)
+    scheduler.require(first)
+    first.observe(MANY[0])
+    scheduler.attend()
+    scheduler.add_second(first, second)
+    assert second.observe(MANY[0])
+    assert world.counter.most == 1
+    scheduler.close()
+
+
 def test_what_the_thread_says_is_shown_by_this_one(world):
     """While it is waited for."""
     opener = world.opener()

@@ -81,27 +81,31 @@ for record in run_log.read(Path(PLAN["recording"])):
 
 
 class Asker:
-    """Answers from a recording, and breaks what PLAN["breaks"] names."""
+    """Answers from a recording, and breaks what PLAN["breaks"] names; what "once" names in the first guest only."""
 
     def __init__(self, spec, opener, settings, logs, listeners, **options):
         self.spec, self.arch = spec, ARCHITECTURES[spec.arch]
         self.kernel = SimpleNamespace(version="1-1", release="", spec=spec.kernel)
         self.restarts = SimpleNamespace(origin="boot", traits={"qemu": "7.2.22"}, seconds_to_boot=1.25)
         self._told = listeners.observation
-        self._plan = options["plan"]
+        # The second guest of a target has no plan.
+        self._plan = options.get("plan")
 
     def facts(self):
-        why = PLAN.get("facts", {}).get(self.spec.name)
-        if why:
+        why = PLAN.get("facts" if self._plan else "second", {}).get(self.spec.name.partition("/")[0])
+        if why and why != "lacking":
             raise getattr(errors, why)(f"{self.spec.name}: {why} with its reason\\nand a console")
         found = FACTS[f"{self.spec.arch}-tcg"]
-        PLANNED.update(question.scenario.name for question in self._plan(found))
+        if why:
+            found = msgspec.structs.replace(found, features={})
+        if self._plan:
+            PLANNED.update(question.scenario.name for question in self._plan(found))
         return found
 
     def observe(self, scenario, abi):
         name = scenario.name
         assert name in PLANNED
-        how = PLAN.get("breaks", {}).get(name)
+        how = PLAN.get("breaks", {}).get(name) or (self._plan and PLAN.get("once", {}).get(name))
         if how == "dies":
             os.kill(os.getpid(), signal.SIGKILL)
         if how == "removes":
@@ -137,6 +141,9 @@ class Scheduler:
         pass
 
     def require(self, guest):
+        pass
+
+    def add_second(self, first, second):
         pass
 
     def end_all(self):

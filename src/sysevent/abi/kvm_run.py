@@ -56,6 +56,7 @@ SYNC_FIRST: Final = Field("s.regs[0]", 304, 8)
 SYNC_REST: Final = Field("s.regs", 312, 8)
 
 MMIO_ADDRESS: Final = Field("mmio.phys_addr", 32, 8)
+MMIO_DATA: Final = Field("mmio.data", 40, 8)
 IO_DIRECTION: Final = Field("io.direction", 32, 1)
 IO_SIZE: Final = Field("io.size", 33, 1)
 IO_PORT: Final = Field("io.port", 34, 2)
@@ -73,7 +74,7 @@ FIELDS: Final = {
         IMMEDIATE_EXIT, EXIT_REASON, READY, IF_FLAG, RUN_FLAGS,
         TYPE, NDATA, *DATA, FLAGS,
         VALID_REGS, DIRTY_REGS, SYNC_FIRST, SYNC_REST,
-        MMIO_ADDRESS, IO_DIRECTION, IO_SIZE, IO_PORT, IO_COUNT, IO_DATA_OFFSET,
+        MMIO_ADDRESS, MMIO_DATA, IO_DIRECTION, IO_SIZE, IO_PORT, IO_COUNT, IO_DATA_OFFSET,
         SBI_EXTENSION, DEBUG_HSR, DEBUG_HSR_HIGH,
     )
 }

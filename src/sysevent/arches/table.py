@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from sysevent.arches.abis import ABIS, Abi, ArchName, of_vmms
@@ -53,6 +55,12 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True):
     qemu_cpu: str
     # For `sysevent doctor`; None if no old version has a known defect.
     qemu_flaw: Flaw | None
+    # The word of a kernel's command line for the rate of the counter that is its clock, in kHz (qemu/clock.py); "" if
+    # the kernel reads the rate from the hardware. Only under TCG.
+    counter_word: str
+    # What QEMU's TCG reads on a machine of this architecture, to give it to guests as their x86 counter:
+    # cpu_get_host_ticks in include/qemu/timer.h.
+    host_counter: Literal["tsc", "nanoseconds", "unknown"]
     # Firmware that boots sooner than the machine's own, under share/qemu; "" for the machine's own.
     quick_firmware: str
     # Why a guest under KVM cannot use KVM itself; "" if KVM can be nested.
@@ -118,6 +126,8 @@ ARCHITECTURES: dict[str, Architecture] = {
             # Without pauth-impdef QEMU computes the architected QARMA cipher in software: boots take 2.2 times as long.
             qemu_cpu="max,pauth-impdef=on",
             qemu_flaw=None,
+            counter_word="",
+            host_counter="nanoseconds",
             quick_firmware="",
             not_nested="",
             console="ttyAMA0",
@@ -150,6 +160,8 @@ ARCHITECTURES: dict[str, Architecture] = {
             qemu_machine_kvm="virt",
             qemu_cpu="rv64,h=true",
             qemu_flaw=None,
+            counter_word="",
+            host_counter="unknown",
             quick_firmware="",
             not_nested="KVM on RISC-V has no nested virtualization: its guests get no hypervisor extension",
             console="ttyS0",
@@ -186,6 +198,11 @@ ARCHITECTURES: dict[str, Architecture] = {
             qemu_flaw=Flaw(
                 (8, 0), "before 8.0, `-cpu max` corrupts x86 guests: use max,-cx16, as our guests do"
             ),
+            # Calibrating the TSC against a timer fails at times under TCG on a loaded machine. A kernel without HPET
+            # and ACPI, such as our own, then takes its TSC for unusable, and its KVM_RUN never returns: KVM waits until
+            # it knows the rate (arch/x86/kvm/x86.c, kvm_guest_time_update). 17 of 30 runs, and 0 of 20 with the word.
+            counter_word="tsc_early_khz",
+            host_counter="tsc",
             # qboot hands over at once, where q35's own SeaBIOS first looks for disks and ROMs: 10 % of a boot of Debian
             # 6.12, 17 % of one that has only what KVM needs. QEMU brings it along since 5.1; it takes a bzImage as well
             # as a PVH entry.
@@ -195,10 +212,8 @@ ARCHITECTURES: dict[str, Architecture] = {
             # The vendor module that does not fit the CPU refuses to load; QEMU's TCG models are AMD's.
             kvm_modules=("kvm-amd", "kvm-intel"),
             loader="lib64/ld-linux-x86-64.so.2",
-            # Calibrating the TSC against a timer fails at times under TCG on a loaded machine; then a small kernel
-            # livelocks in its first KVM_RUN (17 of 30 runs, and 0 of 20 with a given frequency). The configuration has
-            # no ACPI to reboot with after a panic: a triple fault is left.
-            own_kernel_words="tsc_early_khz=1000000 reboot=t",
+            # The configuration has no ACPI to reboot with after a panic: a triple fault is left.
+            own_kernel_words="reboot=t",
             boot_image="arch/x86/boot/bzImage",
             pvh=True,
             kvm_h_guard="_ASM_X86_KVM_H",

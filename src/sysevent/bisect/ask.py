@@ -13,20 +13,25 @@ import msgspec
 from sysevent.arches import NATIVE
 from sysevent.bisect.outcome import Outcome, boot_failure, decide
 from sysevent.bisect.step import JudgedClaim, judged_claim
+from sysevent.contract.confirmation import sighting
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.terms import Terms
 from sysevent.errors import (
     DiskFull,
+    GuestDistrusted,
     GuestLost,
     HarnessError,
     InfrastructureError,
     NotApplicable,
     SyseventError,
 )
-from sysevent.model import Facts, Observation, Status, Verdict
+from sysevent.model import Facts, Observation, Status
 from sysevent.options import DEFAULT_BOOTS
 from sysevent.scenario.steps import Scenario
 from sysevent.text import one_line
+
+# Boots in which a claim must fail before the kernel is bad.
+_BOOTS_OF_FAIL = 2
 
 
 class KernelUnderTest(Protocol):
@@ -74,26 +79,26 @@ class KernelResult(msgspec.Struct, frozen=True):
 def ask(boot: Boot, kernel: str, procedure: Procedure, logs: Path) -> KernelResult:
     """Boot a kernel as often as the procedure says; boots that disagree make the outcome UNKNOWN.
 
+    A claim that fails is asked in a second boot at least, as in a run: see contract/confirmation.py.
     DiskFull is raised, and so is a HarnessError before the first claim: they say nothing about this kernel.
     """
     seconds = {"boot": 0.0, "ask": 0.0}
     if not procedure.claims:
         return KernelResult(*decide(()), None, (), seconds)
     first: tuple[Facts, tuple[JudgedClaim, ...]] | None = None
-    for number in range(1, max(1, procedure.boots) + 1):
+    boots, number = max(1, procedure.boots), 0
+    while number < boots:
+        number += 1
         opened = boot(kernel, logs / f"guest-{number}")
         try:
             begin = time.monotonic()
             try:
                 facts = opened.facts()
-            except GuestLost as error:
-                seconds["boot"] += time.monotonic() - begin
-                return _lost(error, number, procedure, first, seconds)
             except (DiskFull, HarnessError):
                 raise
             except (InfrastructureError, NotApplicable) as error:
-                raise_if_disk_full(error)
-                return KernelResult(Outcome.UNKNOWN, one_line(error), None, (), seconds)
+                seconds["boot"] += time.monotonic() - begin
+                return _no_facts(error, number, procedure, first, seconds)
             booted = time.monotonic()
             found = tuple(_one(claim, opened, facts, procedure) for claim in procedure.claims)
             if number == 1:
@@ -104,9 +109,7 @@ def ask(boot: Boot, kernel: str, procedure: Procedure, logs: Path) -> KernelResu
             opened.close()
         if first is None:
             first = facts, found
-            if decide([one.status for one in found], all_apply=procedure.all_apply)[0] is Outcome.UNKNOWN:
-                # Another boot cannot change that.
-                break
+            boots = _boots(found, procedure)
         elif other := _another_kernel(first[0], facts) or _disagreement(first[1], found):
             return KernelResult(Outcome.UNKNOWN, other, facts, first[1], seconds)
     assert first is not None
@@ -114,14 +117,28 @@ def ask(boot: Boot, kernel: str, procedure: Procedure, logs: Path) -> KernelResu
     return KernelResult(outcome, reason, *first, seconds)
 
 
-def _lost(
-    error: GuestLost,
+def _boots(found: Sequence[JudgedClaim], procedure: Procedure) -> int:
+    """The number of boots after the verdicts of the first one: no other can change UNKNOWN, and BAD needs a second."""
+    outcome, _ = decide([one.status for one in found], all_apply=procedure.all_apply)
+    if outcome is Outcome.UNKNOWN:
+        return 1
+    return max(procedure.boots, _BOOTS_OF_FAIL if outcome is Outcome.BAD else 1)
+
+
+def _no_facts(
+    error: InfrastructureError | NotApplicable,
     number: int,
     procedure: Procedure,
     first: tuple[Facts, tuple[JudgedClaim, ...]] | None,
     seconds: dict[str, float],
 ) -> KernelResult:
-    """The result of a guest that did not boot. If an earlier boot succeeded, it does not count as a boot failure."""
+    """The result of a kernel that reported no facts in a boot.
+
+    It did not boot if its guest was lost, unless the guest was ill, or an earlier boot succeeded.
+    """
+    raise_if_disk_full(error)
+    if not isinstance(error, GuestLost) or isinstance(error, GuestDistrusted):
+        return KernelResult(Outcome.UNKNOWN, one_line(error), None, (), seconds)
     if first is not None:
         why = f"boot {number} of the same kernel failed, boot 1 did not: {one_line(error)}"
         return KernelResult(Outcome.UNKNOWN, why, *first, seconds)
@@ -133,10 +150,10 @@ def _lost(
 def _one(claim: ExitClaim, opened: KernelUnderTest, facts: Facts, procedure: Procedure) -> JudgedClaim:
     """The verdict on a claim; an error that prevents a judgement becomes SKIP, MISS or ERROR."""
     try:
-        found = claim.evidence(facts, procedure.terms, lambda: opened.observe(claim.asks, procedure.abi))
-        if isinstance(found, Verdict):
-            return _unjudged(claim, found.status, found.reason)
-        return judged_claim(claim, found)
+        return judged_claim(
+            claim,
+            sighting(claim, facts, procedure.terms, lambda: opened.observe(claim.asks, procedure.abi)),
+        )
     except NotApplicable as error:
         return _unjudged(claim, Status.SKIP, error)
     except DiskFull:
@@ -163,7 +180,10 @@ def _disagreement(one: Sequence[JudgedClaim], other: Sequence[JudgedClaim]) -> s
     """The first claim on which two boots of one kernel differ, in a sentence; "" if they agree."""
     for before, after in zip(one, other, strict=True):
         if before.status is not after.status:
-            return f"unstable: {before.test} was {before.status} in one boot and {after.status} in another"
+            return (
+                f"unstable: {before.test} was {before.status} in one boot ({before.reason}) and {after.status} in "
+                f"another ({after.reason})"
+            )
     return ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from sysevent.bisect.outcome import Outcome
+from sysevent.contract.confirmation import Sighting
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.model import Facts, Mismatch, Observation, Status
 from sysevent.report import records
@@ -48,9 +49,9 @@ class JudgedClaim(msgspec.Struct, frozen=True):
         return self.observation.seen() if self.observation else None
 
 
-def judged_claim(claim: ExitClaim, evidence: ExitEvidence) -> JudgedClaim:
-    """The verdict on what a kernel answered, with the observation."""
-    verdict = claim.judge(evidence)
+def judged_claim(claim: ExitClaim, sighting: Sighting) -> JudgedClaim:
+    """The verdict on what a kernel answered, with the observation if there is one."""
+    verdict, evidence = sighting.verdict, sighting.evidence
     return JudgedClaim(
         verdict.test,
         claim.says,
@@ -58,7 +59,7 @@ def judged_claim(claim: ExitClaim, evidence: ExitEvidence) -> JudgedClaim:
         verdict.status,
         verdict.reason,
         verdict.mismatches,
-        Evidence.of(evidence.seen),
+        Evidence.of(evidence.seen) if isinstance(evidence, ExitEvidence) else None,
     )
 
 

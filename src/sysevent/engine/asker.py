@@ -20,8 +20,9 @@ from sysevent.build import programs
 from sysevent.engine.facts import facts as read_facts
 from sysevent.engine.listeners import Listeners
 from sysevent.engine.loop import Awaited, Loop
-from sysevent.engine.pipeline import Pipeline, Request
+from sysevent.engine.pipeline import Pipeline
 from sysevent.engine.question import Key, Plan, Question
+from sysevent.engine.request import Request
 from sysevent.engine.restarts import Restarts
 from sysevent.engine.session import Session
 from sysevent.errors import (
@@ -36,6 +37,7 @@ from sysevent.errors import (
 )
 from sysevent.hosts.base import Opener
 from sysevent.model import Facts, KernelImage, Observation
+from sysevent.scenario.control import CONTROLS, Control
 from sysevent.scenario.facts import FACTS
 from sysevent.scenario.steps import File, Scenario
 from sysevent.settings import Settings
@@ -66,6 +68,7 @@ class Asker:
         facts: Sequence[Scenario] | None = None,
         loop: Loop | None = None,
         payload: ReadPayload = programs.payload,
+        control: Control | None = None,
     ) -> None:
         """Nothing starts yet.
 
@@ -75,6 +78,7 @@ class Asker:
         facts: the scenarios that give the facts; the first must succeed. None: those of the architecture.
         loop: shared by all targets that run at the same time; None: this target runs alone.
         payload: how payloads are compiled and read.
+        control: what a guest must pass for its answers to count. None: that of the architecture.
         """
         self.spec = spec
         self.arch = ARCHITECTURES[spec.arch]
@@ -85,7 +89,14 @@ class Asker:
         self._payloads: dict[str, programs.Payload] = {}
         # How its host was opened, and what the host reported about itself.
         self.restarts = Restarts(spec, opener, settings, logs, listeners)
-        self._pipeline = Pipeline(self.restarts, loop or Loop(), self._payload, self._on_answer)
+        self._pipeline = Pipeline(
+            self.restarts,
+            loop or Loop(),
+            self._payload,
+            self._on_answer,
+            control or CONTROLS[spec.arch],
+            self.arch.abis[0],
+        )
         self._observed: dict[Key, Observation | SyseventError] = {}
         self._seconds: dict[Key, float] = {}
         self._facts_scenarios = FACTS[spec.arch] if facts is None else tuple(facts)
@@ -190,7 +201,6 @@ class Asker:
                         f"{self.spec.name} is {self.arch.name}"
                     )
                 self._pipeline.ask(request)
-                self._seconds[request.key] = time.monotonic() - begin
         except SyseventError as error:
             self._record(request.key, error, time.monotonic() - begin)
 
@@ -260,6 +270,10 @@ class Asker:
     def finished(self) -> bool:
         """True if all questions of a complete plan are answered, so that the guest need not run on."""
         return self._complete and self._plan is None and not self._unanswered and self._pipeline.idle
+
+    def drain(self) -> None:
+        """Wait for the answers to all planned questions; errors are raised by observe()."""
+        self._pipeline.drain()
 
     def compile_payloads(self) -> None:
         """Compile every payload of the architecture; may run in any thread. A failure is raised when one is needed."""

@@ -1,43 +1,45 @@
-"""Requests to one target: sent and answered in order, several in flight, and repeated once after a loss."""
+"""Requests to one target: sent and answered in order, several in flight, and repeated once after a loss.
+
+An answer counts once the guest has passed a control after it (controls.py). If the guest turns out to be ill, it is
+dropped, and its request is sent to another guest.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
 from sysevent.arches import Abi
 from sysevent.build.programs import Payload
+from sysevent.engine.controls import Controls, IllGuests, suspect
 from sysevent.engine.loop import Loop
 from sysevent.engine.question import Key
+from sysevent.engine.request import Request, decoded
 from sysevent.engine.restarts import Restarts
 from sysevent.engine.session import Session
-from sysevent.errors import BadWire, BuildFailed, GuestLost, HarnessError, SyseventError, copy_of
+from sysevent.errors import (
+    BadWire,
+    BuildFailed,
+    GuestDistrusted,
+    GuestIll,
+    GuestLost,
+    HarnessError,
+    SyseventError,
+    copy_of,
+)
 from sysevent.model import Observation
+from sysevent.scenario.control import Control
 from sysevent.scenario.facts import BUILD
-from sysevent.scenario.request import decode, encode
-from sysevent.scenario.steps import Scenario
-from sysevent.wire import Reply
+from sysevent.scenario.request import encode
 
 # A reply may take this many times the VMM's own deadline: a guest under TCG on a loaded machine is slow.
 _SLOW = 5.0
-
-
-class Request(msgspec.Struct, eq=False):
-    """One scenario to be run once; question.py lists its states."""
-
-    scenario: Scenario
-    abi: Abi
-    # None: its answer is not remembered.
-    key: Key | None = None
-    recorded: bool = False
-    payloads: dict[str, Payload] = {}
-    sent: float = 0.0
-    answer: Observation | SyseventError | None = None
-    # Duration: from when it was sent, or the host was free for it, to its answer.
-    seconds: float = 0.0
+# Seconds for a control, which takes 4 ms: after that the guest is lost.
+_CONTROL = 15.0
 
 
 class Pipeline:
@@ -49,20 +51,31 @@ class Pipeline:
         loop: Loop,
         payload: Callable[[str], Payload],
         on_answer: Callable[[Request], None],
+        control: Control,
+        control_abi: Abi,
     ) -> None:
-        """on_answer: called with each request that got its answer, unless that is a GuestLost."""
+        """on_answer: called with each request whose answer counts, unless that is a GuestLost.
+
+        control: asked of every guest, of a VMM of control_abi, to see whether its answers count.
+        """
         self._restarts = restarts
         self._loop = loop
         self._payload = payload
         self._on_answer = on_answer
+        self._control = control
+        self._control_abi = control_abi
+        self._controls: Controls[Request] = Controls(restarts.name, control)
+        # Why no answer of the session counts any more; its guest is closed by the next who waits for it.
+        self._distrusted: SyseventError | None = None
+        self._ill_guests = IllGuests()
         # An answer is waited for; not sent yet.
         self._required: deque[Request] = deque()
         # Sent when no required request is left to send.
         self._prefetch: deque[Request] = deque()
         # By number, in order.
         self._in_flight: dict[int, Request] = {}
-        # The session that was asked which kernel it has, which comes before all other requests; and that request.
         self._asked: Session | None = None
+        # The first request to that session: which kernel it has.
         self._identity: Request | None = None
         # True after a loss: no request is prefetched any more.
         self._no_prefetch = False
@@ -73,12 +86,12 @@ class Pipeline:
 
     @property
     def idle(self) -> bool:
-        """True if no request is queued or in flight."""
-        return not (self._required or self._prefetch or self._in_flight)
+        """True if no request is queued or in flight, and every answer counts."""
+        return not (self._required or self._prefetch or self._in_flight) and not self._controls.waiting
 
     def prefetch(self, requests: Iterable[Request]) -> None:
         """Queue requests whose answers are not waited for yet; they are ignored after a loss."""
-        known = {request.key for request in (*self._required, *self._in_flight.values())}
+        known = {request.key for request in (*self._required, *self._unanswered())}
         if not self._no_prefetch:
             self._prefetch.extend(request for request in requests if request.key not in known)
 
@@ -90,11 +103,12 @@ class Pipeline:
     def ask(self, request: Request) -> Observation:
         """The answer to a request, which is repeated once, on a guest booted again, if the guest is lost in it.
 
-        GuestLost if the guest is lost twice, or too often in all; else what decode() of scenario/request.py and
-        running() raise.
+        GuestLost if the guest is lost twice, or too often in all; GuestIll if the request made two guests ill, or two
+        were ill for another reason; else what decode() of scenario/request.py and running() raise.
         """
         self._prefetch = deque(other for other in self._prefetch if other.key != request.key)
-        for tries_left in (1, 0):
+        losses = 0
+        while True:
             # Before the guest is ready, so that it is sent before those that are prefetched.
             self._required.append(request)
             try:
@@ -102,20 +116,27 @@ class Pipeline:
                 try:
                     return self.answer(request)
                 except GuestLost as error:
-                    self.lost(error, final=not tries_left)
+                    losses += not isinstance(error, GuestDistrusted)
+                    self.lost(error, final=losses > 1)
             finally:
                 self._required.clear()
+            blame = self._ill_guests.blame(suspect(request))
+            if blame:
+                raise GuestIll(f"{request.scenario.name} makes its guest ill: {blame}")
             request = msgspec.structs.replace(request, answer=None)
-        raise AssertionError
 
     def find_in_flight(self, key: Key) -> Request | None:
-        """The request in flight with a key; None if there is none."""
-        return next((request for request in self._in_flight.values() if request.key == key), None)
+        """The request with a key that is in flight, or whose answer does not count yet; None if there is none."""
+        return next((request for request in self._unanswered() if request.key == key), None)
+
+    def _unanswered(self) -> Iterator[Request]:
+        yield from self._in_flight.values()
+        yield from (kept.request for kept in self._controls.waiting)
 
     def send(self, request: Request) -> None:
-        """Send a request as soon as the window permits; answer() waits for its answer. Raises what running() raises."""
+        """Send a request as soon as the window permits, for answer(). Raises what running() raises."""
         self._required.append(request)
-        self._send(self.running())
+        self._send(self.running(), end_of_burst=False)
 
     def answer(self, request: Request) -> Observation:
         """Wait for the answer to a request that was sent or queued, and return it; raise it if it is an error.
@@ -123,7 +144,8 @@ class Pipeline:
         GuestLost also if the guest is lost before the turn of this request: call lost() then.
         """
         self._loss = None
-        self._loop.wait(self, lambda: request.answer is not None or self._loss is not None)
+        if request.answer is None:
+            self._loop.wait(self, lambda: request.answer is not None or self._loss is not None)
         if self._loss is not None:
             raise copy_of(self._loss)
         if isinstance(request.answer, SyseventError):
@@ -141,7 +163,12 @@ class Pipeline:
 
     def _close_lost(self, error: GuestLost | BadWire, *, final: bool) -> None:
         final = final or self._restarts.exhausted
-        self._in_flight.clear()
+        if isinstance(error, GuestIll):
+            self._ill_guests.add([suspect(kept.request) for kept in self._controls.waiting], str(error))
+            if self._ill_guests.hopeless:
+                final = True
+                self._restarts.refuse(error)
+        self._forget()
         self._restarts.lost(error, retried=not final)
         if final:
             raise error
@@ -158,6 +185,8 @@ class Pipeline:
 
     def _boot(self) -> None:
         for tries_left in reversed(range(self._restarts.tries)):
+            if self._restarts.session is None:
+                self._restarts.require_startable()
             try:
                 if self._restarts.session is None:
                     self._restarts.start()
@@ -187,60 +216,85 @@ class Pipeline:
         self._restarts.check()
 
     def advance(self) -> None:
-        """Take in what has arrived, and send what can be sent."""
+        """Take in what has arrived, and send what can be sent. GuestDistrusted if no answer of the guest counts."""
         session = self._restarts.session
-        if session is None or not self._restarts.poll():
+        if session is None:
             return
-        for number, reply in session.replies():
-            request = self._in_flight.pop(number)
-            if request is self._identity:
-                self._restarts.identify(_decoded(request, reply))
-            else:
-                self._finish(request, _decoded(request, reply))
-        self._send(session)
+        if self._distrusted is not None:
+            raise copy_of(self._distrusted)
+        if not self._restarts.poll():
+            return
+        try:
+            for number, reply in session.replies():
+                request = self._in_flight.pop(number)
+                answer = decoded(request, reply)
+                self._restarts.identify(answer) if request is self._identity else self._take(request, answer)
+            self._send(session, end_of_burst=True)
+        except SyseventError as error:
+            # Raised again by the next call: this one may be for the background, which ignores errors.
+            self._distrusted = error
+            raise
 
-    def _send(self, session: Session) -> None:
+    def _send(self, session: Session, *, end_of_burst: bool) -> None:
+        """Send what is queued; a control whenever one is due, and at the end unless more is to follow at once."""
         if session is not self._asked:
             self._asked = session
-            self._ask_identity(session)
-        while session.open and (self._required or self._prefetch):
-            request = (self._required or self._prefetch).popleft()
-            request.sent = time.monotonic()
-            try:
-                request.payloads = {name: self._payload(name) for name in request.scenario.payloads}
-                body, deadline = encode(request.scenario, request.payloads)
-            except (BuildFailed, HarnessError) as error:
-                self._finish(request, error)
-                continue
-            self._in_flight[session.send(body, request.abi.number, deadline / 1000 * _SLOW)] = request
+            if self._restarts.expected() is not None:
+                self._identity = Request(BUILD[self._restarts.arch.name], self._control_abi)
+                self._send_one(session, self._identity)
+        while session.open:
+            queue = self._required or self._prefetch
+            if self._controls.due(end_of_burst=end_of_burst and not queue):
+                self._send_one(session, Request(self._control.scenario, self._control_abi))
+            elif queue:
+                self._send_one(session, queue.popleft())
+            else:
+                return
 
-    def _ask_identity(self, session: Session) -> None:
-        if self._restarts.expected() is None:
+    def _send_one(self, session: Session, request: Request) -> None:
+        control = self._controls.is_control(request)
+        request.sent = time.monotonic()
+        try:
+            request.payloads = {name: self._payload(name) for name in request.scenario.payloads}
+            body, deadline = encode(request.scenario, request.payloads)
+        except (BuildFailed, HarnessError) as error:
+            if control:
+                raise
+            request.answer = error
+            self._on_answer(request)
             return
-        arch = self._restarts.arch
-        self._identity = Request(BUILD[arch.name], arch.abis[0], sent=time.monotonic())
-        body, deadline = encode(self._identity.scenario, {})
-        self._in_flight[session.send(body, arch.abis[0].number, deadline / 1000 * _SLOW)] = self._identity
+        seconds = _CONTROL if control else deadline / 1000 * _SLOW
+        self._in_flight[session.send(body, request.abi.number, seconds)] = request
+        self._controls.sent(request)
 
-    def _finish(self, request: Request, answer: Observation | SyseventError) -> None:
+    def _take(self, request: Request, answer: Observation | SyseventError) -> None:
+        """Keep an answer until a control has passed; if it is that of a control, accept those that were kept."""
         begin, self._last_reply_at = max(self._last_reply_at, request.sent), time.monotonic()
-        request.answer, request.seconds = answer, self._last_reply_at - begin
-        if isinstance(answer, GuestLost):
-            self._loss = answer
+        request.seconds = self._last_reply_at - begin
+        if self._controls.is_control(request):
+            for kept in self._controls.judge(answer):
+                kept.request.answer = kept.answer
+                self._on_answer(kept.request)
+        elif isinstance(answer, GuestLost):
+            request.answer = self._loss = answer
             self.stop_prefetch()
         else:
-            self._on_answer(request)
+            behind = sum(not self._controls.is_control(other) for other in self._in_flight.values())
+            self._controls.answered(request, answer, behind)
+
+    def drain(self) -> None:
+        """Wait until every request that is queued or in flight has its answer, or the guest is lost: no error."""
+        if self._restarts.session is not None:
+            with contextlib.suppress(SyseventError):
+                self._loop.wait(self, lambda: self.idle)
+
+    def _forget(self) -> None:
+        """Forget the session's requests in flight, and its answers that do not count yet."""
+        self._in_flight.clear()
+        self._controls = Controls(self._restarts.name, self._control)
+        self._distrusted = None
 
     def close(self) -> None:
-        """Forget what is in flight, and end the guest if it runs."""
-        self._in_flight.clear()
+        """Forget what is in flight or does not count yet, and end the guest if it runs."""
+        self._forget()
         self._restarts.close()
-
-
-def _decoded(request: Request, reply: Reply | BadWire) -> Observation | SyseventError:
-    if isinstance(reply, BadWire):
-        return reply
-    try:
-        return decode(request.scenario, request.payloads, request.abi.name, reply)
-    except SyseventError as error:
-        return error

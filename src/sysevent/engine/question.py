@@ -5,6 +5,7 @@ planned      A Question of the plan; or one of the facts.
 prefetched   Queued as a Request, although nothing waits for its answer yet.
 required     Queued before those that are prefetched, since an answer is waited for.
 in flight    Sent; its reply has not arrived.
+provisional  Its answer has arrived, and counts once the guest has passed a control (controls.py).
 answered     Its observation, or the error, is stored under its Key. After a lost guest it is required again instead.
 """
 

@@ -71,6 +71,15 @@ class Restarts:
         # Traits of the first host.
         self._first_traits: dict[str, str] = {}
 
+    @property
+    def name(self) -> str:
+        """The id of the target."""
+        return self._spec.id
+
+    def refuse(self, error: SyseventError) -> None:
+        """Start no host any more: start() raises this error from now on."""
+        self._refused = error
+
     def kernel(self, progress: Progress | None = None) -> KernelImage | None:
         """The image that the target boots, fetched on the first call; None if its kernel runs already. ImageError."""
         return self._opener.kernel(progress or self._listeners.progress)
@@ -97,20 +106,24 @@ class Restarts:
                     self._refused.__cause__ = error
                 self._prepared = True
 
+    def require_startable(self) -> None:
+        """Raise the error of start() if no host will be started any more: it is no further loss."""
+        self.prepare()
+        if self._refused is not None:
+            raise copy_of(self._refused)
+        if self.exhausted and (self._restore_disabled or not self._opener.restorable()):
+            times = "once" if self._boots == 1 else f"{self._boots} times"
+            raise GuestLost(f"{self._spec.id}: lost {times}; no further boot is tried")
+
     def start(self) -> None:
         """Start a host and return.
 
         GuestLost after too many boots, and if another try may help; any other SyseventError is raised by every
         later call as well.
         """
-        self.prepare()
-        if self._refused is not None:
-            raise copy_of(self._refused)
+        self.require_startable()
         restore = not self._restore_disabled and self._opener.restorable()
         if not restore:
-            if self.exhausted:
-                times = "once" if self._boots == 1 else f"{self._boots} times"
-                raise GuestLost(f"{self._spec.id}: lost {times}; no further boot is tried")
             self._boots += 1
         self._starts += 1
         self.log = self._logs if self._starts == 1 else self._logs / f"boot-{self._starts}"
@@ -155,7 +168,7 @@ class Restarts:
         session.listen()
         self._record_retries(session)
         if session.refused is not None:
-            raise session.refused
+            raise copy_of(session.refused)
         if session.hello is not None:
             return True
         try:
@@ -214,7 +227,7 @@ class Restarts:
                 else:
                     self._opener.forget(session.hello)
             self._refuse(session.refused)
-            raise session.refused from None
+            raise copy_of(session.refused) from None
         self.identity = found
 
     def check(self) -> None:

@@ -171,6 +171,20 @@ class Scheduler:
         while self._running:
             self._waiting.insert(0, self._end_latest())
 
+    def add_second(self, first: Asker, second: Asker) -> None:
+        """Make place for a second guest of a target, which starts by itself: that of the first one if no other is free.
+
+        The first one starts once more, by itself, if it is asked again. With keep it is not ended in any case.
+        """
+        beside = first.spec.booted and len(self._running) < self._max_running
+        if (beside and self._slots.try_take(second.spec)) or first not in self._running or self._keep:
+            self._running.append(second)
+        else:
+            first.drain()
+            first.close()
+            self._ended.append(first)
+            self._running[self._running.index(first)] = second
+
     def release(self, asker: Asker) -> None:
         """End a target that no further question is for. The next require() or attend() starts another one.
 

@@ -83,10 +83,11 @@ def layout(headers: Headers, abi: Abi, settings: Settings, progress: Progress) -
 
 
 def layouts(
-    headers: Headers, abis: Iterable[Abi], settings: Settings, progress: Progress
+    headers: Headers, abis: Iterable[Abi], settings: Settings, progress: Progress, *, cached: bool = True
 ) -> dict[str, Layout]:
     """Return the layouts of one architecture's headers by ABI, compiled once and then read from the cache.
 
+    cached: False: compile them even if the cache has them.
     NotApplicable when the headers have no KVM for the architecture, ToolMissing without a compiler, BuildFailed with
     the compiler's output when they do not compile.
     """
@@ -99,7 +100,7 @@ def layouts(
         key = repr((_SCHEMA, headers.key, shaped, used.identity, _FLAGS, _DWARF, OFFSETOF_MEMBERS))
         name = f"{abi.name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
         path = cache.root / "layouts" / name
-        if known := cache.read(path, Layout):
+        if cached and (known := cache.read(path, Layout)):
             found[abi.name] = known
         else:
             missing[abi.name] = (abi, used, path)

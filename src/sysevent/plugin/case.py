@@ -41,6 +41,8 @@ class Case(msgspec.Struct):
     kernel: str = ""
     evidence: ExitEvidence | HeaderFacts | None = None
     verdict: Verdict | None = None
+    # In how many guests it failed; 0 unless it is FAIL.
+    confirmed: int = 0
     seconds: float = 0.0
 
 

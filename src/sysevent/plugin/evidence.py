@@ -2,64 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
-import pytest
 
 from sysevent.abi.capabilities import Capability
 from sysevent.arches import ABIS, ARCHITECTURES, Abi, native
 from sysevent.contract.claim import Claim
+from sysevent.contract.confirmation import Sighting, sighting
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.layout_claim import HeaderFacts, LayoutClaim, Layouts
+from sysevent.contract.terms import Terms
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
 from sysevent.errors import HarnessError, NotApplicable, UsageError
-from sysevent.model import Verdict
-from sysevent.plugin import options
 from sysevent.plugin.case import Case, HeadersOf
 from sysevent.plugin.run import Run
 
 
-def gather(claim: Claim[Any], case: Case, request: pytest.FixtureRequest, run: Run) -> None:
-    """Fill a case with the evidence that its claim is judged on, or with the verdict if there can be none.
+class Source(Protocol):
+    """Where evidence comes from: the guest of a target, or the headers of a kernel."""
+
+    def guest(self) -> Asker:
+        """The target's guest."""
+
+    def btf(self) -> Layout:
+        """struct kvm_run, and what it holds, in the BTF of that guest's kernel."""
+
+    def headers(self) -> HeaderFacts:
+        """What the kernel's headers mean to the ABI of the test."""
+
+
+def gather(claim: Claim[Any], case: Case, source: Source, terms: Terms, run: Run) -> Sighting:
+    """The verdict on a claim, with its evidence; fills in which kernel it is about, and how long it took.
 
     NotApplicable when the claim does not apply to this kernel, or cannot be asked here.
     """
     if isinstance(claim, ExitClaim):
-        _exits(claim, case, request)
-    elif isinstance(claim, LayoutClaim) and claim.asks is Layouts.RUNNING_KERNEL:
-        case.evidence = _running_kernel(case, request, run)
-    elif isinstance(claim, LayoutClaim):
-        headers: HeaderFacts = request.getfixturevalue("headers")
-        case.evidence, case.kernel = headers, headers.version
-    else:
+        return _exits(claim, case, source.guest(), terms)
+    if not isinstance(claim, LayoutClaim):
         raise HarnessError(f"{claim.name}: there is no way to gather evidence for a {type(claim).__name__}")
+    if claim.asks is Layouts.RUNNING_KERNEL:
+        found = _running_kernel(case, source, run)
+    else:
+        found = source.headers()
+        case.kernel = found.version
+    return Sighting(claim.judge(found), found)
 
 
-def _exits(claim: ExitClaim, case: Case, request: pytest.FixtureRequest) -> None:
+def _exits(claim: ExitClaim, case: Case, guest: Asker, terms: Terms) -> Sighting:
     """Run the claim's scenario on the target. A kernel without the feature is not asked."""
-    guest: Asker = request.getfixturevalue("guest")
-    facts, terms = guest.facts(), options.terms(request.config)
+    facts = guest.facts()
     case.kernel = facts.release
     abi = claim.abi or case.abi
-    found = claim.evidence(facts, terms, lambda: guest.observe(claim.asks, abi))
-    if isinstance(found, Verdict):
-        case.verdict = found
-        return
-    case.seconds = guest.seconds(claim.asks, abi)
-    case.evidence = found
+    found = sighting(claim, facts, terms, lambda: guest.observe(claim.asks, abi))
+    if found.evidence is not None:
+        case.seconds = guest.seconds(claim.asks, abi)
+    return found
 
 
-def header_facts(headers: HeadersOf, run: Run) -> HeaderFacts:
-    """What one kernel's headers mean to one ABI.
+def header_facts(headers: HeadersOf, run: Run, *, cached: bool = True) -> HeaderFacts:
+    """What one kernel's headers mean to one ABI. cached: False: compile them again.
 
     NotApplicable when the kernel is an image, which brings no headers along, or had no KVM there.
     """
-    return _of_headers(headers.kernel, headers.userspace, run)
+    return _of_headers(headers.kernel, headers.userspace, run, cached=cached)
 
 
-def _of_headers(kernel: str, userspace: Abi, run: Run) -> HeaderFacts:
+def _of_headers(kernel: str, userspace: Abi, run: Run, *, cached: bool = True) -> HeaderFacts:
     # Not at the top: it reads the modules for Debian packages, which a run without layouts does not use.
     from sysevent.headers import compiled, resolve
 
@@ -70,14 +80,13 @@ def _of_headers(kernel: str, userspace: Abi, run: Run) -> HeaderFacts:
             f"{kernel} brings no headers along; a track (debian:6.12) or a tree (tree:PATH) does"
         ) from None
     own = native(userspace.arch)
-    both = compiled.layouts(found, {userspace, own}, run.settings, run.progress)
+    both = compiled.layouts(found, {userspace, own}, run.settings, run.progress, cached=cached)
     return HeaderFacts(kernel, found.version, userspace, both[userspace.name], both[own.name])
 
 
-def _running_kernel(case: Case, request: pytest.FixtureRequest, run: Run) -> HeaderFacts:
+def _running_kernel(case: Case, source: Source, run: Run) -> HeaderFacts:
     """What a booted target's kernel, and its headers for the ABI of the VMM, say of struct kvm_run."""
-    guest: Asker = request.getfixturevalue("guest")
-    btf: Layout = request.getfixturevalue("btf")
+    guest, btf = source.guest(), source.btf()
     userspace, facts = ABIS[case.abi], guest.facts()
     case.kernel = facts.release
     try:

@@ -17,7 +17,7 @@ from sysevent.engine.btf import kvm_run
 from sysevent.errors import HarnessError, NotApplicable, UsageError, WrongArchitecture
 from sysevent.hosts.openers import obstacle
 from sysevent.model import Facts, Status
-from sysevent.plugin import evidence
+from sysevent.plugin import confirmation, evidence
 from sysevent.plugin.case import CASE, HeadersOf, case_of, target_of
 from sysevent.plugin.run import Run
 from sysevent.targets.spec import TargetSpec
@@ -142,12 +142,10 @@ def check(
             raise HarnessError("a test checks its `claim`, and checks it once")
         case.checked = True
         try:
-            evidence.gather(checked, case, request, sysevent_run)
+            verdict = confirmation.judge(checked, case, request, sysevent_run)
         except NotApplicable as error:
             pytest.skip(str(error))
-        if case.verdict is None:
-            case.verdict = checked.judge(case.evidence)
-        if case.verdict.status is Status.FAIL:
-            raise ClaimBroken(case.verdict.reason)
+        if verdict.status is Status.FAIL:
+            raise ClaimBroken(verdict.reason)
 
     return judge

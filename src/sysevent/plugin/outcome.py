@@ -137,5 +137,6 @@ def _record(item: pytest.Item, case: Case, verdict: Verdict) -> None:
             written={label: decode(raw, seen.arch).written for label, raw in exits.items()} if seen else {},
             nodeid=item.nodeid,
             seconds=round(case.seconds, 4),
+            confirmed=case.confirmed if verdict.status is Status.FAIL else 0,
         )
     )

@@ -19,6 +19,7 @@ from sysevent.engine.loop import Loop
 from sysevent.engine.question import Question
 from sysevent.engine.scheduler import Scheduler
 from sysevent.errors import NotApplicable, SyseventError
+from sysevent.hosts.base import Opener
 from sysevent.hosts.openers import obstacle, opener
 from sysevent.model import Facts, Incident, Observation, Status
 from sysevent.plugin import options
@@ -26,6 +27,7 @@ from sysevent.plugin import results as results_of
 from sysevent.plugin.case import case_of, target_of
 from sysevent.plugin.leased import Leased
 from sysevent.report import records
+from sysevent.settings import Settings
 from sysevent.targets.leases.lease import Leases
 from sysevent.targets.spec import TargetSpec
 from sysevent.text import escape
@@ -38,6 +40,10 @@ def applies(claim: ExitClaim, facts: Facts, terms: Terms) -> bool:
     except NotApplicable:
         return False
     return True
+
+
+def _unrecorded(_target: str, _seen: Observation) -> None:
+    """Do nothing: run.jsonl has the observations of a target's first guest."""
 
 
 class Run:
@@ -57,6 +63,8 @@ class Run:
             )
         self._items = items
         self._guests: dict[str, Asker] = {}
+        # The second guest of each target of which a claim has failed.
+        self._seconds: dict[str, Asker] = {}
         self._loop = Loop()
         # Ids of the targets whose record is written.
         self._recorded: set[str] = set()
@@ -123,16 +131,42 @@ class Run:
 
     def _end(self, spec: TargetSpec) -> None:
         """End our guest on a target whose lease was lost: another run may use it."""
-        if spec.id in self._guests:
-            self._guests[spec.id].close()
+        for guests in (self._guests, self._seconds):
+            if spec.id in guests:
+                guests[spec.id].close()
 
     def _end_guests(self) -> None:
         """End all guests: this run is about to wait for other runs, which may need their slots."""
         self._scheduler.end_all()
 
+    def second(self, first: Asker) -> Asker:
+        """A second guest of a target, to confirm what failed in the first: the same one for all of its claims.
+
+        It is booted, never restored. On a machine whose kernel runs already it is another session.
+        """
+        name = first.spec.id
+        if name not in self._seconds:
+            # A name of its own: it may have a slot beside the first one.
+            spec = msgspec.structs.replace(first.spec, name=f"{first.spec.name}/confirmation")
+            own = msgspec.structs.replace(self.settings, snapshots=False, keep=0)
+
+            def incident(what: Incident) -> None:
+                self._incident(msgspec.structs.replace(what, target=name))
+
+            self.progress(f"{name}: a claim failed; it is asked again in another guest")
+            listeners = Listeners(self.progress, incident, _unrecorded)
+            logs = self.results / name.replace("/", "_") / "confirmation"
+            found = Asker(spec, self._opener(spec, own), own, logs, listeners, loop=self._loop)
+            self._seconds[name] = found
+            self._scheduler.add_second(first, found)
+        return self._seconds[name]
+
     def done(self, guest: Asker) -> None:
-        """End a guest that no further test needs, or leave it to the user if --keep says so."""
+        """End the guests that no further test needs, or leave the first to the user if --keep says so."""
         self._keep(guest)
+        second = self._seconds.pop(guest.spec.id, None)
+        if second is not None:
+            self._scheduler.release(second)
         self._scheduler.release(guest)
         self._leased.release(guest.spec)
         # labgrid gives another machine the next time.
@@ -165,10 +199,9 @@ class Run:
                 if isinstance(case.claim, ExitClaim) and applies(case.claim, facts, terms):
                     yield Question(case.claim.asks, case.claim.abi or case.abi)
 
-        modules = self.config.getoption("modules")
         return Asker(
             spec,
-            opener(spec, self.settings, Path(modules) if modules else None),
+            self._opener(spec, self.settings),
             self.settings,
             self.results / spec.id.replace("/", "_"),
             Listeners(self.progress, self._incident, self._observation),
@@ -178,6 +211,14 @@ class Run:
             weight=len({(c.claim.asks.name, c.abi) for c in cases if isinstance(c.claim, ExitClaim)}),
             loop=self._loop,
         )
+
+    def _opener(self, spec: TargetSpec, settings: Settings) -> Opener:
+        modules = self.config.getoption("modules")
+        return opener(spec, settings, Path(modules) if modules else None)
+
+    def record_incident(self, target: str, reason: str) -> None:
+        """Record what happened, without a log and without another try."""
+        self._incident(Incident(target, reason, "", retried=False))
 
     def _incident(self, incident: Incident) -> None:
         self.log.write(records.Incident(**msgspec.structs.asdict(incident)))

@@ -21,6 +21,7 @@ from sysevent.errors import GuestLost, HostUnreachable
 from sysevent.hosts import waiting
 from sysevent.hosts.running_kernel import RunningKernelOpener
 from sysevent.hosts.ssh.host import SshHost
+from sysevent.scenario.control import Control
 from sysevent.scenario.steps import Scenario, Sleep
 
 
@@ -39,7 +40,9 @@ def asked(lab, closing):
         listeners = Listeners(
             lab.messages.append, lab.incidents.append, lambda _, seen: lab.seen.append(seen.scenario)
         )
-        return closing(Asker(spec, opener, own, lab.path / "logs", listeners))
+        # The stand-in for the VMM can only sleep.
+        control = Control(sleep(spec.arch, 0), lambda _: "")
+        return closing(Asker(spec, opener, own, lab.path / "logs", listeners, control=control))
 
     return make
 

@@ -17,7 +17,7 @@ from sysevent.images.kernel.held import HeldFile
 from sysevent.images.kernel.modules import Module
 from sysevent.images.rootfs import initramfs
 from sysevent.model import ExpectedKernel, KernelImage, Progress
-from sysevent.qemu import firmware
+from sysevent.qemu import clock, firmware
 from sysevent.qemu.accel import Accel, choose
 from sysevent.qemu.argv import GuestConfig, argv
 from sysevent.qemu.files import installed_files
@@ -78,7 +78,8 @@ def prepare(
         memory=spec.memory,
         kernel=boot.path,
         initramfs=initramfs.pack(files, modules, Cache(settings.cache)),
-        append=spec.append,
+        # The words of the target come last, so that they win.
+        append=f"{clock.kernel_words(arch, accel.name)} {spec.append}".strip(),
         firmware=firmware.fast_firmware(arch, accel.name),
         virtio=spec.channel == "virtio",
         debug=settings.debug,

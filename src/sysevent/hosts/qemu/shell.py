@@ -17,7 +17,7 @@ from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
 from sysevent.images.kernel import resolve, vmlinux
 from sysevent.images.rootfs import initramfs, userland
 from sysevent.model import Progress
-from sysevent.qemu import launch
+from sysevent.qemu import clock, launch
 from sysevent.qemu.argv import GuestConfig, InheritedFds, extra_port_options
 from sysevent.qemu.monitor import Monitor
 from sysevent.qemu.process import QemuProcess
@@ -114,10 +114,11 @@ def guest_config(
         "term": term if re.fullmatch(r"[\w.+-]+", term) else "vt100",
     }
     environment = " ".join(f"sysevent_{name}={value}" for name, value in words.items())
+    # TCG for "auto": speed matters less here than a guest that does not hang in a broken nested KVM.
+    accel = "tcg" if spec.where == "auto" else spec.where
     return GuestConfig(
         arch=arch,
-        # TCG for "auto": speed matters less here than a guest that does not hang in a broken nested KVM.
-        accel="tcg" if spec.where == "auto" else spec.where,
+        accel=accel,
         cpu=spec.cpu,
         memory=spec.memory,
         kernel=vmlinux.kernel_file(kernel, settings, progress),
@@ -125,7 +126,7 @@ def guest_config(
             kernel, arch, root, (*CHANNEL_MODULES, *arch.kvm_modules), settings, progress
         ),
         # Words after -- are the arguments of the first process.
-        append=f"{spec.append} {environment} rdinit=/bin/busybox -- sh /init",
+        append=f"{clock.kernel_words(arch, accel)} {spec.append} {environment} rdinit=/bin/busybox -- sh /init",
     )
 
 

@@ -1,0 +1,100 @@
+"""Whether a failure is that of the kernel: it must be seen in two guests, the second one booted for it. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
+from sysevent.contract.layout_claim import HeaderFacts
+from sysevent.contract.terms import Terms
+from sysevent.decode.event import ranges
+from sysevent.model import Facts, Observation, Status, Verdict
+from sysevent.text import first_line
+
+# Bytes of each exit that a description of a difference quotes.
+_QUOTED = 16
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """The verdict on a claim by what one guest gave."""
+
+    verdict: Verdict
+    # None if the verdict rests on a refused set-up step.
+    evidence: ExitEvidence | HeaderFacts | None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the verdict is FAIL."""
+        return self.verdict.status is Status.FAIL
+
+
+def sighting(claim: ExitClaim, facts: Facts, terms: Terms, observe: Callable[[], Observation]) -> Sighting:
+    """Return the verdict on a claim by one guest; raise what ExitClaim.evidence() and judge() raise."""
+    found = claim.evidence(facts, terms, observe)
+    return Sighting(found, None) if isinstance(found, Verdict) else Sighting(claim.judge(found), found)
+
+
+def difference(first: Sighting, second: Sighting) -> str:
+    """Return both verdicts on one claim, and what differs in their evidence, in one line."""
+    differing = "; ".join(_differences(first.evidence, second.evidence)) or "their evidence does not differ"
+    return f"{words(first.verdict)}, in another guest {words(second.verdict)}: {differing}"
+
+
+def unconfirmed(why: str) -> str:
+    """Return the reason of a MISS in place of a failure that was not seen twice, in one line."""
+    return f"it failed in one guest only, which is no verdict about the kernel: {why}"
+
+
+def words(verdict: Verdict) -> str:
+    """Return the status with what was got; the claim's sentence is left out, as it is the same for both."""
+    wrong = "; ".join(f"{one.what}: got {one.got}, expected {one.expected}" for one in verdict.mismatches[:3])
+    return (
+        f"{verdict.status} ({wrong or first_line(verdict.reason)})"
+        if verdict.status is not Status.PASS
+        else "PASS"
+    )
+
+
+def _differences(first: Any, second: Any) -> list[str]:
+    if not isinstance(first, ExitEvidence) or not isinstance(second, ExitEvidence):
+        return []
+    found = [
+        f"{kind} {name}: {before.get(name, 'absent')}, then {after.get(name, 'absent')}"
+        for kind, before, after in (
+            ("capability", first.facts.capabilities, second.facts.capabilities),
+            ("feature", first.facts.features, second.facts.features),
+        )
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    ]
+    for label in sorted({*first.seen.exits, *second.seen.exits}):
+        found += _bytes(label, first.seen, second.seen)
+    return found
+
+
+def _bytes(label: str, first: Observation, second: Observation) -> list[str]:
+    """Return which bytes of an exit differ, and the first of them in both observations."""
+    one, other = first.exits.get(label), second.exits.get(label)
+    if one is None or other is None:
+        return [f"{label!r} was only entered in one of them"] if one is not other else []
+    if (one.ret, one.errno, one.kicked) != (other.ret, other.errno, other.kicked):
+        return [
+            f"{label!r}: KVM_RUN gave {_result(one.ret, one.errno, one.kicked)}, then "
+            f"{_result(other.ret, other.errno, other.kicked)}"
+        ]
+    spans = ranges([at for at, (a, b) in enumerate(zip(one.head, other.head, strict=True)) if a != b])
+    if not spans:
+        return []
+    start, end = spans[0][0], min(spans[0][1], spans[0][0] + _QUOTED)
+    where = ", ".join(f"{first}..{last - 1}" for first, last in spans[:4])
+    return [
+        f"bytes {where} of {label!r}: from {start} {one.head[start:end].hex(' ')}, then "
+        f"{other.head[start:end].hex(' ')}"
+    ]
+
+
+def _result(ret: int, errno: int, kicked: bool) -> str:
+    return f"{ret}, errno {errno}" + (", ended by the watchdog" if kicked else "")

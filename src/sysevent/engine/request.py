@@ -1,0 +1,40 @@
+"""One scenario on its way to a guest, and its answer."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sysevent.arches import Abi
+from sysevent.build.programs import Payload
+from sysevent.engine.question import Key
+from sysevent.errors import BadWire, SyseventError
+from sysevent.model import Observation
+from sysevent.scenario.request import decode
+from sysevent.scenario.steps import Scenario
+from sysevent.wire import Reply
+
+
+class Request(msgspec.Struct, eq=False):
+    """One scenario to be run once; question.py lists its states."""
+
+    scenario: Scenario
+    abi: Abi
+    # None: its answer is not remembered.
+    key: Key | None = None
+    recorded: bool = False
+    payloads: dict[str, Payload] = {}
+    sent: float = 0.0
+    # None also while an answer waits for a control.
+    answer: Observation | SyseventError | None = None
+    # Duration: from when it was sent, or the host was free for it, to its answer.
+    seconds: float = 0.0
+
+
+def decoded(request: Request, reply: Reply | BadWire) -> Observation | SyseventError:
+    """The answer to a request: what decode() of scenario/request.py gives, its errors included."""
+    if isinstance(reply, BadWire):
+        return reply
+    try:
+        return decode(request.scenario, request.payloads, request.abi.name, reply)
+    except SyseventError as error:
+        return error

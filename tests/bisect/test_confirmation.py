@@ -1,0 +1,85 @@
+"""A kernel is bad if a claim fails in two boots of it; an ill guest says nothing about its kernel."""
+
+import msgspec
+import pytest
+
+from sysevent.bisect.ask import Procedure, ask
+from sysevent.bisect.outcome import Outcome
+from sysevent.contract import catalogue
+from sysevent.errors import GuestDistrusted, GuestIll, GuestLost
+
+CLAIM = catalogue.load().claim("arm64.psci.off")
+
+
+class Kernel:
+    """A kernel that raises an error, or gives an exit with this ndata."""
+
+    def __init__(self, recording, behaviour):
+        self._recording, self._behaviour = recording, behaviour
+
+    def facts(self):
+        if isinstance(self._behaviour, Exception):
+            raise self._behaviour
+        return self._recording.facts["arm64-tcg"]
+
+    def observe(self, scenario, abi):
+        seen = self._recording.of("arm64-tcg", scenario.name)
+        head = bytearray(seen.exits["exit"].head)
+        head[36] = self._behaviour
+        return msgspec.structs.replace(
+            seen, exits={"exit": msgspec.structs.replace(seen.exits["exit"], head=bytes(head))}
+        )
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def asked(recording, tmp_path):
+    """asked(behaviours of the boots, …): the result, and the number of boots."""
+
+    def run(*behaviours, **changes):
+        left = list(behaviours)
+        procedure = Procedure((CLAIM,), "arm64", **{"boots": 1} | changes)
+        result = ask(
+            lambda kernel, logs: Kernel(recording("debian-6.12"), left.pop(0)), "k", procedure, tmp_path
+        )
+        return result, len(behaviours) - len(left)
+
+    return run
+
+
+def test_one_boot_is_enough_for_a_good_kernel(asked):
+    result, boots = asked(1, 1)
+    assert (result.outcome, boots) == (Outcome.GOOD, 1)
+
+
+def test_a_bad_one_needs_two(asked):
+    """Also with --boots 1."""
+    result, boots = asked(2, 2)
+    assert (result.outcome, boots) == (Outcome.BAD, 2)
+
+
+def test_seen_once(asked):
+    """125, with what was got in each boot."""
+    result, boots = asked(2, 1)
+    assert (result.outcome, boots) == (Outcome.UNKNOWN, 2)
+    assert result.reason.startswith(
+        "unstable: kvm.system_event.arm64.psci.off was FAIL in one boot (ndata: got 2, expected 1."
+    )
+
+
+@pytest.mark.parametrize("error", [GuestIll("x: the guest is ill"), GuestDistrusted("x: stuck")])
+def test_an_ill_guest_is_no_boot_failure(asked, error):
+    """With --boot-failure=bad, too."""
+    for behaviours in ((error,), (2, error)):
+        result, _ = asked(*behaviours, boot_failure_is_bad=True)
+        assert (result.outcome, result.reason) == (Outcome.UNKNOWN, str(error))
+
+
+def test_a_second_boot_that_fails(asked):
+    result, _ = asked(2, GuestLost("x: panic"), boot_failure_is_bad=True)
+    assert (result.outcome, result.reason) == (
+        Outcome.UNKNOWN,
+        "boot 2 of the same kernel failed, boot 1 did not: x: panic",
+    )
