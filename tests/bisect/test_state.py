@@ -1,6 +1,7 @@
 """A bisection can be resumed from what is on disk at any moment."""
 
 import json
+import os
 
 import msgspec
 import pytest
@@ -77,7 +78,16 @@ def test_every_flipped_digit_is_noticed(ask, tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"not json\n{}\n", b"[]\n{}\n", b'{"record": "bisection", "schema": 99}\n', b'{"record": "run"}\n'],
+    [
+        b"not json\n{}\n",
+        b"[]\n{}\n",
+        b'{"record": "bisection", "schema": 99}\n',
+        b'{"record": "run"}\n',
+        b"\xff\x00\n",
+        b"[" * 100_000 + b"\n",
+        b'{"record": "bisection", "schema": 1, "question": {"kind": 3}}\n',
+    ],
+    ids=lambda content: content[:30].decode(errors="replace"),
 )
 def test_foreign_file(content, tmp_path):
     """A file that is not valid is refused, and the message names --anew."""
@@ -92,3 +102,18 @@ def test_nothing_there(tmp_path):
     for content in (b"", b'{"record": "bise'):
         (tmp_path / NAME).write_bytes(content)
         assert State.resume(tmp_path) is None
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "directory"])
+def test_what_is_not_a_file(kind, tmp_path):
+    """A pipe without a writer is not waited for, and an endless file is not read."""
+    path = tmp_path / NAME
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "directory":
+            path.mkdir()
+    with pytest.raises(UsageError, match="it is not a regular file"):
+        State.resume(tmp_path)

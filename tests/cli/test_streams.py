@@ -1,5 +1,6 @@
 """Standard output and error as callers leave them."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +57,18 @@ def test_another_encoding():
     assert code == 0
     assert b"cannot be read" in err
     assert b"Traceback" not in err
+
+
+def test_the_reader_of_a_run_ends(tmp_path):
+    """pytest is ended in order, and its exit code is not that of a failed claim."""
+    (tmp_path / "suites").mkdir()
+    lines = "\n".join(f"def test_{number}():\n    pass\n" for number in range(20))
+    (tmp_path / "suites" / "test_it.py").write_text(f"{lines}\ndef teardown_module():\n    print('x')\n")
+    script = (
+        "import sys; from pathlib import Path; from sysevent import cli; "
+        "from sysevent.pytest_process import become_pytest; "
+        f"sys.exit(cli.exit_code('run', lambda: become_pytest('suites', ['-v', '-p', 'no:cacheprovider'], "
+        f"root=Path({str(tmp_path)!r}))))"
+    )
+    code, out, err = shell(f"{sys.executable} -c {shlex.quote(script)} > >(exec <&-; sleep 2); echo $?")
+    assert (code, out.split(), err) == (0, [b"141"], b"")

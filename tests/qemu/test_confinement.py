@@ -95,13 +95,20 @@ def test_files_that_other_users_may_not_read(tmp_path):
 
 
 def test_files_that_it_writes_to(tmp_path):
-    path = tmp_path / "state"
+    """Their directory keeps all other processes of that user out."""
+    (tmp_path / "snapshots").mkdir(0o755)
+    path = tmp_path / "snapshots" / "state"
     path.touch(0o600)
     with path.open("r+b") as file:
         let_write(Confinement(), file.fileno())
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
         let_write(OTHER_USER, file.fileno())
         assert stat.S_IMODE(path.stat().st_mode) == 0o666
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    memory = os.memfd_create("a test")
+    let_write(OTHER_USER, memory)
+    os.close(memory)
 
 
 @as_root

@@ -56,6 +56,8 @@ class State:
     def resume(cls, folder: Path) -> State | None:
         """The bisection in a folder; None if there is none. UsageError if its file cannot be read or is not valid."""
         path = folder / NAME
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} cannot be read: it is not a regular file")
         try:
             data = path.read_bytes()
         except FileNotFoundError:
@@ -114,7 +116,7 @@ def _records(path: Path, lines: Iterable[bytes]) -> Any:
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(
                 f"{path}, line {number}: not a record: {error}; use --anew to begin again"
             ) from error

@@ -14,6 +14,7 @@ import os
 import shutil
 import stat
 import subprocess
+from pathlib import Path
 
 import msgspec
 
@@ -113,7 +114,12 @@ def _copy(file: int) -> int:
 def let_write(found: Confinement, file: int) -> None:
     """Permit QEMU's user to open the file of a descriptor again for writing. OSError.
 
-    Other users must not reach it by a name: this is for files without one, or in a directory of mode 0700.
+    A file with a name is closed to other users by its directory, which must hold nothing that they need.
     """
-    if found.other_user and stat.S_IMODE(os.fstat(file).st_mode) & 0o006 != 0o006:
+    if not found.other_user:
+        return
+    status = os.fstat(file)
+    if status.st_nlink:
+        Path(f"/proc/self/fd/{file}").readlink().parent.chmod(0o700)
+    if status.st_mode & 0o006 != 0o006:
         os.fchmod(file, 0o666)
