@@ -51,6 +51,7 @@ LOWEST_LAYER = frozenset(
         "cache",
         "checkout",
         "errors",
+        "framing",
         "model",
         "process",
         "pytest_process",

@@ -80,6 +80,7 @@ class Vmm:
             )
         self._reader = wire.FrameReader()
         self._frames = []
+        self.key = wire.NO_KEY
         self._sequence = 0
 
     def frame(self, deadline=DEADLINE):
@@ -100,8 +101,18 @@ class Vmm:
     def request(self, body, abi=ABI):
         """Send a request with this body; returns its sequence number."""
         self._sequence += 1
-        self.send(wire.pack(wire.Frame(wire.Kind.REQUEST, abi, self._sequence, body)))
+        self.send(self.pack(wire.Frame(wire.Kind.REQUEST, abi, self._sequence, body)))
         return self._sequence
+
+    def pack(self, frame):
+        """The bytes of a frame with the key that the VMM has."""
+        return wire.pack(frame, self.key)
+
+    def give_key(self):
+        """Send a PING with a new key; returns the frame that answers it."""
+        self.key = self._reader.key = wire.new_key()
+        self.send(wire.ping(self.key))
+        return self.frame()
 
     def reply(self, sequence, deadline=DEADLINE):
         """The next frame, which must be the reply to that request."""

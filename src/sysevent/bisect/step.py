@@ -8,6 +8,7 @@ from sysevent.bisect.outcome import Outcome
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.model import Facts, Mismatch, Observation, Status
 from sysevent.report import records
+from sysevent.report.kernel_log import Log
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -19,6 +20,7 @@ class Evidence(msgspec.Struct, frozen=True):
     exits: dict[str, records.Exit]
     answers: dict[str, records.Answer]
     symbols: dict[str, int]
+    log: Log = Log()
 
     @classmethod
     def of(cls, seen: Observation) -> Evidence:

@@ -23,10 +23,10 @@ import msgspec
 from sysevent import model
 from sysevent.contract import readers
 from sysevent.model import Level, Status
+from sysevent.report.kernel_log import Log, Natural
 
 SCHEMA: Final = 1
 
-Natural = Annotated[int, msgspec.Meta(ge=0)]
 Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Hex = Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-f][0-9a-f])*$")]
 # The first 320 bytes of struct kvm_run: all that is compared, and what abi/kvm_run.py has offsets for.
@@ -82,6 +82,8 @@ class Target(_Record, frozen=True, kw_only=True):
     """Where the kernel came from: `boot`, `snapshot`, or `running` if the run did not start it."""
     seconds_to_boot: Seconds
     """Time until its VMM answered, in seconds."""
+    kernel_log: str = ""
+    """Why the log of its kernel could not be read, so that the taint bits alone show a warning. Empty if it could."""
 
     def facts(self) -> model.Facts:
         """Return the facts that claims are judged by."""
@@ -156,15 +158,18 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     """Offset in kvm_run of the first of these bytes. 0 if there is none."""
     registers: tuple[int, ...]
     """Registers of the vCPU, in the order of `abi/registers.py`. Empty if they could not be read."""
+    tail: Hex = ""
+    """The bytes behind `head` from the first to the last that lost their poison."""
 
     @classmethod
     def of(cls, raw: model.RawExit) -> Exit:
         """Return the recorded form of an exit."""
-        return cls(**{**msgspec.structs.asdict(raw), "head": raw.head.hex()})
+        return cls(**{**msgspec.structs.asdict(raw), "head": raw.head.hex(), "tail": raw.tail.hex()})
 
     def raw_exit(self) -> model.RawExit:
         """Return the exit that was recorded."""
-        return model.RawExit(**{**msgspec.structs.asdict(self), "head": bytes.fromhex(self.head)})
+        raw = {name: bytes.fromhex(getattr(self, name)) for name in ("head", "tail")}
+        return model.RawExit(**{**msgspec.structs.asdict(self), **raw})
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +200,8 @@ class Observation(_Record, frozen=True, kw_only=True):
     """What each other step with a label returned."""
     symbols: dict[str, int]
     """Guest addresses of the payload's symbols, by `payload.symbol`."""
+    log: Log = Log()
+    """What the kernel logged around the scenario."""
 
     @classmethod
     def of(cls, target: str, seen: model.Observation) -> Observation:
@@ -210,6 +217,7 @@ class Observation(_Record, frozen=True, kw_only=True):
                 for label, answer in seen.answers.items()
             },
             symbols=seen.symbols,
+            log=Log.of(seen.log),
         )
 
     def seen(self) -> model.Observation:
@@ -224,6 +232,7 @@ class Observation(_Record, frozen=True, kw_only=True):
                 for label, answer in self.answers.items()
             },
             self.symbols,
+            self.log.kernel_log(),
         )
 
 
