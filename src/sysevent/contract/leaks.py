@@ -6,8 +6,6 @@ bytes hold, so no claim compares them; but an address of the kernel there tells 
 
 from __future__ import annotations
 
-import struct
-
 from sysevent.abi import kvm_run
 from sysevent.abi.exit_sizes import SYNC_REGS_END, own_bytes
 from sysevent.abi.kernel_addresses import is_kernel_address
@@ -63,7 +61,7 @@ def _addresses(raw: RawExit, arch: str, syncs: bool) -> list[int]:
         if (
             not synced
             and _is_one_number(value, at, raw.poison)
-            and is_kernel_address(*struct.unpack("<Q", value), arch)
+            and is_kernel_address(int.from_bytes(value, "little"), arch)
         ):
             found.append(at)
             at += _SIZE

@@ -189,6 +189,7 @@ class Pipeline:
             return
         for number, reply in session.replies():
             request = self._in_flight.pop(number)
+            self._restarts.logs.add(request.scenario.name, request.abi.name, reply)
             self._finish(request, _decoded(request, reply))
         self._send(session)
 

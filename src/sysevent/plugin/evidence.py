@@ -1,4 +1,4 @@
-"""What a claim is judged on, by the kind of claim: exits of a guest, headers, or the BTF of a running kernel."""
+"""What a claim is judged on, by the kind of claim: exits of a guest, its log, headers, or a running kernel's BTF."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from sysevent.arches import ABIS, ARCHITECTURES, Abi, native
 from sysevent.contract.claim import Claim
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.layout_claim import HeaderFacts, LayoutClaim, Layouts
+from sysevent.contract.log_claim import LogClaim
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
 from sysevent.errors import HarnessError, NotApplicable, UsageError
 from sysevent.model import Verdict
-from sysevent.plugin import options
+from sysevent.plugin import kernel_logs, options
 from sysevent.plugin.case import Case, HeadersOf
 from sysevent.plugin.run import Run
 
@@ -28,6 +29,10 @@ def gather(claim: Claim[Any], case: Case, request: pytest.FixtureRequest, run: R
     """
     if isinstance(claim, ExitClaim):
         _exits(claim, case, request)
+    elif isinstance(claim, LogClaim):
+        guest: Asker = request.getfixturevalue("guest")
+        case.kernel = guest.facts().release
+        case.evidence = kernel_logs.gather(claim, case.abi, guest, options.terms(request.config))
     elif isinstance(claim, LayoutClaim) and claim.asks is Layouts.RUNNING_KERNEL:
         case.evidence = _running_kernel(case, request, run)
     elif isinstance(claim, LayoutClaim):

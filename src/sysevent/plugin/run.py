@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.log_claim import LogClaim
 from sysevent.contract.terms import Terms
 from sysevent.engine.asker import Asker
 from sysevent.engine.listeners import Listeners
@@ -20,7 +21,7 @@ from sysevent.engine.scheduler import Scheduler
 from sysevent.errors import NotApplicable, SyseventError
 from sysevent.hosts.openers import obstacle, opener
 from sysevent.model import Facts, Incident, Observation, Status
-from sysevent.plugin import options
+from sysevent.plugin import kernel_logs, options
 from sysevent.plugin import results as results_of
 from sysevent.plugin.case import case_of, target_of
 from sysevent.plugin.leased import Leased
@@ -157,7 +158,10 @@ class Run:
         def plan(facts: Facts) -> Iterator[Question]:
             terms = options.terms(self.config)
             for case in cases:
-                if not isinstance(case.claim, ExitClaim):
+                if isinstance(case.claim, LogClaim):
+                    for claim in kernel_logs.exit_claims(spec.arch, case.abi, facts, terms):
+                        yield Question(claim.asks, claim.abi or case.abi)
+                elif not isinstance(case.claim, ExitClaim):
                     yield Question(BUILD[spec.arch], recorded=False)
                 elif applies(case.claim, facts, terms):
                     yield Question(case.claim.asks, case.claim.abi or case.abi)
@@ -207,6 +211,7 @@ class Run:
                 features=facts.features,
                 origin=guest.restarts.origin,
                 seconds_to_boot=round(guest.restarts.seconds_to_boot, 3),
+                kernel_log=kernel_logs.unreadable(guest),
             )
         )
 
