@@ -27,7 +27,7 @@ T = TypeVar("T")
 READABLE = os.eventfd(1, os.EFD_CLOEXEC)
 
 LOST = GuestLost("lost: panic")
-HELLO = Hello(1, 1, "6.12.1", "x86_64", "id")
+HELLO = Hello(2, 1, "6.12.1", "x86_64", "id")
 
 
 def scenario(name: str, milliseconds: int = 1) -> Scenario:

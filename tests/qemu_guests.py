@@ -15,7 +15,7 @@ SOON = 4
 
 
 ANSWERING = """
-    channel.sendall(hello())
+    greet(channel)
     while True:
         kind, abi, sequence, body = request(channel)
         channel.sendall(reply(sequence, body=b"" if body == b"ask" else b"x"))

@@ -135,7 +135,8 @@ static int open_channel(const char *name)
 		sys_close(fd);
 	}
 	for (u32 waited = 0; waited < CHANNEL_TIMEOUT; waited += 2) {
-		fd = sys_open(path, O_RDWR | O_NOCTTY);
+		/* Only the supervisor may hold it, no worker: it is duplicated without the flag. */
+		fd = sys_open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
 		if (fd >= 0)
 			break;
 		sys_sleep(2);

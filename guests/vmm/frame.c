@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Frames with a length and a CRC, over a pipe, a virtio port, or a serial line that also carries other bytes. */
+/* Frames with a key, a length and CRCs, over a pipe, a virtio port, or a serial line that also carries other bytes. */
 #include "sys.h"
 #include "frame.h"
 
 u32 frame_eof_timeout;
+const u8 no_key[WIRE_KEY] = WIRE_NO_KEY;
 
 static u32 crc_table[256];
 
@@ -52,53 +53,83 @@ static int read_all(int fd, u8 *to, usize length)
 	return 0;
 }
 
-int frame_read(int fd, u8 *buffer, struct frame *frame)
+/* Nonzero when 4 bytes hold the CRC of those before them. */
+static int crc_fits(const u8 *bytes, usize length)
+{
+	u32 crc;
+
+	memcpy(&crc, bytes + length, 4);
+	return crc == crc32(bytes, length);
+}
+
+/* The length in a header; negative when it is not a valid one. */
+static s64 body_length(const u8 *header, const u8 *key, int *keyed)
+{
+	u32 length;
+
+	*keyed = memcmp(header, key, WIRE_KEY) == 0;
+	if (!*keyed && memcmp(header, no_key, WIRE_KEY))
+		return -1;
+	memcpy(&length, header + WIRE_KEY + 8, 4);
+	return crc_fits(header, WIRE_HEADER - WIRE_CRC) && length <= WIRE_BODY_MAX ? (s64)length : -1;
+}
+
+int frame_read_any(int fd, const u8 *key, u8 *buffer, struct frame *frame, int *keyed)
 {
 	usize have = 0;
 
 	for (;;) {
-		u32 magic, length, crc;
 		int ret = read_all(fd, buffer + have, WIRE_HEADER - have);
+		s64 length;
 
 		if (ret)
 			return ret;
-		memcpy(&magic, buffer, 4);
-		memcpy(&length, buffer + 12, 4);
-		if (magic == WIRE_MAGIC && length <= WIRE_BODY_MAX) {
-			ret = read_all(fd, buffer + WIRE_HEADER, length + WIRE_CRC);
-			if (ret)
-				return ret;
-			memcpy(&crc, buffer + WIRE_HEADER + length, 4);
-			if (crc == crc32(buffer, WIRE_HEADER + length)) {
-				memcpy(&frame->kind, buffer + 4, 2);
-				memcpy(&frame->abi, buffer + 6, 2);
-				memcpy(&frame->sequence, buffer + 8, 4);
-				frame->length = length;
-				frame->body = buffer + WIRE_HEADER;
-				return 0;
-			}
-			complain("a frame with a wrong checksum was dropped", 0);
-			have = 0;
+		length = body_length(buffer, key, keyed);
+		if (length < 0) {
+			/* Not a header: drop one byte and try again. */
+			memmove(buffer, buffer + 1, WIRE_HEADER - 1);
+			have = WIRE_HEADER - 1;
 			continue;
 		}
-		/* Invalid frame: drop one byte and try again. */
-		memmove(buffer, buffer + 1, WIRE_HEADER - 1);
-		have = WIRE_HEADER - 1;
+		have = 0;
+		ret = read_all(fd, buffer + WIRE_HEADER, (usize)length + WIRE_CRC);
+		if (ret)
+			return ret;
+		if (crc_fits(buffer, WIRE_HEADER + (usize)length)) {
+			memcpy(&frame->kind, buffer + WIRE_KEY, 2);
+			memcpy(&frame->abi, buffer + WIRE_KEY + 2, 2);
+			memcpy(&frame->sequence, buffer + WIRE_KEY + 4, 4);
+			frame->length = (u32)length;
+			frame->body = buffer + WIRE_HEADER;
+			return 0;
+		}
+		complain("a frame with a wrong checksum was dropped", 0);
 	}
 }
 
-int frame_write(int fd, u8 *buffer, const struct frame *frame)
+int frame_read(int fd, const u8 *key, u8 *buffer, struct frame *frame)
 {
-	u32 magic = WIRE_MAGIC, crc;
-	usize total = WIRE_HEADER + frame->length + WIRE_CRC, done = 0;
+	int keyed = 0, ret = 0;
 
-	memcpy(buffer, &magic, 4);
-	memcpy(buffer + 4, &frame->kind, 2);
-	memcpy(buffer + 6, &frame->abi, 2);
-	memcpy(buffer + 8, &frame->sequence, 4);
-	memcpy(buffer + 12, &frame->length, 4);
-	crc = crc32(buffer, WIRE_HEADER + frame->length);
-	memcpy(buffer + WIRE_HEADER + frame->length, &crc, 4);
+	while (ret == 0 && !keyed)
+		ret = frame_read_any(fd, key, buffer, frame, &keyed);
+	return ret;
+}
+
+int frame_write(int fd, const u8 *key, u8 *buffer, const struct frame *frame)
+{
+	usize end = WIRE_HEADER + frame->length, total = end + WIRE_CRC, done = 0;
+	u32 crc;
+
+	memcpy(buffer, key, WIRE_KEY);
+	memcpy(buffer + WIRE_KEY, &frame->kind, 2);
+	memcpy(buffer + WIRE_KEY + 2, &frame->abi, 2);
+	memcpy(buffer + WIRE_KEY + 4, &frame->sequence, 4);
+	memcpy(buffer + WIRE_KEY + 8, &frame->length, 4);
+	crc = crc32(buffer, WIRE_HEADER - WIRE_CRC);
+	memcpy(buffer + WIRE_HEADER - WIRE_CRC, &crc, 4);
+	crc = crc32(buffer, end);
+	memcpy(buffer + end, &crc, 4);
 	while (done < total) {
 		usize piece = total - done > 32768 ? 32768 : total - done;
 		long put = sys_write(fd, buffer + done, piece);

@@ -3,7 +3,7 @@
  * A minimal VMM: carries out the steps of requests and returns their results.
  *
  *   vmm serve ABI:PATH...   requests on standard input, replies on standard output; starts and supervises the workers
- *   vmm work                one worker: the same frames, without supervision
+ *   vmm work                one worker: the same frames without a key, and no supervision
  */
 #include "sys.h"
 #include "scenario.h"
@@ -17,12 +17,12 @@ static int work(void)
 	struct frame request, reply;
 
 	sys_block_signals(SIGMASK(SIG_USR1) | SIGMASK(SIG_PIPE));
-	while (frame_read(0, request_buffer, &request) == 0) {
+	while (frame_read(0, no_key, request_buffer, &request) == 0) {
 		int spent;
 
 		reply.body = reply_buffer + WIRE_HEADER;
 		spent = scenario_run(&request, &reply);
-		if (frame_write(1, reply_buffer, &reply) < 0 || spent)
+		if (frame_write(1, no_key, reply_buffer, &reply) < 0 || spent)
 			return 1;
 	}
 	return 0;

@@ -7,7 +7,6 @@
 #include "scenario.h"
 
 #define RESULT_HEADER 16
-#define REPLY_HEADER 8
 
 static void fill_result(u8 *at, u16 op, u16 flags, u32 length, int ret)
 {
@@ -23,7 +22,7 @@ static void fill_result(u8 *at, u16 op, u16 flags, u32 length, int ret)
 int scenario_run(const struct frame *request, struct frame *reply)
 {
 	struct input steps = {request->body, request->length, 0};
-	struct output out = {reply->body, REPLY_HEADER, WIRE_BODY_MAX};
+	struct output out = {reply->body, REPLY_HEADER, WIRE_BODY_MAX - LOG_MAX};
 	u32 count, done = 0;
 	u16 state = STATE_DONE, done16;
 	s32 detail = 0;
@@ -69,6 +68,8 @@ int scenario_run(const struct frame *request, struct frame *reply)
 		stuck = 1;
 		state = STATE_STUCK;
 	}
+	/* The supervisor fills in the kernel's part. */
+	memset(reply->body, 0, REPLY_HEADER);
 	done16 = (u16)done;
 	memcpy(reply->body, &state, 2);
 	memcpy(reply->body + 2, &done16, 2);

@@ -5,6 +5,7 @@
  */
 #include "sys.h"
 #include "frame.h"
+#include "kmsg.h"
 #include "serve.h"
 
 #ifndef BUILD_ID
@@ -22,6 +23,8 @@ static struct worker {
 	int to, from;
 } workers[WORKERS_MAX];
 
+/* What frames from and to the harness begin with, since a PING has said so. */
+static u8 key[WIRE_KEY] = WIRE_NO_KEY;
 static u8 incoming[FRAME_BUFFER] __attribute__((aligned(16)));
 static u8 outgoing[FRAME_BUFFER] __attribute__((aligned(16)));
 
@@ -41,7 +44,7 @@ static int say_hello(u32 sequence)
 	memcpy(hello.body + 73, names.machine, 65);
 	memcpy(hello.body + 138, BUILD_ID, text_length(BUILD_ID));
 	hello.length = 138 + (u32)text_length(BUILD_ID);
-	return frame_write(1, outgoing, &hello);
+	return frame_write(1, key, outgoing, &hello);
 }
 
 static int worker_start(struct worker *worker, char **envp)
@@ -108,7 +111,8 @@ static void fail(struct frame *reply, const struct frame *request, u16 state, s3
 {
 	u16 done = 0;
 
-	*reply = (struct frame){WIRE_REPLY, request->abi, request->sequence, 8, outgoing + WIRE_HEADER};
+	*reply = (struct frame){WIRE_REPLY, request->abi, request->sequence, REPLY_HEADER, outgoing + WIRE_HEADER};
+	memset(reply->body, 0, REPLY_HEADER);
 	memcpy(reply->body, &state, 2);
 	memcpy(reply->body + 2, &done, 2);
 	memcpy(reply->body + 4, &detail, 4);
@@ -138,7 +142,7 @@ static void ask_worker(const struct frame *request, struct frame *reply, char **
 	}
 	if (request->length >= 4)
 		memcpy(&deadline, request->body, 4);
-	if (frame_write(worker->to, incoming, request) < 0) {
+	if (frame_write(worker->to, no_key, incoming, request) < 0) {
 		fail(reply, request, STATE_DIED, worker_end(worker));
 		return;
 	}
@@ -149,7 +153,8 @@ static void ask_worker(const struct frame *request, struct frame *reply, char **
 		fail(reply, request, STATE_HUNG, worker_end(worker));
 		return;
 	}
-	if (frame_read(worker->from, outgoing, reply) < 0) {
+	if (frame_read(worker->from, no_key, outgoing, reply) < 0 || reply->length < REPLY_HEADER ||
+	    reply->length > WIRE_BODY_MAX - LOG_MAX) {
 		fail(reply, request, STATE_DIED, worker_end(worker));
 		return;
 	}
@@ -173,10 +178,24 @@ static int add_worker(u32 index, const char *argument)
 	return 0;
 }
 
+/* Takes the key of all further frames, and answers. */
+static int ping(const struct frame *request)
+{
+	if (request->length != WIRE_KEY)
+		return 0;
+	memcpy(key, request->body, WIRE_KEY);
+	/*
+	 * Sleep to show that timers work: QEMU 7.2 restores neither arm64's hypervisor timers nor riscv64's stimecmp,
+	 * so a kernel that waits for a timer that it set before hangs.
+	 */
+	sys_sleep(1);
+	return say_hello(request->sequence);
+}
+
 int serve(char **arguments, int count, char **envp)
 {
 	struct frame request, reply;
-	int ret;
+	int ret, keyed;
 
 	for (int i = 0; i < count; i++) {
 		if (add_worker((u32)i, arguments[i]) < 0) {
@@ -185,27 +204,27 @@ int serve(char **arguments, int count, char **envp)
 		}
 	}
 	sys_block_signals(SIGMASK(SIG_PIPE));
+	kmsg_open();
 	ret = say_hello(0);
 	while (ret == 0) {
 		/* Only for the channel: the end of a worker's pipe means that the worker has ended. */
 		frame_eof_timeout = CONNECT_TIMEOUT;
-		ret = frame_read(0, incoming, &request);
+		ret = frame_read_any(0, key, incoming, &request, &keyed);
 		frame_eof_timeout = 0;
-		if (ret < 0 || request.kind == WIRE_BYE)
+		if (ret < 0)
 			break;
-		if (request.kind == WIRE_PING) {
-			/*
-			 * Sleep to show that timers work: QEMU 7.2 restores neither arm64's hypervisor timers nor
-			 * riscv64's stimecmp, so a kernel that waits for a timer that it set before hangs.
-			 */
-			sys_sleep(1);
-			ret = say_hello(request.sequence);
+		if (request.kind == WIRE_PING)
+			ret = ping(&request);
+		if (!keyed)
 			continue;
-		}
+		if (request.kind == WIRE_BYE)
+			break;
 		if (request.kind != WIRE_REQUEST)
 			continue;
+		kmsg_begin();
 		ask_worker(&request, &reply, envp);
-		ret = frame_write(1, outgoing, &reply);
+		kmsg_end(&reply);
+		ret = frame_write(1, key, outgoing, &reply);
 	}
 	if (ret < 0)
 		complain("the channel to the harness ended", ret);

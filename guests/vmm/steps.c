@@ -185,7 +185,7 @@ static int do_start(struct input *in)
 
 static int do_wait(struct input *in, struct output *out, u16 *flags, int *stuck)
 {
-	u32 index, fixed[4];
+	u32 index, last, fixed[EXIT_FIXED / 4] = {0};
 	struct vcpu *vcpu = take_vcpu(in, &index);
 	u32 milliseconds = take_u32(in);
 	u8 *fixed_at;
@@ -199,12 +199,15 @@ static int do_wait(struct input *in, struct output *out, u16 *flags, int *stuck)
 	}
 	*flags = vcpu->kicked ? EXIT_KICKED : 0;
 	fixed[0] = vcpu->microseconds;
-	fixed[1] = vcpu_tail_changed(vcpu, &fixed[2]);
+	fixed[1] = vcpu_tail_changed(vcpu, &fixed[2], &last);
+	fixed[4] = fixed[1] ? last - fixed[2] + 1 : 0;
 	fixed_at = give(out, sizeof(fixed));
 	give_bytes(out, vcpu->run, RUN_HEAD);
 	if (!fixed_at)
 		return -E_NOMEM;
 	fixed[3] = give_registers(vcpu, out);
+	if (give_bytes(out, vcpu->run + fixed[2], fixed[4]) < 0)
+		return -E_NOMEM;
 	memcpy(fixed_at, fixed, sizeof(fixed));
 	return vcpu->ret;
 }

@@ -26,13 +26,16 @@
 #define E_NOMEM 12
 #define E_EXIST 17
 #define E_INVAL 22
+#define E_PIPE 32
 #define E_TIMEDOUT 110
 
 #define O_RDONLY 0
 #define O_WRONLY 1
 #define O_RDWR 2
 #define O_NOCTTY 0400
+#define O_NONBLOCK 04000
 #define O_CLOEXEC 02000000
+#define SEEK_END 2
 #define AT_FDCWD (-100)
 
 #define PROT_READ 1
@@ -78,6 +81,12 @@ static inline long sys_write(int fd, const void *from, usize length)
 static inline long sys_seek(int fd, u32 offset)
 {
 	return SYS(lseek, fd, offset, 0, 0, 0, 0);
+}
+
+/* Sets the file offset to the end. */
+static inline void sys_seek_end(int fd)
+{
+	SYS(lseek, fd, 0, SEEK_END, 0, 0, 0);
 }
 
 static inline int sys_open(const char *path, int flags)

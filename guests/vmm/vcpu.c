@@ -130,12 +130,12 @@ int vcpu_wait(struct vcpu *vcpu, u32 index, u32 milliseconds)
 	return -E_TIMEDOUT;
 }
 
-u32 vcpu_tail_changed(const struct vcpu *vcpu, u32 *first)
+u32 vcpu_tail_changed(const struct vcpu *vcpu, u32 *first, u32 *last)
 {
 	u32 changed = 0;
 	u64 poison;
 
-	*first = 0;
+	*first = *last = 0;
 	if (vcpu->poison & START_KEEP)
 		return 0;
 	memset(&poison, (int)vcpu->poison, sizeof(poison));
@@ -150,6 +150,7 @@ u32 vcpu_tail_changed(const struct vcpu *vcpu, u32 *first)
 			continue;
 		if (!changed++)
 			*first = at;
+		*last = at;
 	}
 	return changed;
 }

@@ -30,9 +30,9 @@ int vcpu_start(struct vcpu *vcpu, u32 index, u32 poison);
  */
 int vcpu_wait(struct vcpu *vcpu, u32 index, u32 milliseconds);
 /*
- * The number of bytes beyond RUN_HEAD in the first page of kvm_run that no longer hold the poison; *first is the
- * offset of the first, or 0.
+ * The number of bytes beyond RUN_HEAD in the first page of kvm_run that no longer hold the poison; *first and *last are
+ * the offsets of the first and the last of them, or 0.
  */
-u32 vcpu_tail_changed(const struct vcpu *vcpu, u32 *first);
+u32 vcpu_tail_changed(const struct vcpu *vcpu, u32 *first, u32 *last);
 
 #endif

@@ -3,20 +3,25 @@
  * The protocol between the harness and the VMM. All numbers are little-endian.
  * src/sysevent/wire.py is the harness's side; tests/test_wire.py checks that both agree.
  *
- *   frame   = magic u32 | kind u16 | abi u16 | sequence u32 | length u32 | body | crc32 of everything before it
+ *   frame   = key | kind u16 | abi u16 | sequence u32 | length u32 | crc32 of all before | body | crc32 of all
  *   request = deadline_ms u32 | steps u32 | step...
  *   step    = op u16 | flags u16 | length u32 | body
- *   reply   = state u16 | steps done u16 | detail i32 | result...
+ *   reply   = state u16 | steps done u16 | detail i32 | kernel | result... | log
+ *   kernel  = taint before u64 | taint after u64 | errno of the log u16 | errno of the taint u16 | flags u32
+ *           | bytes of the log from before the scenario u32 | bytes of the log u32
  *   result  = op u16 | flags u16 | length u32 | ret i32 | errno i32 | body
+ *
+ * src/sysevent/framing.py says what the key is for.
  */
 #ifndef WIRE_H
 #define WIRE_H
 
 #include "types.h"
 
-#define WIRE_VERSION 1
-#define WIRE_MAGIC 0x31564553u /* "SEV1" */
-#define WIRE_HEADER 16
+#define WIRE_VERSION 2
+#define WIRE_KEY 16
+#define WIRE_NO_KEY "SEV2" /* then zeros */
+#define WIRE_HEADER 32
 #define WIRE_CRC 4
 #define WIRE_BODY_MAX (1u << 20)
 
@@ -25,7 +30,7 @@ enum wire_kind {
 	WIRE_REQUEST = 2, /* to the VMM: one scenario */
 	WIRE_REPLY = 3,	  /* from the VMM: the results of its steps */
 	WIRE_BYE = 4,	  /* to the VMM: no more scenarios, exit */
-	WIRE_PING = 5,	  /* to the VMM: send HELLO again with this sequence; shows that a restored guest runs */
+	WIRE_PING = 5,	  /* to the VMM: the key of all further frames, with WIRE_NO_KEY; answered by a HELLO */
 };
 
 enum wire_state {
@@ -55,6 +60,12 @@ enum wire_op {
 	OP_WATCH = 15, /* gpa u64, milliseconds u32: waits until the u64 there changes, at most that long */
 };
 
+/* The part of a reply that the supervisor fills in: what the kernel logged. The worker leaves LOG_MAX bytes for the log. */
+#define REPLY_HEADER 40
+#define LOG_MAX 16384
+#define LOG_LOST 1u /* the kernel overwrote messages before they were read */
+#define LOG_CUT 2u  /* some did not fit */
+
 #define STEP_REQUIRED 1u /* an error ends the scenario */
 
 /* OP_START's poison: the byte, or START_KEEP to leave kvm_run as the last exit left it. */
@@ -76,9 +87,10 @@ enum wire_op {
 
 /*
  * exit = microseconds u32 | tail bytes changed u32 | first of them u32 (offset in kvm_run) | registers u32
- *      | kvm_run's first RUN_HEAD bytes | registers u64[]
+ *      | length of the tail u32 | 0 u32 | kvm_run's first RUN_HEAD bytes | registers u64[] | the tail
+ * The tail is kvm_run from the first to the last of the bytes that changed behind RUN_HEAD.
  */
-#define EXIT_FIXED 16
+#define EXIT_FIXED 24
 #define RUN_HEAD 320 /* head, the 256 bytes of the union, kvm_valid_regs, kvm_dirty_regs, 16 bytes of s.regs */
 
 #endif

@@ -127,6 +127,8 @@ class RawExit(msgspec.Struct, frozen=True):
     tail_first: int
     # In the order of abi/registers.py; empty when they could not be read.
     registers: tuple[int, ...]
+    # kvm_run from tail_first to the last of those bytes; empty also in recordings made before it was recorded.
+    tail: bytes = b""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -136,6 +138,27 @@ class Answer(msgspec.Struct, frozen=True):
     errno: int
     # An ioctl's buffer, or guest memory.
     data: bytes
+
+
+class KernelLog(msgspec.Struct, frozen=True):
+    """What the kernel of a target logged around one scenario: warnings, and all lines of a splat. Safe to print."""
+
+    # Since the scenario before, and while this one ran; the VMM keeps a limited number of each.
+    before: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    # True: the kernel overwrote some before they were read.
+    lost: bool = False
+    # True: some are missing, because there were too many.
+    cut: bool = False
+    # /proc/sys/kernel/tainted before and after the scenario; None: it could not be read.
+    taint: tuple[int, int] | None = None
+    # Why /dev/kmsg could not be read, as an errno; 0: it was read.
+    log_errno: int = 0
+
+    @property
+    def new_taint(self) -> int:
+        """The taint bits that were set while the scenario ran."""
+        return self.taint[1] & ~self.taint[0] if self.taint else 0
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -148,6 +171,8 @@ class Observation(msgspec.Struct, frozen=True):
     answers: dict[str, Answer]
     # Of the payloads it loaded, as "payload.label".
     symbols: dict[str, int]
+    # What the kernel logged meanwhile.
+    log: KernelLog = KernelLog()
 
 
 class Facts(msgspec.Struct, frozen=True):

@@ -1,9 +1,10 @@
-"""The wire between the harness and the VMM in a guest: frames, and the encoding of requests and replies.
+"""The wire between the harness and the VMM in a guest: requests and replies. Their frames are in framing.py.
 
-    frame   = magic u32 | kind u16 | abi u16 | sequence u32 | length u32 | body | CRC-32 of all before
     request = deadline in milliseconds u32 | number of steps u32 | step...
     step    = op u16 | flags u16 | length u32 | body
-    reply   = state u16 | steps done u16 | detail i32 | result...
+    reply   = state u16 | steps done u16 | detail i32 | kernel | result... | log
+    kernel  = taint before u64 | taint after u64 | errno of the log u16 | errno of the taint u16 | flags u32
+            | bytes of the log from before the scenario u32 | bytes of the log u32
     result  = op u16 | flags u16 | length u32 | ret i32 | errno i32 | body
 
 All numbers are little-endian. The other half is guests/vmm/wire.h; tests/test_wire.py compares the two. Bytes from a
@@ -14,28 +15,37 @@ from __future__ import annotations
 
 import enum
 import struct
-import zlib
 
 import msgspec
 
 from sysevent.errors import BadWire
+from sysevent.framing import BODY_MAX as BODY_MAX
+from sysevent.framing import FRAME_OVERHEAD as FRAME_OVERHEAD
+from sysevent.framing import NO_KEY as NO_KEY
+from sysevent.framing import Frame as Frame
+from sysevent.framing import FrameReader as FrameReader
+from sysevent.framing import new_key as new_key
+from sysevent.framing import pack as pack
+from sysevent.model import KernelLog
 from sysevent.text import printable
 
-VERSION = 1
-# "SEV1" in the order of the bytes.
-MAGIC = 0x31564553
-# Bytes of the longest body.
-BODY_MAX = 1 << 20
+VERSION = 2
 # Bytes from the beginning of kvm_run that an exit contains.
 RUN_HEAD = 320
+# Bytes of kvm_run behind them that an exit contains at most: those of its first page.
+RUN_TAIL = 4096 - RUN_HEAD
+# Registers of a vCPU in one exit.
+REGISTERS_MAX = 64
+# The sequence number of a PING and of the HELLO that answers it, which no request has.
+PING_SEQUENCE = 0xFFFF_FFFF
+# Bytes of the kernel's log in one reply.
+LOG_MAX = 16384
 
-_HEADER = struct.Struct("<IHHII")
-_CRC = struct.Struct("<I")
 _REQUEST = struct.Struct("<II")
 _STEP = struct.Struct("<HHI")
-_REPLY = struct.Struct("<HHi")
+_REPLY = struct.Struct("<HHiQQHHIII")
 _RESULT = struct.Struct("<HHIii")
-_EXIT = struct.Struct("<IIII")
+_EXIT = struct.Struct("<IIIIII")
 # Version, ABI, and uname's release and machine of 65 bytes each (struct new_utsname); the build ID follows.
 _HELLO = struct.Struct("<II65s65s")
 
@@ -51,7 +61,7 @@ class Kind(enum.IntEnum):
     REPLY = 3
     # To the guest: no more requests follow, power off.
     BYE = 4
-    # To the guest: send HELLO again, with this sequence. Asked of a guest that was restored from a snapshot.
+    # To the guest: the key of all further frames, as the body of a frame with NO_KEY. It is answered by a HELLO.
     PING = 5
 
 
@@ -93,6 +103,9 @@ class Op(enum.IntEnum):
     WATCH = 15
 
 
+# Flags of the kernel's log in a reply: the kernel overwrote messages before they were read; some did not fit.
+LOG_LOST = 1
+LOG_CUT = 2
 # Flag of a step: an error ends the scenario.
 STEP_REQUIRED = 1
 # In the place of START's poison byte: leave kvm_run as the last exit left it.
@@ -100,19 +113,6 @@ START_KEEP = 0x100
 # Flags of a WAIT's result: a signal of the watchdog ended KVM_RUN; KVM_RUN went on after the signal.
 EXIT_KICKED = 1
 EXIT_RUNNING = 2
-
-
-class Frame(msgspec.Struct, frozen=True):
-    """One frame without its magic number, length and checksum."""
-
-    # A Kind; other numbers are possible in a frame from a guest.
-    kind: int
-    # Number of the VMM's ABI: arches.Abi.number.
-    abi: int
-    # Number of the request, which its reply repeats.
-    sequence: int
-    # At most BODY_MAX bytes.
-    body: bytes
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -151,6 +151,8 @@ class Reply(msgspec.Struct, frozen=True):
     # An index, signal, exit code or errno: see State.
     detail: int
     results: tuple[Result, ...]
+    # What the kernel logged meanwhile.
+    log: KernelLog = KernelLog()
 
 
 class Exit(msgspec.Struct, frozen=True):
@@ -166,66 +168,8 @@ class Exit(msgspec.Struct, frozen=True):
     head: bytes
     # In the order of abi/registers.py.
     registers: tuple[int, ...]
-
-
-def pack(frame: Frame) -> bytes:
-    """The bytes of one frame, with its checksum; BadWire if the body is longer than BODY_MAX."""
-    if len(frame.body) > BODY_MAX:
-        raise BadWire(f"a frame of {len(frame.body)} bytes; at most {BODY_MAX} fit")
-    head = _HEADER.pack(MAGIC, frame.kind, frame.abi, frame.sequence, len(frame.body))
-    return head + frame.body + _CRC.pack(zlib.crc32(head + frame.body))
-
-
-class FrameReader:
-    """Finds frames in a stream of bytes, and sets aside the bytes that belong to none."""
-
-    def __init__(self) -> None:
-        # Text of a console that carries frames as well, noise, damaged frames. The caller empties it.
-        self.non_frame_bytes = bytearray()
-        self._unread = bytearray()
-
-    def feed(self, data: bytes) -> list[Frame]:
-        """Append data to the stream; returns the frames that it completes."""
-        self._unread += data
-        frames: list[Frame] = []
-        while True:
-            frame = self._next()
-            if frame is None:
-                return frames
-            frames.append(frame)
-
-    def _next(self) -> Frame | None:
-        """The next whole frame; None if more bytes are needed."""
-        magic = struct.pack("<I", MAGIC)
-        while True:
-            start = self._unread.find(magic)
-            if start < 0:
-                # The end may be the beginning of a magic number whose rest has not arrived.
-                kept = next((n for n in (3, 2, 1) if self._unread.endswith(magic[:n])), 0)
-                self._set_aside(len(self._unread) - kept)
-                return None
-            self._set_aside(start)
-            if len(self._unread) < _HEADER.size:
-                return None
-            _, kind, abi, sequence, length = _HEADER.unpack_from(self._unread)
-            if length > BODY_MAX:
-                self._set_aside(1)
-                continue
-            end = _HEADER.size + length
-            if len(self._unread) < end + _CRC.size:
-                return None
-            (crc,) = _CRC.unpack_from(self._unread, end)
-            if crc != zlib.crc32(self._unread[:end]):
-                # Only its first byte: a frame may begin within what a damaged length covers.
-                self._set_aside(1)
-                continue
-            frame = Frame(kind, abi, sequence, bytes(self._unread[_HEADER.size : end]))
-            del self._unread[: end + _CRC.size]
-            return frame
-
-    def _set_aside(self, count: int) -> None:
-        self.non_frame_bytes += self._unread[:count]
-        del self._unread[:count]
+    # kvm_run from tail_first to the last of the changed bytes.
+    tail: bytes = b""
 
 
 def pack_step(op: Op, body: bytes, *, required: bool) -> bytes:
@@ -253,37 +197,73 @@ def _string(raw: bytes) -> str:
     return printable(raw.split(b"\0")[0].decode("ascii", "replace"))
 
 
+def ping(key: bytes) -> bytes:
+    """The frame that gives a VMM the key of all further frames."""
+    return pack(Frame(Kind.PING, 0, PING_SEQUENCE, key))
+
+
 def unpack_reply(body: bytes) -> Reply:
     """The body of a REPLY; BadWire if a length or a count in it does not fit."""
     if len(body) < _REPLY.size:
         raise BadWire(f"a REPLY of {len(body)} bytes, which is too short")
-    number, done, detail = _REPLY.unpack_from(body)
+    number, done, detail, *kernel, early, logged = _REPLY.unpack_from(body)
     try:
         state = State(number)
     except ValueError:
         raise BadWire(f"a REPLY with the unknown state {number}") from None
+    end = len(body) - logged
+    if logged > LOG_MAX or end < _REPLY.size or early > logged:
+        raise BadWire(f"a REPLY of {len(body)} bytes with a log of {early} and {logged} bytes")
     results, at = [], _REPLY.size
-    while at < len(body):
-        if len(body) - at < _RESULT.size:
-            raise BadWire(f"a REPLY with {len(body) - at} bytes left over")
+    while at < end:
+        if end - at < _RESULT.size:
+            raise BadWire(f"a REPLY with {end - at} bytes left over")
         op, flags, length, ret, errno = _RESULT.unpack_from(body, at)
         at += _RESULT.size
-        if length > len(body) - at:
-            raise BadWire(f"a result of {length} bytes where {len(body) - at} are left")
+        if length > end - at:
+            raise BadWire(f"a result of {length} bytes where {end - at} are left")
         results.append(Result(op, flags, ret, errno, body[at : at + length]))
         at += length
     if len(results) != done:
         raise BadWire(f"a REPLY for {done} steps that holds {len(results)} results")
-    return Reply(state, detail, tuple(results))
+    return Reply(state, detail, tuple(results), _log(kernel, body[end : end + early], body[end + early :]))
+
+
+def _log(kernel: list[int], before: bytes, during: bytes) -> KernelLog:
+    taint_before, taint_after, log_errno, taint_errno, flags = kernel
+    return KernelLog(
+        before=_lines(before),
+        lines=_lines(during),
+        lost=bool(flags & LOG_LOST),
+        cut=bool(flags & LOG_CUT),
+        taint=None if taint_errno else (taint_before, taint_after),
+        log_errno=log_errno,
+    )
+
+
+def _lines(raw: bytes) -> tuple[str, ...]:
+    """Lines of the kernel's log, made safe to print."""
+    return tuple(printable(line) for line in raw.decode("ascii", "replace").split("\n") if line)
 
 
 def unpack_exit(body: bytes) -> Exit:
     """The body of a WAIT's result; BadWire if its length does not fit its number of registers."""
-    if len(body) < _EXIT.size + RUN_HEAD:
-        raise BadWire(f"an exit of {len(body)} bytes; the shortest has {_EXIT.size + RUN_HEAD}")
-    microseconds, changed, first, count = _EXIT.unpack_from(body)
-    registers = body[_EXIT.size + RUN_HEAD :]
-    if len(registers) != 8 * count:
-        raise BadWire(f"an exit with {count} registers that holds {len(registers)} bytes of them")
-    head = body[_EXIT.size : _EXIT.size + RUN_HEAD]
-    return Exit(microseconds, changed, first, head, struct.unpack(f"<{count}Q", registers))
+    fixed = _EXIT.size + RUN_HEAD
+    if len(body) < fixed:
+        raise BadWire(f"an exit of {len(body)} bytes; the shortest has {fixed}")
+    microseconds, changed, first, count, length, _ = _EXIT.unpack_from(body)
+    rest = body[fixed:]
+    if len(rest) != 8 * count + length:
+        raise BadWire(
+            f"an exit with {count} registers and a tail of {length} bytes that holds {len(rest)} bytes"
+        )
+    if (
+        length > RUN_TAIL
+        or changed > length
+        or (length and not RUN_HEAD <= first <= RUN_HEAD + RUN_TAIL - length)
+    ):
+        raise BadWire(f"an exit with a tail of {length} bytes at {first}, of which {changed} changed")
+    if count > REGISTERS_MAX:
+        raise BadWire(f"an exit with {count} registers; at most {REGISTERS_MAX} fit")
+    registers = struct.unpack_from(f"<{count}Q", rest)
+    return Exit(microseconds, changed, first, body[_EXIT.size : fixed], registers, rest[8 * count :])

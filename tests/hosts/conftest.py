@@ -22,27 +22,40 @@ fds = dict(re.findall(r"socket,id=(\w+),fd=(\d+)", " ".join(sys.argv)))
 monitor, console = (socket.socket(fileno=int(fds[name])) for name in ("monitor", "console"))
 channel = socket.socket(fileno=int(fds["channel"])) if "channel" in fds else None
 
+key = b"SEV2".ljust(16, b"\0")
+
 def frame(kind, sequence, body=b"", abi=1):
-    head = struct.pack("<4sHHII", b"SEV1", kind, abi, sequence, len(body))
+    head = key + struct.pack("<HHII", kind, abi, sequence, len(body))
+    head += struct.pack("<I", zlib.crc32(head))
     return head + body + struct.pack("<I", zlib.crc32(head + body))
 
-def hello(sequence=0, version=1):
+def hello(sequence=0, version=2):
     body = struct.pack("<II65s65s", version, 1, b"6.12.1-stub", b"x86_64") + b"build"
     return frame(1, sequence, body)
 
+def greet(line):
+    """Say HELLO, take the key, and say HELLO with it."""
+    line.sendall(hello())
+    line.sendall(hello(request(line)[2]))
+
 def reply(sequence, state=0, body=b""):
-    return frame(3, sequence, struct.pack("<HHi", state, 0, 0) + body)
+    return frame(3, sequence, struct.pack("<HHi32x", state, 0, 0) + body)
 
 def request(line):
-    """Kind, ABI, sequence and body of the next frame."""
+    """Kind, ABI, sequence and body of the next frame. The body of a PING is the key of all further ones."""
+    global key
+
     def take(count):
         data = line.recv(count, socket.MSG_WAITALL)
         if len(data) < count:
             sys.exit(0)
         return data
 
-    _, kind, abi, sequence, length = struct.unpack("<4sHHII", take(16))
-    return kind, abi, sequence, take(length + 4)[:-4]
+    _, kind, abi, sequence, length, _ = struct.unpack("<16sHHIII", take(32))
+    body = take(length + 4)[:-4]
+    if kind == 5:
+        key = body
+    return kind, abi, sequence, body
 
 def qmp(said):
     monitor.sendall(json.dumps(said).encode() + b"\r\n")
@@ -121,9 +134,17 @@ def start(stub, tmp_path, monkeypatch):
 VMM = r"""#!{python} -SE
 import os, struct, sys, time, zlib
 
+key = b"SEV2".ljust(16, b"\0")
+
 def frame(kind, sequence, body=b""):
-    head = struct.pack("<4sHHII", b"SEV1", kind, 1, sequence, len(body))
+    head = key + struct.pack("<HHII", kind, 1, sequence, len(body))
+    head += struct.pack("<I", zlib.crc32(head))
     os.write(1, head + body + struct.pack("<I", zlib.crc32(head + body)))
+
+def hello(sequence):
+    names = os.uname()
+    names = struct.pack("<II65s65s", 2, 1, names.release.encode(), names.machine.encode())
+    frame(1, sequence, names + b"build")
 
 def take(count):
     data = b""
@@ -135,11 +156,13 @@ def take(count):
     return data
 
 print("the VMM of the test", file=sys.stderr, flush=True)
-names = os.uname()
-frame(1, 0, struct.pack("<II65s65s", 1, 1, names.release.encode(), names.machine.encode()) + b"build")
+hello(0)
 while True:
-    _, kind, abi, sequence, length = struct.unpack("<4sHHII", take(16))
+    _, kind, abi, sequence, length, _ = struct.unpack("<16sHHIII", take(32))
     body = take(length + 4)[:-4]
+    if kind == 5:
+        key = body
+        hello(sequence)
     if kind == 4:
         sys.exit(0)
     if kind != 2:
@@ -152,7 +175,7 @@ while True:
             time.sleep(3600)
         at += 8 + size
         results += struct.pack("<HHIii", op, 0, 0, 0, 0)
-    frame(3, sequence, struct.pack("<HHi", 0, count, 0) + results)
+    frame(3, sequence, struct.pack("<HHi32x", 0, count, 0) + results)
 """
 
 

@@ -54,6 +54,7 @@ LOWEST_LAYER = frozenset(
         "checkout",
         "errors",
         "interrupts",
+        "framing",
         "model",
         "process",
         "pytest_process",

@@ -4,9 +4,7 @@ import contextlib
 import importlib.util
 import os
 import platform
-import re
 import select
-import shutil
 import signal
 import struct
 import subprocess
@@ -16,6 +14,7 @@ import time
 import msgspec
 import pytest
 from processes import has_ended, pids, stat
+from vmm_sources import changed
 
 from sysevent import settings, wire
 from sysevent.arches import ARCHITECTURES
@@ -54,19 +53,19 @@ def blind(own_cache, tmp_path_factory):
         r"#define GRACE 4000\b": "#define GRACE 200",
         r"#define CONNECT_TIMEOUT 5000\b": "#define CONNECT_TIMEOUT 50",
     }
-    sources = tmp_path_factory.mktemp("blind") / "vmm"
-    shutil.copytree(programs.VMM, sources)
-    for old, new in changes.items():
-        places = 0
-        for file in sources.glob("*.c"):
-            text, count = re.subn(old, new, file.read_text())
-            file.write_text(text)
-            places += count
-        assert places == 1, f"the VMM's sources have {old} in {places} places, where this fixture expects one"
-    arch = ARCHITECTURES["x86_64"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(programs, "VMM", sources)
-        return programs.vmm(arch, arch.abis[0], own_cache).path
+    return changed(own_cache, tmp_path_factory.mktemp("blind"), changes)
+
+
+@pytest.fixture(scope="session")
+def logging(own_cache, tmp_path_factory):
+    """A VMM that needs no KVM, and the folder where it looks for kmsg and tainted."""
+    folder = tmp_path_factory.mktemp("logging")
+    changes = {
+        r'"/dev/kvm"': '"/dev/null"',
+        r'"/dev/kmsg"': f'"{folder}/kmsg"',
+        r'"/proc/sys/kernel/tainted"': f'"{folder}/tainted"',
+    }
+    return changed(own_cache, folder, changes), folder
 
 
 class Vmm:
@@ -80,6 +79,7 @@ class Vmm:
             )
         self._reader = wire.FrameReader()
         self._frames = []
+        self.key = wire.NO_KEY
         self._sequence = 0
 
     def frame(self, deadline=DEADLINE):
@@ -100,8 +100,18 @@ class Vmm:
     def request(self, body, abi=ABI):
         """Send a request with this body; returns its sequence number."""
         self._sequence += 1
-        self.send(wire.pack(wire.Frame(wire.Kind.REQUEST, abi, self._sequence, body)))
+        self.send(self.pack(wire.Frame(wire.Kind.REQUEST, abi, self._sequence, body)))
         return self._sequence
+
+    def pack(self, frame):
+        """The bytes of a frame with the key that the VMM has."""
+        return wire.pack(frame, self.key)
+
+    def give_key(self):
+        """Send a PING with a new key; returns the frame that answers it."""
+        self.key = self._reader.key = wire.new_key()
+        self.send(wire.ping(self.key))
+        return self.frame()
 
     def reply(self, sequence, deadline=DEADLINE):
         """The next frame, which must be the reply to that request."""

@@ -26,7 +26,8 @@ INIT = GUESTS / "init"
 PAYLOADS = GUESTS / "payloads"
 # fmt: off
 _VMM_SOURCES = (
-    "main.c", "serve.c", "scenario.c", "steps.c", "files.c", "body.c", "vm.c", "vcpu.c", "frame.c", "runtime.c",
+    "main.c", "serve.c", "kmsg.c", "scenario.c", "steps.c", "files.c", "body.c", "vm.c", "vcpu.c", "frame.c",
+    "runtime.c",
 )
 # fmt: on
 

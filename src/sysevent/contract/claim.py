@@ -15,7 +15,7 @@ _Test = TypeVar("_Test", bound=Callable[..., Any])
 
 
 class Claim(Protocol[_Evidence]):
-    """A claim about a kernel. There are two kinds, with different evidence: ExitClaim and LayoutClaim."""
+    """A claim about a kernel. Each kind has evidence of its own: ExitClaim, LayoutClaim and LogClaim."""
 
     @property
     def name(self) -> str:

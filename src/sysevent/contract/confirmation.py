@@ -9,6 +9,7 @@ import msgspec
 
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.contract.layout_claim import HeaderFacts
+from sysevent.contract.log_claim import LogEvidence
 from sysevent.contract.terms import Terms
 from sysevent.decode.event import ranges
 from sysevent.model import Facts, Observation, Status, Verdict
@@ -23,7 +24,7 @@ class Sighting(msgspec.Struct, frozen=True):
 
     verdict: Verdict
     # None if the verdict rests on a refused set-up step.
-    evidence: ExitEvidence | HeaderFacts | None
+    evidence: ExitEvidence | HeaderFacts | LogEvidence | None
 
     @property
     def failed(self) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 
 from sysevent.contract.checks import Check
 from sysevent.contract.claim import PREFIX
+from sysevent.contract.leaks import leaks
 from sysevent.contract.terms import EventDefinition, Need, Terms, version
 from sysevent.errors import HarnessError, NotApplicable, StepRefused
 from sysevent.model import Facts, Level, Mismatch, Observation, Status, Verdict
@@ -81,22 +82,23 @@ class ExitClaim(msgspec.Struct, frozen=True):
     def judge(self, evidence: ExitEvidence) -> Verdict:
         """Return PASS; FAIL with every mismatch; or DONE with them, if changed behaviour is only observed.
 
-        Under strict terms changed observed behaviour is FAIL. Raises HarnessError if the observation is that of
-        another scenario.
+        Under strict terms changed observed behaviour is FAIL, and a leak of a kernel address always is. Raises
+        HarnessError if the observation is that of another scenario.
         """
         seen, definition = evidence.seen, evidence.definition
         if seen.scenario != self.asks.name:
             raise HarnessError(
                 f"{self.name} is about {self.asks.name}, and was compared with {seen.scenario}"
             )
-        wrong = _mismatches(self.checks(definition), seen)
+        leaked = leaks(self.asks, seen)
+        wrong = leaked + _mismatches(self.checks(definition), seen)
         if not wrong:
             words = self.says
             if definition is EventDefinition.FLAGS and self.before_5_18 is not None:
                 words += f" Judged by the old definition: {EventDefinition.FLAGS}."
             return Verdict(self.test(), Status.PASS, self.level, words)
         reason = f"{summary(wrong)}. {self.says}"
-        if self.level is Level.OBSERVED and not evidence.terms.strict_observed:
+        if self.level is Level.OBSERVED and not evidence.terms.strict_observed and not leaked:
             note = f"Behaviour that is not promised has changed: {reason}"
             return Verdict(self.test(), Status.DONE, self.level, note, wrong)
         return Verdict(self.test(), Status.FAIL, self.level, reason, wrong)

@@ -120,8 +120,7 @@ class Pipeline:
                     self.lost(error, final=losses > 1)
             finally:
                 self._required.clear()
-            blame = self._ill_guests.blame(suspect(request))
-            if blame:
+            if blame := self._ill_guests.blame(suspect(request)):
                 raise GuestIll(f"{request.scenario.name} makes its guest ill: {blame}")
             request = msgspec.structs.replace(request, answer=None)
 
@@ -227,6 +226,7 @@ class Pipeline:
         try:
             for number, reply in session.replies():
                 request = self._in_flight.pop(number)
+                self._restarts.logs.add(request.scenario.name, request.abi.name, reply)
                 answer = decoded(request, reply)
                 self._restarts.identify(answer) if request is self._identity else self._take(request, answer)
             self._send(session, end_of_burst=True)
@@ -289,7 +289,7 @@ class Pipeline:
                 self._loop.wait(self, lambda: self.idle)
 
     def _forget(self) -> None:
-        """Forget the session's requests in flight, and its answers that do not count yet."""
+        """Forget the session's requests, and its answers that do not count yet."""
         self._in_flight.clear()
         self._controls = Controls(self._restarts.name, self._control)
         self._distrusted = None

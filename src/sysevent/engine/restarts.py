@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.engine.identity import identify
+from sysevent.engine.kernel_logs import KernelLogs
 from sysevent.engine.listeners import Listeners
 from sysevent.engine.session import Session
 from sysevent.errors import (
@@ -59,6 +60,8 @@ class Restarts:
         self._snapshots = settings.snapshots
         # With --gdb, boot once only.
         self._max_boots = 1 if settings.debug else _MAX_BOOTS
+        # Of all hosts of the target, whose kernel is the same.
+        self.logs = KernelLogs(lambda text: self._incident(f"{spec.id}: {text}", retried=False))
         self._preparing = threading.Lock()
         self._prepared = False
         # Why no host can be started, now or later.

@@ -6,6 +6,7 @@ Nothing here waits.
 from __future__ import annotations
 
 import abc
+import contextlib
 import time
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from sysevent.errors import InfrastructureError
 from sysevent.hosts.base import WINDOW, Failure
 from sysevent.model import Progress
 
-# Frames not asked for yet: a guest that never stops sending them must not fill our memory.
-_KEPT = 256
+# Bytes that are no answers after which a host counts as lost. The messages of a boot are less than a tenth of it.
+FLOOD_MAX = 64 << 20
 
 
 class FramedHost(abc.ABC):
@@ -32,11 +33,19 @@ class FramedHost(abc.ABC):
         self._log_is_incomplete = False
         self.traits: dict[str, str] = {}
         self._progress = progress
-        self._arrived: list[wire.Frame] = []
+        self._frames = wire.FrameReader()
+        # Of all frames, once the VMM has it: see framing.py.
+        self._key = wire.new_key()
+        self._has_key = False
+        # The VMM's first HELLO, from before it had the key, and the one that has it.
+        self._announced: wire.Frame | None = None
+        self._hello: wire.Frame | None = None
         # The number of the request sent last.
         self._sequence = 0
-        # The number of the HELLO that counts.
-        self._hello_sequence = 0
+        # Replies that have arrived, by the number of their request; None: it has not arrived.
+        self._replies: dict[int, wire.Frame | None] = {}
+        # Bytes of frames that nothing asked for.
+        self._unasked = 0
         self._began = 0.0
 
     def _create_folder(self, folder: Path) -> None:
@@ -86,24 +95,67 @@ class FramedHost(abc.ABC):
         """See hosts/base.py. On a machine that others use as well, nothing is left running."""
         return 0
 
+    def _readers(self) -> tuple[wire.FrameReader, ...]:
+        """Where frames of the VMM can arrive."""
+        return (self._frames,)
+
+    def _hand_over_key(self) -> None:
+        """Give the VMM the key, with which all its frames begin from then on."""
+        self._has_key = True
+        for reader in self._readers():
+            reader.key = self._key
+        # An error shows in failure() and at the next send().
+        with contextlib.suppress(OSError):
+            self._put(wire.ping(self._key))
+
     def listen(self) -> bool:
         """See hosts/base.py."""
         frames, got = self._take()
-        self._arrived += frames
-        del self._arrived[:-_KEPT]
-        if frames and not self.seconds_to_ready and self._index(wire.Kind.HELLO, self._hello_sequence) >= 0:
-            self.seconds_to_ready = time.monotonic() - self._began
+        had_key = self._has_key
+        for frame in frames:
+            # Those behind the first HELLO are not the VMM's: it waits for the key.
+            if self._has_key is had_key:
+                self._accept(frame)
         return got
+
+    def _accept(self, frame: wire.Frame) -> None:
+        """Keep a frame that is awaited. All others are dropped: a guest that sends them must not fill our memory."""
+        if frame.kind == wire.Kind.HELLO and not self._has_key:
+            self._announced = frame
+            self._hand_over_key()
+        elif (
+            frame.kind == wire.Kind.HELLO
+            and frame.sequence == wire.PING_SEQUENCE
+            and not self.seconds_to_ready
+        ):
+            self.seconds_to_ready = time.monotonic() - self._began
+            self._hello = frame
+        elif frame.kind == wire.Kind.REPLY and self._replies.get(frame.sequence, frame) is None:
+            self._replies[frame.sequence] = frame
+        else:
+            self._unasked += len(frame.body) + wire.FRAME_OVERHEAD
+
+    def _flood(self) -> Failure | None:
+        """The failure of a host that sends without end what is no answer; None if this one does not."""
+        count = self._unasked + sum(reader.skipped for reader in self._readers())
+        if count <= FLOOD_MAX:
+            return None
+        return Failure(f"it has sent more than {FLOOD_MAX >> 20} MiB that are no answers to requests")
 
     def hello(self) -> wire.Hello | None:
         """See hosts/base.py."""
-        frame = self._frame(wire.Kind.HELLO, self._hello_sequence)
+        announced, self._announced = self._announced, None
+        if announced is not None:
+            # The VMM of another version does not answer.
+            wire.unpack_hello(announced.body)
+        frame, self._hello = self._hello, None
         return None if frame is None else wire.unpack_hello(frame.body)
 
     def send(self, request: bytes, abi: int) -> int:
         """See hosts/base.py."""
         self._sequence += 1
-        data = wire.pack(wire.Frame(wire.Kind.REQUEST, abi, self._sequence, request))
+        self._replies[self._sequence] = None
+        data = wire.pack(wire.Frame(wire.Kind.REQUEST, abi, self._sequence, request), self._key)
         try:
             self._put(data)
         except OSError as error:
@@ -111,26 +163,9 @@ class FramedHost(abc.ABC):
         return self._sequence
 
     def reply(self, number: int) -> wire.Reply | None:
-        """See hosts/base.py."""
-        frame = self._frame(wire.Kind.REPLY, number)
-        return None if frame is None else wire.unpack_reply(frame.body)
-
-    def _frame(self, kind: wire.Kind, sequence: int) -> wire.Frame | None:
-        """A frame that has arrived. It and those before it are dropped, which nothing asks for any more."""
-        index = self._index(kind, sequence)
-        if index < 0:
+        """See hosts/base.py. Those of earlier requests are dropped, which nothing asks for any more."""
+        frame = self._replies.get(number)
+        if frame is None:
             return None
-        frame = self._arrived[index]
-        del self._arrived[: index + 1]
-        return frame
-
-    def _index(self, kind: wire.Kind, sequence: int) -> int:
-        """Where among the frames that have arrived one is; -1 when it has not."""
-        return next(
-            (
-                index
-                for index, frame in enumerate(self._arrived)
-                if frame.kind == kind and frame.sequence == sequence
-            ),
-            -1,
-        )
+        self._replies = {later: reply for later, reply in self._replies.items() if later > number}
+        return wire.unpack_reply(frame.body)

@@ -47,7 +47,6 @@ class LocalHost(FramedHost):
         self.log = logs / "vmm.log"
         self._spec = spec
         self._vmms = vmms
-        self._frames = wire.FrameReader()
         # None before the start, and after the VMM has closed it.
         self._line: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -133,7 +132,7 @@ class LocalHost(FramedHost):
 
     def failure(self) -> Failure | None:
         """See hosts/base.py."""
-        return ENDED if self._ended else None
+        return ENDED if self._ended else self._flood()
 
     def loss(self, what: str) -> GuestLost:
         """See hosts/base.py."""

@@ -19,6 +19,9 @@ T = TypeVar("T")
 _CHECK = 5.0
 # Seconds between two checks after which this process must have been stopped: by a signal, or with its machine.
 _STOPPED = 15.0
+# Seconds in which the output of a host that has ended is taken in. It is in buffers, unless another process of the host
+# lives on and sends without end.
+_LAST_OUTPUT = 5.0
 
 
 class Wait:
@@ -33,6 +36,8 @@ class Wait:
         self._got = False
         # The host has ended, and its output from before the end is still arriving.
         self._ending = False
+        # Since when (time.monotonic()); 0 if it has not ended.
+        self._ended_at = 0.0
 
     def restart(self) -> None:
         """Count from now: a wait begins, or what was awaited has arrived and something else is awaited."""
@@ -54,7 +59,10 @@ class Wait:
         """
         self._discount()
         failure = self.host.failure()
-        self._ending = failure is not None and failure.ended and self._got
+        ended = failure is not None and failure.ended
+        if ended and not self._ended_at:
+            self._ended_at = time.monotonic()
+        self._ending = ended and self._got and time.monotonic() - self._ended_at < _LAST_OUTPUT
         if failure is not None and not self._ending:
             raise self.host.loss(failure.reason)
         if self.host.has_deadlines and self.seconds > limit:

@@ -11,6 +11,7 @@ from sysevent.arches import ARCHITECTURES, Abi
 from sysevent.contract.claim import Claim
 from sysevent.contract.exit_claim import ExitEvidence
 from sysevent.contract.layout_claim import HeaderFacts
+from sysevent.contract.log_claim import LogEvidence
 from sysevent.model import Verdict
 from sysevent.targets.spec import TargetSpec
 
@@ -39,7 +40,7 @@ class Case(msgspec.Struct):
     checked: bool = False
     # The kernel that answered; "" as long as none has.
     kernel: str = ""
-    evidence: ExitEvidence | HeaderFacts | None = None
+    evidence: ExitEvidence | HeaderFacts | LogEvidence | None = None
     verdict: Verdict | None = None
     # In how many guests it failed; 0 unless it is FAIL.
     confirmed: int = 0

@@ -1,4 +1,4 @@
-"""What a claim is judged on, by the kind of claim: exits of a guest, headers, or the BTF of a running kernel."""
+"""What a claim is judged on, by the kind of claim: exits of a guest, its log, headers, or a running kernel's BTF."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from sysevent.contract.claim import Claim
 from sysevent.contract.confirmation import Sighting, sighting
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.layout_claim import HeaderFacts, LayoutClaim, Layouts
+from sysevent.contract.log_claim import LogClaim
 from sysevent.contract.terms import Terms
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
 from sysevent.errors import HarnessError, NotApplicable, UsageError
+from sysevent.plugin import kernel_logs
 from sysevent.plugin.case import Case, HeadersOf
 from sysevent.plugin.run import Run
 
@@ -40,6 +42,11 @@ def gather(claim: Claim[Any], case: Case, source: Source, terms: Terms, run: Run
     """
     if isinstance(claim, ExitClaim):
         return _exits(claim, case, source.guest(), terms)
+    if isinstance(claim, LogClaim):
+        guest = source.guest()
+        case.kernel = guest.facts().release
+        logs = kernel_logs.gather(claim, case.abi, guest, terms)
+        return Sighting(claim.judge(logs), logs)
     if not isinstance(claim, LayoutClaim):
         raise HarnessError(f"{claim.name}: there is no way to gather evidence for a {type(claim).__name__}")
     if claim.asks is Layouts.RUNNING_KERNEL:

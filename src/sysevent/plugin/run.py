@@ -12,6 +12,7 @@ import pytest
 from sysevent import interrupts
 from sysevent.cache import Cache
 from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.log_claim import LogClaim
 from sysevent.contract.terms import Terms
 from sysevent.engine.asker import Asker
 from sysevent.engine.listeners import Listeners
@@ -22,7 +23,7 @@ from sysevent.errors import NotApplicable, SyseventError
 from sysevent.hosts.base import Opener
 from sysevent.hosts.openers import obstacle, opener
 from sysevent.model import Facts, Incident, Observation, Status
-from sysevent.plugin import options
+from sysevent.plugin import kernel_logs, options
 from sysevent.plugin import results as results_of
 from sysevent.plugin.case import case_of, target_of
 from sysevent.plugin.leased import Leased
@@ -196,7 +197,10 @@ class Run:
         def plan(facts: Facts) -> Iterator[Question]:
             terms = options.terms(self.config)
             for case in cases:
-                if isinstance(case.claim, ExitClaim) and applies(case.claim, facts, terms):
+                if isinstance(case.claim, LogClaim):
+                    for claim in kernel_logs.exit_claims(spec.arch, case.abi, facts, terms):
+                        yield Question(claim.asks, claim.abi or case.abi)
+                elif isinstance(case.claim, ExitClaim) and applies(case.claim, facts, terms):
                     yield Question(case.claim.asks, case.claim.abi or case.abi)
 
         return Asker(
@@ -255,6 +259,7 @@ class Run:
                 features=facts.features,
                 origin=guest.restarts.origin,
                 seconds_to_boot=round(guest.restarts.seconds_to_boot, 3),
+                kernel_log=kernel_logs.unreadable(guest),
             )
         )
 

@@ -12,6 +12,7 @@ from sysevent.arches import ABIS, ARCHITECTURES, NATIVE, native, resolve_abi
 from sysevent.contract.claim import Claim, of_test
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.layout_claim import LayoutClaim, Layouts
+from sysevent.contract.log_claim import LogClaim
 from sysevent.errors import UsageError
 from sysevent.plugin.case import HeadersOf, target_of
 from sysevent.plugin.options import TARGETS
@@ -61,7 +62,9 @@ def _on_target(
                 # A claim that needs a VMM of its own does not depend on the ABI that was selected.
                 if not claim.abi or abi == first:
                     yield _Instance(f"{place}-{claim.title}", claim, spec, abi=abi)
-            elif isinstance(claim, LayoutClaim) and claim.asks is Layouts.RUNNING_KERNEL:
+            elif (isinstance(claim, LogClaim) and claim.arch == spec.arch) or (
+                isinstance(claim, LayoutClaim) and claim.asks is Layouts.RUNNING_KERNEL
+            ):
                 yield _Instance(f"{place}-{claim.title}", claim, spec, abi=abi)
 
 

@@ -7,22 +7,38 @@ from typing import Any
 from sysevent.contract.claim import Claim
 from sysevent.contract.exit_claim import ExitEvidence
 from sysevent.contract.layout_claim import HeaderFacts
+from sysevent.contract.log_claim import LogEvidence
 from sysevent.model import Mismatch, RawExit, Verdict
 
 # Bytes per row.
 _ROW = 16
 # Bytes of kvm_run that are always shown. More are shown if a wrong field lies behind them.
 _SHOWN = 64
+# Lines of a kernel's log, and splats, that are shown.
+_LOG_LINES = 40
+_SPLATS = 3
 
 
-def explain(claim: Claim[Any], verdict: Verdict, evidence: ExitEvidence | HeaderFacts) -> list[str]:
+def explain(
+    claim: Claim[Any], verdict: Verdict, evidence: ExitEvidence | HeaderFacts | LogEvidence
+) -> list[str]:
     """The lines of a broken claim, the most telling first; without the logs and the command that runs it again."""
     return [
         f"{verdict.test}: {verdict.reason}",
         *(f"  {wrong.what}: got {wrong.got}, expected {wrong.expected}" for wrong in verdict.mismatches),
         f"  rests on {claim.source}",
-        *(_of_exits(verdict, evidence) if isinstance(evidence, ExitEvidence) else _of_headers(evidence)),
+        *_details(verdict, evidence),
     ]
+
+
+def _details(verdict: Verdict, evidence: ExitEvidence | HeaderFacts | LogEvidence) -> list[str]:
+    match evidence:
+        case ExitEvidence():
+            return _of_exits(verdict, evidence)
+        case LogEvidence():
+            return _of_logs(evidence)
+        case HeaderFacts():
+            return _of_headers(evidence)
 
 
 def _of_exits(verdict: Verdict, evidence: ExitEvidence) -> list[str]:
@@ -35,7 +51,23 @@ def _of_exits(verdict: Verdict, evidence: ExitEvidence) -> list[str]:
     for label, raw in seen.exits.items():
         lines.append(f"  kvm_run at {label!r}, poison {poison(raw)}; ^^ marks what is wrong:")
         lines += [f"    {line}" for line in dump(raw, verdict.mismatches)]
+    if seen.log.lines:
+        lines.append("  the kernel's log while this scenario ran:")
+        lines += _shortened(seen.log.lines)
     return lines
+
+
+def _of_logs(evidence: LogEvidence) -> list[str]:
+    lines = [f"  Linux {evidence.facts.release}"]
+    for one, splat in [found for found in evidence.splats() if found[1].in_kvm][:_SPLATS]:
+        lines.append(f"  the kernel's log while {one.scenario} ran, for a VMM of {one.abi}:")
+        lines += _shortened(splat.lines)
+    return lines
+
+
+def _shortened(log: tuple[str, ...]) -> list[str]:
+    more = [f"    ({len(log) - _LOG_LINES} more lines)"] if len(log) > _LOG_LINES else []
+    return [f"    {line}" for line in log[:_LOG_LINES]] + more
 
 
 def _of_headers(evidence: HeaderFacts) -> list[str]:

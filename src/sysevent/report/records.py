@@ -23,14 +23,11 @@ import msgspec
 from sysevent import model
 from sysevent.contract import readers
 from sysevent.model import Level, Status
+from sysevent.report.kernel_log import Log, Natural
+from sysevent.report.recorded_exit import Answer, Exit, Hex
 
 SCHEMA: Final = 1
 
-Natural = Annotated[int, msgspec.Meta(ge=0)]
-Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
-Hex = Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-f][0-9a-f])*$")]
-# The first 320 bytes of struct kvm_run: all that is compared, and what abi/kvm_run.py has offsets for.
-Head = Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-f][0-9a-f])*$", min_length=640, max_length=640)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
@@ -91,6 +88,8 @@ class Target(_Record, frozen=True, kw_only=True):
     """Where the kernel came from: `boot`, `snapshot`, or `running` if the run did not start it."""
     seconds_to_boot: Seconds
     """Time until its VMM answered, in seconds."""
+    kernel_log: str = ""
+    """Why the log of its kernel could not be read, so that the taint bits alone show a warning. Empty if it could."""
 
     def facts(self) -> model.Facts:
         """Return the facts that claims are judged by."""
@@ -154,49 +153,6 @@ class Incident(_Record, frozen=True, kw_only=True):
     """True if the same was tried once more afterwards."""
 
 
-class Exit(msgspec.Struct, frozen=True, kw_only=True):
-    """What one KVM_RUN left behind."""
-
-    ret: int
-    """Return value of the ioctl: 0, or -1 with `errno`."""
-    errno: int
-    """Error number. 0 if it succeeded."""
-    kicked: bool
-    """True if the watchdog ended it with a signal."""
-    microseconds: Natural
-    """Time that KVM_RUN took, in microseconds."""
-    poison: Byte | None
-    """The byte that filled all outputs before KVM_RUN. null: they held what the exit before had left."""
-    head: Head
-    """The first 320 bytes of struct kvm_run."""
-    tail_changed: Natural
-    """Number of bytes behind them, in the same page, that lost their poison."""
-    tail_first: Natural
-    """Offset in kvm_run of the first of these bytes. 0 if there is none."""
-    registers: tuple[int, ...]
-    """Registers of the vCPU, in the order of `abi/registers.py`. Empty if they could not be read."""
-
-    @classmethod
-    def of(cls, raw: model.RawExit) -> Exit:
-        """Return the recorded form of an exit."""
-        return cls(**{**msgspec.structs.asdict(raw), "head": raw.head.hex()})
-
-    def raw_exit(self) -> model.RawExit:
-        """Return the exit that was recorded."""
-        return model.RawExit(**{**msgspec.structs.asdict(self), "head": bytes.fromhex(self.head)})
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step that is not a KVM_RUN returned."""
-
-    ret: int
-    """Return value: not negative, or -1 with `errno`."""
-    errno: int
-    """Error number. 0 if it succeeded."""
-    data: Hex
-    """The buffer of the ioctl, or guest memory."""
-
-
 class Observation(_Record, frozen=True, kw_only=True):
     """Everything that one scenario gave on one target, from which claims are judged again at any time."""
 
@@ -214,6 +170,8 @@ class Observation(_Record, frozen=True, kw_only=True):
     """What each other step with a label returned."""
     symbols: dict[str, int]
     """Guest addresses of the payload's symbols, by `payload.symbol`."""
+    log: Log = Log()
+    """What the kernel logged around the scenario."""
 
     @classmethod
     def of(cls, target: str, seen: model.Observation) -> Observation:
@@ -229,6 +187,7 @@ class Observation(_Record, frozen=True, kw_only=True):
                 for label, answer in seen.answers.items()
             },
             symbols=seen.symbols,
+            log=Log.of(seen.log),
         )
 
     def seen(self) -> model.Observation:
@@ -243,6 +202,7 @@ class Observation(_Record, frozen=True, kw_only=True):
                 for label, answer in self.answers.items()
             },
             self.symbols,
+            self.log.kernel_log(),
         )
 
 

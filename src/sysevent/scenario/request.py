@@ -140,13 +140,32 @@ def decode(scenario: s.Scenario, payloads: Mapping[str, Payload], abi: str, repl
         elif isinstance(step, s.Wait):
             exits[step.label] = _raw_exit(result, poisons.get(step.vcpu))
         elif isinstance(step, s.Read | s.Vcpu | s.Ioctl | s.Open | s.File) and step.label:
-            answers[step.label] = Answer(result.ret, result.errno, result.body)
+            answers[step.label] = Answer(result.ret, result.errno, _data(step, result))
     if next(results, None) is not None:
         raise BadWire(f"{scenario.name}: the reply holds more results than there were steps")
     symbols = {
         f"{name}.{label}": at for name in scenario.payloads for label, at in payloads[name].symbols.items()
     }
-    return Observation(scenario.name, scenario.arch, abi, exits, answers, symbols)
+    return Observation(scenario.name, scenario.arch, abi, exits, answers, symbols, reply.log)
+
+
+def _data(step: s.Read | s.Vcpu | s.Ioctl | s.Open | s.File, result: wire.Result) -> bytes:
+    """The bytes of an answer; BadWire if there are not as many as the step asked for."""
+    size = len(result.body)
+    match step:
+        case s.Read(_, length):
+            fits = size == length or result.ret < 0
+        case s.Ioctl():
+            fits = size == len(step.buffer) or (result.ret < 0 and not size)
+        case s.File():
+            fits = size <= step.length
+        case _:
+            fits = not size
+    if not fits:
+        raise BadWire(
+            f"a result of {size} bytes for {type(step).__name__} {step.label!r}, which is not what it gives"
+        )
+    return result.body
 
 
 def _raw_exit(result: wire.Result, poison: int | None) -> RawExit:
@@ -161,6 +180,7 @@ def _raw_exit(result: wire.Result, poison: int | None) -> RawExit:
         tail_changed=body.tail_changed,
         tail_first=body.tail_first,
         registers=body.registers,
+        tail=body.tail,
     )
 
 

@@ -17,17 +17,18 @@ from sysevent.hosts import waiting
 def test_hello_and_replies(start, tmp_path):
     """A guest says HELLO and answers requests; its console output is in the log."""
     guest = start(f"    console.sendall(b'booting\\r\\n'){ANSWERING}")
-    assert waiting.hello(guest) == wire.Hello(1, 1, "6.12.1-stub", "x86_64", "build")
+    assert waiting.hello(guest) == wire.Hello(2, 1, "6.12.1-stub", "x86_64", "build")
     assert 0 < guest.seconds_to_ready < SOON
     for _ in range(3):
-        assert ask(guest) == wire.Reply(wire.State.DONE, 0, ())
+        found = ask(guest)
+        assert (found.state, found.detail, found.results) == (wire.State.DONE, 0, ())
     assert not guest.on_console
     assert (tmp_path / "logs" / "console.log").read_bytes() == b"booting\r\n"
 
 
 def test_requests_carry_number_and_abi(start):
     guest = start("""
-        channel.sendall(hello())
+        greet(channel)
         kind, abi, sequence, body = request(channel)
         assert (kind, abi, sequence, body) == (2, 7, 1, b"body"), (kind, abi, sequence, body)
         channel.sendall(reply(sequence))
@@ -53,7 +54,7 @@ def test_several_requests_in_flight(start):
 
 def test_reply_to_another_request_is_ignored(start):
     guest = start("""
-        channel.sendall(hello())
+        greet(channel)
         _, _, sequence, _ = request(channel)
         channel.sendall(reply(sequence + 1) + reply(sequence - 1) + frame(2, sequence) + reply(sequence, state=3))
         forever()
@@ -102,7 +103,7 @@ def test_no_deadline_in_a_debugger(start):
         debugger, _ = listening.accept()
         debugger.recv(1)  # waits like QEMU with -S
         time.sleep(1.5)
-        channel.sendall(hello())
+        greet(channel)
         sequence = request(channel)[2]
         time.sleep(0.5)
         channel.sendall(reply(sequence))

@@ -12,8 +12,8 @@ def test_invalid_frames_on_the_channel(start):
     """Bytes that are not a valid frame are skipped, and valid frames among them are read."""
     guest = start("""
         broken = bytearray(hello()); broken[-1] ^= 1
-        channel.sendall(os.urandom(5000).replace(b"S", b"s") + bytes(broken) + b"SEV1"[:2])
-        channel.sendall(hello())
+        channel.sendall(os.urandom(5000).replace(b"S", b"s") + bytes(broken) + b"SEV2"[:2])
+        greet(channel)
         _, _, sequence, _ = request(channel)
         channel.sendall(bytes(1000) + reply(sequence))
         forever()
@@ -30,7 +30,7 @@ def test_only_invalid_frames(start):
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ("channel.sendall(hello(version=2))", "speaks version 2"),
+        ("channel.sendall(hello(version=3))", "speaks version 3"),
         ("channel.sendall(frame(1, 0, b'short'))", "a HELLO of 5 bytes"),
     ],
 )
@@ -51,9 +51,9 @@ def test_invalid_reply(start):
 
 SERIAL = """
     kernel = b"[    1.0] random: crng init done\\r\\n"
-    data = kernel + hello()
-    for at in range(0, len(data), 7):
-        console.sendall(data[at:at + 7])
+    for at in range(0, len(kernel), 7):
+        console.sendall(kernel[at:at + 7])
+    greet(console)
     while True:
         _, _, sequence, _ = request(console)
         console.sendall(kernel + reply(sequence)[:9])
@@ -75,10 +75,10 @@ def test_frames_on_the_serial_line(start, channel):
 def test_kernel_messages_between_frames(start):
     """A panic between frames is noticed; the same text inside a frame is not one."""
     guest = start(f"""
-        console.sendall(hello())
+        greet(console)
         _, _, sequence, _ = request(console)
         body = struct.pack("<HHIii", 4, 0, 40, 0, 0) + b"Kernel panic - not syncing: only guest memory"[:40]
-        console.sendall(frame(3, sequence, struct.pack("<HHi", 0, 1, 0) + body))
+        console.sendall(frame(3, sequence, struct.pack("<HHi32x", 0, 1, 0) + body))
         request(console)
         console.sendall(b"{PANIC}")
         forever()

@@ -26,7 +26,7 @@ def test_panic_while_booting(start, reason, tmp_path):
 def test_panic_while_qemu_runs_on(start):
     """The guest is lost at once, not at the deadline."""
     guest = start(f"""
-        channel.sendall(hello())
+        greet(channel)
         request(channel)
         console.sendall(b"{PANIC}")
         forever()
@@ -63,14 +63,14 @@ def test_silence(start):
 
 
 def test_silence_after_hello(start):
-    guest = start("channel.sendall(hello()); forever()")
+    guest = start("greet(channel); forever()")
     waiting.hello(guest)
     assert lost(guest, lambda: ask(guest, seconds=0.3)).startswith("stub: silent: no answer within 0 s")
 
 
 def test_waiting_uses_little_cpu_time(start, monkeypatch):
     """Waiting does not poll: QEMU needs the CPU."""
-    guest = start("channel.sendall(hello()); forever()")
+    guest = start("greet(channel); forever()")
     waiting.hello(guest)
     looks = []
     listen = guest.listen
@@ -104,7 +104,7 @@ def test_how_qemu_ends(start, script, words):
     """The message has the reason, before HELLO and during a request; a late event of QEMU still counts."""
     booting = start(script, boot=0.3)
     assert lost(booting, lambda: waiting.hello(booting)).startswith(f"stub: {words}")
-    asked = start(f"channel.sendall(hello()); request(channel); {script}")
+    asked = start(f"greet(channel); request(channel); {script}")
     waiting.hello(asked)
     assert lost(asked, lambda: ask(asked, seconds=0.3)).startswith(f"stub: {words}")
 
@@ -112,16 +112,14 @@ def test_how_qemu_ends(start, script, words):
 @pytest.mark.parametrize("_", range(4))
 def test_event_right_before_qemu_ends(start, _):
     """The reason is read although QEMU ends right after the event. Four times, because it is a race."""
-    guest = start("channel.sendall(hello()); request(channel); stopped('guest-reset'); os._exit(0)")
+    guest = start("greet(channel); request(channel); stopped('guest-reset'); os._exit(0)")
     waiting.hello(guest)
     assert lost(guest, lambda: ask(guest)).startswith("stub: the guest rebooted")
 
 
 def test_reply_right_before_the_end(start):
     """A reply that arrived before QEMU ended counts."""
-    guest = start(
-        "channel.sendall(hello()); channel.sendall(reply(request(channel)[2])); stopped('guest-shutdown')"
-    )
+    guest = start("greet(channel); channel.sendall(reply(request(channel)[2])); stopped('guest-shutdown')")
     waiting.hello(guest)
     assert ask(guest).state is wire.State.DONE
     assert lost(guest, lambda: ask(guest)).startswith("stub: the guest powered off")
@@ -129,6 +127,6 @@ def test_reply_right_before_the_end(start):
 
 def test_closed_channel(start):
     """A guest whose channel closes is lost, although QEMU runs on."""
-    guest = start("channel.sendall(hello()); channel.close(); forever()")
+    guest = start("greet(channel); channel.close(); forever()")
     waiting.hello(guest)
     assert lost(guest, lambda: ask(guest, seconds=0.3)).startswith("stub: ")

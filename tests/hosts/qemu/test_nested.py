@@ -18,7 +18,7 @@ from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
 AUTO = TargetSpec(name="here", arch="x86_64", where="auto")
-ANSWERS = "channel.sendall(hello()); kind, abi, number, body = request(channel);"
+ANSWERS = "greet(channel); kind, abi, number, body = request(channel);"
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def served(shell, lab, monkeypatch, tick):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    assert running.stdout.read(4) == b"SEV1"
+    assert running.stdout.read(4) == wire.NO_KEY[:4]
     yield running
     with contextlib.suppress(ProcessLookupError):
         os.killpg(running.pid, signal.SIGKILL)

@@ -35,8 +35,6 @@ _KVM = 60
 # The line that guests/init/init.c prints with sysevent_trace=1.
 _INIT = b"sysevent: init"
 _DAMAGED = "its snapshot is damaged"
-# The sequence number of the only PING, which no request has.
-_PING = 0xFFFF_FFFF
 
 
 class QemuGuest(FramedHost):
@@ -66,9 +64,6 @@ class QemuGuest(FramedHost):
         self._saved = saved
         # File descriptor of the guest's memory, which QEMU shares; 0 unless snapshots are used.
         self.memory = 0
-        # A restored guest must answer our PING: an earlier HELLO may still be in a buffer.
-        self._hello_sequence = _PING if snapshot else 0
-        self._frames = wire.FrameReader()
         self._console_frames = wire.FrameReader()
         # True: frames travel on the console. Without virtio_console this shows only when HELLO arrives there.
         self.on_console = snapshot.note.on_console if snapshot else not bundle.config.virtio
@@ -135,7 +130,8 @@ class QemuGuest(FramedHost):
                 target=self._read_snapshot, args=(self._snapshot, to), name="snapshot", daemon=True
             )
             self._reader.start()
-            self._put(wire.pack(wire.Frame(wire.Kind.PING, 0, _PING, b"")))
+            # What an earlier key begins, which may still be in a buffer, does not count.
+            self._hand_over_key()
 
     def _open_memory(self) -> int:
         if self._snapshot is None:
@@ -185,7 +181,7 @@ class QemuGuest(FramedHost):
 
     def reply(self, number: int) -> wire.Reply | None:
         """See hosts/base.py. Of a restored guest no reply counts until its snapshot has been read and is intact."""
-        if self._reader is not None and self._index(wire.Kind.REPLY, number) >= 0:
+        if self._reader is not None and self._replies.get(number) is not None:
             self._reader.join()
             if self._whole != [True]:
                 raise GuestLost(f"{self.name}: {_DAMAGED}")
@@ -204,7 +200,10 @@ class QemuGuest(FramedHost):
         bad = self._console.trouble()
         if bad:
             return Failure(f"{bad[0]}: {bad[1]}")
-        return ENDED if self._qemu.ended else None
+        return ENDED if self._qemu.ended else self._flood()
+
+    def _readers(self) -> tuple[wire.FrameReader, ...]:
+        return self._frames, self._console_frames
 
     def sources(self) -> list[int]:
         """See hosts/base.py."""
@@ -226,7 +225,7 @@ class QemuGuest(FramedHost):
                 self.seconds_to_init = time.monotonic() - self._began
             # A guest without virtio_console sends its frames here, so requests must also go here.
             frames = self._console_frames.feed(text)
-            self.on_console = self.on_console or bool(frames)
+            self.on_console = self.on_console or (bool(frames) and not self._has_key)
             arrived += frames
             self._console.note(bytes(self._console_frames.non_frame_bytes))
             self._console_frames.non_frame_bytes.clear()
@@ -250,14 +249,7 @@ class QemuGuest(FramedHost):
         if self._killed or self._whole == [False]:
             # Messages would not tell more.
             return GuestLost(f"{self.name}: {self._killed or _DAMAGED}")
-        end = time.monotonic() + _LAST_MESSAGES
-        while time.monotonic() < end and not self._qemu.ended:
-            until_readable(self.sources(), 0.1)
-            self.listen()
-        # What a QEMU that has ended left behind. One that still runs may send without end.
-        end = time.monotonic() + _LAST_MESSAGES
-        while self.listen() and time.monotonic() < end:
-            pass
+        self._drain()
         bad = self._console.trouble()
         reason = self.monitor.stop_reason()
         if bad:
@@ -278,6 +270,19 @@ class QemuGuest(FramedHost):
         """End a guest that is of no use any more; why is the reason of the loss that is noticed then."""
         self._killed = why
         self._qemu.kill()
+
+    def _drain(self) -> None:
+        """Take in the last messages of a lost guest, for a limited time; it may send without end."""
+        end = time.monotonic() + _LAST_MESSAGES
+        while not self._qemu.ended and time.monotonic() < end and not self._flood():
+            until_readable(self.sources(), 0.1)
+            self.listen()
+        # What a QEMU that has ended left behind.
+        end = time.monotonic() + _LAST_MESSAGES
+        while self.listen() and time.monotonic() < end and not self._flood():
+            pass
+        self._console_frames.give_up()
+        self._console.note(bytes(self._console_frames.non_frame_bytes))
 
     def keep(self) -> int:
         """See hosts/base.py."""

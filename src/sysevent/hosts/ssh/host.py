@@ -50,7 +50,6 @@ class SshHost(FramedHost):
         self._log = Log(self.log)
         self._spec = spec
         self._vmms = vmms
-        self._frames = wire.FrameReader()
         self._thread: threading.Thread | None = None
         # Data to send; None: end.
         self._work: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -181,7 +180,7 @@ class SshHost(FramedHost):
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             channel.settimeout(1)
             if not channel.closed and not self._broken:
-                channel.sendall(wire.pack(wire.Frame(wire.Kind.BYE, 0, 0, b"")))
+                channel.sendall(wire.pack(wire.Frame(wire.Kind.BYE, 0, 0, b""), self._frames.key))
             return remote.ends_by_itself(channel, _BYE)
         return False
 
@@ -248,7 +247,7 @@ class SshHost(FramedHost):
         """See hosts/base.py."""
         if self._start_error or self._over:
             return ENDED
-        return Failure(self._broken) if self._broken else None
+        return Failure(self._broken) if self._broken else self._flood()
 
     def loss(self, what: str) -> InfrastructureError:
         """See hosts/base.py."""

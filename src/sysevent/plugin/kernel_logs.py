@@ -1,0 +1,64 @@
+"""The evidence of claims about a kernel's log: what it logged around the scenarios of all other claims."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from sysevent.abi import names
+from sysevent.arches import ABIS, native
+from sysevent.contract import catalogue
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.log_claim import LogClaim, LogEvidence, ScenarioLog
+from sysevent.contract.terms import Terms
+from sysevent.engine.asker import Asker
+from sysevent.errors import HarnessError, InfrastructureError, NotApplicable, VcpuStuck
+from sysevent.model import Facts, Status
+
+
+def exit_claims(arch: str, abi: str, facts: Facts, terms: Terms) -> Iterator[ExitClaim]:
+    """The claims about exits that apply to a kernel, and are judged on it for VMMs of an ABI."""
+    for claim in catalogue.load().exits:
+        if claim.arch == arch and (not claim.abi or abi == native(arch).name):
+            with contextlib.suppress(NotApplicable):
+                claim.require_applicable(facts, terms)
+                yield claim
+
+
+def gather(claim: LogClaim, abi: str, guest: Asker, terms: Terms) -> LogEvidence:
+    """What the kernel of a target logged around the scenarios of all claims that apply to it; asks those not asked yet.
+
+    NotApplicable if neither its log nor its taint bits can show a warning. If a scenario could not be run, the error,
+    unless another one made KVM warn.
+    """
+    facts = guest.facts()
+    lost: InfrastructureError | None = None
+    for asked in exit_claims(claim.arch, abi, facts, terms):
+        try:
+            guest.observe(asked.asks, asked.abi or abi)
+        except InfrastructureError as error:
+            lost = lost or error
+        except (NotApplicable, HarnessError, VcpuStuck):
+            # The claim itself is judged by it. What the kernel logged is there all the same.
+            pass
+    found = LogEvidence(facts, tuple(_logs(guest, abi)), shared=not guest.spec.booted)
+    claim.require_applicable(found)
+    if lost is not None and claim.judge(found).status is not Status.FAIL:
+        raise lost
+    return found
+
+
+def _logs(guest: Asker, abi: str) -> Iterator[ScenarioLog]:
+    """The logs of an ABI; those of ABIs that claims are not judged for are part of the kernel's own ABI."""
+    for key, log in guest.restarts.logs.entries:
+        owner = key.abi if ABIS[key.abi].can_use_kvm else native(ABIS[key.abi].arch).name
+        if owner == abi:
+            yield ScenarioLog(key.scenario, key.abi, log)
+
+
+def unreadable(guest: Asker) -> str:
+    """Why the log of a target's kernel could not be read; "" if it could."""
+    for _, log in guest.restarts.logs.entries:
+        if log.log_errno:
+            return f"/dev/kmsg: errno {names.errno(log.log_errno)}"
+    return ""

@@ -1,0 +1,61 @@
+"""The recorded form of what the steps of a scenario returned, in the `observation` records of run.jsonl."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from sysevent import model
+from sysevent.report.kernel_log import Natural
+
+Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
+Hex = Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-f][0-9a-f])*$")]
+# The first 320 bytes of struct kvm_run: all that is compared, and what abi/kvm_run.py has offsets for.
+Head = Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-f][0-9a-f])*$", min_length=640, max_length=640)]
+
+
+class Exit(msgspec.Struct, frozen=True, kw_only=True):
+    """What one KVM_RUN left behind."""
+
+    ret: int
+    """Return value of the ioctl: 0, or -1 with `errno`."""
+    errno: int
+    """Error number. 0 if it succeeded."""
+    kicked: bool
+    """True if the watchdog ended it with a signal."""
+    microseconds: Natural
+    """Time that KVM_RUN took, in microseconds."""
+    poison: Byte | None
+    """The byte that filled all outputs before KVM_RUN. null: they held what the exit before had left."""
+    head: Head
+    """The first 320 bytes of struct kvm_run."""
+    tail_changed: Natural
+    """Number of bytes behind them, in the same page, that lost their poison."""
+    tail_first: Natural
+    """Offset in kvm_run of the first of these bytes. 0 if there is none."""
+    registers: tuple[int, ...]
+    """Registers of the vCPU, in the order of `abi/registers.py`. Empty if they could not be read."""
+    tail: Hex = ""
+    """The bytes behind `head` from the first to the last that lost their poison."""
+
+    @classmethod
+    def of(cls, raw: model.RawExit) -> Exit:
+        """Return the recorded form of an exit."""
+        return cls(**{**msgspec.structs.asdict(raw), "head": raw.head.hex(), "tail": raw.tail.hex()})
+
+    def raw_exit(self) -> model.RawExit:
+        """Return the exit that was recorded."""
+        raw = {name: bytes.fromhex(getattr(self, name)) for name in ("head", "tail")}
+        return model.RawExit(**{**msgspec.structs.asdict(self), **raw})
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step that is not a KVM_RUN returned."""
+
+    ret: int
+    """Return value: not negative, or -1 with `errno`."""
+    errno: int
+    """Error number. 0 if it succeeded."""
+    data: Hex
+    """The buffer of the ioctl, or guest memory."""
