@@ -188,7 +188,7 @@ def test_data_that_is_not_btf_is_rejected(data, words):
                 *((0, btf.STRUCT, 2, 0, 4, 0, n, 0, 0, n, 0) for n in range(3, 43)),
                 (0, btf.INT, 0, 0, 4, 32),
             ],
-            "members in total",
+            "types in total",
         ),
     ],
 )

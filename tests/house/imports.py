@@ -54,6 +54,7 @@ LOWEST_LAYER = frozenset(
         "model",
         "process",
         "pytest_process",
+        "reading",
         "settings",
         "text",
         "wire",

@@ -14,8 +14,12 @@ import msgspec
 
 from sysevent.arches import ARCHITECTURES, ArchName, of_machine
 from sysevent.errors import BadTargetFile, UsageError
+from sysevent.reading import read_file
 from sysevent.targets.kinds import KINDS, Kind, KindName
 from sysevent.targets.rules import first_violation, suggestion
+
+# Bytes of a target file; one with a thousand targets has 0.2 MB.
+_FILE_MAX = 4 << 20
 
 _Seconds = Annotated[int, msgspec.Meta(ge=1, le=86400)]
 
@@ -113,7 +117,7 @@ def builtin() -> list[TargetSpec]:
 def read(path: Path) -> list[TargetSpec]:
     """Return the targets of a file; BadTargetFile names the key and the row that are wrong."""
     try:
-        return parse(path.read_bytes(), str(path))
+        return parse(read_file(path, _FILE_MAX), str(path))
     except OSError as error:
         raise BadTargetFile(f"the target file {path} cannot be read: {error.strerror}") from error
 

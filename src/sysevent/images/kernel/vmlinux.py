@@ -9,10 +9,8 @@ hw/i386/x86.c of QEMU (load_elfboot).
 from __future__ import annotations
 
 import hashlib
-import lzma
 import os
 import struct
-import zlib
 from pathlib import Path
 
 from sysevent.arches import ARCHITECTURES
@@ -21,6 +19,7 @@ from sysevent.errors import ImageError, ToolMissing
 from sysevent.images import compression
 from sysevent.images.kernel import bootfile
 from sysevent.model import KernelImage, Progress
+from sysevent.reading import read_file
 from sysevent.settings import Settings
 
 
@@ -48,7 +47,7 @@ def kernel_file(kernel: KernelImage, settings: Settings, progress: Progress) -> 
     except OSError:
         pass
     try:
-        found = extract_elf(kernel.image.read_bytes(), str(kernel.image))
+        found = extract_elf(read_file(kernel.image, compression.OUTPUT_MAX), str(kernel.image))
     except ToolMissing as missing:
         progress(f"{kernel.spec} boots more slowly than it could: {missing}")
         return kernel.image
@@ -64,7 +63,7 @@ def extract_elf(data: bytes, name: str) -> bytes:
     ImageError when data is not a complete bzImage, when its compression is not supported, or when the kernel
     has no PVH entry. ToolMissing when the decompressor is not installed.
     """
-    if data[0x202:0x206] != b"HdrS" or struct.unpack_from("<H", data, 0x206)[0] < 0x208:
+    if len(data) < 0x250 or data[0x202:0x206] != b"HdrS" or struct.unpack_from("<H", data, 0x206)[0] < 0x208:
         raise ImageError(f"{name} is not a bzImage")
     offset, length = struct.unpack_from("<II", data, 0x248)
     start = ((data[0x1F1] or 4) + 1) * 512 + offset
@@ -81,14 +80,9 @@ def extract_elf(data: bytes, name: str) -> bytes:
 
 def _unpack(packed: bytes, name: str) -> bytes:
     """Decompress by the first bytes; the build appends the size to some formats (scripts/Makefile.lib, size_append)."""
-    try:
-        if packed[:4] == b"\x28\xb5\x2f\xfd":
-            return compression.unzstd(packed[:-4], name)
-        if packed[:6] == b"\xfd7zXZ\0":
-            return lzma.LZMADecompressor().decompress(packed)
-        if packed[:2] == b"\x1f\x8b":
-            return zlib.decompressobj(wbits=31).decompress(packed)
-    except (EOFError, zlib.error, lzma.LZMAError) as error:
-        raise ImageError(f"{name} is damaged: {error}") from None
+    for magic, kind in compression.MAGICS.items():
+        if packed.startswith(magic):
+            # zstd does not accept what follows.
+            return compression.decompress(kind, packed[:-4] if kind == "zstd" else packed, name)
     # Such as LZ4, in Debian up to 6.1: neither Python nor most machines can decompress it.
     raise ImageError(f"{name} has an unsupported compression, which begins with {packed[:4].hex()}")
