@@ -18,6 +18,7 @@ from sysevent.arches import Abi, Architecture
 from sysevent.build import compiler
 from sysevent.cache import Cache
 from sysevent.checkout import GUESTS
+from sysevent.decode.elf import damage_as
 from sysevent.errors import BuildFailed, HarnessError
 from sysevent.settings import Settings
 
@@ -29,6 +30,8 @@ _VMM_SOURCES = (
     "main.c", "serve.c", "scenario.c", "steps.c", "files.c", "body.c", "vm.c", "vcpu.c", "frame.c", "runtime.c",
 )
 # fmt: on
+# Bytes of an L2 program; the largest has 8 KiB.
+_PAYLOAD_MAX = 1 << 20
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -83,27 +86,26 @@ def payload(arch: Architecture, name: str, settings: Settings) -> Payload:
 def read_payload(name: str, path: Path) -> Payload:
     """Return the segments, entry and global symbols of an ELF program; BuildFailed when it is not a valid one."""
     # Imported here: 30 ms, and a payload is read once.
-    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
     from elftools.elf.sections import SymbolTableSection
 
-    try:
-        with path.open("rb") as file:
-            elf = ELFFile(file)
-            segments = tuple(
-                (part["p_paddr"], part.data().ljust(part["p_memsz"], b"\0"))
-                for part in elf.iter_segments("PT_LOAD")
-                if part["p_memsz"]
-            )
-            table = elf.get_section_by_name(".symtab")
-            symbols = {
-                symbol.name: symbol["st_value"]
-                for symbol in (table.iter_symbols() if isinstance(table, SymbolTableSection) else ())
-                if symbol.name and symbol["st_info"]["bind"] == "STB_GLOBAL"
-            }
-            entry = elf["e_entry"]
-    except (ELFError, OSError) as error:
-        raise BuildFailed(f"{path} is not an ELF program: {error}") from error
+    def damaged(why: str) -> BuildFailed:
+        return BuildFailed(f"{path} is not an ELF program: {why}")
+
+    with damage_as(damaged), path.open("rb") as file:
+        elf = ELFFile(file)
+        parts = [part for part in elf.iter_segments("PT_LOAD") if part["p_memsz"]]
+        size = sum(max(part["p_memsz"], part["p_filesz"]) for part in parts)
+        if size > _PAYLOAD_MAX:
+            raise damaged(f"its segments have {size} bytes, and a payload has {_PAYLOAD_MAX} at most")
+        segments = tuple((part["p_paddr"], part.data().ljust(part["p_memsz"], b"\0")) for part in parts)
+        table = elf.get_section_by_name(".symtab")
+        symbols = {
+            symbol.name: symbol["st_value"]
+            for symbol in (table.iter_symbols() if isinstance(table, SymbolTableSection) else ())
+            if symbol.name and symbol["st_info"]["bind"] == "STB_GLOBAL"
+        }
+        entry = elf["e_entry"]
     if not segments:
         raise BuildFailed(f"{path} has no segment to load")
     return Payload(name, segments, entry, symbols)

@@ -81,20 +81,23 @@ def read(path: Path) -> Iterator[Record]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
+        raise UsageError(f"{path} cannot be read: {error}") from None
     if not lines[-1]:
         # Behind the last line's end.
         del lines[-1]
     decoder = msgspec.json.Decoder(Record)
     for number, line in enumerate(lines, 1):
-        try:
-            record = decoder.decode(line)
-        except (msgspec.DecodeError, RecursionError):
-            lenient = _read_lenient(line, f"{path}, line {number}", first=number == 1)
-            if lenient is None:
-                continue
-            record = lenient
-        yield record
+        record = _decode(decoder, line) or _read_lenient(line, f"{path}, line {number}", first=number == 1)
+        if record is not None:
+            yield record
+
+
+def _decode(decoder: msgspec.json.Decoder[Record], line: str) -> Record | None:
+    """Return the record of a line; None if the fast decoder does not take it."""
+    try:
+        return decoder.decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _read_lenient(line: str, place: str, *, first: bool) -> Record | None:
@@ -107,9 +110,9 @@ def _read_lenient(line: str, place: str, *, first: bool) -> Record | None:
     except json.JSONDecodeError as error:
         if not first and _BEGIN.startswith(line[: len(_BEGIN)]):
             return None
-        raise UsageError(f"{place}: not a record: {error}") from error
+        raise UsageError(f"{place}: not a record: {error}") from None
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{place}: not a record: {error}") from error
+        raise UsageError(f"{place}: not a record: {error}") from None
     if not isinstance(fields, dict) or not isinstance(fields.get("record"), str):
         raise UsageError(f"{place}: not a record of a run")
     if fields["record"] not in KINDS:
@@ -122,7 +125,7 @@ def _read_lenient(line: str, place: str, *, first: bool) -> Record | None:
         record: Record = msgspec.convert(fields, Record)
     except (ValueError, OverflowError) as error:
         # Of msgspec, and of what it calls for half a surrogate pair or a number that no float can hold.
-        raise UsageError(f"{place}: not a record of a run: {escape(str(error))}") from error
+        raise UsageError(f"{place}: not a record of a run: {escape(str(error))}") from None
     return record
 
 

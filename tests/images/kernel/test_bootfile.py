@@ -3,49 +3,13 @@
 import gzip
 import lzma
 import shutil
-import struct
 import subprocess
 
 import pytest
+from sample_images import bzimage, riscv_image, vmlinux, zboot
 
 from sysevent.errors import ImageError
 from sysevent.images.kernel import bootfile
-
-
-def riscv_image(release="6.12.1"):
-    header = bytearray(64)
-    header[0x38:0x3C] = b"RSC\x05"
-    return bytes(header) + f"Linux version {release} (x)".encode()
-
-
-def bzimage(release="6.12.1-test", protocol=0x20F, flags=1):
-    """Return a bzImage with two setup sectors and 64 bytes of kernel."""
-    data = bytearray(3 * 512 + 64)
-    data[0x1F1], data[0x202:0x206] = 2, b"HdrS"
-    struct.pack_into("<I", data, 0x1F4, 4)
-    struct.pack_into("<H", data, 0x206, protocol)
-    struct.pack_into("<H", data, 0x20E, 0x100)
-    struct.pack_into("<H", data, 0x236, flags)
-    text = f"{release} (user@host) #1 SMP\0".encode()
-    data[0x300 : 0x300 + len(text)] = text
-    return bytes(data)
-
-
-def vmlinux(machine=62, note=18):
-    """Return an ELF file with one note segment; the note of PVH has type 18."""
-    notes = struct.pack("<III", 4, 8, note) + b"Xen\0" + bytes(8)
-    banner = b"Linux version 6.12.1 (x)"
-    header = b"\x7fELF\x02\x01\x01" + bytes(9)
-    header += struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, 0, 64, 0, 0, 64, 56, 1, 64, 0, 0)
-    segment = struct.pack("<IIQQQQQQ", 4, 4, 120, 0, 0, len(notes), len(notes), 4)
-    return header + segment + notes + banner
-
-
-def zboot(payload, kind=b"gzip"):
-    header = bytearray(64)
-    header[0:2], header[4:8], header[24 : 24 + len(kind)] = b"MZ", b"zimg", kind
-    struct.pack_into("<II", header, 8, 64, len(payload))
-    return bytes(header) + payload
 
 
 def test_arm64(arm64_image):

@@ -95,7 +95,11 @@ def mirror(etc: Path = Path("/etc/apt")) -> str:
 
 
 def _is_main_archive(source: Source) -> bool:
-    url = urllib.parse.urlsplit(source.uri)
+    try:
+        url = urllib.parse.urlsplit(source.uri)
+    except ValueError:
+        # Not a URL: left to apt, which reports it.
+        return False
     if url.scheme not in ("http", "https") or "security" in url.path or "security" in (url.hostname or ""):
         return False
     if source.signed_by and "debian-archive" not in source.signed_by:

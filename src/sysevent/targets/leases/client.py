@@ -21,11 +21,14 @@ import msgspec
 
 from sysevent.errors import NotLeased, ToolMissing
 from sysevent.process import die_with_parent
-from sysevent.text import printable
+from sysevent.text import one_line, printable
 
 INSTALL = "pip install 'sysevent[labgrid]', or labgrid itself, in a venv on PATH"
 # Seconds for a call that usually takes 0.5 s; a loaded machine is ten times slower.
 _CALL_TIMEOUT = 30
+
+# Characters of a resource, which has a few hundred.
+_RESOURCE_MAX = 1 << 14
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -171,8 +174,11 @@ def parse_service(output: str) -> Service | None:
         head, _, body = block.partition("\n")
         if not re.match(r"Acquired resource '.*' \(.*/NetworkService/.*\):$", head):
             continue
+        text = body.strip()
         try:
-            entry = ast.literal_eval(body.strip())
+            if len(text) > _RESOURCE_MAX:
+                raise ValueError(f"{len(text)} characters")
+            entry = ast.literal_eval(text)
             params = entry["params"]
             extra = params.get("extra") or {}
             return Service(
@@ -181,10 +187,21 @@ def parse_service(output: str) -> Service | None:
                 user=str(params.get("username") or ""),
                 proxy=str(extra.get("proxy") or "") if extra.get("proxy_required") else "",
             )
-        except (ValueError, SyntaxError, KeyError, TypeError, AttributeError) as error:
+        # literal_eval() raises the last two for deeply nested text.
+        except (
+            ValueError,
+            SyntaxError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+            MemoryError,
+        ) as error:
             raise NotLeased(
-                f"labgrid's NetworkService cannot be read: {error!r} in {body.strip()!r}"
-            ) from error
+                f"labgrid's NetworkService cannot be read: {type(error).__name__}: {one_line(error)[:100]} "
+                f"in {text[:200]!r}"
+            ) from None
     return None
 
 
