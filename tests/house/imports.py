@@ -49,6 +49,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 LOWEST_LAYER = frozenset(
     (
         "cache",
+        "capped_log",
         "checkout",
         "errors",
         "model",

@@ -17,6 +17,7 @@ import msgspec
 from sysevent.arches import Architecture
 from sysevent.build import kconfig
 from sysevent.build.toolchain import Toolchain, first_accepted, plain_environment, toolchains
+from sysevent.capped_log import CappedLog, PipedLog
 from sysevent.errors import DiskFull, KernelNotBuilt, UsageError
 from sysevent.model import Progress
 from sysevent.process import die_with_parent
@@ -25,6 +26,8 @@ from sysevent.process import die_with_parent
 _PROGRESS_INTERVAL = 10
 # Seconds that make has to end after SIGTERM.
 _GRACE = 10
+# Bytes of the start, and of the end, of make's output that are kept, for each call of make.
+_LOG_PART = 8 << 20
 # Bytes; if less is free after a failure, a full disk is the cause.
 _MIN_FREE = 64 << 20
 # Lines of a failed build's output that the message contains.
@@ -124,28 +127,32 @@ class KernelBuilder:
     def _run(self, command: Sequence[str], env: Mapping[str, str], tree: Path, log: Path, doing: str) -> None:
         """Run make to its end, with a line of progress every 10 s; doing says in messages what it does."""
         begin = time.monotonic()
-        with log.open("ab") as output:
-            output.write(f"$ {' '.join(command)}\n".encode())
-            output.flush()
+        output = PipedLog(CappedLog(log, _LOG_PART, _LOG_PART, append=True))
+        try:
+            os.write(output.child, f"$ {' '.join(command)}\n".encode())
             # If this process is killed, make must not go on in the directory that the next run uses.
             process = subprocess.Popen(
                 die_with_parent(command, "TERM"),
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
+                stdout=output.child,
+                stderr=output.child,
                 env=dict(env),
                 start_new_session=True,
             )
-            try:
-                while True:
-                    try:
-                        code = process.wait(_PROGRESS_INTERVAL)
-                        break
-                    except subprocess.TimeoutExpired:
-                        self._progress(f"{doing}, {time.monotonic() - begin:.0f} s")
-            except BaseException:
-                _end(process)
-                raise
+        finally:
+            output.started()
+        try:
+            while True:
+                try:
+                    code = process.wait(_PROGRESS_INTERVAL)
+                    break
+                except subprocess.TimeoutExpired:
+                    self._progress(f"{doing}, {time.monotonic() - begin:.0f} s")
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            output.wait(_GRACE)
         if code:
             raise failure(log, self._directory, tree, doing)
 

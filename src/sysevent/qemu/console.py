@@ -6,6 +6,7 @@ import re
 import socket
 from pathlib import Path
 
+from sysevent.capped_log import CappedLog
 from sysevent.text import escape, last_lines
 
 # Lines of a console that go into an incident.
@@ -47,9 +48,9 @@ class Console:
     """Our end of a guest's serial line, a socket, with a log of everything that the guest sends."""
 
     def __init__(self, connection: socket.socket, log: Path) -> None:
-        """Take over the connection, which becomes non-blocking, and start the log; OSError if it cannot be written."""
+        """Take over the connection, which becomes non-blocking, and start the log."""
         self.log = log
-        self._file = log.open("wb")
+        self._file = CappedLog(log)
         self._socket = connection
         self._socket.setblocking(False)
         self._text = bytearray()
@@ -62,8 +63,8 @@ class Console:
 
     def pump(self) -> bytes:
         """Return what has arrived, about _PUMP_MAX bytes at most, and append it to the log; does not wait."""
-        fresh = b""
-        while self.open and len(fresh) < _PUMP_MAX:
+        pieces, received = [], 0
+        while self.open and received < _PUMP_MAX:
             try:
                 piece = self._socket.recv(65536)
             except (BlockingIOError, InterruptedError):
@@ -71,9 +72,10 @@ class Console:
             except OSError:
                 piece = b""
             self.open = piece != b""
-            fresh += piece
+            pieces.append(piece)
+            received += len(piece)
+        fresh = b"".join(pieces)
         self._file.write(fresh)
-        self._file.flush()
         return fresh
 
     def note(self, text: bytes) -> None:

@@ -10,23 +10,29 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from sysevent.capped_log import CappedLog, PipedLog
 from sysevent.errors import GuestLost, ToolMissing
 from sysevent.process import die_with_parent, with_time_limit
+from sysevent.text import last_lines
 
 # Seconds to be gone after SIGKILL.
 _KILL_TIMEOUT = 10
+# Seconds for the last output of a process that has ended to be in its log.
+_LAST_WORDS = 1
+# Bytes of the start, and of the end, of the log that are kept.
+_LOG_PART = 1 << 20
 
 
 class QemuProcess:
     """A running QEMU. It dies with the thread that starts it: see sysevent.process.die_with_parent."""
 
     def __init__(self, command: Sequence[str], inherit: Sequence[int], log: Path, keep: int = 0) -> None:
-        """Start command, which inherits these file descriptors, with its output and errors written to log.
+        """Start command, which inherits these file descriptors, with its output and errors in log, which is capped.
 
         With keep == 0 it dies with this process. Otherwise it can be left running by abandon(), and is killed
         after keep seconds.
 
-        Raises ToolMissing if a program is not installed, and GuestLost if the process cannot be watched.
+        Raises ToolMissing if a program is not installed, and GuestLost if the process cannot be started or watched.
         """
         qemu = shutil.which(command[0])
         if qemu is None:
@@ -36,23 +42,33 @@ class QemuProcess:
         self.command = [qemu, *command[1:]]
         self.log = log
         self._abandoned = False
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                with_time_limit(self.command, keep) if keep else die_with_parent(self.command),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=tuple(inherit),
-                # Ctrl-C is for this process, which ends its guests in order.
-                start_new_session=True,
-            )
+        prefixed = with_time_limit(self.command, keep) if keep else die_with_parent(self.command)
+        try:
+            self._output = PipedLog(CappedLog(log, _LOG_PART, _LOG_PART))
+            self._process = self._start(prefixed, inherit)
+        except OSError as error:
+            raise GuestLost(f"QEMU cannot be started: {error.strerror or error}") from None
         try:
             # Readable when the process has ended.
             self.pidfd = os.pidfd_open(self._process.pid)
         except OSError as error:
             self._process.kill()
             self._process.wait(_KILL_TIMEOUT)
-            raise GuestLost(f"QEMU cannot be watched: {error}") from error
+            raise GuestLost(f"QEMU cannot be watched: {error}") from None
+
+    def _start(self, command: Sequence[str], inherit: Sequence[int]) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._output.child,
+                stderr=self._output.child,
+                pass_fds=tuple(inherit),
+                # Ctrl-C is for this process, which ends its guests in order.
+                start_new_session=True,
+            )
+        finally:
+            self._output.started()
 
     @property
     def pid(self) -> int:
@@ -74,7 +90,11 @@ class QemuProcess:
         code = self._process.poll()
         if code is None:
             return "QEMU is running"
-        output = self.log.read_text(errors="replace").strip().splitlines()
+        self._output.wait(_LAST_WORDS)
+        try:
+            output = last_lines(self.log.read_text(errors="replace").strip(), 1)
+        except OSError:
+            output = []
         words = f"; it said: {output[-1]}" if output else ""
         if code < 0:
             return f"QEMU was ended by {signal.Signals(-code).name}{words}"

@@ -285,7 +285,7 @@ class SshHost(FramedHost):
             self._progress(
                 f"{self.name}: deleting {self._directory} there took too long or failed: see {self.log}"
             )
-        self._log.write()
+        self._log.close()
         channel, self._channel = self._channel, None
         if channel is not None:
             # Frees its two file descriptors now, not at the next garbage collection.

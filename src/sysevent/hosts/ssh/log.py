@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import time
 from pathlib import Path
 
-# Bytes of the file; lines beyond are dropped.
-_LIMIT = 1 << 20
+from sysevent.capped_log import CappedLog
+from sysevent.text import last_lines
+
+# Bytes of the start, and of the end, of the log that are kept.
+_PART = 1 << 19
+# Lines that wait for the main thread; further ones are dropped, until it writes.
+_WAITING_MAX = 10_000
 
 
 class Log:
@@ -17,13 +21,14 @@ class Log:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._began = 0.0
+        self._file: CappedLog | None = None
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def create(self, began: float) -> None:
         """Create the empty file and its directory. Lines show the seconds since began (time.monotonic())."""
         self._began = began
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_bytes(b"")
+        self._file = CappedLog(self.path, _PART, _PART)
 
     def note(self, text: str) -> None:
         """Add a line of this program, with the time."""
@@ -31,17 +36,24 @@ class Log:
 
     def add(self, text: str) -> None:
         """Add text as it is."""
-        self._lines.put(text)
+        if self._lines.qsize() < _WAITING_MAX:
+            self._lines.put(text)
 
     def write(self) -> None:
         """Append to the file what was added; a file that cannot be written is left as it is."""
-        with contextlib.suppress(OSError), self.path.open("a") as file:
-            while not self._lines.empty():
-                text = self._lines.get()
-                if file.tell() < _LIMIT:
-                    file.write(text)
+        while self._file is not None and not self._lines.empty():
+            self._file.write(self._lines.get().encode("utf-8", "replace"))
 
     def tail(self, lines: int) -> list[str]:
-        """The last lines of the file, after writing what was added."""
+        """The last lines of the file, after writing what was added; none if it cannot be read."""
         self.write()
-        return self.path.read_text(errors="replace").splitlines()[-lines:]
+        try:
+            return last_lines(self.path.read_text(errors="replace"), lines)
+        except OSError:
+            return []
+
+    def close(self) -> None:
+        """Write what was added, and close the file."""
+        self.write()
+        if self._file is not None:
+            self._file.close()
