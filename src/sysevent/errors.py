@@ -1,5 +1,9 @@
 """One exception for each meaning; the message says what was tried, what came back, what to do next."""
 
+from __future__ import annotations
+
+import errno
+
 
 class SyseventError(Exception):
     """Anything this project raises on purpose."""
@@ -95,3 +99,26 @@ class HarnessError(SyseventError):
 
 class StepRefused(HarnessError):
     """The kernel refused a set-up step. Allowed only if it lacks the feature."""
+
+
+# What to do about an error of this machine, by its number.
+_ADVICE = {
+    errno.EMFILE: "raise the limit of open files: `ulimit -n 1024`",
+    errno.ENFILE: "this machine has too many open files: end some programs",
+    errno.EAGAIN: "raise the limit of processes: `ulimit -u`",
+    errno.ENOMEM: "free some memory, or ask fewer targets at once with --target",
+    errno.ENOSPC: "free some space, or name another place with --results, SYSEVENT_CACHE or TMPDIR",
+    errno.EDQUOT: "free some space, or name another place with --results, SYSEVENT_CACHE or TMPDIR",
+    errno.EROFS: "name a place that can be written to with --results, SYSEVENT_CACHE or TMPDIR",
+}
+
+
+def of_this_machine(what: str, error: OSError) -> InfrastructureError:
+    """Return an OSError of this machine as an exception of this project; what was tried.
+
+    It is DiskFull if that is the cause.
+    """
+    named = f" ({error.filename})" if error.filename else ""
+    advice = f": {_ADVICE[error.errno]}" if error.errno in _ADVICE else ""
+    kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else InfrastructureError
+    return kind(f"{what}: {error.strerror or error}{named}{advice}")

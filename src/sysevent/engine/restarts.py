@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sysevent.engine.listeners import Listeners
 from sysevent.engine.session import Session
-from sysevent.errors import BadWire, GuestLost, SyseventError, WrongHost
+from sysevent.errors import BadWire, GuestLost, SyseventError, WrongHost, of_this_machine
 from sysevent.hosts.base import Opener
 from sysevent.hosts.traits import check_traits
 from sysevent.model import Incident, KernelImage, Progress
@@ -77,6 +77,8 @@ class Restarts:
                     self._opener.prepare(progress or self._listeners.progress)
                 except SyseventError as error:
                     self._refused = error
+                except OSError as error:
+                    self._refused = of_this_machine(f"{self._spec.id}: its files cannot be prepared", error)
                 self._prepared = True
 
     def start(self) -> None:
@@ -103,11 +105,17 @@ class Restarts:
         try:
             session.start()
         except GuestLost:
+            session.close()
             raise
         except SyseventError as error:
             # Another try would only cost the same time again, for every scenario.
             self._refused = error
+            session.close()
             raise
+        except OSError as error:
+            session.close()
+            self._refused = refused = of_this_machine(f"{self._spec.id}: it cannot be started", error)
+            raise refused from None
         self.session = session
 
     @property

@@ -37,7 +37,7 @@ def decompress(kind: Kind, data: bytes, name: str, limit: int = OUTPUT_MAX) -> b
     to more than limit bytes. ToolMissing without a zstd program: Python has zstd only since 3.14.
     """
     if kind == "zstd":
-        return _unzstd(data, name, limit)
+        return unzstd(data, name, limit)
     with Inflater(kind, io.BytesIO(data), name, limit) as stream:
         return stream.readall()
 
@@ -147,7 +147,8 @@ def _decoder(kind: Literal["gzip", "xz"]) -> _Gzip | lzma.LZMADecompressor:
     return _Gzip() if kind == "gzip" else lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
 
 
-def _unzstd(data: bytes, name: str, limit: int) -> bytes:
+def unzstd(data: bytes, name: str, limit: int = OUTPUT_MAX) -> bytes:
+    """Decompress data, all of which must be zstd's, with the zstd program. Raises what decompress() raises."""
     program = shutil.which("zstd")
     if program is None:
         raise ToolMissing(
