@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sysevent.capped_log import CappedLog, PipedLog
-from sysevent.errors import GuestLost, ToolMissing
+from sysevent.errors import GuestLost, ToolMissing, of_this_machine
 from sysevent.process import die_with_parent, with_time_limit
 from sysevent.text import last_lines
 
@@ -32,7 +32,8 @@ class QemuProcess:
         With keep == 0 it dies with this process. Otherwise it can be left running by abandon(), and is killed
         after keep seconds.
 
-        Raises ToolMissing if a program is not installed, and GuestLost if the process cannot be started or watched.
+        Raises ToolMissing if a program is not installed, GuestLost if the process cannot be watched, and an
+        InfrastructureError if it cannot be started.
         """
         qemu = shutil.which(command[0])
         if qemu is None:
@@ -47,7 +48,7 @@ class QemuProcess:
             self._output = PipedLog(CappedLog(log, _LOG_PART, _LOG_PART))
             self._process = self._start(prefixed, inherit)
         except OSError as error:
-            raise GuestLost(f"QEMU cannot be started: {error.strerror or error}") from None
+            raise of_this_machine("QEMU cannot be started", error) from None
         try:
             # Readable when the process has ended.
             self.pidfd = os.pidfd_open(self._process.pid)

@@ -15,6 +15,9 @@ from sysevent.errors import BadSignature
 from sysevent.images.download import Expected
 from sysevent.text import one_line, printable
 
+# Bytes of a compressed package index; the largest of Debian has 10 MB.
+_INDEX_MAX = 128 << 20
+
 
 class ReleaseFile(msgspec.Struct, frozen=True):
     """The signed part of an InRelease file."""
@@ -32,12 +35,17 @@ class ReleaseFile(msgspec.Struct, frozen=True):
     def index(self, debian_arch: str) -> tuple[str, Expected] | None:
         """Return path (below dists/SUITE), size and hash of the package index of main.
 
-        None if the suite does not have the architecture, which is in Debian's name.
+        None if the suite does not have the architecture, which is in Debian's name. BadSignature when it is too large.
         """
         path = f"main/binary-{debian_arch}/Packages.xz"
         if debian_arch not in self.architectures or path not in self.files:
             return None
-        return path, self.files[path]
+        expected = self.files[path]
+        if expected.size > _INDEX_MAX:
+            raise BadSignature(
+                f"{self.suite}: {path} has {expected.size} bytes; at most {_INDEX_MAX} are read"
+            )
+        return path, expected
 
 
 def parse(content: bytes, asked: str, name: str) -> ReleaseFile:
