@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 _KINDS = (
     (stat.S_ISDIR, "a directory"),
@@ -22,10 +25,7 @@ def read_file(path: Path, limit: int) -> bytes:
     OSError, whose strerror is a sentence for the user, when the file cannot be read, is not a regular one, is longer,
     or becomes shorter while it is read. Nothing is read, and nothing is waited for, unless the file is a regular one.
     """
-    # A pipe without a writer would block open().
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    with os.fdopen(descriptor, "rb") as file:
-        size = _check(os.fstat(descriptor), path, limit)
+    with _open(path, limit) as (file, size):
         data = file.read(size)
     if len(data) < size:
         raise OSError(errno.EIO, f"only {len(data)} of its {size} bytes can be read", str(path))
@@ -34,21 +34,28 @@ def read_file(path: Path, limit: int) -> bytes:
 
 def check_file(path: Path, limit: int) -> None:
     """Raise the OSError that read_file() would raise at once, without reading the file."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    try:
-        _check(os.fstat(descriptor), path, limit)
-    finally:
-        os.close(descriptor)
+    with _open(path, limit):
+        pass
 
 
 def read_start(path: Path, size: int, limit: int) -> bytes:
     """Return the first bytes of a file, size at most. OSError as from read_file(), with its limit."""
+    with _open(path, limit) as (file, _):
+        return file.read(size)
+
+
+@contextlib.contextmanager
+def _open(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
+    """Give an open regular file and its size; OSError as from read_file()."""
+    # A pipe without a writer would block open().
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
-        _check(os.fstat(descriptor), path, limit)
-        return os.read(descriptor, size)
-    finally:
+        size = _check(os.fstat(descriptor), path, limit)
+    except OSError:
         os.close(descriptor)
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        yield file, size
 
 
 def _check(found: os.stat_result, path: Path, limit: int) -> int:

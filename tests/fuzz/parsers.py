@@ -45,6 +45,8 @@ class Parser:
     tokens: tuple[bytes, ...] = ()
     # True: mutated as text as well.
     text: bool = False
+    # True: an input takes 10 ms and more.
+    slow: bool = False
 
 
 @functools.cache
@@ -247,7 +249,7 @@ PARSERS = {
         Parser("dwarf", lambda: [_dwarf_file()], lambda data: dwarf.structs(_path(data))),
         Parser(
             "payload",
-            lambda: [_dwarf_file(), sample_images.vmlinux()],
+            lambda: [_dwarf_file()],
             lambda data: programs.read_payload("p", _path(data)),
         ),
         Parser("notes", lambda: [b"\4\0\0\0\24\0\0\0\3\0\0\0GNU\0" + bytes(20)], build_id),
@@ -257,8 +259,15 @@ PARSERS = {
         Parser("tar", samples.tars, _tar, _TAR),
         Parser("release", lambda: [samples.RELEASE], _release, _DEB822, text=True),
         Parser("index", lambda: [samples.INDEX], _index, _DEB822, text=True),
-        Parser("signed", lambda: [_signed()[0]], lambda data: _ring().content(data, "X"), _PGP, text=True),
-        Parser("keyring", _certificates, _keyring),
+        Parser(
+            "signed",
+            lambda: [_signed()[0]],
+            lambda data: _ring().content(data, "X"),
+            _PGP,
+            text=True,
+            slow=True,
+        ),
+        Parser("keyring", _certificates, _keyring, slow=True),
         Parser("targets", lambda: [samples.TARGETS], lambda data: spec.parse(data, "X"), _TOML, text=True),
         Parser("run-log", samples.run_logs, lambda data: list(run_log.read(_path(data))), _JSON, text=True),
         Parser("apt", lambda: [samples.SOURCES], _apt, _SOURCES, text=True),
