@@ -185,7 +185,11 @@ class Downloader(msgspec.Struct, frozen=True):
 
         def once() -> T:
             try:
-                return attempt(deadline)
+                result = attempt(deadline)
+                # A connection that was ended in its headers looks like a complete answer.
+                if deadline.passed:
+                    raise _Transient(f"{url}: it is not complete")
+                return result
             except urllib.error.URLError as error:
                 why = getattr(error.reason, "strerror", None) or error.reason
                 # Another attempt does not make a certificate verify.

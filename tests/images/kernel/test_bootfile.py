@@ -3,6 +3,7 @@
 import gzip
 import lzma
 import shutil
+import struct
 import subprocess
 
 import pytest
@@ -83,6 +84,19 @@ def test_zboot(arm64_image, kind, compress):
         (lambda image: vmlinux(machine=183), "arch/arm64/boot/Image"),
         (lambda image: vmlinux(machine=21), "EM_PPC64"),
         (lambda image: b"<!DOCTYPE html>" + bytes(1000), "begins with 3c 21"),
+        (lambda image: b"MZ\0\0zimg", "truncated inside its header: 8 bytes"),
+        (lambda image: b"MZ\0\0zimg" + bytes(60), "bytes or more of an EFI zboot image"),
+        (lambda image: image[:60], "truncated inside its header: 60 bytes"),
+        (lambda image: bzimage()[:0x208], "truncated inside its header: 520 bytes"),
+        (lambda image: gzip.compress(gzip.compress(gzip.compress(image))), "compressed as well"),
+        (
+            lambda image: zboot(gzip.compress(zboot(lzma.compress(gzip.compress(image)), b"xz"))),
+            "compressed as well",
+        ),
+        (lambda image: zboot(image, b"\x1b[2J"), r"compressed with \?\[2J"),
+        (lambda image: b"!<arch>\ndebian-binary   ", "a Debian package: unpack it with `dpkg-deb -x"),
+        (lambda image: lzma.compress(image), "compressed with xz"),
+        (lambda image: b"070701" + bytes(600), "a cpio archive"),
     ],
 )
 def test_images_that_cannot_be_booted(arm64_image, change, message):
@@ -90,3 +104,23 @@ def test_images_that_cannot_be_booted(arm64_image, change, message):
         bootfile.inspect(change(arm64_image()), "X")
     assert "X" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def with_segments(count, notes):
+    """Return a vmlinux that says that it has so many segments, and notes of such a size."""
+    data = bytearray(vmlinux() + bytes(1 << 17))
+    struct.pack_into("<H", data, 56, count)
+    struct.pack_into("<QQ", data, 96, notes, notes)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(("count", "notes"), [(60000, 24), (1, 1 << 17)])
+def test_an_elf_file_with_too_much_in_it(count, notes):
+    with pytest.raises(ImageError, match=r"60000 segments|bytes of notes"):
+        bootfile.inspect(with_segments(count, notes), "X")
+
+
+def test_a_gzip_bomb(monkeypatch):
+    monkeypatch.setattr(bootfile.compression.decompress, "__defaults__", (1 << 20,))
+    with pytest.raises(ImageError, match="X decompresses to more than the 1048576 bytes"):
+        bootfile.inspect(gzip.compress(bytes(2 << 20)), "X")
