@@ -1,10 +1,12 @@
 """How a target's host is opened: what is refused for good, what is tried again, snapshots, and another machine."""
 
+import errno
+
 import msgspec
 import pytest
 from fakes import HELLO, LOST, scenario
 
-from sysevent.errors import DiskFull, GuestLost, HostUnreachable, NoKvm, WrongHost
+from sysevent.errors import DiskFull, GuestLost, HostUnreachable, InfrastructureError, NoKvm, WrongHost
 from sysevent.hosts.openers import obstacle
 from sysevent.targets.spec import TargetSpec
 
@@ -217,3 +219,15 @@ def test_a_snapshot_is_doubted_after_any_loss(world, saved):
     asked.observe(scenario("x86_64.2"))
     assert restored(saved) == [True, False, False]
     assert saved.forgotten == [HELLO]
+
+
+def test_no_files_left_at_a_start(world, lab):
+    """An error of this machine is a sentence with advice, for every scenario, and the host is closed."""
+    lab.starts = [OSError(errno.EMFILE, "Too many open files")] * 100
+    asked = ask(world, lab)
+    for name in "abc":
+        with pytest.raises(
+            InfrastructureError, match="it cannot be started: Too many open files: raise the limit"
+        ):
+            asked.observe(scenario(f"x86_64.{name}"))
+    assert len(lab.hosts) == 1

@@ -166,10 +166,10 @@ def kernels():
         sample_images.bzimage(),
         bytes(x86) + bytes(15),
         sample_images.vmlinux(),
-        gzip.compress(arm64),
-        sample_images.zboot(gzip.compress(arm64)),
+        gzip.compress(arm64, mtime=0),
+        sample_images.zboot(gzip.compress(arm64, mtime=0)),
         sample_images.zboot(lzma.compress(arm64), b"xzkern"),
-        gzip.compress(sample_images.zboot(gzip.compress(arm64))),
+        gzip.compress(sample_images.zboot(gzip.compress(arm64, mtime=0)), mtime=0),
     ]
 
 

@@ -116,5 +116,6 @@ class QemuProcess:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait(_KILL_TIMEOUT)
+        self._output.wait(_LAST_WORDS)
         with contextlib.suppress(OSError):
             os.close(self.pidfd)

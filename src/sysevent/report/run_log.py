@@ -15,6 +15,8 @@ from sysevent.text import escape
 
 # The name of the file in the results directory of a run.
 NAME = "run.jsonl"
+# Characters of what is wrong with a line in a message: it can quote the line.
+_SHOWN_MAX = 400
 # The first bytes of every line.
 _BEGIN = '{"record":'
 # Linux appends each write as a whole (inode lock), whatever process it comes from.
@@ -125,7 +127,7 @@ def _read_lenient(line: str, place: str, *, first: bool) -> Record | None:
         record: Record = msgspec.convert(fields, Record)
     except (ValueError, OverflowError) as error:
         # Of msgspec, and of what it calls for half a surrogate pair or a number that no float can hold.
-        raise UsageError(f"{place}: not a record of a run: {escape(str(error))}") from None
+        raise UsageError(f"{place}: not a record of a run: {escape(str(error)[:_SHOWN_MAX])}") from None
     return record
 
 

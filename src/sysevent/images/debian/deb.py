@@ -106,6 +106,11 @@ def _members(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
     for number, member in enumerate(archive):
         if number == _FILES_MAX:
             raise ImageError(f"the package {path} has more than {_FILES_MAX} files")
+        # tarfile skips the content in pieces of 10 KB, also beyond the end of the file.
+        if member.size > _TAR_MAX:
+            raise ImageError(
+                f"the package {path} has a file of {member.size} bytes; at most {_TAR_MAX} are read"
+            )
         yield member
 
 

@@ -29,6 +29,11 @@ _CALL_TIMEOUT = 30
 
 # Characters of a resource, which has a few hundred.
 _RESOURCE_MAX = 1 << 14
+# Characters of its first line, with the names of exporter, group and resource.
+_HEAD_MAX = 1000
+_SERVICE = r"Acquired resource '.*' \(.*/NetworkService/.*\):$"
+# Characters of the output of a call; a place has 500.
+_OUTPUT_MAX = 8 << 20
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -109,6 +114,10 @@ class Client:
         except BaseException:
             end(process)
             raise
+        if len(output) > _OUTPUT_MAX:
+            raise NotLeased(
+                f"`{line}` of the coordinator at {self.coordinator} printed {len(output)} characters"
+            )
         if process.returncode != 0:
             last = (output.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
             raise NotLeased(f"`{line}` of the coordinator at {self.coordinator}: {printable(last)}")
@@ -172,7 +181,8 @@ def parse_service(output: str) -> Service | None:
     blocks = re.split(r"^(?=\S)", output, flags=re.MULTILINE)
     for block in blocks:
         head, _, body = block.partition("\n")
-        if not re.match(r"Acquired resource '.*' \(.*/NetworkService/.*\):$", head):
+        # The expression takes time in proportion to a power of the length.
+        if len(head) > _HEAD_MAX or not re.match(_SERVICE, head):
             continue
         text = body.strip()
         try:
