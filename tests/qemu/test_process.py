@@ -100,7 +100,7 @@ def test_descriptors_and_arguments(start, tmp_path):
     other_write = fcntl.fcntl(low, fcntl.F_DUPFD, 100)
     try:
         fds = "/proc/self/fd"
-        ended(
+        process = ended(
             start(
                 f"echo hello > {fds}/{write}; echo $@; [ -e {fds}/{other_write} ] || echo closed; cat",
                 [write],
@@ -111,6 +111,7 @@ def test_descriptors_and_arguments(start, tmp_path):
     finally:
         for fd in (read, write, other_read, low, other_write):
             os.close(fd)
+    process.close()
     assert (tmp_path / "qemu.log").read_text() == "-arg\nclosed\n"
 
 

@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 # Redirects that are followed for one request.
 _REDIRECTS_MAX = 5
@@ -95,6 +95,23 @@ class _Handler(urllib.request.HTTPSHandler):
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
     max_redirections = _REDIRECTS_MAX
+
+    def http_error_302(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+    ) -> Any | None:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except ValueError:
+            # The new location is not a URL. urllib would leave the connection open.
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def opener(proxies: Mapping[str, str] | None, deadline: Deadline) -> urllib.request.OpenerDirector:
