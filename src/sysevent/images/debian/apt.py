@@ -66,7 +66,8 @@ def parse_deb822(text: str) -> Iterator[Source]:
     # Imported here: slow, and only needed when no mirror is set.
     from debian import deb822
 
-    for fields in deb822.Deb822.iter_paragraphs(text, use_apt_pkg=False):
+    # As lines: a text of one line would be taken for the name of a file.
+    for fields in deb822.Deb822.iter_paragraphs(text.split("\n"), use_apt_pkg=False):
         if (
             fields.get("Enabled", "yes").strip().lower() in _DISABLED
             or "deb" not in fields.get("Types", "").split()
