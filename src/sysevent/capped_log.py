@@ -87,10 +87,14 @@ class PipedLog:
     """A log of a child process: a thread copies what the process writes into a pipe."""
 
     def __init__(self, log: CappedLog) -> None:
-        """Take over the log. OSError if there is no pipe to be had."""
+        """Take over the log. OSError if no pipe can be created."""
         self._log = log
         # child: file descriptor for the child's standard output and errors.
-        self._read, self.child = os.pipe2(os.O_CLOEXEC)
+        try:
+            self._read, self.child = os.pipe2(os.O_CLOEXEC)
+        except OSError:
+            log.close()
+            raise
         self._thread = threading.Thread(target=self._copy, name=f"log {log.path.name}", daemon=True)
         self._thread.start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 from typing import TypeVar
 
 
@@ -129,3 +130,28 @@ def copy_of(error: E) -> E:
     fresh = copy.copy(error)
     fresh.__cause__ = error.__cause__
     return fresh
+
+
+# What to do about an error of this machine, by its number.
+_ADVICE = {
+    errno.EMFILE: "raise the limit of open files: `ulimit -n 1024`",
+    errno.ENFILE: "this machine has too many open files: end some programs",
+    errno.EAGAIN: "raise the limit of processes: `ulimit -u`",
+    errno.ENOMEM: "free some memory, or ask fewer targets at once with --target",
+    errno.ENOSPC: "free some space, or name another place with --results, SYSEVENT_CACHE or TMPDIR",
+    errno.EDQUOT: "free some space, or name another place with --results, SYSEVENT_CACHE or TMPDIR",
+    errno.EROFS: "name a place that can be written to with --results, SYSEVENT_CACHE or TMPDIR",
+}
+
+
+def of_this_machine(what: str, error: OSError | MemoryError) -> InfrastructureError:
+    """Return an error of this machine as an exception of this project; what was tried.
+
+    It is DiskFull if that is the cause.
+    """
+    if isinstance(error, MemoryError):
+        return InfrastructureError(f"{what}: not enough memory: {_ADVICE[errno.ENOMEM]}")
+    named = f" ({error.filename})" if error.filename else ""
+    advice = f": {_ADVICE[error.errno]}" if error.errno in _ADVICE else ""
+    kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else InfrastructureError
+    return kind(f"{what}: {error.strerror or error}{named}{advice}")

@@ -1,9 +1,12 @@
 """The BTF reader: against pahole, which wrote the file, against bpftool, and with damaged bytes."""
 
+import contextlib
 import json
+import resource
 import shutil
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import msgspec
@@ -188,7 +191,7 @@ def test_data_that_is_not_btf_is_rejected(data, words):
                 *((0, btf.STRUCT, 2, 0, 4, 0, n, 0, 0, n, 0) for n in range(3, 43)),
                 (0, btf.INT, 0, 0, 4, 32),
             ],
-            "members in total",
+            "types in total",
         ),
     ],
 )
@@ -199,3 +202,69 @@ def test_invalid_references_from_a_guest_are_rejected(types, words):
 
 def test_control_characters_in_names_are_replaced():
     assert Btf(build([], b"\0\x1b[2J\0")).string(1) == "?[2J"
+
+
+def hostile(kind):
+    """Return BTF of some hundred kilobytes that means gigabytes, or minutes."""
+    members = [word for _ in range(60_000) for word in (1, 2, 0)]
+    if kind == "members that each are a struct of 60000 members":
+        return build(
+            [(1, btf.STRUCT, 60_000, 0, 4, *members), (1, btf.STRUCT, 60_000, 0, 4, *members)], b"\0s\0"
+        )
+    if kind == "thousands of structs that each contain the others":
+        count = 1000
+        names = b"\0" + b"".join(b"s%04d\0" % n for n in range(count))
+        types = [
+            (1 + 6 * n, btf.STRUCT, 60, 0, 4, *(w for m in range(60) for w in (1, (n + m) % count + 1, 0)))
+            for n in range(count)
+        ]
+        return build(types, names)
+    if kind == "names without end":
+        return build([(at, btf.STRUCT, 0, 0, 4) for at in range(30_000)], bytes(1) + b"s" * 400_000 + b"\0")
+    if kind == "long names of many structs":
+        strings = b"\0" + b"\0".join(b"x" * 500 for _ in range(100)) + b"\0"
+        return build([(1 + at % 50_000, btf.STRUCT, 0, 0, 4) for at in range(60_000)], strings)
+    # Arrays of arrays.
+    return build(
+        [
+            (1, btf.STRUCT, 1, 0, 4, 1, 2, 0),
+            *((0, btf.ARRAY, 0, 0, 0, n, 1, 2**32 - 1) for n in range(3, 40)),
+            (1, btf.INT, 0, 0, 4, 32),
+        ],
+        b"\0s\0",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("members that each are a struct of 60000 members", "s"),
+        ("thousands of structs that each contain the others", "s0001"),
+        ("names without end", "s"),
+        ("long names of many structs", "s"),
+        ("arrays of arrays", "s"),
+    ],
+)
+def test_time_and_memory_are_linear(kind, name):
+    """What a guest reports costs a second and some megabytes at most: an answer, or BadWire."""
+    data = hostile(kind)
+    begin, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with contextlib.suppress(BadWire):
+        Btf(data).reachable(name)
+    # 0.13 s and 9 MB on a quiet machine.
+    assert time.process_time() - begin < 3
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
+
+
+def test_sizes_fit_into_64_bits():
+    """A layout is written to the cache as JSON, whose integers are of 64 bits."""
+    with pytest.raises(BadWire, match="array of"):
+        Btf(hostile("arrays of arrays")).struct("s")
+
+
+def test_a_name_is_as_long_as_the_kernel_allows():
+    strings = b"\0" + b"x" * 511 + b"\0" + b"y" * 512 + b"\0"
+    reader = Btf(build([], strings))
+    assert reader.string(1) == "x" * 511
+    with pytest.raises(BadWire, match="more than 512 bytes"):
+        reader.string(513)

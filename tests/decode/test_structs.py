@@ -3,6 +3,7 @@
 import pytest
 
 from sysevent.decode.structs import Leaf, Member, Struct, element_count, find, holes, leaves
+from sysevent.errors import BadWire
 
 INNER = Struct("inner", "struct", 12, (Member("a", 0, 8, "__u64"), Member("b", 8, 4, "__u32")))
 OUTER = Struct(
@@ -81,3 +82,30 @@ def test_element_count(text, number):
 
 def test_end_of_a_leaf():
     assert Leaf("x", 8, 4, "int", None, "").end == 12
+
+
+def test_structures_that_double_at_each_level():
+    """A guest can report some that have 2^40 members in total."""
+    known = {
+        f"s{n}": Struct(f"s{n}", "struct", 8, tuple(Member(m, 0, 4, "x", ref=f"s{n + 1}") for m in "ab"))
+        for n in range(40)
+    }
+    with pytest.raises(BadWire, match="more than 65536 members"):
+        list(leaves(known["s0"], known))
+    nameless = {
+        name: Struct(name, "struct", 8, tuple(Member("", 0, 4, "x", ref=m.ref) for m in one.members))
+        for name, one in known.items()
+    }
+    with pytest.raises(BadWire, match="more than 65536 members"):
+        find(nameless["s0"], "x", nameless)
+
+
+def test_structures_that_contain_themselves():
+    around = {"a": Struct("a", "struct", 4, (Member("", 0, 4, "struct a", ref="a"),))}
+    with pytest.raises(BadWire, match="structures in one another"):
+        find(around["a"], "x", around)
+    chain = {
+        f"s{n}": Struct(f"s{n}", "struct", 4, (Member("m", 0, 4, "x", ref=f"s{n + 1}"),)) for n in range(300)
+    }
+    with pytest.raises(BadWire, match="structures in one another"):
+        list(leaves(chain["s0"], chain))

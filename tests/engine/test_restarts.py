@@ -1,5 +1,7 @@
 """How a target's host is opened: what is refused for good, what is tried again, snapshots, and another machine."""
 
+import errno
+
 import msgspec
 import pytest
 from fakes import HELLO, LOST, scenario
@@ -262,5 +264,16 @@ def test_what_this_machine_lacks_at_a_start(world):
     opener.starts = [OSError(24, "Too many open files")]
     asked = world.asker(opener)
     assert asked.observe(scenario("x86_64.a"))
-    assert "cannot be started: [Errno 24] Too many open files" in world.incidents[0].reason
+    assert "it cannot be started: Too many open files: raise the limit of open files" in world.incidents[0].reason
     asked.close()
+
+
+def test_no_files_left_at_any_start(world, lab):
+    """The machine is lost, for every scenario, after a limited number of starts."""
+    lab.starts = [OSError(errno.EMFILE, "Too many open files")] * 100
+    asked = ask(world, lab)
+    for name in "abc":
+        with pytest.raises(InfrastructureError):
+            asked.observe(scenario(f"x86_64.{name}"))
+    assert len(lab.hosts) <= 4
+    assert "it cannot be started: Too many open files: raise the limit" in world.incidents[0].reason

@@ -58,6 +58,7 @@ LOWEST_LAYER = frozenset(
         "model",
         "process",
         "pytest_process",
+        "reading",
         "settings",
         "standard_streams",
         "text",

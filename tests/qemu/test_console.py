@@ -1,6 +1,8 @@
 """A guest's console: the log, the signs of a lost kernel, and text that is safe to print."""
 
+import contextlib
 import socket
+import time
 
 import pytest
 
@@ -143,3 +145,54 @@ def test_tail(line):
     tail = console.tail().splitlines()
     assert len(tail) == 40
     assert tail[-1] == "line 99 \\x1b[1m\ufffd"
+
+
+def test_trouble_of_a_trickle_and_of_a_flood(line):
+    """Each line is searched once, so that bytes which come one by one cost no more than the same bytes at once."""
+    console, _ = line
+    console.note(b"x" * 100 + b"\n")
+    begin = time.process_time()
+    for _ in range(3000):
+        console.note(b"[    1.000000] a line like any other\r\n" * 3)
+        console.note(b"y")
+        assert console.trouble() is None
+    assert time.process_time() - begin < 2
+    console.note(b"\nKernel pa")
+    assert console.trouble() is None
+    console.note(b"nic - not syncing: Att")
+    assert console.trouble() == ("panic", "Kernel panic - not syncing: Att")
+    console.note(b"empted to kill init!\r\nOops: 0000 [#1]\n")
+    assert console.trouble() == ("panic", "Kernel panic - not syncing: Attempted to kill init!")
+    for _ in range(20):
+        console.note(b"z" * (1 << 17))
+        assert console.trouble()[0] == "panic"
+
+
+def test_a_worse_message_that_comes_later(line):
+    console, _ = line
+    console.note(b"watchdog: BUG: soft lockup - CPU#0\n")
+    assert console.trouble()[0] == "lockup"
+    console.note(b"Internal error: Oops\nKernel panic - not syncing: x")
+    assert console.trouble() == ("panic", "Kernel panic - not syncing: x")
+
+
+def test_a_flood_does_not_fill_the_disk(line, tmp_path):
+    console, guest = line
+    guest.setblocking(False)
+    for _ in range(400):
+        with contextlib.suppress(BlockingIOError):
+            guest.send(b"z" * (1 << 17))
+        console.pump()
+    assert (tmp_path / "console.log").stat().st_size <= 12 << 20
+
+
+def test_a_full_disk_does_not_cost_the_guest(tmp_path):
+    ours, guest = socket.socketpair()
+    log = tmp_path / "console.log"
+    log.symlink_to("/dev/full")
+    console = Console(ours, log)
+    with guest:
+        guest.sendall(PANIC.encode())
+        console.note(console.pump())
+        assert console.trouble()[0] == "panic"
+    console.close()

@@ -1,6 +1,8 @@
 """A QEMU process, played by shell scripts: how it ended, and that it never outlives us."""
 
+import fcntl
 import os
+import resource
 import select
 import subprocess
 import sys
@@ -93,10 +95,12 @@ def test_close_ends_it(start):
 def test_descriptors_and_arguments(start, tmp_path):
     """The process has its arguments, no input, and no descriptors but those that it is to inherit."""
     read, write = os.pipe()
-    other_read, other_write = os.pipe()
+    other_read, low = os.pipe()
+    # Not a number that the shell uses for its script.
+    other_write = fcntl.fcntl(low, fcntl.F_DUPFD, 100)
     try:
         fds = "/proc/self/fd"
-        ended(
+        process = ended(
             start(
                 f"echo hello > {fds}/{write}; echo $@; [ -e {fds}/{other_write} ] || echo closed; cat",
                 [write],
@@ -105,8 +109,9 @@ def test_descriptors_and_arguments(start, tmp_path):
         assert select.select([read], [], [], SOON)[0]
         assert os.read(read, 100) == b"hello\n"
     finally:
-        for fd in (read, write, other_read, other_write):
+        for fd in (read, write, other_read, low, other_write):
             os.close(fd)
+    process.close()
     assert (tmp_path / "qemu.log").read_text() == "-arg\nclosed\n"
 
 
@@ -195,3 +200,24 @@ def test_no_version_without_it():
         qemu = "qemu-system-nothing"
 
     assert version.version(Arch()) == ""
+
+
+def test_output_without_end(start, tmp_path):
+    """QEMU is not blocked, its log stays small, and the last line is in the reason."""
+    process = ended(start("head -c 100000000 /dev/zero | tr '\\0' 'x'; echo; echo last words; exit 1"))
+    assert process.how_it_ended() == "QEMU ended with exit code 1; it said: last words"
+    assert (tmp_path / "qemu.log").stat().st_size <= 3 << 20
+
+
+def test_no_open_files_left(stub, tmp_path):
+    """Is an error with advice, not a traceback."""
+    stub("exit 0")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(
+            InfrastructureError, match="QEMU cannot be started: Too many open files: raise the limit"
+        ):
+            QemuProcess([NAME], [], tmp_path / "log")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

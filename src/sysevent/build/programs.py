@@ -18,6 +18,7 @@ from sysevent.arches import Abi, Architecture
 from sysevent.build import compiler
 from sysevent.cache import Cache
 from sysevent.checkout import GUESTS
+from sysevent.decode.elf import damage_as
 from sysevent.errors import BuildFailed, HarnessError
 from sysevent.settings import Settings
 
@@ -30,6 +31,8 @@ _VMM_SOURCES = (
     "runtime.c",
 )
 # fmt: on
+# Bytes of an L2 program; the largest has 8 KiB.
+_PAYLOAD_MAX = 1 << 20
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -88,17 +91,19 @@ def payload(arch: Architecture, name: str, settings: Settings) -> Payload:
 def read_payload(name: str, content: bytes) -> Payload:
     """Return the segments, entry and global symbols of an ELF program; BuildFailed when it is not a valid one."""
     # Imported here: 30 ms, and a payload is read once.
-    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
     from elftools.elf.sections import SymbolTableSection
 
-    try:
+    def damaged(why: str) -> BuildFailed:
+        return BuildFailed(f"the payload {name} was not linked into an ELF program: {why}")
+
+    with damage_as(damaged):
         elf = ELFFile(io.BytesIO(content))
-        segments = tuple(
-            (part["p_paddr"], part.data().ljust(part["p_memsz"], b"\0"))
-            for part in elf.iter_segments("PT_LOAD")
-            if part["p_memsz"]
-        )
+        parts = [part for part in elf.iter_segments("PT_LOAD") if part["p_memsz"]]
+        size = sum(max(part["p_memsz"], part["p_filesz"]) for part in parts)
+        if size > _PAYLOAD_MAX:
+            raise damaged(f"its segments have {size} bytes, and a payload has {_PAYLOAD_MAX} at most")
+        segments = tuple((part["p_paddr"], part.data().ljust(part["p_memsz"], b"\0")) for part in parts)
         table = elf.get_section_by_name(".symtab")
         symbols = {
             symbol.name: symbol["st_value"]
@@ -106,8 +111,6 @@ def read_payload(name: str, content: bytes) -> Payload:
             if symbol.name and symbol["st_info"]["bind"] == "STB_GLOBAL"
         }
         entry = elf["e_entry"]
-    except ELFError as error:
-        raise BuildFailed(f"the payload {name} was not linked into an ELF program: {error}") from error
     if not segments:
         raise BuildFailed(f"the payload {name} has no segment to load")
     return Payload(name, segments, entry, symbols)

@@ -7,10 +7,11 @@ offsets continue those of vmlinux. BTF comes from a guest and is not trusted: in
 from __future__ import annotations
 
 import struct
+from array import array
 
 import msgspec
 
-from sysevent.decode.structs import Member, Struct, leaves
+from sysevent.decode.structs import Budget, Member, Struct, leaves
 from sysevent.errors import BadWire
 from sysevent.text import printable
 
@@ -24,15 +25,25 @@ _MODIFIERS = (VOLATILE, CONST, RESTRICT, TYPE_TAG)
 # 32-bit words after the three of every type, and words for each of its vlen items.
 _FOLLOWING = {INT: 1, ARRAY: 3, VAR: 1, DECL_TAG: 1}
 _ITEMS = {STRUCT: 3, UNION: 3, ENUM: 2, FUNC_PROTO: 2, DATASEC: 3, ENUM64: 3}
-# Members of one structure, with those of the anonymous structures in it; each use of such a structure counts.
-_MEMBERS_MAX = 1 << 16
+# Bytes of a file. The largest vmlinux has 6 MB of BTF, and one with every driver 20 MB.
+_SIZE_MAX = 64 << 20
+# Bytes of a name with its NUL: KSYM_NAME_LEN, which kernel/bpf/btf.c checks, too.
+_NAME_MAX = 512
+# Bytes of the names of all structures; a vmlinux has 0.2 MB of them.
+_NAMES_MAX = 16 << 20
+# Types that one structure, or all that are reachable from it, may refer to; each use of a type counts. kvm_run has
+# 600 members.
+_TYPES_MAX = 1 << 16
 # Depth of nested structures, and of typedefs and qualifiers; more means that a type refers to itself.
 _DEPTH_MAX = 64
+# Bytes of an array: kernel/bpf/btf.c, "Array size overflows U32_MAX".
+_ARRAY_MAX = (1 << 32) - 1
 
 
 class Type(msgspec.Struct, frozen=True):
     """One type, as it is encoded in the file."""
 
+    number: int
     kind: int
     name: str
     vlen: int
@@ -49,6 +60,8 @@ class Btf:
 
     def __init__(self, data: bytes, base: Btf | None = None) -> None:
         """Read data; base is the BTF of vmlinux for that of a module. BadWire when data is not valid BTF."""
+        if len(data) > _SIZE_MAX:
+            raise BadWire(f"BTF of {len(data)} bytes; at most {_SIZE_MAX} are read")
         if len(data) < _HEADER.size:
             raise BadWire(f"BTF of {len(data)} bytes, too short for its header")
         magic, version, _, header, type_at, type_size, string_at, string_size = _HEADER.unpack_from(data)
@@ -61,10 +74,11 @@ class Btf:
         self._strings_before = base.string_end if base else 0
         self._strings = data[header + string_at : header + string_at + string_size]
         self._types = data[header + type_at : header + type_at + type_size]
-        self._at: list[int] = []
+        # Offset of each type. As a list, those of a large file would take 200 MB.
+        self._at = array("I")
         self._index()
         self._named: dict[tuple[int, str], int] | None = None
-        self._members_left = _MEMBERS_MAX
+        self._budget = Budget(0, "")
 
     @property
     def end(self) -> int:
@@ -88,53 +102,81 @@ class Btf:
             self._at.append(at)
             at += length
 
-    def type(self, number: int) -> Type:
-        """Return a type by its number; 0 is void. BadWire when the number is too large."""
+    def type(self, number: int, *, items: bool = True) -> Type:
+        """Return a type by its number; 0 is void. BadWire when the number is too large.
+
+        items: False leaves out the words of members, enumerators and parameters, of which a type can have 65535.
+        """
         if number == 0:
-            return Type(VOID, "void", 0, False, 0, ())
+            return Type(0, VOID, "void", 0, False, 0, ())
         if number < self._first and self._base:
-            return self._base.type(number)
+            return self._base.type(number, items=items)
         if not self._first <= number < self.end:
             raise BadWire(f"BTF that refers to type {number}; there are {self.end}")
         at = self._at[number - self._first]
         name, info, value = _TYPE.unpack_from(self._types, at)
-        words = struct.unpack_from(f"<{(_length(info) - _TYPE.size) // 4}I", self._types, at + _TYPE.size)
-        return Type(info >> 24 & 31, self.string(name), info & 0xFFFF, bool(info >> 31), value, words)
+        kind = info >> 24 & 31
+        number_of_words = (_length(info) - _TYPE.size) // 4 if items else _FOLLOWING.get(kind, 0)
+        words = struct.unpack_from(f"<{number_of_words}I", self._types, at + _TYPE.size)
+        return Type(number, kind, self.string(name), info & 0xFFFF, bool(info >> 31), value, words)
 
     def string(self, at: int) -> str:
-        """Return a name by its offset, with unprintable characters as "?"; BadWire when the offset is too large."""
+        """Return a name by its offset, with unprintable characters as "?".
+
+        BadWire when the offset is too large, or the name is longer than the kernel allows.
+        """
         if at < self._strings_before and self._base:
             return self._base.string(at)
         begin = at - self._strings_before
-        end = self._strings.find(b"\0", begin)
-        if begin < 0 or end < 0:
-            raise BadWire(f"BTF that refers to a name at {at}; there are {self.string_end} bytes of them")
+        end = self._strings.find(b"\0", begin, begin + _NAME_MAX)
+        if end < 0:
+            raise BadWire(
+                f"BTF that refers to a name at {at} of more than {_NAME_MAX} bytes, or beyond the end; "
+                f"there are {self.string_end} bytes of names"
+            )
         text = self._strings[begin:end].decode("ascii", "replace")
         return text if text.isprintable() else printable(text)
 
     def struct(self, name: str) -> Struct | None:
         """Return the struct or union called name, of this file or of its base; None if there is none."""
+        self._budget = _budget(name)
+        return self._struct(name)
+
+    def _struct(self, name: str) -> Struct | None:
         if self._named is None:
-            self._named = {}
-            for number in range(self._first, self.end):
-                info = _TYPE.unpack_from(self._types, self._at[number - self._first])[1]
-                if (kind := info >> 24 & 31) in (STRUCT, UNION):
-                    # The kernel may have several of one name. The first is the one that is meant here.
-                    self._named.setdefault((kind, self.type(number).name), number)
+            self._named = self._name_structs()
         for kind, word in ((STRUCT, "struct"), (UNION, "union")):
             if number := self._named.get((kind, name), 0):
                 found = self.type(number)
-                self._members_left = _MEMBERS_MAX
                 return Struct(name, word, found.value, self._members(found, 0))
-        return self._base.struct(name) if self._base else None
+        if self._base is None:
+            return None
+        self._base._budget = self._budget
+        return self._base._struct(name)
+
+    def _name_structs(self) -> dict[tuple[int, str], int]:
+        """Return the number of each struct and union by kind and name, of this file only."""
+        named: dict[tuple[int, str], int] = {}
+        left = _NAMES_MAX
+        for number, at in enumerate(self._at, self._first):
+            offset, info, _ = _TYPE.unpack_from(self._types, at)
+            if (kind := info >> 24 & 31) in (STRUCT, UNION):
+                name = self.string(offset)
+                left -= len(name)
+                if left < 0:
+                    raise BadWire(f"BTF whose structures have names of more than {_NAMES_MAX} bytes in total")
+                # The kernel may have several of one name. The first is the one that is meant here.
+                named.setdefault((kind, name), number)
+        return named
 
     def reachable(self, name: str) -> dict[str, Struct]:
         """Return the structure called name and all named ones in it, at any depth; empty if there is none."""
+        self._budget = _budget(name)
         found: dict[str, Struct] = {}
         wanted = [name]
         while wanted:
             struct_name = wanted.pop()
-            if struct_name not in found and (one := self.struct(struct_name)):
+            if struct_name not in found and (one := self._struct(struct_name)):
                 found[struct_name] = one
                 wanted += [leaf.ref for leaf in leaves(one) if leaf.ref]
         return found
@@ -143,9 +185,7 @@ class Btf:
         if depth > _DEPTH_MAX:
             raise BadWire(f"BTF whose struct {of.name} contains itself")
         found = []
-        self._members_left -= of.vlen
-        if self._members_left < 0:
-            raise BadWire(f"BTF whose struct {of.name} has more than {_MEMBERS_MAX} members in total")
+        self._budget.spend(of.vlen)
         for at in range(0, 3 * of.vlen, 3):
             name, number, offset = of.words[at : at + 3]
             text, size, core, origin = self._describe(number)
@@ -160,7 +200,7 @@ class Btf:
                     ref = origin or core.name
                 else:
                     kind = "struct" if core.kind == STRUCT else "union"
-                    inner = self._members(core, depth + 1)
+                    inner = self._members(self.type(core.number), depth + 1)
             found.append(Member(self.string(name), byte, size, text, bits, kind, ref, inner))
         return tuple(found)
 
@@ -171,7 +211,8 @@ class Btf:
         """
         if depth > _DEPTH_MAX:
             raise BadWire(f"BTF whose type {number} refers to itself")
-        found = self.type(number)
+        self._budget.spend(1)
+        found = self.type(number, items=False)
         if found.kind in _MODIFIERS:
             return self._describe(found.value, depth + 1)
         if found.kind == TYPEDEF:
@@ -187,9 +228,10 @@ class Btf:
             text, size, core, origin = self._describe(element, depth + 1)
             # C writes the outermost dimension first; BTF has an array whose element is the inner array.
             base, bracket, inner = text.partition("[")
+            _check_array(size * elements)
             return f"{base}[{elements or ''}]{bracket}{inner}", size * elements, core, origin
         if found.kind == PTR:
-            to = self.type(found.value)
+            to = self.type(found.value, items=False)
             text = "function" if to.kind == FUNC_PROTO else self._describe(found.value, depth + 1)[0]
             return f"{text} *", 8, None, ""
         if found.kind in (ENUM, ENUM64):
@@ -198,6 +240,15 @@ class Btf:
             return f"{'union' if found.flag else 'struct'} {found.name}", 0, None, ""
         size = found.value if found.kind in (INT, FLOAT) else 1
         return found.name, size, None, ""
+
+
+def _check_array(size: int) -> None:
+    if size > _ARRAY_MAX:
+        raise BadWire(f"BTF with an array of {size} bytes")
+
+
+def _budget(name: str) -> Budget:
+    return Budget(_TYPES_MAX, f"BTF whose struct {name} refers to more than {_TYPES_MAX} types in total")
 
 
 def _length(info: int) -> int:

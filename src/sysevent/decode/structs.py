@@ -10,6 +10,29 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from sysevent.errors import BadWire
+
+# Members that one walk over a structure visits; kvm_run has 600. A structure that a guest reports may contain
+# structures that each contain another one twice, and so double at each level.
+_VISITS_MAX = 1 << 16
+# Structures in one another.
+_DEPTH_MAX = 100
+
+
+class Budget:
+    """How much of something may still be used before BadWire is raised."""
+
+    def __init__(self, amount: int, exceeded: str) -> None:
+        """exceeded is the message of BadWire."""
+        self._left = amount
+        self._exceeded = exceeded
+
+    def spend(self, amount: int) -> None:
+        """Use up an amount; BadWire when less was left."""
+        self._left -= amount
+        if self._left < 0:
+            raise BadWire(self._exceeded)
+
 
 class Member(msgspec.Struct, frozen=True):
     """One member of a structure."""
@@ -92,22 +115,40 @@ class Hole(msgspec.Struct, frozen=True):
 def leaves(struct: Struct, known: Mapping[str, Struct] | None = None) -> Iterator[Leaf]:
     """Yield the members that hold data, in order, and instead of a named structure in known its members.
 
-    Of an array of structures the first element's members are given; their paths contain "[]".
+    Of an array of structures the first element's members are given; their paths contain "[]". BadWire when there
+    are too many, as in structures that a guest made up.
     """
-    yield from _leaves(struct.members, "", 0, known or {}, frozenset({struct.name}))
+    yield from _leaves(struct.members, "", 0, known or {}, (struct.name,), _visits(struct))
+
+
+def _visits(struct: Struct) -> Budget:
+    return Budget(_VISITS_MAX, f"struct {struct.name} has more than {_VISITS_MAX} members at all depths")
+
+
+def _check_depth(depth: int) -> None:
+    if depth > _DEPTH_MAX:
+        raise BadWire(f"a structure with more than {_DEPTH_MAX} structures in one another")
 
 
 def _leaves(
-    members: tuple[Member, ...], prefix: str, base: int, known: Mapping[str, Struct], seen: frozenset[str]
+    members: tuple[Member, ...],
+    prefix: str,
+    base: int,
+    known: Mapping[str, Struct],
+    seen: tuple[str, ...],
+    budget: Budget,
 ) -> Iterator[Leaf]:
+    """seen has the structures around these members; "" stands for one without a name."""
+    _check_depth(len(seen))
     for member in members:
+        budget.spend(1)
         path = join(prefix, member.name)
         inner = path + ("[]" if "[" in member.type else "")
         at = base + member.offset
         if member.kind:
-            yield from _leaves(member.members, inner, at, known, seen)
+            yield from _leaves(member.members, inner, at, known, (*seen, ""), budget)
         elif member.ref in known and member.ref not in seen:
-            yield from _leaves(known[member.ref].members, inner, at, known, seen | {member.ref})
+            yield from _leaves(known[member.ref].members, inner, at, known, (*seen, member.ref), budget)
         else:
             yield Leaf(path, at, member.size, member.type, member.bits, member.ref)
 
@@ -155,22 +196,31 @@ def element_count(type_: str) -> int:
 def find(struct: Struct, path: str, known: Mapping[str, Struct] | None = None) -> Leaf | None:
     """Return the member at a path: a leaf, or a struct or union without a tag; None if there is none.
 
-    known has the named structures that the path may lead into.
+    known has the named structures that the path may lead into. BadWire as in leaves().
     """
-    return _find(struct.members, path, 0, known or {})
+    return _find(struct.members, path, 0, known or {}, 0, _visits(struct))
 
 
-def _find(members: tuple[Member, ...], path: str, base: int, known: Mapping[str, Struct]) -> Leaf | None:
+def _find(
+    members: tuple[Member, ...],
+    path: str,
+    base: int,
+    known: Mapping[str, Struct],
+    depth: int,
+    budget: Budget,
+) -> Leaf | None:
+    _check_depth(depth)
     head, _, rest = path.partition(".")
     for member in members:
+        budget.spend(1)
         at = base + member.offset
         inner = member.members or (known[member.ref].members if member.ref in known else ())
         if not member.name:
-            found = _find(inner, path, at, known)
+            found = _find(inner, path, at, known, depth + 1, budget)
         elif member.name != head:
             continue
         elif rest:
-            found = _find(inner, rest, at, known)
+            found = _find(inner, rest, at, known, depth + 1, budget)
         else:
             found = Leaf(path, at, member.size, member.type, member.bits, member.ref)
         if found:

@@ -14,18 +14,17 @@ from sysevent.engine.session import Session
 from sysevent.errors import (
     BadWire,
     GuestLost,
-    InfrastructureError,
     SyseventError,
     WrongHost,
     WrongKernel,
     copy_of,
+    of_this_machine,
 )
 from sysevent.hosts.base import Opener
 from sysevent.hosts.traits import check_traits
 from sysevent.model import ExpectedKernel, Incident, KernelIdentity, KernelImage, Observation, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
-from sysevent.tracebacks import reason
 from sysevent.wire import Hello
 
 # The traits that must not change when a lost machine answers again: see hosts/traits.py.
@@ -104,9 +103,7 @@ class Restarts:
                 except SyseventError as error:
                     self._refused = error
                 except (OSError, MemoryError) as error:
-                    why = f"{self._spec.id}: its files cannot be prepared: {reason(error)}"
-                    self._refused = InfrastructureError(why)
-                    self._refused.__cause__ = error
+                    self._refused = of_this_machine(f"{self._spec.id}: its files cannot be prepared", error)
                 self._prepared = True
 
     def require_startable(self) -> None:
@@ -137,10 +134,12 @@ class Restarts:
         try:
             session.start()
         except GuestLost:
+            session.close()
             raise
         except SyseventError as error:
             # Another try would only cost the same time again, for every scenario.
             self._refused = error
+            session.close()
             raise
         self.session = session
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sysevent.errors import BadWire, GuestLost, SyseventError, copy_of
+from sysevent.errors import BadWire, GuestLost, SyseventError, copy_of, of_this_machine
 from sysevent.hosts.base import Host
 from sysevent.hosts.waiting import Wait
 from sysevent.model import Progress
@@ -55,7 +55,7 @@ class Session:
         except OSError as error:
             # No file descriptor, no memory, or no directory for logs is left.
             self.host.close()
-            raise GuestLost(f"{self.name} cannot be started: {error}") from error
+            raise GuestLost(str(of_this_machine(f"{self.name}: it cannot be started", error))) from error
 
     @property
     def open(self) -> bool:

@@ -15,11 +15,14 @@ import msgspec
 from sysevent.digests import digest
 from sysevent.errors import BadSignature, DownloadFailed, ImageError
 from sysevent.model import Progress
+from sysevent.text import one_line
 
 if TYPE_CHECKING:
     import http.client
 
     import tenacity
+
+    from sysevent.images.connection import Deadline
 
 T = TypeVar("T")
 _CHUNK = 1 << 17
@@ -56,6 +59,11 @@ class Downloader(msgspec.Struct, frozen=True):
     pause: float = 0.5
     # Seconds without data from the server.
     timeout: float = 30.0
+    # Bytes per second, with all attempts and pauses counted: a slower mirror counts as dead.
+    slowest: float = 32_000.0
+    # Seconds that a file may take besides, and at most.
+    grace: float = 90.0
+    longest: float = 7200.0
 
     def fetch(self, url: str, label: str, limit: int) -> bytes:
         """Return the content of a small file whose size and hash are not known yet.
@@ -64,15 +72,16 @@ class Downloader(msgspec.Struct, frozen=True):
         Gone when the mirror has no such file.
         """
 
-        def attempt() -> bytes:
-            with self._open(url, {}) as response:
+        def attempt(deadline: Deadline) -> bytes:
+            with self._open(url, {}, deadline) as response:
                 data = _body(response, limit + 1)
                 if len(data) > limit:
                     raise DownloadFailed(f"{url} is longer than the {limit} bytes that such a file may have")
                 return data
 
         self.progress(label)
-        return self._retry(url, attempt)
+        with self._deadline(limit) as deadline:
+            return self._retry(url, attempt, deadline)
 
     def fetch_to(self, url: str, part: Path, expected: Expected, label: str) -> None:
         """Download url into the file part and verify its size and hash.
@@ -83,36 +92,47 @@ class Downloader(msgspec.Struct, frozen=True):
         Raises Gone, DownloadFailed, BadSignature (part is removed then), or ImageError when part cannot be
         written.
         """
+
+        def attempt(deadline: Deadline) -> None:
+            self._continue(url, part, expected, label, deadline)
+
         resumed = part.exists()
-        for _ in range(2 if resumed else 1):
-            self._retry(url, lambda: self._continue(url, part, expected, label))
-            if digest(part) == expected.sha256:
-                return
-            part.unlink()
-            if resumed:
-                self.progress(
-                    f"{label}: the resumed download does not verify, starting again from the beginning"
-                )
+        with self._deadline(expected.size) as deadline:
+            for _ in range(2 if resumed else 1):
+                self._retry(url, attempt, deadline)
+                if digest(part) == expected.sha256:
+                    return
+                part.unlink()
+                if resumed:
+                    self.progress(
+                        f"{label}: the resumed download does not verify, starting again from the beginning"
+                    )
         raise BadSignature(
             f"{url} does not have the SHA-256 of the signed index ({expected.sha256}); it was removed"
         )
 
-    def _continue(self, url: str, part: Path, expected: Expected, label: str) -> None:
+    def _deadline(self, size: int) -> Deadline:
+        """Return the deadline for a file of so many bytes; it begins now."""
+        from sysevent.images.connection import Deadline
+
+        return Deadline(min(self.longest, self.grace + size / self.slowest))
+
+    def _continue(self, url: str, part: Path, expected: Expected, label: str, deadline: Deadline) -> None:
         have = part.stat().st_size if part.exists() else 0
         if have > expected.size:
             part.unlink()
             have = 0
         if have == expected.size:
             return
-        with self._open(url, {"Range": f"bytes={have}-"} if have else {}) as response:
+        with self._open(url, {"Range": f"bytes={have}-"} if have else {}, deadline) as response:
             if response.status == 206 and not _begins_at(response, have):
                 part.unlink()
                 raise _Transient(f"{url}: the server sent another range than requested")
             # A server may ignore the range and send the whole file (RFC 9110, 14.2).
             if response.status != 206:
                 have = 0
-            announced = response.headers.get("Content-Length", "")
-            if announced.isdecimal() and have + int(announced) != expected.size:
+            announced = _announced(response)
+            if announced is not None and have + announced != expected.size:
                 part.unlink(missing_ok=True)
                 if have:
                     raise _Transient(
@@ -134,16 +154,17 @@ class Downloader(msgspec.Struct, frozen=True):
         if got < expected.size:
             raise _Transient(f"{url}: the connection ended after {got} of {expected.size} bytes")
 
-    def _open(self, url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+    def _open(self, url: str, headers: Mapping[str, str], deadline: Deadline) -> http.client.HTTPResponse:
         # Imported here and below: with TLS they take 15 ms, and most runs download nothing.
         import http.client
         import urllib.error
         import urllib.request
 
-        handler = urllib.request.ProxyHandler(None if self.proxies is None else dict(self.proxies))
+        from sysevent.images import connection
+
         request = urllib.request.Request(url, headers={"User-Agent": "sysevent", **headers})
         try:
-            response = urllib.request.build_opener(handler).open(request, timeout=self.timeout)
+            response = connection.opener(self.proxies, deadline).open(request, timeout=self.timeout)
         except urllib.error.HTTPError as error:
             error.close()
             if error.code in (404, 410):
@@ -156,7 +177,7 @@ class Downloader(msgspec.Struct, frozen=True):
         assert isinstance(response, http.client.HTTPResponse)
         return response
 
-    def _retry(self, url: str, attempt: Callable[[], T]) -> T:
+    def _retry(self, url: str, attempt: Callable[[Deadline], T], deadline: Deadline) -> T:
         import http.client
         import urllib.error
 
@@ -164,14 +185,21 @@ class Downloader(msgspec.Struct, frozen=True):
 
         def once() -> T:
             try:
-                return attempt()
+                result = attempt(deadline)
+                # A connection that was ended in its headers looks like a complete answer.
+                if deadline.passed:
+                    raise _Transient(f"{url}: it is not complete")
+                return result
             except urllib.error.URLError as error:
                 why = getattr(error.reason, "strerror", None) or error.reason
                 # Another attempt does not make a certificate verify.
                 kind = DownloadFailed if "CERTIFICATE_VERIFY_FAILED" in str(error.reason) else _Transient
                 raise kind(f"{url}: {why}") from None
             except (OSError, http.client.HTTPException) as error:
-                raise _Transient(f"{url}: {error or type(error).__name__}") from None
+                raise _Transient(f"{url}: {_words(error)}") from None
+            # Of a redirect to what is not a URL.
+            except ValueError as error:
+                raise DownloadFailed(f"{url}: an invalid answer: {_words(error)}") from None
 
         def before(state: tenacity.RetryCallState) -> None:
             why = state.outcome.exception() if state.outcome else None
@@ -180,14 +208,17 @@ class Downloader(msgspec.Struct, frozen=True):
         try:
             return tenacity.Retrying(
                 retry=tenacity.retry_if_exception_type(_Transient),
-                stop=tenacity.stop_after_attempt(self.attempts),
+                stop=lambda state: deadline.passed or state.attempt_number >= self.attempts,
                 wait=tenacity.wait_exponential(multiplier=self.pause, min=self.pause, max=10),
                 before_sleep=before,
                 reraise=True,
             )(once)
         except _Transient as error:
+            tried = f"{self.attempts} attempts"
+            if deadline.passed:
+                tried = f"given up after {deadline.seconds:.0f} s, since the mirror is too slow"
             raise DownloadFailed(
-                f"{error} ({self.attempts} attempts); --mirror names another mirror, --offline uses the cache"
+                f"{error} ({tried}); --mirror names another mirror, --offline uses the cache"
             ) from None
 
 
@@ -204,8 +235,8 @@ def _body(response: http.client.HTTPResponse, most: int) -> bytes:
     data = bytearray()
     while len(data) < most and (chunk := _read(response, min(_CHUNK, most - len(data)))):
         data += chunk
-    announced = response.headers.get("Content-Length", "")
-    if announced.isdecimal() and len(data) < min(most, int(announced)):
+    announced = _announced(response)
+    if announced is not None and len(data) < min(most, announced):
         raise _Transient(f"{response.url}: the connection ended after {len(data)} of {announced} bytes")
     return bytes(data)
 
@@ -227,9 +258,22 @@ def _read(response: http.client.HTTPResponse, most: int) -> bytes:
     import http.client
 
     try:
-        return response.read(most)
-    except (OSError, http.client.HTTPException) as error:
-        raise _Transient(f"{response.url}: {error or type(error).__name__}") from None
+        # As much as has arrived: read() would wait for all of it, however slowly it comes.
+        return response.read1(most)
+    # ValueError: of a chunk without a valid size.
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise _Transient(f"{response.url}: {_words(error)}") from None
+
+
+def _announced(response: http.client.HTTPResponse) -> int | None:
+    """Return the length that the server announced; None without a usable one."""
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
+
+
+def _words(error: Exception) -> str:
+    """Return a server's error in one short line: it can quote what the server sent."""
+    return one_line(error)[:200] if str(error) else type(error).__name__
 
 
 class _Meter(msgspec.Struct):

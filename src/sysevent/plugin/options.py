@@ -48,12 +48,24 @@ def pytest_configure(config: pytest.Config) -> None:
             *config.getoption("require"),
             *(glob.escape(row.id) for row in config.stash[TARGETS] if row.require),
         ]
+        _check_kernels(config.getoption("kernel"))
         terms(config)
         if config.getoption("gdb"):
             _one_in_a_debugger(config.stash[TARGETS], config.getoption("numprocesses", None))
         results.reserve(config)
     except UsageError as error:
         raise pytest.UsageError(escape(str(error))) from error
+
+
+def _check_kernels(named: list[str]) -> None:
+    """UsageError if --kernel names a file that is not a kernel image: one line, instead of one for each claim."""
+    paths = [kernel for kernel in named if not kernel.startswith(("debian:", "tree:"))]
+    if paths:
+        # Here: most runs name a track.
+        from sysevent.images.kernel import resolve
+
+        for path in paths:
+            resolve.check(path)
 
 
 def _one_in_a_debugger(chosen: list[TargetSpec], workers: object) -> None:

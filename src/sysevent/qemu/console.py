@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from pathlib import Path
+from typing import NamedTuple
 
 from sysevent.capped_log import CappedLog
 from sysevent.text import escape, last_lines
@@ -15,6 +16,8 @@ _TAIL = 40
 _PUMP_MAX = 1 << 18
 # Bytes of text that are searched for trouble, the latest ones.
 _TEXT_MAX = 1 << 18
+# Bytes of a line without an end that are searched again when more of it has arrived.
+_LINE_MAX = 4096
 # Seconds after which a guest that reads nothing is lost.
 _SEND_TIMEOUT = 30
 
@@ -32,16 +35,40 @@ TROUBLE = tuple(
 )
 
 
+class _Found(NamedTuple):
+    """A sign of a lost kernel; the smallest is the most informative one."""
+
+    # Index in TROUBLE.
+    place: int
+    # Whether the line is incomplete, so that the message may become longer.
+    unfinished: bool
+    message: str
+
+
+def _search(text: str, *, unfinished: bool = False) -> tuple[_Found, ...]:
+    """Return the most informative sign in a text, as a tuple of one; an empty tuple if there is none."""
+    for place, (_, pattern) in enumerate(TROUBLE):
+        found = pattern.search(text)
+        if found:
+            return (_Found(place, unfinished, escape(found.group())),)
+    return ()
+
+
 def trouble(text: str) -> tuple[str, str] | None:
     """The most informative sign of a lost kernel in a console's text; None if there is none.
 
     A pair: "panic", "oops" or "lockup", and the message, escaped.
     """
-    for kind, pattern in TROUBLE:
-        found = pattern.search(text)
-        if found:
-            return kind, escape(found.group())
-    return None
+    return _pair(_search(text))
+
+
+def _pair(found: tuple[_Found, ...]) -> tuple[str, str] | None:
+    return (TROUBLE[found[0].place][0], found[0].message) if found else None
+
+
+def _first(found: tuple[_Found, ...]) -> tuple[_Found, ...]:
+    """Return the most informative one, as _search() does; of equal ones that which came first."""
+    return (min(found, key=lambda one: (one.place, one.unfinished)),) if found else ()
 
 
 class Console:
@@ -54,6 +81,9 @@ class Console:
         self._socket = connection
         self._socket.setblocking(False)
         self._text = bytearray()
+        # How much of it trouble() has searched, and what it found there.
+        self._searched = 0
+        self._found: tuple[_Found, ...] = ()
         # True while more can come.
         self.open = True
 
@@ -86,7 +116,9 @@ class Console:
     def note(self, text: bytes) -> None:
         """Keep text of the guest for trouble() and tail(): of the pumped bytes, those that are not frames."""
         self._text += text
-        del self._text[:-_TEXT_MAX]
+        cut = max(0, len(self._text) - _TEXT_MAX)
+        del self._text[:cut]
+        self._searched = max(0, self._searched - cut)
 
     def send(self, data: bytes) -> None:
         """Send data to the guest, if the console carries frames as well; OSError if the guest does not read it."""
@@ -97,8 +129,18 @@ class Console:
             self._socket.setblocking(False)
 
     def trouble(self) -> tuple[str, str] | None:
-        """Like the function of that name, on the text that was noted."""
-        return trouble(self._text.decode(errors="replace")) if self._text else None
+        """Like the function of that name, on all text that was noted; each line is searched once."""
+        end = self._text.rfind(b"\n") + 1
+        if len(self._text) - end > _LINE_MAX:
+            end = len(self._text) - _LINE_MAX
+        if end > self._searched:
+            self._found = _first(self._found + _search(self._decoded(self._searched, end)))
+            self._searched = end
+        last = _search(self._decoded(self._searched, len(self._text)), unfinished=True)
+        return _pair(_first(self._found + last))
+
+    def _decoded(self, begin: int, end: int) -> str:
+        return self._text[begin:end].decode(errors="replace")
 
     def tail(self) -> str:
         """The last _TAIL lines of the text that was noted, escaped."""

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from sysevent.errors import GuestLost
+from sysevent.text import printable
 
 # Seconds in which QEMU must answer a command: a stopped QEMU must not stop us.
 _DEADLINE = 30
@@ -26,6 +27,8 @@ _LINE_MAX = 1 << 20
 _PUMP_MAX = 1 << 21
 # Events that are kept, the latest ones.
 _EVENTS_MAX = 1000
+# Characters of QEMU's reason in a message.
+_SHOWN_MAX = 300
 
 
 class _QemuVersion(msgspec.Struct, frozen=True):
@@ -130,7 +133,9 @@ class Monitor:
                 if answer.number == number:
                     self._answers.clear()
                     if answer.result is msgspec.UNSET:
-                        raise GuestLost(f"QEMU refused {command}: {answer.error}")
+                        raise GuestLost(
+                            f"QEMU refused {command}: {printable(str(answer.error)[:_SHOWN_MAX])}"
+                        )
                     return answer.result
             left = end - time.monotonic()
             if not self._open or left <= 0:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sysevent.capped_log import CappedLog, PipedLog
-from sysevent.errors import GuestLost, ToolMissing
+from sysevent.errors import GuestLost, ToolMissing, of_this_machine
 from sysevent.process import die_with_parent, with_time_limit
 from sysevent.text import last_lines
 
@@ -59,7 +59,7 @@ class QemuProcess:
             self._output = PipedLog(self._log)
             self._process = self._start(prefixed, inherit)
         except OSError as error:
-            raise GuestLost(f"QEMU cannot be started: {error.strerror or error}") from None
+            raise GuestLost(str(of_this_machine("QEMU cannot be started", error))) from error
         try:
             # Readable when the process has ended.
             self.pidfd = os.pidfd_open(self._process.pid)
@@ -136,5 +136,6 @@ class QemuProcess:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait(_KILL_TIMEOUT)
+        self._output.wait(_LAST_WORDS)
         with contextlib.suppress(OSError):
             os.close(self.pidfd)

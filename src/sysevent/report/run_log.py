@@ -18,6 +18,8 @@ from sysevent.text import escape
 NAME = "run.jsonl"
 # Bytes of a log that is read. A run of three targets writes one megabyte.
 _LARGEST = 256 << 20
+# Characters of what is wrong with a line in a message: it can quote the line.
+_SHOWN_MAX = 400
 # The first bytes of every line.
 _BEGIN = '{"record":'
 # Linux appends each write as a whole (inode lock), whatever process it comes from.
@@ -105,14 +107,17 @@ def read(path: Path) -> Iterator[Record]:
         del lines[-1]
     decoder = msgspec.json.Decoder(Record)
     for number, line in enumerate(lines, 1):
-        try:
-            record = decoder.decode(line)
-        except (msgspec.DecodeError, RecursionError):
-            lenient = _read_lenient(line, f"{path}, line {number}", first=number == 1)
-            if lenient is None:
-                continue
-            record = lenient
-        yield record
+        record = _decode(decoder, line) or _read_lenient(line, f"{path}, line {number}", first=number == 1)
+        if record is not None:
+            yield record
+
+
+def _decode(decoder: msgspec.json.Decoder[Record], line: str) -> Record | None:
+    """Return the record of a line; None if the fast decoder does not take it."""
+    try:
+        return decoder.decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _content(path: Path) -> str:
@@ -142,9 +147,9 @@ def _read_lenient(line: str, place: str, *, first: bool) -> Record | None:
     except json.JSONDecodeError as error:
         if not first and _BEGIN.startswith(line[: len(_BEGIN)]):
             return None
-        raise UsageError(f"{place}: not a record: {error}") from error
+        raise UsageError(f"{place}: not a record: {error}") from None
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{place}: not a record: {error}") from error
+        raise UsageError(f"{place}: not a record: {error}") from None
     if not isinstance(fields, dict) or not isinstance(fields.get("record"), str):
         raise UsageError(f"{place}: not a record of a run")
     if fields["record"] not in KINDS:
@@ -157,7 +162,7 @@ def _read_lenient(line: str, place: str, *, first: bool) -> Record | None:
         record: Record = msgspec.convert(fields, Record)
     except (ValueError, OverflowError) as error:
         # Of msgspec, and of what it calls for half a surrogate pair or a number that no float can hold.
-        raise UsageError(f"{place}: not a record of a run: {escape(str(error))}") from error
+        raise UsageError(f"{place}: not a record of a run: {escape(str(error)[:_SHOWN_MAX])}") from None
     return record
 
 

@@ -61,5 +61,5 @@ def _tag_violation(row: Mapping[str, object]) -> tuple[str, str] | None:
 def suggestion(message: str, known: Collection[str]) -> str:
     """Return "; did you mean ...?" for a message about an unknown key, "" if no known key is similar."""
     found = re.search(r"unknown field `(.*?)`", message)
-    near = difflib.get_close_matches(found[1], known, n=1) if found else []
+    near = difflib.get_close_matches(found[1][:40], known, n=1) if found else []
     return f"; did you mean `{near[0]}`?" if near else ""

@@ -14,8 +14,15 @@ import msgspec
 
 from sysevent.arches import ARCHITECTURES, ArchName, of_machine
 from sysevent.errors import BadTargetFile, UsageError
+from sysevent.reading import read_file
 from sysevent.targets.kinds import KINDS, Kind, KindName
 from sysevent.targets.rules import first_violation, suggestion
+from sysevent.text import one_line
+
+# Bytes of a target file; one with a thousand targets has 0.2 MB.
+_FILE_MAX = 4 << 20
+# Characters of one value, or of what is wrong with it, in a message.
+_SHOWN_MAX = 400
 
 _Seconds = Annotated[int, msgspec.Meta(ge=1, le=86400)]
 
@@ -113,19 +120,20 @@ def builtin() -> list[TargetSpec]:
 def read(path: Path) -> list[TargetSpec]:
     """Return the targets of a file; BadTargetFile names the key and the row that are wrong."""
     try:
-        return parse(path.read_bytes(), str(path))
+        return parse(read_file(path, _FILE_MAX), str(path))
     except OSError as error:
-        raise BadTargetFile(f"the target file {path} cannot be read: {error.strerror}") from error
+        raise BadTargetFile(f"the target file {path} cannot be read: {error.strerror}") from None
 
 
 def parse(text: bytes, origin: str) -> list[TargetSpec]:
     """Return the targets in the text of a TOML file; origin names it in the message of BadTargetFile."""
     try:
         raw = msgspec.toml.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise BadTargetFile(f"{origin}: {error}") from error
     except UnicodeDecodeError as error:
-        raise BadTargetFile(f"{origin}: not a text file: {error}") from error
+        raise BadTargetFile(f"{origin}: not a text file: {error}") from None
+    # ValueError: of an integer with thousands of digits.
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise BadTargetFile(f"{origin}: {one_line(error)[:_SHOWN_MAX]}") from None
     rows = raw.get("target")
     own_kvm = [kind.name for kind in KINDS.values() if kind.own_kvm]
     for row in rows if isinstance(rows, list) else ():
@@ -134,12 +142,14 @@ def parse(text: bytes, origin: str) -> list[TargetSpec]:
     try:
         found = msgspec.convert(raw, _File)
     except msgspec.ValidationError as error:
-        raise BadTargetFile(f"{origin}: {_explain(str(error), raw)}") from error
+        raise BadTargetFile(f"{origin}: {_explain(str(error), raw)}") from None
     for index, row in enumerate(raw["target"]):
         violation = first_violation(row)
         if violation:
             key, problem = violation
-            raise BadTargetFile(f"{origin}: {problem} - at `$.target[{index}].{key}`{_row_name(row)}")
+            raise BadTargetFile(
+                f"{origin}: {problem[:_SHOWN_MAX]} - at `$.target[{index}].{key[:80]}`{_row_name(row)}"
+            )
         if "label" in row:
             at = f"`$.target[{index}].label`{_row_name(row)}"
             raise BadTargetFile(f"{origin}: `label` cannot be set in a file: --kernel sets it - at {at}")
@@ -160,12 +170,12 @@ def _explain(message: str, raw: dict[str, Any]) -> str:
     at = re.search(r"`\$\.target\[(\d+)\]", message)
     kind: type[msgspec.Struct] = TargetSpec if at else _Labgrid if "`$.labgrid" in message else _File
     row = raw["target"][int(at[1])] if at else None
-    return message + suggestion(message, kind.__struct_fields__) + _row_name(row)
+    return message[:_SHOWN_MAX] + suggestion(message, kind.__struct_fields__) + _row_name(row)
 
 
 def _row_name(row: object) -> str:
     name = row.get("name") if isinstance(row, dict) else None
-    return f" (target {name!r})" if isinstance(name, str) else ""
+    return f" (target {name[:_SHOWN_MAX]!r})" if isinstance(name, str) else ""
 
 
 def known(files: Iterable[str]) -> list[TargetSpec]:

@@ -98,3 +98,10 @@ def test_proxies():
     assert apt.parse_proxies("", "mirror.example", {"http": "http://env.example"}) == {
         "http": "http://env.example"
     }
+
+
+def test_a_file_of_one_line_is_not_the_name_of_another(tmp_path):
+    other = tmp_path / "other"
+    other.write_text("Types: deb\nURIs: http://x\nSuites: s\n")
+    assert list(apt.parse_deb822(str(other))) == []
+    assert list(apt.parse_deb822("x" * 5000)) == []

@@ -94,3 +94,45 @@ def test_invalid_entries(line):
     text = "\n".join(line if old.startswith(key) else old for old in text.splitlines())
     with pytest.raises(BadSignature, match="linux-image-1-x"):
         package_index.parse(text.encode(), "Packages")
+
+
+ENTRY = (
+    "Package: linux-image-6.12.1-arm64\nVersion: 6.12.1-1\nFilename: pool/x.deb\nSize: 10\nSHA256: "
+    + "ab" * 32
+    + "\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Size: 10", "Size: -1"),
+        ("Size: 10", "Size: " + "9" * 5000),
+        ("Size: 10", "Size: \u0661"),
+        ("Size: 10", "Size: 99999999999"),
+        ("ab" * 32, "ab" * 31),
+        ("pool/x.deb", "../x.deb"),
+        ("pool/x.deb", "pool/\x1b[2J.deb"),
+        ("6.12.1-1", "\u00e9"),
+        ("6.12.1-1", ""),
+        ("Version", "Package: linux-image-6.12.2-arm64\nVersion"),
+        ("Size: 10", "Size: 10\nX: " + "x" * 300_000),
+    ],
+)
+def test_malformed_entries_of_a_signed_index(old, new):
+    text = ENTRY.replace(old, new)
+    assert text != ENTRY
+    with pytest.raises(BadSignature, match="Packages") as caught:
+        package_index.parse(text.encode(), "Packages")
+    assert len(str(caught.value)) < 400
+
+
+def test_an_index_that_is_not_utf_8():
+    with pytest.raises(BadSignature, match="an invalid entry"):
+        package_index.parse(ENTRY.encode() + b"X: \xff\n", "Packages")
+
+
+def test_an_index_without_blank_lines():
+    """Takes time in proportion to its size."""
+    with pytest.raises(BadSignature, match="an entry has"):
+        package_index.parse(ENTRY.encode() * 20_000, "Packages")

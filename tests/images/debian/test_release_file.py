@@ -56,3 +56,36 @@ def test_invalid_lines(line):
 
 def test_without_dates():
     assert parse("Codename: trixie\n").date is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("       12 main", " " + "9" * 5000 + " main", "not a line with"),
+        ("       12 main", " \u0661 main", "not a line with"),
+        ("main/binary-armhf", "main/binary-arm64", "two lines for 'main/binary-arm64"),
+        ("Codename: trixie", "Codename: " + "x" * 5000, "is the release file of"),
+    ],
+)
+def test_malformed_files(old, new, words):
+    text = TEXT.replace(old, new).replace("Suite: stable", "Suite: x" if "xxx" in new else "Suite: stable")
+    with pytest.raises(BadSignature, match=words) as caught:
+        parse(text)
+    assert len(str(caught.value)) < 400
+
+
+def test_an_index_that_is_too_large():
+    with pytest.raises(BadSignature, match="has 999999999 bytes"):
+        parse(TEXT.replace("       12 main", " 999999999 main")).index("arm64")
+
+
+def test_a_file_that_is_not_utf_8():
+    with pytest.raises(BadSignature, match="not a release file"):
+        release_file.parse(b"Suite: \xff\n", "trixie", "InRelease")
+
+
+@pytest.mark.parametrize(
+    "date", ["Sat, 12 Sep 99999999999 07:55:41 UTC", "x", "Sat, 12 Sep 2026 07:55:41 +999999"]
+)
+def test_impossible_dates(date):
+    assert parse(f"Codename: trixie\nDate: {date}\n").date is None

@@ -7,45 +7,10 @@ import struct
 import subprocess
 
 import pytest
+from sample_images import bzimage, riscv_image, vmlinux, zboot
 
 from sysevent.errors import ImageError
 from sysevent.images.kernel import bootfile
-
-
-def riscv_image(release="6.12.1"):
-    header = bytearray(64)
-    header[0x38:0x3C] = b"RSC\x05"
-    return bytes(header) + f"Linux version {release} (x)".encode()
-
-
-def bzimage(release="6.12.1-test", protocol=0x20F, flags=1):
-    """Return a bzImage with two setup sectors and 64 bytes of kernel."""
-    data = bytearray(3 * 512 + 64)
-    data[0x1F1], data[0x202:0x206] = 2, b"HdrS"
-    struct.pack_into("<I", data, 0x1F4, 4)
-    struct.pack_into("<H", data, 0x206, protocol)
-    struct.pack_into("<H", data, 0x20E, 0x100)
-    struct.pack_into("<H", data, 0x236, flags)
-    text = f"{release} (user@host) #1 SMP\0".encode()
-    data[0x300 : 0x300 + len(text)] = text
-    return bytes(data)
-
-
-def vmlinux(machine=62, note=18):
-    """Return an ELF file with one note segment; the note of PVH has type 18."""
-    notes = struct.pack("<III", 4, 8, note) + b"Xen\0" + bytes(8)
-    banner = b"Linux version 6.12.1 (x)"
-    header = b"\x7fELF\x02\x01\x01" + bytes(9)
-    header += struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, 0, 64, 0, 0, 64, 56, 1, 64, 0, 0)
-    segment = struct.pack("<IIQQQQQQ", 4, 4, 120, 0, 0, len(notes), len(notes), 4)
-    return header + segment + notes + banner
-
-
-def zboot(payload, kind=b"gzip"):
-    header = bytearray(64)
-    header[0:2], header[4:8], header[24 : 24 + len(kind)] = b"MZ", b"zimg", kind
-    struct.pack_into("<II", header, 8, 64, len(payload))
-    return bytes(header) + payload
 
 
 def test_arm64(arm64_image):
@@ -119,6 +84,19 @@ def test_zboot(arm64_image, kind, compress):
         (lambda image: vmlinux(machine=183), "arch/arm64/boot/Image"),
         (lambda image: vmlinux(machine=21), "EM_PPC64"),
         (lambda image: b"<!DOCTYPE html>" + bytes(1000), "begins with 3c 21"),
+        (lambda image: b"MZ\0\0zimg", "truncated inside its header: 8 bytes"),
+        (lambda image: b"MZ\0\0zimg" + bytes(60), "bytes or more of an EFI zboot image"),
+        (lambda image: image[:60], "truncated inside its header: 60 bytes"),
+        (lambda image: bzimage()[:0x208], "truncated inside its header: 520 bytes"),
+        (lambda image: gzip.compress(gzip.compress(gzip.compress(image))), "compressed as well"),
+        (
+            lambda image: zboot(gzip.compress(zboot(lzma.compress(gzip.compress(image)), b"xz"))),
+            "compressed as well",
+        ),
+        (lambda image: zboot(image, b"\x1b[2J"), r"compressed with \?\[2J"),
+        (lambda image: b"!<arch>\ndebian-binary   ", "a Debian package: unpack it with `dpkg-deb -x"),
+        (lambda image: lzma.compress(image), "compressed with xz"),
+        (lambda image: b"070701" + bytes(600), "a cpio archive"),
     ],
 )
 def test_images_that_cannot_be_booted(arm64_image, change, message):
@@ -126,3 +104,23 @@ def test_images_that_cannot_be_booted(arm64_image, change, message):
         bootfile.inspect(change(arm64_image()), "X")
     assert "X" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def with_segments(count, notes):
+    """Return a vmlinux that says that it has so many segments, and notes of such a size."""
+    data = bytearray(vmlinux() + bytes(1 << 17))
+    struct.pack_into("<H", data, 56, count)
+    struct.pack_into("<QQ", data, 96, notes, notes)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(("count", "notes"), [(60000, 24), (1, 1 << 17)])
+def test_an_elf_file_with_too_much_in_it(count, notes):
+    with pytest.raises(ImageError, match=r"60000 segments|bytes of notes"):
+        bootfile.inspect(with_segments(count, notes), "X")
+
+
+def test_a_gzip_bomb(monkeypatch):
+    monkeypatch.setattr(bootfile.compression.decompress, "__defaults__", (1 << 20,))
+    with pytest.raises(ImageError, match="X decompresses to more than the 1048576 bytes"):
+        bootfile.inspect(gzip.compress(bytes(2 << 20)), "X")

@@ -66,7 +66,8 @@ def parse_deb822(text: str) -> Iterator[Source]:
     # Imported here: slow, and only needed when no mirror is set.
     from debian import deb822
 
-    for fields in deb822.Deb822.iter_paragraphs(text, use_apt_pkg=False):
+    # As lines: a text of one line would be taken for the name of a file.
+    for fields in deb822.Deb822.iter_paragraphs(text.split("\n"), use_apt_pkg=False):
         if (
             fields.get("Enabled", "yes").strip().lower() in _DISABLED
             or "deb" not in fields.get("Types", "").split()
@@ -95,7 +96,11 @@ def mirror(etc: Path = Path("/etc/apt")) -> str:
 
 
 def _is_main_archive(source: Source) -> bool:
-    url = urllib.parse.urlsplit(source.uri)
+    try:
+        url = urllib.parse.urlsplit(source.uri)
+    except ValueError:
+        # Not a URL: left to apt, which reports it.
+        return False
     if url.scheme not in ("http", "https") or "security" in url.path or "security" in (url.hostname or ""):
         return False
     if source.signed_by and "debian-archive" not in source.signed_by:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import lzma
 import re
 import time
 import urllib.parse
@@ -18,7 +17,8 @@ import msgspec
 
 from sysevent.cache import Cache
 from sysevent.digests import digest
-from sysevent.errors import BadSignature, NotCached, UsageError
+from sysevent.errors import BadSignature, ImageError, NotCached, UsageError
+from sysevent.images import compression
 from sysevent.images.debian import apt, keyring, package_index, release_file
 from sysevent.images.debian.release_file import ReleaseFile
 from sysevent.images.download import Downloader, Expected
@@ -218,6 +218,6 @@ def parse_index(
     name is the index's, for messages.
     """
     try:
-        return package_index.parse(lzma.decompress(blob.read_bytes()), name, wanted)
-    except (lzma.LZMAError, EOFError) as error:
-        raise BadSignature(f"{name}: {error}") from None
+        return package_index.parse(compression.decompress("xz", blob.read_bytes(), name), name, wanted)
+    except ImageError as error:
+        raise BadSignature(str(error)) from None

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sysevent.errors import BadSignature, ImageError
+from sysevent.reading import read_file
 from sysevent.settings import Settings
+from sysevent.text import one_line
 
 if TYPE_CHECKING:
     import pysequoia
@@ -20,6 +22,9 @@ INSTALLED_KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
 )
+
+# Bytes of a keyring; that of Debian has 0.1 MB.
+_FILE_MAX = 16 << 20
 
 
 class Keyring(msgspec.Struct, frozen=True):
@@ -50,7 +55,7 @@ class Keyring(msgspec.Struct, frozen=True):
             result = pysequoia.verify(signed, certificates)
         # pysequoia raises RuntimeError and ValueError, with a backtrace after the first line.
         except Exception as error:
-            reason = str(error).split("\n", 1)[0].rstrip(".") or type(error).__name__
+            reason = one_line(error)[:200].rstrip(".")
             raise BadSignature(
                 f"{name} is not signed by a key in {self.path} ({reason}); "
                 "the file was changed on the way, or the keyring is older than the archive"
@@ -81,18 +86,20 @@ def load(settings: Settings, installed: tuple[Path, ...] = INSTALLED_KEYRINGS) -
         )
     import pysequoia
 
+    now = datetime.now(UTC)
     try:
-        certificates = tuple(pysequoia.Cert.split_bytes(path.read_bytes()))
+        certificates = tuple(pysequoia.Cert.split_bytes(read_file(path, _FILE_MAX)))
+        signing = frozenset(key for certificate in certificates for key in _signing_keys(certificate, now))
     except OSError as error:
         raise ImageError(f"cannot read the keyring {path}: {error.strerror}") from None
     # RuntimeError and ValueError, as above.
     except Exception as error:
-        reason = str(error).split("\n", 1)[0]
-        raise ImageError(f"{path} is not a keyring of OpenPGP certificates: {reason}") from None
+        raise ImageError(
+            f"{path} is not a keyring of OpenPGP certificates: {one_line(error)[:200]}"
+        ) from None
     if not certificates:
         raise ImageError(f"the keyring {path} is empty")
-    now = datetime.now(UTC)
-    return Keyring(path, certificates, frozenset(k for c in certificates for k in _signing_keys(c, now)))
+    return Keyring(path, certificates, signing)
 
 
 def _signing_keys(certificate: pysequoia.Cert, now: datetime) -> list[str]:

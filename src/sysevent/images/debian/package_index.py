@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sysevent.errors import BadSignature
-from sysevent.images.debian.release_file import is_sha256
+from sysevent.images.debian.release_file import is_sha256, is_size
+from sysevent.text import one_line, printable
 
 # Slow to import, and not needed for a kernel that is cached.
 if TYPE_CHECKING:
@@ -19,6 +20,14 @@ KERNELS = re.compile(
     rb"^Package: linux-(?:(?:image|binary|modules)-[0-9][a-z0-9.+-]*|libc-dev(?:-[a-z0-9]+-cross)?)$",
     re.MULTILINE,
 )
+# Debian Policy, 5.6.7.
+_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+# Bytes of an entry of an index; the longest ones, with hundreds of dependencies, have 20 KB.
+_ENTRY_MAX = 1 << 18
+# Entries of an index that match; a suite has 200.
+_PACKAGES_MAX = 20_000
+# Bytes of a package. The kernels' debug information, which is never fetched, has one gigabyte.
+_SIZE_MAX = 4 << 30
 _UNSIGNED = "-unsigned"
 
 
@@ -62,21 +71,44 @@ def parse(index: bytes, name: str, wanted: re.Pattern[bytes] = KERNELS) -> tuple
     A Packages file has 60 MB and a dozen kernels, so no other paragraph is parsed. name is the file's, for
     messages. BadSignature when an entry lacks a field or has an invalid one.
     """
-    from debian import deb822
-
-    found = []
+    found: list[Package] = []
+    # Where the entry before this one ends.
+    before = 0
     for match in wanted.finditer(index):
-        start = index.rfind(b"\n\n", 0, match.start()) + 1
+        if match.start() < before:
+            raise BadSignature(f"{name}: an entry has two names")
+        # The blank line in front of the entry, if it is not the first one.
+        start = index.rfind(b"\n\n", before, match.start())
         end = index.find(b"\n\n", match.end())
-        fields = deb822.Deb822(index[start : end if end >= 0 else len(index)].strip(b"\n"), encoding="utf-8")
-        sha256, size, filename = (fields.get(key, "") for key in ("SHA256", "Size", "Filename"))
-        valid = is_sha256(sha256) and size.isdecimal() and _is_relative(filename)
-        if not valid or not fields.get("Version"):
-            raise BadSignature(
-                f"{name}: the entry of {fields.get('Package')} has no valid version, file name, size or hash"
-            )
-        found.append(Package(fields["Package"], fields["Version"], filename, int(size), sha256))
+        before = end if end >= 0 else len(index)
+        found.append(_package(index[max(start, 0) : before].strip(b"\n"), name))
+        if len(found) > _PACKAGES_MAX:
+            raise BadSignature(f"{name}: more than {_PACKAGES_MAX} entries of kernels")
     return tuple(found)
+
+
+def _package(entry: bytes, name: str) -> Package:
+    """Return the package of an entry of the index called name; BadSignature when it is not valid."""
+    from debian import deb822
+    from debian.debian_support import Version
+
+    if len(entry) > _ENTRY_MAX:
+        raise BadSignature(f"{name}: an entry has {len(entry)} bytes, more than {_ENTRY_MAX}")
+    try:
+        fields = deb822.Deb822(entry.decode("utf-8"))
+        # Raises ValueError for one that has no place in Debian's order.
+        version = str(Version(fields.get("Version", "")))
+    except ValueError as error:
+        raise BadSignature(f"{name}: an invalid entry: {one_line(error)[:200]}") from None
+    package, filename, size, sha256 = (
+        fields.get(key, "") for key in ("Package", "Filename", "Size", "SHA256")
+    )
+    valid = _NAME.fullmatch(package) and is_sha256(sha256) and is_size(size) and _is_relative(filename)
+    if not valid or int(size) > _SIZE_MAX:
+        raise BadSignature(
+            f"{name}: the entry of {printable(package[:80])} has no valid version, file name, size or hash"
+        )
+    return Package(package, version, filename, int(size), sha256)
 
 
 def best(packages: Sequence[Package], patterns: Iterable[str]) -> Kernel | None:
@@ -113,4 +145,4 @@ def matching(packages: Sequence[Package], expression: str) -> list[Kernel]:
 
 def _is_relative(path: str) -> bool:
     """Return whether a path stays below the mirror's base URL."""
-    return bool(path) and not path.startswith("/") and ".." not in path.split("/")
+    return bool(path) and path.isprintable() and not path.startswith("/") and ".." not in path.split("/")

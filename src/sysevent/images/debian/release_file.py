@@ -13,6 +13,10 @@ import msgspec
 
 from sysevent.errors import BadSignature
 from sysevent.images.download import Expected
+from sysevent.text import one_line, printable
+
+# Bytes of a compressed package index; the largest of Debian has 10 MB.
+_INDEX_MAX = 128 << 20
 
 
 class ReleaseFile(msgspec.Struct, frozen=True):
@@ -31,12 +35,17 @@ class ReleaseFile(msgspec.Struct, frozen=True):
     def index(self, debian_arch: str) -> tuple[str, Expected] | None:
         """Return path (below dists/SUITE), size and hash of the package index of main.
 
-        None if the suite does not have the architecture, which is in Debian's name.
+        None if the suite does not have the architecture, which is in Debian's name. BadSignature when it is too large.
         """
         path = f"main/binary-{debian_arch}/Packages.xz"
         if debian_arch not in self.architectures or path not in self.files:
             return None
-        return path, self.files[path]
+        expected = self.files[path]
+        if expected.size > _INDEX_MAX:
+            raise BadSignature(
+                f"{self.suite}: {path} has {expected.size} bytes; at most {_INDEX_MAX} are read"
+            )
+        return path, expected
 
 
 def parse(content: bytes, asked: str, name: str) -> ReleaseFile:
@@ -48,19 +57,24 @@ def parse(content: bytes, asked: str, name: str) -> ReleaseFile:
     # Imported here: slow, and not needed for a cached kernel.
     from debian import deb822
 
-    fields = deb822.Deb822(content, encoding="utf-8")
+    try:
+        fields = deb822.Deb822(content.decode("utf-8"))
+    except (UnicodeDecodeError, ValueError) as error:
+        raise BadSignature(f"{name}: not a release file: {one_line(error)[:200]}") from None
     suite, codename = fields.get("Suite", ""), fields.get("Codename", "")
     if asked not in (suite, codename):
         raise BadSignature(
-            f"{name} is the release file of {codename or '?'} ({suite or '?'}), not of {asked}"
+            f"{name} is the release file of {_shown(codename)} ({_shown(suite)}), not of {asked}"
         )
     files: dict[str, Expected] = {}
     for line in fields.get("SHA256", "").splitlines():
         columns = line.split()
         if not columns:
             continue
-        if len(columns) != 3 or not is_sha256(columns[0]) or not columns[1].isdecimal():
+        if len(columns) != 3 or not is_sha256(columns[0]) or not is_size(columns[1]):
             raise BadSignature(f"{name}: not a line with hash, size and path: {line.strip()[:80]!r}")
+        if columns[2] in files:
+            raise BadSignature(f"{name}: two lines for {columns[2][:80]!r}")
         files[columns[2]] = Expected(int(columns[1]), columns[0].lower())
     return ReleaseFile(
         suite=asked,
@@ -77,9 +91,19 @@ def is_sha256(text: str) -> bool:
     return len(text) == 64 and all(c in "0123456789abcdef" for c in text)
 
 
+def is_size(text: str) -> bool:
+    """Return whether text is a number of bytes, less than a petabyte, in ASCII digits."""
+    return text.isascii() and text.isdecimal() and len(text) < 16
+
+
+def _shown(name: str) -> str:
+    return printable(name[:40]) or "?"
+
+
 def _date(text: str) -> datetime | None:
     try:
         date = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    # Besides ValueError, by which it means no date, it raises these for some numbers.
+    except (ValueError, OverflowError, TypeError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -6,25 +6,50 @@ Documentation/arch/x86/boot.rst, drivers/firmware/efi/libstub/zboot-header.S, th
 
 from __future__ import annotations
 
-import gzip
 import io
-import lzma
 import re
 import struct
-import zlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from sysevent.arches import ARCHITECTURES
+from sysevent.decode.elf import damage_as
 from sysevent.errors import ImageError
 from sysevent.images import compression
+from sysevent.text import printable
+
+if TYPE_CHECKING:
+    from elftools.elf.elffile import ELFFile
 
 # A release goes into file names and onto the terminal, so only text of this form is accepted.
 _RELEASE = re.compile(rb"\d[\w.+~-]{0,100}")
 _BANNER = re.compile(rb"Linux version (%s) \(" % _RELEASE.pattern)
 # XEN_ELFNOTE_PHYS32_ENTRY, include/xen/interface/elfnote.h.
 _PVH_NOTE = 18
+# Compressed images in one another: an Image in EFI zboot, in gzip.
+_WRAPPED_MAX = 2
+# Segments of an ELF kernel, which has five, and bytes of its notes, which are a few hundred.
+_SEGMENTS_MAX = 64
+_NOTES_MAX = 1 << 16
+# Bytes up to the end of the fields that are read: the header of EFI zboot, of PE (the offset of its second part), and
+# of a bzImage (up to payload_length).
+_ZBOOT_HEADER, _PE_HEADER, _X86_HEADER = 56, 0x40, 0x250
+# How other files begin that are named by mistake, and what to do instead.
+_MISTAKES = (
+    (
+        b"!<arch>\n",
+        "a Debian package: unpack it with `dpkg-deb -x FILE DIRECTORY`, and name DIRECTORY/boot/vmlinuz-*",
+    ),
+    (b"\xed\xab\xee\xdb", "an RPM package: unpack it, and name the vmlinuz in it"),
+    (b"\xfd7zXZ\0", "compressed with xz: unpack it with `unxz`, and name the result"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd: unpack it with `unzstd`, and name the result"),
+    (b"BZh", "compressed with bzip2: unpack it with `bunzip2`, and name the result"),
+    (b"PK\3\4", "a zip archive: unpack it, and name the kernel image in it"),
+    (b"070701", "a cpio archive, such as an initramfs: name the kernel image beside it"),
+    (b"#!", "a script: name the kernel image itself"),
+)
 
 
 class BootFile(msgspec.Struct, frozen=True):
@@ -40,23 +65,49 @@ class BootFile(msgspec.Struct, frozen=True):
     unwrapped: bytes | None
 
 
+def check_start(start: bytes, size: int, name: str) -> None:
+    """Raise ImageError if the first bytes of a file (1024, or all of them) show that it is not a kernel image.
+
+    size is that of the whole file. What inspect() accepts passes; what passes can still be damaged.
+    """
+    for magic, words in _MISTAKES:
+        if start.startswith(magic):
+            raise ImageError(f"{name} is {words}")
+    known = any(start[image.offset :].startswith(image.magic) for image in _IMAGES.values())
+    wrapped = start[:2] == b"\x1f\x8b" or (start[:2] == b"MZ" and start[4:8] == b"zimg")
+    if known or wrapped or start[:4] == b"\x7fELF":
+        return
+    if size < 0x206:
+        raise ImageError(f"{name} has only {size} bytes: not a kernel image, or truncated")
+    raise ImageError(
+        f"{name} is not a known kernel image: expected an arm64 or riscv Image, an x86 bzImage, "
+        f"an ELF vmlinux, or one of them in gzip or EFI zboot; it begins with {start[:8].hex(' ')}"
+    )
+
+
 def inspect(data: bytes, name: str) -> BootFile:
     """Return what data is; name is for messages. ImageError says why it cannot be booted."""
+    return _inspect(data, name, 0)
+
+
+def _inspect(data: bytes, name: str, depth: int) -> BootFile:
+    """depth is the number of compressed images around data."""
+    check_start(data[:1024], len(data), name)
     for arch, image in _IMAGES.items():
         if data[image.offset : image.offset + len(image.magic)] == image.magic:
             return BootFile(arch, image.kind, image.release(data, name), None)
     if data[:4] == b"\x7fELF":
         return _elf(data, name)
+    if depth == _WRAPPED_MAX:
+        raise ImageError(
+            f"{name} is compressed as well: more than {_WRAPPED_MAX} times, which no boot loader reads"
+        )
     if data[:2] == b"\x1f\x8b":
-        return _wrapped(_decompress("gzip", data, name), f"the gzip file {name}")
-    if data[:2] == b"MZ" and data[4:8] == b"zimg":
-        return _zboot(data, name)
-    if len(data) < 0x206:
-        raise ImageError(f"{name} has only {len(data)} bytes: not a kernel image, or truncated")
-    raise ImageError(
-        f"{name} is not a known kernel image: expected an arm64 or riscv Image, an x86 bzImage, "
-        f"an ELF vmlinux, or one of them in gzip or EFI zboot; it begins with {data[:8].hex(' ')}"
-    )
+        plain, outer = compression.decompress("gzip", data, name), f"the gzip file {name}"
+    else:
+        plain, outer = _zboot(data, name), f"the EFI zboot image {name}"
+    inner = _inspect(plain, f"the content of {outer}", depth + 1)
+    return BootFile(inner.arch, inner.kind, inner.release, inner.unwrapped or plain)
 
 
 def _pe_image(data: bytes, name: str) -> str:
@@ -67,6 +118,8 @@ def _pe_image(data: bytes, name: str) -> str:
 
 def _bzimage(data: bytes, name: str) -> str:
     """Return the release of a bzImage; ImageError when it is truncated, or not for x86_64."""
+    if len(data) < _X86_HEADER:
+        raise ImageError(f"{name} is truncated inside its header: {len(data)} bytes")
     setup_sectors, size = data[0x1F1] or 4, struct.unpack_from("<I", data, 0x1F4)[0] * 16
     whole = (setup_sectors + 1) * 512 + size
     if len(data) < whole:
@@ -88,6 +141,8 @@ class _Image(msgspec.Struct, frozen=True):
     release: Callable[[bytes, str], str]
 
 
+_ZBOOT_KINDS: dict[str, compression.Kind] = {"gzip": "gzip", "zstd": "zstd", "xz": "xz", "lzma": "xz"}
+
 _IMAGES: dict[str, _Image] = {
     "arm64": _Image(0x38, b"ARM\x64", "arm64 Image", _pe_image),
     "riscv64": _Image(0x38, b"RSC\x05", "riscv Image", _pe_image),
@@ -97,14 +152,13 @@ _IMAGES: dict[str, _Image] = {
 
 def _elf(data: bytes, name: str) -> BootFile:
     # Imported here: slow, and rarely needed.
-    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
-    from elftools.elf.segments import NoteSegment
 
-    try:
+    with damage_as(lambda why: ImageError(f"{name} is a damaged or truncated ELF file: {why}")):
         elf = ELFFile(io.BytesIO(data))
         arch = next((arch for arch in ARCHITECTURES.values() if arch.elf_machine == elf["e_machine"]), None)
-        ends = [s["p_offset"] + s["p_filesz"] for s in elf.iter_segments()]
+        segments = _segments(elf, name)
+        ends = [start + size for _, start, size in segments]
         ends.append(elf["e_shoff"] + elf["e_shnum"] * elf["e_shentsize"])
         if max(ends) > len(data):
             raise ImageError(f"{name} is truncated: {len(data)} of the {max(ends)} bytes of an ELF file")
@@ -112,14 +166,8 @@ def _elf(data: bytes, name: str) -> BootFile:
             raise ImageError(
                 f"{name} is an ELF file for {elf['e_machine']} ({elf.elfclass} bits): no target runs that"
             )
-        pvh = any(
-            note["n_name"] == "Xen" and note["n_type"] in (_PVH_NOTE, "XEN_ELFNOTE_PHYS32_ENTRY")
-            for segment in elf.iter_segments()
-            if isinstance(segment, NoteSegment)
-            for note in segment.iter_notes()
-        )
-    except (ELFError, struct.error, ValueError) as error:
-        raise ImageError(f"{name} is a damaged or truncated ELF file: {error}") from None
+        notes = [data[start : start + size] for kind, start, size in segments if kind == "PT_NOTE"]
+        pvh = any(_has_pvh_note(note, elf.little_endian) for note in notes)
     if not arch.pvh:
         # QEMU would load such a file as a bare program: without a device tree, at the wrong address.
         raise ImageError(
@@ -132,41 +180,51 @@ def _elf(data: bytes, name: str) -> BootFile:
     return BootFile(arch.name, "ELF vmlinux", _banner(data), None)
 
 
-def _zboot(data: bytes, name: str) -> BootFile:
+def _segments(elf: ELFFile, name: str) -> list[tuple[str, int, int]]:
+    """Return the type, offset and size of each segment; ImageError when there are too many, or too long notes."""
+    number = elf.num_segments()
+    if number > _SEGMENTS_MAX:
+        raise ImageError(
+            f"{name} is an ELF file with {number} segments; a kernel has {_SEGMENTS_MAX} at most"
+        )
+    found = [
+        (str(part["p_type"]), int(part["p_offset"]), int(part["p_filesz"])) for part in elf.iter_segments()
+    ]
+    if sum(size for kind, _, size in found if kind == "PT_NOTE") > _NOTES_MAX:
+        raise ImageError(f"{name} is an ELF file with more than {_NOTES_MAX} bytes of notes")
+    return found
+
+
+def _has_pvh_note(notes: bytes, little_endian: bool) -> bool:
+    """Return whether the content of a note segment has the note of a PVH entry."""
+    header, at = struct.Struct("<III" if little_endian else ">III"), 0
+    while at + header.size <= len(notes):
+        name_size, size, kind = header.unpack_from(notes, at)
+        name = at + header.size
+        if kind == _PVH_NOTE and notes[name : name + name_size] == b"Xen\0":
+            return True
+        at = name + (name_size + 3 & ~3) + (size + 3 & ~3)
+    return False
+
+
+def _zboot(data: bytes, name: str) -> bytes:
+    """Return the image in an EFI zboot image; ImageError."""
+    if len(data) < _ZBOOT_HEADER:
+        raise ImageError(f"{name} is truncated inside its header: {len(data)} bytes")
     offset, size = struct.unpack_from("<II", data, 8)
     kind = data[24:56].split(b"\0", 1)[0].decode("ascii", "replace")
     if not size or offset + size > len(data):
         raise ImageError(
             f"{name} is truncated: {len(data)} of the {offset + size} bytes or more of an EFI zboot image"
         )
-    return _wrapped(_decompress(kind, data[offset : offset + size], name), f"the EFI zboot image {name}")
-
-
-def _decompress(kind: str, data: bytes, name: str) -> bytes:
-    try:
-        # The compressed data may be followed by its size (zboot) or padding, which gzip.decompress() rejects.
-        if kind.startswith("gzip"):
-            stream = zlib.decompressobj(wbits=31)
-            plain = stream.decompress(data)
-            if not stream.eof:
-                raise EOFError
-            return plain
-        if kind.startswith("zstd"):
-            return compression.unzstd(data, name)
-        if kind in ("xz", "xzkern", "lzma"):
-            return lzma.LZMADecompressor().decompress(data)
-    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
-        raise ImageError(
-            f"{name} is damaged or truncated: its {kind} data does not decompress {error}".rstrip()
-        ) from None
+    # The header has the name of the compressor's rule in scripts/Makefile.lib, such as zstd22.
+    for begin, known in _ZBOOT_KINDS.items():
+        if kind.startswith(begin):
+            return compression.decompress(known, data[offset : offset + size], name)
     raise ImageError(
-        f"{name} is compressed with {kind}, which is not supported; name the plain Image of the same build instead"
+        f"{name} is compressed with {printable(kind)}, which is not supported; "
+        "name the plain Image of the same build instead"
     )
-
-
-def _wrapped(plain: bytes, name: str) -> BootFile:
-    inner = inspect(plain, f"the content of {name}")
-    return BootFile(inner.arch, inner.kind, inner.release, inner.unwrapped or plain)
 
 
 def _check_pe(data: bytes, name: str) -> None:
@@ -176,6 +234,8 @@ def _check_pe(data: bytes, name: str) -> None:
     """
     if data[:2] != b"MZ":
         return
+    if len(data) < _PE_HEADER:
+        raise ImageError(f"{name} is truncated inside its header: {len(data)} bytes")
     (at,) = struct.unpack_from("<I", data, 0x3C)
     if len(data) < at + 24 or data[at : at + 4] != b"PE\0\0":
         raise ImageError(f"{name} is truncated inside its header: {len(data)} bytes")

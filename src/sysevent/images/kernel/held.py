@@ -10,6 +10,8 @@ from pathlib import Path
 
 from sysevent.digests import digest_of_open
 from sysevent.errors import ImageError
+from sysevent.images import compression
+from sysevent.reading import read_file
 
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 _PIECE = 1 << 20
@@ -58,7 +60,7 @@ def in_memory(data: bytes) -> HeldFile:
 def copied(path: Path) -> HeldFile:
     """Return a copy in memory of a file that its owner may write to; ImageError if it cannot be read."""
     try:
-        return in_memory(path.read_bytes())
+        return in_memory(read_file(path, compression.OUTPUT_MAX))
     except OSError as error:
         raise ImageError(f"cannot read {path}: {error.strerror}") from None
 

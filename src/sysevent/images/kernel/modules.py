@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import lzma
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from sysevent.decode.elf import damage_as
 from sysevent.errors import ImageError
 from sysevent.images import compression
+from sysevent.reading import read_file
+
+# Bytes of a module, also decompressed. With debug information the largest have 100 MB.
+SIZE_MAX = 256 << 20
+# Modules that are loaded together; KVM needs three.
+_LOADED_MAX = 100
+# Files below a directory of modules; a whole Debian kernel has 8000.
+_FILES_MAX = 200_000
+_COMPRESSIONS: dict[str, compression.Kind] = {".xz": "xz", ".gz": "gzip", ".zst": "zstd"}
 
 MODULE_NAME = re.compile(r"([^/]+)\.ko(\.xz|\.gz|\.zst)?$")
 
@@ -62,14 +69,21 @@ def directory(path: Path) -> FileModules:
     order = path / "modules.order"
     if (path / "include" / "config" / "kernel.release").exists() and order.exists():
         lines = [re.sub(r"\.k?o$", ".ko", line) for line in order.read_text(encoding="utf-8").split()]
-        return FileModules(str(path), tuple(lines), lambda name: (path / name).read_bytes())
+        return FileModules(str(path), tuple(lines), lambda name: read_file(path / name, SIZE_MAX))
     found: list[str] = []
     # os.walk() does not follow symbolic links, such as build, which leads to the kernel's source.
+    seen = 0
     for root, directories, names in os.walk(path):
         directories.sort()
+        seen += len(names) + len(directories)
+        if seen > _FILES_MAX:
+            raise ImageError(
+                f"{path} has more than {_FILES_MAX} files; name the directory that has only the modules of the kernel, "
+                "such as lib/modules/RELEASE"
+            )
         here = Path(root).relative_to(path)
         found += [str(here / name) for name in sorted(names) if MODULE_NAME.search(name)]
-    return FileModules(str(path), tuple(found), lambda name: (path / name).read_bytes())
+    return FileModules(str(path), tuple(found), lambda name: read_file(path / name, SIZE_MAX))
 
 
 def closure(wanted: Iterable[str], files: FileModules) -> tuple[Module, ...]:
@@ -86,6 +100,8 @@ def closure(wanted: Iterable[str], files: FileModules) -> tuple[Module, ...]:
     def visit(name: str) -> None:
         if name in loaded:
             return
+        if len(loaded) + len(path) >= _LOADED_MAX:
+            raise ImageError(f"modules in {files.where} need more than {_LOADED_MAX} modules")
         if name in path:
             raise ImageError(f"modules in {files.where} depend on each other: {' -> '.join([*path, name])}")
         if name not in index:
@@ -106,24 +122,23 @@ def closure(wanted: Iterable[str], files: FileModules) -> tuple[Module, ...]:
 def load(name: str, path: str, files: FileModules) -> Module:
     """Read and decompress the module name at path; ImageError when it cannot be read or is not a module."""
     # Imported here: slow, and modules that were read are cached.
-    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
     what = f"{path} in {files.where}"
     try:
-        data = _decompress(files.read(path), path, what)
-    # gzip.BadGzipFile is an OSError, too.
+        data = files.read(path)
     except OSError as error:
-        raise ImageError(f"cannot read the module {what}: {error}") from None
-    except (EOFError, zlib.error, lzma.LZMAError) as error:
-        raise ImageError(f"the module {what} is damaged or truncated: {error}") from None
-    try:
+        raise ImageError(f"cannot read the module {what}: {error.strerror or error}") from None
+    kind = _COMPRESSIONS.get(Path(path).suffix)
+    if kind is not None:
+        data = compression.decompress(kind, data, f"the module {what}", SIZE_MAX)
+    with damage_as(lambda why: ImageError(f"{what} is not a kernel module: {why}")):
         elf = ELFFile(io.BytesIO(data))
         section = elf.get_section_by_name(".modinfo")
         machine = str(elf["e_machine"])
+        if section is not None and section.compressed:
+            raise ImageError(f"{what} is not a kernel module: its .modinfo section is compressed")
         info = parse_modinfo(section.data()) if section is not None else None
-    except (ELFError, ValueError) as error:
-        raise ImageError(f"{what} is not a kernel module: {error}") from None
     if info is None:
         raise ImageError(f"{what} is not a kernel module: it has no .modinfo section")
     depends = tuple(normal(d) for d in info.get("depends", "").split(",") if d)
@@ -157,13 +172,3 @@ def check(modules: Sequence[Module], elf_machine: str, release: str, where: str)
             raise ImageError(
                 f"module {module.name} in {where} is for Linux {made_for}, the kernel is {release}"
             )
-
-
-def _decompress(data: bytes, path: str, what: str) -> bytes:
-    if path.endswith(".xz"):
-        return lzma.decompress(data)
-    if path.endswith(".gz"):
-        return gzip.decompress(data)
-    if path.endswith(".zst"):
-        return compression.unzstd(data, what)
-    return data

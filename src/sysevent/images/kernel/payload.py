@@ -6,16 +6,12 @@ options, size_append), lib/decompress.c (the first bytes of each format), lib/de
 
 from __future__ import annotations
 
-import lzma
 import struct
-import zlib
 from collections.abc import Callable, Mapping
 
 from sysevent.errors import ImageError
 from sysevent.images import compression
 
-# Bytes to which a kernel may decompress. Debian's have 62 MB.
-_MOST = 512 << 20
 # Bytes of a block of `lz4 -l`, the format of the kernel's build, before its compression.
 _LZ4_BLOCK = 8 << 20
 
@@ -43,31 +39,9 @@ def unpacked(data: bytes, name: str) -> bytes:
         raise ImageError(f"{name} is truncated")
     for magic, unpack in _FORMATS.items():
         if packed.startswith(magic):
-            return _checked(unpack, packed, name)
+            return unpack(packed, name)
     # Such as LZO.
     raise ImageError(f"{name} has an unsupported compression, which begins with {packed[:4].hex()}")
-
-
-def _checked(unpack: Callable[[bytes, str], bytes], packed: bytes, name: str) -> bytes:
-    try:
-        plain = unpack(packed, name)
-    except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
-        raise ImageError(f"{name} is damaged: its kernel does not decompress: {error}") from None
-    if len(plain) > _MOST:
-        raise ImageError(f"{name} is damaged: its kernel decompresses to more than {_MOST} bytes")
-    return plain
-
-
-def _gzip(packed: bytes, name: str) -> bytes:
-    stream = zlib.decompressobj(wbits=31)
-    plain = stream.decompress(packed, _MOST + 1)
-    return _complete(plain, ended=stream.eof)
-
-
-def _lzma(packed: bytes, name: str) -> bytes:
-    stream = lzma.LZMADecompressor()
-    plain = stream.decompress(packed, _MOST + 1)
-    return _complete(plain, ended=stream.eof)
 
 
 def _bzip2(packed: bytes, name: str) -> bytes:
@@ -75,19 +49,15 @@ def _bzip2(packed: bytes, name: str) -> bytes:
     import bz2
 
     stream = bz2.BZ2Decompressor()
-    plain = stream.decompress(packed, _MOST + 1)
-    return _complete(plain, ended=stream.eof)
-
-
-def _complete(plain: bytes, *, ended: bool) -> bytes:
-    if not ended and len(plain) <= _MOST:
-        raise EOFError("it is truncated")
+    try:
+        plain = stream.decompress(packed, compression.OUTPUT_MAX)
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{name} is damaged: its kernel does not decompress: {error}") from None
+    if not stream.eof:
+        raise ImageError(
+            f"{name} is damaged: its kernel is truncated, or has more than {compression.OUTPUT_MAX} bytes"
+        )
     return plain
-
-
-def _zstd(packed: bytes, name: str) -> bytes:
-    # The build appends the size, which the program does not accept.
-    return compression.unzstd(packed[:-4], name)
 
 
 def _lz4(packed: bytes, name: str) -> bytes:
@@ -96,25 +66,27 @@ def _lz4(packed: bytes, name: str) -> bytes:
     from lz4 import block
 
     pieces, at, size = [], 4, 0
-    while at + 4 < len(packed) and size <= _MOST:
+    while at + 4 < len(packed):
         (length,) = struct.unpack_from("<I", packed, at)
         at += 4 + length
-        if at > len(packed):
-            raise EOFError("it is truncated")
         try:
+            if at > len(packed):
+                raise ValueError("it is truncated")
             pieces.append(block.decompress(packed[at - length : at], uncompressed_size=_LZ4_BLOCK))
-        except block.LZ4BlockError as error:
-            raise ValueError(error) from None
+        except (ValueError, block.LZ4BlockError) as error:
+            raise ImageError(f"{name} is damaged: its kernel does not decompress: {error}") from None
         size += len(pieces[-1])
+        if size > compression.OUTPUT_MAX:
+            raise ImageError(f"{name} decompresses to more than {compression.OUTPUT_MAX} bytes")
     return b"".join(pieces)
 
 
-# The first bytes of each format.
+# The first bytes of each format. The build appends the size, which zstd does not accept.
 _FORMATS: Mapping[bytes, Callable[[bytes, str], bytes]] = {
-    b"\x1f\x8b": _gzip,
+    b"\x1f\x8b": lambda packed, name: compression.decompress("gzip", packed, name),
     b"BZh": _bzip2,
-    b"\x5d\0\0": _lzma,
-    b"\xfd7zXZ\0": _lzma,
+    b"\x5d\0\0": lambda packed, name: compression.decompress("xz", packed, name),
+    b"\xfd7zXZ\0": lambda packed, name: compression.decompress("xz", packed, name),
     b"\x02\x21\x4c\x18": _lz4,
-    b"\x28\xb5\x2f\xfd": _zstd,
+    b"\x28\xb5\x2f\xfd": lambda packed, name: compression.unzstd(packed[:-4], name),
 }

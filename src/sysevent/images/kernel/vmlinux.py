@@ -18,9 +18,11 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.cache import Cache
 from sysevent.decode import build_id
 from sysevent.errors import ImageError, ToolMissing
+from sysevent.images import compression
 from sysevent.images.kernel import bootfile, held, payload
 from sysevent.images.kernel.held import HeldFile
 from sysevent.model import KernelImage, Progress
+from sysevent.reading import read_file
 from sysevent.settings import Settings
 
 
@@ -131,7 +133,7 @@ def _extracted(data: bytes, kernel: KernelImage, progress: Progress) -> tuple[Ex
 def file_build_id(path: Path) -> tuple[str, str]:
     """Return the build ID of the kernel in an image file, or "" and why it cannot be read."""
     try:
-        found = image_build_id(path.read_bytes(), str(path))
+        found = image_build_id(read_file(path, compression.OUTPUT_MAX), str(path))
     except OSError as error:
         return "", f"cannot read {path}: {error.strerror}"
     return found.value, found.obstacle

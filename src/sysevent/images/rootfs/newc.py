@@ -58,9 +58,9 @@ def archive(entries: Iterable[Entry]) -> bytes:
         pieces = entry.path.split("/")
         valid = entry.path.isprintable() and set(pieces).isdisjoint(("", ".", ".."))
         if not valid or entry.path == _TRAILER:
-            raise UsageError(f"a guest's file cannot be called {entry.path!r}")
+            raise UsageError(f"a guest's file cannot be called {entry.path[:100]!r}")
         if entry.path in seen:
-            raise UsageError(f"two files of a guest are called {entry.path!r}")
+            raise UsageError(f"two files of a guest are called {entry.path[:100]!r}")
         seen.add(entry.path)
         parts += _member(entry, number)
     parts += _member(Entry(_TRAILER, 0), 0)

@@ -21,11 +21,19 @@ import msgspec
 
 from sysevent.errors import NotLeased, ToolMissing
 from sysevent.process import die_with_parent
-from sysevent.text import printable
+from sysevent.text import one_line, printable
 
 INSTALL = "pip install 'sysevent[labgrid]', or labgrid itself, in a venv on PATH"
 # Seconds for a call that usually takes 0.5 s; a loaded machine is ten times slower.
 _CALL_TIMEOUT = 30
+
+# Characters of a resource, which has a few hundred.
+_RESOURCE_MAX = 1 << 14
+# Characters of its first line, with the names of exporter, group and resource.
+_HEAD_MAX = 1000
+_SERVICE = r"Acquired resource '.*' \(.*/NetworkService/.*\):$"
+# Characters of the output of a call; a place has 500.
+_OUTPUT_MAX = 8 << 20
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -106,6 +114,10 @@ class Client:
         except BaseException:
             end(process)
             raise
+        if len(output) > _OUTPUT_MAX:
+            raise NotLeased(
+                f"`{line}` of the coordinator at {self.coordinator} printed {len(output)} characters"
+            )
         if process.returncode != 0:
             last = (output.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
             raise NotLeased(f"`{line}` of the coordinator at {self.coordinator}: {printable(last)}")
@@ -169,10 +181,14 @@ def parse_service(output: str) -> Service | None:
     blocks = re.split(r"^(?=\S)", output, flags=re.MULTILINE)
     for block in blocks:
         head, _, body = block.partition("\n")
-        if not re.match(r"Acquired resource '.*' \(.*/NetworkService/.*\):$", head):
+        # The expression takes time in proportion to a power of the length.
+        if len(head) > _HEAD_MAX or not re.match(_SERVICE, head):
             continue
+        text = body.strip()
         try:
-            entry = ast.literal_eval(body.strip())
+            if len(text) > _RESOURCE_MAX:
+                raise ValueError(f"{len(text)} characters")
+            entry = ast.literal_eval(text)
             params = entry["params"]
             extra = params.get("extra") or {}
             return Service(
@@ -181,10 +197,21 @@ def parse_service(output: str) -> Service | None:
                 user=str(params.get("username") or ""),
                 proxy=str(extra.get("proxy") or "") if extra.get("proxy_required") else "",
             )
-        except (ValueError, SyntaxError, KeyError, TypeError, AttributeError) as error:
+        # literal_eval() raises the last two for deeply nested text.
+        except (
+            ValueError,
+            SyntaxError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+            MemoryError,
+        ) as error:
             raise NotLeased(
-                f"labgrid's NetworkService cannot be read: {error!r} in {body.strip()!r}"
-            ) from error
+                f"labgrid's NetworkService cannot be read: {type(error).__name__}: {one_line(error)[:100]} "
+                f"in {text[:200]!r}"
+            ) from None
     return None
 
 
