@@ -23,4 +23,6 @@ def changed(own_cache, folder, changes):
     arch = ARCHITECTURES["x86_64"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(programs, "VMM", sources)
-        return programs.vmm(arch, arch.abis[0], own_cache).path
+        path = programs.vmm(arch, arch.abis[0], own_cache).path
+    path.chmod(0o755)
+    return path

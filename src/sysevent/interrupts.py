@@ -96,5 +96,6 @@ def in_order() -> Iterator[Interrupts]:
         yield found
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # After a first signal this process is about to exit: a second one must not change its exit code.
+            signal.signal(number, signal.SIG_IGN if found.held and found.first else handler)
         _current = None

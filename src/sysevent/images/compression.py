@@ -30,15 +30,15 @@ MAGICS: dict[bytes, Kind] = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb
 """The first bytes of a compressed file."""
 
 
-def decompress(kind: Kind, data: bytes, name: str, limit: int = OUTPUT_MAX) -> bytes:
+def decompress(kind: Kind, data: bytes, name: str, limit: int | None = None) -> bytes:
     """Return the content of the compressed streams at the start of data; what follows is ignored. name is for messages.
 
     "xz" also accepts the older format of .lzma files. ImageError when data is damaged or truncated, or decompresses
-    to more than limit bytes. ToolMissing without a zstd program: Python has zstd only since 3.14.
+    to more than limit bytes, by default OUTPUT_MAX. ToolMissing without a zstd program: Python has zstd only since 3.14.
     """
     if kind == "zstd":
         return unzstd(data, name, limit)
-    with Inflater(kind, io.BytesIO(data), name, limit) as stream:
+    with Inflater(kind, io.BytesIO(data), name, limit or OUTPUT_MAX) as stream:
         return stream.readall()
 
 
@@ -147,7 +147,7 @@ def _decoder(kind: Literal["gzip", "xz"]) -> _Gzip | lzma.LZMADecompressor:
     return _Gzip() if kind == "gzip" else lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
 
 
-def unzstd(data: bytes, name: str, limit: int = OUTPUT_MAX) -> bytes:
+def unzstd(data: bytes, name: str, limit: int | None = None) -> bytes:
     """Decompress data, all of which must be zstd's, with the zstd program. Raises what decompress() raises."""
     program = shutil.which("zstd")
     if program is None:
@@ -166,7 +166,7 @@ def unzstd(data: bytes, name: str, limit: int = OUTPUT_MAX) -> bytes:
                 [program, "-dcq"], stdin=packed, stdout=subprocess.PIPE, stderr=messages
             ) as process:
                 try:
-                    plain = _output(process, limit, name)
+                    plain = _output(process, limit or OUTPUT_MAX, name)
                 finally:
                     process.kill()
             messages.seek(0)

@@ -13,6 +13,7 @@ from kernel_images import bzimage, elf, note
 from lz4 import block
 
 from sysevent.errors import ImageError
+from sysevent.images import compression
 from sysevent.images.kernel import payload
 
 ELF = elf(note(bytes(range(20)))) + bytes(range(256)) * 40
@@ -88,7 +89,7 @@ def test_not_a_bzimage(data, words):
 
 
 def test_a_kernel_that_is_too_large(monkeypatch):
-    monkeypatch.setattr(payload, "_MOST", 1000)
+    monkeypatch.setattr(compression, "OUTPUT_MAX", 1000)
     for pack in PACKERS.values():
-        with pytest.raises(ImageError, match="more than 1000 bytes"):
+        with pytest.raises(ImageError, match="1000 bytes"):
             payload.unpacked(bzimage(pack(ELF)), "k")
