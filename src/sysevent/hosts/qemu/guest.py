@@ -99,7 +99,12 @@ class QemuGuest(FramedHost):
             theirs.append(gdb.listening_socket())
             lines, port = msgspec.structs.replace(lines, gdb=theirs[-1].fileno()), theirs[-1].getsockname()[1]
         if self._bundle.config.keep:
-            theirs.append(keep.listening_socket(self._logs))
+            try:
+                theirs.append(keep.listening_socket(self._logs))
+            except OSError as error:
+                for end in theirs:
+                    end.close()
+                raise GuestLost(f"{self.name}: it cannot be kept: {self._logs}: {error.strerror}") from error
             lines = msgspec.structs.replace(lines, attach=theirs[-1].fileno())
         fds = [end.fileno() for end in theirs]
         self._began = time.monotonic()
