@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import msgspec
@@ -189,8 +188,7 @@ def _file(
         sha256 = hashlib.sha256(data).hexdigest()
         image = cache.root / "unwrapped" / f"{found.release or 'image'}-{sha256[:16]}" / "Image"
         if _is_complete(image, cache):
-            # prune() goes by the time of last use.
-            os.utime(image)
+            cache.touch(image)
         else:
             _store(image, found.unwrapped, arch, cache)
     return KernelImage(spec, arch.name, release or found.release, "", image, modules)

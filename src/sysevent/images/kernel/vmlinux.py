@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-import os
 import struct
 import zlib
 from pathlib import Path
@@ -42,8 +41,7 @@ def kernel_file(kernel: KernelImage, settings: Settings, progress: Progress) -> 
         # An empty file notes that an earlier attempt failed.
         if path.stat().st_size == 0:
             return kernel.image
-        # prune() goes by the time of last use.
-        os.utime(path)
+        cache.touch(path)
         return path
     except OSError:
         pass
@@ -54,7 +52,11 @@ def kernel_file(kernel: KernelImage, settings: Settings, progress: Progress) -> 
         return kernel.image
     except (ImageError, OSError):
         found = b""
-    cache.write(path, found)
+    try:
+        cache.write(path, found)
+    except ImageError:
+        # The cache cannot be written to, and the image boots as well.
+        return kernel.image
     return path if found else kernel.image
 
 
