@@ -264,7 +264,10 @@ def test_what_this_machine_lacks_at_a_start(world):
     opener.starts = [OSError(24, "Too many open files")]
     asked = world.asker(opener)
     assert asked.observe(scenario("x86_64.a"))
-    assert "it cannot be started: Too many open files: raise the limit of open files" in world.incidents[0].reason
+    assert (
+        "it cannot be started: Too many open files: raise the limit of open files"
+        in world.incidents[0].reason
+    )
     asked.close()
 
 

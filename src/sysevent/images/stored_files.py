@@ -67,9 +67,10 @@ def is_intact(one: Stored, cache: Cache) -> bool:
     """Return whether a file of one of the folders CHECKED is as it was stored, whichever way it was stored."""
     if one.path.parent.relative_to(cache.root).as_posix() in _NAMED_BY_HASH:
         return digest(one.path) == one.path.stem
-    if one.path.suffix == ".json" and not seal_of(one.path).exists():
-        return cache.is_record(one.path)
-    return cache.is_intact(one.path)
+    if seal_of(one.path).exists():
+        return cache.is_intact(one.path)
+    # Others are of earlier versions: without a hash they count as absent.
+    return one.path.suffix != ".json" or cache.is_record(one.path)
 
 
 def is_unfinished(one: Stored) -> bool:

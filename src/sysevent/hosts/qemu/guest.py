@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -93,7 +94,7 @@ class QemuGuest(FramedHost):
             theirs.append(gdb.listening_socket())
             lines, port = msgspec.structs.replace(lines, gdb=theirs[-1].fileno()), theirs[-1].getsockname()[1]
         if self._bundle.config.keep:
-            theirs.append(keep.listening_socket(self._logs))
+            theirs.append(self._attach_socket(theirs))
             lines = msgspec.structs.replace(lines, attach=theirs[-1].fileno())
         fds = [end.fileno() for end in theirs]
         self._began = time.monotonic()
@@ -132,6 +133,15 @@ class QemuGuest(FramedHost):
             self._reader.start()
             # What an earlier key begins, which may still be in a buffer, does not count.
             self._hand_over_key()
+
+    def _attach_socket(self, others: Sequence[socket.socket]) -> socket.socket:
+        """The socket of a guest that can be kept; GuestLost, after closing the others, if there can be none."""
+        try:
+            return keep.listening_socket(self._logs)
+        except OSError as error:
+            for end in others:
+                end.close()
+            raise GuestLost(f"{self.name}: it cannot be kept: {self._logs}: {error.strerror}") from error
 
     def _open_memory(self) -> int:
         if self._snapshot is None:
