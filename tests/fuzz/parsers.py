@@ -18,10 +18,9 @@ import sample_images
 
 from fuzz import samples
 from sysevent.build import programs
-from sysevent.decode import dwarf
+from sysevent.decode import build_id, dwarf
 from sysevent.decode.btf import Btf
 from sysevent.decode.structs import find, holes, leaves
-from sysevent.engine.btf import build_id
 from sysevent.errors import SyseventError
 from sysevent.images.debian import apt, deb, keyring, package_index, release_file
 from sysevent.images.kernel import bootfile, modules, vmlinux
@@ -91,6 +90,7 @@ def _kernel(data):
     _each(
         lambda: bootfile.inspect(data, "X"),
         lambda: vmlinux.extract_elf(data, "X"),
+        lambda: vmlinux.image_build_id(data, "X"),
         lambda: bootfile.check_start(data[:1024], len(data), "X"),
     )
 
@@ -250,9 +250,9 @@ PARSERS = {
         Parser(
             "payload",
             lambda: [_dwarf_file()],
-            lambda data: programs.read_payload("p", _path(data)),
+            lambda data: programs.read_payload("p", data),
         ),
-        Parser("notes", lambda: [b"\4\0\0\0\24\0\0\0\3\0\0\0GNU\0" + bytes(20)], build_id),
+        Parser("notes", lambda: [b"\4\0\0\0\24\0\0\0\3\0\0\0GNU\0" + bytes(20)], build_id.of_notes),
         Parser("kernel", samples.kernels, _kernel),
         Parser("module", lambda: [sample_images.module("b"), sample_images.module()], _module),
         Parser("deb", samples.debs, _deb, _AR),

@@ -33,10 +33,9 @@ MAGICS: dict[bytes, Kind] = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb
 def decompress(kind: Kind, data: bytes, name: str, limit: int | None = None) -> bytes:
     """Return the content of the compressed streams at the start of data; what follows is ignored.
 
-    name is for messages.
-
-    "xz" also accepts the older format of .lzma files. ImageError when data is damaged or truncated, or decompresses
-    to more than limit bytes, by default OUTPUT_MAX. ToolMissing without a zstd program: Python has zstd only since 3.14.
+    name is for messages. "xz" also accepts the older format of .lzma files. ImageError when data is damaged or
+    truncated, or decompresses to more than limit bytes, by default OUTPUT_MAX. ToolMissing without a zstd program:
+    Python has zstd only since 3.14.
     """
     if kind == "zstd":
         return unzstd(data, name, limit)

@@ -36,6 +36,8 @@ _KVM = 60
 # The line that guests/init/init.c prints with sysevent_trace=1.
 _INIT = b"sysevent: init"
 _DAMAGED = "its snapshot is damaged"
+# QEMU's reasons for a SHUTDOWN event (qapi/run-state.json), in words.
+_STOPS = {"guest-reset": "the guest rebooted", "guest-shutdown": "the guest powered off"}
 
 
 class QemuGuest(FramedHost):
@@ -266,12 +268,8 @@ class QemuGuest(FramedHost):
             what = f"{bad[0]}: {bad[1]}"
         elif self._qemu.crashed:
             what = self._qemu.how_it_ended()
-        elif reason == "guest-reset":
-            what = "the guest rebooted"
-        elif reason == "guest-shutdown":
-            what = "the guest powered off"
-        elif not what:
-            what = self._qemu.how_it_ended()
+        else:
+            what = _STOPS.get(reason) or what or self._qemu.how_it_ended()
         tail = self._console.tail()
         shown = f"\nthe end of its console ({self._console.log}):\n{tail}" if tail else ""
         return GuestLost(f"{self.name}: {what}{shown}")
