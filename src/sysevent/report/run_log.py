@@ -134,7 +134,7 @@ def _content(path: Path) -> str:
                 )
             return file.read(_LARGEST).decode()
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read: {escape(str(error))}") from error
+        raise UsageError(f"{path} cannot be read: {escape(str(error))}") from None
 
 
 def _read_lenient(line: str, place: str, *, first: bool) -> Record | None:

@@ -270,12 +270,12 @@ class QemuGuest(FramedHost):
             what = self._qemu.how_it_ended()
         else:
             what = _STOPS.get(reason) or what or self._qemu.how_it_ended()
-        tail = self._console.tail()
-        shown = f"\nthe end of its console ({self._console.log}):\n{tail}" if tail else ""
-        return GuestLost(f"{self.name}: {what}{shown}")
+        if tail := self._console.tail():
+            what = f"{what}\nthe end of its console ({self._console.log}):\n{tail}"
+        return GuestLost(f"{self.name}: {what}")
 
     def kill(self, why: str) -> None:
-        """End a guest that is of no use any more; why is the reason of the loss that is noticed then."""
+        """End a guest that is of no use any more. why: the reason of its loss."""
         self._killed = why
         self._qemu.kill()
 
