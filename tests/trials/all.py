@@ -1,7 +1,6 @@
 """All faults: importing this module fills the catalogue."""
 
-from faults import of_kernels, of_processes, of_programs, of_resources, of_the_cache
-
+from trials import of_kernels, of_processes, of_programs, of_resources, of_the_cache
 from trials.catalogue import FAULTS
 
 __all__ = ["FAULTS", "of_kernels", "of_processes", "of_programs", "of_resources", "of_the_cache"]

@@ -263,13 +263,12 @@ class QemuGuest(FramedHost):
             return GuestLost(f"{self.name}: {self._killed or _DAMAGED}")
         self._drain()
         bad = self._console.trouble()
-        reason = self.monitor.stop_reason()
         if bad:
             what = f"{bad[0]}: {bad[1]}"
         elif self._qemu.crashed:
             what = self._qemu.how_it_ended()
         else:
-            what = _STOPS.get(reason) or what or self._qemu.how_it_ended()
+            what = _STOPS.get(self.monitor.stop_reason()) or what or self._qemu.how_it_ended()
         if tail := self._console.tail():
             what = f"{what}\nthe end of its console ({self._console.log}):\n{tail}"
         return GuestLost(f"{self.name}: {what}")
