@@ -144,6 +144,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         write(f"  attach with: sysevent shell --attach {shlex.quote(kept.directory)}")
         write(f"  end it with: kill {kept.pid}")
     targets = {spec.id for spec in config.stash[TARGETS]} & {record.target for record in verdicts}
-    asked = f"{len(targets)} target{'' if len(targets) == 1 else 's'} asked: {summary(found)}"
-    write("\n".join((*kernels.lines(everything), asked)))
+    for line in kernels.lines(everything):
+        write(line)
+    write(f"{len(targets)} target{'' if len(targets) == 1 else 's'} asked: {summary(found)}")
     write(f"results: {run.results}")
