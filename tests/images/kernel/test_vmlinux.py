@@ -206,9 +206,3 @@ def test_a_cached_image_that_is_pruned_during_a_run(settings, kernel):
     assert found.content.read() == b"kernel" * 1000
     with Path(f"/proc/self/fd/{found.content.fd}").open("rb") as file:
         assert file.read(6) == b"kernel"
-
-
-def test_extract_elf():
-    assert vmlinux.extract_elf(bzimage(gzip.compress(ELF)), "k") == ELF
-    with pytest.raises(ImageError, match="no PVH entry"):
-        vmlinux.extract_elf(bzimage(gzip.compress(ELF + b"no entry")), "k")
