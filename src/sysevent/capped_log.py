@@ -10,6 +10,8 @@ import os
 import threading
 from pathlib import Path
 
+from sysevent.text import last_lines
+
 # Bytes of a pipe that are read at a time.
 _CHUNK = 1 << 16
 
@@ -81,6 +83,14 @@ class CappedLog:
 def _note(cut: int) -> bytes:
     """Return the line in the place of what was cut; its length does not depend on the number."""
     return b"\n[sysevent: %15d bytes were cut here]\n" % cut
+
+
+def last_lines_in(path: Path, count: int) -> list[str]:
+    """Return the last lines of a log, escaped, at most count; none if it cannot be read."""
+    try:
+        return last_lines(path.read_text(errors="replace").strip(), count)
+    except OSError:
+        return []
 
 
 class PipedLog:

@@ -1,4 +1,4 @@
-"""Reads files whose names come from users: one can be a device without end, a pipe without a writer, or larger than memory."""
+"""Reads regular files of bounded size: a user can name a device without end, a pipe, or a file larger than memory."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def kvm_run(target: Asked, cache: Cache | None, parse: Callable[..., Types] = Bt
 
 
 def _path(target: Asked, cache: Cache) -> Path | None:
-    """The file of the cache with the layout of a target's kernel; None unless the kernel is proven to be a known one."""
+    """The file of the cache with the layout of a kernel; None unless the kernel is proven to be a known one."""
     identity = target.facts().identity
     if identity is None or identity.proof is not Proof.PROVEN:
         return None
