@@ -50,7 +50,7 @@ def gather(claim: LogClaim, abi: str, guest: Asker, terms: Terms) -> LogEvidence
 
 def _logs(guest: Asker, abi: str) -> Iterator[ScenarioLog]:
     """The logs of an ABI; those of ABIs that claims are not judged for are part of the kernel's own ABI."""
-    for key, log in guest.restarts.logs.entries:
+    for key, log in guest.restarts.kernel_logs.entries:
         owner = key.abi if ABIS[key.abi].can_use_kvm else native(ABIS[key.abi].arch).name
         if owner == abi:
             yield ScenarioLog(key.scenario, key.abi, log)
@@ -58,7 +58,7 @@ def _logs(guest: Asker, abi: str) -> Iterator[ScenarioLog]:
 
 def unreadable(guest: Asker) -> str:
     """Why the log of a target's kernel could not be read; "" if it could."""
-    for _, log in guest.restarts.logs.entries:
+    for _, log in guest.restarts.kernel_logs.entries:
         if log.log_errno:
             return f"/dev/kmsg: errno {names.errno(log.log_errno)}"
     return ""
