@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 from sysevent.abi import names
@@ -19,10 +18,9 @@ from sysevent.model import Facts, Status
 def exit_claims(arch: str, abi: str, facts: Facts, terms: Terms) -> Iterator[ExitClaim]:
     """The claims about exits that apply to a kernel, and are judged on it for VMMs of an ABI."""
     for claim in catalogue.load().exits:
-        if claim.arch == arch and (not claim.abi or abi == native(arch).name):
-            with contextlib.suppress(NotApplicable):
-                claim.require_applicable(facts, terms)
-                yield claim
+        asked = claim.arch == arch and (not claim.abi or abi == native(arch).name)
+        if asked and claim.applies(facts, terms):
+            yield claim
 
 
 def gather(claim: LogClaim, abi: str, guest: Asker, terms: Terms) -> LogEvidence:

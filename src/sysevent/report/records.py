@@ -23,8 +23,7 @@ import msgspec
 from sysevent import model
 from sysevent.contract import readers
 from sysevent.model import Level, Status
-from sysevent.report.kernel_log import Log, Natural
-from sysevent.report.recorded_exit import Answer, Exit, Hex
+from sysevent.report.recorded_observation import Answer, Exit, Hex, Log, Natural
 
 SCHEMA: Final = 1
 
