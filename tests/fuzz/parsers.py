@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import kernel_images
 import pysequoia
-import sample_images
 
 from fuzz import samples
 from sysevent.build import programs
@@ -254,7 +254,7 @@ PARSERS = {
         ),
         Parser("notes", lambda: [b"\4\0\0\0\24\0\0\0\3\0\0\0GNU\0" + bytes(20)], build_id.of_notes),
         Parser("kernel", samples.kernels, _kernel),
-        Parser("module", lambda: [sample_images.module("b"), sample_images.module()], _module),
+        Parser("module", lambda: [kernel_images.module("b"), kernel_images.module()], _module),
         Parser("deb", samples.debs, _deb, _AR),
         Parser("tar", samples.tars, _tar, _TAR),
         Parser("release", lambda: [samples.RELEASE], _release, _DEB822, text=True),
