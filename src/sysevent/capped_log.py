@@ -17,7 +17,7 @@ _CHUNK = 1 << 16
 
 
 class CappedLog:
-    """A log file. A log is never worth a target: when it cannot be written, that is kept in `failed`."""
+    """A log file. No method raises an error when it cannot be written: the reason is kept in `failed`."""
 
     def __init__(self, path: Path, head: int = 4 << 20, tail: int = 4 << 20, *, append: bool = False) -> None:
         """Create the file. At least its first head bytes and its last tail bytes stay; it has head + 2 * tail at most.
