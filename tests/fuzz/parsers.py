@@ -23,7 +23,7 @@ from sysevent.decode.btf import Btf
 from sysevent.decode.structs import find, holes, leaves
 from sysevent.errors import SyseventError
 from sysevent.images.debian import apt, deb, keyring, package_index, release_file
-from sysevent.images.kernel import bootfile, modules, payload, vmlinux
+from sysevent.images.kernel import bootfile, identity, modules, payload
 from sysevent.images.rootfs import newc
 from sysevent.qemu import console
 from sysevent.qemu.monitor import Monitor
@@ -90,7 +90,7 @@ def _kernel(data):
     _each(
         lambda: bootfile.inspect(data, "X"),
         lambda: payload.unpacked(data, "X"),
-        lambda: vmlinux.image_build_id(data, "X"),
+        lambda: identity.image_build_id(data, "X"),
         lambda: bootfile.check_start(data[:1024], len(data), "X"),
     )
 

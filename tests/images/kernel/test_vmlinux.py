@@ -11,7 +11,7 @@ from kernel_images import bzimage, elf, note, raw_image
 
 from sysevent import settings as settings_of
 from sysevent.errors import ImageError, ToolMissing
-from sysevent.images.kernel import held, vmlinux
+from sysevent.images.kernel import held, identity, vmlinux
 from sysevent.images.kernel.bootfile import BootFile
 from sysevent.model import KernelImage
 
@@ -173,7 +173,7 @@ def test_other_architectures_boot_the_image_itself(kernel, settings):
 )
 def test_no_build_id(data, words):
     """The reason is said, for "not proven"."""
-    found = vmlinux.image_build_id(data, "k")
+    found = identity.image_build_id(data, "k")
     assert found.value == ""
     assert words in found.obstacle
 

@@ -15,13 +15,10 @@ import msgspec
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.cache import Cache
-from sysevent.decode import build_id
 from sysevent.errors import ImageError, ToolMissing
-from sysevent.images import compression
-from sysevent.images.kernel import bootfile, held, payload
+from sysevent.images.kernel import bootfile, held, identity, payload
 from sysevent.images.kernel.held import HeldFile
 from sysevent.model import KernelImage, Progress
-from sysevent.reading import read_file
 from sysevent.settings import Settings
 
 
@@ -118,7 +115,7 @@ def _extracted(data: bytes, kernel: KernelImage, progress: Progress) -> tuple[Ex
     """Return what is in an image, and its ELF kernel if QEMU can start that."""
     name = str(kernel.image)
     if not ARCHITECTURES[kernel.arch].pvh or data[:4] == b"\x7fELF":
-        found = image_build_id(data, name)
+        found = identity.image_build_id(data, name)
         return Extracted(found.value, found.obstacle, elf=False), None
     try:
         elf = payload.unpacked(data, name)
@@ -127,7 +124,7 @@ def _extracted(data: bytes, kernel: KernelImage, progress: Progress) -> tuple[Ex
         return Extracted("", f"{_RETRY}{missing}", elf=False), None
     except ImageError as error:
         return Extracted("", str(error), elf=False), None
-    found = _of_elf(elf, f"the kernel inside {name}")
+    found = identity.elf_build_id(elf, f"the kernel inside {name}")
     bootable = _has_pvh_entry(elf, f"the kernel inside {name}")
     return Extracted(found.value, found.obstacle, elf=bootable), elf if bootable else None
 
@@ -138,44 +135,3 @@ def _has_pvh_entry(data: bytes, name: str) -> bool:
         return bootfile.inspect(data, name).kind == "ELF vmlinux"
     except ImageError:
         return False
-
-
-def file_build_id(path: Path) -> tuple[str, str]:
-    """Return the build ID of the kernel in an image file, or "" and why it cannot be read."""
-    try:
-        found = image_build_id(read_file(path, compression.OUTPUT_MAX), str(path))
-    except OSError as error:
-        return "", f"cannot read {path}: {error.strerror}"
-    return found.value, found.obstacle
-
-
-class ImageBuildId(msgspec.Struct, frozen=True):
-    """The build ID of a kernel image, or why it cannot be read."""
-
-    # In hexadecimal.
-    value: str
-    obstacle: str = ""
-
-
-def image_build_id(data: bytes, name: str) -> ImageBuildId:
-    """Return the build ID of the kernel in an image of any format that bootfile.inspect() knows."""
-    if data[:4] == b"\x7fELF":
-        return _of_elf(data, name)
-    if payload.is_bzimage(data):
-        try:
-            return _of_elf(payload.unpacked(data, name), f"the kernel inside {name}")
-        except (ImageError, ToolMissing) as error:
-            return ImageBuildId("", str(error))
-    try:
-        plain = bootfile.inspect(data, name).unwrapped
-    except (ImageError, ToolMissing) as error:
-        return ImageBuildId("", str(error))
-    found = build_id.of_raw_image(data if plain is None else plain)
-    if len(found) == 1:
-        return ImageBuildId(found[0])
-    return ImageBuildId("", f"{name} holds {len(found) or 'no'} build IDs")
-
-
-def _of_elf(data: bytes, name: str) -> ImageBuildId:
-    found = build_id.of_elf(data)
-    return ImageBuildId(found, "" if found else f"{name} has no build ID")
