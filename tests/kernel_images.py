@@ -1,4 +1,4 @@
-"""Small synthetic kernel images with build IDs: ELF files, bzImages, and raw images of arm64 and riscv64."""
+"""Small synthetic kernels: notes, ELF files, modules, bzImages, EFI zboot, and raw images of arm64 and riscv64."""
 
 import struct
 
@@ -59,3 +59,76 @@ def bzimage(packed, version=0x20F):
     struct.pack_into("<H", setup, 0x206, version)
     struct.pack_into("<II", setup, 0x248, 64, len(packed))
     return bytes(setup) + b"\0" * 64 + packed + b"padding"
+
+
+def _elf_of_sections(sections, machine):
+    """Return an ELF64 file with these sections and no other content (System V ABI, chapter 4)."""
+    names = b"\0" + b"".join(name + b"\0" for name in sections) + b".shstrtab\0"
+    body, headers = b"", [bytes(64)]
+    for name, data in {**sections, b".shstrtab": names}.items():
+        kind = 3 if name == b".shstrtab" else 1
+        headers.append(
+            struct.pack(
+                "<IIQQQQIIQQ", names.index(name + b"\0"), kind, 0, 0, 64 + len(body), len(data), 0, 0, 1, 0
+            )
+        )
+        body += data
+    header = b"\x7fELF\x02\x01\x01" + bytes(9)
+    header += struct.pack(
+        "<HHIQQQIHHHHHH", 1, machine, 1, 0, 0, 64 + len(body), 0, 64, 0, 0, 64, len(headers), len(headers) - 1
+    )
+    return header + body + b"".join(headers)
+
+
+def module(depends="", machine=_MACHINES["arm64"], vermagic="6.12.1 SMP mod_unload modversions "):
+    """Return an ELF file with the .modinfo of such a kernel module."""
+    info = f"license=GPL\0depends={depends}\0vermagic={vermagic}\0".encode()
+    return _elf_of_sections({b".modinfo": info}, machine)
+
+
+def arm64_image(release="6.12.1", tail=b""):
+    """Return an arm64 Image with an EFI stub, whose section table gives the length of the file."""
+    banner = f"Linux version {release} (user@host) #1".encode() + tail
+    header = bytearray(64)
+    header[0:2], header[56:60] = b"MZ", b"ARM\x64"
+    struct.pack_into("<I", header, 0x3C, 64)
+    table = b"PE\0\0" + struct.pack("<HHIIIHH", 0xAA64, 1, 0, 0, 0, 0, 0)
+    start = 64 + len(table) + 40
+    section = b".text\0\0\0" + struct.pack("<IIIIIIHHI", 0, 0, len(banner), start, 0, 0, 0, 0, 0)
+    return bytes(header) + table + section + banner
+
+
+def riscv_image(release="6.12.1"):
+    """Return a riscv Image without an EFI stub."""
+    return raw_image(f"Linux version {release} (x)".encode(), "riscv64")
+
+
+def empty_bzimage(release="6.12.1-test", protocol=0x20F, flags=1):
+    """Return a bzImage with two setup sectors and 64 bytes of kernel."""
+    data = bytearray(3 * 512 + 64)
+    data[0x1F1], data[0x202:0x206] = 2, b"HdrS"
+    struct.pack_into("<I", data, 0x1F4, 4)
+    struct.pack_into("<H", data, 0x206, protocol)
+    struct.pack_into("<H", data, 0x20E, 0x100)
+    struct.pack_into("<H", data, 0x236, flags)
+    text = f"{release} (user@host) #1 SMP\0".encode()
+    data[0x300 : 0x300 + len(text)] = text
+    return bytes(data)
+
+
+def vmlinux(machine=_MACHINES["x86_64"], note=18):
+    """Return an ELF file with one note segment; the note of PVH has type 18."""
+    notes = struct.pack("<III", 4, 8, note) + b"Xen\0" + bytes(8)
+    banner = b"Linux version 6.12.1 (x)"
+    header = b"\x7fELF\x02\x01\x01" + bytes(9)
+    header += struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, 0, 64, 0, 0, 64, 56, 1, 64, 0, 0)
+    segment = struct.pack("<IIQQQQQQ", 4, 4, 120, 0, 0, len(notes), len(notes), 4)
+    return header + segment + notes + banner
+
+
+def zboot(payload, kind=b"gzip"):
+    """Return an EFI zboot image around a compressed one."""
+    header = bytearray(64)
+    header[0:2], header[4:8], header[24 : 24 + len(kind)] = b"MZ", b"zimg", kind
+    struct.pack_into("<II", header, 8, 64, len(payload))
+    return bytes(header) + payload

@@ -12,7 +12,7 @@ HELLO = Hello(1, 1, "6.12.1", "x86_64", "build")
 class Monitor:
     """Replaces qemu/monitor.py: writes a stream into the pipe that it is given, and has a guest that runs or not.
 
-    states: of query-migrate, one after the other, and the last one for ever. fails: commands that are refused.
+    states: of query-migrate, one after the other; the last one is repeated. fails: commands that are refused.
     """
 
     open = True

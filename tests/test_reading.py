@@ -52,7 +52,6 @@ def make(tmp_path):
     "read",
     [
         lambda path: reading.read_file(path, 1 << 20),
-        lambda path: reading.check_file(path, 1 << 20),
         lambda path: reading.read_start(path, 10, 1 << 20),
     ],
 )

@@ -10,12 +10,14 @@ import os
 import threading
 from pathlib import Path
 
+from sysevent.text import last_lines
+
 # Bytes of a pipe that are read at a time.
 _CHUNK = 1 << 16
 
 
 class CappedLog:
-    """A log file. A log is never worth a target: when it cannot be written, that is kept in `failed`."""
+    """A log file. No method raises an error when it cannot be written: the reason is kept in `failed`."""
 
     def __init__(self, path: Path, head: int = 4 << 20, tail: int = 4 << 20, *, append: bool = False) -> None:
         """Create the file. At least its first head bytes and its last tail bytes stay; it has head + 2 * tail at most.
@@ -81,6 +83,14 @@ class CappedLog:
 def _note(cut: int) -> bytes:
     """Return the line in the place of what was cut; its length does not depend on the number."""
     return b"\n[sysevent: %15d bytes were cut here]\n" % cut
+
+
+def last_lines_in(path: Path, count: int) -> list[str]:
+    """Return the last lines of a log, escaped, at most count; none if it cannot be read."""
+    try:
+        return last_lines(path.read_text(errors="replace").strip(), count)
+    except OSError:
+        return []
 
 
 class PipedLog:

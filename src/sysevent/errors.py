@@ -132,6 +132,8 @@ def copy_of(error: E) -> E:
     return fresh
 
 
+# Errors of a disk, or of a user's part of it, that has no space left.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # What to do about an error of this machine, by its number.
 _ADVICE = {
     errno.EMFILE: "raise the limit of open files: `ulimit -n 1024`",
@@ -153,5 +155,5 @@ def of_this_machine(what: str, error: OSError | MemoryError) -> InfrastructureEr
         return InfrastructureError(f"{what}: not enough memory: {_ADVICE[errno.ENOMEM]}")
     named = f" ({error.filename})" if error.filename else ""
     advice = f": {_ADVICE[error.errno]}" if error.errno in _ADVICE else ""
-    kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else InfrastructureError
+    kind = DiskFull if error.errno in DISK_FULL else InfrastructureError
     return kind(f"{what}: {error.strerror or error}{named}{advice}")

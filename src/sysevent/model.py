@@ -22,7 +22,8 @@ class Status(enum.StrEnum):
     FAIL = "FAIL"
     # The test broke; nothing is known about the kernel.
     ERROR = "ERROR"
-    # It could not be run: the guest was lost, or its kernel image could not be obtained.
+    # Nothing is known about the kernel: the guest was lost or ill, its image could not be obtained, or a failure was
+    # not seen a second time.
     MISS = "MISS"
     PASS = "PASS"
     # Ran, and has something to report that is not a promise.

@@ -1,4 +1,4 @@
-"""Reads files that users name: one can be a device without end, a pipe without a writer, or larger than memory."""
+"""Reads regular files of bounded size: a user can name a device without end, a pipe, or a file larger than memory."""
 
 from __future__ import annotations
 
@@ -30,12 +30,6 @@ def read_file(path: Path, limit: int) -> bytes:
     if len(data) < size:
         raise OSError(errno.EIO, f"only {len(data)} of its {size} bytes can be read", str(path))
     return data
-
-
-def check_file(path: Path, limit: int) -> None:
-    """Raise the OSError that read_file() would raise at once, without reading the file."""
-    with _open(path, limit):
-        pass
 
 
 def read_start(path: Path, size: int, limit: int) -> bytes:

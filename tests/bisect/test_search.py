@@ -1,13 +1,16 @@
 """Whole bisections on a real git history, with recorded kernels."""
 
+import errno
+
 import pytest
 
 from sysevent.bisect import report
+from sysevent.bisect.ask import raise_if_disk_full
 from sysevent.bisect.drive import Ending
 from sysevent.bisect.outcome import Outcome
 from sysevent.bisect.search import HistoryDoesNotFit, ReleaseList
 from sysevent.bisect.state import State
-from sysevent.errors import DiskFull
+from sysevent.errors import DiskFull, GuestLost
 
 
 def test_finds_the_commit(ask, tree, bench):
@@ -149,6 +152,17 @@ def test_full_disk_stops(ask, bench, tmp_path):
     assert state is not None
     assert len(state.steps) == 1
     assert ask().conclusion.end is Ending.FOUND
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_behind_another_error(number):
+    """The guest is lost because of it, which says nothing about the kernel."""
+    lost = GuestLost("no guest")
+    lost.__cause__ = OSError(number, "full")
+    with pytest.raises(DiskFull):
+        raise_if_disk_full(lost)
+    lost.__cause__ = OSError(errno.EIO, "another one")
+    raise_if_disk_full(lost)
 
 
 def test_line_of_releases():

@@ -115,5 +115,5 @@ def test_what_is_not_a_file(kind, tmp_path):
             path.symlink_to("/dev/zero")
         case "directory":
             path.mkdir()
-    with pytest.raises(UsageError, match="it is not a regular file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         State.resume(tmp_path)

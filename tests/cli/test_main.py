@@ -65,11 +65,20 @@ def test_a_bug_is_shown_without_values(verb, capsys):
     assert frames[-1].startswith("  tests/cli/test_main.py:")
 
 
-@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), MemoryError()])
-def test_what_the_machine_lacks_is_one_line(verb, capsys, error):
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(24, "Too many open files"), "Too many open files: raise the limit"),
+        (MemoryError(), "not enough memory: free some"),
+    ],
+)
+def test_what_the_machine_lacks_is_one_line(verb, capsys, error, words):
+    """With what to do about it."""
     verb("doctor", raiser(error))
     assert cli.main(["doctor"]) == 3
-    assert capsys.readouterr().err.startswith(f"sysevent: failed: {type(error).__name__}")
+    err = capsys.readouterr().err
+    assert err.startswith(f"sysevent: failed: {words}")
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])

@@ -63,6 +63,10 @@ def test_a_string_that_begins_like_an_elf_file_hides_nothing():
     assert build_id.of_raw_image(raw_image(b"\x7fELF" + bytes(60) + note(ID))) == (ID.hex(),)
 
 
+def test_a_note_in_an_image_that_is_too_long():
+    assert build_id.of_raw_image(raw_image(note(bytes(100)))) == ()
+
+
 def test_an_image_with_two_kernels():
     assert len(build_id.of_raw_image(raw_image(note(ID) + note(b"x" * 20) + note(ID)))) == 2
 

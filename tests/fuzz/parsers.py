@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import kernel_images
 import pysequoia
-import sample_images
 
 from fuzz import samples
 from sysevent.build import programs
@@ -23,7 +23,7 @@ from sysevent.decode.btf import Btf
 from sysevent.decode.structs import find, holes, leaves
 from sysevent.errors import SyseventError
 from sysevent.images.debian import apt, deb, keyring, package_index, release_file
-from sysevent.images.kernel import bootfile, modules, vmlinux
+from sysevent.images.kernel import bootfile, identity, modules, payload
 from sysevent.images.rootfs import newc
 from sysevent.qemu import console
 from sysevent.qemu.monitor import Monitor
@@ -89,8 +89,8 @@ def _btf(data):
 def _kernel(data):
     _each(
         lambda: bootfile.inspect(data, "X"),
-        lambda: vmlinux.extract_elf(data, "X"),
-        lambda: vmlinux.image_build_id(data, "X"),
+        lambda: payload.unpacked(data, "X"),
+        lambda: identity.image_build_id(data, "X"),
         lambda: bootfile.check_start(data[:1024], len(data), "X"),
     )
 
@@ -254,7 +254,7 @@ PARSERS = {
         ),
         Parser("notes", lambda: [b"\4\0\0\0\24\0\0\0\3\0\0\0GNU\0" + bytes(20)], build_id.of_notes),
         Parser("kernel", samples.kernels, _kernel),
-        Parser("module", lambda: [sample_images.module("b"), sample_images.module()], _module),
+        Parser("module", lambda: [kernel_images.module("b"), kernel_images.module()], _module),
         Parser("deb", samples.debs, _deb, _AR),
         Parser("tar", samples.tars, _tar, _TAR),
         Parser("release", lambda: [samples.RELEASE], _release, _DEB822, text=True),

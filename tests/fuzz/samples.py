@@ -8,8 +8,8 @@ import struct
 import tarfile
 from pathlib import Path
 
+import kernel_images
 import msgspec
-import sample_images
 import sample_records
 from debian_mirror import build_deb
 
@@ -155,28 +155,28 @@ def btf_files():
 
 def kernels():
     """Return an image of each kind, and some in each other."""
-    arm64 = sample_images.arm64_image()
-    packed = lzma.compress(sample_images.vmlinux())
-    x86 = bytearray(sample_images.bzimage()) + packed
+    arm64 = kernel_images.arm64_image()
+    packed = lzma.compress(kernel_images.vmlinux())
+    x86 = bytearray(kernel_images.empty_bzimage()) + packed
     struct.pack_into("<I", x86, 0x1F4, (len(x86) - 1536 + 15) // 16)
     struct.pack_into("<II", x86, 0x248, 64, len(packed))
     return [
         arm64,
-        sample_images.riscv_image(),
-        sample_images.bzimage(),
+        kernel_images.riscv_image(),
+        kernel_images.empty_bzimage(),
         bytes(x86) + bytes(15),
-        sample_images.vmlinux(),
+        kernel_images.vmlinux(),
         gzip.compress(arm64, mtime=0),
-        sample_images.zboot(gzip.compress(arm64, mtime=0)),
-        sample_images.zboot(lzma.compress(arm64), b"xzkern"),
-        gzip.compress(sample_images.zboot(gzip.compress(arm64, mtime=0)), mtime=0),
+        kernel_images.zboot(gzip.compress(arm64, mtime=0)),
+        kernel_images.zboot(lzma.compress(arm64), b"xzkern"),
+        gzip.compress(kernel_images.zboot(gzip.compress(arm64, mtime=0)), mtime=0),
     ]
 
 
 _FILES = {
-    "boot/vmlinuz-6.12.1": sample_images.arm64_image(),
-    "usr/lib/modules/6.12.1/kernel/a.ko.xz": lzma.compress(sample_images.module("b")),
-    "usr/lib/modules/6.12.1/kernel/b.ko": sample_images.module(),
+    "boot/vmlinuz-6.12.1": kernel_images.arm64_image(),
+    "usr/lib/modules/6.12.1/kernel/a.ko.xz": lzma.compress(kernel_images.module("b")),
+    "usr/lib/modules/6.12.1/kernel/b.ko": kernel_images.module(),
     "usr/include/linux/kvm.h": b"#define KVM 1\n",
 }
 

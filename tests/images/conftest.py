@@ -2,9 +2,9 @@
 
 import lzma
 
+import kernel_images
 import msgspec
 import pytest
-import sample_images
 from debian_mirror import build_deb, make_deb, mirror, progress, settings
 
 from sysevent.arches import architecture
@@ -18,13 +18,13 @@ __all__ = ["make_deb", "mirror", "progress", "settings"]
 def make_module():
     """make_module(depends, machine, vermagic): an ELF file with the .modinfo of such a kernel module."""
 
-    return sample_images.module
+    return kernel_images.module
 
 
 @pytest.fixture
 def arm64_image():
     """arm64_image(release="6.12.1"): the bytes of an arm64 Image."""
-    return sample_images.arm64_image
+    return kernel_images.arm64_image
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def trixie(mirror, make_module):
     """The mirror with a kernel 6.12.1 for arm64: KVM is built in, and three modules depend on each other."""
     mirror.deb = build_deb(
         {
-            "boot/vmlinuz-6.12.1+deb13-cloud-arm64": sample_images.arm64_image("6.12.1+deb13-cloud-arm64"),
+            "boot/vmlinuz-6.12.1+deb13-cloud-arm64": kernel_images.arm64_image("6.12.1+deb13-cloud-arm64"),
             "usr/lib/modules/6.12.1/kernel/virtio_console.ko.xz": lzma.compress(
                 make_module("virtio,virtio_ring")
             ),

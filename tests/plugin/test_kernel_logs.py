@@ -26,7 +26,7 @@ class Guest:
     def __init__(self, facts, arch="x86_64", *, errors=None, logs=None, booted=True):
         self.spec = SimpleNamespace(booted=booted)
         self.arch = ARCHITECTURES[arch]
-        self.restarts = SimpleNamespace(logs=SimpleNamespace(entries=[]))
+        self.restarts = SimpleNamespace(kernel_logs=SimpleNamespace(entries=[]))
         self.asked = []
         self._facts, self._errors, self._logs = facts, errors or {}, logs or {}
 
@@ -35,7 +35,9 @@ class Guest:
 
     def observe(self, scenario, abi):
         self.asked.append((scenario.name, abi))
-        self.restarts.logs.entries.append((Key(scenario.name, abi), self._logs.get(scenario.name, QUIET)))
+        self.restarts.kernel_logs.entries.append(
+            (Key(scenario.name, abi), self._logs.get(scenario.name, QUIET))
+        )
         if scenario.name in self._errors:
             raise self._errors[scenario.name]
 
@@ -69,7 +71,7 @@ def test_scenarios_of_a_program_that_cannot_use_kvm(facts):
 
 def test_logs_of_another_abi_belong_to_that_one(facts):
     guest = Guest(facts["x86_64-tcg"])
-    guest.restarts.logs.entries.append(
+    guest.restarts.kernel_logs.entries.append(
         (Key("x86_64.facts", "x86_64"), KernelLog(lines=SPLAT, taint=(0, 512)))
     )
     assert gather(guest, "i386")[1].status is Status.PASS
@@ -106,5 +108,5 @@ def test_why_the_log_is_not_read(facts):
     """The record of the target says it."""
     guest = Guest(facts["x86_64-tcg"])
     assert kernel_logs.unreadable(guest) == ""
-    guest.restarts.logs.entries.append((Key("x86_64.facts", "x86_64"), KernelLog(log_errno=1)))
+    guest.restarts.kernel_logs.entries.append((Key("x86_64.facts", "x86_64"), KernelLog(log_errno=1)))
     assert kernel_logs.unreadable(guest) == "/dev/kmsg: errno 1 (EPERM)"

@@ -191,6 +191,13 @@ def test_only_what_was_selected_runs(run):
     assert " deselected" in run("clean").out.splitlines()[-1]  # that adds up to what was collected
 
 
+def test_each_kernel_has_a_line(run):
+    """Which kernel answered, target by target, and what is known about it."""
+    lines = run("mixed").out.splitlines()
+    shown = [line for line in lines if line.endswith(f", build ID {'ab' * 20} (proven)")]
+    assert [line.partition(":")[0] for line in shown] == ["arm64-tcg", "x86_64-tcg"]
+
+
 def test_what_does_not_apply(run):
     """A skip that says what would make it apply; a run of nothing else is no green run."""
     found = run("inapplicable")

@@ -11,7 +11,7 @@ from json_schema import JsonSchema
 
 from sysevent.checkout import ROOT
 from sysevent.model import Answer, Observation, RawExit
-from sysevent.report import recorded_exit, records, schema_page
+from sysevent.report import recorded_observation, records, schema_page
 
 RECORDINGS = sorted((ROOT / "tests" / "data" / "runs").glob("*.jsonl"))
 SEEN = Observation(
@@ -114,7 +114,7 @@ def test_the_page_is_up_to_date():
 
 def structs():
     described = msgspec.inspect.multi_type_info(
-        [*get_args(records.Record), recorded_exit.Exit, recorded_exit.Answer]
+        [*get_args(records.Record), recorded_observation.Exit, recorded_observation.Answer]
     )
     return [(struct.cls, field.encode_name) for struct in described for field in struct.fields]
 

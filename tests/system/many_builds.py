@@ -23,7 +23,7 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.bisect import guests
 from sysevent.build.kernel import KernelBuilder
 from sysevent.decode import build_id
-from sysevent.images.kernel.vmlinux import file_build_id
+from sysevent.images.kernel.identity import file_build_id
 from sysevent.model import Proof
 
 ARCH = ARCHITECTURES["x86_64"]

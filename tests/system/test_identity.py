@@ -13,7 +13,7 @@ from sysevent.engine.listeners import Listeners
 from sysevent.errors import WrongKernel
 from sysevent.hosts.openers import opener
 from sysevent.hosts.qemu.opener import QemuOpener
-from sysevent.images.kernel import resolve, vmlinux
+from sysevent.images.kernel import identity, resolve, vmlinux
 from sysevent.model import KernelImage, Proof
 from sysevent.targets import spec
 
@@ -51,7 +51,7 @@ def image(arch, here, tmp_path):
 
 
 def id_in(path):
-    found = vmlinux.image_build_id(path.read_bytes(), str(path))
+    found = identity.image_build_id(path.read_bytes(), str(path))
     assert found.value, found.obstacle
     return found.value
 

@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 from system import runs
 
 from sysevent.arches import ARCHITECTURES
@@ -15,7 +16,7 @@ from sysevent.hosts.qemu.snapshots import Snapshots
 from sysevent.images import inventory
 
 SEED = 13
-# Runs that are killed. By hand, 200 were.
+# Runs that are killed; SYSEVENT_TEST_KILLS is another number.
 KILLS = int(os.environ.get("SYSEVENT_TEST_KILLS", "6"))
 # Seconds for the processes of a killed run to end.
 SOON = 10
@@ -85,9 +86,7 @@ def test_what_killed_runs_leave_is_pruned(tmp_path, here):
         (tmp_path / name).touch()
         for path in (tmp_path / name, (tmp_path / name).parent):
             os.utime(path, (time.time() - 30 * 24 * 3600,) * 2)
-    settings = here.__class__(
-        **{name: getattr(here, name) for name in here.__struct_fields__} | {"cache": tmp_path}
-    )
+    settings = msgspec.structs.replace(here, cache=tmp_path)
     inventory.prune(settings, list(ARCHITECTURES.values()), unused=timedelta(days=1))
     Snapshots(tmp_path).prune()
     assert [path for path in tmp_path.rglob("*") if path.is_file() or path.parent.name == "parts"] == []

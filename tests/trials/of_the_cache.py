@@ -6,6 +6,8 @@ import random
 import shutil
 from pathlib import Path
 
+import faults
+
 from trials.catalogue import fault
 from trials.trial import Trial
 
@@ -32,43 +34,22 @@ _NEEDED_OFFLINE = {
 }
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Write another file in its place: the old one is linked into other caches."""
-    path.unlink()
-    path.write_bytes(data)
-
-
 def _flip(path: Path, chance: random.Random) -> None:
-    data = bytearray(path.read_bytes())
-    if data:
-        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-    _replace(path, bytes(data))
+    if size := path.stat().st_size:
+        faults.flip(path, chance.randrange(size), chance.randrange(8))
 
 
 def _cut(path: Path, chance: random.Random) -> None:
-    data = path.read_bytes()
-    _replace(path, data[: chance.randrange(len(data))] if data else data)
-
-
-def _empty(path: Path, chance: random.Random) -> None:
-    _replace(path, b"")
-
-
-def _zero(path: Path, chance: random.Random) -> None:
-    # As ext4 leaves a file whose blocks were not written before the power was lost.
-    _replace(path, bytes(path.stat().st_size))
-
-
-def _remove(path: Path, chance: random.Random) -> None:
-    path.unlink()
+    if size := path.stat().st_size:
+        faults.cut(path, chance.randrange(size))
 
 
 _DAMAGES = {
     "flipped": ("one bit of each is flipped, at a random place", _flip),
     "cut": ("each is cut at a random length", _cut),
-    "emptied": ("each has no bytes", _empty),
-    "zeroed": ("each has only zero bytes", _zero),
-    "removed": ("each is deleted", _remove),
+    "emptied": ("each has no bytes", lambda path, _: faults.empty(path)),
+    "zeroed": ("each has only zero bytes", lambda path, _: faults.zero(path)),
+    "removed": ("each is deleted", lambda path, _: path.unlink()),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from sysevent.contract.confirmation import sighting
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.terms import Terms
 from sysevent.errors import (
+    DISK_FULL,
     DiskFull,
     GuestDistrusted,
     GuestLost,
@@ -191,6 +191,6 @@ def raise_if_disk_full(error: BaseException) -> None:
     """Raise DiskFull if an error was caused by a full disk, which says nothing about the kernel under test."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+        if isinstance(cause, OSError) and cause.errno in DISK_FULL:
             raise DiskFull(str(error)) from error
         cause = cause.__cause__

@@ -19,9 +19,12 @@ import msgspec
 from sysevent.bisect.question import Question
 from sysevent.bisect.step import Step
 from sysevent.errors import UsageError
+from sysevent.reading import read_file
 
 SCHEMA = 1
 NAME = "bisect.jsonl"
+# Bytes of a file, as of a run's log.
+_LARGEST = 256 << 20
 # The key of a record's hash.
 _HASH = "sha256"
 
@@ -56,10 +59,8 @@ class State:
     def resume(cls, folder: Path) -> State | None:
         """The bisection in a folder; None if there is none. UsageError if its file cannot be read or is not valid."""
         path = folder / NAME
-        if path.exists() and not path.is_file():
-            raise UsageError(f"{path} cannot be read: it is not a regular file")
         try:
-            data = path.read_bytes()
+            data = read_file(path, _LARGEST)
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -8,8 +8,8 @@ from sysevent.bisect.outcome import Outcome
 from sysevent.contract.confirmation import Sighting
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.model import Facts, Mismatch, Observation, Status
-from sysevent.report import recorded_exit, records
-from sysevent.report.kernel_log import Log
+from sysevent.report import records
+from sysevent.report.recorded_observation import Answer, Exit, Log
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -18,8 +18,8 @@ class Evidence(msgspec.Struct, frozen=True):
     scenario: str
     arch: str
     abi: str
-    exits: dict[str, recorded_exit.Exit]
-    answers: dict[str, recorded_exit.Answer]
+    exits: dict[str, Exit]
+    answers: dict[str, Answer]
     symbols: dict[str, int]
     log: Log = Log()
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from sysevent import __version__, interrupts, standard_streams, tracebacks
-from sysevent.errors import SyseventError, UsageError
+from sysevent.errors import SyseventError, UsageError, of_this_machine
 from sysevent.text import escape
 
 # Each verb with its line in --help. Its module has the same name.
@@ -107,7 +107,7 @@ def _exit_code(stop: int | None, action: Callable[[], int]) -> int:
         if standard_streams.reader_has_ended():
             standard_streams.discard()
             return stop or _READER_ENDED
-        say(f"failed: {tracebacks.reason(error)}")
+        say(str(of_this_machine("failed", error)))
         return stop or 3
     except Exception as error:
         say(f"an error of sysevent itself: {tracebacks.with_frames(error)}")

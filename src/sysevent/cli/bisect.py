@@ -36,7 +36,7 @@ from sysevent.doctor.requirements import ensure_header_export, ensure_kernel_bui
 from sysevent.errors import UsageError
 from sysevent.images.debian import published
 from sysevent.images.debian.archive import Archive
-from sysevent.images.kernel.vmlinux import file_build_id
+from sysevent.images.kernel.identity import file_build_id
 from sysevent.model import Status
 from sysevent.qemu.version import version
 from sysevent.settings import Settings, from_options

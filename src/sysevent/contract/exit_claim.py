@@ -74,6 +74,14 @@ class ExitClaim(msgspec.Struct, frozen=True):
             if not need.met(facts) and not need.required(release):
                 raise NotApplicable(need.why_not(facts))
 
+    def applies(self, facts: Facts, terms: Terms) -> bool:
+        """Return whether require_applicable() raises nothing."""
+        try:
+            self.require_applicable(facts, terms)
+        except NotApplicable:
+            return False
+        return True
+
     def checks(self, definition: EventDefinition) -> tuple[Check, ...]:
         """Return the checks for kernels with this definition of system_event."""
         new = definition is EventDefinition.DATA

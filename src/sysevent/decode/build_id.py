@@ -12,9 +12,9 @@ from typing import Protocol
 
 import msgspec
 
+from sysevent.decode import elf
+
 _GNU_BUILD_ID = 3
-# The header of an ELF note: the sizes of name and content, and its type.
-_NOTE = struct.Struct("<III")
 _PT_NOTE, _SHT_NOTE, _SHT_NOBITS = 4, 7, 8
 # Bytes of a build ID: 8 (fast), 16 (uuid, md5), 20 (sha1); up to 64 if it was given in hexadecimal.
 _MOST = 64
@@ -64,14 +64,9 @@ class _Range(msgspec.Struct, frozen=True):
 
 def of_notes(notes: bytes) -> str:
     """Return the build ID among ELF notes, in hexadecimal; "" if there is none."""
-    at = 0
-    while at + _NOTE.size <= len(notes):
-        name_size, size, kind = _NOTE.unpack_from(notes, at)
-        name = at + _NOTE.size
-        content = name + (name_size + 3 & ~3)
-        if kind == _GNU_BUILD_ID and notes[name : name + name_size] == b"GNU\0":
-            return notes[content : content + size].hex() if 0 < size <= _MOST else ""
-        at = content + (size + 3 & ~3)
+    for note in elf.notes(notes):
+        if note.kind == _GNU_BUILD_ID and note.name == b"GNU\0":
+            return note.content.hex() if len(note.content) <= _MOST else ""
     return ""
 
 
@@ -95,7 +90,8 @@ def of_raw_image(data: bytes) -> tuple[str, ...]:
         # A note begins at a multiple of 4, eight bytes before its type.
         aligned = at >= 8 and at % 4 == 0 and data[at - 8 : at - 4] == b"\x04\0\0\0"
         if aligned and not any(start <= at < end for start, end in inside):
-            found.append(of_notes(data[at - 8 : at + len(_TYPE_AND_NAME) + _MOST]))
+            # One more byte shows that the content is too long for a build ID.
+            found.append(of_notes(data[at - 8 : at + len(_TYPE_AND_NAME) + _MOST + 1]))
     return tuple(dict.fromkeys(filter(None, found)))
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
-from sysevent.abi import names
 from sysevent.arches import ARCHITECTURES, NATIVE, Abi, Architecture, resolve_abi
 from sysevent.build import programs
+from sysevent.engine import target_file
 from sysevent.engine.facts import facts as read_facts
 from sysevent.engine.listeners import Listeners
 from sysevent.engine.loop import Awaited, Loop
@@ -26,7 +26,6 @@ from sysevent.engine.request import Request
 from sysevent.engine.restarts import Restarts
 from sysevent.engine.session import Session
 from sysevent.errors import (
-    BadWire,
     GuestLost,
     HarnessError,
     NotApplicable,
@@ -39,14 +38,9 @@ from sysevent.hosts.base import Opener
 from sysevent.model import Facts, KernelImage, Observation
 from sysevent.scenario.control import CONTROLS, Control
 from sysevent.scenario.facts import FACTS
-from sysevent.scenario.steps import File, Scenario
+from sysevent.scenario.steps import Scenario
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
-
-# Bytes of a file in one reply (wire.BODY_MAX is 1 MiB).
-_PIECE = 960 << 10
-# Bytes. The largest BTF seen has 8 MB.
-_FILE_MAX = 64 << 20
 
 ReadPayload = Callable[[Architecture, str, Settings], programs.Payload]
 
@@ -150,24 +144,13 @@ class Asker:
         """Duration of a scenario in seconds; KeyError if observe() was not called for it."""
         return self._seconds[self._key(scenario, abi)]
 
-    def file(self, path: str, *, piece: int = _PIECE, limit: int = _FILE_MAX) -> bytes:
-        """The content of a file of the target; not recorded. It is read in pieces of this many bytes.
+    def file(self, path: str, *, piece: int = target_file.PIECE, limit: int = target_file.LIMIT) -> bytes:
+        """The content of a file of the target; not recorded. Raises as target_file.read() and Pipeline.ask() do."""
 
-        NotApplicable if it cannot be opened there, BadWire if it has more than limit bytes, and what
-        Pipeline.ask() raises.
-        """
-        data, size = b"", piece
-        while size == piece:
-            step = File(path, "file", len(data), piece)
-            scenario = Scenario(f"file {path}", self.arch.name, (step,))
-            answer = self._pipeline.ask(Request(scenario, self.arch.abis[0])).answers["file"]
-            if answer.ret < 0:
-                raise NotApplicable(f"{path} of {self.spec.id}: errno {names.errno(answer.errno)}")
-            data += answer.data
-            size = len(answer.data)
-            if len(data) > limit:
-                raise BadWire(f"{path} of {self.spec.id} has more than {limit} bytes")
-        return data
+        def ask(scenario: Scenario) -> Observation:
+            return self._pipeline.ask(Request(scenario, self.arch.abis[0]))
+
+        return target_file.read(ask, self.arch.name, path, self.spec.id, piece=piece, limit=limit)
 
     def stream(self, scenarios: Iterable[Scenario], abi: str = NATIVE) -> Iterator[Observation]:
         """The observations of many scenarios, in order, several in flight at a time; none is remembered.

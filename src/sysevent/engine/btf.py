@@ -7,16 +7,15 @@ Any other kernel's BTF is read every time.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from sysevent.arches import Architecture
 from sysevent.cache import Cache
 from sysevent.decode.btf import Btf
 from sysevent.decode.structs import Layout, Struct
-from sysevent.errors import ImageError
 from sysevent.model import Facts, Proof
 
 # Version of what is cached; a change outdates all of it.
@@ -45,23 +44,28 @@ class Types(Protocol):
         """See Btf."""
 
 
-def kvm_run(target: Asked, cache: Cache, parse: Callable[..., Types] = Btf) -> Layout:
+def kvm_run(target: Asked, cache: Cache | None, parse: Callable[..., Types] = Btf) -> Layout:
     """The layout of struct kvm_run and of the types in it; empty if the BTF has none. NotApplicable without BTF.
 
-    parse is called as Btf is: with the bytes of vmlinux, or with those of a module and the types of vmlinux.
+    cache: None: the kernel is asked in any case. parse is called as Btf is: with the bytes of vmlinux, or with those of
+    a module and the types of vmlinux.
     """
-    identity = target.facts().identity
-    known_content = identity.content if identity is not None and identity.proof is Proof.PROVEN else ""
-    key = hashlib.sha256(repr((_SCHEMA, target.arch.name, known_content)).encode()).hexdigest()[:32]
-    path = cache.root / "btf" / f"{key}.json"
-    if known_content and (known := cache.read(path, Layout)):
+    path = None if cache is None else _path(target, cache)
+    if cache is not None and path is not None and (known := cache.read(path, Layout)):
         return known
     types = parse(target.file(_VMLINUX))
     found = Layout(types.reachable("kvm_run"))
     if not found.structs:
         found = Layout(parse(target.file(_MODULE), types).reachable("kvm_run"))
-    if known_content:
-        # Without a place to write to, the next run reads it again.
-        with contextlib.suppress(ImageError):
-            cache.record(path, found)
+    if cache is not None and path is not None:
+        cache.record(path, found)
     return found
+
+
+def _path(target: Asked, cache: Cache) -> Path | None:
+    """The file of the cache with the layout of a kernel; None unless the kernel is proven to be a known one."""
+    identity = target.facts().identity
+    if identity is None or identity.proof is not Proof.PROVEN:
+        return None
+    key = hashlib.sha256(repr((_SCHEMA, target.arch.name, identity.content)).encode()).hexdigest()[:32]
+    return cache.root / "btf" / f"{key}.json"

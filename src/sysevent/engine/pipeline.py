@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
@@ -19,6 +18,7 @@ from sysevent.engine.controls import Controls, IllGuests, suspect
 from sysevent.engine.loop import Loop
 from sysevent.engine.question import Key
 from sysevent.engine.request import Request, decoded
+from sysevent.engine.request_queue import RequestQueue
 from sysevent.engine.restarts import Restarts
 from sysevent.engine.session import Session
 from sysevent.errors import (
@@ -68,17 +68,13 @@ class Pipeline:
         # Why no answer of the session counts any more; its guest is closed by the next who waits for it.
         self._distrusted: SyseventError | None = None
         self._ill_guests = IllGuests()
-        # An answer is waited for; not sent yet.
-        self._required: deque[Request] = deque()
-        # Sent when no required request is left to send.
-        self._prefetch: deque[Request] = deque()
+        # Not sent yet.
+        self._queue = RequestQueue()
         # By number, in order.
         self._in_flight: dict[int, Request] = {}
         self._asked: Session | None = None
         # The first request to that session: which kernel it has.
         self._identity: Request | None = None
-        # True after a loss: no request is prefetched any more.
-        self._no_prefetch = False
         # An answer that says that the guest was lost.
         self._loss: GuestLost | None = None
         # The time (time.monotonic()) of the last reply.
@@ -87,18 +83,15 @@ class Pipeline:
     @property
     def idle(self) -> bool:
         """True if no request is queued or in flight, and every answer counts."""
-        return not (self._required or self._prefetch or self._in_flight) and not self._controls.waiting
+        return not (self._queue or self._in_flight) and not self._controls.waiting
 
     def prefetch(self, requests: Iterable[Request]) -> None:
         """Queue requests whose answers are not waited for yet; they are ignored after a loss."""
-        known = {request.key for request in (*self._required, *self._unanswered())}
-        if not self._no_prefetch:
-            self._prefetch.extend(request for request in requests if request.key not in known)
+        self._queue.prefetch(requests, {request.key for request in self._unanswered()})
 
     def stop_prefetch(self) -> None:
         """Discard prefetched requests that are not sent, and those of later calls of prefetch()."""
-        self._prefetch.clear()
-        self._no_prefetch = True
+        self._queue.stop_prefetch()
 
     def ask(self, request: Request) -> Observation:
         """The answer to a request, which is repeated once, on a guest booted again, if the guest is lost in it.
@@ -106,11 +99,10 @@ class Pipeline:
         GuestLost if the guest is lost twice, or too often in all; GuestIll if the request made two guests ill, or two
         were ill for another reason; else what decode() of scenario/request.py and running() raise.
         """
-        self._prefetch = deque(other for other in self._prefetch if other.key != request.key)
         losses = 0
         while True:
             # Before the guest is ready, so that it is sent before those that are prefetched.
-            self._required.append(request)
+            self._queue.require(request)
             try:
                 self.running()
                 try:
@@ -119,7 +111,7 @@ class Pipeline:
                     losses += not isinstance(error, GuestDistrusted)
                     self.lost(error, final=losses > 1)
             finally:
-                self._required.clear()
+                self._queue.require_none()
             if blame := self._ill_guests.blame(suspect(request)):
                 raise GuestIll(f"{request.scenario.name} makes its guest ill: {blame}")
             request = msgspec.structs.replace(request, answer=None)
@@ -134,7 +126,7 @@ class Pipeline:
 
     def send(self, request: Request) -> None:
         """Send a request as soon as the window permits, for answer(). Raises what running() raises."""
-        self._required.append(request)
+        self._queue.require(request)
         self._send(self.running(), end_of_burst=False)
 
     def answer(self, request: Request) -> Observation:
@@ -226,7 +218,7 @@ class Pipeline:
         try:
             for number, reply in session.replies():
                 request = self._in_flight.pop(number)
-                self._restarts.logs.add(request.scenario.name, request.abi.name, reply)
+                self._restarts.kernel_logs.add(request.scenario.name, request.abi.name, reply)
                 answer = decoded(request, reply)
                 self._restarts.identify(answer) if request is self._identity else self._take(request, answer)
             self._send(session, end_of_burst=True)
@@ -243,11 +235,10 @@ class Pipeline:
                 self._identity = Request(BUILD[self._restarts.arch.name], self._control_abi)
                 self._send_one(session, self._identity)
         while session.open:
-            queue = self._required or self._prefetch
-            if self._controls.due(end_of_burst=end_of_burst and not queue):
+            if self._controls.due(end_of_burst=end_of_burst and not self._queue):
                 self._send_one(session, Request(self._control.scenario, self._control_abi))
-            elif queue:
-                self._send_one(session, queue.popleft())
+            elif self._queue:
+                self._send_one(session, self._queue.pop())
             else:
                 return
 

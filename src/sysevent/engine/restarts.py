@@ -10,31 +10,21 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.engine.identity import identify
 from sysevent.engine.kernel_logs import KernelLogs
 from sysevent.engine.listeners import Listeners
+from sysevent.engine.same_machine import SameMachine
 from sysevent.engine.session import Session
-from sysevent.errors import (
-    BadWire,
-    GuestLost,
-    SyseventError,
-    WrongHost,
-    WrongKernel,
-    copy_of,
-    of_this_machine,
-)
+from sysevent.errors import BadWire, GuestLost, SyseventError, WrongKernel, copy_of, of_this_machine
 from sysevent.hosts.base import Opener
-from sysevent.hosts.traits import check_traits
 from sysevent.model import ExpectedKernel, Incident, KernelIdentity, KernelImage, Observation, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 from sysevent.wire import Hello
 
-# The traits that must not change when a lost machine answers again: see hosts/traits.py.
-_SAME = ("kernel", "version", "machine", "node", "build_id")
 # Boots, or connections, of one target; a host that was lost this often would be lost again.
 _MAX_BOOTS = 4
 
 
 class Restarts:
-    """Opens the hosts of one target: chooses between boot and snapshot, limits the boots, checks the traits."""
+    """Opens the hosts of one target: chooses between boot and snapshot, limits boots, checks which kernel answers."""
 
     def __init__(
         self, spec: TargetSpec, opener: Opener, settings: Settings, logs: Path, listeners: Listeners
@@ -60,7 +50,7 @@ class Restarts:
         # With --gdb, boot once only.
         self._max_boots = 1 if settings.debug else _MAX_BOOTS
         # Of all hosts of the target, whose kernel is the same.
-        self.logs = KernelLogs(lambda text: self._incident(f"{spec.id}: {text}", retried=False))
+        self.kernel_logs = KernelLogs(lambda text: self._incident(f"{spec.id}: {text}", retried=False))
         self._preparing = threading.Lock()
         self._prepared = False
         # Why no host can be started, now or later.
@@ -70,8 +60,7 @@ class Restarts:
         self._boots = 0
         # True after a loss: only a boot shows whether the snapshot caused it.
         self._restore_disabled = False
-        # Traits of the first host.
-        self._first_traits: dict[str, str] = {}
+        self._machine = SameMachine(spec)
 
     @property
     def name(self) -> str:
@@ -176,7 +165,7 @@ class Restarts:
         try:
             hello = session.receive_hello()
             if hello is not None:
-                self._check({**session.traits, "kernel": hello.release, "machine": hello.machine})
+                self._machine.check(session.traits, hello)
         except SyseventError as error:
             self._refuse(error)
             raise
@@ -212,15 +201,7 @@ class Restarts:
             if isinstance(answer, SyseventError):
                 raise WrongKernel(f"{self._spec.id}: which kernel answers could not be read: {answer}")
             found = identify(self._spec.id, expected, answer)
-            hello = session.hello
-            self._check(
-                {
-                    **session.traits,
-                    "kernel": hello.release,
-                    "machine": hello.machine,
-                    "build_id": found.build_id,
-                }
-            )
+            self._machine.check(session.traits, session.hello, build_id=found.build_id)
         except SyseventError as error:
             session.refused = error
             if isinstance(error, WrongKernel):
@@ -250,18 +231,6 @@ class Restarts:
         self._incident(str(error), retried=False)
         self.close()
 
-    def _check(self, traits: dict[str, str]) -> None:
-        """WrongHost if the host does not match the target file, or is another one than before the loss."""
-        check_traits(self._spec, traits)
-        now = {name: traits[name] for name in _SAME if name in traits}
-        self._first_traits = now | self._first_traits
-        for name, value in now.items():
-            if value != self._first_traits.get(name, value):
-                raise WrongHost(
-                    f"{self._spec.id}: {name} changed from {self._first_traits[name]!r} to {value!r} after the "
-                    f"connection was lost; boot {self._first_traits[name]!r} and run again"
-                )
-
     def lost(self, error: SyseventError, *, retried: bool) -> None:
         """Record that the host is lost, and close it. No snapshot is used from now on: it may have caused the loss."""
         reason = str(error)
@@ -274,8 +243,7 @@ class Restarts:
 
     def _record_retries(self, session: Session) -> None:
         while session.host.retried:
-            reason = session.host.retried.pop(0)
-            self._listeners.incident(self._as_incident(reason, retried=True))
+            self._listeners.incident(self._as_incident(session.host.retried.pop(0), retried=True))
         while session.host.incidents:
             self._listeners.incident(self._as_incident(session.host.incidents.pop(0), retried=False))
 

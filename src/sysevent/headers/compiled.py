@@ -77,11 +77,6 @@ class Tool(msgspec.Struct, frozen=True):
             raise BuildFailed(f"{what}: {error}") from error
 
 
-def layout(headers: Headers, abi: Abi, settings: Settings, progress: Progress) -> Layout:
-    """Return the layout of the headers for one ABI; raises as layouts() does."""
-    return layouts(headers, (abi,), settings, progress)[abi.name]
-
-
 def layouts(
     headers: Headers, abis: Iterable[Abi], settings: Settings, progress: Progress, *, cached: bool = True
 ) -> dict[str, Layout]:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from sysevent import wire
-from sysevent.capped_log import CappedLog, PipedLog
+from sysevent.capped_log import CappedLog, PipedLog, last_lines_in
 from sysevent.errors import GuestLost
 from sysevent.hosts.base import ENDED, Failure
 from sysevent.hosts.framed import FramedHost
@@ -22,7 +22,6 @@ from sysevent.hosts.traits import check_kvm_access, check_traits
 from sysevent.model import Progress
 from sysevent.process import die_with_parent, executable_in_memory
 from sysevent.targets.spec import TargetSpec
-from sysevent.text import last_lines
 
 KVM = Path("/dev/kvm")
 # Seconds for the VMM to start, on a busy machine.
@@ -143,9 +142,7 @@ class LocalHost(FramedHost):
             self._output.wait(_LAST_WORDS)
             if process.returncode is not None:
                 what = f"the VMM {_how(process.returncode)}"
-        said: list[str] = []
-        with contextlib.suppress(OSError):
-            said = last_lines(self.log.read_text(errors="replace").strip(), _TAIL)
+        said = last_lines_in(self.log, _TAIL)
         shown = "\n".join([f"\nwhat the VMM said ({self.log}):", *said]) if said else ""
         return GuestLost(f"{self.name}: {what}{shown}")
 

@@ -36,7 +36,7 @@ class Wait:
         self._got = False
         # The host has ended, and its output from before the end is still arriving.
         self._ending = False
-        # Since when (time.monotonic()); 0 if it has not ended.
+        # Since when, by the clock; 0 if it has not ended.
         self._ended_at = 0.0
 
     def restart(self) -> None:
@@ -61,8 +61,8 @@ class Wait:
         failure = self.host.failure()
         ended = failure is not None and failure.ended
         if ended and not self._ended_at:
-            self._ended_at = time.monotonic()
-        self._ending = ended and self._got and time.monotonic() - self._ended_at < _LAST_OUTPUT
+            self._ended_at = self._clock()
+        self._ending = ended and self._got and self._clock() - self._ended_at < _LAST_OUTPUT
         if failure is not None and not self._ending:
             raise self.host.loss(failure.reason)
         if self.host.has_deadlines and self.seconds > limit:

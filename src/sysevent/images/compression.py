@@ -7,12 +7,16 @@ import lzma
 import os
 import selectors
 import shutil
+import struct
 import subprocess
 import time
 import zlib
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from sysevent.errors import ImageError, InfrastructureError, ToolMissing
+
+if TYPE_CHECKING:
+    import bz2
 
 # Bytes to which one kernel, module or index may decompress. A Debian vmlinux has 62 MB, and a Packages file as many.
 OUTPUT_MAX = 512 << 20
@@ -25,20 +29,45 @@ _STREAMS_MAX = 4096
 # Seconds for the zstd program; it decompresses 500 MB in one second.
 _ZSTD_DEADLINE = 120
 
-Kind = Literal["gzip", "xz", "zstd"]
-MAGICS: dict[bytes, Kind] = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
-"""The first bytes of a compressed file."""
+# Bytes of a block of `lz4 -l`, the format of the kernel's build, before its compression (lib/decompress_unlz4.c).
+_LZ4_BLOCK = 8 << 20
+
+# Those that Python decompresses piece by piece.
+StreamKind = Literal["gzip", "xz", "bzip2"]
+# Those of files in packages.
+FileKind = Literal["gzip", "xz", "zstd"]
+Kind = StreamKind | FileKind | Literal["lz4"]
+# The first bytes of compressed data: lib/decompress.c. "xz" also stands for the older format of .lzma files.
+_MAGICS: dict[bytes, Kind] = {
+    b"\x1f\x8b": "gzip",
+    b"\xfd7zXZ\0": "xz",
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x02\x21\x4c\x18": "lz4",
+    b"\x5d\0\0": "xz",
+}
+SUFFIXES: dict[str, FileKind] = {".xz": "xz", ".gz": "gzip", ".zst": "zstd"}
+"""How the names of compressed files in packages end."""
+# What the decoders raise for damaged data.
+_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, OSError, ValueError)
+
+
+def kind_of(data: bytes) -> Kind | None:
+    """Return how data is compressed, by its first bytes; None if they are unknown."""
+    return next((kind for magic, kind in _MAGICS.items() if data.startswith(magic)), None)
 
 
 def decompress(kind: Kind, data: bytes, name: str, limit: int | None = None) -> bytes:
     """Return the content of the compressed streams at the start of data; what follows is ignored.
 
-    name is for messages. "xz" also accepts the older format of .lzma files. ImageError when data is damaged or
-    truncated, or decompresses to more than limit bytes, by default OUTPUT_MAX. ToolMissing without a zstd program:
-    Python has zstd only since 3.14.
+    name is for messages. Behind zstd and lz4 nothing may follow, except the size that a kernel's build appends to lz4.
+    ImageError when data is damaged or truncated, or decompresses to more than limit bytes, by default OUTPUT_MAX.
+    ToolMissing without a zstd program: Python has zstd only since 3.14.
     """
     if kind == "zstd":
-        return unzstd(data, name, limit)
+        return _unzstd(data, name, limit or OUTPUT_MAX)
+    if kind == "lz4":
+        return _unlz4(data, name, limit or OUTPUT_MAX)
     with Inflater(kind, io.BytesIO(data), name, limit or OUTPUT_MAX) as stream:
         return stream.readall()
 
@@ -53,7 +82,7 @@ class Source(Protocol):
 class Inflater(io.RawIOBase):
     """A file that decompresses another one while it is read; it can be read forwards only."""
 
-    def __init__(self, kind: Literal["gzip", "xz"], source: Source, name: str, limit: int) -> None:
+    def __init__(self, kind: StreamKind, source: Source, name: str, limit: int) -> None:
         """limit is for the bytes that may be read in total. The source stays open when this file is closed."""
         self._source = source
         self._name = name
@@ -73,18 +102,10 @@ class Inflater(io.RawIOBase):
         """Fill the buffer as far as possible. Raises ImageError as decompress() does."""
         if len(buffer) == 0:
             return 0
-        try:
-            piece = self._following(len(buffer))
-        except (EOFError, zlib.error, lzma.LZMAError) as error:
-            why = f": {error}" if str(error) else ""
-            raise ImageError(
-                f"{self._name} is damaged or truncated: its {self._kind} data does not decompress{why}"
-            ) from None
+        piece = self._following(len(buffer))
         self._given += len(piece)
         if self._given > self._limit:
-            raise ImageError(
-                f"{self._name} decompresses to more than the {self._limit} bytes that it may have"
-            )
+            raise _too_long(self._name, self._limit)
         buffer[: len(piece)] = piece
         return len(piece)
 
@@ -93,16 +114,20 @@ class Inflater(io.RawIOBase):
         while not self._decoder.eof or self._begin_stream():
             packed = self._input() if self._decoder.needs_input else b""
             at_end = self._decoder.needs_input and not packed
-            if piece := self._decoder.decompress(packed, most):
+            try:
+                piece = self._decoder.decompress(packed, most)
+            except _DAMAGE as error:
+                raise _damaged(self._name, self._kind, str(error)) from None
+            if piece:
                 return piece
             if at_end and not self._decoder.eof:
-                raise EOFError
+                raise _damaged(self._name, self._kind, "it ends too early")
         return b""
 
     def _begin_stream(self) -> bool:
         """Begin with the stream that follows the one that has ended; False if none does."""
         rest = self._decoder.unused_data or self._input()
-        magic = next(magic for magic, kind in MAGICS.items() if kind == self._kind)
+        magic = next(magic for magic, kind in _MAGICS.items() if kind == self._kind)
         if not rest.startswith(magic) or self._streams >= _STREAMS_MAX:
             return False
         self._streams += 1
@@ -144,11 +169,46 @@ class _Gzip:
         return self._decoder.decompress(self._decoder.unconsumed_tail + data, most)
 
 
-def _decoder(kind: Literal["gzip", "xz"]) -> _Gzip | lzma.LZMADecompressor:
+def _decoder(kind: StreamKind) -> _Gzip | lzma.LZMADecompressor | bz2.BZ2Decompressor:
+    if kind == "bzip2":
+        # Imported here: few kernels use it.
+        import bz2
+
+        return bz2.BZ2Decompressor()
     return _Gzip() if kind == "gzip" else lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
 
 
-def unzstd(data: bytes, name: str, limit: int | None = None) -> bytes:
+def _too_long(name: str, limit: int) -> ImageError:
+    return ImageError(f"{name} decompresses to more than the {limit} bytes that it may have")
+
+
+def _damaged(name: str, kind: Kind, why: str) -> ImageError:
+    shown = f": {why}" if why else ""
+    return ImageError(f"{name} is damaged or truncated: its {kind} data does not decompress{shown}")
+
+
+def _unlz4(data: bytes, name: str, limit: int) -> bytes:
+    """Decompress blocks, each with its size in front. Up to four bytes behind them, the size of all, are ignored."""
+    # Imported here: Debian's kernels from 6.12 on, and our own, do not use it.
+    from lz4 import block
+
+    pieces, at, size = [], 4, 0
+    while at + 4 < len(data):
+        (length,) = struct.unpack_from("<I", data, at)
+        at += 4 + length
+        if at > len(data):
+            raise _damaged(name, "lz4", "it ends too early")
+        try:
+            pieces.append(block.decompress(data[at - length : at], uncompressed_size=_LZ4_BLOCK))
+        except (ValueError, block.LZ4BlockError) as error:
+            raise _damaged(name, "lz4", str(error)) from None
+        size += len(pieces[-1])
+        if size > limit:
+            raise _too_long(name, limit)
+    return b"".join(pieces)
+
+
+def _unzstd(data: bytes, name: str, limit: int) -> bytes:
     """Decompress data, all of which must be zstd's, with the zstd program. Raises what decompress() raises."""
     program = shutil.which("zstd")
     if program is None:
@@ -167,7 +227,7 @@ def unzstd(data: bytes, name: str, limit: int | None = None) -> bytes:
                 [program, "-dcq"], stdin=packed, stdout=subprocess.PIPE, stderr=messages
             ) as process:
                 try:
-                    plain = _output(process, limit or OUTPUT_MAX, name)
+                    plain = _output(process, limit, name)
                 finally:
                     process.kill()
             messages.seek(0)
@@ -176,7 +236,7 @@ def unzstd(data: bytes, name: str, limit: int | None = None) -> bytes:
     except OSError as error:
         raise InfrastructureError(f"{name} could not be decompressed: {error.strerror}") from None
     if process.returncode != 0:
-        raise ImageError(f"{name} is damaged or truncated: its zstd data does not decompress: {said}")
+        raise _damaged(name, "zstd", said)
     return plain
 
 
@@ -198,4 +258,4 @@ def _output(process: subprocess.Popen[bytes], limit: int, name: str) -> bytes:
             pieces.append(piece)
             size += len(piece)
             if size > limit:
-                raise ImageError(f"{name} decompresses to more than the {limit} bytes that it may have")
+                raise _too_long(name, limit)

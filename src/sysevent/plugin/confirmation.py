@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from sysevent.cache import Cache
 from sysevent.contract.claim import Claim
 from sysevent.contract.confirmation import Sighting, difference, unconfirmed, words
 from sysevent.contract.layout_claim import HeaderFacts
@@ -25,7 +22,7 @@ from sysevent.plugin.run import Run
 from sysevent.text import one_line
 
 
-class First:
+class FirstSource:
     """The evidence of the fixtures, which all tests of a target share."""
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
@@ -47,11 +44,11 @@ class First:
         return found
 
 
-class Second:
+class SecondSource:
     """The same evidence, obtained again: from another guest, and nothing from a cache."""
 
     def __init__(self, request: pytest.FixtureRequest, run: Run) -> None:
-        self._first = First(request)
+        self._first = FirstSource(request)
         self._request = request
         self._run = run
 
@@ -61,8 +58,7 @@ class Second:
 
     def btf(self) -> Layout:
         """See evidence.Source."""
-        with tempfile.TemporaryDirectory(prefix="sysevent-btf-") as empty:
-            return kvm_run(self.guest(), Cache(Path(empty)))
+        return kvm_run(self.guest(), None)
 
     def headers(self) -> HeaderFacts:
         """See evidence.Source."""
@@ -77,14 +73,16 @@ def judge(claim: Claim[Any], case: Case, request: pytest.FixtureRequest, run: Ru
     asked a second time. Under --gdb, which boots one guest only, a failure is not asked again.
     """
     terms = options.terms(request.config)
-    first = evidence.gather(claim, case, First(request), terms, run)
+    first = evidence.gather(claim, case, FirstSource(request), terms, run)
     case.evidence, case.verdict = first.evidence, first.verdict
     if not first.failed:
         return first.verdict
     case.confirmed = 1
     if not run.settings.debug:
         again = msgspec.structs.replace(case)
-        _confirm(case, first, lambda: evidence.gather(claim, again, Second(request, run), terms, run), run)
+        _confirm(
+            case, first, lambda: evidence.gather(claim, again, SecondSource(request, run), terms, run), run
+        )
         case.confirmed = 2
     return first.verdict
 

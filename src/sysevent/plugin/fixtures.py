@@ -14,7 +14,7 @@ from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
 from sysevent.engine.btf import kvm_run
-from sysevent.errors import HarnessError, NotApplicable, UsageError, WrongArchitecture
+from sysevent.errors import HarnessError, NotApplicable, UsageError, WrongArchitecture, of_this_machine
 from sysevent.hosts.openers import obstacle
 from sysevent.model import Facts, Status
 from sysevent.plugin import confirmation, evidence
@@ -23,6 +23,7 @@ from sysevent.plugin.run import Run
 from sysevent.targets.spec import TargetSpec
 
 RUN = pytest.StashKey[Run]()
+_NO_RESULTS = "no place for the results of this run"
 
 
 class ClaimBroken(AssertionError):
@@ -67,12 +68,12 @@ def sysevent_run(request: pytest.FixtureRequest) -> Run:
     if RUN not in config.stash:
         try:
             config.stash[RUN] = Run(config, request.session.items)
-        except (UsageError, pytest.UsageError, OSError) as error:
-            # Once, not for each test.
-            returncode = (
-                pytest.ExitCode.INTERNAL_ERROR if isinstance(error, OSError) else pytest.ExitCode.USAGE_ERROR
-            )
-            pytest.exit(f"no place for the results of this run: {tracebacks.reason(error)}", returncode)
+        # Both end the session at once, not each of its tests.
+        except (UsageError, pytest.UsageError) as error:
+            pytest.exit(f"{_NO_RESULTS}: {tracebacks.reason(error)}", pytest.ExitCode.USAGE_ERROR)
+        except OSError as error:
+            failed = of_this_machine(_NO_RESULTS, error)
+            pytest.exit(tracebacks.reason(failed), pytest.ExitCode.INTERNAL_ERROR)
     return config.stash[RUN]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 from sysevent.abi import names
@@ -19,10 +18,9 @@ from sysevent.model import Facts, Status
 def exit_claims(arch: str, abi: str, facts: Facts, terms: Terms) -> Iterator[ExitClaim]:
     """The claims about exits that apply to a kernel, and are judged on it for VMMs of an ABI."""
     for claim in catalogue.load().exits:
-        if claim.arch == arch and (not claim.abi or abi == native(arch).name):
-            with contextlib.suppress(NotApplicable):
-                claim.require_applicable(facts, terms)
-                yield claim
+        asked = claim.arch == arch and (not claim.abi or abi == native(arch).name)
+        if asked and claim.applies(facts, terms):
+            yield claim
 
 
 def gather(claim: LogClaim, abi: str, guest: Asker, terms: Terms) -> LogEvidence:
@@ -50,7 +48,7 @@ def gather(claim: LogClaim, abi: str, guest: Asker, terms: Terms) -> LogEvidence
 
 def _logs(guest: Asker, abi: str) -> Iterator[ScenarioLog]:
     """The logs of an ABI; those of ABIs that claims are not judged for are part of the kernel's own ABI."""
-    for key, log in guest.restarts.logs.entries:
+    for key, log in guest.restarts.kernel_logs.entries:
         owner = key.abi if ABIS[key.abi].can_use_kvm else native(ABIS[key.abi].arch).name
         if owner == abi:
             yield ScenarioLog(key.scenario, key.abi, log)
@@ -58,7 +56,7 @@ def _logs(guest: Asker, abi: str) -> Iterator[ScenarioLog]:
 
 def unreadable(guest: Asker) -> str:
     """Why the log of a target's kernel could not be read; "" if it could."""
-    for _, log in guest.restarts.logs.entries:
+    for _, log in guest.restarts.kernel_logs.entries:
         if log.log_errno:
             return f"/dev/kmsg: errno {names.errno(log.log_errno)}"
     return ""

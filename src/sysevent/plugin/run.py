@@ -13,13 +13,12 @@ from sysevent import interrupts
 from sysevent.cache import Cache
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.log_claim import LogClaim
-from sysevent.contract.terms import Terms
 from sysevent.engine.asker import Asker
 from sysevent.engine.listeners import Listeners
 from sysevent.engine.loop import Loop
 from sysevent.engine.question import Question
 from sysevent.engine.scheduler import Scheduler
-from sysevent.errors import NotApplicable, SyseventError
+from sysevent.errors import SyseventError
 from sysevent.hosts.base import Opener
 from sysevent.hosts.openers import obstacle, opener
 from sysevent.model import Facts, Incident, Observation, Status
@@ -32,15 +31,6 @@ from sysevent.settings import Settings
 from sysevent.targets.leases.lease import Leases
 from sysevent.targets.spec import TargetSpec
 from sysevent.text import escape
-
-
-def applies(claim: ExitClaim, facts: Facts, terms: Terms) -> bool:
-    """Whether a claim applies to a kernel."""
-    try:
-        claim.require_applicable(facts, terms)
-    except NotApplicable:
-        return False
-    return True
 
 
 def _unrecorded(_target: str, _seen: Observation) -> None:
@@ -200,7 +190,7 @@ class Run:
                 if isinstance(case.claim, LogClaim):
                     for claim in kernel_logs.exit_claims(spec.arch, case.abi, facts, terms):
                         yield Question(claim.asks, claim.abi or case.abi)
-                elif isinstance(case.claim, ExitClaim) and applies(case.claim, facts, terms):
+                elif isinstance(case.claim, ExitClaim) and case.claim.applies(facts, terms):
                     yield Question(case.claim.asks, case.claim.abi or case.abi)
 
         return Asker(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import shlex
+from collections.abc import Iterator
 
 import pytest
 
@@ -112,6 +113,14 @@ def _write(reporter: pytest.TerminalReporter, line: str, **markup: bool) -> None
     reporter.write_line(escape_line(line), **markup)
 
 
+def _kept(everything: list[records.Record]) -> Iterator[str]:
+    """How to reach each guest that runs on, and how to end it."""
+    for kept in (record for record in everything if isinstance(record, records.Kept)):
+        yield f"kept: {kept.target} pid {kept.pid}, which ends {kept.limit} s after it was started"
+        yield f"  attach with: sysevent shell --attach {shlex.quote(kept.directory)}"
+        yield f"  end it with: kill {kept.pid}"
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the matrix of claims by target and what is not well, from the records on disk."""
     if RUN not in config.stash:
@@ -139,11 +148,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         write(run.log.failed, red=True, bold=True)
     if not _judged(verdicts):
         write("no claim was judged: the run fails", yellow=True)
-    for kept in (record for record in everything if isinstance(record, records.Kept)):
-        write(f"kept: {kept.target} pid {kept.pid}, which ends {kept.limit} s after it was started")
-        write(f"  attach with: sysevent shell --attach {shlex.quote(kept.directory)}")
-        write(f"  end it with: kill {kept.pid}")
+    for line in (*_kept(everything), *kernels.lines(everything)):
+        write(line)
     targets = {spec.id for spec in config.stash[TARGETS]} & {record.target for record in verdicts}
-    asked = f"{len(targets)} target{'' if len(targets) == 1 else 's'} asked: {summary(found)}"
-    write("\n".join((*kernels.lines(everything), asked)))
+    write(f"{len(targets)} target{'' if len(targets) == 1 else 's'} asked: {summary(found)}")
     write(f"results: {run.results}")

@@ -36,7 +36,7 @@ TROUBLE = tuple(
 
 
 class _Found(NamedTuple):
-    """A sign of a lost kernel; the smallest is the most informative one."""
+    """A sign of a lost kernel."""
 
     # Index in TROUBLE.
     place: int
@@ -45,13 +45,13 @@ class _Found(NamedTuple):
     message: str
 
 
-def _search(text: str, *, unfinished: bool = False) -> tuple[_Found, ...]:
-    """Return the most informative sign in a text, as a tuple of one; an empty tuple if there is none."""
+def _search(text: str, *, unfinished: bool = False) -> _Found | None:
+    """Return the most informative sign in a text; None if there is none."""
     for place, (_, pattern) in enumerate(TROUBLE):
         found = pattern.search(text)
         if found:
-            return (_Found(place, unfinished, escape(found.group())),)
-    return ()
+            return _Found(place, unfinished, escape(found.group()))
+    return None
 
 
 def trouble(text: str) -> tuple[str, str] | None:
@@ -62,13 +62,14 @@ def trouble(text: str) -> tuple[str, str] | None:
     return _pair(_search(text))
 
 
-def _pair(found: tuple[_Found, ...]) -> tuple[str, str] | None:
-    return (TROUBLE[found[0].place][0], found[0].message) if found else None
+def _pair(found: _Found | None) -> tuple[str, str] | None:
+    return None if found is None else (TROUBLE[found.place][0], found.message)
 
 
-def _first(found: tuple[_Found, ...]) -> tuple[_Found, ...]:
-    """Return the most informative one, as _search() does; of equal ones that which came first."""
-    return (min(found, key=lambda one: (one.place, one.unfinished)),) if found else ()
+def _better(one: _Found | None, other: _Found | None) -> _Found | None:
+    """Return the more informative of two signs; of equal ones the first, unless it is incomplete."""
+    known = [sign for sign in (one, other) if sign is not None]
+    return min(known, key=lambda sign: (sign.place, sign.unfinished), default=None)
 
 
 class Console:
@@ -83,7 +84,7 @@ class Console:
         self._text = bytearray()
         # How much of it trouble() has searched, and what it found there.
         self._searched = 0
-        self._found: tuple[_Found, ...] = ()
+        self._found: _Found | None = None
         # True while more can come.
         self.open = True
 
@@ -134,10 +135,10 @@ class Console:
         if len(self._text) - end > _LINE_MAX:
             end = len(self._text) - _LINE_MAX
         if end > self._searched:
-            self._found = _first(self._found + _search(self._decoded(self._searched, end)))
+            self._found = _better(self._found, _search(self._decoded(self._searched, end)))
             self._searched = end
         last = _search(self._decoded(self._searched, len(self._text)), unfinished=True)
-        return _pair(_first(self._found + last))
+        return _pair(_better(self._found, last))
 
     def _decoded(self, begin: int, end: int) -> str:
         return self._text[begin:end].decode(errors="replace")

@@ -10,10 +10,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from sysevent.capped_log import CappedLog, PipedLog
+from sysevent.capped_log import CappedLog, PipedLog, last_lines_in
 from sysevent.errors import GuestLost, ToolMissing, of_this_machine
 from sysevent.process import die_with_parent, with_time_limit
-from sysevent.text import last_lines
 
 # Seconds to be gone after SIGKILL.
 _KILL_TIMEOUT = 10
@@ -108,10 +107,7 @@ class QemuProcess:
         if code is None:
             return "QEMU is running"
         self._output.wait(_LAST_WORDS)
-        try:
-            output = last_lines(self.log.read_text(errors="replace").strip(), 1)
-        except OSError:
-            output = []
+        output = last_lines_in(self.log, 1)
         words = f"; it said: {output[-1]}" if output else ""
         if code < 0:
             return f"QEMU was ended by {signal.Signals(-code).name}{words}"

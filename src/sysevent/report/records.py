@@ -23,8 +23,7 @@ import msgspec
 from sysevent import model
 from sysevent.contract import readers
 from sysevent.model import Level, Status
-from sysevent.report.kernel_log import Log, Natural
-from sysevent.report.recorded_exit import Answer, Exit, Hex
+from sysevent.report.recorded_observation import Answer, Exit, Hex, Log, Natural
 
 SCHEMA: Final = 1
 
@@ -117,8 +116,8 @@ class Verdict(_Record, frozen=True, kw_only=True):
     native: bool
     """True if the ABI is the kernel's own."""
     status: Status
-    """FAIL: the kernel broke the ABI. ERROR: the test broke. MISS: it could not be run. PASS. DONE: it ran and has
-    something to report. SKIP: it does not apply."""
+    """FAIL: the kernel broke the ABI. ERROR: the test broke. MISS: it could not be run, or a failure was not seen a
+    second time. PASS. DONE: it ran and has something to report. SKIP: it does not apply."""
     level: Level
     """`abi`: the kernel's documentation promises it. `observed`: today's behaviour, a change is only reported."""
     reason: str

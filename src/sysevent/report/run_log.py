@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from sysevent.errors import UsageError
+from sysevent.reading import read_file
 from sysevent.report.records import KINDS, SCHEMA, Record
 from sysevent.text import escape
 
@@ -123,17 +123,10 @@ def _decode(decoder: msgspec.json.Decoder[Record], line: str) -> Record | None:
 def _content(path: Path) -> str:
     """Return the text of a log. UsageError if it is not a regular file, is too long, or is not text."""
     try:
-        # A pipe that has no writer is waited for when it is opened, unless this flag is set.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                raise UsageError(f"{path} cannot be read: it is not a regular file")
-            if found.st_size > _LARGEST:
-                raise UsageError(
-                    f"{path} cannot be read: it has {found.st_size} bytes, at most {_LARGEST} are read"
-                )
-            return file.read(_LARGEST).decode()
-    except (OSError, ValueError) as error:
+        return read_file(path, _LARGEST).decode()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
         raise UsageError(f"{path} cannot be read: {escape(str(error))}") from None
 
 

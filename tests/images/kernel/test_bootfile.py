@@ -7,7 +7,7 @@ import struct
 import subprocess
 
 import pytest
-from sample_images import bzimage, riscv_image, vmlinux, zboot
+from kernel_images import empty_bzimage, riscv_image, vmlinux, zboot
 
 from sysevent.errors import ImageError
 from sysevent.images.kernel import bootfile
@@ -21,7 +21,7 @@ def test_arm64(arm64_image):
 @pytest.mark.parametrize("release", ["6/../../x", "6\x1b[2J", "x" * 9])
 def test_an_invalid_release_is_ignored(arm64_image, release):
     assert bootfile.inspect(arm64_image(release), "Image").release == ""
-    assert set("/\x1b").isdisjoint(bootfile.inspect(bzimage(release), "bzImage").release)
+    assert set("/\x1b").isdisjoint(bootfile.inspect(empty_bzimage(release), "bzImage").release)
 
 
 def test_riscv64():
@@ -30,7 +30,7 @@ def test_riscv64():
 
 
 def test_x86_64():
-    found = bootfile.inspect(bzimage(), "bzImage")
+    found = bootfile.inspect(empty_bzimage(), "bzImage")
     assert (found.arch, found.release) == ("x86_64", "6.12.1-test")
     found = bootfile.inspect(vmlinux(), "vmlinux")
     assert (found.arch, found.release, found.kind) == ("x86_64", "6.12.1", "ELF vmlinux")
@@ -76,8 +76,8 @@ def test_zboot(arm64_image, kind, compress):
         (lambda image: zboot(gzip.compress(image))[:-1], "bytes or more of an EFI zboot image"),
         (lambda image: zboot(gzip.compress(image)[:-9]), "its gzip data"),
         (lambda image: zboot(image, b"lz4"), "compressed with lz4"),
-        (lambda image: bzimage()[:-1], "truncated: 1599 of the 1600 bytes of a bzImage"),
-        (lambda image: bzimage(flags=0), "32-bit x86"),
+        (lambda image: empty_bzimage()[:-1], "truncated: 1599 of the 1600 bytes of a bzImage"),
+        (lambda image: empty_bzimage(flags=0), "32-bit x86"),
         (lambda image: vmlinux()[:130], "bytes of an ELF file"),
         (lambda image: vmlinux()[:30], "damaged or truncated ELF file"),
         (lambda image: vmlinux(note=17), "no PVH entry"),
@@ -87,7 +87,7 @@ def test_zboot(arm64_image, kind, compress):
         (lambda image: b"MZ\0\0zimg", "truncated inside its header: 8 bytes"),
         (lambda image: b"MZ\0\0zimg" + bytes(60), "bytes or more of an EFI zboot image"),
         (lambda image: image[:60], "truncated inside its header: 60 bytes"),
-        (lambda image: bzimage()[:0x208], "truncated inside its header: 520 bytes"),
+        (lambda image: empty_bzimage()[:0x208], "truncated inside its header: 520 bytes"),
         (lambda image: gzip.compress(gzip.compress(gzip.compress(image))), "compressed as well"),
         (
             lambda image: zboot(gzip.compress(zboot(lzma.compress(gzip.compress(image)), b"xz"))),

@@ -4,7 +4,7 @@ import gzip
 import os
 
 import pytest
-from sample_images import arm64_image, bzimage, riscv_image, vmlinux, zboot
+from kernel_images import arm64_image, empty_bzimage, riscv_image, vmlinux, zboot
 
 from sysevent.errors import UsageError
 from sysevent.images.kernel import resolve
@@ -12,7 +12,7 @@ from sysevent.images.kernel import resolve
 
 @pytest.mark.parametrize(
     "data",
-    [arm64_image(), riscv_image(), bzimage(), vmlinux(), gzip.compress(arm64_image()), zboot(b"x")],
+    [arm64_image(), riscv_image(), empty_bzimage(), vmlinux(), gzip.compress(arm64_image()), zboot(b"x")],
     ids=["arm64", "riscv64", "x86_64", "vmlinux", "gzip", "zboot"],
 )
 def test_kernels(tmp_path, data):

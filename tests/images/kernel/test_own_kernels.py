@@ -3,6 +3,7 @@
 import gzip
 
 import pytest
+from faults import flip
 
 from sysevent import errors
 from sysevent.arches import architecture
@@ -72,9 +73,7 @@ def test_a_flipped_bit_in_a_decompressed_image(find, tmp_path, arm64_image):
     path = tmp_path / "Image.gz"
     path.write_bytes(gzip.compress(arm64_image()))
     kernel = find(path)
-    data = bytearray(arm64_image())
-    data[-1] ^= 1
-    kernel.image.write_bytes(data)
+    flip(kernel.image)
     assert find(path) == kernel
     assert kernel.image.read_bytes() == arm64_image()
 

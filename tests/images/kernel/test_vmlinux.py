@@ -11,7 +11,7 @@ from kernel_images import bzimage, elf, note, raw_image
 
 from sysevent import settings as settings_of
 from sysevent.errors import ImageError, ToolMissing
-from sysevent.images.kernel import held, vmlinux
+from sysevent.images.kernel import held, identity, vmlinux
 from sysevent.images.kernel.bootfile import BootFile
 from sysevent.model import KernelImage
 
@@ -173,7 +173,7 @@ def test_other_architectures_boot_the_image_itself(kernel, settings):
 )
 def test_no_build_id(data, words):
     """The reason is said, for "not proven"."""
-    found = vmlinux.image_build_id(data, "k")
+    found = identity.image_build_id(data, "k")
     assert found.value == ""
     assert words in found.obstacle
 
@@ -206,9 +206,3 @@ def test_a_cached_image_that_is_pruned_during_a_run(settings, kernel):
     assert found.content.read() == b"kernel" * 1000
     with Path(f"/proc/self/fd/{found.content.fd}").open("rb") as file:
         assert file.read(6) == b"kernel"
-
-
-def test_extract_elf():
-    assert vmlinux.extract_elf(bzimage(gzip.compress(ELF)), "k") == ELF
-    with pytest.raises(ImageError, match="no PVH entry"):
-        vmlinux.extract_elf(bzimage(gzip.compress(ELF + b"no entry")), "k")

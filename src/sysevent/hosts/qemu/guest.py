@@ -6,9 +6,7 @@ import contextlib
 import math
 import os
 import socket
-import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,15 +15,16 @@ from sysevent import wire
 from sysevent.errors import GuestLost
 from sysevent.hosts.base import ENDED, WINDOW, Failure
 from sysevent.hosts.framed import FramedHost
-from sysevent.hosts.qemu import keep, migration
 from sysevent.hosts.qemu.bundle import Bundle
+from sysevent.hosts.qemu.lines import Lines
+from sysevent.hosts.qemu.restore import Restore
 from sysevent.hosts.qemu.snapshots import Snapshot
 from sysevent.hosts.waiting import until_readable
 from sysevent.model import Progress
 from sysevent.qemu import gdb, launch
-from sysevent.qemu.argv import InheritedFds
 from sysevent.qemu.console import Console
 from sysevent.qemu.monitor import Monitor
+from sysevent.qemu.process import QemuProcess
 
 # Seconds for the last messages of a lost guest to arrive.
 _LAST_MESSAGES = 1.0
@@ -76,74 +75,62 @@ class QemuGuest(FramedHost):
         self._killed = ""
         self._closing = contextlib.ExitStack()
         self._channel: socket.socket | None = None
-        # Whether the snapshot is intact; empty until the thread that reads it has ended.
-        self._whole: list[bool] = []
-        self._reader: threading.Thread | None = None
+        # None if the guest was booted.
+        self._restore: Restore | None = None
 
     def start(self) -> None:
         """See hosts/base.py. Call it from the longest-living thread: QEMU ends with it, see process.py."""
         self._create_folder(self._logs)
-        theirs: list[socket.socket] = []
-
-        def pair() -> socket.socket:
-            ours, other = socket.socketpair()
-            theirs.append(other)
-            return self._closing.enter_context(ours)
-
-        monitor, console, self._channel = pair(), pair(), pair()
-        lines, port = InheritedFds(*(end.fileno() for end in theirs)), 0
-        if self._bundle.config.debug:
-            theirs.append(gdb.listening_socket())
-            lines, port = msgspec.structs.replace(lines, gdb=theirs[-1].fileno()), theirs[-1].getsockname()[1]
-        if self._bundle.config.keep:
-            theirs.append(self._attach_socket(theirs))
-            lines = msgspec.structs.replace(lines, attach=theirs[-1].fileno())
-        fds = [end.fileno() for end in theirs]
+        lines = Lines(self.name, self._bundle.config, self._logs)
+        self._closing.callback(lines.close)
+        self._channel = lines.channel
         self._began = time.monotonic()
         try:
-            if self._snapshot is not None or self._saved:
-                lines = msgspec.structs.replace(lines, memory=self._open_memory())
-                fds.append(lines.memory)
-            if self._bundle.content is not None:
-                lines = msgspec.structs.replace(lines, kernel=self._bundle.content.fd)
-                fds.append(lines.kernel)
-            config, log, restored = self._bundle.config, self._logs / "qemu.log", self._snapshot is not None
-            self._qemu = launch.start(config, lines, fds, log, restored=restored, keep=self._bundle.keep)
+            self._qemu = self._start_qemu(lines)
         finally:
-            for end in theirs:
-                end.close()
+            lines.started()
         self._closing.callback(self._qemu.close)
-        self._console = Console(console, self.log)
+        self._console = Console(lines.console, self.log)
         self._note_log(self._qemu.log_failure)
         self._closing.callback(self._console.close)
-        self.monitor = Monitor(monitor)
+        self.monitor = Monitor(lines.monitor)
         self._closing.callback(self.monitor.close)
-        if port:
-            kernel, arch = self._bundle.kernel, self._bundle.config.arch
-            self._progress(f"{self.name}: stopped before its first instruction. In another terminal:")
-            self._progress(f"    {gdb.command_line(arch, port, gdb.symbol_file(kernel))}")
-            self._progress("then type `continue` there; no deadline applies, Ctrl-C here ends the guest")
+        if lines.gdb_port:
+            self._announce_debugger(lines.gdb_port)
         if self._snapshot is not None:
-            try:
-                to = migration.restore(self.monitor)
-            except OSError as error:
-                raise GuestLost(f"{self.name}: its snapshot cannot be restored: {error}") from error
-            # In parallel with QEMU, which reads the same pages.
-            self._reader = threading.Thread(
-                target=self._read_snapshot, args=(self._snapshot, to), name="snapshot", daemon=True
-            )
-            self._reader.start()
-            # What an earlier key begins, which may still be in a buffer, does not count.
-            self._hand_over_key()
+            self._begin_restore(self._snapshot)
 
-    def _attach_socket(self, others: Sequence[socket.socket]) -> socket.socket:
-        """The socket of a guest that can be kept; GuestLost, after closing the others, if there can be none."""
+    def _start_qemu(self, lines: Lines) -> QemuProcess:
+        """Start QEMU with its lines, and the files that it shares with this process."""
+        fds, inherit = lines.fds, lines.inherited
+        if self._snapshot is not None or self._saved:
+            fds = msgspec.structs.replace(fds, memory=self._open_memory())
+            inherit.append(fds.memory)
+        if self._bundle.content is not None:
+            fds = msgspec.structs.replace(fds, kernel=self._bundle.content.fd)
+            inherit.append(fds.kernel)
+        return launch.start(
+            self._bundle.config,
+            fds,
+            inherit,
+            self._logs / "qemu.log",
+            restored=self._snapshot is not None,
+            keep=self._bundle.keep,
+        )
+
+    def _announce_debugger(self, port: int) -> None:
+        kernel, arch = self._bundle.kernel, self._bundle.config.arch
+        self._progress(f"{self.name}: stopped before its first instruction. In another terminal:")
+        self._progress(f"    {gdb.command_line(arch, port, gdb.symbol_file(kernel))}")
+        self._progress("then type `continue` there; no deadline applies, Ctrl-C here ends the guest")
+
+    def _begin_restore(self, snapshot: Snapshot) -> None:
         try:
-            return keep.listening_socket(self._logs)
+            self._restore = Restore(self.monitor, snapshot)
         except OSError as error:
-            for end in others:
-                end.close()
-            raise GuestLost(f"{self.name}: it cannot be kept: {self._logs}: {error.strerror}") from error
+            raise GuestLost(f"{self.name}: its snapshot cannot be restored: {error}") from error
+        # What an earlier key begins, which may still be in a buffer, does not count.
+        self._hand_over_key()
 
     def _open_memory(self) -> int:
         if self._snapshot is None:
@@ -156,12 +143,6 @@ class QemuGuest(FramedHost):
                 raise GuestLost(f"{self.name}: its snapshot cannot be opened: {error}") from error
         self._closing.callback(os.close, self.memory)
         return self.memory
-
-    def _read_snapshot(self, snapshot: Snapshot, to: int) -> None:
-        # A QEMU that has ended does not read it, and is noticed elsewhere.
-        with contextlib.suppress(OSError):
-            migration.write(to, snapshot.stream())
-        self._whole.append(snapshot.is_intact())
 
     @property
     def pid(self) -> int:
@@ -193,10 +174,12 @@ class QemuGuest(FramedHost):
 
     def reply(self, number: int) -> wire.Reply | None:
         """See hosts/base.py. Of a restored guest no reply counts until its snapshot has been read and is intact."""
-        if self._reader is not None and self._replies.get(number) is not None:
-            self._reader.join()
-            if self._whole != [True]:
-                raise GuestLost(f"{self.name}: {_DAMAGED}")
+        if (
+            self._restore is not None
+            and self._replies.get(number) is not None
+            and not self._restore.is_intact()
+        ):
+            raise GuestLost(f"{self.name}: {_DAMAGED}")
         return super().reply(number)
 
     def _put(self, data: bytes) -> None:
@@ -205,9 +188,13 @@ class QemuGuest(FramedHost):
         else:
             self._channel.sendall(data)
 
+    @property
+    def _has_damaged_snapshot(self) -> bool:
+        return self._restore is not None and self._restore.found_damage
+
     def failure(self) -> Failure | None:
         """See hosts/base.py."""
-        if self._whole == [False]:
+        if self._has_damaged_snapshot:
             return Failure(_DAMAGED)
         bad = self._console.trouble()
         if bad:
@@ -258,7 +245,7 @@ class QemuGuest(FramedHost):
 
     def loss(self, what: str) -> GuestLost:
         """See hosts/base.py."""
-        if self._killed or self._whole == [False]:
+        if self._killed or self._has_damaged_snapshot:
             # Messages would not tell more.
             return GuestLost(f"{self.name}: {self._killed or _DAMAGED}")
         self._drain()

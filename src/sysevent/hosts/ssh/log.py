@@ -7,8 +7,7 @@ import queue
 import time
 from pathlib import Path
 
-from sysevent.capped_log import CappedLog
-from sysevent.text import last_lines
+from sysevent.capped_log import CappedLog, last_lines_in
 
 # Bytes of the start, and of the end, of the log that are kept.
 _PART = 1 << 19
@@ -51,10 +50,7 @@ class Log:
     def tail(self, lines: int) -> list[str]:
         """The last lines of the file, after writing what was added; none if it cannot be read."""
         self.write()
-        try:
-            return last_lines(self.path.read_text(errors="replace"), lines)
-        except OSError:
-            return []
+        return last_lines_in(self.path, lines)
 
     def close(self) -> None:
         """Write what was added, and close the file."""

@@ -29,7 +29,6 @@ _MEMBERS_MAX = 8
 _TAR_MAX = 2 << 30
 # Files in a package; a kernel's has 8000.
 _FILES_MAX = 100_000
-_COMPRESSIONS: dict[bytes, compression.Kind] = {b".xz": "xz", b".gz": "gzip", b".zst": "zstd"}
 
 # boot/vmlinuz-R up to 6.x (boot/vmlinux-R on riscv64, a raw Image), usr/lib/modules/R/vmlinuz from 7.x on.
 _IMAGE = re.compile(r"(?:\./)?(?:boot/vmlinu[xz]-[^/]+|(?:usr/)?lib/modules/[^/]+/vmlinu[xz])")
@@ -167,7 +166,7 @@ def _tar(path: Path) -> Iterator[_Stream]:
                 yield stream
 
 
-def _find_data(file: IO[bytes], path: Path) -> tuple[compression.Kind | None, int]:
+def _find_data(file: IO[bytes], path: Path) -> tuple[compression.FileKind | None, int]:
     """Go to the content of data.tar in a package; return its compression, None if it has none, and its size."""
     end = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -177,14 +176,14 @@ def _find_data(file: IO[bytes], path: Path) -> tuple[compression.Kind | None, in
         header = _AR_HEADER.fullmatch(file.read(_AR_HEADER_SIZE))
         if header is None or file.tell() + int(header[2]) > end:
             break
-        name, size = header[1].rstrip(b" /"), int(header[2])
-        base, dot, suffix = name.rpartition(b".")
-        if name == b"data.tar":
+        name, size = header[1].rstrip(b" /").decode("ascii", "replace"), int(header[2])
+        if name == "data.tar":
             return None, size
-        if base == b"data.tar":
-            if dot + suffix not in _COMPRESSIONS:
+        base, dot, suffix = name.rpartition(".")
+        if base == "data.tar":
+            if dot + suffix not in compression.SUFFIXES:
                 break
-            return _COMPRESSIONS[dot + suffix], size
+            return compression.SUFFIXES[dot + suffix], size
         # Members begin at even offsets.
         file.seek(size + size % 2, os.SEEK_CUR)
     raise ImageError(f"{path} is a damaged or truncated Debian package: it has no data.tar that can be read")

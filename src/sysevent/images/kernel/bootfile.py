@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.decode.elf import damage_as
+from sysevent.decode.elf import damage_as, notes
 from sysevent.errors import ImageError
 from sysevent.images import compression
 from sysevent.text import printable
@@ -166,8 +166,12 @@ def _elf(data: bytes, name: str) -> BootFile:
             raise ImageError(
                 f"{name} is an ELF file for {elf['e_machine']} ({elf.elfclass} bits): no target runs that"
             )
-        notes = [data[start : start + size] for kind, start, size in segments if kind == "PT_NOTE"]
-        pvh = any(_has_pvh_note(note, elf.little_endian) for note in notes)
+        pvh = any(
+            (note.kind, note.name) == (_PVH_NOTE, b"Xen\0")
+            for kind, start, size in segments
+            if kind == "PT_NOTE"
+            for note in notes(data[start : start + size], little_endian=elf.little_endian)
+        )
     if not arch.pvh:
         # QEMU would load such a file as a bare program: without a device tree, at the wrong address.
         raise ImageError(
@@ -193,18 +197,6 @@ def _segments(elf: ELFFile, name: str) -> list[tuple[str, int, int]]:
     if sum(size for kind, _, size in found if kind == "PT_NOTE") > _NOTES_MAX:
         raise ImageError(f"{name} is an ELF file with more than {_NOTES_MAX} bytes of notes")
     return found
-
-
-def _has_pvh_note(notes: bytes, little_endian: bool) -> bool:
-    """Return whether the content of a note segment has the note of a PVH entry."""
-    header, at = struct.Struct("<III" if little_endian else ">III"), 0
-    while at + header.size <= len(notes):
-        name_size, size, kind = header.unpack_from(notes, at)
-        name = at + header.size
-        if kind == _PVH_NOTE and notes[name : name + name_size] == b"Xen\0":
-            return True
-        at = name + (name_size + 3 & ~3) + (size + 3 & ~3)
-    return False
 
 
 def _zboot(data: bytes, name: str) -> bytes:

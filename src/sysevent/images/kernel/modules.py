@@ -21,7 +21,6 @@ SIZE_MAX = 256 << 20
 _LOADED_MAX = 100
 # Files below a directory of modules; a whole Debian kernel has 8000.
 _FILES_MAX = 200_000
-_COMPRESSIONS: dict[str, compression.Kind] = {".xz": "xz", ".gz": "gzip", ".zst": "zstd"}
 
 MODULE_NAME = re.compile(r"([^/]+)\.ko(\.xz|\.gz|\.zst)?$")
 
@@ -129,7 +128,7 @@ def load(name: str, path: str, files: FileModules) -> Module:
         data = files.read(path)
     except OSError as error:
         raise ImageError(f"cannot read the module {what}: {error.strerror or error}") from None
-    kind = _COMPRESSIONS.get(Path(path).suffix)
+    kind = compression.SUFFIXES.get(Path(path).suffix)
     if kind is not None:
         data = compression.decompress(kind, data, f"the module {what}", SIZE_MAX)
     with damage_as(lambda why: ImageError(f"{what} is not a kernel module: {why}")):

@@ -8,7 +8,6 @@ Source: hw/i386/x86.c of QEMU (load_elfboot).
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -16,13 +15,10 @@ import msgspec
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.cache import Cache
-from sysevent.decode import build_id
 from sysevent.errors import ImageError, ToolMissing
-from sysevent.images import compression
-from sysevent.images.kernel import bootfile, held, payload
+from sysevent.images.kernel import bootfile, held, identity, payload
 from sysevent.images.kernel.held import HeldFile
 from sysevent.model import KernelImage, Progress
-from sysevent.reading import read_file
 from sysevent.settings import Settings
 
 
@@ -62,38 +58,44 @@ def boot_kernel(kernel: KernelImage, settings: Settings, progress: Progress) -> 
     boots as well, only more slowly. ImageError when the image cannot be read, or has changed since it was found.
     """
     cache = Cache(settings.cache)
+    image = _held(kernel, cache)
+    # In full: the name decides which kernel boots.
+    path = cache.root / "vmlinux" / f"{kernel.release or 'image'}-{image.sha256}"
+    note = path.with_name(f"{path.name}.json")
+    known = cache.read(note, Extracted)
+    elf = _cached_elf(path, cache) if known is not None and known.elf else None
+    if known is None or known.elf != (elf is not None):
+        known, data = _extracted(image.read(), kernel, progress)
+        elf = None if data is None else held.in_memory(data)
+        if data is not None:
+            cache.keep(path, data)
+        if not known.obstacle.startswith(_RETRY):
+            cache.record(note, known)
+    if elf is None:
+        return BootKernel(image, kernel.image, image.sha256, known.build_id, known.obstacle)
+    where = path if path.exists() else kernel.image
+    return BootKernel(elf, where, f"{image.sha256}-elf", known.build_id, known.obstacle)
+
+
+def _held(kernel: KernelImage, cache: Cache) -> HeldFile:
+    """Return the image of a kernel, decompressed if it is a user's in gzip or EFI zboot; ImageError if it changed."""
     in_cache = kernel.image.is_relative_to(cache.root)
     image = held.cached(kernel.image) if in_cache else held.copied(kernel.image)
     if kernel.sha256 not in ("", image.sha256):
         raise ImageError(
             f"{kernel.image} has changed while this run was using it: run again when it is complete"
         )
-    image = image if in_cache else _unwrapped(image, str(kernel.image))
-    # In full: the name decides which kernel boots.
-    path = cache.root / "vmlinux" / f"{kernel.release or 'image'}-{image.sha256}"
-    note = path.with_name(f"{path.name}.json")
-    known, elf = cache.read(note, Extracted), None
-    if known is not None and known.elf and (sha256 := cache.intact_hash(path)):
-        elf = held.cached(path)
-        # Another process may have replaced it since.
-        elf = elf if elf.sha256 == sha256 else None
-    if known is not None and known.elf == (elf is not None):
-        # prune() goes by the time of last use.
-        cache.touch(path)
-        cache.touch(note)
-    else:
-        known, data = _extracted(image.read(), kernel, progress)
-        elf = None if data is None else held.in_memory(data)
-        # Without a place to write to, the next run extracts it again.
-        with contextlib.suppress(ImageError):
-            if data is not None:
-                cache.seal(path, data)
-            if not known.obstacle.startswith(_RETRY):
-                cache.record(note, known)
-    if elf is None:
-        return BootKernel(image, kernel.image, image.sha256, known.build_id, known.obstacle)
-    where = path if path.exists() else kernel.image
-    return BootKernel(elf, where, f"{image.sha256}-elf", known.build_id, known.obstacle)
+    return image if in_cache else _unwrapped(image, str(kernel.image))
+
+
+def _cached_elf(path: Path, cache: Cache) -> HeldFile | None:
+    """Return an ELF kernel of the cache, and mark it as used; None if it is missing or damaged."""
+    if not (sha256 := cache.intact_hash(path)):
+        return None
+    elf = held.cached(path)
+    cache.touch(path)
+    # Another process may have replaced it since.
+    return elf if elf.sha256 == sha256 else None
 
 
 def _unwrapped(image: HeldFile, name: str) -> HeldFile:
@@ -113,7 +115,7 @@ def _extracted(data: bytes, kernel: KernelImage, progress: Progress) -> tuple[Ex
     """Return what is in an image, and its ELF kernel if QEMU can start that."""
     name = str(kernel.image)
     if not ARCHITECTURES[kernel.arch].pvh or data[:4] == b"\x7fELF":
-        found = image_build_id(data, name)
+        found = identity.image_build_id(data, name)
         return Extracted(found.value, found.obstacle, elf=False), None
     try:
         elf = payload.unpacked(data, name)
@@ -122,68 +124,14 @@ def _extracted(data: bytes, kernel: KernelImage, progress: Progress) -> tuple[Ex
         return Extracted("", f"{_RETRY}{missing}", elf=False), None
     except ImageError as error:
         return Extracted("", str(error), elf=False), None
-    found = _of_elf(elf, f"the kernel inside {name}")
+    found = identity.elf_build_id(elf, f"the kernel inside {name}")
+    bootable = _has_pvh_entry(elf, f"the kernel inside {name}")
+    return Extracted(found.value, found.obstacle, elf=bootable), elf if bootable else None
+
+
+def _has_pvh_entry(data: bytes, name: str) -> bool:
     try:
-        check_pvh(elf, name)
+        # inspect() checks for a PVH entry, too.
+        return bootfile.inspect(data, name).kind == "ELF vmlinux"
     except ImageError:
-        return Extracted(found.value, found.obstacle, elf=False), None
-    return Extracted(found.value, found.obstacle, elf=True), elf
-
-
-def file_build_id(path: Path) -> tuple[str, str]:
-    """Return the build ID of the kernel in an image file, or "" and why it cannot be read."""
-    try:
-        found = image_build_id(read_file(path, compression.OUTPUT_MAX), str(path))
-    except OSError as error:
-        return "", f"cannot read {path}: {error.strerror}"
-    return found.value, found.obstacle
-
-
-class ImageBuildId(msgspec.Struct, frozen=True):
-    """The build ID of a kernel image, or why it cannot be read."""
-
-    # In hexadecimal.
-    value: str
-    obstacle: str = ""
-
-
-def image_build_id(data: bytes, name: str) -> ImageBuildId:
-    """Return the build ID of the kernel in an image of any format that bootfile.inspect() knows."""
-    if data[:4] == b"\x7fELF":
-        return _of_elf(data, name)
-    if payload.is_bzimage(data):
-        try:
-            return _of_elf(payload.unpacked(data, name), f"the kernel inside {name}")
-        except (ImageError, ToolMissing) as error:
-            return ImageBuildId("", str(error))
-    try:
-        plain = bootfile.inspect(data, name).unwrapped
-    except (ImageError, ToolMissing) as error:
-        return ImageBuildId("", str(error))
-    found = build_id.of_raw_image(data if plain is None else plain)
-    if len(found) == 1:
-        return ImageBuildId(found[0])
-    return ImageBuildId("", f"{name} holds {len(found) or 'no'} build IDs")
-
-
-def _of_elf(data: bytes, name: str) -> ImageBuildId:
-    found = build_id.of_elf(data)
-    return ImageBuildId(found, "" if found else f"{name} has no build ID")
-
-
-def extract_elf(data: bytes, name: str) -> bytes:
-    """Return the ELF kernel in a bzImage that QEMU can start; name is for messages.
-
-    ImageError when data is not a complete bzImage, when its compression is not supported, or when the kernel
-    has no PVH entry. ToolMissing when the decompressor is not installed.
-    """
-    elf = payload.unpacked(data, name)
-    check_pvh(elf, name)
-    return elf
-
-
-def check_pvh(elf: bytes, name: str) -> None:
-    """Raise ImageError unless QEMU can start the kernel that was inside the bzImage with this name."""
-    # inspect() checks for a PVH entry, too.
-    if bootfile.inspect(elf, f"the kernel inside {name}").kind != "ELF vmlinux":
-        raise ImageError(f"the kernel inside {name} is not an ELF file")
+        return False
