@@ -175,8 +175,8 @@ class Trial:
                 continue
 
     def qemus(self) -> list[int]:
-        """The QEMUs that the run has started."""
-        return [pid for pid in self.marked() if _name(pid).startswith("qemu-system")]
+        """The QEMUs of guests that the run has started; not the one that is started to see whether it can be."""
+        return [pid for pid in self.marked() if _name(pid).startswith("qemu-system") and _has_kernel(pid)]
 
     def await_qemu(self, seconds: float = 20) -> int | None:
         """The process ID of a QEMU as soon as there is one; None if the run ends before."""
@@ -212,6 +212,13 @@ def _name(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
+
+
+def _has_kernel(pid: int) -> bool:
+    try:
+        return b"-kernel" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 def _state(pid: int) -> str:
