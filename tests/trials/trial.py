@@ -22,12 +22,15 @@ from pathlib import Path
 import msgspec
 
 from sysevent.checkout import ROOT
+from trials import proc
 
 TARGET, KERNEL = "arm64-tcg", "debian:6.12"
 # Seconds. A run without a fault takes 3 at most; a lost guest is booted once more.
 LIMIT = 90
 # Seconds for processes to end after the run.
 _GRACE = 3
+# A shell that starts a job in the background lets it ignore Ctrl-C.
+_DEFAULT_SIGNALS = ("env", "--default-signal=INT,HUP,TERM")
 # In the environment of every process of a trial.
 _MARK = "SYSEVENT_TRIAL"
 
@@ -87,8 +90,8 @@ class Trial:
     def command(self, results: Path) -> list[str]:
         """The command of one run."""
         return [
-            *self.prefix, sys.executable, "-m", "sysevent", "run", "--offline", "--target", self.target,
-            "--kernel", self.kernel, "--results", str(results), *self.options,
+            *_DEFAULT_SIGNALS, *self.prefix, sys.executable, "-m", "sysevent", "run", "--offline", "--target",
+            self.target, "--kernel", self.kernel, "--results", str(results), *self.options,
         ]  # fmt: skip
 
     def environ(self) -> dict[str, str]:
@@ -176,7 +179,8 @@ class Trial:
 
     def qemus(self) -> list[int]:
         """The QEMUs of guests that the run has started; not the one that is started to see whether it can be."""
-        return [pid for pid in self.marked() if _name(pid).startswith("qemu-system") and _has_kernel(pid)]
+        found = [pid for pid in self.marked() if proc.name(pid).startswith("qemu-system")]
+        return [pid for pid in found if b"-kernel" in proc.words(pid)]
 
     def await_qemu(self, seconds: float = 20) -> int | None:
         """The process ID of a QEMU as soon as there is one; None if the run ends before."""
@@ -191,11 +195,11 @@ class Trial:
     def _orphans(self) -> tuple[str, ...]:
         end = time.monotonic() + _GRACE
         while True:
-            running = [pid for pid in self.marked() if _state(pid) not in ("Z", "")]
+            running = [pid for pid in self.marked() if proc.state(pid) not in ("Z", "")]
             if not running or time.monotonic() > end:
                 break
             time.sleep(0.02)
-        names = tuple(f"{_name(pid)} ({pid})" for pid in running)
+        names = tuple(f"{proc.name(pid)} ({pid})" for pid in running)
         for pid in running:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -205,27 +209,6 @@ class Trial:
 
     def _left(self) -> tuple[str, ...]:
         return tuple(str(path.relative_to(self.folder)) for path in sorted(self.temporary.rglob("*")))
-
-
-def _name(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
-
-
-def _has_kernel(pid: int) -> bool:
-    try:
-        return b"-kernel" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-
-
-def _state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
 
 
 def _outcome(
