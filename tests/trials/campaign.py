@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trials.all import FAULTS
 from trials.catalogue import Fault
-from trials.trial import Outcome, Trial
+from trials.trial import Outcome, Trial, problems
 
 
 def prime(place: Path, cache: Path) -> Outcome:
@@ -35,6 +35,15 @@ def attempt(fault: Fault, place: Path, seed: int) -> tuple[Outcome, Outcome]:
     return found, trial.run(faulty=False)
 
 
+def judge(fault: Fault, place: Path, seed: int, clean: Outcome) -> tuple[list[str], Outcome, Outcome]:
+    """Inject a fault: what went wrong, and the outcomes of the run with it and of the one after it."""
+    found, after = attempt(fault, place, seed)
+    wrong = problems(found, clean, same=fault.same)
+    wrong += fault.check(found) if fault.check else []
+    wrong += [f"the run after it: {one}" for one in problems(after, clean, same=True)]
+    return wrong, found, after
+
+
 def combine(chance: random.Random) -> Fault:
     """Two faults of different kinds as one."""
     possible = [one for one in FAULTS.values() if not (one.obstacle and one.obstacle())]
@@ -47,4 +56,8 @@ def combine(chance: random.Random) -> Fault:
         one.inject(trial, chance)
         other.inject(trial, chance)
 
-    return Fault(f"{one.name} + {other.name}", "", inject, same=one.same and other.same)
+    def check(found: Outcome) -> list[str]:
+        return [wrong for fault in (one, other) if fault.check for wrong in fault.check(found)]
+
+    name = f"{one.name} + {other.name}"
+    return Fault(name, "", inject, same=one.same and other.same, check=check)
