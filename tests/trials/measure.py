@@ -18,7 +18,7 @@ from sysevent import settings
 from trials.all import FAULTS
 from trials.campaign import combine, judge, prime
 from trials.catalogue import Fault
-from trials.trial import Outcome, summary
+from trials.trial import Outcome
 
 # Problems of one trial that are shown.
 _SHOWN = 6
@@ -77,6 +77,13 @@ def tried(fault: Fault, place: Path, seed: int, clean: Outcome) -> list[str]:
     for one in wrong[:_SHOWN]:
         say(f"    {one}")
     return wrong
+
+
+def summary(found: Outcome) -> str:
+    """The outcome in a few words."""
+    counts = Counter(found.verdicts.values())
+    shown = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no verdict"
+    return f"exit {found.code}, {shown}, {len(found.incidents)} incidents, {found.seconds:.1f} s"
 
 
 def say(line: str) -> None:

@@ -73,10 +73,10 @@ _given("kernel is a package", "a .deb", lambda p, d, c: p.write_bytes(_DEB + d))
 _given("kernel is huge", "a file of 8 GB", _sparse)
 
 
-def _with_words(name: str, how: str, words: str) -> None:
+def _with_words(name: str, how: str, words: str, *, slow: bool = False) -> None:
     """Register a fault: a kernel with these words on its command line."""
 
-    @fault(name, how, same=False)
+    @fault(name, how, same=False, slow=slow)
     def inject(trial: Trial, chance: random.Random) -> None:
         path = trial.folder / "targets.toml"
         path.write_text(
@@ -176,4 +176,5 @@ _with_words(
     "kernel silent",
     "The kernel has no driver for the consoles that its guest answers on.",
     "initcall_blacklist=virtio_pci_driver_init,pl011_init console=none",
+    slow=True,
 )

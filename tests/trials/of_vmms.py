@@ -45,11 +45,14 @@ def _built(found: Outcome) -> list[str]:
 Change = tuple[str, str, str]
 
 
-def _vmm(name: str, how: str, *changes: Change, same: bool = False) -> None:
+def _vmm(name: str, how: str, *changes: Change, same: bool = False, slow: bool = False) -> None:
     """Register a fault: a VMM with these changes. CHANCE in one of them is the function chance(), SEED a number."""
 
-    @fault(name, how, same=same, check=_built)
+    @fault(name, how, same=same, slow=slow, check=_built)
     def inject(trial: Trial, chance: random.Random) -> None:
+        if slow:
+            # A request without a reply is waited for five times as long as it may take, in one guest after the other.
+            trial.limit = 300
         sources = trial.folder / "vmm"
         shutil.rmtree(sources, ignore_errors=True)
         shutil.copytree(programs.VMM, sources)
@@ -91,7 +94,7 @@ int serve(char **arguments,"""
 _SEND = "ret = frame_write(1, key, outgoing, reply);"
 
 
-def _replies(name: str, how: str, code: str, *, same: bool = False) -> None:
+def _replies(name: str, how: str, code: str, *, same: bool = False, slow: bool = False) -> None:
     """Register a fault: a VMM that runs this code to send `reply`; `count` counts the replies from 1."""
     sender = _SENDER.replace("CODE", code.replace("SEND;", _SEND))
     _vmm(
@@ -100,6 +103,7 @@ def _replies(name: str, how: str, code: str, *, same: bool = False) -> None:
         ("serve.c", "ret = frame_write(1, key, outgoing, &reply);", "ret = send_reply(&reply);"),
         ("serve.c", "int serve(char **arguments,", sender),
         same=same,
+        slow=slow,
     )
 
 
@@ -140,11 +144,13 @@ _replies(
     "VMM sends the wrong number",
     "5 % of the replies have the number of the request before.",
     "if (chance() % 20 == 0) reply->sequence--; SEND;",
+    slow=True,
 )
 _replies(
     "VMM sends later numbers",
     "Every eighth reply has the number of the request behind it, whose own reply follows.",
     "if (count % 8 == 0) reply->sequence++; SEND;",
+    slow=True,
 )
 _replies(
     "VMM sends out of order",
@@ -152,16 +158,19 @@ _replies(
     "{ static u8 kept[FRAME_BUFFER]; static struct frame other; if (count % 4 == 1) { memcpy(kept, outgoing, "
     "sizeof(kept)); other = *reply; ret = 0; } else { SEND; if (count % 4 == 2 && ret == 0) { other.body = kept + "
     "WIRE_HEADER; ret = frame_write(1, key, kept, &other); } } }",
+    slow=True,
 )
 _replies(
     "VMM stops answering",
     "The VMM sleeps without end after a random number of replies.",
     "if (count > 1 + (u32)(SEEDull % 100)) sys_sleep(1000000); SEND;",
+    slow=True,
 )
 _replies(
     "VMM stops after one reply",
     "The VMM answers one request of each guest.",
     "if (count > 1) sys_sleep(1000000); SEND;",
+    slow=True,
 )
 _replies(
     "VMM exits",

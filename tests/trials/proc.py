@@ -1,7 +1,9 @@
-"""What /proc says of a process; empty if it has ended."""
+"""What /proc says of a process, empty if it has ended; and signals."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 
@@ -27,3 +29,9 @@ def state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return ""
+
+
+def send(pid: int, number: int) -> None:
+    """Send it a signal, unless it has ended."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -65,10 +64,8 @@ class Trial:
         self.results = folder / "results"
         self.temporary = folder / "tmp"
         self.bin = folder / "bin"
-        shutil.rmtree(self.cache, ignore_errors=True)
-        shutil.rmtree(self.results, ignore_errors=True)
-        shutil.rmtree(self.bin, ignore_errors=True)
-        shutil.rmtree(self.temporary, ignore_errors=True)
+        for old in (self.cache, self.results, self.bin, self.temporary):
+            shutil.rmtree(old, ignore_errors=True)
         subprocess.run(["cp", "-al", str(base), str(self.cache)], check=True)
         self.temporary.mkdir()
         self.bin.mkdir()
@@ -78,6 +75,10 @@ class Trial:
         self.prefix: list[str] = []
         self.kernel, self.target = KERNEL, TARGET
         self.options: list[str] = []
+        # Options of pytest, at the end of the command.
+        self.words: list[str] = []
+        # Seconds for the run.
+        self.limit: float = LIMIT
         # Seconds for processes to end after the run.
         self.grace: float = 3
         # Each is called once with the trial, in a thread of its own, while the run is going on.
@@ -89,10 +90,8 @@ class Trial:
 
     def command(self, results: Path) -> list[str]:
         """The command of one run."""
-        return [
-            *_DEFAULT_SIGNALS, *self.prefix, sys.executable, "-m", "sysevent", "run", "--offline", "--target",
-            self.target, "--kernel", self.kernel, "--results", str(results), *self.options,
-        ]  # fmt: skip
+        whole = _command(self.target, self.kernel, results)
+        return [*_DEFAULT_SIGNALS, *self.prefix, *whole, *self.options, "--", *self.words]
 
     def environ(self) -> dict[str, str]:
         """The environment of a run without the fault."""
@@ -126,18 +125,7 @@ class Trial:
         else:
             results = self.folder / "results-again"
             shutil.rmtree(results, ignore_errors=True)
-            sound = [
-                sys.executable,
-                "-m",
-                "sysevent",
-                "run",
-                "--offline",
-                "--target",
-                TARGET,
-                "--kernel",
-                KERNEL,
-            ]
-            command = [*sound, "--results", str(results)]
+            command = _command(TARGET, KERNEL, results)
         begin = time.monotonic()
         log = self.folder / ("output" if faulty else "output-again")
         with log.open("w") as output:
@@ -149,7 +137,7 @@ class Trial:
             threads = [threading.Thread(target=self._during, args=(one,)) for one in self.during if faulty]
             for thread in threads:
                 thread.start()
-            code: int | None = self.process.wait(LIMIT)
+            code: int | None = self.process.wait(self.limit)
         except subprocess.TimeoutExpired:
             code = None
             self.process.kill()
@@ -220,6 +208,21 @@ class Trial:
         return tuple(str(path.relative_to(self.folder)) for path in sorted(self.temporary.rglob("*")))
 
 
+def _command(target: str, kernel: str, results: Path) -> list[str]:
+    run = [
+        sys.executable,
+        "-m",
+        "sysevent",
+        "run",
+        "--offline",
+        "--target",
+        target,
+        "--results",
+        str(results),
+    ]
+    return [*run, "--kernel", kernel] if kernel else run
+
+
 def _outcome(
     target: str,
     results: Path,
@@ -264,7 +267,7 @@ def problems(found: Outcome, clean: Outcome, *, same: bool) -> list[str]:
     wrong = [*_of_the_output(found.output)]
     missing = "MISS" in found.verdicts.values()
     if found.code is None:
-        wrong.append(f"hang: not ended after {LIMIT} s")
+        wrong.append("hang: not ended within its limit")
     for key, status in found.verdicts.items():
         # DONE: other behaviour than usual, of which nothing is promised. It is noted, and not asked again.
         if status in ("MISS", "DONE") and not same:
@@ -290,10 +293,3 @@ def _of_the_output(output: str) -> Iterator[str]:
     lines = len(output.splitlines())
     if lines > 400:
         yield f"{lines} lines of output"
-
-
-def summary(found: Outcome) -> str:
-    """The outcome in a few words."""
-    counts = Counter(found.verdicts.values())
-    shown = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no verdict"
-    return f"exit {found.code}, {shown}, {len(found.incidents)} incidents, {found.seconds:.1f} s"
