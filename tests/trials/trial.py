@@ -99,6 +99,8 @@ class Trial:
             "PYTHONPATH": f"{ROOT / 'src'}",
             "PYTHONDONTWRITEBYTECODE": "1",
             "SYSEVENT_CACHE": str(self.cache),
+            # Others on this machine are not waited for.
+            "SYSEVENT_LOCKS": str(self.folder / "locks"),
             "TMPDIR": str(self.temporary),
             _MARK: self.mark,
         }
