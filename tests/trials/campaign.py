@@ -57,12 +57,16 @@ def sample(count: int, seed: int) -> list[Fault]:
     ]
 
 
+def _rank(fault: Fault) -> int:
+    """Return when a fault is injected: some kernels run once before, and nothing can be injected on a full disk."""
+    return {"trials.of_kernels": 0, "trials.of_resources": 2}.get(fault.kind, 1)
+
+
 def combine(chance: random.Random) -> Fault:
     """Two faults of different kinds as one; none that is slow."""
     possible = [one for one in FAULTS.values() if not one.slow and not (one.obstacle and one.obstacle())]
     while True:
-        # Some faults of kernels run once before, which the other fault would disturb.
-        one, other = sorted(chance.sample(possible, 2), key=lambda fault: fault.kind != "trials.of_kernels")
+        one, other = sorted(chance.sample(possible, 2), key=_rank)
         if one.kind != other.kind:
             break
 
