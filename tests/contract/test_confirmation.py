@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from sample_exits import KICKED, event, poke, seen
 
-from sysevent.contract.confirmation import Sighting, difference, unconfirmed, words
+from sysevent.contract.confirmation import Sighting, difference, is_confirmed, unconfirmed, words
 from sysevent.contract.exit_claim import ExitEvidence
 from sysevent.model import Facts, Level, Mismatch, Status, Verdict
 
@@ -44,6 +44,40 @@ def test_which_facts_differ():
     gone = msgspec.structs.replace(FACTS, capabilities={"vm/215": 0}, features={"psci.version": 1})
     found = difference(sighting(FAIL, seen(), gone), sighting(PASS, seen()))
     assert found.endswith("capability vm/215: 0, then 1; feature psci.version: 1, then absent")
+
+
+def failed(*wrong):
+    return sighting(msgspec.structs.replace(FAIL, mismatches=wrong), seen())
+
+
+TYPE, OTHER_TYPE = Mismatch("type", "1", "2", (32, 36)), Mismatch("type", "1", "9", (32, 36))
+NDATA = Mismatch("ndata", "1", "5", (36, 40))
+SPANS, OTHER_SPANS = (Mismatch("written bytes", "32..47", got, (32, 288)) for got in ("33..47", "32..40"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "confirmed"),
+    [
+        ((TYPE,), (TYPE,), True),
+        # Of an uninitialised member each boot shows another value.
+        ((TYPE,), (OTHER_TYPE,), True),
+        ((TYPE, NDATA), (SPANS, NDATA), True),
+        # Each guest damages one exit now and then.
+        ((TYPE,), (NDATA,), False),
+        ((SPANS,), (SPANS,), True),
+        ((SPANS,), (OTHER_SPANS,), False),
+    ],
+)
+def test_the_same_failure(first, second, confirmed):
+    """A second failure confirms the first one if both are at the same place."""
+    assert is_confirmed(failed(*first), failed(*second)) is confirmed
+
+
+def test_failures_without_an_exit():
+    """A refused step, headers and the log need no comparison; a failure and none never agree."""
+    assert is_confirmed(sighting(FAIL, None), sighting(FAIL, None))
+    assert not is_confirmed(sighting(FAIL, None), sighting(PASS, None))
+    assert not is_confirmed(sighting(msgspec.structs.replace(FAIL, mismatches=()), None), failed(TYPE))
 
 
 def test_words_of_a_verdict_without_mismatches():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trials.all import FAULTS
 from trials.catalogue import Fault
-from trials.trial import Outcome, Trial
+from trials.trial import Outcome, Trial, problems
 
 
 def prime(place: Path, cache: Path) -> Outcome:
@@ -35,11 +35,38 @@ def attempt(fault: Fault, place: Path, seed: int) -> tuple[Outcome, Outcome]:
     return found, trial.run(faulty=False)
 
 
+def judge(fault: Fault, place: Path, seed: int, clean: Outcome) -> tuple[list[str], Outcome, Outcome]:
+    """Inject a fault: what went wrong, and the outcomes of the run with it and of the one after it."""
+    found, after = attempt(fault, place, seed)
+    wrong = problems(found, clean, same=fault.same)
+    wrong += fault.check(found) if fault.check else []
+    wrong += [f"the run after it: {one}" for one in problems(after, clean, same=True)]
+    return wrong, found, after
+
+
+def sample(count: int, seed: int) -> list[Fault]:
+    """Return so many faults, chosen by the seed, of each module about the same share; none that are slow."""
+    chance = random.Random(seed)
+    kinds: dict[str, list[Fault]] = {}
+    for fault in FAULTS.values():
+        if not fault.slow:
+            kinds.setdefault(fault.kind, []).append(fault)
+    total = sum(map(len, kinds.values()))
+    return [
+        fault for kind in kinds.values() for fault in chance.sample(kind, round(len(kind) * count / total))
+    ]
+
+
+def _rank(fault: Fault) -> int:
+    """Return when a fault is injected: some kernels run once before, and nothing can be injected on a full disk."""
+    return {"trials.of_kernels": 0, "trials.of_resources": 2}.get(fault.kind, 1)
+
+
 def combine(chance: random.Random) -> Fault:
-    """Two faults of different kinds as one."""
-    possible = [one for one in FAULTS.values() if not (one.obstacle and one.obstacle())]
+    """Two faults of different kinds as one; none that is slow."""
+    possible = [one for one in FAULTS.values() if not one.slow and not (one.obstacle and one.obstacle())]
     while True:
-        one, other = chance.sample(possible, 2)
+        one, other = sorted(chance.sample(possible, 2), key=_rank)
         if one.kind != other.kind:
             break
 
@@ -47,4 +74,10 @@ def combine(chance: random.Random) -> Fault:
         one.inject(trial, chance)
         other.inject(trial, chance)
 
-    return Fault(f"{one.name} + {other.name}", "", inject, same=one.same and other.same)
+    return Fault(
+        f"{one.name} + {other.name}",
+        "",
+        inject,
+        same=one.same and other.same,
+        check=one.check if one.kind == "trials.of_kernels" else None,
+    )

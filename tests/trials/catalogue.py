@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from trials.trial import Trial
+from trials.trial import Outcome, Trial
 
 Inject = Callable[[Trial, random.Random], None]
 
@@ -25,19 +25,29 @@ class Fault(msgspec.Struct, frozen=True):
     kind: str = ""
     # Why it cannot be injected here; None: it can.
     obstacle: Callable[[], str] | None = None
+    # True: it takes more than ten seconds, so that it is only injected by hand.
+    slow: bool = False
+    # What else must not be in the outcome: what is wrong, in sentences.
+    check: Callable[[Outcome], list[str]] | None = None
 
 
 FAULTS: dict[str, Fault] = {}
 
 
 def fault(
-    name: str, how: str, *, same: bool = True, obstacle: Callable[[], str] | None = None
+    name: str,
+    how: str,
+    *,
+    same: bool = True,
+    obstacle: Callable[[], str] | None = None,
+    slow: bool = False,
+    check: Callable[[Outcome], list[str]] | None = None,
 ) -> Callable[[Inject], Inject]:
     """Register the decorated function as the injection of a fault."""
 
     def register(inject: Inject) -> Inject:
         assert name not in FAULTS, name
-        FAULTS[name] = Fault(name, how, inject, same, inject.__module__, obstacle)
+        FAULTS[name] = Fault(name, how, inject, same, inject.__module__, obstacle, slow, check)
         return inject
 
     return register

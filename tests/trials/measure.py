@@ -16,10 +16,12 @@ from pathlib import Path
 
 from sysevent import settings
 from trials.all import FAULTS
-from trials.campaign import attempt, combine, prime
+from trials.campaign import combine, judge, prime
 from trials.catalogue import Fault
-from trials.trial import Outcome, problems, summary
+from trials.trial import Outcome
 
+# Problems of one trial that are shown.
+_SHOWN = 6
 # Beginnings of a problem, and the column of the table that counts it.
 _COLUMNS = {"hang": "hangs", "process left": "orphans", "file left": "files left"}
 
@@ -70,13 +72,18 @@ def chaos(count: int, seed: int, place: Path, clean: Outcome) -> int:
 
 def tried(fault: Fault, place: Path, seed: int, clean: Outcome) -> list[str]:
     """Inject a fault once, and return what went wrong."""
-    found, after = attempt(fault, place, seed)
-    wrong = problems(found, clean, same=fault.same)
-    wrong += [f"the run after it: {one}" for one in problems(after, clean, same=True)]
+    wrong, found, after = judge(fault, place, seed, clean)
     say(f"{'WRONG ' if wrong else ''}{fault.name} (seed {seed}): {summary(found)}; then {summary(after)}")
-    for one in wrong:
+    for one in wrong[:_SHOWN]:
         say(f"    {one}")
     return wrong
+
+
+def summary(found: Outcome) -> str:
+    """The outcome in a few words."""
+    counts = Counter(found.verdicts.values())
+    shown = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no verdict"
+    return f"exit {found.code}, {shown}, {len(found.incidents)} incidents, {found.seconds:.1f} s"
 
 
 def say(line: str) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import os
 import random
+import re
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sysevent.images.kernel import vmlinux
 from trials.catalogue import fault
-from trials.trial import Trial
+from trials.trial import Outcome, Trial
 
 _DEB = b"!<arch>\ndebian-binary   0           0     0     100644  4         `\n2.0\n"
 
@@ -70,10 +73,10 @@ _given("kernel is a package", "a .deb", lambda p, d, c: p.write_bytes(_DEB + d))
 _given("kernel is huge", "a file of 8 GB", _sparse)
 
 
-def _with_words(name: str, how: str, words: str) -> None:
+def _with_words(name: str, how: str, words: str, *, slow: bool = False) -> None:
     """Register a fault: a kernel with these words on its command line."""
 
-    @fault(name, how, same=False)
+    @fault(name, how, same=False, slow=slow)
     def inject(trial: Trial, chance: random.Random) -> None:
         path = trial.folder / "targets.toml"
         path.write_text(
@@ -86,8 +89,92 @@ def _with_words(name: str, how: str, words: str) -> None:
 
 _with_words("kernel panics", "The kernel's init does not exist.", "rdinit=/missing init=/missing")
 _with_words("KVM disabled", "The kernel's command line has kvm-arm.mode=none.", "kvm-arm.mode=none")
+_RELEASE = re.compile(rb"Linux version (\S+) ")
+
+
+def _own(trial: Trial) -> Path:
+    """Let the run boot a copy of the kernel that the user has, and return its path."""
+    path = trial.folder / "Image"
+    path.unlink(missing_ok=True)
+    shutil.copyfile(next(iter(trial.cache.glob("kernels/6.12*arm64*/vmlinuz"))), path)
+    trial.kernel = str(path)
+    return path
+
+
+def _alter(path: Path, letter: bytes = b"X") -> None:
+    """Give a kernel another release and build ID. Its size and times stay: as after `cp -p` of another build."""
+    status, data = path.stat(), path.read_bytes()
+    found = _RELEASE.search(data)
+    assert found
+    release = found[1]
+    # Not in vermagic, which the kernel compares with that of its modules.
+    for end in (b" (", b"\0"):
+        data = data.replace(release + end, release[:-1] + letter + end)
+    known = bytes.fromhex(vmlinux.image_build_id(data, str(path)).value)
+    assert data.count(known) == 1
+    path.write_bytes(data.replace(known, letter * len(known)))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _only_the_new_one(found: Outcome) -> list[str]:
+    """Return what is wrong unless the target record is that of the kernel that was given last."""
+    return [f"kernel {name} answered, which was replaced" for name in found.kernels if name[-1] != "X"]
+
+
+@fault(
+    "kernel replaced",
+    "A kernel with a snapshot is replaced by one of another release and build ID, of the same size and mtime.",
+    check=_only_the_new_one,
+)
+def _replaced(trial: Trial, _chance: random.Random) -> None:
+    path = _own(trial)
+    trial.prepare()
+    _alter(path)
+
+
+@fault(
+    "kernel replaced in a run",
+    "The same, while the run boots the first one.",
+    same=False,
+)
+def _replaced_meanwhile(trial: Trial, chance: random.Random) -> None:
+    path = _own(trial)
+
+    def during(trial: Trial) -> None:
+        time.sleep(chance.uniform(0.1, 2))
+        _alter(path)
+
+    trial.during.append(during)
+
+
+@fault(
+    "snapshots of two kernels swapped",
+    "The snapshots of two kernels have each other's names.",
+    check=_only_the_new_one,
+)
+def _swapped(trial: Trial, _chance: random.Random) -> None:
+    path = _own(trial)
+    _alter(path, b"W")
+    known = set(trial.cache.glob("snapshots/*.json"))
+    trial.prepare()
+    _alter(path)
+    trial.prepare()
+    notes = sorted(set(trial.cache.glob("snapshots/*.json")) - known)
+    assert len(notes) == 2, notes
+    texts = [note.read_text() for note in notes]
+    states = [note.with_suffix(".state") for note in notes]
+    aside = states[0].with_name("aside")
+    states[0].rename(aside)
+    states[1].rename(states[0])
+    aside.rename(states[1])
+    for note, other, text in zip(notes, reversed(notes), reversed(texts), strict=True):
+        note.unlink()
+        note.write_text(text.replace(other.stem, note.stem))
+
+
 _with_words(
     "kernel silent",
     "The kernel has no driver for the consoles that its guest answers on.",
     "initcall_blacklist=virtio_pci_driver_init,pl011_init console=none",
+    slow=True,
 )

@@ -12,13 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+from trials import proc
 from trials.catalogue import fault
 from trials.trial import Trial
-
-
-def _kill(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
 
 
 def _boot(trial: Trial) -> None:
@@ -27,7 +23,7 @@ def _boot(trial: Trial) -> None:
 
 
 def _lose_qemu(number: int, name: str, how: str, *, booted: bool, latest: float) -> None:
-    @fault(name, how)
+    @fault(name, how, slow=number == signal.SIGSTOP)
     def inject(trial: Trial, chance: random.Random) -> None:
         if booted:
             _boot(trial)
@@ -36,7 +32,7 @@ def _lose_qemu(number: int, name: str, how: str, *, booted: bool, latest: float)
             pid = trial.await_qemu()
             time.sleep(chance.uniform(0, latest))
             if pid is not None:
-                _kill(pid, number)
+                proc.send(pid, number)
 
         trial.during.append(during)
 
@@ -66,9 +62,9 @@ def _paused(trial: Trial, chance: random.Random) -> None:
         pid = trial.await_qemu()
         time.sleep(chance.uniform(0, 0.5))
         if pid is not None:
-            _kill(pid, signal.SIGSTOP)
+            proc.send(pid, signal.SIGSTOP)
             time.sleep(3)
-            _kill(pid, signal.SIGCONT)
+            proc.send(pid, signal.SIGCONT)
 
     trial.during.append(during)
 
@@ -81,7 +77,7 @@ def _slow(trial: Trial, chance: random.Random) -> None:
             found = trial.qemus()
             for number in (signal.SIGSTOP, signal.SIGCONT):
                 for pid in found:
-                    _kill(pid, number)
+                    proc.send(pid, number)
                 time.sleep(0.012)
 
     trial.during.append(during)
@@ -95,7 +91,7 @@ def _all(trial: Trial, chance: random.Random) -> None:
         end = time.monotonic() + 30
         while time.monotonic() < end and trial.process is not None and trial.process.poll() is None:
             for pid in trial.qemus():
-                _kill(pid, signal.SIGKILL)
+                proc.send(pid, signal.SIGKILL)
             time.sleep(0.1)
 
     trial.during.append(during)
@@ -110,7 +106,7 @@ def _save(trial: Trial, chance: random.Random) -> None:
         while time.monotonic() < end and trial.process is not None and trial.process.poll() is None:
             if any(True for _ in trial.cache.glob("snapshots/.*")):
                 for pid in trial.qemus():
-                    _kill(pid, signal.SIGKILL)
+                    proc.send(pid, signal.SIGKILL)
                 return
             time.sleep(0.002)
 
@@ -126,7 +122,7 @@ def _end_run(number: int, name: str, how: str, *, booted: bool) -> None:
         def during(trial: Trial) -> None:
             time.sleep(chance.uniform(0.1, 3 if booted else 1.2))
             assert trial.process is not None
-            _kill(trial.process.pid, number)
+            proc.send(trial.process.pid, number)
 
         trial.during.append(during)
 
@@ -142,16 +138,71 @@ _end_run(signal.SIGINT, "Ctrl-C", "The run gets SIGINT within 1.2 s.", booted=Fa
 _end_run(signal.SIGINT, "Ctrl-C in a boot", "The run gets SIGINT within 3 s of a boot.", booted=True)
 
 
-@fault("run suspended", "All processes of the run are stopped for 6 s, as when a laptop sleeps.")
-def _suspended(trial: Trial, chance: random.Random) -> None:
+def _suspend(name: str, how: str, seconds: float, *, whole: bool) -> None:
+    @fault(name, how, slow=seconds > 10)
+    def inject(trial: Trial, chance: random.Random) -> None:
+        def during(trial: Trial) -> None:
+            time.sleep(chance.uniform(0.2, 1.0))
+            assert trial.process is not None
+            found = list(trial.marked()) if whole else [trial.process.pid]
+            for pid in found:
+                proc.send(pid, signal.SIGSTOP)
+            time.sleep(seconds)
+            for pid in found:
+                proc.send(pid, signal.SIGCONT)
+
+        trial.during.append(during)
+
+
+_suspend(
+    "run suspended", "All processes of the run are stopped for 6 s, as when a laptop sleeps.", 6, whole=True
+)
+_suspend("run suspended for long", "All processes of the run are stopped for 30 s.", 30, whole=True)
+_suspend("run stopped", "The run is stopped for 30 s; its guests go on.", 30, whole=False)
+
+
+@fault(
+    "kept guests, run killed",
+    "A run with `--keep always` gets SIGKILL; its guests end after `--keep-for`.",
+    same=False,
+)
+def _keep_killed(trial: Trial, chance: random.Random) -> None:
+    trial.options += ["--keep", "always", "--keep-for", "8"]
+    trial.grace = 20
+
     def during(trial: Trial) -> None:
-        time.sleep(chance.uniform(0.2, 1.0))
-        found = list(trial.marked())
-        for pid in found:
-            _kill(pid, signal.SIGSTOP)
-        time.sleep(6)
-        for pid in found:
-            _kill(pid, signal.SIGCONT)
+        trial.await_qemu()
+        time.sleep(chance.uniform(0, 3))
+        assert trial.process is not None
+        proc.send(trial.process.pid, signal.SIGKILL)
+
+    trial.during.append(during)
+
+
+@fault("workers killed", "The run has two workers (`-n 2`), and all get SIGKILL.", same=False)
+def _workers(trial: Trial, chance: random.Random) -> None:
+    trial.words += ["-n", "2"]
+
+    def during(trial: Trial) -> None:
+        trial.await_qemu()
+        time.sleep(chance.uniform(0, 1))
+        for pid in trial.marked():
+            if any(b"execnet" in word for word in proc.words(pid)):
+                proc.send(pid, signal.SIGKILL)
+
+    trial.during.append(during)
+
+
+@fault("repeated run interrupted", "A run with `--repeat 2` gets SIGINT within 4 s.", same=False)
+def _repeat(trial: Trial, chance: random.Random) -> None:
+    trial.options += ["--repeat", "2"]
+
+    def during(trial: Trial) -> None:
+        time.sleep(chance.uniform(0.1, 4))
+        assert trial.process is not None
+        # To the process group, as a terminal does.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(trial.process.pid, signal.SIGINT)
 
     trial.during.append(during)
 

@@ -19,10 +19,10 @@ exec $QEMU "$@"
 """
 
 
-def _program(name: str, how: str, script: str, *, same: bool = False) -> None:
+def _program(name: str, how: str, script: str, *, same: bool = False, slow: bool = False) -> None:
     """Register a fault: a shell script in the place of QEMU. $QEMU in it is the real one."""
 
-    @fault(name, how, same=same)
+    @fault(name, how, same=same, slow=slow)
     def inject(trial: Trial, chance: random.Random) -> None:
         shutil.rmtree(trial.cache / "snapshots", ignore_errors=True)
         path = trial.bin / _QEMU
@@ -36,7 +36,7 @@ _program(
 _program("QEMU ends well", "QEMU ends at once with exit code 0.", "exit 0")
 _program("QEMU aborts", "QEMU ends at once with SIGABRT.", "kill -ABRT $$")
 _program("QEMU is another program", "QEMU's program prints its arguments and ends.", 'echo "$@"')
-_program("QEMU hangs", "QEMU's program sleeps, and says nothing.", "exec sleep 1000")
+_program("QEMU hangs", "QEMU's program sleeps, and says nothing.", "exec sleep 1000", slow=True)
 _program(
     "QEMU prints escapes", "QEMU's error has terminal escapes.", "printf '\\033]0;x\\007\\033[2J' >&2; exit 1"
 )

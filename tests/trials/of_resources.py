@@ -125,4 +125,5 @@ def _locale(trial: Trial, chance: random.Random) -> None:
 
 @fault("output closed", "The standard output is closed by its reader, as by `head`.", same=False)
 def _closed(trial: Trial, chance: random.Random) -> None:
-    trial.prefix = ["sh", "-c", '"$@" 2>&1 | head -n 1', "sh"]
+    # The exit code is that of the run, not that of head.
+    trial.prefix = ["bash", "-o", "pipefail", "-c", '"$@" 2>&1 | head -n 1', "bash"]

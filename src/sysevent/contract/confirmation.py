@@ -12,11 +12,13 @@ from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.contract.log_claim import LogEvidence
 from sysevent.contract.terms import Terms
 from sysevent.decode.event import ranges
-from sysevent.model import Facts, Observation, Status, Verdict
+from sysevent.model import Facts, Mismatch, Observation, Status, Verdict
 from sysevent.text import first_line
 
 # Bytes of each exit that a description of a difference quotes.
 _QUOTED = 16
+# Bytes of the widest member that one value is read from.
+_WIDEST_MEMBER = 8
 
 
 class Sighting(msgspec.Struct, frozen=True):
@@ -36,6 +38,26 @@ def sighting(claim: ExitClaim, facts: Facts, terms: Terms, observe: Callable[[],
     """Return the verdict on a claim by one guest; raise what ExitClaim.evidence() and judge() raise."""
     found = claim.evidence(facts, terms, observe)
     return Sighting(found, None) if isinstance(found, Verdict) else Sighting(claim.judge(found), found)
+
+
+def is_confirmed(first: Sighting, second: Sighting) -> bool:
+    """Return whether a second sighting shows the failure of the first one, and not only a failure.
+
+    A guest that now and then damages an exit fails a claim twice, too, but at another place. Values may differ: a
+    kernel that leaves a member uninitialised gives another one after each boot. What comes from text (headers, the
+    kernel's log) needs no such comparison.
+    """
+    if not second.failed:
+        return False
+    if not isinstance(first.evidence, ExitEvidence) and not isinstance(second.evidence, ExitEvidence):
+        return True
+    return any(_agree(one, other) for one in first.verdict.mismatches for other in second.verdict.mismatches)
+
+
+def _agree(one: Mismatch, other: Mismatch) -> bool:
+    """Return whether both say that the same place is wrong; of a range of bytes, that the same ones are."""
+    start, end = one.span or (0, 0)
+    return one.what == other.what and (one.got == other.got or end - start <= _WIDEST_MEMBER)
 
 
 def difference(first: Sighting, second: Sighting) -> str:

@@ -163,9 +163,14 @@ class FramedHost(abc.ABC):
         return self._sequence
 
     def reply(self, number: int) -> wire.Reply | None:
-        """See hosts/base.py. Those of earlier requests are dropped, which nothing asks for any more."""
+        """See hosts/base.py. Those of earlier requests are dropped, which nothing asks for any more.
+
+        The VMM carries out one request after the other, so a reply that a later one has overtaken is lost.
+        """
         frame = self._replies.get(number)
         if frame is None:
+            if any(reply is not None for reply in self._replies.values()):
+                raise self.loss(f"its reply to request {number} is missing: that to a later one has arrived")
             return None
         self._replies = {later: reply for later, reply in self._replies.items() if later > number}
         return wire.unpack_reply(frame.body)

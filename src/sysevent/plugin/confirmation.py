@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from sysevent.contract.claim import Claim
-from sysevent.contract.confirmation import Sighting, difference, unconfirmed, words
+from sysevent.contract.confirmation import Sighting, difference, is_confirmed, unconfirmed, words
 from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
@@ -91,7 +91,7 @@ def _confirm(case: Case, first: Sighting, look_again: Callable[[], Sighting], ru
     """Return if a failure is seen again. Otherwise the verdict is MISS, and Unconfirmed is raised."""
     try:
         second = look_again()
-        if second.failed:
+        if is_confirmed(first, second):
             return
         reason = unconfirmed(difference(first, second))
     except LeaseLost:

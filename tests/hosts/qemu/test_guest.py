@@ -63,6 +63,22 @@ def test_reply_to_another_request_is_ignored(start):
     assert ask(guest).state is wire.State.DIED
 
 
+def test_a_reply_that_is_overtaken(start):
+    """It is lost, and no deadline is waited for: the VMM answers one request after the other."""
+    guest = start("""
+        greet(channel)
+        _, _, first, _ = request(channel)
+        _, _, second, _ = request(channel)
+        channel.sendall(reply(second))
+        forever()
+    """)
+    waiting.hello(guest)
+    first, _ = guest.send(b"ask", 1), guest.send(b"ask", 1)
+    assert "its reply to request 1 is missing: that to a later one has arrived" in lost(
+        guest, lambda: waiting.reply(guest, first, 60)
+    )
+
+
 def test_stopped_qemu(start):
     """A QEMU that is stopped blocks neither hello() nor close()."""
     guest = start("os.kill(os.getpid(), signal.SIGSTOP); forever()", boot=0.3)
