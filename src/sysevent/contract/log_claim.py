@@ -7,6 +7,7 @@ import msgspec
 from sysevent.abi import names
 from sysevent.contract.claim import PREFIX
 from sysevent.contract.exit_claim import summary
+from sysevent.contract.known_defects import known_warning
 from sysevent.decode.kernel_log import Splat, splats
 from sysevent.errors import NotApplicable
 from sysevent.model import Facts, KernelLog, Level, Mismatch, Status, Verdict
@@ -79,19 +80,25 @@ class LogClaim(msgspec.Struct, frozen=True):
             )
 
     def judge(self, evidence: LogEvidence) -> Verdict:
-        """Return FAIL for each splat with KVM in its trace, DONE for any other sign of a defect, or PASS."""
-        found = evidence.splats()
-        wrong = tuple(
-            Mismatch(_where(one), "no warning with KVM in its trace", splat.headline)
-            for one, splat in found
-            if splat.in_kvm and not splat.stall
-        )
+        """Return FAIL for each splat with KVM in its trace, DONE for any other sign of a defect, or PASS.
+
+        A splat of a defect in the table of contract/known_defects.py is DONE, too.
+        """
+        wrong, notes = [], []
+        for one, splat in evidence.splats():
+            if known := known_warning(one.scenario, splat, evidence.facts.release):
+                notes.append(f"Known defect, {_where(one)}: {known.says}")
+            elif splat.in_kvm and not splat.stall:
+                wrong.append(Mismatch(_where(one), "no warning with KVM in its trace", splat.headline))
+            else:
+                notes.append(f"Not known to be KVM's: {_where(one)}: {splat.headline}")
         if wrong:
-            return Verdict(self.test(), Status.FAIL, self.level, f"{summary(wrong)}. {self.says}", wrong)
-        notes = [f"{_where(one)}: {splat.headline}" for one, splat in found] or _doubts(evidence)
+            reason = f"{summary(tuple(wrong))}. {self.says}"
+            return Verdict(self.test(), Status.FAIL, self.level, reason, tuple(wrong))
+        notes = notes or [f"Not known to be KVM's: {doubt}" for doubt in _doubts(evidence)]
         if notes:
             more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
-            return Verdict(self.test(), Status.DONE, self.level, f"Not known to be KVM's: {notes[0]}{more}.")
+            return Verdict(self.test(), Status.DONE, self.level, f"{notes[0]}{more}.")
         unread = any(one.log.log_errno for one in evidence.logs)
         words = " Judged by the taint bits: the log cannot be read there." if unread else ""
         return Verdict(self.test(), Status.PASS, self.level, self.says + words)
