@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 from sysevent.abi import names
 from sysevent.arches import ABIS, native
 from sysevent.contract import catalogue
-from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.log_claim import LogClaim, LogEvidence, ScenarioLog
 from sysevent.contract.terms import Terms
 from sysevent.engine.asker import Asker
-from sysevent.errors import HarnessError, InfrastructureError, NotApplicable, VcpuStuck
-from sysevent.model import Facts, Status
-
-
-def exit_claims(arch: str, abi: str, facts: Facts, terms: Terms) -> Iterator[ExitClaim]:
-    """The claims about exits that apply to a kernel, and are judged on it for VMMs of an ABI."""
-    for claim in catalogue.load().exits:
-        if claim.arch == arch and (not claim.abi or abi == native(arch).name):
-            with contextlib.suppress(NotApplicable):
-                claim.require_applicable(facts, terms)
-                yield claim
+from sysevent.errors import HarnessError, InfrastructureError, NotApplicable
+from sysevent.model import Status
 
 
 def gather(claim: LogClaim, abi: str, guest: Asker, terms: Terms) -> LogEvidence:
@@ -33,12 +22,12 @@ def gather(claim: LogClaim, abi: str, guest: Asker, terms: Terms) -> LogEvidence
     """
     facts = guest.facts()
     lost: InfrastructureError | None = None
-    for asked in exit_claims(claim.arch, abi, facts, terms):
+    for asked in catalogue.load().applicable(claim.arch, abi, facts, terms):
         try:
             guest.observe(asked.asks, asked.abi or abi)
         except InfrastructureError as error:
             lost = lost or error
-        except (NotApplicable, HarnessError, VcpuStuck):
+        except (NotApplicable, HarnessError):
             # The claim itself is judged by it. What the kernel logged is there all the same.
             pass
     found = LogEvidence(facts, tuple(_logs(guest, abi)), shared=not guest.spec.booted)
