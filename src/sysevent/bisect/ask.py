@@ -18,6 +18,7 @@ from sysevent.contract.confirmation import Sighting, sighting
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.log_claim import LogClaim, LogEvidence, ScenarioLog
 from sysevent.contract.terms import Terms
+from sysevent.engine.question import Key
 from sysevent.errors import (
     DiskFull,
     GuestDistrusted,
@@ -28,7 +29,7 @@ from sysevent.errors import (
     StepRefused,
     SyseventError,
 )
-from sysevent.model import Facts, Observation, Status
+from sysevent.model import Facts, KernelLog, Observation, Status
 from sysevent.options import DEFAULT_BOOTS
 from sysevent.scenario.steps import Scenario
 from sysevent.text import one_line
@@ -43,6 +44,8 @@ class KernelUnderTest(Protocol):
     def facts(self) -> Facts: ...
 
     def observe(self, scenario: Scenario, abi: str) -> Observation: ...
+
+    def kernel_logs(self) -> Sequence[tuple[Key, KernelLog]]: ...
 
     def close(self) -> None: ...
 
@@ -175,24 +178,23 @@ def _one(
 
 
 def _log(claim: LogClaim, opened: KernelUnderTest, facts: Facts, procedure: Procedure) -> Sighting:
-    """The verdict on what the kernel logged around all scenarios that apply to it.
+    """The verdict on what the kernel logged around all scenarios that apply to it, facts and controls included.
 
     The error of a scenario without an answer is raised, unless another one made KVM warn.
     """
-    logs: list[ScenarioLog] = []
     missing: SyseventError | None = None
     abi = resolve_abi(claim.arch, procedure.abi)
     for asked in catalogue.load().applicable(claim.arch, abi, facts, procedure.terms):
         try:
-            seen = opened.observe(asked.asks, asked.abi or abi)
-            logs.append(ScenarioLog(asked.asks.name, seen.abi, seen.log))
+            opened.observe(asked.asks, asked.abi or abi)
         except (StepRefused, NotApplicable):
-            # The claim itself is judged by it.
+            # The claim itself is judged by it. What the kernel logged is there all the same.
             pass
         except (InfrastructureError, HarnessError) as error:
             raise_if_disk_full(error)
             missing = missing or error
-    found = LogEvidence(facts, tuple(logs))
+    logs = opened.kernel_logs()
+    found = LogEvidence(facts, tuple(ScenarioLog(key.scenario, key.abi, log) for key, log in logs))
     claim.require_applicable(found)
     verdict = claim.judge(found)
     if missing is not None and verdict.status is not Status.FAIL:
