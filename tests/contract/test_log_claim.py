@@ -151,3 +151,13 @@ def test_known_defects_name_scenarios():
     """Each is about a scenario of the catalogue, of an architecture that has the claim."""
     scenarios = {claim.asks.name for claim in catalogue.load().exits}
     assert {known.scenario for known in WARNINGS} <= scenarios
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"), [(KVM, Status.DONE), (OTHER, Status.PASS), (STALL, Status.PASS)]
+)
+def test_a_warning_of_another_abi(lines, status):
+    """KVM may give it once, so that this ABI, which was asked later, cannot show it: no PASS."""
+    logs = (ScenarioLog("arm64.s", "arm64", log(taint=(WARNED, WARNED))),)
+    others = (ScenarioLog("arm64.s", "arm", log(lines)),)
+    assert CLAIM.judge(LogEvidence(FACTS, logs, others=others)).status is status

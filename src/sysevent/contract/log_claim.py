@@ -33,12 +33,21 @@ class LogEvidence(msgspec.Struct, frozen=True):
     logs: tuple[ScenarioLog, ...]
     # True: other programs run on that machine, so that lines from before a scenario are not due to the suite.
     shared: bool = False
+    # The logs of VMMs of other ABIs on the same target, which claims of their own are about.
+    others: tuple[ScenarioLog, ...] = ()
 
     def splats(self) -> list[tuple[ScenarioLog, Splat]]:
         """The splats of all logs, each with the scenario around which it was logged."""
+        return self._splats(self.logs)
+
+    def elsewhere(self) -> list[tuple[ScenarioLog, Splat]]:
+        """The splats of VMMs of other ABIs with KVM in their traces: one that is given once is in one log only."""
+        return [(one, splat) for one, splat in self._splats(self.others) if splat.in_kvm and not splat.stall]
+
+    def _splats(self, logs: tuple[ScenarioLog, ...]) -> list[tuple[ScenarioLog, Splat]]:
         return [
             (one, splat)
-            for one in self.logs
+            for one in logs
             for lines in (() if self.shared else one.log.before, one.log.lines)
             for splat in splats(lines)
         ]
@@ -96,6 +105,10 @@ class LogClaim(msgspec.Struct, frozen=True):
             reason = f"{summary(tuple(wrong))}. {self.says}"
             return Verdict(self.test(), Status.FAIL, self.level, reason, tuple(wrong))
         notes = notes or [f"Not known to be KVM's: {doubt}" for doubt in _doubts(evidence)]
+        notes = notes or [
+            f"Not known for this ABI, as KVM can warn once only: {_where(one)}: {splat.headline}"
+            for one, splat in evidence.elsewhere()
+        ]
         if notes:
             more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
             return Verdict(self.test(), Status.DONE, self.level, f"{notes[0]}{more}.")
