@@ -7,7 +7,8 @@ its taint bits (Documentation/admin-guide/tainted-kernels.rst) before and after 
 The claim fails for a WARN, BUG, oops, or report of UBSAN, KASAN or lockdep that has KVM in its trace: a function, file
 or module of it, but not below an interrupt. Any other one is DONE, and so is every stall or lockup, because a busy
 machine causes those too. Where the log cannot be read, as on a lab machine without root, the taint bits show that there
-was a warning, and not whose.
+was a warning, and not whose. DONE, too, is a warning of a defect that is known and mended in newer releases: the table
+in src/sysevent/contract/known_defects.py has them, each for one scenario.
 
 It is a promise, not only observed behaviour: userspace may set panic_on_warn, so a WARN that it can reach ends the
 machine, and Documentation/process/coding-style.rst, "Do not crash the kernel", forbids one that user space can trigger.

@@ -12,7 +12,7 @@ from sysevent.abi.errno import Errno
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.hyperv import CRASH_NOTIFY, MSR_CRASH_CTL, MSR_RESET
 from sysevent.abi.ioctls import Request
-from sysevent.abi.x86_64 import VCPUEVENT_VALID_TRIPLE_FAULT
+from sysevent.abi.x86_64 import UD_VECTOR, VCPUEVENT_VALID_SMM, VCPUEVENT_VALID_TRIPLE_FAULT
 from sysevent.contract.checks import Exits, NothingBeyond, RegisterHoldsOneOf, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
@@ -21,6 +21,7 @@ from sysevent.contract.x86_64 import (
     ENTER,
     HYPERV,
     INJECT_DOC,
+    SMM,
     TRIPLE_FAULT_DOC,
     TRIPLE_FAULT_EVENT,
     guest_continues,
@@ -36,6 +37,10 @@ INJECT = Ioctl(
     Request.SET_VCPU_EVENTS_X86,
     buffer=struct.pack("<20xI4xB35x", VCPUEVENT_VALID_TRIPLE_FAULT, 1),
     label="inject",
+)
+# An injected #UD, of which exception.injected and exception.nr, at 0 and 1, are set; flags; and smi.smm, at 24.
+UD_IN_SMM = Ioctl(
+    0, Request.SET_VCPU_EVENTS_X86, buffer=struct.pack("<BB18xIB39x", 1, UD_VECTOR, VCPUEVENT_VALID_SMM, 1)
 )
 # RIP of a vCPU after its reset.
 RESET_VECTOR = 0xFFF0
@@ -102,6 +107,21 @@ CLAIMS = claims(
         gives=(Returns("inject", errno=Errno.EINVAL), *guest_continues()),
         source=INJECT_DOC,
         needs=(HYPERV,),
+    ),
+    # KVM must leave System Management Mode before it resets the vCPU; x86_64.kernel.log shows whether it warns.
+    ExitClaim(
+        "triple_fault.smm",
+        "A triple fault in System Management Mode exits as KVM_EXIT_SHUTDOWN.",
+        asks=scenario(
+            "triple_fault.smm",
+            *vm_with_vcpus("wrmsr"),
+            Entry("wrmsr", registers(MSR_RESET, 0)),
+            UD_IN_SMM,
+            *run("exit"),
+        ),
+        gives=(Exits(ExitReason.SHUTDOWN), NothingBeyond()),
+        source=f"{TRIPLE_FAULT_DOC}; a2620f8932fa, v6.15, arch/x86/kvm/svm/svm.c, shutdown_interception",
+        needs=(SMM,),
     ),
     # Bytes of an earlier event in the union do not make the exit a system event.
     ExitClaim(

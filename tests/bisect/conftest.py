@@ -53,6 +53,9 @@ class Kernel:
         seen = self._recording.of("arm64-tcg", scenario.name)
         return with_field(seen, "ndata", ndata) if scenario.name == "arm64.psci.off" else seen
 
+    def kernel_logs(self):
+        return ()
+
     def close(self):
         pass
 

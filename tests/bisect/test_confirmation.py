@@ -6,7 +6,9 @@ import pytest
 from sysevent.bisect.ask import Procedure, ask
 from sysevent.bisect.outcome import Outcome
 from sysevent.contract import catalogue
-from sysevent.errors import GuestDistrusted, GuestIll, GuestLost
+from sysevent.engine.question import Key
+from sysevent.errors import GuestDistrusted, GuestIll, GuestLost, HarnessError
+from sysevent.model import KernelLog, Observation
 
 CLAIM = catalogue.load().claim("arm64.psci.off")
 
@@ -83,3 +85,66 @@ def test_a_second_boot_that_fails(asked):
         Outcome.UNKNOWN,
         "boot 2 of the same kernel failed, boot 1 did not: x: panic",
     )
+
+
+LOG = catalogue.load().claim("arm64.kernel.log")
+SPLAT = (
+    "[ cut here ]",
+    "WARNING: CPU: 0 PID: 7 at arch/arm64/kvm/psci.c:183 kvm_psci_call+0x1/0x2",
+    "---[ end trace",
+)
+
+
+class Noisy:
+    """A kernel that logs these lines around its first control, or does not answer one scenario."""
+
+    def __init__(self, recording, behaviour):
+        self._recording, self._behaviour = recording, behaviour
+
+    def facts(self):
+        return self._recording.facts["arm64-tcg"]
+
+    def observe(self, scenario, abi):
+        if isinstance(self._behaviour, Exception) and scenario.name == "arm64.psci.off":
+            raise self._behaviour
+        return Observation(scenario.name, "arm64", abi, {}, {}, {})
+
+    def kernel_logs(self):
+        lines = () if isinstance(self._behaviour, Exception) else self._behaviour
+        return [(Key("arm64.control", "arm64"), KernelLog(lines=lines, taint=(0, 0)))]
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("behaviours", "outcome", "words"),
+    [
+        (((), ()), Outcome.GOOD, "1 PASS"),
+        ((SPLAT, SPLAT), Outcome.BAD, "1 FAIL"),
+        ((SPLAT, ()), Outcome.UNKNOWN, "unstable"),
+        ((GuestLost("x: panic"),), Outcome.UNKNOWN, "1 MISS"),
+        ((HarnessError("x: died"),), Outcome.UNKNOWN, "1 ERROR"),
+    ],
+    ids=["quiet", "warns", "once", "lost", "died"],
+)
+def test_a_kernel_that_warns_is_bad(recording, tmp_path, behaviours, outcome, words):
+    """By the claim about its log, for which all scenarios are asked; also if only a control shows it."""
+    left = list(behaviours)
+    procedure = Procedure((LOG,), boots=1)
+    result = ask(lambda kernel, logs: Noisy(recording("debian-6.12"), left.pop(0)), "k", procedure, tmp_path)
+    assert (result.outcome, words in result.reason) == (outcome, True)
+
+
+def test_a_claim_about_one_abi_is_asked_there(recording, tmp_path):
+    """Also if the procedure is for the kernel's own."""
+    asked = []
+
+    class Listening(Kernel):
+        def observe(self, scenario, abi):
+            asked.append((scenario.name, abi))
+            return super().observe(scenario, abi)
+
+    claim = msgspec.structs.replace(CLAIM, abi="arm")
+    ask(lambda kernel, logs: Listening(recording("debian-6.12"), 1), "k", Procedure((claim,)), tmp_path)
+    assert set(asked) == {("arm64.psci.off", "arm")}

@@ -3,6 +3,7 @@
 import pytest
 
 from sysevent.contract import catalogue
+from sysevent.contract.known_defects import WARNINGS
 from sysevent.contract.log_claim import LogClaim, LogEvidence, ScenarioLog
 from sysevent.errors import NotApplicable
 from sysevent.model import Facts, KernelLog, Level, Status
@@ -106,3 +107,57 @@ def test_a_machine_that_shows_nothing(found, words):
     """The claim does not apply, and the reason says what is required."""
     with pytest.raises(NotApplicable, match=words):
         judge(found)
+
+
+SMM = (
+    "[ cut here ]",
+    "WARNING: CPU: 0 PID: 85 at arch/x86/kvm/x86.c:12184 kvm_vcpu_reset+0x83/0x5b0 [kvm]",
+    "---[ end trace",
+)
+
+
+def judge_x86(release, scenario, *splats):
+    logs = tuple(ScenarioLog(scenario, "i386", log(splat, (0, WARNED))) for splat in splats)
+    claim = catalogue.load().claim("x86_64.kernel.log")
+    return claim.judge(LogEvidence(Facts("x86_64", release, {}, {}), logs))
+
+
+@pytest.mark.parametrize("release", ["6.1.0-50-cloud-amd64", "6.1.176", "6.5.13"])
+def test_a_known_defect(release):
+    """It is reported with the commit that mends it, and is not FAIL."""
+    verdict = judge_x86(release, "x86_64.triple_fault.smm", SMM)
+    assert (verdict.status, "a2620f8932fa" in verdict.reason) == (Status.DONE, True)
+
+
+@pytest.mark.parametrize(
+    ("release", "scenario", "splats"),
+    [
+        ("6.6.91", "x86_64.triple_fault.smm", (SMM,)),
+        ("6.12.107", "x86_64.triple_fault.smm", (SMM,)),
+        ("5.10.223", "x86_64.triple_fault.smm", (SMM,)),
+        ("6.1.176", "x86_64.triple_fault", (SMM,)),
+        ("6.1.176", "x86_64.triple_fault.smm", (KVM,)),
+        ("6.1.176", "x86_64.triple_fault.smm", (SMM, KVM)),
+        ("6.1.176", "x86_64.triple_fault.smm", (tuple(line.replace("WARNING", "BUG") for line in SMM),)),
+    ],
+    ids=["mended", "regressed", "older", "scenario", "function", "another", "kind"],
+)
+def test_what_no_known_defect_explains(release, scenario, splats):
+    """The same warning from another release or scenario, or one more, is FAIL."""
+    assert judge_x86(release, scenario, *splats).status is Status.FAIL
+
+
+def test_known_defects_name_scenarios():
+    """Each is about a scenario of the catalogue, of an architecture that has the claim."""
+    scenarios = {claim.asks.name for claim in catalogue.load().exits}
+    assert {known.scenario for known in WARNINGS} <= scenarios
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"), [(KVM, Status.DONE), (OTHER, Status.PASS), (STALL, Status.PASS)]
+)
+def test_a_warning_of_another_abi(lines, status):
+    """KVM may give it once, so that this ABI, which was asked later, cannot show it: no PASS."""
+    logs = (ScenarioLog("arm64.s", "arm64", log(taint=(WARNED, WARNED))),)
+    others = (ScenarioLog("arm64.s", "arm", log(lines)),)
+    assert CLAIM.judge(LogEvidence(FACTS, logs, others=others)).status is status

@@ -10,6 +10,7 @@ class Capability(Number):
 
     HYPERV = 44
     ARM_EL1_32BIT = 93
+    X86_SMM = 117
     HYPERV_ENFORCE_CPUID = 199, (5, 14)
     # ndata and data[16] in struct kvm_run.system_event
     SYSTEM_EVENT_DATA = 215, (5, 18), "d495f942f40a"

@@ -9,12 +9,15 @@ from typing import Protocol
 
 import msgspec
 
-from sysevent.arches import NATIVE
+from sysevent.arches import NATIVE, resolve_abi
 from sysevent.bisect.outcome import Outcome, boot_failure, decide
 from sysevent.bisect.step import JudgedClaim, judged_claim
-from sysevent.contract.confirmation import sighting
+from sysevent.contract import catalogue
+from sysevent.contract.confirmation import Sighting, sighting
 from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.log_claim import LogClaim, LogEvidence, ScenarioLog
 from sysevent.contract.terms import Terms
+from sysevent.engine.question import Key
 from sysevent.errors import (
     DISK_FULL,
     DiskFull,
@@ -23,9 +26,10 @@ from sysevent.errors import (
     HarnessError,
     InfrastructureError,
     NotApplicable,
+    StepRefused,
     SyseventError,
 )
-from sysevent.model import Facts, Observation, Status
+from sysevent.model import Facts, KernelLog, Observation, Status
 from sysevent.options import DEFAULT_BOOTS
 from sysevent.scenario.steps import Scenario
 from sysevent.text import one_line
@@ -41,6 +45,8 @@ class KernelUnderTest(Protocol):
 
     def observe(self, scenario: Scenario, abi: str) -> Observation: ...
 
+    def kernel_logs(self) -> Sequence[tuple[Key, KernelLog]]: ...
+
     def close(self) -> None: ...
 
 
@@ -51,7 +57,7 @@ Boot = Callable[[str, Path], KernelUnderTest]
 class Procedure(msgspec.Struct, frozen=True):
     """How every kernel of a bisection is asked, and how its answers are judged."""
 
-    claims: tuple[ExitClaim, ...]
+    claims: tuple[ExitClaim | LogClaim, ...]
     # Of the VMM.
     abi: str = NATIVE
     boots: int = DEFAULT_BOOTS
@@ -147,12 +153,18 @@ def _no_facts(
     )
 
 
-def _one(claim: ExitClaim, opened: KernelUnderTest, facts: Facts, procedure: Procedure) -> JudgedClaim:
+def _one(
+    claim: ExitClaim | LogClaim, opened: KernelUnderTest, facts: Facts, procedure: Procedure
+) -> JudgedClaim:
     """The verdict on a claim; an error that prevents a judgement becomes SKIP, MISS or ERROR."""
     try:
+        if isinstance(claim, LogClaim):
+            return judged_claim(claim, _log(claim, opened, facts, procedure))
         return judged_claim(
             claim,
-            sighting(claim, facts, procedure.terms, lambda: opened.observe(claim.asks, procedure.abi)),
+            sighting(
+                claim, facts, procedure.terms, lambda: opened.observe(claim.asks, claim.abi or procedure.abi)
+            ),
         )
     except NotApplicable as error:
         return _unjudged(claim, Status.SKIP, error)
@@ -165,7 +177,32 @@ def _one(claim: ExitClaim, opened: KernelUnderTest, facts: Facts, procedure: Pro
         return _unjudged(claim, Status.ERROR, error)
 
 
-def _unjudged(claim: ExitClaim, status: Status, why: SyseventError | str) -> JudgedClaim:
+def _log(claim: LogClaim, opened: KernelUnderTest, facts: Facts, procedure: Procedure) -> Sighting:
+    """The verdict on what the kernel logged around all scenarios that apply to it, facts and controls included.
+
+    The error of a scenario without an answer is raised, unless another one made KVM warn.
+    """
+    missing: SyseventError | None = None
+    abi = resolve_abi(claim.arch, procedure.abi)
+    for asked in catalogue.load().applicable(claim.arch, abi, facts, procedure.terms):
+        try:
+            opened.observe(asked.asks, asked.abi or abi)
+        except (StepRefused, NotApplicable):
+            # The claim itself is judged by it. What the kernel logged is there all the same.
+            pass
+        except (InfrastructureError, HarnessError) as error:
+            raise_if_disk_full(error)
+            missing = missing or error
+    logs = opened.kernel_logs()
+    found = LogEvidence(facts, tuple(ScenarioLog(key.scenario, key.abi, log) for key, log in logs))
+    claim.require_applicable(found)
+    verdict = claim.judge(found)
+    if missing is not None and verdict.status is not Status.FAIL:
+        raise missing
+    return Sighting(verdict, found)
+
+
+def _unjudged(claim: ExitClaim | LogClaim, status: Status, why: SyseventError | str) -> JudgedClaim:
     return JudgedClaim(claim.test(), claim.says, claim.source, status, one_line(why))
 
 

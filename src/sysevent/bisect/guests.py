@@ -11,15 +11,24 @@ from sysevent.arches import ARCHITECTURES, Architecture
 from sysevent.bisect.ask import Boot, KernelUnderTest
 from sysevent.engine.asker import Asker
 from sysevent.engine.listeners import Listeners
+from sysevent.engine.question import Key
 from sysevent.errors import UsageError
 from sysevent.hosts.openers import opener
-from sysevent.model import Incident, Observation, Progress
+from sysevent.model import Incident, KernelLog, Observation, Progress
 from sysevent.settings import Settings
 from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
 
 # Seconds until a kernel of our own configuration must have answered; it takes less than one.
 _BOOT = 60
+
+
+class Guest(Asker):
+    """A kernel under test that runs in a guest."""
+
+    def kernel_logs(self) -> Sequence[tuple[Key, KernelLog]]:
+        """What the kernel logged around each scenario so far, controls included, in the order of the replies."""
+        return self.restarts.kernel_logs.entries
 
 
 def target_for(glob: str, files: Sequence[str], arch: Architecture) -> TargetSpec:
@@ -51,6 +60,6 @@ def boot_on(target: TargetSpec, settings: Settings, progress: Progress, modules:
 
         own = msgspec.structs.replace(target, kernel=kernel)
         listeners = Listeners(lambda _line: None, incident, observation)
-        return Asker(own, opener(own, settings, modules), settings, logs, listeners)
+        return Guest(own, opener(own, settings, modules), settings, logs, listeners)
 
     return boot

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from sysevent.contract.claim import PREFIX
-from sysevent.contract.exit_claim import ExitClaim
 from sysevent.errors import UsageError
 
 
@@ -16,6 +15,13 @@ class Named(Protocol):
 
     @property
     def name(self) -> str: ...
+
+
+class OfArchitecture(Protocol):
+    """A claim about one architecture."""
+
+    @property
+    def arch(self) -> str: ...
 
 
 N = TypeVar("N", bound=Named)
@@ -42,7 +48,7 @@ def _matches(claim: Named, pattern: str, known: Sequence[Named]) -> bool:
     return short in claim.name
 
 
-def architecture_of(chosen: Iterable[ExitClaim], patterns: Sequence[str]) -> str:
+def architecture_of(chosen: Iterable[OfArchitecture], patterns: Sequence[str]) -> str:
     """The architecture that all of the chosen claims are about; UsageError if they are about none or several."""
     found = sorted({claim.arch for claim in chosen})
     if len(found) == 1:

@@ -50,7 +50,7 @@ class Result(msgspec.Struct, frozen=True):
 def procedure(question: Question) -> Procedure:
     """How each kernel is asked and judged."""
     return Procedure(
-        claims=select(question.tests, catalogue.load().exits, question.arch),
+        claims=select(question.tests, catalogue.load().of_guests, question.arch),
         abi=question.abi,
         boots=question.boots,
         terms=Terms.of(question.floor, question.strict),

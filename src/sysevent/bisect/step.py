@@ -7,6 +7,7 @@ import msgspec
 from sysevent.bisect.outcome import Outcome
 from sysevent.contract.confirmation import Sighting
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
+from sysevent.contract.log_claim import LogClaim
 from sysevent.model import Facts, Mismatch, Observation, Status
 from sysevent.report import records
 from sysevent.report.recorded_observation import Answer, Exit, Log
@@ -51,7 +52,7 @@ class JudgedClaim(msgspec.Struct, frozen=True):
         return self.observation.seen() if self.observation else None
 
 
-def judged_claim(claim: ExitClaim, sighting: Sighting) -> JudgedClaim:
+def judged_claim(claim: ExitClaim | LogClaim, sighting: Sighting) -> JudgedClaim:
     """The verdict on what a kernel answered, with the observation if there is one."""
     verdict, evidence = sighting.verdict, sighting.evidence
     return JudgedClaim(

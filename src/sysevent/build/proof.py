@@ -21,7 +21,7 @@ def check(output: Path, arch: Architecture, of_image: ReadBuildId) -> str:
     older kernel, as it did when ccache returned an old object for a file with .incbin.
     """
     image = output / arch.boot_image
-    linked = _of_vmlinux(output / "vmlinux")
+    linked = of_vmlinux(output / "vmlinux")
     packed, obstacle = of_image(image)
     if not linked or not packed:
         why = obstacle or f"{'vmlinux' if not linked else arch.boot_image} has no build ID"
@@ -34,7 +34,8 @@ def check(output: Path, arch: Architecture, of_image: ReadBuildId) -> str:
     return ""
 
 
-def _of_vmlinux(path: Path) -> str:
+def of_vmlinux(path: Path) -> str:
+    """Return the build ID of a vmlinux, in hexadecimal; "" if it has none, or cannot be read."""
     try:
         # With debug information it has hundreds of megabytes, of which a few pages are read.
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

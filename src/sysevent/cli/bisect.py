@@ -134,7 +134,7 @@ def _resumed(results: Path) -> State:
 
 def _kind(args: argparse.Namespace) -> tuple[Kind, str]:
     """What the selected claims need, and the architecture that they are about."""
-    chosen = selection.select(args.test, catalogue.load().exits, args.arch or "")
+    chosen = selection.select(args.test, catalogue.load().of_guests, args.arch or "")
     headers = selection.select(args.test, static_claims(args.arch or ""))
     if args.layout or (args.test and headers and not chosen):
         archs = sorted({claim.userspace.arch for claim in headers})
@@ -208,7 +208,7 @@ def _one_step(args: argparse.Namespace, settings: Settings, services: Services) 
         )
     if args.layout:
         return _one_step_of_headers(args, settings, services)
-    chosen = selection.select(args.test, catalogue.load().exits, args.arch or "")
+    chosen = selection.select(args.test, catalogue.load().of_guests, args.arch or "")
     if not chosen:
         show(f"{Outcome.UNKNOWN}: --test {' '.join(args.test)} selects no claim")
         return Outcome.UNKNOWN.code

@@ -15,11 +15,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from sysevent.arches import native
 from sysevent.checkout import ROOT, SUITES
 from sysevent.contract.claim import Claim, Claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.layout_claim import LayoutClaim
+from sysevent.contract.log_claim import LogClaim
+from sysevent.contract.terms import Terms
 from sysevent.errors import HarnessError, UsageError
+from sysevent.model import Facts
 from sysevent.scenario.steps import Scenario
 
 
@@ -51,6 +55,18 @@ class Catalogue:
     def exits(self) -> Sequence[ExitClaim]:
         """The claims about exits."""
         return [claim for claim in self._claims.values() if isinstance(claim, ExitClaim)]
+
+    @property
+    def of_guests(self) -> Sequence[ExitClaim | LogClaim]:
+        """The claims that a running kernel is asked: about exits, and about its log."""
+        return [claim for claim in self._claims.values() if isinstance(claim, ExitClaim | LogClaim)]
+
+    def applicable(self, arch: str, abi: str, facts: Facts, terms: Terms) -> Iterator[ExitClaim]:
+        """Yield the claims about exits that apply to a kernel, and are judged on it for VMMs of an ABI."""
+        for claim in self.exits:
+            judged = claim.arch == arch and (not claim.abi or abi == native(arch).name)
+            if judged and claim.applies(facts, terms):
+                yield claim
 
     @property
     def layouts(self) -> Sequence[LayoutClaim]:

@@ -34,6 +34,12 @@ TRIPLE_FAULT_EVENT = Need.of(
     Capability.X86_TRIPLE_FAULT_EVENT,
     Capability.X86_TRIPLE_FAULT_EVENT.on_vm,
 )
+SMM = Need(
+    "System Management Mode",
+    None,
+    Capability.X86_SMM.on_vm,
+    requires="CONFIG_KVM_SMM=y (an option since v6.2)",
+)
 
 
 class Msr(msgspec.Struct, frozen=True):

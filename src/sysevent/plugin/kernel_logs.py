@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from sysevent.abi import names
 from sysevent.arches import ABIS, native
 from sysevent.contract import catalogue
-from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.log_claim import LogClaim, LogEvidence, ScenarioLog
 from sysevent.contract.terms import Terms
 from sysevent.engine.asker import Asker
-from sysevent.errors import HarnessError, InfrastructureError, NotApplicable, VcpuStuck
-from sysevent.model import Facts, Status
-
-
-def exit_claims(arch: str, abi: str, facts: Facts, terms: Terms) -> Iterator[ExitClaim]:
-    """The claims about exits that apply to a kernel, and are judged on it for VMMs of an ABI."""
-    for claim in catalogue.load().exits:
-        asked = claim.arch == arch and (not claim.abi or abi == native(arch).name)
-        if asked and claim.applies(facts, terms):
-            yield claim
+from sysevent.engine.question import Key
+from sysevent.errors import HarnessError, InfrastructureError, NotApplicable
+from sysevent.model import Status
 
 
 def gather(claim: LogClaim, abi: str, guest: Asker, terms: Terms) -> LogEvidence:
@@ -31,27 +21,33 @@ def gather(claim: LogClaim, abi: str, guest: Asker, terms: Terms) -> LogEvidence
     """
     facts = guest.facts()
     lost: InfrastructureError | None = None
-    for asked in exit_claims(claim.arch, abi, facts, terms):
+    for asked in catalogue.load().applicable(claim.arch, abi, facts, terms):
         try:
             guest.observe(asked.asks, asked.abi or abi)
         except InfrastructureError as error:
             lost = lost or error
-        except (NotApplicable, HarnessError, VcpuStuck):
+        except (NotApplicable, HarnessError):
             # The claim itself is judged by it. What the kernel logged is there all the same.
             pass
-    found = LogEvidence(facts, tuple(_logs(guest, abi)), shared=not guest.spec.booted)
+    logs = [
+        (_owner(key), ScenarioLog(key.scenario, key.abi, log))
+        for key, log in guest.restarts.kernel_logs.entries
+    ]
+    found = LogEvidence(
+        facts,
+        tuple(log for owner, log in logs if owner == abi),
+        shared=not guest.spec.booted,
+        others=tuple(log for owner, log in logs if owner != abi),
+    )
     claim.require_applicable(found)
     if lost is not None and claim.judge(found).status is not Status.FAIL:
         raise lost
     return found
 
 
-def _logs(guest: Asker, abi: str) -> Iterator[ScenarioLog]:
-    """The logs of an ABI; those of ABIs that claims are not judged for are part of the kernel's own ABI."""
-    for key, log in guest.restarts.kernel_logs.entries:
-        owner = key.abi if ABIS[key.abi].can_use_kvm else native(ABIS[key.abi].arch).name
-        if owner == abi:
-            yield ScenarioLog(key.scenario, key.abi, log)
+def _owner(key: Key) -> str:
+    """The ABI whose claim a log counts for: the kernel's own, if claims are not judged for that of the VMM."""
+    return key.abi if ABIS[key.abi].can_use_kvm else native(ABIS[key.abi].arch).name
 
 
 def unreadable(guest: Asker) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from sysevent import interrupts
 from sysevent.cache import Cache
+from sysevent.contract import catalogue
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.log_claim import LogClaim
 from sysevent.engine.asker import Asker
@@ -188,7 +189,7 @@ class Run:
             terms = options.terms(self.config)
             for case in cases:
                 if isinstance(case.claim, LogClaim):
-                    for claim in kernel_logs.exit_claims(spec.arch, case.abi, facts, terms):
+                    for claim in catalogue.load().applicable(spec.arch, case.abi, facts, terms):
                         yield Question(claim.asks, claim.abi or case.abi)
                 elif isinstance(case.claim, ExitClaim) and case.claim.applies(facts, terms):
                     yield Question(case.claim.asks, case.claim.abi or case.abi)

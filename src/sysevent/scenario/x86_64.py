@@ -144,6 +144,7 @@ FACTS = scenario(
             Capability.X86_TRIPLE_FAULT_EVENT,
             Capability.HYPERV_ENFORCE_CPUID,
             Capability.HYPERV,
+            Capability.X86_SMM,
         )
         for fd in ("system", "vm")
     ),

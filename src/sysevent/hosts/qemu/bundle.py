@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES
+from sysevent.build import proof
 from sysevent.cache import Cache
 from sysevent.decode import build_id
 from sysevent.digests import digest_once
+from sysevent.errors import ImageError
 from sysevent.images.kernel import vmlinux
 from sysevent.images.kernel.held import HeldFile
 from sysevent.images.kernel.modules import Module
@@ -100,7 +102,11 @@ def prepare(
 def expected_kernel(
     kernel: KernelImage, boot: vmlinux.BootKernel, modules: Sequence[Module]
 ) -> ExpectedKernel:
-    """What the kernel that is booted from these files must say of itself."""
+    """What the kernel that is booted from these files must say of itself.
+
+    ImageError for a tree whose boot image is not that of its vmlinux: the image was packed from an older kernel.
+    """
+    _check_tree(kernel, boot.build_id)
     content = hashlib.sha256(boot.key.encode())
     for module in modules:
         content.update(hashlib.sha256(module.data).digest())
@@ -111,6 +117,17 @@ def expected_kernel(
         modules={module.name: build_id.of_elf(module.data) for module in modules},
         content=content.hexdigest(),
     )
+
+
+def _check_tree(kernel: KernelImage, packed: str) -> None:
+    """Raise ImageError if the boot image of a tree has another build ID than its vmlinux; without both, nothing."""
+    kind, _, path = kernel.spec.partition(":")
+    linked = proof.of_vmlinux(Path(path).expanduser() / "vmlinux") if kind == "tree" and packed else ""
+    if linked and linked != packed:
+        raise ImageError(
+            f"{kernel.spec}: {kernel.image.name} has the build ID {packed}, and vmlinux {linked}: it holds an older "
+            "kernel; run make there"
+        )
 
 
 def snapshot_key(config: GuestConfig, kernel: str) -> str:
