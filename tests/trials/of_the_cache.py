@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from pathlib import Path
@@ -9,8 +10,7 @@ from pathlib import Path
 from trials.catalogue import fault
 from trials.trial import Trial
 
-# Larger files than this are damaged only where a row names them: rewriting them takes seconds. Bytes.
-_LARGE = 200 << 20
+_STATES = "snapshots/*.state"
 # Files of the cache by what they are. Without the last ones a run that is offline cannot resolve its track.
 _DERIVED = {
     "unpacked kernels": "kernels/*arm64*/vmlinuz",
@@ -22,7 +22,7 @@ _DERIVED = {
     "compiled payloads": "build/payload-*",
     "BTF layouts": "btf/*.json",
     "header layouts": "layouts/*.json",
-    "states of snapshots": "snapshots/*.state",
+    "states of snapshots": _STATES,
     "notes of snapshots": "snapshots/*.json",
 }
 _BOOTED_FROM = ("kernels", "initramfs", "modules", "build")
@@ -32,31 +32,41 @@ _NEEDED_OFFLINE = {
 }
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Write another file in its place: the old one is linked into other caches."""
-    path.unlink()
-    path.write_bytes(data)
+def _own(path: Path) -> None:
+    """Give the cache of the trial a file of its own: it is linked into others."""
+    copy = path.with_name(f".{path.name}.own")
+    shutil.copy2(path, copy)
+    copy.rename(path)
 
 
 def _flip(path: Path, chance: random.Random) -> None:
-    data = bytearray(path.read_bytes())
-    if data:
-        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-    _replace(path, bytes(data))
+    size = path.stat().st_size
+    if not size:
+        return
+    _own(path)
+    at = chance.randrange(size)
+    with path.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 1 << chance.randrange(8)]))
 
 
 def _cut(path: Path, chance: random.Random) -> None:
-    data = path.read_bytes()
-    _replace(path, data[: chance.randrange(len(data))] if data else data)
+    _own(path)
+    os.truncate(path, chance.randrange(path.stat().st_size or 1))
 
 
 def _empty(path: Path, chance: random.Random) -> None:
-    _replace(path, b"")
+    path.unlink()
+    path.touch()
 
 
 def _zero(path: Path, chance: random.Random) -> None:
     # As ext4 leaves a file whose blocks were not written before the power was lost.
-    _replace(path, bytes(path.stat().st_size))
+    size = path.stat().st_size
+    _empty(path, chance)
+    os.truncate(path, size)
 
 
 def _remove(path: Path, chance: random.Random) -> None:
@@ -80,7 +90,13 @@ def _damage_all(pattern: str, damage: str) -> None:
         f"{what} {damage}", f"{what} in the cache (`{pattern}`): {how}.", same=pattern in _DERIVED.values()
     )
     def inject(trial: Trial, chance: random.Random) -> None:
-        found = [p for p in trial.cache.glob(pattern) if p.is_file() and p.stat().st_size < _LARGE]
+        found = [path for path in trial.cache.glob(pattern) if path.is_file()]
+        if pattern == _STATES:
+            # Each has the guest's memory. The run restores the one that the run before has used.
+            found = sorted(found, key=lambda path: path.stat().st_mtime)[-1:]
+        if not (trial.cache / pattern.partition("/")[0]).exists():
+            # The other fault of a pair has removed them.
+            return
         assert found, f"no file of the cache matches {pattern}"
         if pattern.partition("/")[0] in _BOOTED_FROM:
             # A restored guest needs none of them.

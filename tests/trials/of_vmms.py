@@ -207,6 +207,7 @@ _replies(
     "5 % of the frames have a wrong checksum.",
     "if (chance() % 20 == 0) { u8 bad[40]; memset(bad, 7, sizeof(bad)); memcpy(bad, key, 16); sys_write(1, bad, 40); } "
     "else SEND;",
+    slow=True,
 )
 _vmm(
     "VMM gives another release",
