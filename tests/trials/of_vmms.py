@@ -181,6 +181,7 @@ _replies(
     "VMM floods",
     "The VMM sends a reply without end from its tenth request on.",
     "do { SEND; } while (ret == 0 && count > 9);",
+    slow=True,
 )
 _replies(
     "VMM writes noise",
