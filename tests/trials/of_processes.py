@@ -181,13 +181,14 @@ def _keep_killed(trial: Trial, chance: random.Random) -> None:
 
 @fault("workers killed", "The run has two workers (`-n 2`), and all get SIGKILL.", same=False)
 def _workers(trial: Trial, chance: random.Random) -> None:
-    trial.words += ["-n", "2"]
+    # With workers pytest creates a directory for temporary files, and keeps the last three.
+    trial.words += ["-n", "2", f"--basetemp={trial.folder / 'base'}"]
 
     def during(trial: Trial) -> None:
         trial.await_qemu()
         time.sleep(chance.uniform(0, 1))
         for pid in trial.marked():
-            if any(b"execnet" in word for word in proc.words(pid)):
+            if any(b"sys.stdin.readline" in word for word in proc.words(pid)):
                 proc.send(pid, signal.SIGKILL)
 
     trial.during.append(during)

@@ -11,8 +11,7 @@ import faults
 from trials.catalogue import fault
 from trials.trial import Trial
 
-# Larger files than this are damaged only where a row names them: rewriting them takes seconds. Bytes.
-_LARGE = 200 << 20
+_STATES = "snapshots/*.state"
 # Files of the cache by what they are. Without the last ones a run that is offline cannot resolve its track.
 _DERIVED = {
     "unpacked kernels": "kernels/*arm64*/vmlinuz",
@@ -24,7 +23,7 @@ _DERIVED = {
     "compiled payloads": "build/payload-*",
     "BTF layouts": "btf/*.json",
     "header layouts": "layouts/*.json",
-    "states of snapshots": "snapshots/*.state",
+    "states of snapshots": _STATES,
     "notes of snapshots": "snapshots/*.json",
 }
 _BOOTED_FROM = ("kernels", "initramfs", "modules", "build")
@@ -61,7 +60,13 @@ def _damage_all(pattern: str, damage: str) -> None:
         f"{what} {damage}", f"{what} in the cache (`{pattern}`): {how}.", same=pattern in _DERIVED.values()
     )
     def inject(trial: Trial, chance: random.Random) -> None:
-        found = [p for p in trial.cache.glob(pattern) if p.is_file() and p.stat().st_size < _LARGE]
+        found = [path for path in trial.cache.glob(pattern) if path.is_file()]
+        if pattern == _STATES:
+            # Each has the guest's memory. The run restores the one that the run before has used.
+            found = sorted(found, key=lambda path: path.stat().st_mtime)[-1:]
+        if not (trial.cache / pattern.partition("/")[0]).exists():
+            # The other fault of a pair has removed them.
+            return
         assert found, f"no file of the cache matches {pattern}"
         if pattern.partition("/")[0] in _BOOTED_FROM:
             # A restored guest needs none of them.

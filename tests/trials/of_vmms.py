@@ -181,6 +181,7 @@ _replies(
     "VMM floods",
     "The VMM sends a reply without end from its tenth request on.",
     "do { SEND; } while (ret == 0 && count > 9);",
+    slow=True,
 )
 _replies(
     "VMM writes noise",
@@ -207,6 +208,7 @@ _replies(
     "5 % of the frames have a wrong checksum.",
     "if (chance() % 20 == 0) { u8 bad[40]; memset(bad, 7, sizeof(bad)); memcpy(bad, key, 16); sys_write(1, bad, 40); } "
     "else SEND;",
+    slow=True,
 )
 _vmm(
     "VMM gives another release",
