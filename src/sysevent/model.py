@@ -78,6 +78,8 @@ class ExpectedKernel(msgspec.Struct, frozen=True):
     modules: dict[str, str] = {}
     # SHA-256 of image and modules.
     content: str = ""
+    # What `uname -r` must print; "" if the image does not contain it.
+    release: str = ""
 
 
 class Proof(enum.StrEnum):

@@ -206,6 +206,21 @@ def test_a_scenario_that_makes_its_guest_ill_in_a_burst(world):
     assert len(world.observations) == 1 + 5
 
 
+def test_three_scenarios_that_make_their_guests_ill(world):
+    """Each explains its own guests, so that the others still have their answers."""
+    opener = world.opener()
+    bad = [MANY[1], MANY[3], MANY[5]]
+    opener.poisons = {body(one) for one in bad}
+    asked = world.asker(opener)
+    for one in MANY[:8]:
+        if one in bad:
+            with pytest.raises(GuestIll, match="makes its guest ill"):
+                asked.observe(one)
+        else:
+            assert asked.observe(one)
+    assert len(world.observations) == 5
+
+
 def test_a_target_whose_guests_all_become_ill(world):
     """Its boots are limited."""
     opener = world.opener()

@@ -36,7 +36,7 @@ def expected(**changes):
 
 
 def test_proven():
-    found = identify("x", EXPECTED, seen(kvm=b"\xaa" * 20, kvm_amd=b"\xbb" * 20))
+    found = identify("x", EXPECTED, "6.12.1", seen(kvm=b"\xaa" * 20, kvm_amd=b"\xbb" * 20))
     assert found.build_id == ID.hex()
     assert found.modules == {"kvm": "aa" * 20, "kvm_amd": "bb" * 20}
     assert (found.proof, found.reason, found.content) == (Proof.PROVEN, "", "content")
@@ -44,8 +44,8 @@ def test_proven():
 
 def test_a_module_that_is_not_loaded_needs_no_proof():
     """kvm_intel refuses to load on another CPU."""
-    assert identify("x", EXPECTED, seen(kvm=b"\xaa" * 20)).proof is Proof.PROVEN
-    assert identify("x", EXPECTED, seen()).proof is Proof.PROVEN
+    assert identify("x", EXPECTED, "6.12.1", seen(kvm=b"\xaa" * 20)).proof is Proof.PROVEN
+    assert identify("x", EXPECTED, "6.12.1", seen()).proof is Proof.PROVEN
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_module_that_is_not_loaded_needs_no_proof():
 )
 def test_another_kernel(answer, words):
     with pytest.raises(WrongKernel, match=words):
-        identify("x", EXPECTED, answer)
+        identify("x", EXPECTED, "6.12.1", answer)
 
 
 @pytest.mark.parametrize(
@@ -75,18 +75,18 @@ def test_another_kernel(answer, words):
 )
 def test_unproven(wanted, answer, reason):
     """It is said, and it is no reason to refuse verdicts."""
-    found = identify("x", wanted, answer)
+    found = identify("x", wanted, "6.12.1", answer)
     assert (found.proof, found.reason, found.content) == (Proof.UNPROVEN, reason, "content")
 
 
 def test_a_wrong_module_is_found_even_if_the_image_has_no_build_id():
     with pytest.raises(WrongKernel):
-        identify("x", expected(build_id=""), seen(kvm=OTHER))
+        identify("x", expected(build_id=""), "6.12.1", seen(kvm=OTHER))
 
 
 @pytest.mark.parametrize(("kernel", "reason"), [(ID, ""), (None, "it has no build ID in /sys/kernel/notes")])
 def test_a_kernel_that_runs_already_is_recorded(kernel, reason):
-    found = identify("x", ExpectedKernel(), seen(kernel, kvm=OTHER))
+    found = identify("x", ExpectedKernel(), "6.12.1", seen(kernel, kvm=OTHER))
     assert (found.proof, found.reason, found.content) == (Proof.RECORDED, reason, "")
     assert found.modules == {"kvm": OTHER.hex()}
 
@@ -220,3 +220,10 @@ def test_another_kernel_after_a_reconnect(world, opener):
     opener.dead = {3}
     with pytest.raises(WrongHost, match="build_id changed from"):
         asker.observe(scenario("x86_64.a"))
+
+
+def test_a_kernel_that_calls_itself_another_release():
+    """Claims decide by the release what a kernel must have, so it is that of the image."""
+    assert identify("x", expected(release="6.12.1"), "6.12.1", seen()).proof is Proof.PROVEN
+    with pytest.raises(WrongKernel, match=r"calls itself Linux 6.1.0, and /boot/Image is Linux 6.12.1"):
+        identify("x", expected(release="6.12.1"), "6.1.0", seen())

@@ -12,8 +12,11 @@ from sysevent.model import ExpectedKernel, KernelIdentity, Observation, Proof
 from sysevent.scenario.facts import KVM_MODULES, LOADED
 
 
-def identify(name: str, expected: ExpectedKernel, seen: Observation) -> KernelIdentity:
-    """Return which kernel answered BUILD on the target with this name; WrongKernel if it is another than expected."""
+def identify(name: str, expected: ExpectedKernel, release: str, seen: Observation) -> KernelIdentity:
+    """Return which kernel answered BUILD on the target with this name; WrongKernel if it is another than expected.
+
+    release: what its HELLO said, by which claims decide what a kernel must have.
+    """
     build_id = of_notes(seen.answers["kernel"].data)
     modules = {
         module: of_notes(seen.answers[module].data)
@@ -28,6 +31,11 @@ def identify(name: str, expected: ExpectedKernel, seen: Observation) -> KernelId
             f"{name}: the kernel that answers has the build ID {build_id}, and {expected.image} has "
             f"{expected.build_id}: nothing that it answers counts. Run again with --fresh; if it happens again, report "
             "it with both files"
+        )
+    if expected.release and release != expected.release:
+        raise WrongKernel(
+            f"{name}: the kernel that answers calls itself Linux {release}, and {expected.image} is Linux "
+            f"{expected.release}: nothing that it answers counts. Run again with --fresh"
         )
     for module, found in modules.items():
         _check_module(name, module, found, expected)

@@ -109,10 +109,13 @@ class Pipeline:
                     return self.answer(request)
                 except GuestLost as error:
                     losses += not isinstance(error, GuestDistrusted)
+                    if losses > 1:
+                        self._restarts.explain_losses()
                     self.lost(error, final=losses > 1)
             finally:
                 self._queue.require_none()
             if blame := self._ill_guests.blame(suspect(request)):
+                self._restarts.explain_losses()
                 raise GuestIll(f"{request.scenario.name} makes its guest ill: {blame}")
             request = msgspec.structs.replace(request, answer=None)
 
@@ -265,6 +268,7 @@ class Pipeline:
         if self._controls.is_control(request):
             for kept in self._controls.judge(answer):
                 kept.request.answer = kept.answer
+                self._restarts.excuse_losses()
                 self._on_answer(kept.request)
         elif isinstance(answer, GuestLost):
             request.answer = self._loss = answer

@@ -21,6 +21,8 @@ from sysevent.wire import Hello
 
 # Boots, or connections, of one target; a host that was lost this often would be lost again.
 _MAX_BOOTS = 4
+# Lost hosts that do not count, because one scenario, asked by VMMs of two ABIs for instance, explains them.
+_MAX_EXCUSED = 6
 
 
 class Restarts:
@@ -58,6 +60,9 @@ class Restarts:
         # Counted for the names of logs.
         self._starts = 0
         self._boots = 0
+        # Lost hosts that one scenario explains, and for how many of them _boots was lowered.
+        self._explained = 0
+        self._excused = 0
         # True after a loss: only a boot shows whether the snapshot caused it.
         self._restore_disabled = False
         self._machine = SameMachine(spec)
@@ -101,7 +106,8 @@ class Restarts:
         if self._refused is not None:
             raise copy_of(self._refused)
         if self.exhausted and (self._restore_disabled or not self._opener.restorable()):
-            times = "once" if self._boots == 1 else f"{self._boots} times"
+            lost = self._boots + self._excused
+            times = "once" if lost == 1 else f"{lost} times"
             raise GuestLost(f"{self._spec.id}: lost {times}; no further boot is tried")
 
     def start(self) -> None:
@@ -137,6 +143,17 @@ class Restarts:
         """How often to try to get a host that is ready: two boots, and before them one restore if it is possible."""
         may_restore = self._snapshots and (not self._restore_disabled or self.origin == "snapshot")
         return 3 if may_restore else 2
+
+    def explain_losses(self) -> None:
+        """Record that one scenario explains the loss of the last two hosts."""
+        self._explained = 2
+
+    def excuse_losses(self) -> None:
+        """Do not count losses that are explained, now that another scenario has its answer. A few times only."""
+        if self._explained and self._excused < _MAX_EXCUSED:
+            self._excused += self._explained
+            self._boots = max(1, self._boots - self._explained)
+        self._explained = 0
 
     @property
     def exhausted(self) -> bool:
@@ -200,7 +217,7 @@ class Restarts:
                 raise answer
             if isinstance(answer, SyseventError):
                 raise WrongKernel(f"{self._spec.id}: which kernel answers could not be read: {answer}")
-            found = identify(self._spec.id, expected, answer)
+            found = identify(self._spec.id, expected, session.hello.release, answer)
             self._machine.check(session.traits, session.hello, build_id=found.build_id)
         except SyseventError as error:
             session.refused = error

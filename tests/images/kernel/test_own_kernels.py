@@ -87,8 +87,12 @@ def test_tree(find, tree):
     )
 
 
-def test_the_release_of_a_tree_is_that_of_its_kernel_release_file(find, tree):
+def test_the_release_of_a_tree_is_that_of_its_image(find, tree):
+    """The tree may have been configured again since. Only an image that does not contain it leaves it to the tree."""
     (tree / "include/config/kernel.release").write_text("6.12.1-mine+\n")
+    assert find(f"tree:{tree}").release == "6.12.1-mine"
+    image = tree / "arch/arm64/boot/Image"
+    image.write_bytes(image.read_bytes().replace(b"Linux version", b"Another OS is"))
     assert find(f"tree:{tree}").release == "6.12.1-mine+"
 
 

@@ -116,6 +116,7 @@ def expected_kernel(
         obstacle=boot.obstacle,
         modules={module.name: build_id.of_elf(module.data) for module in modules},
         content=content.hexdigest(),
+        release=kernel.release,
     )
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # A release goes into file names and onto the terminal, so only text of this form is accepted.
 _RELEASE = re.compile(rb"\d[\w.+~-]{0,100}")
 _BANNER = re.compile(rb"Linux version (%s) \(" % _RELEASE.pattern)
+# kernel_version of arch/x86/boot/version.c: the release, and who built it.
+_VERSION = re.compile(rb"(%s) " % _RELEASE.pattern)
 # XEN_ELFNOTE_PHYS32_ENTRY, include/xen/interface/elfnote.h.
 _PVH_NOTE = 18
 # Compressed images in one another: an Image in EFI zboot, in gzip.
@@ -128,8 +130,8 @@ def _bzimage(data: bytes, name: str) -> str:
     # xloadflags, bit 0: XLF_KERNEL_64.
     if protocol < 0x20C or not flags & 1:
         raise ImageError(f"{name} is a 32-bit x86 kernel; a target needs an x86_64 one")
-    text = _RELEASE.match(data, version + 0x200) if version else None
-    return text.group().decode() if text else ""
+    text = _VERSION.match(data, version + 0x200) if version else None
+    return text.group(1).decode() if text else ""
 
 
 class _Image(msgspec.Struct, frozen=True):

@@ -208,7 +208,7 @@ def _file(
             image = plain
             # prune() goes by the time of last use.
             cache.touch(image)
-    return KernelImage(spec, arch.name, release or found.release, "", image, modules, sha256)
+    return KernelImage(spec, arch.name, found.release or release, "", image, modules, sha256)
 
 
 def _check_arch(found: bootfile.BootFile, arch: Architecture, name: str) -> None:
