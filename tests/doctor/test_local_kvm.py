@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from sysevent import settings
+from sysevent.abi.capabilities import Capability
 from sysevent.doctor import checks, local_kvm
 from sysevent.doctor.local_kvm import Behaviour
 from sysevent.errors import HarnessError, NoKvm, VcpuStuck
@@ -33,9 +34,9 @@ class FakeKvm:
             one for one in run_log.read(RECORDING) if isinstance(one, records.Target) and one.arch == "x86_64"
         )
         facts = target.facts()
-        return msgspec.structs.replace(
-            facts, capabilities=facts.capabilities | dict.fromkeys(self.without, 0)
-        )
+        # The recording is older than the question for SMM.
+        known = facts.capabilities | {Capability.X86_SMM.on_vm: 1}
+        return msgspec.structs.replace(facts, capabilities=known | dict.fromkeys(self.without, 0))
 
     def observe(self, scenario, abi):
         name = scenario.name
