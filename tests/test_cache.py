@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import resource
@@ -100,40 +101,55 @@ def test_a_use_is_noted(cache: Cache) -> None:
     assert min(path.stat().st_mtime for path in (sealed, record)) > 1
 
 
-@pytest.fixture(params=["a file in its place", "no space left on device"])
-def unwritable(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cache]:
-    """A cache to which nothing can be written, also not by root."""
-    if request.param.startswith("a file"):
-        (tmp_path / "cache").write_text("")
-        yield Cache(tmp_path / "cache")
-        return
-    # Every write of data fails (EFBIG), and Python ignores SIGXFSZ.
+@contextlib.contextmanager
+def nothing_written() -> Iterator[None]:
+    """Let every write of data fail (EFBIG): Python ignores SIGXFSZ. pytest must not write its output meanwhile."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
-        yield Cache(tmp_path / "cache")
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_what_saves_time_is_optional(unwritable: Cache) -> None:
+@pytest.fixture(params=["a file in its place", "no space left on device"])
+def broken(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> tuple[Cache, contextlib.AbstractContextManager[None]]:
+    """A cache to which nothing can be written within the context, also not by root."""
+    if request.param.startswith("a file"):
+        (tmp_path / "cache").write_text("")
+        return Cache(tmp_path / "cache"), contextlib.nullcontext()
+    return Cache(tmp_path / "cache"), nothing_written()
+
+
+def test_what_saves_time_is_optional(broken: tuple[Cache, contextlib.AbstractContextManager[None]]) -> None:
     """Nothing is kept, and no error is raised."""
+    unwritable, context = broken
     path = unwritable.root / "build" / "vmm"
-    unwritable.record(path, "note")
-    unwritable.keep(path, b"program")
-    unwritable.touch(path)
-    unwritable.remove(path)
-    with unwritable.lock("vmm", "vmm", lambda _: None):
-        assert unwritable.obstacle()
-    assert unwritable.read(path, str) is unwritable.content(path) is None
-    assert unwritable.scratch().is_dir()
+    with context:
+        unwritable.record(path, "note")
+        unwritable.keep(path, b"program")
+        unwritable.touch(path)
+        unwritable.remove(path)
+        with unwritable.lock("vmm", "vmm", lambda _: None):
+            obstacle = unwritable.obstacle()
+        found = unwritable.read(path, str), unwritable.content(path)
+        scratch = unwritable.scratch()
+    assert obstacle
+    assert found == (None, None)
+    assert scratch.is_dir()
 
 
-def test_what_must_be_on_disk_is_not_optional(unwritable: Cache) -> None:
+def test_what_must_be_on_disk_is_not_optional(
+    broken: tuple[Cache, contextlib.AbstractContextManager[None]],
+) -> None:
     """One line says what could not be written, why, and how to use another cache; no file is left."""
-    for write in (unwritable.write, unwritable.seal):
-        with pytest.raises(ImageError, match=r"cannot write .*/vmm: \w.*; set SYSEVENT_CACHE to"):
-            write(unwritable.root / "build" / "vmm", b"program")
+    unwritable, context = broken
+    with context:
+        for write in (unwritable.write, unwritable.seal):
+            with pytest.raises(ImageError, match=r"cannot write .*/vmm: \w.*; set SYSEVENT_CACHE to"):
+                write(unwritable.root / "build" / "vmm", b"program")
     assert not unwritable.root.is_dir() or not [path for path in unwritable.root.rglob("*") if path.is_file()]
 
 

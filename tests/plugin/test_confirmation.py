@@ -68,6 +68,7 @@ def test_nothing_is_asked_again_while_all_is_well(run):
 
 def test_workers(run):
     """Each has the second guests of its own targets."""
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed: pip install 'sysevent[xdist]'")
     found = run("once_of_two")
     statuses = found.statuses()
     assert statuses["test_arm64[arm64-tcg-psci.off]"] == "MISS", found.out
