@@ -1,6 +1,5 @@
 """The kernel that answers is the one that was given, with real guests: replaced files, wrong snapshots, damage."""
 
-import json
 import os
 
 import msgspec
@@ -13,6 +12,7 @@ from sysevent.engine.listeners import Listeners
 from sysevent.errors import WrongKernel
 from sysevent.hosts.openers import opener
 from sysevent.hosts.qemu.opener import QemuOpener
+from sysevent.hosts.qemu.snapshots import SnapshotNote
 from sysevent.images.kernel import identity, resolve, vmlinux
 from sysevent.model import KernelImage, Proof
 from sysevent.targets import spec
@@ -42,9 +42,10 @@ def own(here, tmp_path):
 
 
 @pytest.fixture
-def image(arch, here, tmp_path):
+def image(arch, here, own, tmp_path):
     """A kernel of the user's own: a file that contains its build ID as it is, so that it can be replaced."""
     found = resolve.find(KERNEL, arch, here, silent)
+    found = msgspec.structs.replace(found, modules=Cache(own.cache).blob(found.modules.name))
     path = tmp_path / "kernel"
     path.write_bytes(vmlinux.boot_kernel(found, here, silent).content.read())
     return msgspec.structs.replace(found, image=path, sha256="")
@@ -115,9 +116,10 @@ def test_the_snapshot_of_another_kernel(image, ask, own):
     ask(image)
     snapshots = own.cache / "snapshots"
     one, two = sorted(snapshots.glob("*.json"), key=lambda path: path.stat().st_mtime)
-    note = json.loads(one.read_text())
+    cache = Cache(own.cache)
+    note = cache.read(one, SnapshotNote)
     # The newer one is that of the image as it is now.
-    two.write_text(json.dumps(note | {"key": two.stem}))
+    cache.record(two, msgspec.structs.replace(note, key=two.stem))
     two.with_suffix(".state").unlink()
     one.with_suffix(".state").rename(two.with_suffix(".state"))
 

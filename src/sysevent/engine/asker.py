@@ -258,9 +258,14 @@ class Asker:
         """Wait for the answers to all planned questions; errors are raised by observe()."""
         self._pipeline.drain()
 
-    def compile_payloads(self) -> None:
-        """Compile every payload of the architecture; may run in any thread. A failure is raised when one is needed."""
+    def compile_payloads(self, stop: Callable[[], bool]) -> None:
+        """Compile every payload of the architecture, until stop() is True; may run in any thread.
+
+        A failure is raised when the payload is needed.
+        """
         for path in sorted((programs.PAYLOADS / self.arch.name).glob("*.S")):
+            if stop():
+                return
             with contextlib.suppress(SyseventError):
                 self._payload(path.stem)
 

@@ -22,6 +22,8 @@ from sysevent.targets.spec import TargetSpec
 
 # Seconds between two checks whether a target is prepared.
 _POLL = 0.5
+# Seconds for the thread to end. A download may take longer, and is not waited for.
+_LAST_COMPILATION = 2.0
 
 
 class GuestSlots(Protocol):
@@ -84,6 +86,7 @@ class Scheduler:
         # The targets that the thread prepares.
         self._preparing: list[Asker] = []
         self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
         loop.background = self
 
     def begin(self) -> None:
@@ -101,7 +104,7 @@ class Scheduler:
             asker.restarts.prepare(self._say)
             self._waker.wake()
         for asker in askers:
-            asker.compile_payloads()
+            asker.compile_payloads(self._closing.is_set)
 
     def _say(self, line: str) -> None:
         self._said.put(line)
@@ -203,7 +206,11 @@ class Scheduler:
     def close(self) -> None:
         """End every guest, and start none any more."""
         self._waiting.clear()
+        self._closing.set()
         for asker in (*self._running, *self._ended):
             self._end_guest(asker)
         self._loop.background = None
+        if self._thread is not None:
+            # A compiler that outlives this process leaves its temporary files behind.
+            self._thread.join(_LAST_COMPILATION)
         self._waker.close()
