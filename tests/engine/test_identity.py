@@ -144,8 +144,9 @@ def test_the_snapshot_of_another_kernel_is_discarded(world, opener):
 
 
 def test_a_restored_guest_with_another_kernel_is_booted(world, opener):
-    """The snapshot is discarded, and the kernel that was given answers."""
+    """The snapshot is discarded, and the kernel that was given answers, whatever the other one called itself."""
     opener.snapshot = True
+    opener.hellos = [msgspec.structs.replace(HELLO, release="6.12.1-other")]
     wrong, right = {NOTES: note(OTHER)}, opener.files
     opener.files = wrong
     forget = opener.forget

@@ -53,7 +53,9 @@ def main() -> int:
             wrong = tried(fault, place, args.seed + number, clean)
             bad += bool(wrong)
             for one in wrong:
-                count[next((c for begin, c in _COLUMNS.items() if begin in one), "wrong verdicts")] += 1
+                count[
+                    next((c for begin, c in _COLUMNS.items() if one.startswith(begin)), "wrong verdicts")
+                ] += 1
         cells = [count[column] for column in ("wrong verdicts", *_COLUMNS.values())]
         write(f"| {fault.name} | {fault.how} | {args.runs} | {' | '.join(map(str, cells))} |")
     return bool(bad)

@@ -11,7 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sysevent.images.kernel import vmlinux
+import msgspec
+
+from sysevent.cache import Cache
+from sysevent.hosts.qemu.snapshots import SnapshotNote
+from sysevent.images.kernel import identity
 from trials.catalogue import fault
 from trials.trial import Outcome, Trial
 
@@ -110,7 +114,7 @@ def _alter(path: Path, letter: bytes = b"X") -> None:
     # Not in vermagic, which the kernel compares with that of its modules.
     for end in (b" (", b"\0"):
         data = data.replace(release + end, release[:-1] + letter + end)
-    known = bytes.fromhex(vmlinux.image_build_id(data, str(path)).value)
+    known = bytes.fromhex(identity.image_build_id(data, str(path)).value)
     assert data.count(known) == 1
     path.write_bytes(data.replace(known, letter * len(known)))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -161,15 +165,16 @@ def _swapped(trial: Trial, _chance: random.Random) -> None:
     trial.prepare()
     notes = sorted(set(trial.cache.glob("snapshots/*.json")) - known)
     assert len(notes) == 2, notes
-    texts = [note.read_text() for note in notes]
+    cache = Cache(trial.cache)
+    contents = [cache.read(note, SnapshotNote) for note in notes]
     states = [note.with_suffix(".state") for note in notes]
     aside = states[0].with_name("aside")
     states[0].rename(aside)
     states[1].rename(states[0])
     aside.rename(states[1])
-    for note, other, text in zip(notes, reversed(notes), reversed(texts), strict=True):
-        note.unlink()
-        note.write_text(text.replace(other.stem, note.stem))
+    for note, content in zip(notes, reversed(contents), strict=True):
+        assert content is not None
+        cache.record(note, msgspec.structs.replace(content, key=note.stem))
 
 
 _with_words(

@@ -264,15 +264,15 @@ def _outcome(
 def problems(found: Outcome, clean: Outcome, *, same: bool) -> list[str]:
     """What is wrong with the outcome of a run with a fault, compared with a clean run.
 
-    same: True if the fault must not cost a verdict. Otherwise verdicts may be missing, or MISS.
+    same: True if the fault must not cost a verdict. Otherwise verdicts may be missing, MISS or ERROR.
     """
     wrong = [*_of_the_output(found.output)]
-    missing = "MISS" in found.verdicts.values()
+    missing = not {"MISS", "ERROR"}.isdisjoint(found.verdicts.values())
     if found.code is None:
         wrong.append("hang: not ended within its limit")
     for key, status in found.verdicts.items():
         # DONE: other behaviour than usual, of which nothing is promised. It is noted, and not asked again.
-        if status in ("MISS", "DONE") and not same:
+        if status in ("MISS", "ERROR", "DONE") and not same:
             continue
         if status != clean.verdicts.get(key):
             wrong.append(f"{status} for {key[0]}, which is {clean.verdicts.get(key)}: {found.reasons[key]}")

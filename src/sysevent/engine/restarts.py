@@ -224,6 +224,7 @@ class Restarts:
             if isinstance(error, WrongKernel):
                 if session.origin == "snapshot":
                     session.refused = GuestLost(f"{error}. It came from a snapshot, which is discarded")
+                    self._machine.forget()
                 else:
                     self._opener.forget(session.hello)
             self._refuse(session.refused)

@@ -21,6 +21,10 @@ class SameMachine:
         # Traits of the first host, as far as they are known.
         self._first: dict[str, str] = {}
 
+    def forget(self) -> None:
+        """Forget the first host: it was not the one that was given."""
+        self._first = {}
+
     def check(self, traits: Mapping[str, str], hello: Hello, **more: str) -> None:
         """Check what a host reports, its VMM's HELLO included. more: traits that became known later.
 
