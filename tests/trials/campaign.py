@@ -67,7 +67,8 @@ def combine(chance: random.Random) -> Fault:
     possible = [one for one in FAULTS.values() if not one.slow and not (one.obstacle and one.obstacle())]
     while True:
         one, other = sorted(chance.sample(possible, 2), key=_rank)
-        if one.kind != other.kind:
+        # Another VMM has to be compiled, for which a disk and a directory for temporary files are needed.
+        if one.kind != other.kind and {one.kind, other.kind} != {"trials.of_vmms", "trials.of_resources"}:
             break
 
     def inject(trial: Trial, chance: random.Random) -> None:
