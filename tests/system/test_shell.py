@@ -58,7 +58,7 @@ def test_commands_from_a_pipe(arch, servable):
     assert ran.stdout.count("\n") == 4, ran.stdout + ran.stderr
     machine, first, last, kvm = ran.stdout.splitlines()
     assert (machine, last, kvm) == (row.uname_machine, "50000", "/dev/kvm")
-    assert "SEV1" in first
+    assert "SEV2" in first
     assert ran.stderr.splitlines()[-1] == "no"
     assert ran.returncode == 7
 
