@@ -93,8 +93,9 @@ def test_logs_that_cannot_be_written(filled, tmp_path, fault):
         found = runs.run(cache, results, "--fresh")
     assert found.verdicts == expected.verdicts, found.output
     assert found.code == 0
-    (incident,) = found.incidents
-    assert "its logs are incomplete" in incident
+    # A guest that prints nothing needs no space on a full disk.
+    assert len(found.incidents) in ((0, 1) if fault == "full" else (1,))
+    assert all("its logs are incomplete" in incident for incident in found.incidents)
 
 
 def test_a_run_fills_a_small_disk_from_nothing(filled, tmp_path):
