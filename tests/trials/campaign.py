@@ -38,7 +38,7 @@ def attempt(fault: Fault, place: Path, seed: int) -> tuple[Outcome, Outcome]:
 def judge(fault: Fault, place: Path, seed: int, clean: Outcome) -> tuple[list[str], Outcome, Outcome]:
     """Inject a fault: what went wrong, and the outcomes of the run with it and of the one after it."""
     found, after = attempt(fault, place, seed)
-    wrong = problems(found, clean, same=fault.same)
+    wrong = problems(found, clean, same=fault.same, instead=fault.instead)
     wrong += fault.check(found) if fault.check else []
     wrong += [f"the run after it: {one}" for one in problems(after, clean, same=True)]
     return wrong, found, after
@@ -67,9 +67,10 @@ def combine(chance: random.Random) -> Fault:
     possible = [one for one in FAULTS.values() if not one.slow and not (one.obstacle and one.obstacle())]
     while True:
         one, other = sorted(chance.sample(possible, 2), key=_rank)
-        # Another VMM has to be compiled, for which a disk and a directory for temporary files are needed.
-        if one.kind != other.kind and {one.kind, other.kind} != {"trials.of_vmms", "trials.of_resources"}:
+        if one.kind != other.kind:
             break
+    # Another VMM has to be compiled, which a fault of the machine may prevent.
+    uncompiled = {one.kind, other.kind} == {"trials.of_vmms", "trials.of_resources"}
 
     def inject(trial: Trial, chance: random.Random) -> None:
         one.inject(trial, chance)
@@ -79,6 +80,7 @@ def combine(chance: random.Random) -> Fault:
         f"{one.name} + {other.name}",
         "",
         inject,
-        same=one.same and other.same,
+        same=one.same and other.same and not uncompiled,
+        instead=one.instead | other.instead | ({"ERROR"} if uncompiled else set()),
         check=one.check if one.kind == "trials.of_kernels" else None,
     )

@@ -21,6 +21,8 @@ class Fault(msgspec.Struct, frozen=True):
     inject: Inject
     # True: the verdicts and the exit code must be those of a clean run. False: verdicts may be missing, or MISS.
     same: bool = True
+    # What else a verdict may be instead.
+    instead: frozenset[str] = frozenset()
     # What it disturbs: the module that it is in. Two faults of one kind are not combined.
     kind: str = ""
     # Why it cannot be injected here; None: it can.
@@ -39,6 +41,7 @@ def fault(
     how: str,
     *,
     same: bool = True,
+    instead: frozenset[str] = frozenset(),
     obstacle: Callable[[], str] | None = None,
     slow: bool = False,
     check: Callable[[Outcome], list[str]] | None = None,
@@ -47,7 +50,7 @@ def fault(
 
     def register(inject: Inject) -> Inject:
         assert name not in FAULTS, name
-        FAULTS[name] = Fault(name, how, inject, same, inject.__module__, obstacle, slow, check)
+        FAULTS[name] = Fault(name, how, inject, same, instead, inject.__module__, obstacle, slow, check)
         return inject
 
     return register

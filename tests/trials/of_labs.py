@@ -94,10 +94,12 @@ def _no_server() -> str:
     return ""
 
 
-def _lab(name: str, how: str, hurt: Callable[[int], None], *, same: bool = False) -> None:
+def _lab(
+    name: str, how: str, hurt: Callable[[int], None], *, same: bool = False, slow: bool = False
+) -> None:
     """Register a fault: hurt is called with the process ID of a lab machine while the run asks it."""
 
-    @fault(name, how, same=same, obstacle=_no_server)
+    @fault(name, how, same=same, slow=slow, obstacle=_no_server)
     def inject(trial: Trial, chance: random.Random) -> None:
         stack = ExitStack()
         trial.undo.append(stack.close)
@@ -105,7 +107,8 @@ def _lab(name: str, how: str, hurt: Callable[[int], None], *, same: bool = False
         shutil.rmtree(folder, ignore_errors=True)
         here = settings.from_environment(offline=True)
         machine = stack.enter_context(standin.booted(_ARM, folder, here, _silent))
-        _described(trial, machine.target("lab"))
+        # Three attempts of as long are made to reach a machine that was lost.
+        _described(trial, f'{machine.target("lab")}connect = 5\n')
 
         def during(trial: Trial) -> None:
             end = time.monotonic() + 20
@@ -138,5 +141,6 @@ _lab(
     "lab machine frozen",
     "A lab machine stops, and its connections stay.",
     lambda pid: proc.send(pid, signal.SIGSTOP),
+    slow=True,
 )
 _lab("lab machine stopped for 3 s", "A lab machine stops for 3 s.", _for_3_s, same=True)

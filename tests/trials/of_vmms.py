@@ -45,14 +45,21 @@ def _built(found: Outcome) -> list[str]:
 Change = tuple[str, str, str]
 
 
-def _vmm(name: str, how: str, *changes: Change, same: bool = False, slow: bool = False) -> None:
+def _vmm(
+    name: str,
+    how: str,
+    *changes: Change,
+    same: bool = False,
+    instead: frozenset[str] = frozenset(),
+    slow: bool = False,
+) -> None:
     """Register a fault: a VMM with these changes. CHANCE in one of them is the function chance(), SEED a number."""
 
-    @fault(name, how, same=same, slow=slow, check=_built)
+    @fault(name, how, same=same, instead=instead, slow=slow, check=_built)
     def inject(trial: Trial, chance: random.Random) -> None:
         if slow:
-            # A request without a reply is waited for five times as long as it may take, in one guest after the other.
-            trial.limit = 300
+            # The reply of a silent VMM is waited for in one guest after the other.
+            trial.limit = 150
         sources = trial.folder / "vmm"
         shutil.rmtree(sources, ignore_errors=True)
         shutil.copytree(programs.VMM, sources)

@@ -261,18 +261,19 @@ def _outcome(
     return Outcome(code, output, seconds, *seen, orphans, left)
 
 
-def problems(found: Outcome, clean: Outcome, *, same: bool) -> list[str]:
+def problems(
+    found: Outcome, clean: Outcome, *, same: bool, instead: frozenset[str] = frozenset()
+) -> list[str]:
     """What is wrong with the outcome of a run with a fault, compared with a clean run.
 
-    same: True if the fault must not cost a verdict. Otherwise verdicts may be missing, MISS or ERROR.
+    same: True if the fault must not cost a verdict. Otherwise verdicts may be missing, MISS, or one of instead.
     """
     wrong = [*_of_the_output(found.output)]
     missing = not {"MISS", "ERROR"}.isdisjoint(found.verdicts.values())
     if found.code is None:
         wrong.append("hang: not ended within its limit")
     for key, status in found.verdicts.items():
-        # DONE: other behaviour than usual, of which nothing is promised. It is noted, and not asked again.
-        if status in ("MISS", "ERROR", "DONE") and not same:
+        if not same and (status == "MISS" or status in instead):
             continue
         if status != clean.verdicts.get(key):
             wrong.append(f"{status} for {key[0]}, which is {clean.verdicts.get(key)}: {found.reasons[key]}")

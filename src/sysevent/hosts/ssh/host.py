@@ -29,10 +29,10 @@ from sysevent.text import escape
 _SEND = 30
 # Seconds for the VMM to end after BYE.
 _BYE = 2
-# Seconds to clean up through one connection.
-_OUT = 10
-# Seconds for the thread to finish the cleanup.
-_CLOSE = 30
+# Seconds to connect for the cleanup, and for the cleanup through one connection.
+_OUT = 5
+# Seconds for the thread to finish the cleanup: BYE, the old connection, and a new one.
+_CLOSE = 18
 # Bytes read at a time, so that endless data does not stop the main thread.
 _GULP = 1 << 18
 # Last lines of the log that are quoted when the machine is lost.
