@@ -94,9 +94,7 @@ def _no_server() -> str:
     return ""
 
 
-def _lab(
-    name: str, how: str, hurt: Callable[[int], None], *, same: bool = False, slow: bool = False
-) -> None:
+def _lab(name: str, how: str, hurt: Callable[[int], None], *, same: bool = False, slow: bool = False) -> None:
     """Register a fault: hurt is called with the process ID of a lab machine while the run asks it."""
 
     @fault(name, how, same=same, slow=slow, obstacle=_no_server)
@@ -108,7 +106,7 @@ def _lab(
         here = settings.from_environment(offline=True)
         machine = stack.enter_context(standin.booted(_ARM, folder, here, _silent))
         # Three attempts of as long are made to reach a machine that was lost.
-        _described(trial, f'{machine.target("lab")}connect = 5\n')
+        _described(trial, f"{machine.target('lab')}connect = 5\n")
 
         def during(trial: Trial) -> None:
             end = time.monotonic() + 20

@@ -60,6 +60,11 @@ class ExitClaim(msgspec.Struct, frozen=True):
         """The name that a user selects the claim by: "arm64.psci.off"."""
         return f"{self.asks.arch}.{self.title}"
 
+    @property
+    def dimensions(self) -> dict[str, str]:
+        """How its virtual machine differs from the default, by dimension: {"irqchip": "gicv3"}."""
+        return self.asks.configuration.dimensions
+
     def test(self, abi: str = "") -> str:
         """Return its name in run.jsonl. It is the same for every ABI, which is a field of the record."""
         return f"{PREFIX}.{self.name}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from sysevent import options, tracebacks
-from sysevent.contract.exit_claim import ExitEvidence
+from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.decode.event import decode
 from sysevent.errors import InfrastructureError
 from sysevent.model import Status, Verdict
@@ -137,6 +137,7 @@ def _record(item: pytest.Item, case: Case, verdict: Verdict) -> None:
             written={label: decode(raw, seen.arch).written for label, raw in exits.items()} if seen else {},
             nodeid=item.nodeid,
             seconds=round(case.seconds, 4),
+            dimensions=case.claim.dimensions if isinstance(case.claim, ExitClaim) else {},
             confirmed=case.confirmed if verdict.status is Status.FAIL else 0,
         )
     )

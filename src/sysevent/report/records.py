@@ -134,6 +134,8 @@ class Verdict(_Record, frozen=True, kw_only=True):
     """pytest's identifier of the test."""
     seconds: Seconds
     """Time that the scenario took on the target, in seconds. 0 if it did not run."""
+    dimensions: dict[str, str] = {}
+    """How the claim's virtual machine differs from the default, by dimension: `irqchip`, `caller`, `peers`, `cpu`."""
     confirmed: Natural = 0
     """Number of guests in which it failed, the second one booted for that purpose: 2 for a FAIL, 1 under `--gdb`. 0
     otherwise, and in files of older versions."""

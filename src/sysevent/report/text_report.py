@@ -8,7 +8,7 @@ import msgspec
 
 from sysevent.contract.readers import ReadResult
 from sysevent.model import Status
-from sysevent.report import kernels, matrix, readers_table
+from sysevent.report import dimensions, kernels, matrix, readers_table
 from sysevent.report.grouping import noteworthy
 from sysevent.report.records import Record
 from sysevent.text import escape_line
@@ -57,6 +57,8 @@ def _lines(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
         yield Line(text, worst, heading=worst is None)
     yield Line(matrix.summary(found), heading=True)
     for text in kernels.lines(run):
+        yield Line(text)
+    for text in dimensions.lines(run):
         yield Line(text)
     for status, text in noteworthy(run):
         yield Line(text, status)

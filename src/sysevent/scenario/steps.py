@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import msgspec
 
+from sysevent.scenario.configuration import DEFAULT, Configuration
+
 # The byte that fills every output of kvm_run before KVM_RUN. No exit under test contains 0xaaaaaaaa.
 POISON = 0xAA
 # Instead of a poison: leave kvm_run as the last exit left it.
@@ -207,6 +209,8 @@ class Scenario(msgspec.Struct, frozen=True):
     name: str
     arch: str
     steps: tuple[Step, ...]
+    # How its virtual machine differs from the default.
+    configuration: Configuration = DEFAULT
 
     @property
     def payloads(self) -> tuple[str, ...]:
@@ -214,9 +218,9 @@ class Scenario(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys(step.payload for step in self.steps if isinstance(step, Load)))
 
 
-def scenario_of(arch: str, name: str, *steps: Step) -> Scenario:
-    """Return a scenario of an architecture. Its name is given without the architecture."""
-    return Scenario(f"{arch}.{name}", arch, steps)
+def scenario_of(arch: str, name: str, *steps: Step, configuration: Configuration = DEFAULT) -> Scenario:
+    """Return a scenario of an architecture. Its name is given without the architecture, and with its configuration."""
+    return Scenario(f"{arch}.{name}", arch, steps, configuration)
 
 
 def poisoned(size: int) -> int:
