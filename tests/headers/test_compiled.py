@@ -96,6 +96,26 @@ def test_layout_of_every_abi(include, tool, abi, word, flags_at):
     }
 
 
+# What linux/types.h has since v7.3, and a structure of 128-bit members by both names.
+WIDE_H = """
+#ifdef __SIZEOF_INT128__
+typedef __signed__ __int128 __s128 __attribute__((aligned(16)));
+typedef unsigned __int128 __u128 __attribute__((aligned(16)));
+#endif
+struct kvm_asm { char first; __u128 named; __uint128_t built_in; };
+"""
+
+
+@pytest.mark.parametrize("abi", list(ABIS))
+def test_128_bit_members_are_the_same_in_every_abi(include, tool, abi):
+    """32-bit compilers have no such type; what reads the layout needs its size and alignment alone."""
+    (include / "asm" / "kvm.h").write_text(WIDE_H)
+    found = compiled.compile_headers((include,), ABIS[abi], tool(abi))
+    members = found.structs["kvm_asm"]
+    assert [find(members, name).offset for name in ("first", "named", "built_in")] == [0, 16, 32]
+    assert members.size == 48
+
+
 def test_a_header_that_is_missing_is_not_taken_from_the_compiler(include, tool):
     """zig has its own linux/types.h and asm/ptrace.h for every architecture."""
     (include / "asm" / "kvm.h").write_text("#include <linux/types.h>\n" + ASM_H)

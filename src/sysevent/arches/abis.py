@@ -45,6 +45,11 @@ class Abi(msgspec.Struct, frozen=True, kw_only=True):
         return not self.unreachable
 
 
+# Headers may use the compiler's 128-bit types, which 32-bit targets lack: 16 bytes, aligned. asm/ptrace.h of arm64 has
+# __uint128_t, and since v7.3 the kernel's name for it, which linux/types.h then only defines for 64-bit targets
+# (d4bf9e08d412).
+_WIDE = "typedef struct { unsigned long long low, high; } __attribute__((aligned(16))) "
+_WIDE += "__int128_t, __uint128_t, __s128, __u128;"
 _NO_COMPAT = "KVM_COMPAT is never selected there (virt/kvm/Kconfig): open of /dev/kvm gives ENODEV"
 
 # The first of each architecture is the kernel's own ABI: what the kernel itself was compiled with.
@@ -67,6 +72,7 @@ ABIS = {
             gnu_prefix="i686-linux-gnu-",
             flags=("-march=i686",),
             u64_alignment=4,
+            prelude=_WIDE,
         ),
         Abi(
             name="x32",
@@ -94,8 +100,7 @@ ABIS = {
             # Likewise: zig's default has none.
             zig_flags=("-mcpu=cortex_a7",),
             unreachable=_NO_COMPAT,
-            # asm/ptrace.h of arm64 uses the compiler's own 128-bit type, which 32-bit targets lack: 16 bytes, aligned.
-            prelude="typedef struct { unsigned long long low, high; } __attribute__((aligned(16))) __uint128_t;",
+            prelude=_WIDE,
         ),
         Abi(
             name="riscv64",
@@ -112,6 +117,7 @@ ABIS = {
             zig_target="riscv32-freestanding-none",
             gnu_prefix="riscv32-linux-gnu-",
             unreachable=_NO_COMPAT,
+            prelude=_WIDE,
         ),
     )
 }
