@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from sample_exits import KICKED, event, poke, seen
 
-from sysevent.contract.confirmation import Sighting, difference, is_confirmed, unconfirmed, words
+from sysevent.contract.confirmation import Agreement, Sighting, agreement, difference, unconfirmed, words
 from sysevent.contract.exit_claim import ExitEvidence
 from sysevent.model import Facts, Level, Mismatch, Status, Verdict
 
@@ -50,34 +50,45 @@ def failed(*wrong):
     return sighting(msgspec.structs.replace(FAIL, mismatches=wrong), seen())
 
 
+def hung(seconds):
+    return Mismatch(
+        "exit_reason", "24 (SYSTEM_EVENT)", f"none within {seconds} s: the watchdog ended KVM_RUN"
+    )
+
+
 TYPE, OTHER_TYPE = Mismatch("type", "1", "2", (32, 36)), Mismatch("type", "1", "9", (32, 36))
 NDATA = Mismatch("ndata", "1", "5", (36, 40))
 SPANS, OTHER_SPANS = (Mismatch("written bytes", "32..47", got, (32, 288)) for got in ("33..47", "32..40"))
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "confirmed"),
+    ("sightings", "found"),
     [
-        ((TYPE,), (TYPE,), True),
-        # Of an uninitialised member each boot shows another value.
-        ((TYPE,), (OTHER_TYPE,), True),
-        ((TYPE, NDATA), (SPANS, NDATA), True),
-        # Each guest damages one exit now and then.
-        ((TYPE,), (NDATA,), False),
-        ((SPANS,), (SPANS,), True),
-        ((SPANS,), (OTHER_SPANS,), False),
+        ([(TYPE,), (TYPE,)], Agreement.SAME),
+        ([(NDATA, TYPE), (TYPE,)], Agreement.SAME),
+        ([(TYPE, NDATA), (SPANS, NDATA)], Agreement.SAME),
+        # Of an uninitialised member each boot shows another value; a guest that damages an exit now and then does so
+        # at the same place by chance.
+        ([(TYPE,), (OTHER_TYPE,)], Agreement.PLACE),
+        ([(TYPE,), (OTHER_TYPE,), (TYPE,)], Agreement.PLACE),
+        ([(TYPE,), (OTHER_TYPE,), (NDATA,)], Agreement.NONE),
+        ([(TYPE,), (NDATA,)], Agreement.NONE),
+        ([(SPANS,), (SPANS,)], Agreement.SAME),
+        ([(SPANS,), (OTHER_SPANS,)], Agreement.NONE),
+        ([(hung("0.3"),), (hung("0.5"),)], Agreement.SAME),
+        ([(TYPE,), ()], Agreement.NONE),
     ],
 )
-def test_the_same_failure(first, second, confirmed):
-    """A second failure confirms the first one if both are at the same place."""
-    assert is_confirmed(failed(*first), failed(*second)) is confirmed
+def test_the_same_failure(sightings, found):
+    """A value counts as the same if only the time that was waited for it differs."""
+    assert agreement(*(failed(*wrong) for wrong in sightings)) is found
 
 
 def test_failures_without_an_exit():
     """A refused step, headers and the log need no comparison; a failure and none never agree."""
-    assert is_confirmed(sighting(FAIL, None), sighting(FAIL, None))
-    assert not is_confirmed(sighting(FAIL, None), sighting(PASS, None))
-    assert not is_confirmed(sighting(msgspec.structs.replace(FAIL, mismatches=()), None), failed(TYPE))
+    assert agreement(sighting(FAIL, None), sighting(FAIL, None)) is Agreement.SAME
+    assert agreement(sighting(FAIL, None), sighting(PASS, None)) is Agreement.NONE
+    assert agreement(failed(TYPE), sighting(PASS, seen())) is Agreement.NONE
 
 
 def test_words_of_a_verdict_without_mismatches():

@@ -82,7 +82,10 @@ for record in run_log.read(Path(PLAN["recording"])):
 
 
 class Asker:
-    """Answers from a recording, and breaks what PLAN["breaks"] names; what "once" names in the first guest only."""
+    """Answers from a recording, and breaks what PLAN["breaks"] names; what "once" names in the first guest only.
+
+    "values": the types of the event, by scenario, one for each time that it is asked; 0 for the recorded one.
+    """
 
     def __init__(self, spec, opener, settings, logs, listeners, **options):
         self.spec, self.arch = spec, ARCHITECTURES[spec.arch]
@@ -117,18 +120,26 @@ class Asker:
         if how == "waits":
             Path(PLAN["begun"]).touch()
             time.sleep(60)
+        values = PLAN.get("values", {}).get(name)
+        if values:
+            how = "type" if values[0] else None
         if how and how not in ("type", "beyond"):
             raise getattr(errors, how, ValueError)(f"{how} in {name}\\nand a console")
         seen = SEEN[f"{self.spec.arch}-tcg", name, abi]
         if how:
             raw = seen.exits["exit"]
             at = 32 if how == "type" else 200
-            head = raw.head[:at] + b"\\x07" + raw.head[at + 1:]
+            # Each time the next of the values that the test names.
+            value = values.pop(0) if values else 7
+            head = raw.head[:at] + bytes([value]) + raw.head[at + 1:]
             exits = seen.exits | {"exit": msgspec.structs.replace(raw, head=head)}
             seen = msgspec.structs.replace(seen, exits=exits)
         ASKED.append(name)
         self._told(self.spec.id, seen)
         return seen
+
+    def forget(self, scenario, abi):
+        """Nothing is remembered."""
 
     def seconds(self, scenario, abi):
         return 0.5

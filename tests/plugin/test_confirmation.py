@@ -6,6 +6,7 @@ ARM = ["--arch", "arm64", "-k", "test_arm64"]
 FAILING = {"arm64.psci.off": "type", "arm64.psci.reset": "type"}
 REFUSED = {"arm64.psci.reset2": "StepRefused"}
 LACKING = {"arm64-tcg": "lacking"}
+ONE = ["--arch", "arm64", "-k", "test_arm64 and psci.off and not psci.off."]
 AGAIN = "arm64-tcg: a claim failed; it is asked again in another guest"
 
 
@@ -21,6 +22,8 @@ def run(runs):
     runs.start("strict", *ARM, "--strict-observed", once={"arm64.psci.off": "beyond"})
     runs.start("refused_twice", *ARM, breaks=REFUSED, facts=LACKING, second=LACKING)
     runs.start("refused_once", *ARM, once=REFUSED, facts=LACKING)
+    runs.start("garbage", *ONE, values={"arm64.psci.off": [7, 6, 5]})
+    runs.start("chance", *ONE, values={"arm64.psci.off": [7, 6, 0]})
     for error in ("GuestLost", "GuestIll", "HarnessError", "NotApplicable"):
         runs.start(error, *ARM, breaks=FAILING, second={"arm64-tcg": error})
     return lambda name: runs[name]
@@ -59,6 +62,14 @@ def test_seen_once(run):
     # psci.off.written judges the same bytes, and holds.
     assert len(reasons) == 2
     assert off["reason"] in found.out
+
+
+@pytest.mark.parametrize(("name", "status"), [("garbage", "FAIL"), ("chance", "MISS")])
+def test_another_value_at_the_same_place(run, name, status):
+    """A third look decides: garbage is wrong every time, and what chance damaged is not."""
+    off = verdicts(run(name))["psci.off"]
+    assert off["status"] == status, run(name).out
+    assert status == "FAIL" or "in another guest PASS" in off["reason"]
 
 
 def test_nothing_is_asked_again_while_all_is_well(run):

@@ -13,7 +13,7 @@ from sysevent.arches import NATIVE, resolve_abi
 from sysevent.bisect.outcome import Outcome, boot_failure, decide
 from sysevent.bisect.step import JudgedClaim, judged_claim
 from sysevent.contract import catalogue
-from sysevent.contract.confirmation import Sighting, sighting
+from sysevent.contract.confirmation import Agreement, Sighting, of_mismatches, sighting
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.log_claim import LogClaim, LogEvidence, ScenarioLog
 from sysevent.contract.terms import Terms
@@ -220,6 +220,13 @@ def _disagreement(one: Sequence[JudgedClaim], other: Sequence[JudgedClaim]) -> s
             return (
                 f"unstable: {before.test} was {before.status} in one boot ({before.reason}) and {after.status} in "
                 f"another ({after.reason})"
+            )
+        # Only failures by what an exit gave, as in a run.
+        failed = before.status is Status.FAIL and before.observation and after.observation
+        if failed and of_mismatches([before.mismatches, after.mismatches]) is Agreement.NONE:
+            return (
+                f"unstable: {before.test} failed in one boot ({before.reason}), and at another place in another "
+                f"({after.reason})"
             )
     return ""
 

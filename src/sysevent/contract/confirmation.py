@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import enum
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +21,7 @@ from sysevent.text import first_line
 _QUOTED = 16
 # Bytes of the widest member that one value is read from.
 _WIDEST_MEMBER = 8
+_SECONDS = re.compile(r" within [0-9.]+ s")
 
 
 class Sighting(msgspec.Struct, frozen=True):
@@ -40,24 +43,53 @@ def sighting(claim: ExitClaim, facts: Facts, terms: Terms, observe: Callable[[],
     return Sighting(found, None) if isinstance(found, Verdict) else Sighting(claim.judge(found), found)
 
 
-def is_confirmed(first: Sighting, second: Sighting) -> bool:
-    """Return whether a second sighting shows the failure of the first one, and not only a failure.
+class Agreement(enum.Enum):
+    """How far failures of one claim in several guests are the same one."""
 
-    A guest that now and then damages an exit fails a claim twice, too, but at another place. Values may differ: a
-    kernel that leaves a member uninitialised gives another one after each boot. What comes from text (headers, the
-    kernel's log) needs no such comparison.
+    # The same value at the same place.
+    SAME = "same"
+    # The same place, other values.
+    PLACE = "place"
+    # Nothing in common, or not all are failures.
+    NONE = "none"
+
+
+def agreement(*sightings: Sighting) -> Agreement:
+    """Return how far the sightings of a claim in several guests show the same failure.
+
+    A kernel that leaves a member uninitialised gives another value after each boot: the place alone agrees then. But a
+    guest that now and then damages an exit damages the same member twice by chance, so that a third sighting must
+    agree as well. What comes from text (headers, the kernel's log) needs no comparison.
     """
-    if not second.failed:
-        return False
-    if not isinstance(first.evidence, ExitEvidence) and not isinstance(second.evidence, ExitEvidence):
-        return True
-    return any(_agree(one, other) for one in first.verdict.mismatches for other in second.verdict.mismatches)
+    if not all(one.failed for one in sightings):
+        return Agreement.NONE
+    if not any(isinstance(one.evidence, ExitEvidence) for one in sightings):
+        return Agreement.SAME
+    return of_mismatches([one.verdict.mismatches for one in sightings])
 
 
-def _agree(one: Mismatch, other: Mismatch) -> bool:
+def of_mismatches(found: Sequence[tuple[Mismatch, ...]]) -> Agreement:
+    """Return how far the mismatches of several failures agree: the best of those that all of them have."""
+    first, *others = found
+    best = Agreement.NONE
+    for wrong in first:
+        there = [[one for one in other if _same_place(wrong, one)] for other in others]
+        if all(any(_value(one) == _value(wrong) for one in each) for each in there):
+            return Agreement.SAME
+        if all(there):
+            best = Agreement.PLACE
+    return best
+
+
+def _same_place(one: Mismatch, other: Mismatch) -> bool:
     """Return whether both say that the same place is wrong; of a range of bytes, that the same ones are."""
     start, end = one.span or (0, 0)
-    return one.what == other.what and (one.got == other.got or end - start <= _WIDEST_MEMBER)
+    return one.what == other.what and (_value(one) == _value(other) or end - start <= _WIDEST_MEMBER)
+
+
+def _value(wrong: Mismatch) -> str:
+    """Return what was got, without the time that was waited for it."""
+    return _SECONDS.sub("", wrong.got)
 
 
 def difference(first: Sighting, second: Sighting) -> str:

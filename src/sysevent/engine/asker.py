@@ -140,6 +140,10 @@ class Asker:
             raise copy_of(found)
         return found
 
+    def forget(self, scenario: Scenario, abi: str = NATIVE) -> None:
+        """Let the next observe() run a scenario again."""
+        self._observed.pop(self._key(scenario, abi), None)
+
     def seconds(self, scenario: Scenario, abi: str = NATIVE) -> float:
         """Duration of a scenario in seconds; KeyError if observe() was not called for it."""
         return self._seconds[self._key(scenario, abi)]

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from sysevent.contract.claim import Claim
-from sysevent.contract.confirmation import Sighting, difference, is_confirmed, unconfirmed, words
+from sysevent.contract.confirmation import Agreement, Sighting, agreement, difference, unconfirmed, words
+from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
@@ -56,6 +57,11 @@ class SecondSource:
         """See evidence.Source. Booted at the first call for a target."""
         return self._run.second(self._first.guest())
 
+    def forget(self, claim: Claim[Any], abi: str) -> None:
+        """Let a claim about exits be asked again, instead of being judged by what the guest gave already."""
+        if isinstance(claim, ExitClaim):
+            self.guest().forget(claim.asks, claim.abi or abi)
+
     def btf(self) -> Layout:
         """See evidence.Source."""
         return kvm_run(self.guest(), None)
@@ -79,19 +85,31 @@ def judge(claim: Claim[Any], case: Case, request: pytest.FixtureRequest, run: Ru
         return first.verdict
     case.confirmed = 1
     if not run.settings.debug:
-        again = msgspec.structs.replace(case)
-        _confirm(
-            case, first, lambda: evidence.gather(claim, again, SecondSource(request, run), terms, run), run
-        )
+        again, source = msgspec.structs.replace(case), SecondSource(request, run)
+
+        def look(repeat: bool) -> Sighting:
+            if repeat:
+                source.forget(claim, case.abi)
+            return evidence.gather(claim, again, source, terms, run)
+
+        _confirm(case, first, look, run)
         case.confirmed = 2
     return first.verdict
 
 
-def _confirm(case: Case, first: Sighting, look_again: Callable[[], Sighting], run: Run) -> None:
-    """Return if a failure is seen again. Otherwise the verdict is MISS, and Unconfirmed is raised."""
+def _confirm(case: Case, first: Sighting, look: Callable[[bool], Sighting], run: Run) -> None:
+    """Return if a failure is seen again. Otherwise the verdict is MISS, and Unconfirmed is raised.
+
+    look: asks another guest; with True it runs the scenario again. If another value was wrong at the same place, such a
+    third sighting decides.
+    """
     try:
-        second = look_again()
-        if is_confirmed(first, second):
+        second = look(False)
+        agreed = agreement(first, second)
+        if agreed is Agreement.PLACE:
+            agreed = agreement(first, second, third := look(True))
+            second = second if agreed is Agreement.PLACE else third
+        if agreed is not Agreement.NONE:
             return
         reason = unconfirmed(difference(first, second))
     except LeaseLost:
