@@ -54,3 +54,12 @@ spin:
 	add	x2, x2, #1
 	str	x2, [x1]
 	b	spin
+
+	/* The same, and sleeps between two increments until an interrupt is pending; it is masked, so it is not taken. */
+	.globl nap
+nap:
+	ldr	x2, [x1]
+	add	x2, x2, #1
+	str	x2, [x1]
+	wfi
+	b	nap

@@ -30,6 +30,21 @@ OFF2 = Need.of("PSCI SYSTEM_OFF2", Function.SYSTEM_OFF2, Function.SYSTEM_OFF2.fa
 CAP_SUSPEND = Need.of(
     "KVM_CAP_ARM_SYSTEM_SUSPEND", Capability.ARM_SYSTEM_SUSPEND, Capability.ARM_SYSTEM_SUSPEND.on_vm
 )
+GICV3 = Need(
+    "GICv3 in the kernel (KVM_DEV_TYPE_ARM_VGIC_V3)",
+    None,
+    "gicv3",
+    requires="a machine whose own GIC is a GICv3 or later",
+)
+GICV2 = Need(
+    "GICv2 in the kernel (KVM_DEV_TYPE_ARM_VGIC_V2)",
+    None,
+    "gicv2",
+    requires="a machine whose own GIC is a GICv2, or a GICv3 that emulates one for guests; of QEMU's virt machine "
+    "gic-version=2",
+)
+# By the value of Configuration.irqchip.
+IRQCHIPS: dict[str, tuple[Need, ...]] = {"": (), "gicv3": (GICV3,), "gicv2": (GICV2,)}
 HSR_HIGH = Need("KVM_DEBUG_ARCH_HSR_HIGH_VALID (18f3976fdb5d)", (5, 19), "debug")
 
 
