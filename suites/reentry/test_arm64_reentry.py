@@ -6,9 +6,6 @@ makes the vCPU RUNNABLE or initializes it with KVM_ARM_VCPU_INIT. After SYSTEM_S
 immediate_exit set, KVM_RUN returns EINTR before the guest runs, and the event is not lost.
 """
 
-import struct
-
-from sysevent.abi.arm64 import TARGET_GENERIC_V8, VCPU_PSCI_0_2
 from sysevent.abi.events import EventType, ResetFlag
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.ioctls import Request
@@ -23,11 +20,8 @@ from sysevent.contract.scenario_checks import Blocks, BufferHolds, Interrupted, 
 from sysevent.contract.system_events import IMMEDIATE_EXIT_DOC, old_system_event, system_event
 from sysevent.model import Level
 from sysevent.scenario import ioctls
-from sysevent.scenario.arm64 import COOKIE, registers, scenario, vm_with_vcpus
+from sysevent.scenario.arm64 import COOKIE, registers, scenario, vcpu_init, vm_with_vcpus
 from sysevent.scenario.steps import BLOCKED_MS, Entry, Ioctl, SetRunBytes, poisoned, run
-
-# struct kvm_vcpu_init: target, features.
-VCPU_INIT = struct.pack("<8I", TARGET_GENERIC_V8, VCPU_PSCI_0_2, 0, 0, 0, 0, 0, 0)
 
 
 def entered_again(call):
@@ -52,7 +46,7 @@ def initialized_again(call):
         *call.setup,
         Entry("call", registers(*call.registers)),
         *run("exit"),
-        Ioctl(0, Request.ARM_VCPU_INIT, buffer=VCPU_INIT, label="init"),
+        Ioctl(0, Request.ARM_VCPU_INIT, buffer=vcpu_init(), label="init"),
         ioctls.get_mp_state(0, "mp_state"),
         Entry("call", registers(Function.SYSTEM_OFF)),
         *run("second"),

@@ -11,7 +11,13 @@ import struct
 from collections.abc import Container
 
 from sysevent.abi import psci
-from sysevent.abi.arm64 import VCPU_POWER_OFF, VCPU_PSCI_0_2, VM_SMCCC_CTRL, VM_SMCCC_FILTER
+from sysevent.abi.arm64 import (
+    TARGET_GENERIC_V8,
+    VCPU_POWER_OFF,
+    VCPU_PSCI_0_2,
+    VM_SMCCC_CTRL,
+    VM_SMCCC_FILTER,
+)
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.debug import GUESTDBG_ENABLE, GUESTDBG_USE_SW_BP
 from sysevent.abi.ioctls import Request
@@ -81,6 +87,12 @@ def vm_with_vcpus(
         *(Vcpu(number, (features | (VCPU_POWER_OFF if number in off else 0),)) for number in range(vcpus)),
         *gic.controller(irqchip),
     )
+
+
+def vcpu_init(*, off: bool = False) -> bytes:
+    """Return the struct kvm_vcpu_init, target and features, of the vCPUs of vm_with_vcpus(); off: as STOPPED."""
+    features = VCPU_PSCI_0_2 | (VCPU_POWER_OFF if off else 0)
+    return struct.pack("<8I", TARGET_GENERIC_V8, features, 0, 0, 0, 0, 0, 0)
 
 
 def registers(fid: int, *arguments: int) -> tuple[int, ...]:
