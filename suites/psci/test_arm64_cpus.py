@@ -19,7 +19,7 @@ from sysevent.abi.psci import (
     SUCCESS,
     Function,
 )
-from sysevent.contract.arm64 import RESET2, guest_continues
+from sysevent.contract.arm64 import guest_continues, returns
 from sysevent.contract.checks import Exits, PcAt, RegisterHolds, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
@@ -31,7 +31,6 @@ from sysevent.scenario.arm64 import (
     IRQ_ON,
     RAM,
     call_again,
-    psci_version,
     registers,
     scenario,
     vm_with_vcpus,
@@ -42,8 +41,6 @@ from sysevent.scenario.steps import SETTLE_MS, Entry, Sleep, Start, Wait, run
 SOURCE = "Arm DEN0022; arch/arm64/kvm/psci.c, {}"
 # Upper halves of arguments, which a 32-bit call loses.
 UPPER = 0xDEAD_0000_0000_0000
-# Bits of an MPIDR that are not affinity.
-NO_AFFINITY = 1 << 24
 # The label `returned` of the payload, behind its HVC.
 BEHIND_CALL = RAM + 4
 # PSTATE of a vCPU that was reset: D, A, I, F, EL1h (arch/arm64/kvm/reset.c, VCPU_RESET_PSTATE_EL1).
@@ -70,36 +67,7 @@ AFTER = (
     ("on again", (psci.CPU_ON, 1, 0xBAD_0000, 7), ALREADY_ON),
     ("affinity after on", (psci.AFFINITY_INFO, 1, 0), AFFINITY_ON),
 )
-OTHERS = (
-    ("migrate", (psci.MIGRATE, 0), NOT_SUPPORTED),
-    ("migrate_info_type", (psci.MIGRATE_INFO_TYPE,), psci.TOS_MP),
-    ("migrate_info_up_cpu", (psci.MIGRATE_INFO_UP_CPU,), NOT_SUPPORTED),
-    ("no function", (psci.NO_FUNCTION,), NOT_SUPPORTED),
-)
 # fmt: on
-# No number of a vCPU: bits that are not affinity.
-INVALID = (
-    ("on without affinity", (psci.CPU_ON_64, NO_AFFINITY, RAM, 7), INVALID_PARAMETERS),
-    ("affinity without affinity", (psci.AFFINITY_INFO_64, NO_AFFINITY, 0), INVALID_PARAMETERS),
-)
-OFFERED = {
-    "version": psci.VERSION,
-    "cpu_suspend": psci.CPU_SUSPEND,
-    "cpu_suspend_64": psci.CPU_SUSPEND_64,
-    "cpu_off": psci.CPU_OFF,
-    "cpu_on": psci.CPU_ON,
-    "cpu_on_64": psci.CPU_ON_64,
-    "affinity_info": psci.AFFINITY_INFO,
-    "affinity_info_64": psci.AFFINITY_INFO_64,
-    "migrate_info_type": psci.MIGRATE_INFO_TYPE,
-    "features": psci.FEATURES,
-    "smccc_version": psci.SMCCC_VERSION,
-}
-NOT_OFFERED = {
-    "migrate": psci.MIGRATE,
-    "migrate_info_up_cpu": psci.MIGRATE_INFO_UP_CPU,
-    "no function": psci.NO_FUNCTION,
-}
 
 
 def started_by(fid, *arguments):
@@ -168,36 +136,6 @@ SUSPEND = scenario(
     IRQ_OFF,
     ioctls.get_mp_state(0, "mp_state"),
 )
-# Calls of other kinds, and what PSCI_FEATURES says of each function.
-ASKED = scenario(
-    "psci.others",
-    *vm_with_vcpus(),
-    Entry("call", registers(psci.VERSION)),
-    *run("version"),
-    *(step for label, arguments, _ in (*OTHERS, *INVALID) for step in call_again(label, *arguments)),
-    *(
-        step
-        for name, function in (OFFERED | NOT_OFFERED).items()
-        for step in call_again(f"features {name}", psci.FEATURES, function)
-    ),
-)
-VERSIONS = {"0.2": (0, 2), "1.0": (1, 0), "1.1": (1, 1)}
-VERSION = scenario(
-    "psci.version",
-    *vm_with_vcpus(),
-    psci_version(0, 2),
-    Entry("call", registers(psci.VERSION)),
-    *run("0.2"),
-    psci_version(1, 0),
-    *call_again("1.0", psci.VERSION),
-)
-VERSION_1_1 = scenario(
-    "psci.version.1_1",
-    *vm_with_vcpus(),
-    psci_version(1, 1),
-    Entry("call", registers(psci.VERSION)),
-    *run("1.1"),
-)
 # PSCI 0.1: vCPU 0 starts vCPU 1, which turns itself off.
 OLD = scenario(
     "psci_0_1.cpus",
@@ -211,11 +149,6 @@ OLD = scenario(
     *run("off", 1, milliseconds=SETTLE_MS),
     ioctls.get_mp_state(1, "mp_state 1"),
 )
-
-
-def returns(label, x0):
-    """Return the checks that a call came back with this x0 and zeros in x1 to x3."""
-    return (*guest_continues(x0, label), *(RegisterHolds(f"x{n}", 0, label) for n in (1, 2, 3)))
 
 
 def started(context):
@@ -306,47 +239,6 @@ CLAIMS = claims(
             *returns("pending", SUCCESS),
         ),
         source=SOURCE.format("kvm_psci_vcpu_suspend"),
-    ),
-    ExitClaim(
-        "psci.others",
-        "MIGRATE_INFO_TYPE says that no trusted OS needs to migrate; calls unknown to KVM return NOT_SUPPORTED.",
-        asks=ASKED,
-        gives=tuple(check for label, _, x0 in OTHERS for check in returns(label, x0)),
-        source=SOURCE.format("kvm_psci_0_2_call"),
-    ),
-    ExitClaim(
-        "psci.cpu_on.affinity",
-        "CPU_ON and AFFINITY_INFO refuse a number with bits that are not affinity: INVALID_PARAMETERS (-2).",
-        asks=ASKED,
-        gives=tuple(check for label, _, x0 in INVALID for check in returns(label, x0)),
-        # Older kernels ignore these bits.
-        before_5_18=tuple(Exits(ExitReason.MMIO, label) for label, *_ in INVALID),
-        source=SOURCE.format("kvm_psci_valid_affinity"),
-    ),
-    ExitClaim(
-        "psci.features.cpus",
-        "PSCI_FEATURES knows the calls about single vCPUs, and no call that KVM does not have.",
-        asks=ASKED,
-        gives=(
-            *(check for name in OFFERED for check in returns(f"features {name}", SUCCESS)),
-            *(check for name in NOT_OFFERED for check in returns(f"features {name}", NOT_SUPPORTED)),
-        ),
-        source=SOURCE.format("kvm_psci_1_x_call"),
-    ),
-    ExitClaim(
-        "psci.version",
-        "PSCI_VERSION returns the version that userspace selected: 0.2, 1.0.",
-        asks=VERSION,
-        gives=(*returns("0.2", psci.version(0, 2)), *returns("1.0", psci.version(1, 0))),
-        source=SOURCE.format("kvm_psci_call"),
-    ),
-    ExitClaim(
-        "psci.version.1_1",
-        "PSCI_VERSION returns the version that userspace selected: 1.1.",
-        asks=VERSION_1_1,
-        gives=returns("1.1", psci.version(1, 1)),
-        source=f"{SOURCE.format('kvm_psci_call')}; d43583b890e7, v5.18",
-        needs=(RESET2,),
     ),
     ExitClaim(
         "psci_0_1.cpus",

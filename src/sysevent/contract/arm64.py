@@ -109,6 +109,11 @@ def guest_continues(x0: int, label: str = "exit") -> tuple[Check, ...]:
     )
 
 
+def returns(label: str, x0: int) -> tuple[Check, ...]:
+    """Return the checks that a call, whose exit is called label, came back with this x0 and zeros in x1 to x3."""
+    return (*guest_continues(x0, label), *(RegisterHolds(f"x{n}", 0, label) for n in (1, 2, 3)))
+
+
 def unchanged_registers(first: int, label: str = "exit") -> tuple[Check, ...]:
     """Return the checks that the registers x<first> to x15 hold what registers() of scenario/arm64.py put there.
 

@@ -6,7 +6,8 @@ import msgspec
 
 from sysevent.abi import kvm_run, names
 from sysevent.abi.errno import Errno
-from sysevent.contract.checks import event
+from sysevent.abi.exits import ExitReason
+from sysevent.contract.checks import Check, Holds, NothingBeyond, Written, event
 from sysevent.model import Mismatch, Observation
 
 
@@ -43,6 +44,47 @@ class Interrupted(msgspec.Struct, frozen=True):
             return []
         got = "it had to be ended by a signal" if found.raw.kicked else str(found)
         return [Mismatch(self.label, wanted, got, kvm_run.EXIT_REASON.span)]
+
+
+class AtLeastOneEvent(msgspec.Struct, frozen=True):
+    """Some of these KVM_RUN ended with a system event, each with its own, and the others blocked and wrote nothing."""
+
+    # The label of each Wait, with the type and the data of its event.
+    events: tuple[tuple[str, int, tuple[int, ...]], ...]
+    # How many may end with an event; at least one must.
+    most: int
+    gate: bool = False
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        wrong, happened = [], 0
+        for label, kind, data in self.events:
+            found = event(seen, label)
+            # A signal may have been sent at the same time, so `kicked` says nothing.
+            if found is not None and found.raw.ret == 0:
+                happened += 1
+                wrong += [
+                    mismatch
+                    for check in _event_fields(label, kind, data)
+                    for mismatch in check.mismatches(seen)
+                ]
+            else:
+                wrong += [*Blocks(label).mismatches(seen), *Written((), label).mismatches(seen)]
+        if not 1 <= happened <= self.most:
+            labels = ", ".join(label for label, *_ in self.events)
+            wanted = f"1 to {self.most}" if self.most > 1 else "1"
+            wrong.append(Mismatch(f"events of {labels}", wanted, str(happened)))
+        return wrong
+
+
+def _event_fields(label: str, kind: int, data: tuple[int, ...]) -> tuple[Check, ...]:
+    """Return the checks of a system event since v5.18, of an exit that a signal may have ended, too."""
+    return (
+        Holds("exit_reason", ExitReason.SYSTEM_EVENT, label),
+        Holds("type", kind, label),
+        Holds("ndata", len(data), label),
+        *(Holds(f"data[{n}]", value, label) for n, value in enumerate(data)),
+        NothingBeyond(label),
+    )
 
 
 class SameBytes(msgspec.Struct, frozen=True):

@@ -71,17 +71,18 @@ def vm_with_vcpus(
     vcpus: int = 1,
     off: Container[int] = (),
     irqchip: str = "",
+    memory_flags: int = 0,
     before_vcpus: tuple[Step, ...] = (),
 ) -> tuple[Step, ...]:
     """Return the steps that make a VM with the payload in its memory, and vCPUs that can call their firmware.
 
     The features are the first word of kvm_vcpu_init.features, for all vCPUs; 0 leaves PSCI 0.1. off are the vCPUs that
-    are created as STOPPED. irqchip is the interrupt controller, a key of GICS in scenario/gic.py, or "". before_vcpus
-    are steps that KVM only takes while the VM has no vCPU.
+    are created as STOPPED. irqchip is the interrupt controller, a key of GICS in scenario/gic.py, or "".
+    memory_flags are KVM_MEM_*. before_vcpus are steps that KVM only takes while the VM has no vCPU.
     """
     return (
         Vm(),
-        Memory(RAM, RAM_SIZE),
+        Memory(RAM, RAM_SIZE, flags=memory_flags),
         Load(payload),
         *before_vcpus,
         *(Vcpu(number, (features | (VCPU_POWER_OFF if number in off else 0),)) for number in range(vcpus)),
