@@ -166,6 +166,8 @@ FACTS = scenario(
             Capability.ARM_PMU_V3,
             Capability.ARM_SVE,
             Capability.ARM_PTRAUTH_ADDRESS,
+            Capability.STEAL_TIME,
+            Capability.ARM_NISV_TO_USER,
             Capability.DIRTY_LOG_RING_ACQ_REL,
             Capability.ARM_EL2,
         )
