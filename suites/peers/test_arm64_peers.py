@@ -8,13 +8,14 @@ kvm_prepare_system_event). After SYSTEM_SUSPEND (since v5.19) KVM stops none.
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
 from sysevent.contract.arm64 import CAP_SUSPEND, FINAL, STOPS, SUSPEND
-from sysevent.contract.checks import Exits
+from sysevent.contract.checks import Exits, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.scenario_checks import Blocks, BufferHolds, Counters
 from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.arm64 import COUNTERS, registers, scenario, vm_with_vcpus
+from sysevent.scenario.configuration import Configuration, Peers
 from sysevent.scenario.steps import SETTLE_MS, Entry, Read, Sleep, Start, Wait, Watch, run
 
 
@@ -35,13 +36,14 @@ def with_peers(call, count):
         Read(COUNTERS, 8 * count, "counted at first"),
         Entry("call", registers(*call.registers)),
         *run("exit"),
-        Sleep(SETTLE_MS),
+        # KVM waits until every peer has left the guest, before it returns (KVM_REQ_SLEEP has KVM_REQUEST_WAIT).
         Read(COUNTERS, 8 * count, "counted after the exit"),
         Sleep(SETTLE_MS),
         Read(COUNTERS, 8 * count, "counted later"),
         ioctls.get_mp_state(0, "mp_state 0"),
         *(Wait(f"peer {peer}", peer, 1) for peer in peers),
         *(ioctls.get_mp_state(peer, f"mp_state {peer}") for peer in peers),
+        configuration=Configuration(vcpus=count, peers=Peers.RUNNING),
     )
 
 
@@ -51,12 +53,17 @@ CLAIMS = claims(
     *(
         ExitClaim(
             f"peers.{call.title}.{count}",
-            f"After {call.words} none of {count} vCPUs runs: all are STOPPED, and none leaves KVM_RUN by itself.",
+            f"After {call.words} none of {count} vCPUs runs: all are STOPPED, none leaves KVM_RUN by itself, and no "
+            "peer's kvm_run is written.",
             asks=with_peers(call, count),
             gives=(
                 Exits(ExitReason.SYSTEM_EVENT),
                 Counters("counted after the exit", "counted later", count, running=False),
-                *(Blocks(f"peer {peer}") for peer in range(1, count)),
+                *(
+                    check
+                    for peer in range(1, count)
+                    for check in (Blocks(f"peer {peer}"), Written((), f"peer {peer}"))
+                ),
                 *(BufferHolds(f"mp_state {vcpu}", MpState.STOPPED) for vcpu in range(count)),
             ),
             source=STOPS,

@@ -3,8 +3,9 @@
 In the other files of this folder vCPU 0 calls, on a machine without an interrupt controller. KVM can do otherwise for a
 caller that is not the first vCPU, or is the last: it stops vCPUs in a loop. For peers that sleep in WFI, or never ran,
 which wait elsewhere (kvm_vcpu_wfi, kvm_vcpu_sleep). And with a GIC, whose state is saved around each sleep, and decides
-what wakes. So every call is made where the first two differ, where only the third does, and where all do; not in all
-combinations. After the event every vCPU gets a reason to run: a pending interrupt, or another KVM_RUN.
+what wakes. So every call is made where only caller and peers differ, where only the GIC does, and by the last of
+four vCPUs, with or without a GIC; not in all combinations. After the event every vCPU gets a reason to run: a pending
+interrupt, or another KVM_RUN.
 """
 
 from sysevent.abi.events import EventType, ResetFlag, ShutdownFlag
@@ -29,17 +30,19 @@ from sysevent.scenario.arm64 import CONTEXT, COOKIE, ENABLE_SUSPEND, RAM
 from sysevent.scenario.arm64_peers import event_from, peers_of
 from sysevent.scenario.configuration import Configuration, Peers
 
+ALL = ("off", "reset", "reset2", "reset2_64", "off2", "off2_64", "suspend", "suspend_64")
+# Each configuration, with its calls. suites/peers has peers that run for each call of vCPU 0.
 WHERE = (
-    Configuration(vcpus=2, caller=1, peers=Peers.UNSTARTED),
-    Configuration(vcpus=4, caller=3, peers=Peers.ASLEEP),
-    Configuration(irqchip="gicv3"),
-    Configuration(irqchip="gicv3", vcpus=4, caller=3, peers=Peers.ASLEEP),
-    Configuration(irqchip="gicv2", vcpus=2, caller=1, peers=Peers.ASLEEP),
-)
-# Peers that run are stopped by an interrupt of their CPU, whatever they call: the other files do that for each call.
-RUNNING = (
-    Configuration(vcpus=4, caller=3, peers=Peers.RUNNING),
-    Configuration(irqchip="gicv3", vcpus=2, caller=1, peers=Peers.RUNNING),
+    (Configuration(vcpus=2, caller=1, peers=Peers.UNSTARTED), ALL),
+    (Configuration(irqchip="gicv3"), ALL),
+    (Configuration(vcpus=4, caller=3, peers=Peers.ASLEEP), ("off", "reset2", "off2_64", "suspend")),
+    (
+        Configuration(irqchip="gicv3", vcpus=4, caller=3, peers=Peers.ASLEEP),
+        ("reset", "reset2_64", "off2", "suspend_64"),
+    ),
+    (Configuration(irqchip="gicv2", vcpus=2, caller=1, peers=Peers.ASLEEP), ALL),
+    (Configuration(vcpus=4, caller=3, peers=Peers.RUNNING), ("reset2_64",)),
+    (Configuration(irqchip="gicv3", vcpus=2, caller=1, peers=Peers.RUNNING), ("off", "suspend")),
 )
 
 LOW = 0xFFFF_FFFF
@@ -139,10 +142,8 @@ def suspend(call, where):
 
 
 CLAIMS = claims(
-    *(final(call, where) for where in WHERE for call in CALLS),
-    *(suspend(call, where) for where in WHERE for call in SUSPENDS),
-    *(final(call, where) for where in RUNNING for call in CALLS if call[0] in ("off", "reset2_64")),
-    *(suspend(SUSPENDS[0], where) for where in RUNNING),
+    *(final(call, where) for where, names in WHERE for call in CALLS if call[0] in names),
+    *(suspend(call, where) for where, names in WHERE for call in SUSPENDS if call[0] in names),
 )
 
 

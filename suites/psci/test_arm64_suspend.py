@@ -42,7 +42,7 @@ from sysevent.scenario.arm64 import (
     scenario,
     vm_with_vcpus,
 )
-from sysevent.scenario.steps import BLOCKED_MS, SETTLE_MS, Entry, Sleep, Start, Step, Wait, run
+from sysevent.scenario.steps import SETTLE_MS, Entry, Sleep, Start, Step, Wait, run
 
 MP_STATE_DOC = "Documentation/virt/kvm/api.rst, KVM_GET_MP_STATE, KVM_MP_STATE_SUSPENDED; 7b33a09d036f, v5.19"
 EVENT_DOC = "Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND"
@@ -156,7 +156,7 @@ CLAIMS = claims(
     ExitClaim(
         "suspend.asleep",
         "A vCPU in KVM_MP_STATE_SUSPENDED blocks in KVM_RUN as long as nothing wakes it.",
-        asks=scenario("suspend.asleep", *suspended(*run("asleep", milliseconds=BLOCKED_MS))),
+        asks=scenario("suspend.asleep", *suspended(*run("asleep", milliseconds=SETTLE_MS))),
         gives=(Exits(ExitReason.SYSTEM_EVENT), Returns("grant"), Blocks("asleep")),
         source=MP_STATE_DOC,
         needs=(CAP_SUSPEND,),

@@ -21,7 +21,7 @@ from sysevent.contract.system_events import IMMEDIATE_EXIT_DOC, old_system_event
 from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.arm64 import COOKIE, registers, scenario, vcpu_init, vm_with_vcpus
-from sysevent.scenario.steps import BLOCKED_MS, Entry, Ioctl, SetRunBytes, poisoned, run
+from sysevent.scenario.steps import SETTLE_MS, Entry, Ioctl, SetRunBytes, poisoned, run
 
 
 def entered_again(call):
@@ -32,7 +32,7 @@ def entered_again(call):
         *call.setup,
         Entry("call", registers(*call.registers)),
         *run("exit"),
-        *run("again", milliseconds=BLOCKED_MS),
+        *run("again", milliseconds=SETTLE_MS),
         ioctls.set_mp_state(0, MpState.RUNNABLE),
         *run("resumed"),
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from sysevent.scenario import gic, ioctls
 from sysevent.scenario.arm64 import COUNTERS, registers, scenario, vm_with_vcpus
 from sysevent.scenario.configuration import Configuration, Peers
-from sysevent.scenario.steps import SETTLE_MS, Entry, Read, Scenario, Sleep, Start, Step, Wait, Watch, run
+from sysevent.scenario.steps import Entry, Read, Scenario, Sleep, Start, Step, Wait, Watch, run
 
+# Milliseconds of a timer tick, within which a vCPU that can run does.
+_TICK_MS = 4
 # Milliseconds in which all peers begin to sleep.
-_ASLEEP_MS = 3
+_ASLEEP_MS = 2
 # Where the payload "call" begins for a peer.
 _SYMBOLS = {Peers.RUNNING: "spin", Peers.ASLEEP: "nap", Peers.UNSTARTED: "spin"}
 
@@ -82,7 +84,7 @@ def event_from(
         *stir(where),
         Start(caller),
         *running,
-        Sleep(SETTLE_MS),
+        Sleep(_TICK_MS),
         count(where, "counted later"),
         Wait("again", caller, 1),
         *(Wait(f"peer {peer}", peer, 1) for peer in peers),
