@@ -14,9 +14,10 @@ from sysevent.contract.arm64 import BY_TITLE, IRQCHIPS, RESET2, STOPS
 from sysevent.contract.checks import Exits, Holds, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.scenario_checks import AtLeastOneEvent, Blocks, BufferHolds, Interrupted
+from sysevent.contract.scenario_checks import AtLeastOneEvent, Blocks, BufferHolds, Interrupted, OneEventOfTwo
 from sysevent.contract.system_events import API, old_system_event, system_event
 from sysevent.model import Level
+from sysevent.scenario import ioctls
 from sysevent.scenario.arm64 import COOKIE, registers, scenario, vm_with_vcpus
 from sysevent.scenario.arm64_peers import machine, mp_states
 from sysevent.scenario.configuration import Configuration, Peers
@@ -27,6 +28,8 @@ SIGNALS = "Documentation/virt/kvm/api.rst, KVM_RUN, KVM_SET_SIGNAL_MASK; virt/kv
 RESETS = (Function.SYSTEM_RESET2, 0, COOKIE)
 OFF_EVENT = (EventType.SHUTDOWN, (0,))
 RESET_EVENT = (EventType.RESET, (ResetFlag.PSCI_RESET2,))
+# Milliseconds in which one of two calls exits, on a busy machine, too.
+FIRST_MS = 200
 # Milliseconds in which all vCPUs that are entered block, or leave KVM_RUN.
 ENTER_MS = 4
 
@@ -46,7 +49,8 @@ def together(where):
         Entry("call", registers(*RESETS), 1),
         Start(0),
         Start(1),
-        Wait("exit", 0, SETTLE_MS),
+        # Most often vCPU 0 is first, and this is short.
+        Wait("exit", 0, FIRST_MS),
         Wait("other", 1, SETTLE_MS),
         *mp_states(where),
         Start(0),
@@ -80,14 +84,15 @@ def again(where, call):
     )
 
 
-# A signal is sent as soon as KVM_RUN may have begun.
+# A signal is sent as soon as KVM_RUN may have begun. Then the guest makes the call, or goes on behind it.
 KICKED = scenario(
     "concurrent.kick",
     *vm_with_vcpus(),
     Entry("call", registers(*RESETS)),
     Start(0),
     Wait("kicked", 0, 0),
-    *run("exit", milliseconds=SETTLE_MS),
+    ioctls.set_mp_state(0, MpState.RUNNABLE),
+    *run("exit"),
 )
 # A signal is pending when KVM_RUN begins.
 PENDING = scenario(
@@ -116,7 +121,7 @@ CLAIMS = claims(
             "all vCPUs are STOPPED, and block when they are entered again.",
             asks=together(where),
             gives=(
-                AtLeastOneEvent((("exit", *OFF_EVENT), ("other", *RESET_EVENT)), most=2),
+                AtLeastOneEvent((("exit", *OFF_EVENT), ("other", *RESET_EVENT))),
                 *stopped(where, "exit again", "other again"),
             ),
             source=f"{API}; {STOPS}",
@@ -145,7 +150,7 @@ CLAIMS = claims(
         "concurrent.kick",
         "A signal sent at the time of the call costs no event and adds none: SYSTEM_RESET2 exits exactly once.",
         asks=KICKED,
-        gives=(AtLeastOneEvent((("kicked", *RESET_EVENT), ("exit", *RESET_EVENT)), most=1),),
+        gives=(OneEventOfTwo("kicked", "exit", *RESET_EVENT),),
         source=f"{API}; {SIGNALS}",
         needs=(RESET2,),
     ),

@@ -85,7 +85,7 @@ def started_by(fid, *arguments):
         Entry("call", registers(0xBAD, 0xBAD, 0xBAD), 1, "spin"),
         Start(1),
         Entry("call", registers(*first)),
-        *run("first"),
+        *run("first", milliseconds=1000),
         *(step for label, arguments, _ in BEFORE for step in call_again(label, *arguments)),
         *call_again("on", fid, *arguments),
         Wait("started", 1),

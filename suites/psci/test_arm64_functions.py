@@ -50,13 +50,20 @@ NOT_OFFERED = {
     "no function": psci.NO_FUNCTION,
 }
 
-# Calls of other kinds, and what PSCI_FEATURES says of each function.
+# Calls of other kinds.
 ASKED = scenario(
     "psci.others",
     *vm_with_vcpus(),
     Entry("call", registers(psci.VERSION)),
     *run("version"),
     *(step for label, arguments, _ in (*OTHERS, *INVALID) for step in call_again(label, *arguments)),
+)
+# What PSCI_FEATURES says of each function.
+FEATURES = scenario(
+    "psci.features",
+    *vm_with_vcpus(),
+    Entry("call", registers(psci.VERSION)),
+    *run("version"),
     *(
         step
         for name, function in (OFFERED | NOT_OFFERED).items()
@@ -101,7 +108,7 @@ CLAIMS = claims(
     ExitClaim(
         "psci.features.cpus",
         "PSCI_FEATURES knows the calls about single vCPUs, and no call that KVM does not have.",
-        asks=ASKED,
+        asks=FEATURES,
         gives=(
             *(check for name in OFFERED for check in returns(f"features {name}", SUCCESS)),
             *(check for name in NOT_OFFERED for check in returns(f"features {name}", NOT_SUPPORTED)),

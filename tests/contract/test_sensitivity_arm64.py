@@ -2,6 +2,7 @@
 
 import struct
 
+import msgspec
 import pytest
 from recorded_edits import answer, both, exit_, register, u32, u64
 
@@ -68,8 +69,11 @@ REGRESSIONS = {
     "neither of two calls exits":
         (CALLS, "events of exit, other", both(exit_(ret=-1, errno=4, kicked=True), u32(8, 10),
          *(u64(at, 0xAAAA_AAAA_AAAA_AAAA) for at in range(32, 168, 8)))),
-    "a signal adds an event": (KICK, "events of kicked, exit", both(
-        event("kicked", 2, 1), event("exit", 2, 1), *(u64(at, 0, "exit") for at in range(48, 168, 8)))),
+    "a signal adds an event": (KICK, "exit", event("exit", 2, 1)),
+    "a signal costs the event": (KICK, "exit_reason", both(
+        exit_("kicked", ret=-1, errno=4, kicked=True), u32(8, 10, "kicked"),
+        *(u64(at, 0xAAAA_AAAA_AAAA_AAAA, "kicked") for at in range(32, 168, 8)))),
+    "a signal costs the flag": (KICK, "kicked: data[0]", u64(40, 0, "kicked")),
     "a pending signal runs the guest": ("arm64.concurrent.signal", "signalled", event("signalled", 2, 1)),
     "a pending signal writes the union": ("arm64.concurrent.signal", "signalled: written", u32(32, 2, "signalled")),
     "the fourth KVM_RUN of a peer runs":
@@ -98,6 +102,16 @@ def test_either_order_of_a_signal_and_an_event_passes(recording):
     run = recording(RECORDING)
     claim = catalogue.load().claim(KICK)
     seen = run.of(TARGET, claim.asks.name)
-    other = {"kicked": seen.exits["exit"], "exit": seen.exits["kicked"]}
-    swapped = type(seen)(seen.scenario, seen.arch, seen.abi, other, seen.answers, seen.symbols, seen.log)
-    assert claim.judge(ExitEvidence(run.facts[TARGET], swapped)).status is Status.PASS
+    blocked = run.of(TARGET, CALLS).exits["other"]
+    later = msgspec.structs.replace(seen, exits={"kicked": blocked, "exit": seen.exits["kicked"]})
+    assert claim.judge(ExitEvidence(run.facts[TARGET], later)).status is Status.PASS
+
+
+def test_both_of_two_calls_may_exit(recording):
+    """Each event has its own type and data."""
+    run = recording(RECORDING)
+    claim = catalogue.load().claim(CALLS)
+    seen = both(event("other", 2, 1), *(u64(at, 0, "other") for at in range(48, 168, 8)))(
+        run.of(TARGET, CALLS)
+    )
+    assert claim.judge(ExitEvidence(run.facts[TARGET], seen)).status is Status.PASS

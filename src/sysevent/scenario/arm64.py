@@ -134,15 +134,15 @@ def call(
     )
 
 
-def call_again(label: str, fid: int, *arguments: int) -> tuple[Step, ...]:
+def call_again(label: str, fid: int, *arguments: int, milliseconds: int = 1000) -> tuple[Step, ...]:
     """Return the steps of another call by vCPU 0, whose last call has come back: its exit is recorded as label.
 
-    The payload loops, so only the argument registers are set.
+    The payload loops, so only the argument registers are set. After that time a signal ends KVM_RUN.
     """
     changed = (
         ioctls.set_one_reg(0, arm64_x(number), value) for number, value in enumerate((fid, *arguments))
     )
-    return (*changed, *run(label))
+    return (*changed, *run(label, milliseconds=milliseconds))
 
 
 ENABLE_SUSPEND = ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND)

@@ -86,7 +86,8 @@ def event_from(
         *running,
         Sleep(_TICK_MS),
         count(where, "counted later"),
-        Wait("again", caller, 1),
+        # Among peers that run, a caller that goes on needs time.
+        Wait("again", caller, 1 if final else 3000),
         *(Wait(f"peer {peer}", peer, 1) for peer in peers),
         *mp_states(where),
         configuration=where,
