@@ -8,9 +8,16 @@ from sysevent.abi.number import Number
 class Capability(Number):
     """KVM_CAP_*. Facts.capabilities holds what KVM_CHECK_EXTENSION gave for it under `on_system` and `on_vm`."""
 
+    MCE = 31
     HYPERV = 44
     ARM_EL1_32BIT = 93
     X86_SMM = 117
+    SPLIT_IRQCHIP = 121
+    X2APIC_API = 129
+    X86_DISABLE_EXITS = 143
+    EXCEPTION_PAYLOAD = 164
+    X86_USER_SPACE_MSR = 188, (5, 10)
+    X86_BUS_LOCK_EXIT = 193, (5, 12)
     HYPERV_ENFORCE_CPUID = 199, (5, 14)
     # ndata and data[16] in struct kvm_run.system_event
     SYSTEM_EVENT_DATA = 215, (5, 18), "d495f942f40a"

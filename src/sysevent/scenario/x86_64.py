@@ -26,6 +26,7 @@ from sysevent.scenario.steps import (
     Ioctl,
     Load,
     Memory,
+    Open,
     Scenario,
     Step,
     Vcpu,
@@ -44,6 +45,9 @@ TSS = 0xFFFB_D000
 # The MSR by which Xen guests set up their hypercall page. Xen gives its number in EBX of CPUID leaf 0x40000002
 # (cpuid_hypervisor_leaves).
 _XEN_MSR = 0x4000_0000
+
+# The index of an MSR that no CPU has: its WRMSR is a #GP.
+NO_MSR = 0xFFFF_FFFF
 
 # CPUID leaves: (leaf, eax, ebx, ecx, edx) each.
 Leaves = tuple[tuple[int, ...], ...]
@@ -83,17 +87,24 @@ def set_cpuid(leaves: Leaves, vcpu: int = 0) -> Ioctl:
     return Ioctl(vcpu, Request.SET_CPUID2, buffer=struct.pack("<II", len(leaves), 0) + entries)
 
 
-def vm_with_vcpus(payload: str, *, cpuid: Leaves = HYPERV_CPUID, vcpus: int = 1) -> tuple[Step, ...]:
+def vm_with_vcpus(
+    payload: str,
+    *,
+    cpuid: Leaves = HYPERV_CPUID,
+    vcpus: int = 1,
+    before_vcpus: tuple[Step, ...] = (),
+) -> tuple[Step, ...]:
     """Return the steps that make a VM with the payload in its memory, and vCPUs with these CPUID leaves.
 
     By default the vCPUs see Hyper-V. They run in flat 32-bit protected mode without an IDT: an exception becomes a
-    triple fault.
+    triple fault. before_vcpus are steps that KVM only takes while the VM has no vCPU.
     """
     return (
         Vm(),
         Ioctl("vm", Request.SET_TSS_ADDR, TSS),
         Memory(RAM, RAM_SIZE),
         Load(payload),
+        *before_vcpus,
         *(Vcpu(number) for number in range(vcpus)),
         *(set_cpuid(cpuid, number) for number in range(vcpus)),
     )
@@ -133,6 +144,9 @@ def wrmsr(
     )
 
 
+# By KVM's module: the extension of the processor that it uses, a key in Facts.features.
+VENDORS = {"kvm_amd": "svm", "kvm_intel": "vmx"}
+
 # The capabilities, and whether Hyper-V's MSRs depend on its CPUID.
 FACTS = scenario(
     "facts",
@@ -145,9 +159,12 @@ FACTS = scenario(
             Capability.HYPERV_ENFORCE_CPUID,
             Capability.HYPERV,
             Capability.X86_SMM,
+            Capability.MCE,
         )
         for fd in ("system", "vm")
     ),
+    # The processor's virtualization, by the module that uses it: a directory also if it is built in.
+    *(Open(f"/sys/module/{module}/parameters", kind, flags=0) for module, kind in VENDORS.items()),
     # Without Hyper-V's CPUID the MSR must not exist: shows whether this kernel checks CPUID.
     Entry("wrmsr", registers(MSR_RESET, 1)),
     *run("hyperv.gated"),
