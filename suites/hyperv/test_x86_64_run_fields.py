@@ -1,21 +1,16 @@
 """kvm_run around a system event of x86, beside its union: what KVM says of the vCPU whenever KVM_RUN returns.
 
 flags, if_flag, ready_for_interrupt_injection, cr8 and apic_base are written at every exit (arch/x86/kvm/x86.c,
-post_kvm_run_save). And the capabilities that VMMs enable, some of which change these members or add exits of their own,
-change nothing of the event.
+post_kvm_run_save).
 """
 
-from sysevent.abi.capabilities import Capability
 from sysevent.abi.exits import ExitReason
-from sysevent.abi.x86_64 import MSR_EXIT_FILTER
-from sysevent.contract.checks import Exits, Holds, NothingBeyond
+from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.scenario_checks import BufferHolds
-from sysevent.contract.system_events import API, old_system_event, system_event
-from sysevent.contract.x86_64 import BY_TITLE, HYPERV, MSRS, SVM, TRIPLE_FAULT_DOC
+from sysevent.contract.x86_64 import BY_TITLE, HYPERV, SVM
 from sysevent.model import Level
-from sysevent.scenario import ioctls
 from sysevent.scenario.configuration import Configuration
 from sysevent.scenario.steps import Entry, run
 from sysevent.scenario.x86_64 import NO_MSR, registers, scenario
@@ -26,16 +21,6 @@ RUN_DOC = "Documentation/virt/kvm/api.rst, 5.35 kvm_run; arch/x86/kvm/x86.c, pos
 RESET = BY_TITLE["reset"]
 FULL = Configuration(irqchip="full")
 SECOND = Configuration(irqchip="split", vcpus=2, caller=1)
-# Capabilities that QEMU and others enable, with the value; labelled, because a processor may lack what they need.
-# X86_DISABLE_EXITS: HLT and PAUSE. X2APIC_API: both its flags. X86_USER_SPACE_MSR: filtered MSRs.
-VMM_CAPABILITIES = (
-    (Capability.X86_DISABLE_EXITS, 0b110),
-    (Capability.EXCEPTION_PAYLOAD, 1),
-    (Capability.X86_TRIPLE_FAULT_EVENT, 1),
-    (Capability.X2APIC_API, 0b11),
-    (Capability.X86_USER_SPACE_MSR, MSR_EXIT_FILTER),
-    (Capability.X86_BUS_LOCK_EXIT, 0b10),
-)
 
 
 def written(name, where, msr, value, *, symbol="", setup=()):
@@ -72,21 +57,6 @@ def no_event():
     }
     # fmt: on
     return tuple(BufferHolds("events", 0, offset, 1) for offset in members.values())
-
-
-def with_capabilities(name, msr, value):
-    """Return the scenario of this write in a VM with all of VMM_CAPABILITIES, and a local APIC in the kernel."""
-    enable = (ioctls.enable_cap("vm", cap, value, label=cap.name) for cap, value in VMM_CAPABILITIES)
-    base = machine(FULL)
-    # Before the VM has a vCPU: then KVM refuses some of them.
-    return scenario(
-        name,
-        base[0],
-        *enable,
-        *base[1:],
-        Entry("wrmsr", registers(msr, value)),
-        *run("exit"),
-    )
 
 
 CLAIMS = claims(
@@ -134,31 +104,10 @@ CLAIMS = claims(
         level=Level.OBSERVED,
         abi="x86_64",
     ),
-    *(
-        ExitClaim(
-            f"vmm_capabilities.{msr.title}",
-            f"In a VM with the capabilities that VMMs enable, {msr.words} exits as {msr.event_name} with no data.",
-            asks=with_capabilities(f"vmm_capabilities.{msr.title}", msr.index, msr.value),
-            gives=system_event(msr.event_type),
-            before_5_18=old_system_event(msr.event_type),
-            source=API,
-            needs=(HYPERV,),
-            abi="x86_64",
-        )
-        for msr in MSRS
-    ),
-    ExitClaim(
-        "vmm_capabilities.triple_fault",
-        "In a VM with the capabilities that VMMs enable, a triple fault exits as KVM_EXIT_SHUTDOWN.",
-        asks=with_capabilities("vmm_capabilities.triple_fault", NO_MSR, 0),
-        gives=(Exits(ExitReason.SHUTDOWN), NothingBeyond()),
-        source=TRIPLE_FAULT_DOC,
-        abi="x86_64",
-    ),
 )
 
 
 @CLAIMS.each
 def test_run_fields(check, claim):
-    """kvm_run describes the vCPU at an event, and capabilities of VMMs change nothing of it."""
+    """kvm_run describes the vCPU at an event."""
     check(claim)

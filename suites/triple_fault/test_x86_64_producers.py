@@ -23,13 +23,14 @@ from sysevent.contract.scenario_checks import Returns
 from sysevent.contract.terms import Need
 from sysevent.contract.x86_64 import MCE, SMM, TRIPLE_FAULT_DOC, guest_continues
 from sysevent.model import Level
-from sysevent.scenario.steps import RAM_SIZE, Entry, Ioctl, Memory, Scenario, Write, run
+from sysevent.scenario.steps import Entry, Ioctl, Scenario, run
 from sysevent.scenario.x86_64 import BARE_CPUID, msrs, scenario, vm_with_vcpus
 from sysevent.scenario.x86_64_state import (
+    BROKEN_SMRAM,
     CORRECTED,
-    SMM_SLOT,
-    SMRAM,
-    SMRAM_CR4,
+    HANDLER,
+    HANDLERS,
+    STACK,
     base_of,
     machine_check,
     set_events,
@@ -38,6 +39,8 @@ from sysevent.scenario.x86_64_state import (
 )
 
 MCE_DOC = "Documentation/virt/kvm/api.rst, KVM_X86_SET_MCE; arch/x86/kvm/x86.c, kvm_vcpu_ioctl_x86_set_mce"
+# Bytes of EFLAGS, CS and EIP on the stack of an exception's handler.
+INTERRUPT_FRAME = 12
 FAILED_RSM = Need(
     "triple fault of an RSM that fails (25b17226cd9a)", (5, 13), Capability.SYSTEM_EVENT_DATA.on_vm
 )
@@ -52,12 +55,14 @@ RESTRICTED = Need(
 def shuts_down(name, *steps, mode="", payload="wrmsr", symbol="returned"):
     """Return the scenario: an OUT is next, but by these steps the vCPU has shut down.
 
-    The steps come after those that put the vCPU into its mode.
+    The steps come after those that put the vCPU into its mode. In the mode "machine_check" every exception has a
+    handler, so that the processor finds no reason to shut down.
     """
     return scenario(
         name,
         *vm_with_vcpus(payload, cpuid=BARE_CPUID),
-        Entry(payload, symbol=symbol, base=base_of(mode)),
+        *HANDLERS,
+        Entry(payload, (*[0] * 6, STACK), symbol=symbol, base=base_of(mode)),
         *set_mode(mode),
         *steps,
         *run("exit"),
@@ -76,15 +81,8 @@ EXCEPTION = shuts_down(
     machine_check("mce"),
     mode="machine_check",
 )
-# All of the CPU's saved state is 0, but CR4 is invalid.
-RSM = shuts_down(
-    "triple_fault.rsm",
-    Memory(SMRAM, RAM_SIZE, SMM_SLOT | 1),
-    Write(SMRAM_CR4, b"\xff" * 4),
-    mode="smm",
-    payload="triple_fault",
-    symbol="resume",
-)
+# Without the triple fault the guest would run on, from where RSM returns to.
+RSM = shuts_down("triple_fault.rsm", *BROKEN_SMRAM, mode="smm", payload="triple_fault", symbol="resume")
 SHUTS_DOWN = (Exits(ExitReason.SHUTDOWN), NothingBeyond(), Written(()))
 # The vCPU is where it was.
 STAYS = (PcAt("wrmsr.returned", "rip"), RegisterHolds("cs.base", 0), RegisterHolds("cr0", CR0_RESET | CR0_PE))
@@ -138,7 +136,7 @@ REQUESTS = (
         "AMD64 Architecture Programmer's Manual, volume 2, 10.3.7; arch/x86/kvm/emulate.c, em_rsm",
         (SMM, FAILED_RSM),
         # What was loaded before CR4, and CR0 as RSM sets it first.
-        state=(RegisterHolds("rip", 0), RegisterHolds("cs.base", 0), RegisterHolds("cr0", CR0_RESET)),
+        state=(RegisterHolds("rip", HANDLER), RegisterHolds("cs.base", 0), RegisterHolds("cr0", CR0_RESET)),
     ),
 )
 
@@ -213,6 +211,17 @@ CLAIMS = claims(
                 {"bank": Errno.EINVAL, "status": Errno.EINVAL},
             ),
         )
+    ),
+    ExitClaim(
+        "triple_fault.mce.delivered",
+        "With CR4.MCE set a machine check is an exception of the guest, whose handler runs.",
+        asks=shuts_down(
+            "triple_fault.mce.delivered", set_up_mce(), machine_check("mce"), mode="machine_check"
+        ),
+        gives=(Returns("mce"), *guest_continues(), RegisterHolds("rsp", STACK - INTERRUPT_FRAME)),
+        source=MCE_DOC,
+        needs=(MCE,),
+        abi="x86_64",
     ),
     ExitClaim(
         "triple_fault.page_faults",

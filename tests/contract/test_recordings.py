@@ -110,7 +110,7 @@ def test_a_kernel_without_hyper_v(recording):
         "capability",
         "mp_state",
         "triple_fault",
-        "vmm_capabilities",
+        "options",
         "xen",
     }
     assert {name.split(".")[0] for name in left} == subjects

@@ -17,6 +17,7 @@ class Capability(Number):
     X86_DISABLE_EXITS = 143
     EXCEPTION_PAYLOAD = 164
     X86_USER_SPACE_MSR = 188, (5, 10)
+    DIRTY_LOG_RING = 192, (5, 11)
     X86_BUS_LOCK_EXIT = 193, (5, 12)
     HYPERV_ENFORCE_CPUID = 199, (5, 14)
     # ndata and data[16] in struct kvm_run.system_event

@@ -14,6 +14,8 @@ class Request(Number):
     CHECK_EXTENSION = 0xAE03
     SET_TSS_ADDR = 0xAE47
     CREATE_IRQCHIP = 0xAE60
+    # struct kvm_dirty_log holds a pointer.
+    GET_DIRTY_LOG = 0x4010AE42
     # struct kvm_irq_level
     IRQ_LINE = 0x4008AE61
     # struct kvm_xen_hvm_config is 56 bytes.

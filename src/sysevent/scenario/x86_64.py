@@ -93,16 +93,18 @@ def vm_with_vcpus(
     cpuid: Leaves = HYPERV_CPUID,
     vcpus: int = 1,
     before_vcpus: tuple[Step, ...] = (),
+    memory_flags: int = 0,
 ) -> tuple[Step, ...]:
     """Return the steps that make a VM with the payload in its memory, and vCPUs with these CPUID leaves.
 
     By default the vCPUs see Hyper-V. They run in flat 32-bit protected mode without an IDT: an exception becomes a
-    triple fault. before_vcpus are steps that KVM only takes while the VM has no vCPU.
+    triple fault. before_vcpus are steps that KVM only takes while the VM has no vCPU; memory_flags are
+    those of its memory slot.
     """
     return (
         Vm(),
         Ioctl("vm", Request.SET_TSS_ADDR, TSS),
-        Memory(RAM, RAM_SIZE),
+        Memory(RAM, RAM_SIZE, flags=memory_flags),
         Load(payload),
         *before_vcpus,
         *(Vcpu(number) for number in range(vcpus)),
@@ -160,6 +162,7 @@ FACTS = scenario(
             Capability.HYPERV,
             Capability.X86_SMM,
             Capability.MCE,
+            Capability.DIRTY_LOG_RING,
         )
         for fd in ("system", "vm")
     ),

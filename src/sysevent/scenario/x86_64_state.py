@@ -50,7 +50,11 @@ _CODE, _DATA, _LDT, _TSS = 11, 3, 2, 11
 RESET_RIP, RESET_BASE = 0xFFF0, 0xFFFF_0000
 _ROM_SIZE = 0x1_0000
 # outb %al, $RETURNED_PORT; jmp to it.
-_ROM_CODE = bytes((0xE6, RETURNED_PORT, 0xEB, 0xFC))
+_OUT = bytes((0xE6, RETURNED_PORT, 0xEB, 0xFC))
+# Descriptor tables, and code for all exceptions, in guest memory behind the page tables.
+_GDT, _IDT, HANDLER, STACK = RAM + 0x7000, RAM + 0x7100, RAM + 0x7200, RAM + 0x7800
+# Vectors of exceptions.
+_EXCEPTIONS = 32
 
 
 def _segment(
@@ -81,7 +85,8 @@ class Mode(msgspec.Struct, frozen=True):
     bits: int = 32
     # Base of the code segment.
     base: int = 0
-    # Address of the interrupt descriptor table; 0: it has no entry.
+    # Addresses of the descriptor tables, of segments and of interrupts; 0: the table has no entry.
+    gdt: int = 0
     idt: int = 0
 
 
@@ -90,8 +95,8 @@ MODES = {
     "real": Mode(CR0_RESET, bits=16, base=RAM),
     # Protected mode with the page tables of a 32-bit guest: one page of 4 MiB.
     "paged": Mode(CR0_RESET | CR0_PE | CR0_PG, CR4_PSE),
-    # A machine check is an exception, not a shutdown.
-    "machine_check": Mode(CR0_RESET | CR0_PE, CR4_MCE),
+    # A machine check is an exception, not a shutdown; for every exception there is a handler (HANDLERS).
+    "machine_check": Mode(CR0_RESET | CR0_PE, CR4_MCE, gdt=_GDT, idt=_IDT),
     # The descriptor of an exception lies on a page that is not present.
     "no_idt_page": Mode(CR0_RESET | CR0_PE | CR0_PG, CR4_PSE, idt=0x80_0000),
     "no_vector_table": Mode(CR0_RESET, bits=16, base=RAM, idt=0x80_0000),
@@ -106,7 +111,8 @@ CORRECTED = MCI_STATUS_VAL | MCI_STATUS_EN
 def _sregs(code: bytes, data: bytes, mode: Mode, vcpu: int) -> bytes:
     """Return struct kvm_sregs. By default the IDT has no entry: every exception becomes a triple fault."""
     system = _segment(0, 0xFFFF, 0, _TSS, system=True) + _segment(0, 0xFFFF, 0, _LDT, system=True)
-    tables = struct.pack("<QH6xQH6x", 0, 0, mode.idt, 0xFFF if mode.idt else 0)
+    limits = ((table, 0xFF if table else 0) for table in (mode.gdt, mode.idt))
+    tables = b"".join(struct.pack("<QH6x", *table) for table in limits)
     cr3 = _TABLES if mode.cr0 & CR0_PG else 0
     control = struct.pack("<5Q", mode.cr0, 0, cr3, mode.cr4, 0)
     rest = struct.pack("<QQ32x", mode.efer, _APIC_BASE | (0 if vcpu else _BOOTS))
@@ -126,9 +132,16 @@ def _page_tables(mode: Mode) -> bytes:
 SMM_SLOT = 1 << 16
 # The guest's memory as it is there.
 SMM_MEMORY = Memory(RAM, RAM_SIZE, SMM_SLOT)
-# Memory of that mode after a CPU's reset, and where it holds the CR4 to return to, of a CPU without long mode
-# (arch/x86/kvm/smm.h, struct kvm_smram_state_32).
-SMRAM, SMRAM_CR4 = 0x3_0000, 0x3_FF14
+# Where that mode saves the state of a CPU that was reset.
+_SMRAM = 0x3_0000
+# The steps that let RSM return to HANDLER, but with an invalid CR4: by their offsets in the state of a CPU without long
+# mode (arch/x86/kvm/smm.h, struct kvm_smram_state_32) CR4, a flat code segment of 32 bits, and EIP.
+BROKEN_SMRAM: tuple[Step, ...] = (
+    Memory(_SMRAM, RAM_SIZE, SMM_SLOT | 1),
+    Write(_SMRAM + 0xFF14, b"\xff" * 4),
+    Write(_SMRAM + 0xFF90, struct.pack("<III", 0x00C0_9B00, _FLAT, 0)),
+    Write(_SMRAM + 0xFFF0, struct.pack("<I", HANDLER)),
+)
 
 
 def set_mode(name: str, vcpu: int = 0) -> tuple[Step, ...]:
@@ -193,10 +206,18 @@ def machine_check(label: str, *, status: int = UNCORRECTED, bank: int = 0, vcpu:
     return Ioctl(vcpu, Request.X86_SET_MCE, buffer=mce, label=label)
 
 
+# The tables of the mode "machine_check": flat segments of code and data at 8 and 16, and for each exception a gate to
+# an OUT. The stack pointer must be STACK.
+HANDLERS: tuple[Step, ...] = (
+    Write(_GDT, struct.pack("<QQQ", 0, 0x00CF_9A00_0000_FFFF, 0x00CF_9200_0000_FFFF)),
+    Write(_IDT, struct.pack("<HHHH", HANDLER & 0xFFFF, 8, 0x8E00, HANDLER >> 16) * _EXCEPTIONS),
+    Write(HANDLER, _OUT),
+)
+
 # Memory with the reset vector, and code there that writes to RETURNED_PORT.
 ROM: tuple[Step, ...] = (
     Memory(RESET_BASE, _ROM_SIZE, 1),
-    Write(RESET_BASE + RESET_RIP, _ROM_CODE),
+    Write(RESET_BASE + RESET_RIP, _OUT),
 )
 
 
