@@ -32,15 +32,25 @@ from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Ioctl, run
 from sysevent.scenario.x86_64 import registers, scenario, vm_with_vcpus
-from sysevent.scenario.x86_64_state import RESET_BASE, RESET_RIP, get_events
+from sysevent.scenario.x86_64_state import RESET_BASE, RESET_RIP, get_events, set_events
 
-# struct kvm_vcpu_events: of its members only flags, at 20, and triple_fault.pending, at 28, are set.
-INJECT = Ioctl(
-    0,
-    Request.SET_VCPU_EVENTS_X86,
-    buffer=struct.pack("<20xI4xB35x", VCPUEVENT_VALID_TRIPLE_FAULT, 1),
-    label="inject",
-)
+
+def set_triple_fault(label, pending):
+    """Return the step KVM_SET_VCPU_EVENTS of triple_fault.pending alone."""
+    # struct kvm_vcpu_events: flags, at 20, and triple_fault.pending, at 28.
+    buffer = struct.pack("<20xI4xB35x", VCPUEVENT_VALID_TRIPLE_FAULT, pending)
+    return Ioctl(0, Request.SET_VCPU_EVENTS_X86, buffer=buffer, label=label)
+
+
+def has_pending(label, pending, *, told=True):
+    """Return the checks of KVM_GET_VCPU_EVENTS: whether a triple fault is pending, and whether KVM tells so at all."""
+    valid = VCPUEVENT_VALID_TRIPLE_FAULT
+    return (BufferHolds(label, valid * told, 20, mask=valid), BufferHolds(label, pending, 28, 1))
+
+
+ENABLE = ioctls.enable_cap("vm", Capability.X86_TRIPLE_FAULT_EVENT, 1, label="enable")
+DISABLE = ioctls.enable_cap("vm", Capability.X86_TRIPLE_FAULT_EVENT, 0, label="disable")
+INJECT = set_triple_fault("inject", 1)
 # An injected #UD, of which exception.injected and exception.nr, at 0 and 1, are set; flags; and smi.smm, at 24.
 UD_IN_SMM = Ioctl(
     0, Request.SET_VCPU_EVENTS_X86, buffer=struct.pack("<BB18xIB39x", 1, UD_VECTOR, VCPUEVENT_VALID_SMM, 1)
@@ -58,15 +68,27 @@ FAULTS = scenario(
 INJECTED = scenario(
     "triple_fault.injected",
     *vm_with_vcpus("wrmsr"),
-    ioctls.enable_cap("vm", Capability.X86_TRIPLE_FAULT_EVENT, 1),
+    ENABLE,
     Entry("wrmsr", registers(MSR_RESET, 0)),
     INJECT,
     get_events("before"),
     *run("exit"),
     get_events("after"),
 )
-# Offset of triple_fault.pending in struct kvm_vcpu_events.
-EVENTS_TRIPLE_FAULT = 28
+
+
+def injected_and(name, *steps):
+    """Return the scenario: userspace injects a triple fault into a guest, then these steps, and KVM_RUN."""
+    return scenario(
+        f"triple_fault.{name}",
+        *vm_with_vcpus("wrmsr"),
+        ENABLE,
+        Entry("wrmsr", registers(MSR_RESET, 0), symbol="returned"),
+        INJECT,
+        *steps,
+        *run("exit"),
+    )
+
 
 CLAIMS = claims(
     ExitClaim(
@@ -118,13 +140,61 @@ CLAIMS = claims(
     ),
     ExitClaim(
         "triple_fault.injected.state",
-        "A triple fault that userspace injects leaves the vCPU where it was, and is not pending after its exit.",
+        "A triple fault that userspace injects leaves the vCPU where it was.",
         asks=INJECTED,
+        gives=(Exits(ExitReason.SHUTDOWN), PcAt("wrmsr._start", "rip")),
+        source=INJECT_DOC,
+        needs=(TRIPLE_FAULT_EVENT,),
+        level=Level.OBSERVED,
+        abi="x86_64",
+    ),
+    ExitClaim(
+        "triple_fault.injected.pending",
+        "KVM_GET_VCPU_EVENTS tells that a triple fault is pending before the exit, and not after it.",
+        asks=INJECTED,
+        gives=(Returns("enable"), *has_pending("before", 1), *has_pending("after", 0)),
+        source=INJECT_DOC,
+        needs=(TRIPLE_FAULT_EVENT,),
+        abi="x86_64",
+    ),
+    ExitClaim(
+        "triple_fault.withdrawn",
+        "A triple fault that userspace injects, and withdraws again, does not happen.",
+        asks=injected_and("withdrawn", set_triple_fault("withdraw", 0), get_events("after")),
+        gives=(Returns("withdraw"), *has_pending("after", 0), *guest_continues()),
+        source=INJECT_DOC,
+        needs=(TRIPLE_FAULT_EVENT,),
+        abi="x86_64",
+    ),
+    ExitClaim(
+        "triple_fault.kept",
+        "A triple fault stays pending while userspace sets other events.",
+        asks=injected_and("kept", set_events(), get_events("after")),
+        gives=(*has_pending("after", 1), Exits(ExitReason.SHUTDOWN)),
+        source=INJECT_DOC,
+        needs=(TRIPLE_FAULT_EVENT,),
+        abi="x86_64",
+    ),
+    ExitClaim(
+        "triple_fault.disabled",
+        "With KVM_CAP_X86_TRIPLE_FAULT_EVENT disabled again, injecting a triple fault fails with EINVAL, and "
+        "KVM_GET_VCPU_EVENTS tells nothing of one.",
+        asks=scenario(
+            "triple_fault.disabled",
+            *vm_with_vcpus("wrmsr"),
+            ENABLE,
+            DISABLE,
+            Entry("wrmsr", symbol="returned"),
+            INJECT,
+            get_events("after"),
+            *run("exit"),
+        ),
         gives=(
-            Exits(ExitReason.SHUTDOWN),
-            PcAt("wrmsr._start", "rip"),
-            BufferHolds("before", 1, EVENTS_TRIPLE_FAULT, 1),
-            BufferHolds("after", 0, EVENTS_TRIPLE_FAULT, 1),
+            Returns("enable"),
+            Returns("disable"),
+            Returns("inject", errno=Errno.EINVAL),
+            *has_pending("after", 0, told=False),
+            *guest_continues(),
         ),
         source=INJECT_DOC,
         needs=(TRIPLE_FAULT_EVENT,),
