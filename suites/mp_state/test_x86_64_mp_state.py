@@ -26,7 +26,13 @@ MP_STATE_DOC = (
 # States of other architectures, and numbers that no state has.
 FOREIGN = (MpState.STOPPED, 6, 7, 8, MpState.SUSPENDED, 11, 0xFFFF_FFFF)
 # States that need a local APIC in the kernel.
-WITH_APIC = (MpState.UNINITIALIZED, MpState.INIT_RECEIVED, MpState.HALTED, MpState.SIPI_RECEIVED)
+WITH_APIC = (
+    MpState.UNINITIALIZED,
+    MpState.INIT_RECEIVED,
+    MpState.HALTED,
+    MpState.SIPI_RECEIVED,
+    MpState.AP_RESET_HOLD,
+)
 
 
 def states(where):

@@ -21,8 +21,9 @@ UD_VECTOR: Final = 6
 # DF_VECTOR: a double fault
 DF_VECTOR: Final = 8
 
-# KVM_VCPUEVENT_VALID_NMI_PENDING and KVM_VCPUEVENT_VALID_SHADOW, in the same place
+# KVM_VCPUEVENT_VALID_NMI_PENDING, _SIPI_VECTOR and _SHADOW, in the same place
 VCPUEVENT_VALID_NMI_PENDING: Final = 1 << 0
+VCPUEVENT_VALID_SIPI_VECTOR: Final = 1 << 1
 VCPUEVENT_VALID_SHADOW: Final = 1 << 2
 
 # Control registers and EFER: the AMD64 Architecture Programmer's Manual, volume 2, chapter 3.

@@ -30,6 +30,7 @@ from sysevent.abi.x86_64 import (
     RFLAGS_RESET,
     VCPUEVENT_VALID_NMI_PENDING,
     VCPUEVENT_VALID_SHADOW,
+    VCPUEVENT_VALID_SIPI_VECTOR,
     VCPUEVENT_VALID_SMM,
 )
 from sysevent.scenario import ioctls
@@ -50,7 +51,7 @@ _CODE, _DATA, _LDT, _TSS = 11, 3, 2, 11
 RESET_RIP, RESET_BASE = 0xFFF0, 0xFFFF_0000
 _ROM_SIZE = 0x1_0000
 # outb %al, $RETURNED_PORT; jmp to it.
-_OUT = bytes((0xE6, RETURNED_PORT, 0xEB, 0xFC))
+OUT = bytes((0xE6, RETURNED_PORT, 0xEB, 0xFC))
 # Descriptor tables, and code for all exceptions, in guest memory behind the page tables.
 _GDT, _IDT, HANDLER, STACK = RAM + 0x7000, RAM + 0x7100, RAM + 0x7200, RAM + 0x7800
 # Vectors of exceptions.
@@ -173,17 +174,21 @@ def set_events(
     injected: int | None = None,
     error_code: bool = False,
     smm: bool = False,
+    sipi_vector: int | None = None,
     label: str = "",
 ) -> Ioctl:
     """Return the step KVM_SET_VCPU_EVENTS: nothing is pending but what the arguments say.
 
-    injected: the vector of an exception whose delivery has begun, with error_code as one that has an error code.
+    injected: the vector of an exception whose delivery has begun, with error_code as one that has an error code. smm:
+    whether the CPU is in System Management Mode. sipi_vector: the page on which a CPU begins that gets SIPI.
     """
     exception = struct.pack(
         "<BBBBI", injected is not None, injected or 0, injected is not None and error_code, 0, 0
     )
     flags = VCPUEVENT_VALID_NMI_PENDING | VCPUEVENT_VALID_SHADOW | VCPUEVENT_VALID_SMM
-    buffer = exception + struct.pack("<12xIB39x", flags, smm)
+    if sipi_vector is not None:
+        flags |= VCPUEVENT_VALID_SIPI_VECTOR
+    buffer = exception + struct.pack("<8xIIB39x", sipi_vector or 0, flags, smm)
     return Ioctl(vcpu, Request.SET_VCPU_EVENTS_X86, buffer=buffer, label=label)
 
 
@@ -211,13 +216,13 @@ def machine_check(label: str, *, status: int = UNCORRECTED, bank: int = 0, vcpu:
 HANDLERS: tuple[Step, ...] = (
     Write(_GDT, struct.pack("<QQQ", 0, 0x00CF_9A00_0000_FFFF, 0x00CF_9200_0000_FFFF)),
     Write(_IDT, struct.pack("<HHHH", HANDLER & 0xFFFF, 8, 0x8E00, HANDLER >> 16) * _EXCEPTIONS),
-    Write(HANDLER, _OUT),
+    Write(HANDLER, OUT),
 )
 
 # Memory with the reset vector, and code there that writes to RETURNED_PORT.
 ROM: tuple[Step, ...] = (
     Memory(RESET_BASE, _ROM_SIZE, 1),
-    Write(RESET_BASE + RESET_RIP, _OUT),
+    Write(RESET_BASE + RESET_RIP, OUT),
 )
 
 
