@@ -32,14 +32,7 @@ from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Ioctl, run
 from sysevent.scenario.x86_64 import registers, scenario, vm_with_vcpus
-from sysevent.scenario.x86_64_state import RESET_BASE, RESET_RIP, get_events, set_events
-
-
-def set_triple_fault(label, pending):
-    """Return the step KVM_SET_VCPU_EVENTS of triple_fault.pending alone."""
-    # struct kvm_vcpu_events: flags, at 20, and triple_fault.pending, at 28.
-    buffer = struct.pack("<20xI4xB35x", VCPUEVENT_VALID_TRIPLE_FAULT, pending)
-    return Ioctl(0, Request.SET_VCPU_EVENTS_X86, buffer=buffer, label=label)
+from sysevent.scenario.x86_64_state import RESET_BASE, RESET_RIP, get_events, inject_triple_fault, set_events
 
 
 def has_pending(label, pending, *, told=True):
@@ -50,7 +43,7 @@ def has_pending(label, pending, *, told=True):
 
 ENABLE = ioctls.enable_cap("vm", Capability.X86_TRIPLE_FAULT_EVENT, 1, label="enable")
 DISABLE = ioctls.enable_cap("vm", Capability.X86_TRIPLE_FAULT_EVENT, 0, label="disable")
-INJECT = set_triple_fault("inject", 1)
+INJECT = inject_triple_fault("inject", 1)
 # An injected #UD, of which exception.injected and exception.nr, at 0 and 1, are set; flags; and smi.smm, at 24.
 UD_IN_SMM = Ioctl(
     0, Request.SET_VCPU_EVENTS_X86, buffer=struct.pack("<BB18xIB39x", 1, UD_VECTOR, VCPUEVENT_VALID_SMM, 1)
@@ -160,7 +153,7 @@ CLAIMS = claims(
     ExitClaim(
         "triple_fault.withdrawn",
         "A triple fault that userspace injects, and withdraws again, does not happen.",
-        asks=injected_and("withdrawn", set_triple_fault("withdraw", 0), get_events("after")),
+        asks=injected_and("withdrawn", inject_triple_fault("withdraw", 0), get_events("after")),
         gives=(Returns("withdraw"), *has_pending("after", 0), *guest_continues()),
         source=INJECT_DOC,
         needs=(TRIPLE_FAULT_EVENT,),

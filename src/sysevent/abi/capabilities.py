@@ -24,6 +24,7 @@ class Capability(Number):
     SYSTEM_EVENT_DATA = 215, (5, 18), "d495f942f40a"
     ARM_SYSTEM_SUSPEND = 216, (5, 19), "bfbab4456877"
     X86_TRIPLE_FAULT_EVENT = 218, (6, 0), "ed2351174e38"
+    X86_GUEST_MODE = 238, (6, 10)
 
     @property
     def on_system(self) -> str:

@@ -9,6 +9,8 @@ SYNC_REGS: Final = 1 << 0
 
 # KVM_RUN_X86_SMM, in struct kvm_run.flags
 RUN_SMM: Final = 1 << 0
+# KVM_RUN_X86_GUEST_MODE, in the same place, v6.10
+RUN_GUEST_MODE: Final = 1 << 2
 
 # KVM_VCPUEVENT_VALID_TRIPLE_FAULT, in struct kvm_vcpu_events.flags, v6.0 (ed2351174e38)
 VCPUEVENT_VALID_TRIPLE_FAULT: Final = 1 << 5

@@ -49,6 +49,9 @@ _XEN_MSR = 0x4000_0000
 # The index of an MSR that no CPU has: its WRMSR is a #GP.
 NO_MSR = 0xFFFF_FFFF
 
+# IA32_EFER, and its bit that a hypervisor sets to use SVM.
+_EFER, _EFER_SVME = 0xC000_0080, 1 << 12
+
 # CPUID leaves: (leaf, eax, ebx, ecx, edx) each.
 Leaves = tuple[tuple[int, ...], ...]
 # A CPU without a hypervisor's leaves. Leaf 0: the last leaf is 1, and the vendor is "GenuineIntel". Leaf 1: family 15,
@@ -112,6 +115,15 @@ def vm_with_vcpus(
     )
 
 
+def msrs(values: dict[int, int]) -> bytes:
+    """Return struct kvm_msrs with these values by MSR index, for KVM_SET_MSRS and KVM_GET_MSRS.
+
+    The first value is at offset 16, each next one 16 bytes after it.
+    """
+    entries = b"".join(struct.pack("<IIQ", index, 0, value) for index, value in values.items())
+    return struct.pack("<II", len(values), 0) + entries
+
+
 def registers(msr: int, value: int) -> tuple[int, ...]:
     """Return rax, rbx, rcx, rdx, rsi and rdi for a WRMSR of value to msr. KVM must not change rbx, rsi and rdi."""
     return (value & 0xFFFF_FFFF, 0x5E01, msr, value >> 32, 0x5E04, 0x5E05)
@@ -163,6 +175,7 @@ FACTS = scenario(
             Capability.X86_SMM,
             Capability.MCE,
             Capability.DIRTY_LOG_RING,
+            Capability.X86_GUEST_MODE,
         )
         for fd in ("system", "vm")
     ),
@@ -171,6 +184,8 @@ FACTS = scenario(
     # Without Hyper-V's CPUID the MSR must not exist: shows whether this kernel checks CPUID.
     Entry("wrmsr", registers(MSR_RESET, 1)),
     *run("hyperv.gated"),
+    # KVM_SET_MSRS returns how many MSRs it set: none if a guest may not use SVM (kvm_amd.nested=0), which makes a fact.
+    Ioctl(0, Request.SET_MSRS, buffer=msrs({_EFER: _EFER_SVME}), label="nested.off"),
 )
 
 
@@ -194,12 +209,3 @@ DEBUG_STEP = Ioctl(
     0, Request.SET_GUEST_DEBUG_X86, buffer=struct.pack("<II64x", GUESTDBG_ENABLE | GUESTDBG_SINGLESTEP, 0)
 )
 DEBUG_OFF = Ioctl(0, Request.SET_GUEST_DEBUG_X86, buffer=struct.pack("<II64x", 0, 0))
-
-
-def msrs(values: dict[int, int]) -> bytes:
-    """Return struct kvm_msrs with these values by MSR index, for KVM_SET_MSRS and KVM_GET_MSRS.
-
-    The first value is at offset 16, each next one 16 bytes after it.
-    """
-    entries = b"".join(struct.pack("<IIQ", index, 0, value) for index, value in values.items())
-    return struct.pack("<II", len(values), 0) + entries

@@ -32,6 +32,7 @@ from sysevent.abi.x86_64 import (
     VCPUEVENT_VALID_SHADOW,
     VCPUEVENT_VALID_SIPI_VECTOR,
     VCPUEVENT_VALID_SMM,
+    VCPUEVENT_VALID_TRIPLE_FAULT,
 )
 from sysevent.scenario import ioctls
 from sysevent.scenario.steps import RAM_SIZE, Ioctl, Memory, Step, Write
@@ -73,6 +74,15 @@ LONG_CPUID: Leaves = (
     *HYPERV_CPUID,
     (0x8000_0000, 0x8000_0001, 0, 0, 0),
     (0x8000_0001, 0, 0, 0, 1 << 29),
+)
+
+# The leaves of a CPU that has SVM, for a guest that is a hypervisor: of the extended features bit 2, and revision 1
+# with 8 address spaces.
+NESTED_CPUID: Leaves = (
+    *HYPERV_CPUID,
+    (0x8000_0000, 0x8000_000A, 0, 0, 0),
+    (0x8000_0001, 0, 0, 1 << 2, 0),
+    (0x8000_000A, 1, 8, 0, 0),
 )
 
 
@@ -195,6 +205,12 @@ def set_events(
 def get_events(label: str, vcpu: int = 0) -> Ioctl:
     """Return the step KVM_GET_VCPU_EVENTS."""
     return Ioctl(vcpu, Request.GET_VCPU_EVENTS_X86, buffer=bytes(64), label=label)
+
+
+def inject_triple_fault(label: str, pending: int = 1, vcpu: int = 0) -> Ioctl:
+    """Return the step KVM_SET_VCPU_EVENTS of triple_fault.pending. KVM_CAP_X86_TRIPLE_FAULT_EVENT must be enabled."""
+    buffer = struct.pack("<20xI4xB35x", VCPUEVENT_VALID_TRIPLE_FAULT, pending)
+    return Ioctl(vcpu, Request.SET_VCPU_EVENTS_X86, buffer=buffer, label=label)
 
 
 def set_up_mce(vcpu: int = 0) -> Ioctl:
