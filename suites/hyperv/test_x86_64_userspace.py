@@ -10,7 +10,7 @@ import struct
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
-from sysevent.abi.hyperv import CRASH_NOTIFY, CRASH_NOTIFY_MESSAGE, MSR_CRASH_CTL, MSR_CRASH_P0, MSR_RESET
+from sysevent.abi.hyperv import CRASH_NOTIFY, MSR_CRASH_CTL, MSR_CRASH_P0, MSR_RESET
 from sysevent.abi.ioctls import Request
 from sysevent.abi.kvm_run import MSR_ERROR
 from sysevent.abi.x86_64 import MSR_EXIT_FILTER, MSR_EXIT_INVAL, MSR_FILTER_WRITE, SET_MSR_FILTER
@@ -98,12 +98,12 @@ NOT_OFFERED = hyperv_cpuid(reset=False, crash=False)
 CLAIMS = claims(
     ExitClaim(
         "hyperv.userspace.crash_ctl",
-        "Userspace's write of HV_X64_MSR_CRASH_CTL causes no event; it sets what the MSR reads as, the notify bit.",
+        "Userspace's write of HV_X64_MSR_CRASH_CTL causes no event; it sets the notify bit that the MSR reads as.",
         asks=scenario(
             "hyperv.userspace.crash_ctl",
             *vm_with_vcpus("wrmsr", vcpus=2),
             get_msrs("before", MSR_CRASH_CTL),
-            set_msrs("set", {MSR_CRASH_CTL: CRASH_NOTIFY | CRASH_NOTIFY_MESSAGE}),
+            set_msrs("set", {MSR_CRASH_CTL: (1 << 64) - 1}),
             get_msrs("get", MSR_CRASH_CTL, vcpu=1),
             Entry("wrmsr", registers(MSR_CRASH_CTL, 0), symbol="rdmsr"),
             *run("exit"),

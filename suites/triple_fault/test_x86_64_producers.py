@@ -6,7 +6,8 @@
   mode for a VMX that cannot run it (kvm_inject_realmode_interrupt).
 
 Which of them a scenario has come by shows in the registers: on SVM the intercept resets the vCPU, and a request leaves
-it where it was, which the claims named .state say.
+it where it was, which the claims named .state say. With 6.12.117 built without one of these requests, the claims about
+that producer fail, and none about another.
 """
 
 import msgspec
