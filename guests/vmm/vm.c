@@ -21,8 +21,15 @@ int vm_map(u64 gpa, u64 size, u32 slot, u32 flags)
 {
 	struct kvm_memory_region kvm = {.slot = slot, .flags = flags, .gpa = gpa, .size = size};
 	struct region *region = &vm.regions[vm.region_count];
+	u8 *present = vm_memory(gpa, size);
 	int ret;
 
+	if (present) {
+		/* x86 has a second address space, for SMM: the same memory there. */
+		kvm.address = (uptr)present;
+		ret = sys_ioctl(vm.vm_fd, KVM_SET_USER_MEMORY_REGION, (uptr)&kvm);
+		return ret < 0 ? ret : 0;
+	}
 	if (vm.region_count == REGIONS_MAX)
 		return -E_INVAL;
 	region->gpa = gpa;

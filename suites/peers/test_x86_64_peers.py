@@ -13,6 +13,7 @@ from sysevent.contract.scenario_checks import BufferHolds, Counters
 from sysevent.contract.x86_64 import ENTER, HYPERV, MSRS
 from sysevent.model import Level
 from sysevent.scenario import ioctls
+from sysevent.scenario.configuration import Configuration, Peers
 from sysevent.scenario.steps import Entry, Read, Start, Wait, Watch, run
 from sysevent.scenario.x86_64 import COUNTERS, registers, scenario, vm_with_vcpus
 
@@ -38,6 +39,7 @@ def with_peers(msr, count):
         ioctls.get_mp_state(0, "mp_state 0"),
         *(Wait(f"peer {peer}", peer, 1) for peer in peers),
         *(ioctls.get_mp_state(peer, f"mp_state {peer}") for peer in peers),
+        configuration=Configuration(vcpus=count, peers=Peers.RUNNING),
     )
 
 

@@ -12,39 +12,42 @@ from sysevent.abi.errno import Errno
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.hyperv import CRASH_NOTIFY, MSR_CRASH_CTL, MSR_RESET
 from sysevent.abi.ioctls import Request
-from sysevent.abi.x86_64 import UD_VECTOR, VCPUEVENT_VALID_SMM, VCPUEVENT_VALID_TRIPLE_FAULT
-from sysevent.contract.checks import Exits, NothingBeyond, RegisterHoldsOneOf, Written
+from sysevent.abi.x86_64 import CR0_RESET, UD_VECTOR, VCPUEVENT_VALID_SMM, VCPUEVENT_VALID_TRIPLE_FAULT
+from sysevent.contract.checks import Exits, NothingBeyond, PcAt, RegisterHolds, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.scenario_checks import Returns
+from sysevent.contract.scenario_checks import BufferHolds, Returns
 from sysevent.contract.x86_64 import (
     ENTER,
     HYPERV,
     INJECT_DOC,
     SMM,
+    SVM,
     TRIPLE_FAULT_DOC,
     TRIPLE_FAULT_EVENT,
+    VMX,
     guest_continues,
 )
 from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Ioctl, run
 from sysevent.scenario.x86_64 import registers, scenario, vm_with_vcpus
+from sysevent.scenario.x86_64_state import RESET_BASE, RESET_RIP, get_events, inject_triple_fault, set_events
 
-# struct kvm_vcpu_events: of its members only flags, at 20, and triple_fault.pending, at 28, are set.
-INJECT = Ioctl(
-    0,
-    Request.SET_VCPU_EVENTS_X86,
-    buffer=struct.pack("<20xI4xB35x", VCPUEVENT_VALID_TRIPLE_FAULT, 1),
-    label="inject",
-)
+
+def has_pending(label, pending, *, told=True):
+    """Return the checks of KVM_GET_VCPU_EVENTS: whether a triple fault is pending, and whether KVM tells so at all."""
+    valid = VCPUEVENT_VALID_TRIPLE_FAULT
+    return (BufferHolds(label, valid * told, 20, mask=valid), BufferHolds(label, pending, 28, 1))
+
+
+ENABLE = ioctls.enable_cap("vm", Capability.X86_TRIPLE_FAULT_EVENT, 1, label="enable")
+DISABLE = ioctls.enable_cap("vm", Capability.X86_TRIPLE_FAULT_EVENT, 0, label="disable")
+INJECT = inject_triple_fault("inject", 1)
 # An injected #UD, of which exception.injected and exception.nr, at 0 and 1, are set; flags; and smi.smm, at 24.
 UD_IN_SMM = Ioctl(
     0, Request.SET_VCPU_EVENTS_X86, buffer=struct.pack("<BB18xIB39x", 1, UD_VECTOR, VCPUEVENT_VALID_SMM, 1)
 )
-# RIP of a vCPU after its reset.
-RESET_VECTOR = 0xFFF0
-
 # UD2 without an interrupt descriptor table: guests/payloads/x86_64/triple_fault.S.
 FAULTS = scenario(
     "triple_fault",
@@ -53,6 +56,32 @@ FAULTS = scenario(
     *run("exit"),
     ioctls.get_mp_state(0, "mp_state"),
 )
+
+# Userspace injects it; what is pending before and after the exit.
+INJECTED = scenario(
+    "triple_fault.injected",
+    *vm_with_vcpus("wrmsr"),
+    ENABLE,
+    Entry("wrmsr", registers(MSR_RESET, 0)),
+    INJECT,
+    get_events("before"),
+    *run("exit"),
+    get_events("after"),
+)
+
+
+def injected_and(name, *steps):
+    """Return the scenario: userspace injects a triple fault into a guest, then these steps, and KVM_RUN."""
+    return scenario(
+        f"triple_fault.{name}",
+        *vm_with_vcpus("wrmsr"),
+        ENABLE,
+        Entry("wrmsr", registers(MSR_RESET, 0), symbol="returned"),
+        INJECT,
+        *steps,
+        *run("exit"),
+    )
+
 
 CLAIMS = claims(
     ExitClaim(
@@ -72,25 +101,94 @@ CLAIMS = claims(
     ),
     ExitClaim(
         "triple_fault.state",
-        "After a triple fault RIP is the reset vector (SVM) or the faulting instruction (VMX).",
+        "On SVM the SHUTDOWN intercept resets the vCPU: RIP and the code segment are those of the reset vector.",
         asks=FAULTS,
-        gives=(Exits(ExitReason.SHUTDOWN), RegisterHoldsOneOf("rip", (RESET_VECTOR, "triple_fault.fault"))),
-        source="arch/x86/kvm/svm/svm.c, shutdown_interception; arch/x86/kvm/vmx/vmx.c, handle_triple_fault",
+        gives=(
+            Exits(ExitReason.SHUTDOWN),
+            RegisterHolds("rip", RESET_RIP),
+            RegisterHolds("cs.base", RESET_BASE),
+            RegisterHolds("cr0", CR0_RESET),
+        ),
+        source="arch/x86/kvm/svm/svm.c, shutdown_interception",
+        needs=(SVM,),
+        level=Level.OBSERVED,
+    ),
+    ExitClaim(
+        "triple_fault.state.vmx",
+        "On VMX a triple fault leaves RIP at the faulting instruction.",
+        asks=FAULTS,
+        gives=(Exits(ExitReason.SHUTDOWN), PcAt("triple_fault.fault", "rip"), RegisterHolds("cs.base", 0)),
+        source="arch/x86/kvm/vmx/vmx.c, handle_triple_fault",
+        needs=(VMX,),
         level=Level.OBSERVED,
     ),
     # Userspace injects the triple fault.
     ExitClaim(
         "triple_fault.injected",
         "A triple fault that userspace injects exits as KVM_EXIT_SHUTDOWN before the guest runs on.",
+        asks=INJECTED,
+        gives=(Returns("inject"), Exits(ExitReason.SHUTDOWN), NothingBeyond()),
+        source=INJECT_DOC,
+        needs=(TRIPLE_FAULT_EVENT,),
+    ),
+    ExitClaim(
+        "triple_fault.injected.state",
+        "A triple fault that userspace injects leaves the vCPU where it was.",
+        asks=INJECTED,
+        gives=(Exits(ExitReason.SHUTDOWN), PcAt("wrmsr._start", "rip")),
+        source=INJECT_DOC,
+        needs=(TRIPLE_FAULT_EVENT,),
+        level=Level.OBSERVED,
+        abi="x86_64",
+    ),
+    ExitClaim(
+        "triple_fault.injected.pending",
+        "KVM_GET_VCPU_EVENTS tells that a triple fault is pending before the exit, and not after it.",
+        asks=INJECTED,
+        gives=(Returns("enable"), *has_pending("before", 1), *has_pending("after", 0)),
+        source=INJECT_DOC,
+        needs=(TRIPLE_FAULT_EVENT,),
+        abi="x86_64",
+    ),
+    ExitClaim(
+        "triple_fault.withdrawn",
+        "A triple fault that userspace injects, and withdraws again, does not happen.",
+        asks=injected_and("withdrawn", inject_triple_fault("withdraw", 0), get_events("after")),
+        gives=(Returns("withdraw"), *has_pending("after", 0), *guest_continues()),
+        source=INJECT_DOC,
+        needs=(TRIPLE_FAULT_EVENT,),
+        abi="x86_64",
+    ),
+    ExitClaim(
+        "triple_fault.kept",
+        "A triple fault stays pending while userspace sets other events.",
+        asks=injected_and("kept", set_events(), get_events("after")),
+        gives=(*has_pending("after", 1), Exits(ExitReason.SHUTDOWN)),
+        source=INJECT_DOC,
+        needs=(TRIPLE_FAULT_EVENT,),
+        abi="x86_64",
+    ),
+    ExitClaim(
+        "triple_fault.disabled",
+        "With KVM_CAP_X86_TRIPLE_FAULT_EVENT disabled again, injecting a triple fault fails with EINVAL, and "
+        "KVM_GET_VCPU_EVENTS tells nothing of one.",
         asks=scenario(
-            "triple_fault.injected",
+            "triple_fault.disabled",
             *vm_with_vcpus("wrmsr"),
-            ioctls.enable_cap("vm", Capability.X86_TRIPLE_FAULT_EVENT, 1),
-            Entry("wrmsr", registers(MSR_RESET, 0)),
+            ENABLE,
+            DISABLE,
+            Entry("wrmsr", symbol="returned"),
             INJECT,
+            get_events("after"),
             *run("exit"),
         ),
-        gives=(Returns("inject"), Exits(ExitReason.SHUTDOWN)),
+        gives=(
+            Returns("enable"),
+            Returns("disable"),
+            Returns("inject", errno=Errno.EINVAL),
+            *has_pending("after", 0, told=False),
+            *guest_continues(),
+        ),
         source=INJECT_DOC,
         needs=(TRIPLE_FAULT_EVENT,),
     ),

@@ -15,6 +15,8 @@ OFF, RESET2 = "arm64.psci.off", "arm64.psci.reset2"
 
 
 RUNNABLE = struct.pack("<I", 0)
+# A recording of the scenarios of x86-64 with other machines than the default one.
+MACHINES = "debian-6.12-x86_64"
 STALE_MMIO = 0xFEED_FACE_CAFE_F00D
 
 # fmt: off
@@ -111,6 +113,42 @@ REGRESSIONS = {
         ("debian-6.12", X86, "x86_64.reentry.reset", "exit_reason", both(u32(8, 24, "again"), u32(32, 2, "again"))),
     "a triple fault as a system event": ("debian-6.12", X86, "x86_64.triple_fault", "exit_reason", u32(8, 24)),
     "an injected triple fault is lost": ("debian-6.12", X86, "x86_64.triple_fault.injected", "exit_reason", u32(8, 2)),
+    "a crash of the last vCPU is lost":
+        (MACHINES, X86, "x86_64.hyperv.crash.full.vcpu3of4.running", "exit_reason", u32(8, 2)),
+    "a peer's kvm_run is written":
+        (MACHINES, X86, "x86_64.hyperv.reset.full.vcpu1of2.asleep", "peer 0: written bytes", u32(32, 2, "peer 0")),
+    "a sleeping peer is woken":
+        (MACHINES, X86, "x86_64.hyperv.reset.split.vcpu3of4.asleep", "mp_state 1", answer("mp_state 1", data=RUNNABLE)),
+    "an event wakes a peer's KVM_RUN":
+        (MACHINES, X86, "x86_64.triple_fault.full.vcpu1of2.asleep", "peer 0", exit_("peer 0", kicked=False)),
+    "an event in SMM does not say so": (MACHINES, X86, "x86_64.hyperv.reset.smm", "run.flags", poke(14, b"\0\0")),
+    "an event outside SMM says so": (MACHINES, X86, "x86_64.hyperv.reset.long", "run.flags", poke(14, b"\1\0")),
+    "an event repeats":
+        (MACHINES, X86, "x86_64.hyperv.reset.real", "again: exit_reason", u32(8, 24, "again")),
+    "a machine check does not shut down": (MACHINES, X86, "x86_64.triple_fault.mce", "exit_reason", u32(8, 2)),
+    "a shutdown writes the union": (MACHINES, X86, "x86_64.triple_fault.exception", "written bytes", u32(32, 8)),
+    "a corrected machine check shuts down":
+        (MACHINES, X86, "x86_64.triple_fault.mce.corrected", "exit_reason", u32(8, 8)),
+    "a reset vCPU never runs":
+        (MACHINES, X86, "x86_64.after_shutdown.paged", "again: exit_reason", never_exits("again")),
+    "a halted vCPU runs after a kick":
+        (MACHINES, X86, "x86_64.mp_state.halted.blocks", "second 3", exit_("second 3", kicked=False, ret=0, errno=0)),
+    "a state without an APIC":
+        (MACHINES, X86, "x86_64.mp_state.values", "set 3", answer("set 3", ret=0, errno=0)),
+    "an event is lost to a signal":
+        (MACHINES, X86, "x86_64.signal.before.reset", "exit_reason", both(u32(8, 2), u32(32, 0))),
+    "two events are mixed":
+        (MACHINES, X86, "x86_64.at_once.reset_and_crash", "exit 1: type", u32(32, 2, "exit 1")),
+    "a filter is ignored":
+        (MACHINES, X86, "x86_64.hyperv.reset.filtered", "exit_reason", both(u32(8, 24), u32(32, 2))),
+    "userspace's write is a crash":
+        (MACHINES, X86, "x86_64.hyperv.userspace.crash_ctl", "exit_reason", both(u32(8, 24), u32(32, 3))),
+    "a hypervisor's guest takes it down":
+        (MACHINES, X86, "x86_64.nested.triple_fault.intercepted", "exit_reason", u32(8, 8)),
+    "a triple fault that was withdrawn":
+        (MACHINES, X86, "x86_64.triple_fault.withdrawn", "exit_reason", u32(8, 8)),
+    "a written page is not logged":
+        (MACHINES, X86, "x86_64.options.dirty_log.reset", "log", answer("log", data=bytes(24))),
     "a crash parameter is lost": ("debian-6.12", X86, "x86_64.crash.parameters", "get", answer("get", data=bytes(88))),
     "the registers behind the union moved":
         ("debian-6.12", X86, "x86_64.sync_regs", "s.regs[0]", both(u64(304, 0x5E01), u64(312, 1))),

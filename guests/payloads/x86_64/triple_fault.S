@@ -8,6 +8,14 @@ _start:
 	.globl fault
 fault:
 	ud2
+
+	/* Ends System Management Mode, with the state that a CPU saves when it begins. */
+	.globl resume
+resume:
+	rsm
+	.globl resumed
+resumed:
+
 	.balign	8
 none:
 	.word	0

@@ -26,6 +26,32 @@ mmio_first:
 	wrmsr
 	jmp	returned
 
+	/* The WRMSR with interrupts enabled. STI keeps them off until the next instruction is complete. */
+	.globl interruptible
+interruptible:
+	sti
+	nop
+	wrmsr
+	jmp	returned
+
+	/* Waits until esi vCPUs have counted themselves in the u32 at ebx: then all of them execute WRMSR at once. */
+	.globl at_once
+at_once:
+	lock incl (%ebx)
+others:
+	pause
+	cmpl	%esi, (%ebx)
+	jb	others
+	wrmsr
+	jmp	returned
+
+	/* Counts in the u32 at ebx, then sleeps until an interrupt. */
+	.globl halt
+halt:
+	incl	(%ebx)
+	hlt
+	jmp	returned
+
 	/* Reads the MSR in ecx into edx:eax. */
 	.globl rdmsr
 rdmsr:

@@ -8,22 +8,31 @@ from sysevent.abi.number import Number
 class Capability(Number):
     """KVM_CAP_*. Facts.capabilities holds what KVM_CHECK_EXTENSION gave for it under `on_system` and `on_vm`."""
 
+    MCE = 31
     HYPERV = 44
     ARM_EL1_32BIT = 93
     X86_SMM = 117
+    SPLIT_IRQCHIP = 121
     ARM_PMU_V3 = 126
+    X2APIC_API = 129
+    X86_DISABLE_EXITS = 143
+    EXCEPTION_PAYLOAD = 164
     ARM_SVE = 170
     ARM_PTRAUTH_ADDRESS = 171
     ARM_PTRAUTH_GENERIC = 172
     ARM_NISV_TO_USER = 177
     HALT_POLL = 182
     STEAL_TIME = 187
+    X86_USER_SPACE_MSR = 188, (5, 10)
+    DIRTY_LOG_RING = 192, (5, 11)
+    X86_BUS_LOCK_EXIT = 193, (5, 12)
     HYPERV_ENFORCE_CPUID = 199, (5, 14)
     # ndata and data[16] in struct kvm_run.system_event
     SYSTEM_EVENT_DATA = 215, (5, 18), "d495f942f40a"
     ARM_SYSTEM_SUSPEND = 216, (5, 19), "bfbab4456877"
     X86_TRIPLE_FAULT_EVENT = 218, (6, 0), "ed2351174e38"
     DIRTY_LOG_RING_ACQ_REL = 223, (6, 1)
+    X86_GUEST_MODE = 238, (6, 10)
     ARM_EL2 = 240, (6, 16)
 
     @property

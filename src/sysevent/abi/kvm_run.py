@@ -34,6 +34,8 @@ EXIT_REASON: Final = Field("exit_reason", 8, 4)
 READY: Final = Field("ready_for_interrupt_injection", 12, 1)
 IF_FLAG: Final = Field("if_flag", 13, 1)
 RUN_FLAGS: Final = Field("run.flags", 14, 2)
+CR8: Final = Field("cr8", 16, 8)
+APIC_BASE: Final = Field("apic_base", 24, 8)
 
 # The union of all exits, 256 bytes, as a half-open range.
 UNION: Final = (32, 288)
@@ -62,6 +64,11 @@ IO_SIZE: Final = Field("io.size", 33, 1)
 IO_PORT: Final = Field("io.port", 34, 2)
 IO_COUNT: Final = Field("io.count", 36, 4)
 IO_DATA_OFFSET: Final = Field("io.data_offset", 40, 8)
+# Of X86_RDMSR and X86_WRMSR.
+MSR_ERROR: Final = Field("msr.error", 32, 1)
+MSR_REASON: Final = Field("msr.reason", 40, 4)
+MSR_INDEX: Final = Field("msr.index", 44, 4)
+MSR_DATA: Final = Field("msr.data", 48, 8)
 SBI_EXTENSION: Final = Field("riscv_sbi.extension_id", 32, 8)
 # arm64 only, both; hsr_high since v5.19 (18f3976fdb5d).
 DEBUG_HSR: Final = Field("debug.hsr", 32, 4)
@@ -71,10 +78,11 @@ DEBUG_HSR_HIGH: Final = Field("debug.hsr_high", 36, 4)
 FIELDS: Final = {
     field.name: field
     for field in (
-        IMMEDIATE_EXIT, EXIT_REASON, READY, IF_FLAG, RUN_FLAGS,
+        IMMEDIATE_EXIT, EXIT_REASON, READY, IF_FLAG, RUN_FLAGS, CR8, APIC_BASE,
         TYPE, NDATA, *DATA, FLAGS,
         VALID_REGS, DIRTY_REGS, SYNC_FIRST, SYNC_REST,
         MMIO_ADDRESS, MMIO_DATA, IO_DIRECTION, IO_SIZE, IO_PORT, IO_COUNT, IO_DATA_OFFSET,
+        MSR_ERROR, MSR_REASON, MSR_INDEX, MSR_DATA,
         SBI_EXTENSION, DEBUG_HSR, DEBUG_HSR_HIGH,
     )
 }

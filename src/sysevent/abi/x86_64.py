@@ -7,6 +7,11 @@ from typing import Final
 # KVM_SYNC_X86_REGS, in struct kvm_run.kvm_valid_regs
 SYNC_REGS: Final = 1 << 0
 
+# KVM_RUN_X86_SMM, in struct kvm_run.flags
+RUN_SMM: Final = 1 << 0
+# KVM_RUN_X86_GUEST_MODE, in the same place, v6.10
+RUN_GUEST_MODE: Final = 1 << 2
+
 # KVM_VCPUEVENT_VALID_TRIPLE_FAULT, in struct kvm_vcpu_events.flags, v6.0 (ed2351174e38)
 VCPUEVENT_VALID_TRIPLE_FAULT: Final = 1 << 5
 
@@ -15,3 +20,44 @@ VCPUEVENT_VALID_SMM: Final = 1 << 3
 
 # UD_VECTOR, of arch/x86/include/asm/trapnr.h: the exception of an invalid opcode
 UD_VECTOR: Final = 6
+# DF_VECTOR: a double fault
+DF_VECTOR: Final = 8
+
+# KVM_VCPUEVENT_VALID_NMI_PENDING, _SIPI_VECTOR and _SHADOW, in the same place
+VCPUEVENT_VALID_NMI_PENDING: Final = 1 << 0
+VCPUEVENT_VALID_SIPI_VECTOR: Final = 1 << 1
+VCPUEVENT_VALID_SHADOW: Final = 1 << 2
+
+# Control registers and EFER: the AMD64 Architecture Programmer's Manual, volume 2, chapter 3.
+CR0_PE: Final = 1 << 0
+CR0_PG: Final = 1 << 31
+# CR0 after a reset: CD, NW and ET.
+CR0_RESET: Final = 0x6000_0010
+CR4_PSE: Final = 1 << 4
+CR4_PAE: Final = 1 << 5
+CR4_MCE: Final = 1 << 6
+EFER_LME: Final = 1 << 8
+EFER_LMA: Final = 1 << 10
+RFLAGS_RESET: Final = 1 << 1
+
+# Machine checks: the same manual, chapter 9. In IA32_MCG_CAP bit 8: there is an IA32_MCG_CTL.
+MCG_CTL_P: Final = 1 << 8
+# In a bank's status: valid, uncorrected, enabled, and the processor's context is corrupt.
+MCI_STATUS_VAL: Final = 1 << 63
+MCI_STATUS_UC: Final = 1 << 61
+MCI_STATUS_EN: Final = 1 << 60
+MCI_STATUS_PCC: Final = 1 << 57
+# In IA32_MCG_STATUS: a machine check is in progress, and the guest can go on.
+MCG_STATUS_MCIP: Final = 1 << 2
+MCG_STATUS_RIPV: Final = 1 << 0
+# Indices of IA32_MCG_CTL and IA32_MC0_CTL.
+MSR_MCG_CTL: Final = 0x17B
+MSR_MC0_CTL: Final = 0x400
+
+# KVM_MSR_EXIT_REASON_INVAL and _FILTER, for KVM_CAP_X86_USER_SPACE_MSR, and in struct kvm_run.msr.reason
+MSR_EXIT_INVAL: Final = 1 << 0
+MSR_EXIT_FILTER: Final = 1 << 2
+# KVM_X86_SET_MSR_FILTER, v5.10. Not in Request: its structure, and so its number, is another one for 32-bit programs.
+SET_MSR_FILTER: Final = 0x4188_AEC6
+# KVM_MSR_FILTER_WRITE, in struct kvm_msr_filter_range.flags
+MSR_FILTER_WRITE: Final = 1 << 1

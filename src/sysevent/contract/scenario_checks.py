@@ -194,6 +194,8 @@ class BufferHolds(msgspec.Struct, frozen=True):
     # In the buffer, in bytes.
     offset: int = 0
     size: int = 4
+    # The bits of the number that count.
+    mask: int = -1
     gate: bool = False
 
     def mismatches(self, seen: Observation) -> list[Mismatch]:
@@ -201,5 +203,5 @@ class BufferHolds(msgspec.Struct, frozen=True):
         if answer is None or answer.ret < 0:
             got = "it was not asked" if answer is None else f"errno {names.errno(answer.errno)}"
             return [Mismatch(self.label, str(self.value), got)]
-        value = int.from_bytes(answer.data[self.offset : self.offset + self.size], "little")
+        value = int.from_bytes(answer.data[self.offset : self.offset + self.size], "little") & self.mask
         return [] if value == self.value else [Mismatch(self.label, f"{self.value:#x}", f"{value:#x}")]

@@ -8,9 +8,14 @@ from sysevent.abi.capabilities import Capability
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.hyperv import CRASH_NOTIFY, MSR_CRASH_CTL, MSR_RESET
-from sysevent.contract.checks import Check, Exits, Holds
+from sysevent.abi.mp_state import MpState
+from sysevent.abi.x86_64 import RUN_SMM
+from sysevent.contract.checks import Check, Exits, Holds, NothingBeyond, Written
+from sysevent.contract.scenario_checks import Blocks, BufferHolds, Counters
 from sysevent.contract.terms import Need
+from sysevent.scenario.configuration import Configuration, Peers
 from sysevent.scenario.x86_64 import RETURNED_PORT
+from sysevent.scenario.x86_64_machine import peers_of
 
 ENTER = "arch/x86/kvm/x86.c, vcpu_enter_guest"
 TLFS = "Hyper-V TLFS, 2.4.3 and 2.4.7"
@@ -40,6 +45,10 @@ SMM = Need(
     Capability.X86_SMM.on_vm,
     requires="CONFIG_KVM_SMM=y (an option since v6.2)",
 )
+
+SVM = Need("AMD's SVM", None, "svm", requires="an AMD processor")
+VMX = Need("Intel's VMX", None, "vmx", requires="an Intel processor")
+MCE = Need("emulation of machine checks", None, Capability.MCE.on_system, requires="CONFIG_X86_MCE=y")
 
 
 class Msr(msgspec.Struct, frozen=True):
@@ -75,3 +84,37 @@ BY_TITLE = {msr.title: msr for msr in MSRS}
 def guest_continues(label: str = "exit") -> tuple[Check, ...]:
     """Return the checks that the exit called label is not an event: the guest continued after its instruction."""
     return (Exits(ExitReason.IO, label), Holds("io.port", RETURNED_PORT, label))
+
+
+def caller_checks(where: Configuration, *, smm: int = RUN_SMM) -> tuple[Check, ...]:
+    """Return the checks of the calling vCPU that do not depend on the event: kvm_run.flags, and its MP state.
+
+    smm: the flags of an exit in System Management Mode.
+    """
+    return (
+        Holds("run.flags", smm if where.cpu == "smm" else 0),
+        BufferHolds("mp_state", MpState.RUNNABLE),
+    )
+
+
+def peer_checks(where: Configuration) -> tuple[Check, ...]:
+    """Return the checks that the peers, and their kvm_run, are as they were before the event."""
+    peers = peers_of(where) if where.peers else ()
+    if where.peers is Peers.UNSTARTED:
+        waiting = MpState.UNINITIALIZED if where.irqchip else MpState.RUNNABLE
+        # The vCPU that boots the machine is RUNNABLE from the start.
+        return tuple(BufferHolds(f"mp_state {peer}", waiting if peer else MpState.RUNNABLE) for peer in peers)
+    asleep = where.peers is Peers.ASLEEP
+    checks: list[Check] = []
+    for peer in peers:
+        label = f"peer {peer}"
+        state = MpState.HALTED if asleep else MpState.RUNNABLE
+        checks += (
+            Blocks(label),
+            Written((), label),
+            NothingBeyond(label),
+            BufferHolds(f"mp_state {peer}", state),
+        )
+    if peers:
+        checks.append(Counters("before", "counted", where.vcpus, running=not asleep, caller=where.caller))
+    return tuple(checks)

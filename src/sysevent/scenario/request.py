@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from sysevent import wire
 from sysevent.abi import names
 from sysevent.abi.errno import Errno
+from sysevent.abi.number import as_register
 from sysevent.build.programs import Payload
 from sysevent.errors import BadWire, GuestLost, HarnessError, NoKvm, NotApplicable, StepRefused, VcpuStuck
 from sysevent.model import Answer, Observation, RawExit
@@ -85,9 +86,9 @@ def _encode_step(step: s.Step, payloads: Mapping[str, Payload]) -> list[bytes]: 
             return one(Op.READ, struct.pack("<QI", gpa, length))
         case s.Vcpu(number, features, label):
             return one(Op.VCPU, struct.pack(f"<I{len(features)}I", number, *features), required=not label)
-        case s.Entry(name, arguments, vcpu, symbol):
+        case s.Entry(name, arguments, vcpu, symbol, base):
             payload = payloads[name]
-            pc = payload.symbols[symbol] if symbol else payload.entry
+            pc = as_register((payload.symbols[symbol] if symbol else payload.entry) - base)
             return one(Op.ENTRY, struct.pack(f"<IIQ{len(arguments)}Q", vcpu, 0, pc, *arguments))
         case s.Ioctl():
             return one(Op.IOCTL, _ioctl(step), required=not step.label)

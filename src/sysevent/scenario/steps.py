@@ -36,7 +36,10 @@ class Vm(msgspec.Struct, frozen=True):
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """Zeroed guest memory in a memory slot (KVM_SET_USER_MEMORY_REGION)."""
+    """Zeroed guest memory in a memory slot (KVM_SET_USER_MEMORY_REGION).
+
+    At an address that has memory already, the slot is that memory once more: for x86's second address space.
+    """
 
     # Guest physical address.
     gpa: int
@@ -104,6 +107,8 @@ class Entry(msgspec.Struct, frozen=True):
     vcpu: int = 0
     # A global label of the payload; empty: its entry, _start.
     symbol: str = ""
+    # Base of the code segment, where the mode of an x86 CPU has one: the program counter is relative to it.
+    base: int = 0
 
 
 class Ioctl(msgspec.Struct, frozen=True):

@@ -26,6 +26,7 @@ from sysevent.scenario.steps import (
     Ioctl,
     Load,
     Memory,
+    Open,
     Scenario,
     Step,
     Vcpu,
@@ -44,6 +45,12 @@ TSS = 0xFFFB_D000
 # The MSR by which Xen guests set up their hypercall page. Xen gives its number in EBX of CPUID leaf 0x40000002
 # (cpuid_hypervisor_leaves).
 _XEN_MSR = 0x4000_0000
+
+# The index of an MSR that no CPU has: its WRMSR is a #GP.
+NO_MSR = 0xFFFF_FFFF
+
+# IA32_EFER, and its bit that a hypervisor sets to use SVM.
+_EFER, _EFER_SVME = 0xC000_0080, 1 << 12
 
 # CPUID leaves: (leaf, eax, ebx, ecx, edx) each.
 Leaves = tuple[tuple[int, ...], ...]
@@ -83,20 +90,38 @@ def set_cpuid(leaves: Leaves, vcpu: int = 0) -> Ioctl:
     return Ioctl(vcpu, Request.SET_CPUID2, buffer=struct.pack("<II", len(leaves), 0) + entries)
 
 
-def vm_with_vcpus(payload: str, *, cpuid: Leaves = HYPERV_CPUID, vcpus: int = 1) -> tuple[Step, ...]:
+def vm_with_vcpus(
+    payload: str,
+    *,
+    cpuid: Leaves = HYPERV_CPUID,
+    vcpus: int = 1,
+    before_vcpus: tuple[Step, ...] = (),
+    memory_flags: int = 0,
+) -> tuple[Step, ...]:
     """Return the steps that make a VM with the payload in its memory, and vCPUs with these CPUID leaves.
 
     By default the vCPUs see Hyper-V. They run in flat 32-bit protected mode without an IDT: an exception becomes a
-    triple fault.
+    triple fault. before_vcpus are steps that KVM only takes while the VM has no vCPU; memory_flags are
+    those of its memory slot.
     """
     return (
         Vm(),
         Ioctl("vm", Request.SET_TSS_ADDR, TSS),
-        Memory(RAM, RAM_SIZE),
+        Memory(RAM, RAM_SIZE, flags=memory_flags),
         Load(payload),
+        *before_vcpus,
         *(Vcpu(number) for number in range(vcpus)),
         *(set_cpuid(cpuid, number) for number in range(vcpus)),
     )
+
+
+def msrs(values: dict[int, int]) -> bytes:
+    """Return struct kvm_msrs with these values by MSR index, for KVM_SET_MSRS and KVM_GET_MSRS.
+
+    The first value is at offset 16, each next one 16 bytes after it.
+    """
+    entries = b"".join(struct.pack("<IIQ", index, 0, value) for index, value in values.items())
+    return struct.pack("<II", len(values), 0) + entries
 
 
 def registers(msr: int, value: int) -> tuple[int, ...]:
@@ -133,6 +158,9 @@ def wrmsr(
     )
 
 
+# By KVM's module: the extension of the processor that it uses, a key in Facts.features.
+VENDORS = {"kvm_amd": "svm", "kvm_intel": "vmx"}
+
 # The capabilities, and whether Hyper-V's MSRs depend on its CPUID.
 FACTS = scenario(
     "facts",
@@ -145,12 +173,19 @@ FACTS = scenario(
             Capability.HYPERV_ENFORCE_CPUID,
             Capability.HYPERV,
             Capability.X86_SMM,
+            Capability.MCE,
+            Capability.DIRTY_LOG_RING,
+            Capability.X86_GUEST_MODE,
         )
         for fd in ("system", "vm")
     ),
+    # The processor's virtualization, by the module that uses it: a directory also if it is built in.
+    *(Open(f"/sys/module/{module}/parameters", kind, flags=0) for module, kind in VENDORS.items()),
     # Without Hyper-V's CPUID the MSR must not exist: shows whether this kernel checks CPUID.
     Entry("wrmsr", registers(MSR_RESET, 1)),
     *run("hyperv.gated"),
+    # KVM_SET_MSRS returns how many MSRs it set: none if a guest may not use SVM (kvm_amd.nested=0), which makes a fact.
+    Ioctl(0, Request.SET_MSRS, buffer=msrs({_EFER: _EFER_SVME}), label="nested.off"),
 )
 
 
@@ -174,12 +209,3 @@ DEBUG_STEP = Ioctl(
     0, Request.SET_GUEST_DEBUG_X86, buffer=struct.pack("<II64x", GUESTDBG_ENABLE | GUESTDBG_SINGLESTEP, 0)
 )
 DEBUG_OFF = Ioctl(0, Request.SET_GUEST_DEBUG_X86, buffer=struct.pack("<II64x", 0, 0))
-
-
-def msrs(values: dict[int, int]) -> bytes:
-    """Return struct kvm_msrs with these values by MSR index, for KVM_SET_MSRS and KVM_GET_MSRS.
-
-    The first value is at offset 16, each next one 16 bytes after it.
-    """
-    entries = b"".join(struct.pack("<IIQ", index, 0, value) for index, value in values.items())
-    return struct.pack("<II", len(values), 0) + entries
