@@ -178,6 +178,7 @@ def test_constants_agree():
     assert numbers["RUN_HEAD"] == wire.RUN_HEAD
     assert numbers["STEP_REQUIRED"] == wire.STEP_REQUIRED
     assert numbers["START_KEEP"] == wire.START_KEEP
+    assert numbers["START_SIGNALLED"] == wire.START_SIGNALLED
     assert (numbers["EXIT_KICKED"], numbers["EXIT_RUNNING"]) == (wire.EXIT_KICKED, wire.EXIT_RUNNING)
     assert (numbers["LOG_MAX"], numbers["LOG_LOST"], numbers["LOG_CUT"]) == (
         wire.LOG_MAX,

@@ -17,6 +17,7 @@
 #define KVM_SET_SIGNAL_MASK 0x4004ae8bu
 #define KVM_GET_ONE_REG 0x4010aeabu
 #define KVM_SET_ONE_REG 0x4010aeacu
+#define KVM_CREATE_DEVICE 0xc00caee0u
 
 /* struct kvm_run */
 #define RUN_IMMEDIATE_EXIT 1
@@ -41,6 +42,12 @@ struct kvm_memory_region {
 	u64 gpa;
 	u64 size;
 	u64 address;
+};
+
+struct kvm_create_device {
+	u32 type;
+	u32 fd; /* from the kernel */
+	u32 flags;
 };
 
 #endif

@@ -43,9 +43,9 @@ static int do_vm(struct input *in)
 static int do_memory(struct input *in)
 {
 	u64 gpa = take_u64(in), size = take_u64(in);
-	u32 slot = take_u32(in);
+	u32 slot = take_u32(in), flags = in->left ? take_u32(in) : 0;
 
-	return in->bad ? -E_INVAL : vm_map(gpa, size, slot);
+	return in->bad ? -E_INVAL : vm_map(gpa, size, slot, flags);
 }
 
 static int do_write(struct input *in)
@@ -114,6 +114,13 @@ static int do_vcpu(struct input *in)
 	return ret < 0 ? ret : 0;
 }
 
+static int do_device(struct input *in)
+{
+	u32 type = take_u32(in);
+
+	return in->bad ? -E_INVAL : vm_add_device(type);
+}
+
 static int do_entry(struct input *in)
 {
 	u64 arguments[32];
@@ -142,6 +149,8 @@ static int do_ioctl(struct input *in, struct output *out)
 		fd = vm.system_fd;
 	else if (which == FD_VM)
 		fd = vm.vm_fd;
+	else if (which == FD_DEVICE)
+		fd = vm.device_fd;
 	else if (which - FD_VCPU < VCPUS_MAX)
 		fd = vm.vcpus[which - FD_VCPU].fd;
 	length = in->left;
@@ -258,6 +267,8 @@ int step_do(u16 op, struct input *in, struct output *out, u16 *flags, int *stuck
 		return file_read(in, out);
 	case OP_WATCH:
 		return do_watch(in);
+	case OP_DEVICE:
+		return do_device(in);
 	default:
 		in->bad = 1;
 		return -E_INVAL;

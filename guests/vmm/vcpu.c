@@ -34,6 +34,8 @@ static void thread_main(void *argument)
 		/* A late signal of the previous run must not end this one. */
 		while (sys_take_signal(SIGMASK(SIG_USR1)) > 0)
 			;
+		if (vcpu->poison & START_SIGNALLED)
+			SYS(tgkill, SYS(getpid, 0, 0, 0, 0, 0, 0), thread->tid, SIG_USR1, 0, 0, 0);
 		begin = sys_microseconds();
 		vcpu->ret = sys_ioctl(vcpu->fd, KVM_RUN, 0);
 		vcpu->microseconds = sys_microseconds() - begin;

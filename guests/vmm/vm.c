@@ -17,9 +17,9 @@ u8 *vm_memory(u64 gpa, u64 length)
 	return NULL;
 }
 
-int vm_map(u64 gpa, u64 size, u32 slot)
+int vm_map(u64 gpa, u64 size, u32 slot, u32 flags)
 {
-	struct kvm_memory_region kvm = {.slot = slot, .flags = 0, .gpa = gpa, .size = size};
+	struct kvm_memory_region kvm = {.slot = slot, .flags = flags, .gpa = gpa, .size = size};
 	struct region *region = &vm.regions[vm.region_count];
 	int ret;
 
@@ -33,6 +33,19 @@ int vm_map(u64 gpa, u64 size, u32 slot)
 	vm.region_count++;
 	kvm.address = (uptr)region->at;
 	ret = sys_ioctl(vm.vm_fd, KVM_SET_USER_MEMORY_REGION, (uptr)&kvm);
+	return ret < 0 ? ret : 0;
+}
+
+int vm_add_device(u32 type)
+{
+	struct kvm_create_device device = {.type = type};
+	int ret;
+
+	if (vm.device_fd >= 0)
+		return -E_INVAL;
+	ret = sys_ioctl(vm.vm_fd, KVM_CREATE_DEVICE, (uptr)&device);
+	if (ret >= 0)
+		vm.device_fd = (int)device.fd;
 	return ret < 0 ? ret : 0;
 }
 
@@ -59,7 +72,7 @@ int vm_open(void)
 	int size;
 
 	memset(&vm, 0, sizeof(vm));
-	vm.vm_fd = -1;
+	vm.vm_fd = vm.device_fd = -1;
 	for (u32 i = 0; i < VCPUS_MAX; i++)
 		vm.vcpus[i].fd = -1;
 	vm.system_fd = sys_open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -90,6 +103,8 @@ int vm_close(void)
 	}
 	if (stuck)
 		return 1;
+	if (vm.device_fd >= 0)
+		sys_close(vm.device_fd);
 	if (vm.vm_fd >= 0)
 		sys_close(vm.vm_fd);
 	if (vm.system_fd >= 0)

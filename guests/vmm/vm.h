@@ -10,6 +10,7 @@
 
 struct vm {
 	int system_fd, vm_fd;
+	int device_fd; /* an in-kernel interrupt controller; -1: none */
 	u32 run_size;
 	struct vcpu vcpus[VCPUS_MAX];
 	struct region {
@@ -25,8 +26,10 @@ extern struct vm vm;
  * Resets vm for a new scenario and opens /dev/kvm. 0 or -errno; then every step but OP_OPEN and OP_FILE fails with it.
  */
 int vm_open(void);
-/* Gives the VM zeroed memory in a memory slot. 0 or -errno. */
-int vm_map(u64 gpa, u64 size, u32 slot);
+/* Gives the VM zeroed memory in a memory slot with these flags. 0 or -errno. */
+int vm_map(u64 gpa, u64 size, u32 slot, u32 flags);
+/* Creates a device in the kernel, at most one for each VM. 0 or -errno. */
+int vm_add_device(u32 type);
 /* Our address of a range of the VM's memory; NULL unless one region holds all of it. */
 u8 *vm_memory(u64 gpa, u64 length);
 /*

@@ -44,20 +44,21 @@ enum wire_state {
 };
 
 enum wire_op {
-	OP_VM = 1,     /* KVM_CREATE_VM's machine type u64; 0: arch_machine_type() */
-	OP_MEMORY = 2, /* gpa u64, size u64, slot u32 */
-	OP_WRITE = 3,  /* gpa u64, bytes */
-	OP_READ = 4,   /* gpa u64, length u32 -> bytes */
-	OP_VCPU = 5,   /* id u32, feature words u32[] */
-	OP_ENTRY = 6,  /* vcpu u32, 0 u32, pc u64, argument registers u64[] */
-	OP_IOCTL = 7,  /* fd u32, request u32, argument u64, buffer -> buffer */
-	OP_START = 8,  /* vcpu u32, poison u32 */
-	OP_WAIT = 9,   /* vcpu u32, milliseconds u32 -> exit */
-	OP_SLEEP = 10, /* milliseconds u32: that many sleeps of 1 ms */
-	OP_HEAD = 12,  /* vcpu u32, offset u32, bytes: written to kvm_run at the next start, over the poison */
-	OP_OPEN = 13,  /* flags u32, path: opened and closed */
-	OP_FILE = 14,  /* offset u32, length u32, path -> bytes; fewer at the end of the file */
-	OP_WATCH = 15, /* gpa u64, milliseconds u32: waits until the u64 there changes, at most that long */
+	OP_VM = 1,	/* KVM_CREATE_VM's machine type u64; 0: arch_machine_type() */
+	OP_MEMORY = 2,	/* gpa u64, size u64, slot u32, optionally its flags u32 */
+	OP_WRITE = 3,	/* gpa u64, bytes */
+	OP_READ = 4,	/* gpa u64, length u32 -> bytes */
+	OP_VCPU = 5,	/* id u32, feature words u32[] */
+	OP_ENTRY = 6,	/* vcpu u32, 0 u32, pc u64, argument registers u64[] */
+	OP_IOCTL = 7,	/* fd u32, request u32, argument u64, buffer -> buffer */
+	OP_START = 8,	/* vcpu u32, poison u32 */
+	OP_WAIT = 9,	/* vcpu u32, milliseconds u32 -> exit */
+	OP_SLEEP = 10,	/* milliseconds u32: that many sleeps of 1 ms */
+	OP_HEAD = 12,	/* vcpu u32, offset u32, bytes: written to kvm_run at the next start, over the poison */
+	OP_OPEN = 13,	/* flags u32, path: opened and closed */
+	OP_FILE = 14,	/* offset u32, length u32, path -> bytes; fewer at the end of the file */
+	OP_WATCH = 15,	/* gpa u64, milliseconds u32: waits until the u64 there changes, at most that long */
+	OP_DEVICE = 16, /* type u32: KVM_CREATE_DEVICE, one for each VM */
 };
 
 /* The part of a reply that the supervisor fills in: what the kernel logged. The worker leaves LOG_MAX bytes for the log. */
@@ -68,8 +69,12 @@ enum wire_op {
 
 #define STEP_REQUIRED 1u /* an error ends the scenario */
 
-/* OP_START's poison: the byte, or START_KEEP to leave kvm_run as the last exit left it. */
+/*
+ * OP_START's poison: the byte, or START_KEEP to leave kvm_run as the last exit left it. With START_SIGNALLED a signal is
+ * pending when KVM_RUN begins.
+ */
 #define START_KEEP 0x100u
+#define START_SIGNALLED 0x200u
 
 /*
  * OP_IOCTL without a buffer passes the argument itself. With a buffer it passes the buffer's address. For a structure
@@ -80,6 +85,7 @@ enum wire_op {
 #define FD_SYSTEM 0u
 #define FD_VM 1u
 #define FD_VCPU 2u /* + vcpu */
+#define FD_DEVICE 0x100u
 
 /* flags of a WAIT's result */
 #define EXIT_KICKED 1u	/* the watchdog ended KVM_RUN with a signal */

@@ -101,6 +101,7 @@ class Op(enum.IntEnum):
     OPEN = 13
     FILE = 14
     WATCH = 15
+    DEVICE = 16
 
 
 # Flags of the kernel's log in a reply: the kernel overwrote messages before they were read; some did not fit.
@@ -110,6 +111,8 @@ LOG_CUT = 2
 STEP_REQUIRED = 1
 # In the place of START's poison byte: leave kvm_run as the last exit left it.
 START_KEEP = 0x100
+# Added to START's poison: a signal is pending when KVM_RUN begins.
+START_SIGNALLED = 0x200
 # Flags of a WAIT's result: a signal of the watchdog ended KVM_RUN; KVM_RUN went on after the signal.
 EXIT_KICKED = 1
 EXIT_RUNNING = 2

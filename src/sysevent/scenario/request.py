@@ -32,8 +32,9 @@ OPS: dict[type, Op] = {
     s.Open: Op.OPEN,
     s.File: Op.FILE,
     s.Watch: Op.WATCH,
+    s.Device: Op.DEVICE,
 }
-_FDS = {"system": 0, "vm": 1}
+_FDS = {"system": 0, "vm": 1, "device": 0x100}
 _FD_VCPU = 2
 # fmt: off
 # /dev/kvm cannot be used. EBUSY: another hypervisor uses the CPU. ENOTTY: the file is not KVM's.
@@ -73,8 +74,8 @@ def _encode_step(step: s.Step, payloads: Mapping[str, Payload]) -> list[bytes]: 
     match step:
         case s.Vm(kind):
             return one(Op.VM, struct.pack("<Q", kind))
-        case s.Memory(gpa, size, slot):
-            return one(Op.MEMORY, struct.pack("<QQI", gpa, size, slot))
+        case s.Memory(gpa, size, slot, flags):
+            return one(Op.MEMORY, struct.pack("<QQII", gpa, size, slot, flags))
         case s.Load(name):
             segments = payloads[name].segments
             return [piece for at, data in segments for piece in one(Op.WRITE, struct.pack("<Q", at) + data)]
@@ -92,12 +93,15 @@ def _encode_step(step: s.Step, payloads: Mapping[str, Payload]) -> list[bytes]: 
             return one(Op.IOCTL, _ioctl(step), required=not step.label)
         case s.SetRunBytes(offset, data, vcpu):
             return one(Op.HEAD, struct.pack("<II", vcpu, offset) + data)
-        case s.Start(vcpu, poison):
-            return one(Op.START, struct.pack("<II", vcpu, wire.START_KEEP if poison is None else poison))
+        case s.Start(vcpu, poison, signalled):
+            how = wire.START_KEEP if poison is None else poison
+            return one(Op.START, struct.pack("<II", vcpu, how | signalled * wire.START_SIGNALLED))
         case s.Wait(_, vcpu, milliseconds):
             return one(Op.WAIT, struct.pack("<II", vcpu, milliseconds), False)
         case s.Sleep(milliseconds):
             return one(Op.SLEEP, struct.pack("<I", milliseconds))
+        case s.Device(kind, label):
+            return one(Op.DEVICE, struct.pack("<I", kind), required=not label)
         case s.Watch(gpa, milliseconds):
             return one(Op.WATCH, struct.pack("<QI", gpa, milliseconds))
         case s.Open(path, _, flags):
@@ -139,7 +143,7 @@ def decode(scenario: s.Scenario, payloads: Mapping[str, Payload], abi: str, repl
             poisons[step.vcpu] = step.poison
         elif isinstance(step, s.Wait):
             exits[step.label] = _raw_exit(result, poisons.get(step.vcpu))
-        elif isinstance(step, s.Read | s.Vcpu | s.Ioctl | s.Open | s.File) and step.label:
+        elif isinstance(step, s.Read | s.Vcpu | s.Device | s.Ioctl | s.Open | s.File) and step.label:
             answers[step.label] = Answer(result.ret, result.errno, _data(step, result))
     if next(results, None) is not None:
         raise BadWire(f"{scenario.name}: the reply holds more results than there were steps")
@@ -149,7 +153,7 @@ def decode(scenario: s.Scenario, payloads: Mapping[str, Payload], abi: str, repl
     return Observation(scenario.name, scenario.arch, abi, exits, answers, symbols, reply.log)
 
 
-def _data(step: s.Read | s.Vcpu | s.Ioctl | s.Open | s.File, result: wire.Result) -> bytes:
+def _data(step: s.Read | s.Vcpu | s.Device | s.Ioctl | s.Open | s.File, result: wire.Result) -> bytes:
     """The bytes of an answer; BadWire if there are not as many as the step asked for."""
     size = len(result.body)
     match step:

@@ -3,8 +3,8 @@
 The VMM runs in L1, the Linux guest that has /dev/kvm. The virtual machine that it creates is L2; the program that runs
 there is a payload, from guests/payloads/<arch>/. A step is a frozen value; encode() in scenario/request.py turns it
 into bytes for the VMM. The VMM carries the steps out in order, and a step that fails ends the scenario, except for
-those whose failure is a result: Wait, Open, File, and Ioctl and Vcpu with a label. Only labelled steps come back in an
-Observation, under their label: a Wait as an exit, all others as an answer.
+those whose failure is a result: Wait, Open, File, and Ioctl, Vcpu and Device with a label. Only labelled steps come
+back in an Observation, under their label: a Wait as an exit, all others as an answer.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class Memory(msgspec.Struct, frozen=True):
     # In bytes.
     size: int
     slot: int = 0
+    # KVM_MEM_*: 1 is KVM_MEM_LOG_DIRTY_PAGES.
+    flags: int = 0
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -80,6 +82,15 @@ class Vcpu(msgspec.Struct, frozen=True):
     label: str = ""
 
 
+class Device(msgspec.Struct, frozen=True):
+    """KVM_CREATE_DEVICE: an interrupt controller in the kernel, of which a VM has one at most."""
+
+    # KVM_DEV_TYPE_*
+    type: int
+    # With a label, a refusal is an answer; without one, it ends the scenario.
+    label: str = ""
+
+
 class Entry(msgspec.Struct, frozen=True):
     """Set a vCPU's program counter to a payload, and its argument registers.
 
@@ -98,7 +109,7 @@ class Entry(msgspec.Struct, frozen=True):
 class Ioctl(msgspec.Struct, frozen=True):
     """Any ioctl, by its number."""
 
-    # "system" for /dev/kvm, "vm", or the index of a vCPU.
+    # "system" for /dev/kvm, "vm", "device" for that of the Device step, or the index of a vCPU.
     fd: str | int
     request: int
     # Passed as it is if there is no buffer.
@@ -132,6 +143,8 @@ class Start(msgspec.Struct, frozen=True):
     vcpu: int = 0
     # The byte, or KEEP.
     poison: int | None = POISON
+    # True: a signal is pending when KVM_RUN begins, and ends it.
+    signalled: bool = False
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -197,6 +210,7 @@ Step = (
     | Wait
     | Sleep
     | Watch
+    | Device
     | Open
     | File
 )
