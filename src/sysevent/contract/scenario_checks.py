@@ -64,7 +64,7 @@ class SameBytes(msgspec.Struct, frozen=True):
 
 
 class Counters(msgspec.Struct, frozen=True):
-    """The peers, all vCPUs but vCPU 0, counted between two reads of guest memory, or did not.
+    """The peers, all vCPUs but the caller, counted between two reads of guest memory, or did not.
 
     If they must not run, no counter may have changed. If they must run, one that counts is enough: on a busy target
     some vCPUs are not scheduled in so short a time.
@@ -73,10 +73,11 @@ class Counters(msgspec.Struct, frozen=True):
     # Labels of the Reads. The counter of vCPU n is the u64 at 8 * n.
     first: str
     second: str
-    # Number of vCPUs, including vCPU 0.
+    # Number of vCPUs, including the caller.
     vcpus: int
     # Whether the peers must run.
     running: bool
+    caller: int = 0
     gate: bool = False
 
     def mismatches(self, seen: Observation) -> list[Mismatch]:
@@ -87,7 +88,9 @@ class Counters(msgspec.Struct, frozen=True):
         ]
         if wrong:
             return wrong
-        for peer in range(1, self.vcpus):
+        for peer in range(self.vcpus):
+            if peer == self.caller:
+                continue
             before, after = (self._count(seen, label, peer) for label in (self.first, self.second))
             if (after > before) != self.running:
                 wanted = f"{'more than' if self.running else 'still'} {before}"
