@@ -11,11 +11,20 @@ class Capability(Number):
     HYPERV = 44
     ARM_EL1_32BIT = 93
     X86_SMM = 117
+    ARM_PMU_V3 = 126
+    ARM_SVE = 170
+    ARM_PTRAUTH_ADDRESS = 171
+    ARM_PTRAUTH_GENERIC = 172
+    ARM_NISV_TO_USER = 177
+    HALT_POLL = 182
+    STEAL_TIME = 187
     HYPERV_ENFORCE_CPUID = 199, (5, 14)
     # ndata and data[16] in struct kvm_run.system_event
     SYSTEM_EVENT_DATA = 215, (5, 18), "d495f942f40a"
     ARM_SYSTEM_SUSPEND = 216, (5, 19), "bfbab4456877"
     X86_TRIPLE_FAULT_EVENT = 218, (6, 0), "ed2351174e38"
+    DIRTY_LOG_RING_ACQ_REL = 223, (6, 1)
+    ARM_EL2 = 240, (6, 16)
 
     @property
     def on_system(self) -> str:

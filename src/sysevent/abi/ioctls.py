@@ -36,6 +36,11 @@ class Request(Number):
     SET_ONE_REG = 0x4010AEAC
     # struct kvm_vcpu_init
     ARM_VCPU_INIT = 0x4020AEAE, BEFORE_ALL, "", "arm64"
+    ARM_VCPU_FINALIZE = 0x4004AEC2
+    # struct kvm_dirty_log holds a pointer.
+    GET_DIRTY_LOG = 0x4010AE42
+    # struct kvm_create_device
+    CREATE_DEVICE = 0xC00CAEE0
     # struct kvm_device_attr
     SET_DEVICE_ATTR = 0x4018AEE1
     HAS_DEVICE_ATTR = 0x4018AEE3

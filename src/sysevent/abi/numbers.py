@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sysevent.abi import arm64, debug, x86_64, xen
+from sysevent.abi import arm64, debug, gic, x86_64, xen
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.events import EventType, ResetFlag, ShutdownFlag
 from sysevent.abi.exits import ExitReason
@@ -33,6 +33,9 @@ _TABLES: tuple[tuple[type[Number], str], ...] = (
     (Capability, "KVM_CAP_"),
     (MpState, "KVM_MP_STATE_"),
     (Request, "KVM_"),
+    (gic.DeviceType, "KVM_DEV_TYPE_"),
+    (gic.Group, "KVM_DEV_ARM_VGIC_GRP_"),
+    (gic.Address, "KVM_VGIC_"),
 )
 
 # Flags and values that are not in a table.
@@ -47,6 +50,16 @@ _SINGLE = (
     Constant("KVM_ARM_VM_SMCCC_FILTER", arm64.VM_SMCCC_FILTER, (6, 4), "arm64"),
     Constant("KVM_SMCCC_FILTER_DENY", arm64.SMCCC_FILTER_DENY, (6, 4), "arm64"),
     Constant("KVM_SMCCC_FILTER_FWD_TO_USER", arm64.SMCCC_FILTER_FWD_TO_USER, (6, 4), "arm64"),
+    Constant("KVM_DEV_ARM_VGIC_CTRL_INIT", gic.CTRL_INIT, BEFORE_ALL, "arm64"),
+    Constant("KVM_CREATE_DEVICE_TEST", gic.CREATE_DEVICE_TEST, BEFORE_ALL, ""),
+    Constant("KVM_ARM_IRQ_TYPE_CPU", arm64.IRQ_TYPE_CPU, BEFORE_ALL, "arm64"),
+    Constant("KVM_ARM_IRQ_TYPE_PPI", arm64.IRQ_TYPE_PPI, BEFORE_ALL, "arm64"),
+    Constant("KVM_ARM_IRQ_CPU_IRQ", arm64.IRQ_CPU_IRQ, BEFORE_ALL, "arm64"),
+    Constant("KVM_ARM_VCPU_PMU_V3_CTRL", arm64.VCPU_PMU_V3_CTRL, BEFORE_ALL, "arm64"),
+    Constant("KVM_ARM_VCPU_PMU_V3_IRQ", arm64.VCPU_PMU_V3_IRQ, BEFORE_ALL, "arm64"),
+    Constant("KVM_ARM_VCPU_PMU_V3_INIT", arm64.VCPU_PMU_V3_INIT, BEFORE_ALL, "arm64"),
+    Constant("KVM_ARM_VCPU_PVTIME_CTRL", arm64.VCPU_PVTIME_CTRL, BEFORE_ALL, "arm64"),
+    Constant("KVM_ARM_VCPU_PVTIME_IPA", arm64.VCPU_PVTIME_IPA, BEFORE_ALL, "arm64"),
     Constant("KVM_SYNC_X86_REGS", x86_64.SYNC_REGS, (4, 17), "x86_64"),
     Constant("KVM_VCPUEVENT_VALID_TRIPLE_FAULT", x86_64.VCPUEVENT_VALID_TRIPLE_FAULT, (6, 0), "x86_64"),
     Constant("KVM_EXIT_XEN_HCALL", xen.EXIT_XEN_HCALL, (5, 12), ""),

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import functools
 import struct
+from collections.abc import Container
 
 from sysevent.abi import psci
-from sysevent.abi.arm64 import IRQ_CPU_IRQ, VCPU_PSCI_0_2, VM_SMCCC_CTRL, VM_SMCCC_FILTER
+from sysevent.abi.arm64 import VCPU_POWER_OFF, VCPU_PSCI_0_2, VM_SMCCC_CTRL, VM_SMCCC_FILTER
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.debug import GUESTDBG_ENABLE, GUESTDBG_USE_SW_BP
 from sysevent.abi.ioctls import Request
 from sysevent.abi.registers import ARM64_PSCI_VERSION, arm64_x
-from sysevent.scenario import ioctls
+from sysevent.scenario import gic, ioctls
 from sysevent.scenario.steps import (
     COUNTERS_AT,
     RAM_SIZE,
@@ -41,9 +42,6 @@ COOKIE = 0xC00C_1E00_C00C_1E55
 # The second argument of SYSTEM_SUSPEND, which a resumed guest finds in x0.
 CONTEXT = 0xC0DE
 
-# struct kvm_device_attr: flags, group, attr, address.
-_DEVICE_ATTR = "<IIQQ"
-
 
 def psci_version(major: int, minor: int) -> Ioctl:
     """Return the step that selects a PSCI version for the VM, through vCPU 0 (KVM_REG_ARM_PSCI_VERSION)."""
@@ -55,10 +53,9 @@ def smccc_filter(function: int, action: int) -> Ioctl:
 
     The action is SMCCC_FILTER_DENY or SMCCC_FILTER_FWD_TO_USER.
     """
-    attribute = struct.pack(_DEVICE_ATTR, 0, VM_SMCCC_CTRL, VM_SMCCC_FILTER, 0)
     # struct kvm_smccc_filter: base, nr_functions, action, padding.
     smccc = struct.pack("<IIB15x", function, 1, action)
-    return Ioctl("vm", Request.SET_DEVICE_ATTR, buffer=attribute + smccc, pointer=(16, len(attribute)))
+    return gic.attribute("vm", VM_SMCCC_CTRL, VM_SMCCC_FILTER, smccc)
 
 
 def vm_with_vcpus(
@@ -66,19 +63,23 @@ def vm_with_vcpus(
     features: int = VCPU_PSCI_0_2,
     payload: str = "call",
     vcpus: int = 1,
+    off: Container[int] = (),
+    irqchip: str = "",
     before_vcpus: tuple[Step, ...] = (),
 ) -> tuple[Step, ...]:
     """Return the steps that make a VM with the payload in its memory, and vCPUs that can call their firmware.
 
-    The features are the first word of kvm_vcpu_init.features, for all vCPUs; 0 leaves PSCI 0.1. before_vcpus are steps
-    that KVM only takes while the VM has no vCPU.
+    The features are the first word of kvm_vcpu_init.features, for all vCPUs; 0 leaves PSCI 0.1. off are the vCPUs that
+    are created as STOPPED. irqchip is the interrupt controller, a key of GICS in scenario/gic.py, or "". before_vcpus
+    are steps that KVM only takes while the VM has no vCPU.
     """
     return (
         Vm(),
         Memory(RAM, RAM_SIZE),
         Load(payload),
         *before_vcpus,
-        *(Vcpu(number, (features,)) for number in range(vcpus)),
+        *(Vcpu(number, (features | (VCPU_POWER_OFF if number in off else 0),)) for number in range(vcpus)),
+        *gic.controller(irqchip),
     )
 
 
@@ -136,9 +137,8 @@ ENABLE_SUSPEND = ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND)
 _DEBUG = Ioctl(
     0, Request.SET_GUEST_DEBUG_ARM64, buffer=struct.pack("<II512x", GUESTDBG_ENABLE | GUESTDBG_USE_SW_BP, 0)
 )
-# KVM_IRQ_LINE of vCPU 0, without an in-kernel interrupt controller. struct kvm_irq_level: irq, level.
-IRQ_ON = Ioctl("vm", Request.IRQ_LINE, buffer=struct.pack("<II", IRQ_CPU_IRQ, 1))
-IRQ_OFF = Ioctl("vm", Request.IRQ_LINE, buffer=struct.pack("<II", IRQ_CPU_IRQ, 0))
+# KVM_IRQ_LINE of vCPU 0, without an in-kernel interrupt controller.
+IRQ_ON, IRQ_OFF = (gic.set_line("", 0, level) for level in (1, 0))
 
 # The capabilities, the default PSCI version, and what PSCI_FEATURES returns for each function.
 FACTS = scenario(
@@ -150,15 +150,21 @@ FACTS = scenario(
             Capability.SYSTEM_EVENT_DATA,
             Capability.ARM_SYSTEM_SUSPEND,
             Capability.ARM_EL1_32BIT,
+            Capability.ARM_PMU_V3,
+            Capability.ARM_SVE,
+            Capability.ARM_PTRAUTH_ADDRESS,
+            Capability.DIRTY_LOG_RING_ACQ_REL,
+            Capability.ARM_EL2,
         )
         for fd in ("system", "vm")
     ),
     Ioctl(
         "vm",
         Request.HAS_DEVICE_ATTR,
-        buffer=struct.pack(_DEVICE_ATTR, 0, VM_SMCCC_CTRL, VM_SMCCC_FILTER, 0),
+        buffer=struct.pack(gic.DEVICE_ATTR, 0, VM_SMCCC_CTRL, VM_SMCCC_FILTER, 0),
         label="smccc.filter",
     ),
+    *(gic.exists(irqchip) for irqchip in gic.GICS),
     ioctls.get_one_reg(0, ARM64_PSCI_VERSION, "psci.default"),
     Entry("call", (psci.VERSION,)),
     *run("psci.version"),
