@@ -15,18 +15,15 @@ from sysevent.abi.sbi import EXT_SRST, NOT_SUPPORTED
 from sysevent.contract.checks import Exits, Holds, PcAt, RegisterHolds, RegisterHoldsOneOf, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.riscv64 import ECALL, REASONS, RESET_TYPES, SYSTEM_RESET, guest_continues
+from sysevent.contract.riscv64 import ECALL, ENABLE, REASONS, RESET_TYPES, SYSTEM_RESET, guest_continues
 from sysevent.contract.scenario_checks import Returns
 from sysevent.contract.system_events import API, old_system_event, system_event
-from sysevent.contract.terms import Need
 from sysevent.model import Level
 from sysevent.scenario.riscv64 import FACTS, ecall, enable, registers, scenario, vm_with_vcpus
 from sysevent.scenario.steps import Entry, poisoned, run
 
 DATUM_DOC = f"{API}: data[0] is the second argument of the SBI SRST call; be78aa8a38c8, v5.18"
 ENABLE_DOC = "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_set_reg_sbi_ext, v6.4"
-# KVM of 6.1 has no such register. It came with v6.4, and a claim needs it only from the next long-term kernel on.
-ENABLE = Need("register that turns SRST on and off", (6, 12), "sbi.enable.srst")
 
 ASKS = {
     (reset.title, reason): ecall(f"srst.{reset.title}.{reason:#x}", reset.number, reason)

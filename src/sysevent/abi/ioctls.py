@@ -21,6 +21,8 @@ class Request(Number):
     GET_MSRS = 0xC008AE88, BEFORE_ALL, "", "x86_64"
     SET_MSRS = 0x4008AE89, BEFORE_ALL, "", "x86_64"
     SET_CPUID2 = 0x4008AE90, BEFORE_ALL, "", "x86_64"
+    # struct kvm_interrupt
+    INTERRUPT = 0x4004AE86
     # struct kvm_mp_state
     GET_MP_STATE = 0x8004AE98
     SET_MP_STATE = 0x4004AE99

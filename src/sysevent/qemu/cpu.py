@@ -9,7 +9,10 @@ from sysevent.qemu import version as versions
 
 
 def model(
-    arch: Architecture, accel: str, wanted: str = "", version: Callable[[Architecture], str] = versions.version
+    arch: Architecture,
+    accel: str,
+    wanted: str = "",
+    version: Callable[[Architecture], str] = versions.version,
 ) -> str:
     """Return the words of -cpu: the wanted ones; without any, the default for this architecture and version of QEMU.
 
