@@ -25,6 +25,7 @@ class Capability(Number):
     X86_TRIPLE_FAULT_EVENT = 218, (6, 0), "ed2351174e38"
     DIRTY_LOG_RING_ACQ_REL = 223, (6, 1)
     ARM_EL2 = 240, (6, 16)
+    RISCV_MP_STATE_RESET = 242, (6, 16)
 
     @property
     def on_system(self) -> str:

@@ -63,6 +63,8 @@ IO_PORT: Final = Field("io.port", 34, 2)
 IO_COUNT: Final = Field("io.count", 36, 4)
 IO_DATA_OFFSET: Final = Field("io.data_offset", 40, 8)
 SBI_EXTENSION: Final = Field("riscv_sbi.extension_id", 32, 8)
+SBI_FUNCTION: Final = Field("riscv_sbi.function_id", 40, 8)
+SBI_ARGUMENTS: Final = tuple(Field(f"riscv_sbi.args[{n}]", 48 + 8 * n, 8) for n in range(6))
 # arm64 only, both; hsr_high since v5.19 (18f3976fdb5d).
 DEBUG_HSR: Final = Field("debug.hsr", 32, 4)
 DEBUG_HSR_HIGH: Final = Field("debug.hsr_high", 36, 4)
@@ -75,7 +77,7 @@ FIELDS: Final = {
         TYPE, NDATA, *DATA, FLAGS,
         VALID_REGS, DIRTY_REGS, SYNC_FIRST, SYNC_REST,
         MMIO_ADDRESS, MMIO_DATA, IO_DIRECTION, IO_SIZE, IO_PORT, IO_COUNT, IO_DATA_OFFSET,
-        SBI_EXTENSION, DEBUG_HSR, DEBUG_HSR_HIGH,
+        SBI_EXTENSION, SBI_FUNCTION, *SBI_ARGUMENTS, DEBUG_HSR, DEBUG_HSR_HIGH,
     )
 }
 # fmt: on

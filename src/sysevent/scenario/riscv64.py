@@ -108,6 +108,26 @@ def ecall(
     )
 
 
+def call(
+    hart: int, a0: int, a1: int, label: str = "exit", *, milliseconds: int = 3000, **more: int
+) -> tuple[Step, ...]:
+    """Return the steps of the first SBI call of a hart, of which label is the exit. more: as for registers()."""
+    return (Entry("call", registers(a0, a1, **more), hart), *run(label, hart, milliseconds=milliseconds))
+
+
+def next_call(hart: int, a0: int, a1: int, label: str = "exit", **more: int) -> tuple[Step, ...]:
+    """Return the steps of another SBI call of a hart whose last one came back.
+
+    The payload loops, so only its argument registers are set. The PC must not be: KVM_RUN moves it past the store first
+    (kvm_riscv_vcpu_mmio_return).
+    """
+    values = enumerate(registers(a0, a1, **more))
+    return (
+        *(ioctls.set_one_reg(hart, riscv64_a(number), value) for number, value in values),
+        *run(label, hart),
+    )
+
+
 def others(where: Configuration) -> tuple[int, ...]:
     """Return the harts that do not make the call."""
     return tuple(hart for hart in range(where.vcpus) if hart != where.caller)
@@ -159,7 +179,11 @@ def enable(extension: int, on: int, label: str = "", *, hart: int = 0) -> Step:
 FACTS = scenario(
     "facts",
     *vm_with_vcpus(),
-    *(ioctls.check_extension(fd, Capability.SYSTEM_EVENT_DATA) for fd in ("system", "vm")),
+    *(
+        ioctls.check_extension(fd, capability)
+        for capability in (Capability.SYSTEM_EVENT_DATA, Capability.RISCV_MP_STATE_RESET)
+        for fd in ("system", "vm")
+    ),
     *(
         ioctls.get_one_reg(0, riscv64_sbi(number), f"sbi.enable.{name}")
         for name, number in (("v01", EXT_V01), ("srst", EXT_SRST), ("susp", EXT_SUSP))
