@@ -48,6 +48,8 @@ COUNTERS = RAM + COUNTERS_AT
 # Of the payload "call": the instruction after the call, and `started`.
 RETURNED_AT = RAM + 4
 STARTED_AT = RAM + 0x100
+# Milliseconds in which harts begin to sleep. Nothing shows that one does.
+_ASLEEP_MS = 3
 # Where payloads store to after their call has come back.
 RETURNED_MMIO = 0x0A00_0000
 
@@ -133,34 +135,37 @@ def others(where: Configuration) -> tuple[int, ...]:
     return tuple(hart for hart in range(where.vcpus) if hart != where.caller)
 
 
-def call_among_peers(name: str, where: Configuration, a0: int, a1: int, **call: int) -> Scenario:
-    """Return a scenario in which one hart of several makes an SBI call, and all are looked at afterwards.
+def call_among_peers(name: str, where: Configuration, a0: int, a1: int, **more: int) -> Scenario:
+    """Return a scenario in which one hart of several makes an SBI call, and then every hart gets a reason to run.
 
-    call: function and extension, as for registers(). The exit "exit" is the caller's. Then counters are read twice,
-    as "after the exit" and "later", and in between every hart that sleeps gets an interrupt. The exits "peer n" are
-    those of harts that are still in KVM_RUN, each waited for a millisecond, and the answers "mp_state n" are the MP
-    states of all harts. Harts but hart 0 start as STOPPED; userspace makes those RUNNABLE that run.
+    more: function and extension, as for registers(). The exit "exit" is the caller's. Its KVM_RUN is entered again,
+    harts that sleep get an interrupt, and those that were never started are started. The exits "again", of the caller,
+    and "peer n" are waited for a millisecond each. Counters are read "after the exit" and "later", and the answers
+    "mp_state n" are the MP states of all harts at the end. Harts but hart 0 are created as STOPPED; userspace makes all
+    of them RUNNABLE.
     """
-    peers = others(where)
-    started = () if where.peers is Peers.UNSTARTED else peers
-    asleep = started if where.peers is Peers.ASLEEP else ()
-    symbol = "nap" if asleep else "spin"
+    peers, caller = others(where), where.caller
+    asleep = peers if where.peers is Peers.ASLEEP else ()
+    unstarted = peers if where.peers is Peers.UNSTARTED else ()
+    running = peers if where.peers is Peers.RUNNING else ()
     return scenario_of(
         "riscv64",
         where.title(name),
         *vm_with_vcpus(vcpus=where.vcpus, irqchip=where.irqchip),
-        *(ioctls.set_mp_state(hart, MpState.RUNNABLE) for hart in (*started, where.caller) if hart),
-        *(Entry("call", (0, COUNTERS + 8 * hart), hart, symbol) for hart in started),
-        *(Start(hart) for hart in started),
-        *(Watch(COUNTERS + 8 * hart) for hart in started),
-        Entry("call", registers(a0, a1, **call), where.caller),
-        *run("exit", where.caller),
-        *((Sleep(SETTLE_MS),) if started and not asleep else ()),
+        *(ioctls.set_mp_state(hart, MpState.RUNNABLE) for hart in range(1, where.vcpus)),
+        *(Entry("call", (0, COUNTERS + 8 * hart), hart, "nap" if asleep else "spin") for hart in peers),
+        *(Start(hart) for hart in (*running, *asleep)),
+        *(Watch(COUNTERS + 8 * hart) for hart in running),
+        *((Sleep(_ASLEEP_MS),) if asleep else ()),
+        Entry("call", registers(a0, a1, **more), caller),
+        *run("exit", caller),
         Read(COUNTERS, 8 * where.vcpus, "after the exit"),
         *(aia.interrupt(hart) for hart in asleep),
-        *((Sleep(SETTLE_MS),) if started else ()),
+        *(Start(hart) for hart in (*unstarted, caller)),
+        Sleep(SETTLE_MS),
         Read(COUNTERS, 8 * where.vcpus, "later"),
-        *(Wait(f"peer {hart}", hart, 1) for hart in started),
+        Wait("again", caller, 1),
+        *(Wait(f"peer {hart}", hart, 1) for hart in peers),
         *(ioctls.get_mp_state(hart, f"mp_state {hart}") for hart in range(where.vcpus)),
         configuration=where,
     )
