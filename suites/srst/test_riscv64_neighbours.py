@@ -5,6 +5,7 @@ datum 0 (kvm_sbi_ext_v01_handler). System suspend (SUSP, since v6.13, 023c15151f
 userspace has turned it on; else the guest gets SBI_ERR_NOT_SUPPORTED.
 """
 
+from sysevent.abi import sbi
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
@@ -17,7 +18,7 @@ from sysevent.abi.sbi import (
     NOT_SUPPORTED,
     SUSP,
 )
-from sysevent.contract.checks import Exits, Holds, RegisterHolds
+from sysevent.contract.checks import Exits, Holds, RegisterHolds, RegisterHoldsOneOf
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.riscv64 import ECALL, event_claim, guest_continues
@@ -35,20 +36,46 @@ from sysevent.scenario.riscv64 import (
     ecall,
     enable,
     next_call,
+    registers,
     scenario,
     vm_with_vcpus,
 )
-from sysevent.scenario.steps import run
+from sysevent.scenario.steps import Entry, run
 
 SUSP_COMMIT = "023c15151fbb, RISC-V: KVM: Add SBI system suspend support, v6.13"
 LEGACY = Need("legacy SBI v0.1 shutdown (CONFIG_RISCV_SBI_V01=y)", None, "sbi.probe.legacy_shutdown")
 NO_LEGACY = Need("legacy SBI v0.1 shutdown", None, "sbi.probe.legacy_shutdown", absent=True)
 SUSPENDS = Need("SBI system suspend (023c15151fbb)", (6, 13), "sbi.enable.susp")
 
+# Of SET_TIMER.
+NEVER = 0xFFFF_FFFF_FFFF_FFFF
 LAST = Configuration(vcpus=4, caller=3, peers=Peers.RUNNING)
 # What a suspended hart finds in a1.
 OPAQUE = 0xC0DE_0000_8BAD_F00D
 SHUTS_DOWN = ecall("legacy.shutdown", 0x1234, 0x5678, extension=LEGACY_SHUTDOWN)
+
+# Where no memory is.
+NOWHERE = 0x1_0000_0000
+# Label and extension. The timer is never due.
+UNEVENTFUL = (("set_timer", sbi.LEGACY_SET_TIMER), ("clear_ipi", sbi.LEGACY_CLEAR_IPI))
+KEPT = scenario(
+    "legacy.kept",
+    *vm_with_vcpus(),
+    *(
+        step
+        for number, (label, extension) in enumerate(UNEVENTFUL)
+        for step in (next_call if number else call)(0, NEVER, 0x5678, label, extension=extension)
+    ),
+)
+# SEND_IPI has the address of a mask of harts in a0.
+TRAPS = scenario(
+    "legacy.trap",
+    *vm_with_vcpus(),
+    Entry("call", registers(NOWHERE, 0x5678, extension=sbi.LEGACY_SEND_IPI), symbol="trapping"),
+    *run("exit"),
+)
+# Causes of an exception: load access fault, load page fault, load guest-page fault.
+LOAD_FAULTS = (5, 13, 21)
 
 LEGACY_CLAIMS = claims(
     ExitClaim(
@@ -70,6 +97,35 @@ LEGACY_CLAIMS = claims(
         needs=(LEGACY,),
     ),
     ExitClaim(
+        "legacy.kept",
+        "Other legacy SBI calls cause no event, and change a0 alone: they have no second result.",
+        asks=KEPT,
+        gives=tuple(
+            check
+            for label, _ in UNEVENTFUL
+            for check in (
+                *guest_continues(label),
+                RegisterHolds("a0", 0, label),
+                RegisterHolds("a1", 0x5678, label),
+            )
+        ),
+        source=f"RISC-V SBI specification, legacy extensions; {ECALL}",
+        needs=(LEGACY,),
+    ),
+    ExitClaim(
+        "legacy.trap",
+        "A legacy SBI call whose pointer leads nowhere causes no event: the caller gets the exception, at its call.",
+        asks=TRAPS,
+        gives=(
+            *guest_continues(),
+            RegisterHoldsOneOf("t1", LOAD_FAULTS),
+            RegisterHoldsOneOf("t2", ("call.trapping_call",)),
+        ),
+        source=f"arch/riscv/kvm/vcpu_sbi_v01.c, kvm_sbi_ext_v01_handler: kvm_riscv_vcpu_unpriv_read; {ECALL}",
+        needs=(LEGACY,),
+        level=Level.OBSERVED,
+    ),
+    ExitClaim(
         "legacy.absent",
         "Where legacy SBI is not built, its shutdown causes no event: SBI_ERR_NOT_SUPPORTED (-2) in a0.",
         asks=SHUTS_DOWN,
@@ -86,8 +142,6 @@ def test_legacy(check, claim):
     check(claim)
 
 
-# Where no memory is.
-NOWHERE = 0x1_0000_0000
 # fmt: off
 # Label, a0, a1, function, a0 that the guest gets. Hart 1 is RUNNABLE for the last one alone.
 REFUSED = (

@@ -45,6 +45,23 @@ again:
 	wfi
 	j	again
 
+	/* A call that KVM may turn into an exception of the caller: its cause and its PC are then in t1 and t2. */
+	.globl trapping
+trapping:
+	la	t0, trapped
+	csrw	stvec, t0
+	.globl trapping_call
+trapping_call:
+	ecall
+	j	returned
+	.balign	4
+trapped:
+	csrr	t1, scause
+	csrr	t2, sepc
+	li	t0, 0x0a000000
+	sd	t1, 0(t0)
+	j	returned
+
 	/*
 	 * For a hart that another one starts, at STARTED_AT of scenario/riscv64.py: a0 is its number, and a1 what the other
 	 * passed. A store shows them; then they are the type and the reason of a system reset.

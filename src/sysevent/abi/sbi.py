@@ -8,7 +8,10 @@ from sysevent.abi.number import as_register
 
 # Extensions, as a7 holds them.
 BASE: Final = 0x10
-# Of SBI v0.1
+# Of SBI v0.1, where each is one function
+LEGACY_SET_TIMER: Final = 0
+LEGACY_CLEAR_IPI: Final = 3
+LEGACY_SEND_IPI: Final = 4
 LEGACY_SHUTDOWN: Final = 8
 # "SRST", system reset
 SRST: Final = int.from_bytes(b"SRST", "big")
