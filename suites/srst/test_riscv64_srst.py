@@ -23,10 +23,9 @@ from sysevent.contract.riscv64 import (
     REASONS,
     RESET_TYPES,
     SYSTEM_RESET,
-    event_claim,
     guest_continues,
 )
-from sysevent.contract.scenario_checks import BufferHolds, Interrupted, Returns
+from sysevent.contract.scenario_checks import BufferHolds, Returns
 from sysevent.contract.system_events import API, old_system_event, system_event
 from sysevent.model import Level
 from sysevent.scenario import ioctls
@@ -40,7 +39,7 @@ from sysevent.scenario.riscv64 import (
     scenario,
     vm_with_vcpus,
 )
-from sysevent.scenario.steps import Entry, Start, Wait, poisoned, run
+from sysevent.scenario.steps import Entry, poisoned, run
 
 DATUM_DOC = f"{API}: data[0] is the second argument of the SBI SRST call; be78aa8a38c8, v5.18"
 ENABLE_DOC = "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_set_reg_sbi_ext, v6.4"
@@ -66,17 +65,6 @@ NO_EVENT = (
      ecall("srst.function", sbi.SHUTDOWN, 0, function=1)),
 )
 # fmt: on
-# A signal is pending when the guest enters; then the call is made.
-SIGNALLED = scenario(
-    "srst.signalled",
-    *vm_with_vcpus(),
-    Entry("call", registers(sbi.WARM_REBOOT, REASON)),
-    Start(signalled=True),
-    Wait("nothing"),
-    *run("exit"),
-)
-# KVM_MEM_LOG_DIRTY_PAGES of the memory.
-LOGGED = ecall("srst.dirty_log", sbi.COLD_REBOOT, REASON, memory_flags=1)
 # fmt: off
 # Label, a0, a6, a7 of calls that are no reset: only type and reason have 32 bits, extension and function have 64.
 REFUSED = (
@@ -203,22 +191,6 @@ CLAIMS = claims(
         ),
         source=ECALL,
         level=Level.OBSERVED,
-    ),
-    event_claim(
-        "srst.signalled",
-        "A signal that is pending when KVM_RUN begins ends it with EINTR, and the event comes with the next KVM_RUN.",
-        asks=SIGNALLED,
-        event=(EventType.RESET, REASON),
-        also=(Interrupted("nothing"),),
-        source="Documentation/virt/kvm/api.rst, KVM_RUN: EINTR, an unmasked signal is pending",
-    ),
-    event_claim(
-        "srst.dirty_log",
-        "SBI SRST exits with its event in a machine whose dirty pages are logged.",
-        asks=LOGGED,
-        event=(EventType.RESET, REASON),
-        also=(BufferHolds("mp_state", MpState.STOPPED),),
-        source=DATUM_DOC,
     ),
     ExitClaim(
         "srst.registers",

@@ -55,17 +55,23 @@ RETURNED_MMIO = 0x0A00_0000
 
 
 def vm_with_vcpus(
-    *, payload: str = "call", vcpus: int = 1, irqchip: str = "", memory_flags: int = 0
+    *,
+    payload: str = "call",
+    vcpus: int = 1,
+    irqchip: str = "",
+    memory_flags: int = 0,
+    before_vcpus: tuple[Step, ...] = (),
 ) -> tuple[Step, ...]:
     """Return the steps that make a VM with the payload in its memory, and harts that can call their firmware.
 
     All harts but the first start as STOPPED (kvm_arch_vcpu_postcreate). irqchip: "" or aia.AIA. memory_flags are those
-    of the memory slot.
+    of the memory slot. before_vcpus are steps that KVM only takes while the VM has no vCPU.
     """
     return (
         Vm(),
         Memory(RAM, RAM_SIZE, flags=memory_flags),
         Load(payload),
+        *before_vcpus,
         *(Vcpu(number) for number in range(vcpus)),
         *aia.controller(irqchip, vcpus),
     )
