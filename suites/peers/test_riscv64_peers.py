@@ -12,6 +12,7 @@ from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.riscv64 import REASON, RESET_TYPES, SYSTEM_RESET
 from sysevent.contract.scenario_checks import Blocks, BufferHolds, Counters
 from sysevent.scenario import ioctls
+from sysevent.scenario.configuration import Configuration, Peers
 from sysevent.scenario.riscv64 import COUNTERS, registers, scenario, vm_with_vcpus
 from sysevent.scenario.steps import SETTLE_MS, Entry, Read, Sleep, Start, Wait, Watch, run
 
@@ -40,6 +41,7 @@ def with_peers(reset, count):
         ioctls.get_mp_state(0, "mp_state 0"),
         *(Wait(f"peer {peer}", peer, 1) for peer in peers),
         *(ioctls.get_mp_state(peer, f"mp_state {peer}") for peer in peers),
+        configuration=Configuration(vcpus=count, peers=Peers.RUNNING),
     )
 
 

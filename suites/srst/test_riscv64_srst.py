@@ -11,22 +11,38 @@ from sysevent.abi.errno import Errno
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.kvm_run import OLD_SYSTEM_EVENT, RUN_FLAGS, SYSTEM_EVENT
+from sysevent.abi.mp_state import MpState
 from sysevent.abi.sbi import EXT_SRST, NOT_SUPPORTED
 from sysevent.contract.checks import Exits, Holds, PcAt, RegisterHolds, RegisterHoldsOneOf, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.riscv64 import ECALL, REASONS, RESET_TYPES, SYSTEM_RESET, guest_continues
-from sysevent.contract.scenario_checks import Returns
+from sysevent.contract.riscv64 import (
+    ECALL,
+    ENABLE,
+    REASON,
+    REASONS,
+    RESET_TYPES,
+    SYSTEM_RESET,
+    guest_continues,
+)
+from sysevent.contract.scenario_checks import BufferHolds, Returns
 from sysevent.contract.system_events import API, old_system_event, system_event
-from sysevent.contract.terms import Need
 from sysevent.model import Level
-from sysevent.scenario.riscv64 import FACTS, ecall, enable, registers, scenario, vm_with_vcpus
+from sysevent.scenario import ioctls
+from sysevent.scenario.riscv64 import (
+    FACTS,
+    call,
+    ecall,
+    enable,
+    next_call,
+    registers,
+    scenario,
+    vm_with_vcpus,
+)
 from sysevent.scenario.steps import Entry, poisoned, run
 
 DATUM_DOC = f"{API}: data[0] is the second argument of the SBI SRST call; be78aa8a38c8, v5.18"
 ENABLE_DOC = "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_set_reg_sbi_ext, v6.4"
-# KVM of 6.1 has no such register. It came with v6.4, and a claim needs it only from the next long-term kernel on.
-ENABLE = Need("register that turns SRST on and off", (6, 12), "sbi.enable.srst")
 
 ASKS = {
     (reset.title, reason): ecall(f"srst.{reset.title}.{reason:#x}", reset.number, reason)
@@ -49,6 +65,32 @@ NO_EVENT = (
      ecall("srst.function", sbi.SHUTDOWN, 0, function=1)),
 )
 # fmt: on
+# fmt: off
+# Label, a0, a6, a7 of calls that are no reset: only type and reason have 32 bits, extension and function have 64.
+REFUSED = (
+    ("type 3", 3, 0, sbi.SRST),
+    ("the highest type", 0xFFFF_FFFF, 0, sbi.SRST),
+    ("type 3 below another half", 0x1_0000_0003, 0, sbi.SRST),
+    ("function 1", sbi.SHUTDOWN, 1, sbi.SRST),
+    ("a function of 33 bits", sbi.SHUTDOWN, 1 << 32, sbi.SRST),
+    ("an extension of 33 bits", sbi.SHUTDOWN, 0, 1 << 32 | sbi.SRST),
+    ("the extension after it", sbi.SHUTDOWN, 0, sbi.SRST + 1),
+    ("the extension before it", sbi.SHUTDOWN, 0, sbi.SRST - 1),
+)
+# fmt: on
+REFUSES = scenario(
+    "srst.refused",
+    *vm_with_vcpus(vcpus=2),
+    ioctls.set_mp_state(1, MpState.RUNNABLE),
+    *(
+        step
+        for number, (label, a0, function, extension) in enumerate(REFUSED)
+        for step in (next_call if number else call)(
+            1, a0, REASON, label, function=function, extension=extension
+        )
+    ),
+    *(ioctls.get_mp_state(hart, f"mp_state {hart}") for hart in (0, 1)),
+)
 
 
 def title(asks):
@@ -127,6 +169,28 @@ CLAIMS = claims(
             level=Level.OBSERVED,
         )
         for reset in RESET_TYPES
+    ),
+    ExitClaim(
+        "srst.refused",
+        "Every call of hart 1 that is no reset causes no event, and leaves both harts RUNNABLE.",
+        asks=REFUSES,
+        gives=(
+            *(check for label, *_ in REFUSED for check in guest_continues(label)),
+            *(BufferHolds(f"mp_state {hart}", MpState.RUNNABLE) for hart in (0, 1)),
+        ),
+        source="RISC-V SBI specification, SRST",
+    ),
+    ExitClaim(
+        "srst.refused.error",
+        "Every call of hart 1 that is no reset gets SBI_ERR_NOT_SUPPORTED (-2) in a0 and 0 in a1.",
+        asks=REFUSES,
+        gives=tuple(
+            check
+            for label, *_ in REFUSED
+            for check in (RegisterHolds("a0", NOT_SUPPORTED, label), RegisterHolds("a1", 0, label))
+        ),
+        source=ECALL,
+        level=Level.OBSERVED,
     ),
     ExitClaim(
         "srst.registers",

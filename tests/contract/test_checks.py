@@ -4,7 +4,15 @@ import pytest
 from sample_exits import KICKED, event, poke, seen
 
 from sysevent.contract.checks import Exits, Holds, NoNdata, NothingBeyond, PcAt, RegisterHolds, Written
-from sysevent.contract.scenario_checks import Blocks, BufferHolds, Counters, Interrupted, Returns, SameBytes
+from sysevent.contract.scenario_checks import (
+    Blocks,
+    BufferHolds,
+    Counters,
+    Interrupted,
+    OwnEvents,
+    Returns,
+    SameBytes,
+)
 from sysevent.model import Answer
 
 
@@ -115,3 +123,24 @@ def test_counters(running, late, wrong):
         seen(answers={"early": memory(5, 5), "late": memory(*late)})
     )
     assert [mismatch.what for mismatch in found] == [f"vCPU {n}'s count, late" for n in wrong]
+
+
+OWN = OwnEvents((("one", 2, 1), ("other", 1, 0)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "wrong"),
+    [
+        # The sample is a RESET with the datum 1.
+        (event(), KICKED, []),
+        (event(), poke(32, b"\1"), ["other: data[0]"]),
+        (event(), event(), ["other: type", "other: data[0]"]),
+        (KICKED, KICKED, ["events"]),
+        (poke(8, b"\x06"), KICKED, ["one: exit_reason"]),
+    ],
+    ids=["one event", "mixed data", "twice the same event", "no event", "another exit"],
+)
+def test_vcpus_that_call_at_once(one, other, wrong):
+    """Each has its own event or blocks, and one at least has it."""
+    found = OWN.mismatches(seen(one=one, other=other))
+    assert [mismatch.what for mismatch in found] == wrong

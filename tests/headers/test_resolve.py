@@ -215,3 +215,74 @@ def test_exported_headers(find, tmp_path):
         assert find(spec, "x86_64").root == tmp_path / "usr"
         with pytest.raises(NotApplicable, match="another architecture"):
             find(spec, "arm64")
+
+
+@pytest.fixture
+def built(linux, tmp_path):
+    """The output directory of a build of the tree for arm64, as kbuild leaves it."""
+    root = tmp_path / "out"
+    (root / "include/config").mkdir(parents=True)
+    (root / "source").symlink_to(linux)
+    (root / "Makefile").write_text(f"# Automatically generated\ninclude {linux}/Makefile\n")
+    (root / ".config").write_text("CONFIG_ARM64=y\n# CONFIG_X86 is not set\n")
+    (root / "include/config/kernel.release").write_text("6.20.1-rc2-mine+\n")
+    return root
+
+
+def test_a_build_elsewhere_has_the_headers_of_its_source_tree(find, linux, built):
+    """Found by the link, or by the Makefile if there is none; a change of the tree is seen."""
+    first = find(f"tree:{built}", "arm64")
+    assert (first.version, first.key) == ("6.20.1-rc2", find(f"tree:{linux}", "arm64").key)
+    (built / "source").unlink()
+    assert find(f"tree:{built}", "arm64") == first
+    (linux / "include/uapi/linux/kvm.h").write_text("/* renumbered */")
+    assert find(f"tree:{built}", "arm64").key != first.key
+
+
+def test_a_build_below_its_source_tree(find, linux, built):
+    """Both traces are relative then: `source -> ..`."""
+    inside = linux / "out"
+    built.rename(inside)
+    (inside / "source").unlink()
+    (inside / "Makefile").write_text("include ../Makefile\n")
+    assert find(f"tree:{inside}", "arm64").version == "6.20.1-rc2"
+    (inside / "Makefile").unlink()
+    (inside / "source").symlink_to("..")
+    assert find(f"tree:{inside}", "arm64").version == "6.20.1-rc2"
+
+
+def test_a_build_whose_source_tree_is_gone(find, linux, built, tmp_path):
+    """The message has the command that points to a moved tree; the link then counts, not the Makefile."""
+    linux.rename(tmp_path / "moved")
+    with pytest.raises(NotApplicable, match=rf"{linux}.*ln -sfn /path/to/linux {built}/source"):
+        find(f"tree:{built}", "arm64")
+    (built / "source").unlink()
+    (built / "source").symlink_to("../moved")
+    assert find(f"tree:{built}", "arm64").version == "6.20.1-rc2"
+    # A loop of links, too, is a tree that is not there.
+    (built / "source").unlink()
+    (built / "source").symlink_to("source")
+    with pytest.raises(NotApplicable, match="ln -sfn"):
+        find(f"tree:{built}", "arm64")
+
+
+@pytest.mark.parametrize("release", ["6.20.10", "6.20.1-rc20", "6.20.1", "7.0.0-rc2"])
+def test_a_build_of_another_version_than_its_source_tree(find, built, release):
+    (built / "include/config/kernel.release").write_text(f"{release}\n")
+    with pytest.raises(NotApplicable, match=rf"built from version {release}.*6\.20\.1-rc2 now"):
+        find(f"tree:{built}", "arm64")
+
+
+def test_a_build_for_another_architecture(find, built):
+    with pytest.raises(NotApplicable, match=r"another architecture than x86_64: CONFIG_X86=y"):
+        find(f"tree:{built}", "x86_64")
+
+
+def test_exported_headers_of_a_build_are_second(find, linux, built, tmp_path):
+    """They can be older than the kernel, so the source tree's are used while it is there."""
+    for name in ("linux/kvm.h", "asm/kvm.h"):
+        (built / "usr/include" / name).parent.mkdir(parents=True, exist_ok=True)
+        (built / "usr/include" / name).write_text("#define __ARM_KVM_H__\n")
+    assert find(f"tree:{built}", "arm64").root != built / "usr"
+    linux.rename(tmp_path / "moved")
+    assert find(f"tree:{built}", "arm64").root == built / "usr"

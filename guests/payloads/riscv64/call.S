@@ -4,6 +4,8 @@
  * KVM_RUN with KVM_EXIT_MMIO. All registers but t0 are then as the call left them.
  */
 	.text
+	.option norelax
+	.option norvc
 	.globl _start
 _start:
 	ecall
@@ -30,3 +32,46 @@ spin:
 	addi	a2, a2, 1
 	sd	a2, 0(a1)
 	j	spin
+
+	/* The same, and sleeps between two increments until an external interrupt is pending; it is never taken. */
+	.globl nap
+nap:
+	li	t0, 0x200
+	csrw	sie, t0
+again:
+	ld	a2, 0(a1)
+	addi	a2, a2, 1
+	sd	a2, 0(a1)
+	wfi
+	j	again
+
+	/* A call that KVM may turn into an exception of the caller: its cause and its PC are then in t1 and t2. */
+	.globl trapping
+trapping:
+	la	t0, trapped
+	csrw	stvec, t0
+	.globl trapping_call
+trapping_call:
+	ecall
+	j	returned
+	.balign	4
+trapped:
+	csrr	t1, scause
+	csrr	t2, sepc
+	li	t0, 0x0a000000
+	sd	t1, 0(t0)
+	j	returned
+
+	/*
+	 * For a hart that another one starts, at STARTED_AT of scenario/riscv64.py: a0 is its number, and a1 what the other
+	 * passed. A store shows them; then they are the type and the reason of a system reset.
+	 */
+	.org	0x100
+	.globl started
+started:
+	li	t0, 0x0a000000
+	sd	a1, 0(t0)
+	li	a7, 0x53525354
+	li	a6, 0
+	ecall
+	j	returned

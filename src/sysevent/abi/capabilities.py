@@ -34,6 +34,7 @@ class Capability(Number):
     DIRTY_LOG_RING_ACQ_REL = 223, (6, 1)
     X86_GUEST_MODE = 238, (6, 10)
     ARM_EL2 = 240, (6, 16)
+    RISCV_MP_STATE_RESET = 242, (6, 16)
 
     @property
     def on_system(self) -> str:

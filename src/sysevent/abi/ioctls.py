@@ -27,11 +27,14 @@ class Request(Number):
     GET_MSRS = 0xC008AE88, BEFORE_ALL, "", "x86_64"
     SET_MSRS = 0x4008AE89, BEFORE_ALL, "", "x86_64"
     SET_CPUID2 = 0x4008AE90, BEFORE_ALL, "", "x86_64"
+    # struct kvm_interrupt
+    INTERRUPT = 0x4004AE86
     # struct kvm_mp_state
     GET_MP_STATE = 0x8004AE98
     SET_MP_STATE = 0x4004AE99
-    # struct kvm_guest_debug is 520 bytes on arm64, and 72 on x86.
+    # struct kvm_guest_debug is 520 bytes on arm64, 8 on riscv64, and 72 on x86.
     SET_GUEST_DEBUG_ARM64 = 0x4208AE9B, BEFORE_ALL, "", "arm64", "KVM_SET_GUEST_DEBUG"
+    SET_GUEST_DEBUG_RISCV64 = 0x4008AE9B, BEFORE_ALL, "", "riscv64", "KVM_SET_GUEST_DEBUG"
     SET_GUEST_DEBUG_X86 = 0x4048AE9B, BEFORE_ALL, "", "x86_64", "KVM_SET_GUEST_DEBUG"
     # A u64, the value of IA32_MCG_CAP; struct kvm_x86_mce is 64 bytes.
     X86_SETUP_MCE = 0x4008AE9C, BEFORE_ALL, "", "x86_64"

@@ -70,6 +70,8 @@ MSR_REASON: Final = Field("msr.reason", 40, 4)
 MSR_INDEX: Final = Field("msr.index", 44, 4)
 MSR_DATA: Final = Field("msr.data", 48, 8)
 SBI_EXTENSION: Final = Field("riscv_sbi.extension_id", 32, 8)
+SBI_FUNCTION: Final = Field("riscv_sbi.function_id", 40, 8)
+SBI_ARGUMENTS: Final = tuple(Field(f"riscv_sbi.args[{n}]", 48 + 8 * n, 8) for n in range(6))
 # arm64 only, both; hsr_high since v5.19 (18f3976fdb5d).
 DEBUG_HSR: Final = Field("debug.hsr", 32, 4)
 DEBUG_HSR_HIGH: Final = Field("debug.hsr_high", 36, 4)
@@ -83,7 +85,7 @@ FIELDS: Final = {
         VALID_REGS, DIRTY_REGS, SYNC_FIRST, SYNC_REST,
         MMIO_ADDRESS, MMIO_DATA, IO_DIRECTION, IO_SIZE, IO_PORT, IO_COUNT, IO_DATA_OFFSET,
         MSR_ERROR, MSR_REASON, MSR_INDEX, MSR_DATA,
-        SBI_EXTENSION, DEBUG_HSR, DEBUG_HSR_HIGH,
+        SBI_EXTENSION, SBI_FUNCTION, *SBI_ARGUMENTS, DEBUG_HSR, DEBUG_HSR_HIGH,
     )
 }
 # fmt: on

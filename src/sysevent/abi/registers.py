@@ -37,6 +37,9 @@ _RISCV_CORE: Final = 0x0200_0000
 _RISCV_A0: Final = 10
 # KVM_REG_RISCV_SBI_EXT | KVM_REG_RISCV_SBI_SINGLE, v6.4; the index is a number of abi/sbi.py, EXT_*.
 _RISCV_SBI_EXT: Final = 0x0800_0000
+# KVM_REG_RISCV_SBI_MULTI_EN, KVM_REG_RISCV_SBI_MULTI_DIS; their index is 0 for extensions 0 to 63.
+_RISCV_SBI_ON: Final = 1 << 16
+_RISCV_SBI_OFF: Final = 2 << 16
 
 # KVM_REG_ARM_PSCI_VERSION of arch/arm64/include/uapi/asm/kvm.h: KVM_REG_ARM_FW, index 0.
 ARM64_PSCI_VERSION: Final = _ARM64 | _SIZE_U64 | 0x0014_0000
@@ -50,6 +53,11 @@ def arm64_x(number: int) -> int:
 def riscv64_a(number: int) -> int:
     """The id of the argument register a<number>."""
     return _RISCV | _SIZE_U64 | _RISCV_CORE | _RISCV_A0 + number
+
+
+def riscv64_sbi_many(on: int) -> int:
+    """The id of the register that turns every SBI extension on (1) or off (0) whose bit is set in its value."""
+    return _RISCV | _SIZE_U64 | _RISCV_SBI_EXT | (_RISCV_SBI_ON if on else _RISCV_SBI_OFF)
 
 
 def riscv64_sbi(extension: int) -> int:

@@ -17,6 +17,15 @@ class Flaw(msgspec.Struct, frozen=True):
     text: str
 
 
+class CpuWord(msgspec.Struct, frozen=True):
+    """A property of a CPU model, for the versions of QEMU that have it under this name."""
+
+    word: str
+    # The first version with it, and the first without it again.
+    since: tuple[int, ...]
+    before: tuple[int, ...]
+
+
 class Architecture(msgspec.Struct, frozen=True, kw_only=True):
     """One architecture of guests."""
 
@@ -53,6 +62,8 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True):
     qemu_machine_kvm: str
     # -cpu under TCG, where a target names none.
     qemu_cpu: str
+    # More for that model, by the version of QEMU.
+    qemu_cpu_words: tuple[CpuWord, ...]
     # For `sysevent doctor`; None if no old version has a known defect.
     qemu_flaw: Flaw | None
     # The word of a kernel's command line for the rate of the counter that is its clock, in kHz (qemu/clock.py); "" if
@@ -125,6 +136,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             qemu_machine_kvm="virt,virtualization=on,gic-version=host",
             # Without pauth-impdef QEMU computes the architected QARMA cipher in software: boots take 2.2 times as long.
             qemu_cpu="max,pauth-impdef=on",
+            qemu_cpu_words=(),
             qemu_flaw=None,
             counter_word="",
             host_counter="nanoseconds",
@@ -159,6 +171,12 @@ ARCHITECTURES: dict[str, Architecture] = {
             qemu_machine="virt",
             qemu_machine_kvm="virt",
             qemu_cpu="rv64,h=true",
+            # The interrupt architecture AIA, of which KVM emulates the rest for its guests. Boots take as long with it
+            # (5 of each, alternately). In 7.1 it was another draft, and 9.0 calls it stable.
+            qemu_cpu_words=(
+                CpuWord("x-ssaia=true", (7, 2), (9, 0)),
+                CpuWord("ssaia=true", (9, 0), (1000,)),
+            ),
             qemu_flaw=None,
             counter_word="",
             host_counter="unknown",
@@ -195,6 +213,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             qemu_machine_kvm="q35,sata=off",
             # QEMU 7.2's cmpxchg16b leaves stale flags behind: 10 of 56 Debian boots died of it, and 0 of 129 without.
             qemu_cpu="max,-cx16",
+            qemu_cpu_words=(),
             qemu_flaw=Flaw(
                 (8, 0), "before 8.0, `-cpu max` corrupts x86 guests: use max,-cx16, as our guests do"
             ),

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from sysevent.arches import Architecture
-from sysevent.build import source_tree
+from sysevent.build import output_directory, source_tree
 from sysevent.cache import Cache
 from sysevent.errors import BuildFailed, NotApplicable, UsageError
 from sysevent.model import Progress
@@ -34,18 +34,29 @@ def export_headers(
 ) -> tuple[Path, str]:
     """Export the headers of a tree, and return a directory that contains include/, and the tree's version.
 
-    tree may also be a directory of exported headers (usr/include of a built tree, or INSTALL_HDR_PATH): it is
-    returned, with the version "". UsageError when it is neither, NotApplicable when the headers were exported for
-    another architecture, BuildFailed when make fails.
+    tree may also be the output directory of a build (O=), whose source tree is exported, and a directory of exported
+    headers (usr/include of a built tree, or INSTALL_HDR_PATH), which is returned, with the version "". Raises
+    UsageError if it is none of these; NotApplicable if it is for another architecture, or an output directory whose
+    source tree is gone or has changed its version; BuildFailed if make fails.
     """
     if not tree.is_dir():
         raise UsageError(f"tree:{tree}: no such directory")
-    if not (tree / "Makefile").is_file() or not (tree / "include" / "uapi" / "linux" / "kvm.h").is_file():
-        for root in (tree / "usr", tree):
-            if (root / "include" / "linux" / "kvm.h").is_file():
-                _check_guard(root, arch)
-                return root, ""
-        raise UsageError(f"tree:{tree} is neither a kernel tree nor a directory with exported headers")
+    exported = next((root for root in (tree / "usr", tree) if (root / "include/linux/kvm.h").is_file()), None)
+    if output_directory.is_output_directory(tree):
+        try:
+            tree = output_directory.source(tree, arch)
+        except NotApplicable:
+            # Headers that were exported in an output directory can be older than the kernel there, so they are second.
+            if exported is None:
+                raise
+    if not output_directory.is_source_tree(tree):
+        if exported is None:
+            raise UsageError(
+                f"tree:{tree} is neither a kernel tree, nor an output directory (O=) of one, nor a directory with "
+                "exported headers"
+            )
+        _check_guard(exported, arch)
+        return exported, ""
     version = source_tree.version(tree)
     key = _hash(tree, arch)
     cache = Cache(settings.cache)
@@ -83,7 +94,11 @@ def _check_guard(root: Path, arch: Architecture) -> None:
 
 
 def _export(tree: Path, arch: Architecture, scratch: Path) -> None:
-    """Run make headers_install with O=, and again without it, since a tree that was built in place refuses O=."""
+    """Run make headers_install with O=, and again without it, since a tree that was built in place refuses O=.
+
+    Headers that kbuild generates, such as the wrappers of asm-generic, are generated again: they come from the same
+    tree as the others, and do not depend on the configuration.
+    """
     install = ["headers_install", f"ARCH={arch.kernel}", f"INSTALL_HDR_PATH={scratch / 'installed'}"]
     output = ""
     for where in ([f"O={scratch / 'out'}"], []):

@@ -20,6 +20,7 @@ from sysevent.images.kernel.modules import Module
 from sysevent.images.rootfs import initramfs
 from sysevent.model import ExpectedKernel, KernelImage, Progress
 from sysevent.qemu import clock, firmware
+from sysevent.qemu import cpu as cpu_model
 from sysevent.qemu.accel import Accel, choose
 from sysevent.qemu.argv import GuestConfig, argv
 from sysevent.qemu.files import installed_files
@@ -76,7 +77,7 @@ def prepare(
     config = GuestConfig(
         arch=arch,
         accel=accel.name,
-        cpu=cpu,
+        cpu=cpu_model.model(arch, accel.name, cpu),
         memory=spec.memory,
         kernel=boot.path,
         initramfs=initramfs.pack(files, modules, Cache(settings.cache)),
