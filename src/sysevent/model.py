@@ -215,6 +215,8 @@ class Verdict(msgspec.Struct, frozen=True):
     # One sentence.
     reason: str
     mismatches: tuple[Mismatch, ...] = ()
+    # The id of the erratum that is about the claim and the kernel: contract/errata.py. "" if there is none.
+    erratum: str = ""
 
 
 class Incident(msgspec.Struct, frozen=True):

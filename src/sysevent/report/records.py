@@ -139,6 +139,9 @@ class Verdict(_Record, frozen=True, kw_only=True):
     confirmed: Natural = 0
     """Number of guests in which it failed, the second one booted for that purpose: 2 for a FAIL, 1 under `--gdb`. 0
     otherwise, and in files of older versions."""
+    erratum: str = ""
+    """The [erratum](errata.md) that says that this claim fails on this kernel. With PASS it does not fail. Empty if
+    there is none."""
 
 
 class Incident(_Record, frozen=True, kw_only=True):
