@@ -212,6 +212,38 @@ def test_expected_in_the_target_file(world, opener):
         world.asker(opener, expect={"build_id": "77"}).facts()
 
 
+FLAGS = {"/proc/cpuinfo\0flags\t": b"flags\t: fpu svm\n"}
+NPT = "/sys/module/kvm_amd/parameters/npt"
+
+
+def test_the_mode_that_a_target_file_expects(world, opener):
+    """It is part of the identity. Another one, and one that no machine of this architecture has, is MISS."""
+    opener.expects = ExpectedKernel()
+    opener.files |= FLAGS | {NPT: b"Y\n"}
+    mode = {"vendor": "amd", "npt": "on", "nested": "unknown", "page": "unknown"}
+    assert world.asker(opener, expect={"npt": "on"}).facts().mode == mode
+    for expect in ({"npt": "off"}, {"page": "4k"}, {"mode": "VHE"}):
+        with pytest.raises(WrongHost, match=rf"expect\.{next(iter(expect))} = "):
+            world.asker(opener, expect=expect).facts()
+
+
+@pytest.mark.parametrize(("now", "same"), [(b"N\n", False), (None, True)], ids=["another", "unknown"])
+def test_another_mode_after_a_reconnect(world, opener, now, same):
+    """The machine was booted again with another command line. One that cannot be found out any more is no change."""
+    opener.expects = ExpectedKernel()
+    opener.files |= FLAGS | {NPT: b"Y\n"}
+    asker = world.asker(opener)
+    asker.facts()
+    opener.files = {name: data for name, data in opener.files.items() if name != NPT}
+    opener.files |= {NPT: now} if now else {}
+    opener.dead = {3}
+    if same:
+        asker.observe(scenario("x86_64.a"))
+    else:
+        with pytest.raises(WrongHost, match="npt changed from 'on' to 'off'"):
+            asker.observe(scenario("x86_64.a"))
+
+
 def test_another_kernel_after_a_reconnect(world, opener):
     """The same release, built again."""
     opener.expects = ExpectedKernel()

@@ -9,11 +9,13 @@ from pathlib import Path
 from sysevent.arches import ARCHITECTURES
 from sysevent.engine.identity import identify
 from sysevent.engine.kernel_logs import KernelLogs
+from sysevent.engine.kvm_mode import UNKNOWN
 from sysevent.engine.listeners import Listeners
 from sysevent.engine.same_machine import SameMachine
 from sysevent.engine.session import Session
 from sysevent.errors import BadWire, GuestLost, SyseventError, WrongKernel, copy_of, of_this_machine
 from sysevent.hosts.base import Opener
+from sysevent.hosts.traits import MODE
 from sysevent.model import ExpectedKernel, Incident, KernelIdentity, KernelImage, Observation, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
@@ -23,6 +25,11 @@ from sysevent.wire import Hello
 _MAX_BOOTS = 4
 # Lost hosts that do not count, because one scenario, asked by VMMs of two ABIs for instance, explains them.
 _MAX_EXCUSED = 6
+
+
+def _late_traits(found: KernelIdentity) -> dict[str, str]:
+    """Return the traits of a machine that only its VMM finds out."""
+    return {"build_id": found.build_id, **dict.fromkeys(MODE, UNKNOWN), **found.mode}
 
 
 class Restarts:
@@ -218,7 +225,7 @@ class Restarts:
             if isinstance(answer, SyseventError):
                 raise WrongKernel(f"{self._spec.id}: which kernel answers could not be read: {answer}")
             found = identify(self._spec.id, expected, session.hello.release, answer)
-            self._machine.check(session.traits, session.hello, build_id=found.build_id)
+            self._machine.check(session.traits, session.hello, **_late_traits(found))
         except SyseventError as error:
             session.refused = error
             if isinstance(error, WrongKernel):
