@@ -35,9 +35,9 @@ def parameters(own_cache, tmp_path_factory):
     abi, program = native("x86_64"), folder / "program"
     sources = [folder / "main.c", programs.INIT / "parameters.c", programs.VMM / "runtime.c"]
     compiler.build(compiler.find(abi), abi, ("-s",), sources, program)
-    return lambda module, line: subprocess.run(
-        [program, module, line], capture_output=True, text=True, check=True
-    ).stdout
+    return lambda module, line: (
+        subprocess.run([program, module, line], capture_output=True, text=True, check=True).stdout
+    )
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,8 @@ def track(name: str, tracks: Sequence[Track]) -> Track:
 
 def _problem(track: Track, earlier: Sequence[Track]) -> str | None:
     """Return what is wrong with a track beyond its types, or None. Names and suites go into URLs and file names."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.]*", track.name):
-        return "a name is letters, digits and dots"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", track.name):
+        return "a name is letters, digits, dots and hyphens"
     if track.name in {other.name for other in earlier}:
         return "the name is taken by an earlier track"
     if not track.suites or not track.packages:
