@@ -5,8 +5,9 @@ import pytest
 from fakes import HELLO, scenario
 from kernel_images import note
 
+from sysevent import wire
 from sysevent.engine.identity import identify
-from sysevent.errors import BadWire, GuestLost, WrongHost, WrongKernel
+from sysevent.errors import BadWire, GuestLost, NoKvm, WrongHost, WrongKernel
 from sysevent.hosts.openers import OPENERS
 from sysevent.model import Answer, ExpectedKernel, Observation, Proof
 from sysevent.scenario.facts import BUILD, LOADED
@@ -225,6 +226,15 @@ def test_the_mode_that_a_target_file_expects(world, opener):
     for expect in ({"npt": "off"}, {"page": "4k"}, {"mode": "VHE"}):
         with pytest.raises(WrongHost, match=rf"expect\.{next(iter(expect))} = "):
             world.asker(opener, expect=expect).facts()
+
+
+def test_why_there_is_no_kvm(world, opener):
+    """The reason of the MISS ends with what the kernel said, on one line."""
+    opener.files |= {"/dev/kmsg\0;kvm": b"3,360,1,-;kvm: RT requires X\x1b\n"}
+    refused = wire.Reply(wire.State.STOPPED, 0, (wire.Result(wire.Op.VM, 0, -1, 2, b""),))
+    opener.replies = [None, *[refused] * 3]
+    with pytest.raises(NoKvm, match=r"; its kernel says: kvm: RT requires X\\x1b$"):
+        world.asker(opener).facts()
 
 
 @pytest.mark.parametrize(("now", "same"), [(b"N\n", False), (None, True)], ids=["another", "unknown"])

@@ -3,7 +3,7 @@
 import pytest
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.engine.kvm_mode import kvm_mode
+from sysevent.engine.kvm_mode import complaints, kvm_mode
 from sysevent.hosts.traits import MODE, TRAITS
 from sysevent.model import Answer, KernelIdentity, Proof
 
@@ -128,3 +128,20 @@ def test_files_that_cannot_be_read(arch):
 def test_in_reports():
     identity = KernelIdentity("ab", {}, Proof.PROVEN, mode={"mode": "VHE", "page": "4k"})
     assert str(identity) == "build ID ab (proven), KVM: mode VHE, page 4k"
+
+
+@pytest.mark.parametrize(
+    ("log", "found"),
+    [
+        (
+            "3,360,1,-;kvm: RT requires X86_FEATURE_CONSTANT_TSC\n6,361,2,-;kvm_intel: VMX not supported by CPU 0\n",
+            "kvm: RT requires X86_FEATURE_CONSTANT_TSC; kvm_intel: VMX not supported by CPU 0",
+        ),
+        (record("HYP mode not available"), "kvm [1]: HYP mode not available"),
+        ("6,360,1,-;kvm_amd: Nested Paging enabled\n" + record("VHE mode initialized successfully"), ""),
+        ("", ""),
+    ],
+)
+def test_why_there_is_no_kvm(log, found):
+    """In the kernel's own words."""
+    assert complaints({"kvm's log": Answer(0, 0, log.encode())}) == found

@@ -15,9 +15,14 @@ from sysevent.scenario.steps import File
 UNKNOWN = "unknown"
 
 # A message of the kernel itself, whose facility is 0: programs write with another one.
-_RECORD = re.compile(r"^[0-7],\d+,\d+,[^;]*;kvm \[\d+\]: (.*)$", re.MULTILINE)
+_RECORD = re.compile(r"^([0-7]),\d+,\d+,[^;]*;(kvm[\w ]*(?:\[\d+\])?): (.*)$", re.MULTILINE)
+# include/linux/kern_levels.h: less than this is an error or worse.
+_WARNING = 4
 _ARM64 = re.compile(r"(Protected |Hyp |)([nh]?VHE|)(\+NV2|) ?mode initialized successfully")
 _ON = {"Y": "on", "N": "off", "0": "off"}
+
+# Messages and bytes of them that are quoted.
+_QUOTED, _QUOTED_LENGTH = 3, 100
 
 Answers = Mapping[str, Answer]
 
@@ -28,6 +33,28 @@ def kvm_mode(arch: str, answers: Answers) -> dict[str, str]:
     return {**_MODES[arch](answers), "page": f"{page[1]}k" if page else UNKNOWN}
 
 
+def complaints(answers: Answers) -> str:
+    """Return what KVM logged when it refused to run: "kvm: RT requires X86_FEATURE_CONSTANT_TSC"; "" for nothing.
+
+    It may contain control characters.
+    """
+    found = [
+        f"{who}: {message}"[:_QUOTED_LENGTH]
+        for level, who, message in _records(answers)
+        if int(level) < _WARNING or re.search(r"not (?:supported|available)|no hardware", message)
+    ]
+    return "; ".join(found[:_QUOTED])
+
+
+def _records(answers: Answers) -> list[tuple[str, str, str]]:
+    """Return the messages of KVM since the boot: level, "kvm [1]" or "kvm_amd", and text."""
+    return _RECORD.findall(_text(answers, files.LOG) or "")
+
+
+def _messages(answers: Answers) -> list[str]:
+    return [message for _, _, message in _records(answers)]
+
+
 def _text(answers: Answers, file: File) -> str | None:
     """Return the text of a file; None if it could not be read."""
     found = answers.get(file.label)
@@ -35,7 +62,7 @@ def _text(answers: Answers, file: File) -> str | None:
 
 
 def _arm64(answers: Answers) -> dict[str, str]:
-    for message in reversed(_RECORD.findall(_text(answers, files.ARM64_LOG) or "")):
+    for message in reversed(_messages(answers)):
         if found := _ARM64.fullmatch(message):
             # Before v6.4 "Hyp mode" is nVHE.
             protected = "protected " if found[1] == "Protected " else ""
@@ -53,7 +80,7 @@ def _arm64_without_log(answers: Answers) -> str:
 
 
 def _riscv64(answers: Answers) -> dict[str, str]:
-    messages = _RECORD.findall(_text(answers, files.RISCV64_LOG) or "")
+    messages = _messages(answers)
     tables = [found[1] for one in messages if (found := re.search(r"using (Sv\w+) G-stage", one))]
     # Printed behind the other one, and only if there is an AIA.
     aia = any("AIA available" in one for one in messages)

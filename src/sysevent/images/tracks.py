@@ -32,6 +32,11 @@ class Track(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"debian:{self.name}"
 
     @property
+    def series(self) -> str:
+        """The name without the flavour, which headers do not have: "6.12" of 6.12-rt."""
+        return self.name.partition("-")[0]
+
+    @property
     def rule(self) -> str:
         """A hash of the definition: after an edit of the file, cached resolutions of the track no longer apply."""
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:16]

@@ -13,13 +13,13 @@ _LENGTH = 4096
 
 # The page size of this process's memory, which is that of the kernel.
 PAGE = File("/proc/self/smaps", "page", length=64, containing="KernelPageSize")
-# arch/arm64/kvm/arm.c, kvm_arm_init: "kvm [1]: VHE mode initialized successfully".
-ARM64_LOG = File("/dev/kmsg", "kvm's log", length=_LENGTH, containing=" mode initialized successfully")
+# What KVM logged about itself. arch/arm64/kvm/arm.c, kvm_arm_init: "kvm [1]: VHE mode initialized successfully";
+# arch/riscv/kvm/main.c, riscv_kvm_init: "kvm [1]: AIA available with 7 guest external interrupts". The oldest messages
+# are those of the boot.
+LOG = File("/dev/kmsg", "kvm's log", length=_LENGTH, containing=";kvm")
 # arch/arm64/kvm/arch_timer.c: KVM has the physical timer's interrupt if the host runs at EL2, and uses EL2's timer.
 ARM64_TIMERS = File("/proc/interrupts", "kvm's timers", length=_LENGTH, containing="kvm guest ")
 COMMAND_LINE = File("/proc/cmdline", "command line")
-# arch/riscv/kvm/main.c, riscv_kvm_init: "kvm [1]: AIA available with 7 guest external interrupts".
-RISCV64_LOG = File("/dev/kmsg", "kvm's log", length=_LENGTH, containing=";kvm [")
 # The flags svm and vmx of the first CPU.
 X86_FLAGS = File("/proc/cpuinfo", "cpu", length=_LENGTH, containing="flags\t")
 # By vendor: the module, and those of its parameters that change how the exits under test come about.
@@ -39,7 +39,7 @@ def _parameters() -> tuple[File, ...]:
 
 # By architecture.
 MODE: dict[str, tuple[File, ...]] = {
-    "arm64": (PAGE, ARM64_LOG, ARM64_TIMERS, COMMAND_LINE),
-    "riscv64": (PAGE, RISCV64_LOG),
-    "x86_64": (PAGE, X86_FLAGS, *_parameters()),
+    "arm64": (PAGE, LOG, ARM64_TIMERS, COMMAND_LINE),
+    "riscv64": (PAGE, LOG),
+    "x86_64": (PAGE, LOG, X86_FLAGS, *_parameters()),
 }
