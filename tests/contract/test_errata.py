@@ -8,7 +8,7 @@ import pytest
 from sysevent.contract import catalogue
 from sysevent.contract.errata import ERRATA, Erratum, Symptom, weigh
 from sysevent.contract.terms import Terms
-from sysevent.model import Facts, Level, Mismatch, Status, Verdict
+from sysevent.model import Facts, KernelIdentity, Level, Mismatch, Proof, Status, Verdict
 
 DEFAULT = Terms()
 STRICT = Terms(strict_errata=True)
@@ -30,11 +30,21 @@ AS_IT_SAYS = (
 )
 
 
+def kernel(release, mode):
+    return Facts("x86_64", release, {}, {}, identity=KernelIdentity("", {}, Proof.PROVEN, mode=mode))
+
+
 def weighed(
-    status=Status.FAIL, wrong=AS_IT_SAYS, release="6.12.28", claim="arm64.a.b", terms=DEFAULT, erratum=ERRATUM
+    status=Status.FAIL,
+    wrong=AS_IT_SAYS,
+    release="6.12.28",
+    claim="arm64.a.b",
+    terms=DEFAULT,
+    erratum=ERRATUM,
+    mode=None,
 ):
     verdict = Verdict(f"kvm.{claim}", status, Level.ABI, "it is wrong.", wrong)
-    facts = Facts("arm64", release, {}, {})
+    facts = kernel(release, mode or {})
     return verdict, weigh(verdict, claim, "arm64", facts, terms, ("arm64.s",), (erratum,))
 
 
@@ -123,6 +133,16 @@ def test_a_floor_that_demands_the_repair():
     assert weighed(terms=Terms(floor=(6, 12)))[1].status is Status.DONE
 
 
+@pytest.mark.parametrize(
+    ("mode", "status"),
+    [({"vendor": "amd"}, Status.DONE), ({"vendor": "intel"}, Status.FAIL), ({}, Status.FAIL)],
+)
+def test_another_mode_of_kvm(mode, status):
+    """A defect of SVM explains no failure on VMX, and none on a machine whose mode is not known."""
+    erratum = msgspec.structs.replace(ERRATUM, mode={"vendor": "amd"})
+    assert weighed(erratum=erratum, mode=mode)[1].status is status
+
+
 def test_other_claims_and_abis():
     assert weighed(claim="arm64.b")[1].status is Status.FAIL
     of_arm = msgspec.structs.replace(ERRATUM, abi="arm")
@@ -168,4 +188,4 @@ def test_the_table(one):
 @pytest.mark.parametrize("one", ERRATA, ids=lambda one: one.id)
 def test_the_table_is_about_the_kernels_where_it_was_seen(one):
     for release in one.seen:
-        assert one.affects(Facts("x86_64", release, {}, {}), Terms())
+        assert one.affects(kernel(release, one.mode), Terms())

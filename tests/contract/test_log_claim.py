@@ -5,7 +5,7 @@ import pytest
 from sysevent.contract import catalogue
 from sysevent.contract.log_claim import LogClaim, LogEvidence, ScenarioLog
 from sysevent.errors import NotApplicable
-from sysevent.model import Facts, KernelLog, Level, Status
+from sysevent.model import Facts, KernelIdentity, KernelLog, Level, Proof, Status
 
 CLAIM = catalogue.load().claim("arm64.kernel.log")
 FACTS = Facts("arm64", "6.12.1", {}, {})
@@ -115,10 +115,13 @@ SMM = (
 )
 
 
+SVM = KernelIdentity("", {}, Proof.PROVEN, mode={"vendor": "amd"})
+
+
 def judge_x86(release, scenario, *splats):
     logs = tuple(ScenarioLog(scenario, "i386", log(splat, (0, WARNED if splat else 0))) for splat in splats)
     claim = catalogue.load().claim("x86_64.kernel.log")
-    return claim.judge(LogEvidence(Facts("x86_64", release, {}, {}), logs))
+    return claim.judge(LogEvidence(Facts("x86_64", release, {}, {}, identity=SVM), logs))
 
 
 @pytest.mark.parametrize("release", ["6.1.0-50-cloud-amd64", "6.1.176", "6.5.13", "6.6.91", "6.12.28"])

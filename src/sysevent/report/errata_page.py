@@ -23,6 +23,7 @@ It is FAIL in any case
 - on a kernel whose release is not in the range of the erratum, or does not say whether it is: a release candidate of
   the release with the repair, a vendor's kernel without its patch level (`6.6.0-50-generic`) of a series with a repair
   in a patch level, a text that is not a release;
+- in another [mode of KVM](lab.md#the-mode-of-kvm) than that of the erratum, or in one that is not known;
 - on a kernel that must have the repair because of `--floor`.
 
 A claim that passes although its erratum says that it fails is PASS, its reason says so, and so does the end of the
@@ -45,7 +46,7 @@ def _section(one: Erratum) -> list[str]:
         "| | |",
         "|---|---|",
         f"| claims | {_code(one.claims)}{f', for VMMs of {one.abi}' if one.abi else ''} |",
-        f"| has it | {_releases(one.since)} |",
+        f"| has it | {_releases(one.since)}{_mode(one)} |",
         f"| has the repair | {_releases(one.fixed) or 'no release'} |",
         f"| seen on | {', '.join(one.seen)} |",
         f"| source | {one.source} |",
@@ -58,6 +59,11 @@ def _section(one: Erratum) -> list[str]:
         one.evidence,
         "```\n",
     ]
+
+
+def _mode(one: Erratum) -> str:
+    """Return the mode of KVM that the erratum is about in words; "" for every mode."""
+    return f", with {', '.join(f'`{name}` {value}' for name, value in one.mode.items())}" if one.mode else ""
 
 
 def _code(words: Sequence[str]) -> str:
