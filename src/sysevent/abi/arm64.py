@@ -9,6 +9,9 @@ VCPU_EL1_32BIT: Final = 1 << 1
 # Without it the guest gets PSCI 0.1.
 VCPU_PSCI_0_2: Final = 1 << 2
 
+# KVM_VM_TYPE_ARM_PROTECTED: with kvm-arm.mode=protected.
+VM_TYPE_PROTECTED: Final = 1 << 31
+
 # KVM_ARM_TARGET_GENERIC_V8: what KVM_ARM_PREFERRED_TARGET gives on every CPU of today.
 TARGET_GENERIC_V8: Final = 5
 

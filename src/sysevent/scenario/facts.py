@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.scenario import arm64, riscv64, x86_64
+from sysevent.scenario import arm64, arm64_protected, riscv64, x86_64
 from sysevent.scenario.kvm_mode import MODE
 from sysevent.scenario.steps import File, Scenario
 
@@ -13,7 +13,7 @@ CAPABILITIES: dict[str, Scenario] = {"arm64": arm64.FACTS, "riscv64": riscv64.FA
 # By architecture: every scenario about facts, that of CAPABILITIES first. If one of the others fails, what it asks for
 # counts as absent.
 FACTS: dict[str, tuple[Scenario, ...]] = {
-    "arm64": (arm64.FACTS, arm64.SMC, arm64.DEBUG),
+    "arm64": (arm64.FACTS, arm64.SMC, arm64.DEBUG, arm64_protected.PROTECTED),
     "riscv64": (riscv64.FACTS,),
     "x86_64": (x86_64.FACTS, x86_64.XEN),
 }
