@@ -33,7 +33,17 @@ KEPT = records.Kept(target="arm64-tcg", pid=1234, directory="/results/arm64-tcg"
 END = records.End(counts={Status.PASS: 1}, exit=0)
 
 
-def verdict(test, target, status, abi="arm64", native=True, kernel="6.1.0", reason="why", dimensions=None):
+def verdict(
+    test,
+    target,
+    status,
+    abi="arm64",
+    native=True,
+    kernel="6.1.0",
+    reason="why",
+    dimensions=None,
+    erratum="",
+):
     """Return a verdict on a test on a target."""
     return records.Verdict(
         test=test,
@@ -51,4 +61,5 @@ def verdict(test, target, status, abi="arm64", native=True, kernel="6.1.0", reas
         nodeid=f"suites/test_a.py::test[{target}]",
         seconds=0.5,
         dimensions=dimensions or {},
+        erratum=erratum,
     )

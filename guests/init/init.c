@@ -4,10 +4,12 @@
  * to the harness, runs the VMM on it, and powers off. Errors go to the console.
  */
 #include "../vmm/sys.h"
+#include "parameters.h"
 
 #define CHANNEL_TIMEOUT 10000 /* ms until the channel's device node must exist */
 #define MODULES_MAX 64
 #define NAME_MAX 64
+#define COMMAND_LINE_MAX 4096
 
 #define REBOOT_MAGIC1 0xfee1dead
 #define REBOOT_MAGIC2 672274793
@@ -40,8 +42,23 @@ static void mount_all(void)
 	}
 }
 
+/* The kernel's command line; empty when it cannot be read. */
+static const char *command_line(void)
+{
+	static char line[COMMAND_LINE_MAX + 1];
+	int fd = sys_open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	long got = fd < 0 ? fd : sys_read(fd, line, COMMAND_LINE_MAX);
+
+	if (fd >= 0)
+		sys_close(fd);
+	line[got > 0 ? got : 0] = 0;
+	return line;
+}
+
+/* Loads /modules/<name>, which is the module's position, its name, and ".ko". */
 static void load_module(const char *name)
 {
+	static char parameters[COMMAND_LINE_MAX + 1];
 	char path[NAME_MAX + 16] = "/modules/";
 	int fd;
 	long ret;
@@ -52,7 +69,9 @@ static void load_module(const char *name)
 		complain(path, fd);
 		return;
 	}
-	ret = SYS(finit_module, fd, "", 0, 0, 0, 0);
+	/* The kernel itself takes those of built-in modules from its command line, and those of loaded ones from here. */
+	module_parameters(name + 3, text_length(name) - 6, command_line(), parameters, sizeof(parameters));
+	ret = SYS(finit_module, fd, parameters, 0, 0, 0, 0);
 	sys_close(fd);
 	/* Reported, not fatal: the KVM module for the other vendor's CPU is expected to fail. */
 	if (ret < 0)

@@ -20,16 +20,6 @@ static u8 text[LOG_MAX];
 static u32 used, before, flags, block;
 static u64 taint;
 
-static int contains(const u8 *at, usize length, const char *words)
-{
-	usize size = text_length(words);
-
-	for (; length >= size; at++, length--)
-		if (memcmp(at, words, size) == 0)
-			return 1;
-	return 0;
-}
-
 static u64 number(const u8 *at, usize length)
 {
 	u64 value = 0;

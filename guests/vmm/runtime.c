@@ -62,6 +62,16 @@ int memcmp(const void *a, const void *b, usize length)
 	return 0;
 }
 
+int contains(const u8 *at, usize length, const char *text)
+{
+	usize size = text_length(text);
+
+	for (; length >= size; at++, length--)
+		if (*at == (u8)*text && memcmp(at, text, size) == 0)
+			return 1;
+	return 0;
+}
+
 usize text_length(const char *text)
 {
 	usize length = 0;

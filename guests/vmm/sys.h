@@ -196,6 +196,8 @@ void *memcpy(void *to, const void *from, usize length);
 void *memmove(void *to, const void *from, usize length);
 void *memset(void *at, int byte, usize length);
 int memcmp(const void *a, const void *b, usize length);
+/* Whether a text, which is not empty, is among these bytes. */
+int contains(const u8 *at, usize length, const char *text);
 usize text_length(const char *text);
 int text_equal(const char *a, const char *b);
 /* Writes "sysevent: what: errno error" to standard error, which in a guest is the console. error 0 is left out. */

@@ -105,10 +105,15 @@ class KernelIdentity(msgspec.Struct, frozen=True):
     reason: str = ""
     # ExpectedKernel.content; "" if no files were given.
     content: str = ""
+    # In which mode its KVM runs, by the names of hosts/traits.py: {"mode": "VHE", "page": "4k"}.
+    mode: dict[str, str] = {}
 
     def __str__(self) -> str:
         reason = f": {self.reason}" if self.reason else ""
-        return f"build ID {self.build_id or 'unknown'} ({self.proof}{reason})"
+        mode = ", ".join(f"{name} {value}" for name, value in self.mode.items())
+        return f"build ID {self.build_id or 'unknown'} ({self.proof}{reason})" + (
+            f", KVM: {mode}" if mode else ""
+        )
 
 
 class RawExit(msgspec.Struct, frozen=True):
@@ -193,6 +198,11 @@ class Facts(msgspec.Struct, frozen=True):
     # Which kernel answered; None if that was not asked, in old records.
     identity: KernelIdentity | None = None
 
+    @property
+    def mode(self) -> dict[str, str]:
+        """In which mode its KVM runs: KernelIdentity.mode. Empty if that was not asked."""
+        return self.identity.mode if self.identity else {}
+
 
 class Mismatch(msgspec.Struct, frozen=True):
     """One thing that is not as the contract says."""
@@ -215,6 +225,8 @@ class Verdict(msgspec.Struct, frozen=True):
     # One sentence.
     reason: str
     mismatches: tuple[Mismatch, ...] = ()
+    # The id of the erratum that is about the claim and the kernel: contract/errata.py. "" if there is none.
+    erratum: str = ""
 
 
 class Incident(msgspec.Struct, frozen=True):

@@ -117,6 +117,8 @@ OPTIONS: tuple[Option, ...] = (
            _in(*_SUITE, "bisect"), judges=True),
     Option("--strict-observed", "", "also fail on a change of behaviour that the kernel never promised",
            _in(*_SUITE, "bisect"), "flag", judges=True),
+    Option("--strict-errata", "", "also fail on a known defect of a kernel (docs/errata.md)",
+           _in(*_SUITE, "bisect"), "flag", judges=True),
     Option("--boots", "N", "boots of each kernel that must agree", _in("bisect"), "number",
            default=DEFAULT_BOOTS, judges=True),
     Option("--boot-failure", "", "what a kernel counts as that does not boot", _in("bisect"),
@@ -209,7 +211,7 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "bisect": {
         "what is searched": ("--tree", "--packages", "--good", "--bad", "--layout", "--kernel", "--modules"),
         "what is asked": ("--test", "--arch", "--abi", "--target", "--targets", "--floor",
-                          "--strict-observed", "--boots", "--boot-failure"),
+                          "--strict-observed", "--strict-errata", "--boots", "--boot-failure"),
         "how": ("--config", "--jobs", "--resume", "--anew", "--results", "--json", "--mirror", "--keyring",
                 "--offline"),
     },

@@ -8,8 +8,8 @@ The claim fails for a WARN, BUG, oops, or report of UBSAN, KASAN or lockdep that
 or module of it, but not below an interrupt. Any other one is DONE, and so is every stall or lockup, because a busy
 machine causes those too. A guest of QEMU does not survive a BUG or an oops, because its kernel panics then: the
 scenario is MISS, with the lines in its reason. Where the log cannot be read, as on a lab machine without root, the
-taint bits show that there was a warning, and not whose. DONE, too, is a warning of a defect that is known and mended in
-newer releases: the table in src/sysevent/contract/known_defects.py has them, each for one scenario.
+taint bits show that there was a warning, and not whose. DONE, too, is a warning of a known defect in the scenario that
+its erratum names: docs/errata.md.
 
 It is a promise, not only observed behaviour: userspace may set panic_on_warn, so a WARN that it can reach ends the
 machine, and Documentation/process/coding-style.rst, "Do not crash the kernel", forbids one that user space can trigger.

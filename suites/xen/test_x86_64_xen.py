@@ -1,10 +1,10 @@
-"""Xen hypercalls of an x86 guest: a 64-bit VMM reads the right bytes of KVM_EXIT_XEN, an i386 VMM does not.
+"""Xen hypercalls of an x86 guest: a VMM reads the right bytes of KVM_EXIT_XEN, also one that was built for i386.
 
 The guest executes one VMMCALL, which KVM passes to userspace (since v5.12), and finds the result of the VMM in rax.
 struct kvm_xen_exit is `u32 type; union u` with u64 members: the kernel and 64-bit programs have the union at offset 8,
 an i386 program at 4. KVM does not translate it (src/sysevent/headers/compat.py), so an i386 VMM uses every member
-four bytes off. system_event had the same defect before v5.18; this one is not repaired. Source: api.rst, KVM_EXIT_XEN;
-arch/x86/kvm/xen.c.
+four bytes off: the erratum xen-exit-i386 (docs/errata.md). system_event had the same defect before v5.18; this one is
+not repaired. Source: api.rst, KVM_EXIT_XEN; arch/x86/kvm/xen.c.
 """
 
 import struct
@@ -15,7 +15,6 @@ from sysevent.contract.checks import Exits, Reads, RegisterHolds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.terms import Need
-from sysevent.model import Level
 from sysevent.scenario.steps import KEEP, Entry, SetRunBytes, poisoned, run
 from sysevent.scenario.x86_64 import BARE_CPUID, intercept_xen_hypercalls, scenario, vm_with_vcpus
 
@@ -78,26 +77,8 @@ def reads(abi, values):
     )
 
 
-def low(value):
-    """Return the lower half of a 64-bit number."""
-    return value & 0xFFFF_FFFF
-
-
 # As the kernel writes them: longmode, cpl, input, result (not written), parameters.
 RIGHT = (0, 0, INPUT, POISON32 << 32 | POISON32, *PARAMETERS)
-# Four bytes off, a 64-bit member is the end of the one before it and the beginning of its own.
-FOUR_BYTES_OFF = (
-    # longmode: padding, which nothing writes
-    POISON32,
-    # cpl: longmode
-    0,
-    # input: cpl, and its own lower half
-    low(INPUT) << 32,
-    # result: the upper half of input, and the lower half of result, not written
-    POISON32 << 32,
-    low(PARAMETERS[0]) << 32 | POISON32,
-    *(low(value) << 32 for value in PARAMETERS[1:]),
-)
 
 CLAIMS = claims(
     ExitClaim(
@@ -110,12 +91,11 @@ CLAIMS = claims(
     ),
     ExitClaim(
         "xen.hypercall.i386",
-        "A VMM built for i386 reads every member of kvm_run.xen but type four bytes off: known, unrepaired.",
+        "A VMM built for i386 reads number and parameters of a Xen hypercall where its headers have them.",
         asks=hypercall("hypercall"),
-        gives=(Exits(ExitReason.XEN), *reads("i386", FOUR_BYTES_OFF)),
-        source=f"{WRITES}: no compat handling; struct kvm_xen_exit is 76 bytes for i386 and 80 for the kernel",
+        gives=(Exits(ExitReason.XEN), *reads("i386", RIGHT)),
+        source=f"{EXIT_DOC}; {WRITES}; struct kvm_xen_exit is 76 bytes for i386 and 80 for the kernel",
         needs=(INTERCEPTS,),
-        level=Level.OBSERVED,
         abi="i386",
     ),
     ExitClaim(
@@ -128,16 +108,11 @@ CLAIMS = claims(
     ),
     ExitClaim(
         "xen.result.i386",
-        "Of the result that an i386 VMM writes, the guest gets the upper half as the lower one: unrepaired.",
+        "What a VMM built for i386 writes into xen.u.hcall.result is what the guest finds in rax.",
         asks=with_result("i386"),
-        gives=(
-            Exits(ExitReason.XEN),
-            Exits(ExitReason.IO, "back"),
-            RegisterHolds("rax", POISON32 << 32 | RESULT >> 32, "back"),
-        ),
-        source=f"{COMPLETES}: result is read at 24 of the structure; i386 has it at 20",
+        gives=(Exits(ExitReason.XEN), Exits(ExitReason.IO, "back"), RegisterHolds("rax", RESULT, "back")),
+        source=f"{EXIT_DOC}; {COMPLETES}: result is read at 24 of the structure; i386 has it at 20",
         needs=(INTERCEPTS,),
-        level=Level.OBSERVED,
         abi="i386",
     ),
 )
@@ -145,5 +120,5 @@ CLAIMS = claims(
 
 @CLAIMS.each
 def test_hypercall(check, claim):
-    """A 64-bit program has the offsets of the kernel; an i386 program uses each member four bytes off."""
+    """Each program finds the members where its own headers have them."""
     check(claim)

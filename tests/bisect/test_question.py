@@ -23,13 +23,14 @@ def test_every_option():
         targets=("lab.toml",),
         boot_failure_is_bad=True,
         strict=True,
+        strict_errata=True,
         floor="6.1",
         fragments=("one", "two"),
         boots=3,
     )
     assert " ".join(question.options()) == (
         "--arch arm64 --test a --test b --targets lab.toml --config one --config two --target x --floor 6.1 "
-        "--abi i386 --layout --boot-failure=bad --strict-observed --boots 3"
+        "--abi i386 --layout --boot-failure=bad --strict-observed --strict-errata --boots 3"
     )
 
 

@@ -59,11 +59,14 @@ def cache(tmp_path):
     return msgspec.structs.replace(settings.from_environment(), cache=tmp_path / "cache")
 
 
+INIT = ("init/init.c", "init/parameters.c", "init/parameters.h")
+
+
 @pytest.fixture
 def sources(tmp_path, monkeypatch):
     """A directory like guests/, with other contents, which the build uses."""
     names = [path.relative_to(GUESTS) for path in programs.VMM.rglob("*.[ch]")]
-    for name in (*names, "payloads/riscv64/call.S", "payloads/riscv64/payload.ld", "init/init.c"):
+    for name in (*names, "payloads/riscv64/call.S", "payloads/riscv64/payload.ld", *INIT):
         path = tmp_path / "guests" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"this is {name}")

@@ -92,6 +92,7 @@ def test_two_checkouts_share_builds(build, sources, tmp_path, monkeypatch):
         ("vmm/wire.h", {"vmm", "init"}),
         ("vmm/sys/riscv64.h", {"vmm", "init"}),
         ("init/init.c", {"init"}),
+        ("init/parameters.h", {"init"}),
         ("payloads/riscv64/call.S", {"payload"}),
         ("payloads/riscv64/payload.ld", {"payload"}),
     ],

@@ -3,6 +3,7 @@
 import pytest
 
 from sysevent.contract import kernel_release
+from sysevent.contract.kernel_release import Version
 from sysevent.contract.terms import Terms
 from sysevent.errors import UsageError
 from sysevent.model import Facts
@@ -58,3 +59,58 @@ def test_release_that_a_kernel_is_judged_as():
     assert floor.release(Facts("arm64", "4.18.0-553.el8", {}, {})) == (5, 18)
     assert floor.release(Facts("arm64", "6.1.0", {}, {})) == (6, 1)
     assert Terms().release(Facts("arm64", "vendor", {}, {})) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("6.12.107+deb13-riscv64", Version((6, 12), 107, False)),
+        ("6.12.0", Version((6, 12), 0, False)),
+        ("6.12.0-sysevent", Version((6, 12), 0, False)),
+        # The numbers of Debian and Ubuntu behind x.y.0 hide the patch level.
+        ("6.1.0-50-cloud-amd64", Version((6, 1), None, False)),
+        ("5.15.0-1055-aws", Version((5, 15), None, False)),
+        ("6.12", Version((6, 12), None, False)),
+        ("6.12-rc4+", Version((6, 12), 0, True)),
+        ("6.12.0-rc4-1-amd64", Version((6, 12), 0, True)),
+        ("7.3~rc7-1~exp1", Version((7, 3), 0, True)),
+        ("6.12.29-rc1", Version((6, 12), 29, True)),
+        ("next-20240501", None),
+        ("", None),
+    ],
+)
+def test_version(text, found):
+    """A release in full; None for what its text does not say."""
+    assert kernel_release.version(text) == found
+
+
+CHANGED = ((6, 6, 92), (6, 12, 29), (6, 15))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("6.6.91", False),
+        ("6.6.92", True),
+        ("6.6.0-50-generic", None),
+        ("6.7.5", False),
+        ("6.12.28", False),
+        ("6.12.29-rc1", None),
+        ("6.12.30-rc1", True),
+        ("6.12.0-rc3", False),
+        ("6.14.11", False),
+        ("6.15.0-rc1", None),
+        ("6.15.0-50-generic", True),
+        ("6.15.3-rc1", True),
+        ("6.16.0-rc1", True),
+        ("10.0.1", True),
+    ],
+)
+def test_contains(text, found):
+    """Stable series have a change from a patch level on, all others from a series on."""
+    assert kernel_release.contains(CHANGED, kernel_release.version(text)) is found
+
+
+def test_contains_of_stable_series_alone():
+    """A defect that a backport has brought is in no later series."""
+    assert kernel_release.contains(((6, 12, 29),), kernel_release.version("6.13.2")) is False

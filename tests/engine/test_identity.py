@@ -5,8 +5,9 @@ import pytest
 from fakes import HELLO, scenario
 from kernel_images import note
 
+from sysevent import wire
 from sysevent.engine.identity import identify
-from sysevent.errors import BadWire, GuestLost, WrongHost, WrongKernel
+from sysevent.errors import BadWire, GuestLost, NoKvm, WrongHost, WrongKernel
 from sysevent.hosts.openers import OPENERS
 from sysevent.model import Answer, ExpectedKernel, Observation, Proof
 from sysevent.scenario.facts import BUILD, LOADED
@@ -210,6 +211,47 @@ def test_expected_in_the_target_file(world, opener):
     )
     with pytest.raises(WrongHost, match=r"expect\.build_id = '77'"):
         world.asker(opener, expect={"build_id": "77"}).facts()
+
+
+FLAGS = {"/proc/cpuinfo\0flags\t": b"flags\t: fpu svm\n"}
+NPT = "/sys/module/kvm_amd/parameters/npt"
+
+
+def test_the_mode_that_a_target_file_expects(world, opener):
+    """It is part of the identity. Another one, and one that no machine of this architecture has, is MISS."""
+    opener.expects = ExpectedKernel()
+    opener.files |= FLAGS | {NPT: b"Y\n"}
+    mode = {"vendor": "amd", "npt": "on", "nested": "unknown", "page": "unknown"}
+    assert world.asker(opener, expect={"npt": "on"}).facts().mode == mode
+    for expect in ({"npt": "off"}, {"page": "4k"}, {"mode": "VHE"}):
+        with pytest.raises(WrongHost, match=rf"expect\.{next(iter(expect))} = "):
+            world.asker(opener, expect=expect).facts()
+
+
+def test_why_there_is_no_kvm(world, opener):
+    """The reason of the MISS ends with what the kernel said, on one line."""
+    opener.files |= {"/dev/kmsg\0;kvm": b"3,360,1,-;kvm: RT requires X\x1b\n"}
+    refused = wire.Reply(wire.State.STOPPED, 0, (wire.Result(wire.Op.VM, 0, -1, 2, b""),))
+    opener.replies = [None, *[refused] * 3]
+    with pytest.raises(NoKvm, match=r"; its kernel says: kvm: RT requires X\\x1b$"):
+        world.asker(opener).facts()
+
+
+@pytest.mark.parametrize(("now", "same"), [(b"N\n", False), (None, True)], ids=["another", "unknown"])
+def test_another_mode_after_a_reconnect(world, opener, now, same):
+    """The machine was booted again with another command line. One that cannot be found out any more is no change."""
+    opener.expects = ExpectedKernel()
+    opener.files |= FLAGS | {NPT: b"Y\n"}
+    asker = world.asker(opener)
+    asker.facts()
+    opener.files = {name: data for name, data in opener.files.items() if name != NPT}
+    opener.files |= {NPT: now} if now else {}
+    opener.dead = {3}
+    if same:
+        asker.observe(scenario("x86_64.a"))
+    else:
+        with pytest.raises(WrongHost, match="npt changed from 'on' to 'off'"):
+            asker.observe(scenario("x86_64.a"))
 
 
 def test_another_kernel_after_a_reconnect(world, opener):

@@ -29,6 +29,16 @@ def test_the_build_id_is_checked_when_it_is_known():
             check_traits(spec(expect={"build_id": "12*"}), TRAITS | {"build_id": found})
 
 
+def test_the_mode_is_checked_when_it_is_known():
+    """As the build ID. One that could not be found out is not the expected one."""
+    wanted = spec(expect={"mode": "protected *", "page": "16k"})
+    check_traits(wanted, TRAITS)
+    check_traits(wanted, TRAITS | {"mode": "protected hVHE", "page": "16k"})
+    for found in ("VHE", "unknown"):
+        with pytest.raises(WrongHost, match=f"expect.mode = 'protected ..*has '{found}'"):
+            check_traits(wanted, TRAITS | {"mode": found, "page": "16k"})
+
+
 def test_unknown_traits_are_accepted():
     check_traits(spec(), {})
 

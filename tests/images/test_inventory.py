@@ -146,7 +146,7 @@ def test_prune_removes_unreferenced_files(kernel, settings, progress, trixie, ma
 def test_command_list(run, capsys):
     assert run("list", "--arch", "arm64") == 0
     out = capsys.readouterr().out
-    assert "debian:6.12    arm64  cached  6.12.1-1  trixie" in out
+    assert "debian:6.12      arm64  cached  6.12.1-1  trixie" in out
     assert "riscv64" not in out
 
 

@@ -11,7 +11,7 @@ GOOD = '[[track]]\nname = "9.9"\nsuites = ["sid"]\n[track.packages]\narm64 = ["l
 
 def test_the_tracks_of_the_project():
     known = {track.name: track for track in tracks.load()}
-    assert list(known) == ["5.10", "6.1", "6.12", "7.2", "newest"]
+    assert list(known) == ["5.10", "6.1", "6.12", "6.12-16k", "6.12-rt", "7.2", "7.2-16k", "7.2-rt", "newest"]
     assert set(known["5.10"].packages) == {"arm64", "x86_64"}
     for name in ("6.12", "7.2", "newest"):
         assert set(known[name].packages) == set(ARCHITECTURES)
@@ -29,7 +29,7 @@ def test_for_an_unknown_track_the_message_lists_the_known():
         (('["sid"]', "[]"), "at least one suite"),
         (('["sid"]', '["../sid"]'), "'../sid' is not the name"),
         (("arm64 =", "sparc ="), "'sparc'"),
-        (('"9.9"', '"../x"'), "letters, digits and dots"),
+        (('"9.9"', '"../x"'), "letters, digits, dots and hyphens"),
         (('"9.9"', "9.9"), "Expected `str`"),
         (("[[track]]", GOOD + "[[track]]"), "name is taken"),
         (("[[track]]", "[track]"), "Expected `array`"),

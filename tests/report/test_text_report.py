@@ -5,9 +5,10 @@ import sample_records
 from sample_records import verdict
 
 from sysevent.checkout import ROOT
+from sysevent.contract.errata import BY_ID
 from sysevent.contract.readers import ReadResult
 from sysevent.model import Status
-from sysevent.report import run_log, text_report
+from sysevent.report import errata_page, run_log, text_report
 from sysevent.report.text_report import Line
 
 RUN = [
@@ -64,3 +65,31 @@ def test_readings(reader):
         for line in listed
     )
     assert all("'ndata, unasked'" in line.text for line in listed if reader)
+
+
+def test_errata():
+    """The end lists each erratum of the run with where its claims are, and how; the DONE has no line of its own."""
+    known = {"reason": "Known defect", "erratum": "xen-exit-i386"}
+    text = text_report.render(
+        [
+            verdict("kvm.system_event.x86_64.a", "t", "DONE", **known),
+            verdict("kvm.system_event.x86_64.b", "t", "PASS", **known),
+            verdict("kvm.system_event.x86_64.c", "t", "FAIL", reason="why", erratum="from-elsewhere"),
+        ]
+    )
+    assert text.splitlines()[4:] == [
+        "1 FAIL, 1 PASS, 1 DONE",
+        "FAIL kvm.system_event.x86_64.c on t: why",
+        f"erratum xen-exit-i386: {BY_ID['xen-exit-i386'].says}",
+        "  t, Linux 6.1.0: DONE, as it says: kvm.system_event.x86_64.a",
+        "  t, Linux 6.1.0: PASS, although it says FAIL: kvm.system_event.x86_64.b",
+        "erratum from-elsewhere: of another version of sysevent",
+        "  t, Linux 6.1.0: FAIL, as it says: kvm.system_event.x86_64.c",
+    ]
+
+
+def test_the_page_of_errata_is_up_to_date():
+    committed = (ROOT / "docs" / "errata.md").read_text(encoding="utf-8")
+    assert committed == errata_page.page(), (
+        "regenerate it: python -m sysevent.report.errata_page > docs/errata.md"
+    )

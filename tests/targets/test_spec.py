@@ -18,9 +18,15 @@ def select(globs=(), archs=(), kernels=()):
     return spec.select(spec.builtin(), globs, archs, kernels)
 
 
+# Other modes of KVM, which are asked only if they are named.
+ARM64_MODES = ["arm64-nvhe", "arm64-hvhe", "arm64-v8.0", "arm64-protected"]
+MODES = [*ARM64_MODES, "x86_64-shadow", "x86_64-rt"]
+
+
 def test_builtin_targets():
-    """One for each architecture, under TCG, with the default kernel; and this machine."""
+    """One for each architecture, under TCG, with the default kernel; those of other modes; and this machine."""
     *rows, own = spec.builtin()
+    rows = [row for row in rows if row.default]
     assert (own.name, own.arch, own.where, own.kernel, own.default) == (
         "local",
         spec.own_arch(),
@@ -102,12 +108,12 @@ def test_default_targets():
 
 
 def test_a_star_matches_all_targets():
-    assert ids(["*"]) == ["arm64-tcg", "riscv64-tcg", "x86_64-tcg", "local"]
+    assert ids(["*"]) == ["arm64-tcg", "riscv64-tcg", "x86_64-tcg", *MODES, "local"]
 
 
 def test_a_machine_of_another_architecture_has_no_local(monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "ppc64le")
-    assert [row.name for row in spec.builtin()] == ["arm64-tcg", "riscv64-tcg", "x86_64-tcg"]
+    assert [row.name for row in spec.builtin()] == ["arm64-tcg", "riscv64-tcg", "x86_64-tcg", *MODES]
 
 
 @pytest.mark.parametrize(
@@ -115,11 +121,11 @@ def test_a_machine_of_another_architecture_has_no_local(monkeypatch):
     [
         (["arm64-tcg"], [], ["arm64-tcg"]),
         (["*64-tcg"], [], ["arm64-tcg", "riscv64-tcg", "x86_64-tcg"]),
-        (["x*", "a*"], [], ["arm64-tcg", "x86_64-tcg"]),
-        (["?rm64*", "arm64-tcg"], [], ["arm64-tcg"]),
+        (["x*-tcg", "a*-tcg"], [], ["arm64-tcg", "x86_64-tcg"]),
+        (["?rm64*", "arm64-tcg"], [], ["arm64-tcg", *ARM64_MODES]),
         ([], ["riscv64"], ["riscv64-tcg"]),
         ([], ["x86_64", "arm64"], ["arm64-tcg", "x86_64-tcg"]),
-        (["*"], ["arm64"], ["arm64-tcg"]),
+        (["*"], ["arm64"], ["arm64-tcg", *ARM64_MODES]),
     ],
 )
 def test_selection(globs, archs, chosen):
@@ -133,7 +139,7 @@ def test_selection(globs, archs, chosen):
         (
             ["arm32*"],
             [],
-            "--target arm32* matches none of the targets: arm64-tcg, riscv64-tcg, x86_64-tcg, local",
+            f"--target arm32* matches none of the targets: {', '.join(ids(['*']))}",
         ),
         (["arm64-tcg", "lab"], [], "--target lab matches none"),
         (["ARM64-TCG"], [], "--target ARM64-TCG matches none"),

@@ -17,6 +17,9 @@ VCPU_PTRAUTH_ADDRESS: Final = 1 << 5
 VCPU_PTRAUTH_GENERIC: Final = 1 << 6
 VCPU_HAS_EL2: Final = 1 << 7
 
+# KVM_VM_TYPE_ARM_PROTECTED: with kvm-arm.mode=protected.
+VM_TYPE_PROTECTED: Final = 1 << 31
+
 # KVM_ARM_TARGET_GENERIC_V8: what KVM_ARM_PREFERRED_TARGET gives on every CPU of today.
 TARGET_GENERIC_V8: Final = 5
 

@@ -50,8 +50,6 @@ class Request(Number):
     # struct kvm_vcpu_init
     ARM_VCPU_INIT = 0x4020AEAE, BEFORE_ALL, "", "arm64"
     ARM_VCPU_FINALIZE = 0x4004AEC2
-    # struct kvm_dirty_log holds a pointer.
-    GET_DIRTY_LOG = 0x4010AE42
     # struct kvm_create_device
     CREATE_DEVICE = 0xC00CAEE0
     # struct kvm_device_attr

@@ -194,7 +194,8 @@ def _log(claim: LogClaim, opened: KernelUnderTest, facts: Facts, procedure: Proc
             raise_if_disk_full(error)
             missing = missing or error
     logs = opened.kernel_logs()
-    found = LogEvidence(facts, tuple(ScenarioLog(key.scenario, key.abi, log) for key, log in logs))
+    of_scenarios = tuple(ScenarioLog(key.scenario, key.abi, log) for key, log in logs)
+    found = LogEvidence(facts, of_scenarios, terms=procedure.terms)
     claim.require_applicable(found)
     verdict = claim.judge(found)
     if missing is not None and verdict.status is not Status.FAIL:

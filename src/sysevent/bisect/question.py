@@ -35,7 +35,9 @@ class Question(msgspec.Struct, frozen=True):
     # Paths of target files.
     targets: tuple[str, ...] = ()
     boot_failure_is_bad: bool = False
+    # --strict-observed, and --strict-errata.
     strict: bool = False
+    strict_errata: bool = False
     floor: str = ""
     # Paths of files with more kernel configuration.
     fragments: tuple[str, ...] = ()
@@ -67,6 +69,7 @@ class Question(msgspec.Struct, frozen=True):
             "layout": self.kind == "layout",
             "boot_failure": "bad" if self.boot_failure_is_bad else "skip",
             "strict_observed": self.strict,
+            "strict_errata": self.strict_errata,
             "boots": self.boots,
         }
         return _words(given)

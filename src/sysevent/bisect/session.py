@@ -53,7 +53,7 @@ def procedure(question: Question) -> Procedure:
         claims=select(question.tests, catalogue.load().of_guests, question.arch),
         abi=question.abi,
         boots=question.boots,
-        terms=Terms.of(question.floor, question.strict),
+        terms=Terms.of(question.floor, question.strict, question.strict_errata),
         boot_failure_is_bad=question.boot_failure_is_bad,
     )
 

@@ -66,7 +66,8 @@ def vmm(arch: Architecture, abi: Abi, settings: Settings) -> Program:
 
 def init(arch: Architecture, settings: Settings) -> Program:
     """Return init, the first process of a guest of arch; BuildFailed or ToolMissing."""
-    return _program("init", arch.abis[0], [INIT / "init.c", VMM / "runtime.c"], _headers(), settings)
+    sources = [INIT / "init.c", INIT / "parameters.c", VMM / "runtime.c"]
+    return _program("init", arch.abis[0], sources, [*_headers(), INIT / "parameters.h"], settings)
 
 
 def payload(arch: Architecture, name: str, settings: Settings) -> Payload:

@@ -192,6 +192,7 @@ def _asking(
         targets=tuple(str(Path(name).resolve()) for name in args.targets),
         boot_failure_is_bad=args.boot_failure == "bad",
         strict=args.strict_observed,
+        strict_errata=args.strict_errata,
         floor=args.floor or "",
         fragments=tuple(str(Path(name).resolve()) for name in args.config),
         boots=args.boots,

@@ -8,6 +8,7 @@ import msgspec
 
 from sysevent.contract.checks import Check
 from sysevent.contract.claim import PREFIX
+from sysevent.contract.errata import weigh
 from sysevent.contract.leaks import leaks
 from sysevent.contract.terms import EventDefinition, Need, Terms, version
 from sysevent.errors import HarnessError, NotApplicable, StepRefused
@@ -95,9 +96,14 @@ class ExitClaim(msgspec.Struct, frozen=True):
     def judge(self, evidence: ExitEvidence) -> Verdict:
         """Return PASS; FAIL with every mismatch; or DONE with them, if changed behaviour is only observed.
 
-        Under strict terms changed observed behaviour is FAIL, and a leak of a kernel address always is. Raises
-        HarnessError if the observation is that of another scenario.
+        Under strict terms changed observed behaviour is FAIL, and a leak of a kernel address always is. A failure that
+        an erratum explains is DONE (contract/errata.py). Raises HarnessError if the observation is that of another
+        scenario.
         """
+        found = self._judge(evidence)
+        return weigh(found, self.name, evidence.seen.abi, evidence.facts, evidence.terms)
+
+    def _judge(self, evidence: ExitEvidence) -> Verdict:
         seen, definition = evidence.seen, evidence.definition
         if seen.scenario != self.asks.name:
             raise HarnessError(

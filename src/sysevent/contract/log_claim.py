@@ -6,8 +6,9 @@ import msgspec
 
 from sysevent.abi import names
 from sysevent.contract.claim import PREFIX
+from sysevent.contract.errata import weigh
 from sysevent.contract.exit_claim import summary
-from sysevent.contract.known_defects import known_warning
+from sysevent.contract.terms import Terms
 from sysevent.decode.kernel_log import Splat, splats
 from sysevent.errors import NotApplicable
 from sysevent.model import Facts, KernelLog, Level, Mismatch, Status, Verdict
@@ -35,6 +36,7 @@ class LogEvidence(msgspec.Struct, frozen=True):
     shared: bool = False
     # The logs of VMMs of other ABIs on the same target, which claims of their own are about.
     others: tuple[ScenarioLog, ...] = ()
+    terms: Terms = Terms()
 
     def splats(self) -> list[tuple[ScenarioLog, Splat]]:
         """The splats of all logs, each with the scenario around which it was logged."""
@@ -91,13 +93,15 @@ class LogClaim(msgspec.Struct, frozen=True):
     def judge(self, evidence: LogEvidence) -> Verdict:
         """Return FAIL for each splat with KVM in its trace, DONE for any other sign of a defect, or PASS.
 
-        A splat of a defect in the table of contract/known_defects.py is DONE, too.
+        Splats that an erratum explains are DONE, too (contract/errata.py).
         """
+        asked = {one.scenario for one in evidence.logs}
+        return weigh(self._judge(evidence), self.name, "", evidence.facts, evidence.terms, asked)
+
+    def _judge(self, evidence: LogEvidence) -> Verdict:
         wrong, notes = [], []
         for one, splat in evidence.splats():
-            if known := known_warning(one.scenario, splat, evidence.facts.release):
-                notes.append(f"Known defect, {_where(one)}: {known.says}")
-            elif splat.in_kvm and not splat.stall:
+            if splat.in_kvm and not splat.stall:
                 wrong.append(Mismatch(_where(one), "no warning with KVM in its trace", splat.headline))
             else:
                 notes.append(f"Not known to be KVM's: {_where(one)}: {splat.headline}")

@@ -81,14 +81,16 @@ class Terms(msgspec.Struct, frozen=True):
     floor: tuple[int, int] = (0, 0)
     # True: changed behaviour that is only observed is FAIL, not DONE (--strict-observed).
     strict_observed: bool = False
+    # True: a failure that an erratum explains is FAIL, not DONE (--strict-errata).
+    strict_errata: bool = False
 
     @classmethod
-    def of(cls, floor: str | None, strict_observed: bool) -> Terms:
-        """Return the terms of --floor, None or "" without one, and --strict-observed.
+    def of(cls, floor: str | None, strict_observed: bool, strict_errata: bool = False) -> Terms:
+        """Return the terms of --floor, None or "" without one, --strict-observed and --strict-errata.
 
         Raises UsageError if the floor is not a release.
         """
-        return cls(kernel_release.floor(floor) if floor else (0, 0), strict_observed)
+        return cls(kernel_release.floor(floor) if floor else (0, 0), strict_observed, strict_errata)
 
     def release(self, facts: Facts) -> tuple[int, int]:
         """Return the release that a kernel is judged as: its own, or the floor if that is higher."""

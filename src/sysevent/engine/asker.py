@@ -28,6 +28,7 @@ from sysevent.engine.session import Session
 from sysevent.errors import (
     GuestLost,
     HarnessError,
+    NoKvm,
     NotApplicable,
     SyseventError,
     UsageError,
@@ -118,7 +119,7 @@ class Asker:
             first, *others = self._facts_scenarios
             seen = [self.observe(first)]
             for scenario in others:
-                with contextlib.suppress(HarnessError, VcpuStuck):
+                with contextlib.suppress(HarnessError, NoKvm, VcpuStuck):
                     seen.append(self.observe(scenario))
             assert self.restarts.hello is not None
             self._facts = msgspec.structs.replace(

@@ -7,6 +7,7 @@ is never a key or a name by itself: it is compared with what the files on disk s
 from __future__ import annotations
 
 from sysevent.decode.build_id import of_notes
+from sysevent.engine.kvm_mode import kvm_mode
 from sysevent.errors import WrongKernel
 from sysevent.model import ExpectedKernel, KernelIdentity, Observation, Proof
 from sysevent.scenario.facts import KVM_MODULES, LOADED
@@ -23,9 +24,10 @@ def identify(name: str, expected: ExpectedKernel, release: str, seen: Observatio
         for module in KVM_MODULES[seen.arch]
         if _is_loaded(module, seen)
     }
+    mode = kvm_mode(seen.arch, seen.answers)
     if not expected.image:
         reason = "" if build_id else "it has no build ID in /sys/kernel/notes"
-        return KernelIdentity(build_id, modules, Proof.RECORDED, reason)
+        return KernelIdentity(build_id, modules, Proof.RECORDED, reason, mode=mode)
     if expected.build_id and build_id and build_id != expected.build_id:
         raise WrongKernel(
             f"{name}: the kernel that answers has the build ID {build_id}, and {expected.image} has "
@@ -41,7 +43,7 @@ def identify(name: str, expected: ExpectedKernel, release: str, seen: Observatio
         _check_module(name, module, found, expected)
     reason = _obstacle(build_id, modules, expected)
     proof = Proof.UNPROVEN if reason else Proof.PROVEN
-    return KernelIdentity(build_id, modules, proof, reason, expected.content)
+    return KernelIdentity(build_id, modules, proof, reason, expected.content, mode)
 
 
 def _is_loaded(module: str, seen: Observation) -> bool:

@@ -223,7 +223,7 @@ class Pipeline:
             for number, reply in session.replies():
                 request = self._in_flight.pop(number)
                 self._restarts.kernel_logs.add(request.scenario.name, request.abi.name, reply)
-                answer = decoded(request, reply)
+                answer = decoded(request, reply, self._restarts.why_no_kvm)
                 self._restarts.identify(answer) if request is self._identity else self._take(request, answer)
             self._send(session, end_of_burst=True)
         except SyseventError as error:

@@ -7,7 +7,7 @@ import msgspec
 from sysevent.arches import Abi
 from sysevent.build.programs import Payload
 from sysevent.engine.question import Key
-from sysevent.errors import BadWire, SyseventError
+from sysevent.errors import BadWire, NoKvm, SyseventError
 from sysevent.model import Observation
 from sysevent.scenario.request import decode
 from sysevent.scenario.steps import Scenario
@@ -30,11 +30,16 @@ class Request(msgspec.Struct, eq=False):
     seconds: float = 0.0
 
 
-def decoded(request: Request, reply: Reply | BadWire) -> Observation | SyseventError:
-    """The answer to a request: what decode() of scenario/request.py gives, its errors included."""
+def decoded(request: Request, reply: Reply | BadWire, why_no_kvm: str = "") -> Observation | SyseventError:
+    """The answer to a request: what decode() of scenario/request.py gives, its errors included.
+
+    why_no_kvm: what the kernel said if its KVM refused to run; "" if it said nothing.
+    """
     if isinstance(reply, BadWire):
         return reply
     try:
         return decode(request.scenario, request.payloads, request.abi.name, reply)
+    except NoKvm as error:
+        return NoKvm(f"{error}; its kernel says: {why_no_kvm}") if why_no_kvm else error
     except SyseventError as error:
         return error

@@ -9,20 +9,28 @@ from pathlib import Path
 from sysevent.arches import ARCHITECTURES
 from sysevent.engine.identity import identify
 from sysevent.engine.kernel_logs import KernelLogs
+from sysevent.engine.kvm_mode import UNKNOWN, complaints
 from sysevent.engine.listeners import Listeners
 from sysevent.engine.same_machine import SameMachine
 from sysevent.engine.session import Session
 from sysevent.errors import BadWire, GuestLost, SyseventError, WrongKernel, copy_of, of_this_machine
 from sysevent.hosts.base import Opener
+from sysevent.hosts.traits import MODE
 from sysevent.model import ExpectedKernel, Incident, KernelIdentity, KernelImage, Observation, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
+from sysevent.text import first_line
 from sysevent.wire import Hello
 
 # Boots, or connections, of one target; a host that was lost this often would be lost again.
 _MAX_BOOTS = 4
 # Lost hosts that do not count, because one scenario, asked by VMMs of two ABIs for instance, explains them.
 _MAX_EXCUSED = 6
+
+
+def _late_traits(found: KernelIdentity) -> dict[str, str]:
+    """Return the traits of a machine that only its VMM finds out."""
+    return {"build_id": found.build_id, **dict.fromkeys(MODE, UNKNOWN), **found.mode}
 
 
 class Restarts:
@@ -42,6 +50,8 @@ class Restarts:
         self.traits: Mapping[str, str] = {}
         # Which kernel answers, of the last host that was asked; None before the first answer.
         self.identity: KernelIdentity | None = None
+        # What that kernel said if its KVM refused to run.
+        self.why_no_kvm = ""
         self.seconds_to_boot = 0.0
         self.arch = ARCHITECTURES[spec.arch]
         self._spec = spec
@@ -218,7 +228,7 @@ class Restarts:
             if isinstance(answer, SyseventError):
                 raise WrongKernel(f"{self._spec.id}: which kernel answers could not be read: {answer}")
             found = identify(self._spec.id, expected, session.hello.release, answer)
-            self._machine.check(session.traits, session.hello, build_id=found.build_id)
+            self._machine.check(session.traits, session.hello, **_late_traits(found))
         except SyseventError as error:
             session.refused = error
             if isinstance(error, WrongKernel):
@@ -229,7 +239,7 @@ class Restarts:
                     self._opener.forget(session.hello)
             self._refuse(session.refused)
             raise copy_of(session.refused) from None
-        self.identity = found
+        self.identity, self.why_no_kvm = found, first_line(complaints(answer.answers))
 
     def check(self) -> None:
         """Raise GuestLost if the host is lost or a deadline has passed; other errors as Host.loss() gives them."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sysevent.engine.kvm_mode import UNKNOWN
 from sysevent.errors import WrongHost
-from sysevent.hosts.traits import check_traits
+from sysevent.hosts.traits import MODE, check_traits
 from sysevent.targets.spec import TargetSpec
 from sysevent.wire import Hello
 
 # The traits that must not change when a lost machine answers again: see hosts/traits.py.
-_SAME = ("kernel", "version", "machine", "node", "build_id")
+_SAME = ("kernel", "version", "machine", "node", "build_id", *MODE)
 
 
 class SameMachine:
@@ -32,7 +33,7 @@ class SameMachine:
         """
         found = {**traits, "kernel": hello.release, "machine": hello.machine, **more}
         check_traits(self._spec, found)
-        now = {name: found[name] for name in _SAME if name in found}
+        now = {name: found[name] for name in _SAME if found.get(name, UNKNOWN) != UNKNOWN}
         self._first = now | self._first
         for name, value in now.items():
             if value != self._first[name]:

@@ -245,6 +245,6 @@ def _newest(packages: Sequence[Package], name: str, track: Track) -> Package | N
         package
         for package in packages
         if package.name == name
-        and (not track.name[0].isdigit() or package.version.startswith(f"{track.name}."))
+        and (not track.name[0].isdigit() or package.version.startswith(f"{track.series}."))
     ]
     return max(mine, key=lambda package: Version(package.version), default=None)

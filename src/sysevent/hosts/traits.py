@@ -9,6 +9,18 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.errors import NoKvm, WrongHost
 from sysevent.targets.spec import TargetSpec
 
+# The mode of a machine's KVM (engine/kvm_mode.py): each architecture has some of these.
+MODE = {
+    "page": "the size of the kernel's pages, such as 4k",
+    "mode": "arm64: VHE, nVHE, hVHE, protected nVHE or protected hVHE; +NV2 behind it: EL2 can be given to guests",
+    "stage2": "riscv64: the format of the page tables of guests, such as Sv48x4",
+    "aia": "riscv64: on if KVM can give guests an interrupt controller of the AIA",
+    "vendor": "x86_64: amd (SVM) or intel (VMX)",
+    "npt": "x86_64: on if kvm_amd uses nested page tables",
+    "ept": "x86_64: on if kvm_intel uses extended page tables",
+    "nested": "x86_64: on if guests can have SVM or VMX",
+    "unrestricted_guest": "x86_64: on if kvm_intel runs real mode without its emulator",
+}
 # The traits that `expect` of a target may name, and the source of each.
 TRAITS = {
     "kernel": "uname -r",
@@ -18,7 +30,10 @@ TRAITS = {
     "build_id": "the build ID in /sys/kernel/notes",
     "qemu": "the version of the QEMU that it runs in",
     "accel": "the accelerator of that QEMU, tcg or kvm",
+    **MODE,
 }
+# Those that only the VMM finds out: engine/restarts.py checks again then.
+_LATE = frozenset(("build_id", *MODE))
 
 
 def check_traits(spec: TargetSpec, traits: Mapping[str, str]) -> None:
@@ -38,8 +53,7 @@ def check_traits(spec: TargetSpec, traits: Mapping[str, str]) -> None:
             raise WrongHost(
                 f"{spec.id}: expect.{name} is not a known trait; use one of {', '.join(TRAITS)} in the target file"
             )
-        if name == "build_id" and name not in traits:
-            # Only the VMM reads it: engine/restarts.py checks again then.
+        if name in _LATE and name not in traits:
             continue
         value = traits.get(name, "")
         if not fnmatch.fnmatchcase(value, glob):

@@ -32,6 +32,11 @@ class Track(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"debian:{self.name}"
 
     @property
+    def series(self) -> str:
+        """The name without the flavour, which headers do not have: "6.12" of 6.12-rt."""
+        return self.name.partition("-")[0]
+
+    @property
     def rule(self) -> str:
         """A hash of the definition: after an edit of the file, cached resolutions of the track no longer apply."""
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:16]
@@ -67,8 +72,8 @@ def track(name: str, tracks: Sequence[Track]) -> Track:
 
 def _problem(track: Track, earlier: Sequence[Track]) -> str | None:
     """Return what is wrong with a track beyond its types, or None. Names and suites go into URLs and file names."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.]*", track.name):
-        return "a name is letters, digits and dots"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", track.name):
+        return "a name is letters, digits, dots and hyphens"
     if track.name in {other.name for other in earlier}:
         return "the name is taken by an earlier track"
     if not track.suites or not track.packages:

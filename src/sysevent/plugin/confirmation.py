@@ -116,6 +116,8 @@ def _confirm(case: Case, first: Sighting, look: Callable[[bool], Sighting], run:
         raise
     except SyseventError as error:
         reason = unconfirmed(f"{words(first.verdict)}, and could not be asked again: {one_line(error)}")
-    case.verdict = msgspec.structs.replace(first.verdict, status=Status.MISS, reason=reason, mismatches=())
+    case.verdict = msgspec.structs.replace(
+        first.verdict, status=Status.MISS, reason=reason, mismatches=(), erratum=""
+    )
     run.record_incident(case.target, f"{case.target}: {first.verdict.test}: {reason}")
     raise Unconfirmed(reason)

@@ -38,6 +38,7 @@ def gather(claim: LogClaim, abi: str, guest: Asker, terms: Terms) -> LogEvidence
         tuple(log for owner, log in logs if owner == abi),
         shared=not guest.spec.booted,
         others=tuple(log for owner, log in logs if owner != abi),
+        terms=terms,
     )
     claim.require_applicable(found)
     if lost is not None and claim.judge(found).status is not Status.FAIL:

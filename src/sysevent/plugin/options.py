@@ -82,8 +82,9 @@ def _one_in_a_debugger(chosen: list[TargetSpec], workers: object) -> None:
 
 
 def terms(config: pytest.Config) -> Terms:
-    """The terms of --floor and --strict-observed; UsageError if the floor is not a release."""
-    return Terms.of(config.getoption("floor"), config.getoption("strict_observed"))
+    """The terms of --floor and of both --strict options; UsageError if the floor is not a release."""
+    asked = (config.getoption(name) for name in ("floor", "strict_observed", "strict_errata"))
+    return Terms.of(*asked)
 
 
 def of(config: pytest.Config) -> Settings:

@@ -139,5 +139,6 @@ def _record(item: pytest.Item, case: Case, verdict: Verdict) -> None:
             seconds=round(case.seconds, 4),
             dimensions=case.claim.dimensions if isinstance(case.claim, ExitClaim) else {},
             confirmed=case.confirmed if verdict.status is Status.FAIL else 0,
+            erratum=verdict.erratum,
         )
     )

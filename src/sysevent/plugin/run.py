@@ -246,6 +246,7 @@ class Run:
                 module_build_ids=identity.modules if identity else {},
                 identity=identity.proof if identity else None,
                 identity_reason=identity.reason if identity else "",
+                mode=facts.mode,
                 capabilities=facts.capabilities,
                 features=facts.features,
                 origin=guest.restarts.origin,

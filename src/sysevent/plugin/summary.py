@@ -15,7 +15,7 @@ from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.options import TARGETS
 from sysevent.plugin.outcome import STATUS
 from sysevent.plugin.run import Run
-from sysevent.report import kernels, readers_table, records, run_log
+from sysevent.report import errata_seen, kernels, readers_table, records, run_log
 from sysevent.report.grouping import grouped_verdicts, noteworthy
 from sysevent.report.matrix import lines, matrix, summary
 from sysevent.report.text_report import STYLES
@@ -148,7 +148,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         write(run.log.failed, red=True, bold=True)
     if not _judged(verdicts):
         write("no claim was judged: the run fails", yellow=True)
-    for line in (*_kept(everything), *kernels.lines(everything)):
+    for line in (*errata_seen.lines(everything), *_kept(everything), *kernels.lines(everything)):
         write(line)
     targets = {spec.id for spec in config.stash[TARGETS]} & {record.target for record in verdicts}
     write(f"{len(targets)} target{'' if len(targets) == 1 else 's'} asked: {summary(found)}")

@@ -13,9 +13,16 @@ _ABOUT_TARGET = (Status.MISS, Status.ERROR, Status.SKIP)
 
 
 def noteworthy(run: Iterable[records.Record]) -> list[tuple[Status, str]]:
-    """Return the lines for the verdicts of a run that are neither PASS nor SKIP, as grouped_verdicts() does."""
+    """Return the lines for the verdicts of a run that are neither PASS nor SKIP, as grouped_verdicts() does.
+
+    Those that an erratum explains have lines of their own: errata_seen.py.
+    """
     verdicts = (record for record in run if isinstance(record, records.Verdict))
-    return grouped_verdicts(one for one in verdicts if one.status not in (Status.PASS, Status.SKIP))
+    return grouped_verdicts(
+        one
+        for one in verdicts
+        if one.status not in (Status.PASS, Status.SKIP) and not (one.erratum and one.status is Status.DONE)
+    )
 
 
 def grouped_verdicts(verdicts: Iterable[records.Verdict]) -> list[tuple[Status, str]]:

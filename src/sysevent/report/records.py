@@ -79,6 +79,9 @@ class Target(_Record, frozen=True, kw_only=True):
     `recorded`: the kernel ran already, so no files were given."""
     identity_reason: str = ""
     """Why the identity is not proven. Empty if it is."""
+    mode: dict[str, str] = {}
+    """In which mode its KVM runs, by the names of traits in a [target file](lab.md#the-mode-of-kvm): `mode` and `page`
+    on arm64, `vendor`, `npt` and others on x86_64. `unknown`: it could not be found out."""
     capabilities: dict[str, int]
     """What KVM_CHECK_EXTENSION returned, by capability: `system/NUMBER` for /dev/kvm, `vm/NUMBER` for a VM."""
     features: dict[str, int]
@@ -99,7 +102,9 @@ class Target(_Record, frozen=True, kw_only=True):
     def _kernel_identity(self) -> model.KernelIdentity | None:
         if self.identity is None:
             return None
-        return model.KernelIdentity(self.build_id, self.module_build_ids, self.identity, self.identity_reason)
+        return model.KernelIdentity(
+            self.build_id, self.module_build_ids, self.identity, self.identity_reason, mode=self.mode
+        )
 
 
 class Verdict(_Record, frozen=True, kw_only=True):
@@ -139,6 +144,9 @@ class Verdict(_Record, frozen=True, kw_only=True):
     confirmed: Natural = 0
     """Number of guests in which it failed, the second one booted for that purpose: 2 for a FAIL, 1 under `--gdb`. 0
     otherwise, and in files of older versions."""
+    erratum: str = ""
+    """The [erratum](errata.md) that says that this claim fails on this kernel. With PASS it does not fail. Empty if
+    there is none."""
 
 
 class Incident(_Record, frozen=True, kw_only=True):

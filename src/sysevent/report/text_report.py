@@ -8,7 +8,7 @@ import msgspec
 
 from sysevent.contract.readers import ReadResult
 from sysevent.model import Status
-from sysevent.report import dimensions, kernels, matrix, readers_table
+from sysevent.report import dimensions, errata_seen, kernels, matrix, readers_table
 from sysevent.report.grouping import noteworthy
 from sysevent.report.records import Record
 from sysevent.text import escape_line
@@ -62,6 +62,7 @@ def _lines(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
         yield Line(text)
     for status, text in noteworthy(run):
         yield Line(text, status)
+    yield from map(Line, errata_seen.lines(run))
     readings = readers_table.read(run)
     for text in readers_table.lines(readings):
         yield Line(text)

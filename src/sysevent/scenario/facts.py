@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.scenario import arm64, riscv64, x86_64
+from sysevent.scenario import arm64, arm64_protected, riscv64, x86_64
+from sysevent.scenario.kvm_mode import MODE
 from sysevent.scenario.steps import File, Scenario
 
 # By architecture: the capabilities, and what the firmware interface tells a guest. Must work on every target.
@@ -12,7 +13,7 @@ CAPABILITIES: dict[str, Scenario] = {"arm64": arm64.FACTS, "riscv64": riscv64.FA
 # By architecture: every scenario about facts, that of CAPABILITIES first. If one of the others fails, what it asks for
 # counts as absent.
 FACTS: dict[str, tuple[Scenario, ...]] = {
-    "arm64": (arm64.FACTS, arm64.SMC, arm64.DEBUG),
+    "arm64": (arm64.FACTS, arm64.SMC, arm64.DEBUG, arm64_protected.PROTECTED),
     "riscv64": (riscv64.FACTS,),
     "x86_64": (x86_64.FACTS, x86_64.XEN),
 }
@@ -27,8 +28,8 @@ KVM_MODULES = {
 # The label of the file that exists if a module is loaded, whether or not it has notes (CONFIG_KALLSYMS).
 LOADED = "{} is loaded"
 
-# By architecture: the notes of the running kernel, and of its KVM modules, with their build IDs. They say nothing about
-# the ABI: engine/identity.py compares them with the files that the kernel was booted from.
+# By architecture: the notes of the running kernel, and of its KVM modules, with their build IDs, and the mode of KVM.
+# They say nothing about the ABI: engine/identity.py compares them with the files that the kernel was booted from.
 BUILD: dict[str, Scenario] = {
     arch: Scenario(
         f"{arch}.build",
@@ -43,6 +44,7 @@ BUILD: dict[str, Scenario] = {
                     File(f"/sys/module/{name}/initstate", LOADED.format(name)),
                 )
             ),
+            *MODE[arch],
         ),
     )
     for arch, names in KVM_MODULES.items()

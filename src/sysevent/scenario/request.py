@@ -107,8 +107,9 @@ def _encode_step(step: s.Step, payloads: Mapping[str, Payload]) -> list[bytes]: 
             return one(Op.WATCH, struct.pack("<QI", gpa, milliseconds))
         case s.Open(path, _, flags):
             return one(Op.OPEN, struct.pack("<I", flags) + path.encode(), False)
-        case s.File(path, _, offset, length):
-            return one(Op.FILE, struct.pack("<II", offset, length) + path.encode(), False)
+        case s.File(path, _, offset, length, text):
+            which = f"{path}\0{text}" if text else path
+            return one(Op.FILE, struct.pack("<II", offset, length) + which.encode(), False)
 
 
 def _ioctl(step: s.Ioctl) -> bytes:

@@ -191,7 +191,11 @@ class Open(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True):
-    """Bytes of a file in L1, as an answer; fewer bytes if the file ends before."""
+    """Bytes of a file in L1, as an answer; fewer bytes if the file ends before.
+
+    With a text, only the lines that contain it, as many as fit into the length. The kernel's log, /dev/kmsg, is read
+    in this way, from its first message to its last.
+    """
 
     path: str
     label: str
@@ -199,6 +203,7 @@ class File(msgspec.Struct, frozen=True):
     offset: int = 0
     # In bytes.
     length: int = 4096
+    containing: str = ""
 
 
 Step = (

@@ -1,0 +1,206 @@
+"""Errata: known defects of kernels. A claim that fails as one of them says is DONE, not FAIL. No I/O.
+
+A defect that is known must not hide another one. So an erratum explains a failure only if its kernel is in the range of
+the erratum, and if exactly those fields are wrong, with those values, that the erratum lists. Everything else is FAIL.
+
+docs/errata.md is made from the table: `python -m sysevent.report.errata_page > docs/errata.md`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from sysevent.contract import kernel_release
+from sysevent.contract.kernel_release import Releases
+from sysevent.contract.terms import Terms
+from sysevent.model import Facts, Mismatch, Status, Verdict
+
+# The first words of the reason of a verdict that an erratum explains.
+KNOWN = "Known defect"
+
+
+class Symptom(msgspec.Struct, frozen=True):
+    """One field that a kernel with the defect gets wrong. `*` in both matches any text."""
+
+    # Mismatch.what.
+    what: str
+    # Mismatch.got.
+    got: str
+
+    def explains(self, wrong: Mismatch) -> bool:
+        """Return whether a mismatch is this symptom."""
+        return _matches(self.what, wrong.what) and _matches(self.got, wrong.got)
+
+
+class Erratum(msgspec.Struct, frozen=True, kw_only=True):
+    """A defect of released kernels."""
+
+    # For reports and links: lower-case words with hyphens.
+    id: str
+    # Names of the claims that it breaks; `*` matches any text.
+    claims: tuple[str, ...]
+    # The only ABI of the VMM that it shows for; "": every ABI.
+    abi: str = ""
+    # What KVM does wrong, in one sentence without a full stop.
+    says: str
+    # The releases that have the defect from then on, by series: see kernel_release.Releases.
+    since: Releases
+    # The releases that have the repair; none if there is no repair.
+    fixed: Releases = ()
+    # The mode of KVM that has the defect, by the names of hosts/traits.py. A mode that is not known is another one.
+    mode: dict[str, str] = {}
+    # Where the defect is known from: a commit, a CVE, a thread, or a function of the kernel.
+    source: str
+    # The repair in words, with its commit if it has one.
+    fix: str
+    # Exactly these fields fail, each at least once.
+    fails: tuple[Symptom, ...]
+    # For a claim about many scenarios: the one that shows the defect.
+    scenario: str = ""
+    # Kernels on which it was seen.
+    seen: tuple[str, ...]
+    # Lines of a failure on such a kernel, with the bytes.
+    evidence: str
+
+    def about(self, claim: str, abi: str) -> bool:
+        """Return whether the erratum is about a claim, for VMMs of an ABI."""
+        return self.abi in ("", abi) and any(_matches(name, claim) for name in self.claims)
+
+    def affects(self, facts: Facts, terms: Terms) -> bool:
+        """Return whether a kernel has the defect by its release and mode.
+
+        False if they do not decide that, or if --floor demands the repair.
+        """
+        release = kernel_release.version(facts.release)
+        if release is None or any(one[:2] <= terms.floor for one in self.fixed if len(one) == 2):
+            return False
+        if any(facts.mode.get(name) != value for name, value in self.mode.items()):
+            return False
+        has, repaired = (kernel_release.contains(one, release) for one in (self.since, self.fixed))
+        return has is True and repaired is False
+
+    def explains(self, wrong: Sequence[Mismatch]) -> bool:
+        """Return whether what is wrong is what the erratum says, no more and no less."""
+        return all(any(one.explains(mismatch) for one in self.fails) for mismatch in wrong) and all(
+            any(one.explains(mismatch) for mismatch in wrong) for one in self.fails
+        )
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Return whether text is the pattern; only `*` is special, because names of fields have brackets."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL) is not None
+
+
+_SVM = {"vendor": "amd"}
+_SHUTDOWN = "arch/x86/kvm/svm/svm.c, shutdown_interception"
+# a2620f8932fa.
+_LEAVES_SMM = ((6, 6, 92), (6, 12, 29), (6, 15))
+# Of KVM_RUN after the reset, whatever time it is given.
+_NEVER_AGAIN = Symptom("again: exit_reason", "none within * s: the watchdog ended KVM_RUN")
+_XEN_SOURCE = (
+    "struct kvm_xen_exit is u32 type; union u, with u64 members, so that u is at 4 for i386 and at 8 for the kernel; "
+    "arch/x86/kvm/xen.c has no compat handling, v5.12 to v7.3"
+)
+_XEN_FIX = "none; the one of system_event was explicit padding, d495f942f40a"
+
+# fmt: off
+ERRATA = (
+    Erratum(
+        id="xen-exit-i386",
+        claims=("x86_64.xen.hypercall.i386",),
+        abi="i386",
+        says="a VMM built for i386 reads every member of KVM_EXIT_XEN but type four bytes off",
+        since=((5, 12),),
+        source=_XEN_SOURCE,
+        fix=_XEN_FIX,
+        fails=(
+            # The padding, which nothing writes; the members of cpl and input; then halves of two neighbours each.
+            Symptom("xen.u.hcall.longmode", "0xaaaaaaaa"),
+            Symptom("xen.u.hcall.input", "0x5e0100000000"),
+            Symptom("xen.u.hcall.result", "0xaaaaaaaa00000000"),
+            Symptom("xen.u.hcall.params[0]", "0x5e020001aaaaaaaa"),
+            Symptom("xen.u.hcall.params[1]", "0x5e03000200000000"),
+            Symptom("xen.u.hcall.params[2]", "0x5e04000300000000"),
+            Symptom("xen.u.hcall.params[3]", "0x5e05000400000000"),
+            Symptom("xen.u.hcall.params[4]", "0x5e06000500000000"),
+            Symptom("xen.u.hcall.params[5]", "0x5e07000600000000"),
+        ),
+        seen=("6.12.117", "7.2.12", "7.3.4"),
+        evidence="""\
+kvm_run at 'exit', poison aa; ^^ marks what is wrong:
+ 32  01 00 00 00 aa aa aa aa 00 00 00 00 00 00 00 00
+                 ^^ ^^ ^^ ^^             ^^ ^^ ^^ ^^
+ 48  01 5e 00 00 00 00 00 00 aa aa aa aa aa aa aa aa
+ 64  01 00 02 5e 00 00 00 00 02 00 03 5e 00 00 00 00
+ 80  03 00 04 5e 00 00 00 00 04 00 05 5e 00 00 00 00
+ 96  05 00 06 5e 00 00 00 00 06 00 07 5e 00 00 00 00
+     ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^""",
+    ),
+    Erratum(
+        id="xen-result-i386",
+        claims=("x86_64.xen.result.i386",),
+        abi="i386",
+        says="of the hypercall result that an i386 VMM writes, the guest gets the upper half as the lower one",
+        since=((5, 12),),
+        source=_XEN_SOURCE,
+        fix=_XEN_FIX,
+        fails=(Symptom("back: rax", "0xaaaaaaaa11223344"),),
+        seen=("6.12.117", "7.2.12", "7.3.4"),
+        evidence="""\
+back: rax: got 0xaaaaaaaa11223344, expected 0x1122334455667788
+kvm_run, after the VMM has written 88 77 66 55 44 33 22 11 at 52; the kernel reads 8 bytes at 56:
+ 48  01 5e 00 00 88 77 66 55 44 33 22 11 aa aa aa aa""",
+    ),
+    Erratum(
+        id="smm-reset-warning",
+        claims=("x86_64.kernel.log",),
+        says="KVM resets a vCPU in System Management Mode without leaving it, and warns",
+        # ed129ec9057f.
+        since=((6, 1),),
+        # In 6.1 there is no repair.
+        fixed=_LEAVES_SMM,
+        mode=_SVM,
+        source=f"CVE-2025-37957; {_SHUTDOWN}; since ed129ec9057f",
+        fix="a2620f8932fa, KVM: SVM: Forcibly leave SMM mode on SHUTDOWN interception",
+        # KVM warns once, so in whichever of these scenarios comes first.
+        fails=(Symptom("while x86_64.*smm* ran (*)", "WARNING: *kvm_vcpu_reset+0x*"),),
+        scenario="x86_64.triple_fault.smm",
+        seen=("6.1.176",),
+        evidence="WARNING: CPU: 0 PID: 85 at arch/x86/kvm/x86.c:12184 kvm_vcpu_reset+0x83/0x5b0 [kvm]",
+    ),
+)
+# fmt: on
+# Every erratum by its id.
+BY_ID = {one.id: one for one in ERRATA}
+
+
+def weigh(
+    verdict: Verdict,
+    claim: str,
+    abi: str,
+    facts: Facts,
+    terms: Terms,
+    scenarios: Collection[str] = (),
+    table: Sequence[Erratum] = ERRATA,
+) -> Verdict:
+    """Return the verdict on a claim in the light of the errata.
+
+    A failure that an erratum explains is DONE, or FAIL under --strict-errata. A PASS where an erratum says that the
+    claim fails stays PASS, and says so. Any other verdict is returned unchanged.
+
+    scenarios: those that were asked, for a claim about many.
+    """
+    for one in table:
+        if not (one.about(claim, abi) and one.affects(facts, terms)):
+            continue
+        if verdict.mismatches and one.explains(verdict.mismatches):
+            status = Status.FAIL if terms.strict_errata else Status.DONE
+            reason = f"{KNOWN}, erratum {one.id}: {one.says}. {verdict.reason}"
+            return msgspec.structs.replace(verdict, status=status, reason=reason, erratum=one.id)
+        if verdict.status is Status.PASS and (not one.scenario or one.scenario in scenarios):
+            reason = f"{verdict.reason} It passes although erratum {one.id} says that it fails: {one.says}."
+            return msgspec.structs.replace(verdict, reason=reason, erratum=one.id)
+    return verdict
