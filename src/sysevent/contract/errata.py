@@ -155,6 +155,43 @@ kvm_run, after the VMM has written 88 77 66 55 44 33 22 11 at 52; the kernel rea
  48  01 5e 00 00 88 77 66 55 44 33 22 11 aa aa aa aa""",
     ),
     Erratum(
+        id="svm-shutdown-unpaged",
+        claims=("x86_64.after_shutdown.real", "x86_64.after_shutdown.protected"),
+        says="an SVM vCPU that triple-faulted with CR0.PG = 0 never runs again after its reset",
+        since=((6, 1),),
+        mode=_SVM,
+        source=f"{_SHUTDOWN} clears the VMCB, and kvm_vcpu_reset reloads the MMU's root only if paging was on, so that "
+        "nested_cr3 stays 0: KVM_RUN spins until a signal, with and without nested paging",
+        fix="none; kvm_mmu_reset_context() behind the reset cures 6.12.107 (built and run)",
+        fails=(_NEVER_AGAIN,),
+        seen=("6.1.176", "6.12.117", "7.2.12", "7.3.4"),
+        evidence="""\
+again: exit_reason: got none within 0.5 s: the watchdog ended KVM_RUN, expected 2 (IO)
+kvm_run at 'again', poison aa, errno 4 (EINTR), rip 0xfff0, cs.base 0xffff0000, cr0 0x60000010:
+  0  00 00 00 00 00 00 00 00 0a 00 00 00 00 00 00 00
+                             ^^ ^^ ^^ ^^
+ 32  aa aa aa aa aa aa aa aa aa aa aa aa aa aa aa aa""",
+    ),
+    Erratum(
+        id="svm-shutdown-smm",
+        claims=("x86_64.after_shutdown.smm",),
+        says="an SVM vCPU that triple-faulted in System Management Mode never runs again after its reset",
+        since=((6, 1),),
+        # In 6.1 there is no repair.
+        fixed=_LEAVES_SMM,
+        mode=_SVM,
+        source=f"{_SHUTDOWN}: as svm-shutdown-unpaged, because SMM has no paging",
+        fix="a2620f8932fa, KVM: SVM: Forcibly leave SMM mode on SHUTDOWN interception, which resets the MMU as well",
+        fails=(_NEVER_AGAIN,),
+        seen=("6.1.176",),
+        evidence="""\
+again: exit_reason: got none within 0.5 s: the watchdog ended KVM_RUN, expected 2 (IO)
+kvm_run at 'again', poison aa, errno 4 (EINTR), rip 0xfff0, cs.base 0xffff0000, cr0 0x60000010:
+  0  00 00 00 00 00 00 00 00 0a 00 00 00 00 00 00 00
+                             ^^ ^^ ^^ ^^
+ 32  aa aa aa aa aa aa aa aa aa aa aa aa aa aa aa aa""",
+    ),
+    Erratum(
         id="smm-reset-warning",
         claims=("x86_64.kernel.log",),
         says="KVM resets a vCPU in System Management Mode without leaving it, and warns",
