@@ -175,7 +175,7 @@ def test_deadline_is_not_waited_for_twice(bench):
 
 def test_other_kernel_answers(bench):
     bench.answers = {DELETED: Verdicts(PASSED, "another", "", 1.0)}
-    with pytest.raises(HarnessError, match="has build ID .*, and another answered"):
+    with pytest.raises(HarnessError, match=r"has build ID .*, and another answered"):
         bench.measure()
 
 

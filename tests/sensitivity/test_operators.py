@@ -89,7 +89,10 @@ def test_name_behind_ifdef_is_not_changed():
 
 
 def test_part_of_a_function():
-    body = "g(a);\n\tif (kvm_check_request(KVM_REQ_A, a))\n\t\ta = b;\n\tif (kvm_check_request(KVM_REQ_B, a))\n\t\tb = a;"
+    tests = [
+        f"if (kvm_check_request(KVM_REQ_{one}, a))\n\t\t{left} = b;" for one, left in (("A", "a"), ("B", "b"))
+    ]
+    body = "g(a);\n\t" + "\n\t".join(tests)
     found = changed(body, part="KVM_REQ_B")
     assert [operator for operator, _ in found] == ["delete", "negate", "constant", "delete"]
     assert all("\t\ta = b;" in made for _, made in found)

@@ -54,7 +54,7 @@ def test_incomplete_line_is_dropped(written):
 def test_damaged_line(written):
     path = written / NAME
     path.write_bytes(b"{}\n" + path.read_bytes())
-    with pytest.raises(UsageError, match="line 1: not a record: .*; name another --results"):
+    with pytest.raises(UsageError, match=r"line 1: not a record: .*; name another --results"):
         State(written)
 
 

@@ -90,12 +90,12 @@ class KernelBuilder:
         make = [*self._make(tree, output), "LOCALVERSION=", *toolchain.make(output)]
         begin = time.monotonic()
         unmet = () if configured else self._configure(make, toolchain, output, tree, log)
-        configured = time.monotonic()
+        middle = time.monotonic()
         goal = self.arch.make_goal
         env = toolchain.environment(source_tree.revision(tree))
         self._run([*make, goal], env, tree, log, f"building {goal}")
         unproven = proof.check(output, self.arch, self._build_id)
-        seconds = {"configure": configured - begin, "build": time.monotonic() - configured}
+        seconds = {"configure": middle - begin, "build": time.monotonic() - middle}
         notes = [f"not honoured: {', '.join(unmet)}"] if unmet else []
         notes += [unproven] if unproven else []
         return BuiltKernel(f"tree:{output}", seconds, tuple(notes), toolchain.name)
