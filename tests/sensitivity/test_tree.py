@@ -1,5 +1,8 @@
 """The private copy of a kernel tree."""
 
+import os
+import time
+
 import pytest
 
 from sysevent.errors import UsageError
@@ -21,13 +24,22 @@ def source(tmp_path):
 
 @pytest.fixture
 def copy(source, tmp_path):
-    return TreeCopy.make(source, tmp_path / "copy", {FILE: b"original"})
+    return TreeCopy.make(source, tmp_path / "copy", {FILE: FILE.encode()})
+
+
+def again(source, tmp_path):
+    return TreeCopy.make(source, tmp_path / "copy", {FILE: FILE.encode()})
 
 
 def test_copy_has_all_files_but_the_repository(source, copy):
-    assert (copy.path / "virt/kvm/b.c").samefile(source / "virt/kvm/b.c")
+    assert (copy.path / "virt/kvm/b.c").read_text() == "virt/kvm/b.c"
     assert (copy.path / "link").is_symlink()
     assert not (copy.path / ".git").exists()
+
+
+def test_scripts_can_be_executed(source, tmp_path):
+    (source / "Kbuild").chmod(0o555)
+    assert again(source, tmp_path).path.joinpath("Kbuild").stat().st_mode & 0o777 == 0o755
 
 
 def test_mutated_file_is_replaced_and_the_tree_stays(source, copy):
@@ -35,15 +47,15 @@ def test_mutated_file_is_replaced_and_the_tree_stays(source, copy):
     assert (copy.path / FILE).read_bytes() == b"mutant"
     assert (source / FILE).read_text() == FILE
     copy.restore()
-    assert (copy.path / FILE).read_bytes() == b"original"
-    assert (source / FILE).read_text() == FILE
+    assert (copy.path / FILE).read_text() == FILE
 
 
 def test_one_file_is_mutated_at_a_time(source, tmp_path):
-    copy = TreeCopy.make(source, tmp_path / "copy", {FILE: b"a", "virt/kvm/b.c": b"b"})
+    texts = {name: name.encode() for name in (FILE, "virt/kvm/b.c")}
+    copy = TreeCopy.make(source, tmp_path / "copy", texts)
     copy.mutate(FILE, b"mutant")
     copy.mutate("virt/kvm/b.c", b"mutant")
-    assert (copy.path / FILE).read_bytes() == b"a"
+    assert (copy.path / FILE).read_text() == FILE
 
 
 def test_file_is_newer_after_each_change(copy):
@@ -55,10 +67,37 @@ def test_file_is_newer_after_each_change(copy):
     assert times[0] < times[1]
 
 
-def test_new_copy_replaces_one_that_was_left(source, copy, tmp_path):
+def test_edit_of_the_tree_does_not_reach_the_copy(source, copy):
+    with (source / "virt/kvm/b.c").open("r+") as file:
+        file.write("edited")
+    assert (copy.path / "virt/kvm/b.c").read_text() == "virt/kvm/b.c"
+
+
+def test_next_run_brings_it_up_to_date(source, copy, tmp_path):
+    stays, before = copy.path / "arch/arm64/a.h", time.time_ns()
+    old = stays.stat().st_mtime_ns
+    # As from an older archive.
+    (source / "virt/kvm/b.c").write_text("older")
+    os.utime(source / "virt/kvm/b.c", ns=(0, 0))
+    (source / "Kbuild").unlink()
+    (source / "new").write_text("new")
+    found = again(source, tmp_path)
+    assert (found.path / "virt/kvm/b.c").read_text() == "older"
+    assert (found.path / "virt/kvm/b.c").stat().st_mtime_ns > before - 10**9
+    assert not (found.path / "Kbuild").exists()
+    assert (found.path / "new").exists()
+    assert stays.stat().st_mtime_ns == old
+
+
+def test_mutant_that_was_left_is_restored(source, copy, tmp_path):
     copy.mutate(FILE, b"mutant")
-    again = TreeCopy.make(source, tmp_path / "copy", {FILE: b"original"})
-    assert (again.path / FILE).read_bytes() == b"original"
+    assert (again(source, tmp_path).path / FILE).read_text() == FILE
+
+
+def test_copy_that_was_interrupted_is_made_again(source, copy, tmp_path):
+    (tmp_path / "copy.json").unlink()
+    (copy.path / "virt/kvm/b.c").write_text("half")
+    assert (again(source, tmp_path).path / "virt/kvm/b.c").read_text() == "virt/kvm/b.c"
 
 
 def test_tree_is_checked(source, tmp_path):

@@ -217,7 +217,7 @@ class _Bench:
         output = Path(built.spec.removeprefix("tree:"))
         build_id = self._workshop.read_build_id(output / "vmlinux")
         if not build_id:
-            raise HarnessError(f"{output / 'vmlinux'} has no build ID, by which mutants are told apart")
+            raise HarnessError(f"{output / 'vmlinux'} has no build ID, by which mutants are distinguished")
         image = self._image(build_id)
         if not image.exists():
             image.parent.mkdir(parents=True, exist_ok=True)

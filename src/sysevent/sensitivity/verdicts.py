@@ -30,7 +30,7 @@ class Fate(enum.StrEnum):
     NOT_BUILT = "not built"
 
 
-# The fates that the kill rate is about: all kernels that can be told from the original, each once.
+# The fates that the kill rate is about: all kernels that differ from the original, each once.
 COUNTED = (Fate.KILLED, Fate.NOTICED, Fate.SURVIVED, Fate.INCONCLUSIVE)
 
 
@@ -119,7 +119,7 @@ class Rate(msgspec.Struct, frozen=True):
 
     @property
     def counted(self) -> int:
-        """Mutants that can be told from the original: those that the rate is about."""
+        """Mutants that differ from the original: those that the rate is about."""
         return sum(self.counts[fate] for fate in COUNTED)
 
     def share(self, *fates: Fate) -> float:
