@@ -1,5 +1,8 @@
 """How a mutant is asked: the target file that pytest gets, and the verdicts that are read back."""
 
+import os
+import time
+
 import msgspec
 import sample_records
 
@@ -55,3 +58,14 @@ def test_verdicts_of_a_run(tmp_path):
 def test_run_that_wrote_nothing(tmp_path):
     found = ask.read(tmp_path, "not finished after 60 s", 60)
     assert (found.statuses, found.obstacle) == ({}, "not finished after 60 s")
+
+
+def test_command_ends_at_its_deadline(tmp_path):
+    begin = time.monotonic()
+    assert ask.run(["sh", "-c", "echo begun; exec sleep 60"], os.environ, tmp_path / "out", 0.5) is None
+    assert time.monotonic() - begin < 20
+    assert (tmp_path / "out").read_text() == "begun\n"
+
+
+def test_command_that_ends(tmp_path):
+    assert ask.run(["sh", "-c", "exit $CODE"], os.environ | {"CODE": "3"}, tmp_path / "out", 60) == 3

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -40,9 +40,13 @@ class Asks(Protocol):
 class Asker:
     """Asks kernels of one target."""
 
-    def __init__(self, target: TargetSpec, options: Sequence[str] = ()) -> None:
-        """options: further words for pytest, such as --offline."""
+    def __init__(self, target: TargetSpec, locks: Path, options: Sequence[str] = ()) -> None:
+        """locks: a directory for the locks of targets. options: further words for pytest, such as --offline.
+
+        A mutant does not wait for the guests of other runs, whose locks are elsewhere: it would miss its deadline.
+        """
         self._target = target
+        self._locks = locks
         self._options = options
 
     def __call__(self, image: Path, logs: Path, deadline: float) -> Verdicts:
@@ -66,7 +70,9 @@ class Asker:
             *self._options,
         ]
         begin = time.monotonic()
-        code = _run([sys.executable, "-m", "pytest", "suites", *words], logs / "pytest.out", deadline)
+        self._locks.mkdir(parents=True, exist_ok=True)
+        env = os.environ | {"SYSEVENT_LOCKS": str(self._locks)}
+        code = run([sys.executable, "-m", "pytest", "suites", *words], env, logs / "pytest.out", deadline)
         seconds = time.monotonic() - begin
         obstacle = f"not finished after {deadline:.0f} s" if code is None else ""
         if code == _USAGE:
@@ -112,13 +118,17 @@ def asking_key(target: TargetSpec) -> str:
     return total.hexdigest()[:16]
 
 
-def _run(command: Sequence[str], output: Path, deadline: float) -> int | None:
-    """Run a command to its end, and return its exit code; None if it was ended at the deadline."""
+def run(command: Sequence[str], env: Mapping[str, str], output: Path, deadline: float) -> int | None:
+    """Run a command to its end, with its output in a file, and return its exit code; None if the deadline ended it.
+
+    An exception, such as that of Ctrl-C, ends it as well.
+    """
     # What pytest starts ends with it: QEMU by PR_SET_PDEATHSIG.
     with output.open("wb") as file:
         process = subprocess.Popen(
             die_with_parent(command, "TERM"),
             cwd=ROOT,
+            env=dict(env),
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,

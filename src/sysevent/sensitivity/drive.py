@@ -24,7 +24,7 @@ from sysevent.sensitivity.verdicts import Fate, Result, Verdicts
 from sysevent.text import one_line
 
 # Seconds that a mutant may take to answer: this many times what the original takes, and not less than this.
-_TIMES, _LEAST = 10, 60
+_TIMES, _LEAST = 5, 40
 
 
 class Builder(Protocol):
