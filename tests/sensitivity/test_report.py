@@ -10,7 +10,16 @@ from sysevent.sensitivity.verdicts import Fate, Result, Verdicts
 
 def judged(key, fate, function="f", **more):
     mutant = Mutant(
-        key, "a.c", function, "delete", 7, "g();", ";", "--- a/a.c\n+++ b/a.c\n", Edit(0, 1, b"", "delete")
+        key,
+        "a.c",
+        function,
+        "delete",
+        7,
+        "g();",
+        ";",
+        "{",
+        "--- a/a.c\n+++ b/a.c\n",
+        Edit(0, 1, b"", "delete"),
     )
     return Judged(mutant, Result(fate, **more), 1.5)
 

@@ -24,13 +24,15 @@ class Equivalent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str
     # Needed if the operator changes the line in several ways.
     after: str = ""
+    # The line above with more than white space. Needed if the function has the same line twice.
+    above: str = ""
 
     def is_(self, mutant: Mutant) -> bool:
         """Whether it is this mutant."""
         return (
             (self.file, self.function, self.operator, self.before)
             == (mutant.file, mutant.function, mutant.operator, mutant.before)
-        ) and self.after in ("", mutant.after)
+        ) and (self.after in ("", mutant.after) and self.above in ("", mutant.above))
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

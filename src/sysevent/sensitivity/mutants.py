@@ -35,6 +35,8 @@ class Mutant(msgspec.Struct, frozen=True):
     # That line, without indentation: as it was, and changed.
     before: str
     after: str
+    # The line above that has more than white space, without indentation.
+    above: str
     # Unified.
     diff: str
     edit: Edit
@@ -111,7 +113,9 @@ def _mutants(path: str, text: bytes, region: Region) -> Iterator[Mutant]:
             continue
         seen.add(changed)
         line = text.count(b"\n", 0, edit.start)
-        before, after = (_lines(one)[line].strip() for one in (text, changed))
+        lines = _lines(text)
+        before, after = lines[line].strip(), _lines(changed)[line].strip()
+        above = next((one.strip() for one in reversed(lines[:line]) if one.strip()), "")
         # The changed part with its line, in the whole function: unique there, and independent of the rest of the file.
         function = changed[
             region.nodes[0].start_byte : len(changed) - (len(text) - region.nodes[-1].end_byte)
@@ -125,6 +129,7 @@ def _mutants(path: str, text: bytes, region: Region) -> Iterator[Mutant]:
             line + 1,
             before,
             after,
+            above,
             _diff(path, text, changed),
             edit,
         )
