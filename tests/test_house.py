@@ -14,7 +14,13 @@ LONG: dict[str, int] = {}
 HARD: dict[str, int] = {"tests/house/text.py": 4, "tests/house/test_rules.py": 10}
 
 # Distributions whose module has another name.
-MODULES = {"pyelftools": "elftools", "pytest-xdist": "xdist", "python-debian": "debian"}
+MODULES = {
+    "pyelftools": "elftools",
+    "pytest-xdist": "xdist",
+    "python-debian": "debian",
+    "tree-sitter": "tree_sitter",
+    "tree-sitter-c": "tree_sitter_c",
+}
 
 # Distributions that are not imported but run: the file that does, and the words there.
 PROGRAMS = {

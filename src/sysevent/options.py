@@ -77,7 +77,11 @@ def _in(*verbs: str, **more: Use) -> Mapping[str, Use]:
 DEFAULT_BOOTS = 2
 
 _SUITE = (PYTEST, "run")
+# The verbs that may fetch what Debian publishes, besides the suite.
+_FETCHING = ("images", "layout", "bisect", "shell", "sensitivity")
 _ARCHES = ", ".join(ARCHITECTURES)
+_ONCE = Use(once=True)
+_BOOTING = Use(once=True, help="target that boots the kernels; default: ARCH-tcg")
 _HEADERS = "kernel whose headers are read: debian:6.12 (or 6.12), tree:PATH, or machine"
 _TRACK = "debian:6.12"
 
@@ -85,17 +89,14 @@ _TRACK = "debian:6.12"
 OPTIONS: tuple[Option, ...] = (
     # What is asked, and where.
     Option("--target", "GLOB", "targets whose name matches",
-           _in(*_SUITE, "targets", "diff", "bench",
-               bisect=Use(once=True, help="target that boots the kernels; default: ARCH-tcg")),
-           repeatable=True),
+           _in(*_SUITE, "targets", "diff", "bench", bisect=_BOOTING, sensitivity=_BOOTING), repeatable=True),
     Option("--arch", "ARCH", f"only this architecture: {_ARCHES}",
-           _in(*_SUITE, "targets", "diff", "images", bisect=Use(once=True)), repeatable=True),
+           _in(*_SUITE, "targets", "diff", "images", bisect=_ONCE, sensitivity=_ONCE), repeatable=True),
     Option("--targets", "FILE", "TOML file with more targets, such as a lab's",
-           _in(*_SUITE, "targets", "diff", "bisect", "shell"), "file", repeatable=True, judges=True),
+           _in(*_SUITE, "targets", "diff", "bisect", "shell", "sensitivity"), "file", repeatable=True, judges=True),
     Option("--kernel", "SPEC", "kernel to boot: debian:6.12, the path of an image, or tree:PATH",
            _in(*_SUITE, "targets",
-               shell=Use(once=True), bench=Use(once=True, default=_TRACK),
-               images=Use(help="kernel track: debian:6.12"),
+               shell=_ONCE, bench=Use(once=True, default=_TRACK), images=Use(help="kernel track: debian:6.12"),
                bisect=Use(once=True, help="with `run`: this kernel, instead of a build of the tree here"),
                layout_show=Use(once=True, default=_TRACK, help=_HEADERS)),
            "kernel", repeatable=True, judges=True),
@@ -103,15 +104,12 @@ OPTIONS: tuple[Option, ...] = (
            _in(*_SUITE, "shell", "bisect"), "directory", judges=True),
     Option("--abi", "ABI", "ABI of the VMM: native, or i386 on x86_64",
            _in(*_SUITE, "diff", bisect=Use(once=True, default=NATIVE)), repeatable=True),
-    Option("--abi", "ABI", f"userspace ABI: {', '.join(ABIS)}; default: all, for show x86_64 and i386",
-           _in("layout"), repeatable=True),
-    Option("--require", "GLOB",
-           "targets that must be asked: a SKIP of the whole target, or a MISS, fails the run",
+    Option("--abi", "ABI", f"userspace ABI: {', '.join(ABIS)}; default: all, for show x86_64 and i386", _in("layout"),
+           repeatable=True),
+    Option("--require", "GLOB", "targets that must be asked: a SKIP of the whole target, or a MISS, fails the run",
            _in(*_SUITE), repeatable=True),
-    Option("--test", "PATTERN",
-           "claims by name, glob or part of a name, such as arm64.psci.off; default: all",
+    Option("--test", "PATTERN", "claims by name, glob or part of a name, such as arm64.psci.off; default: all",
            _in("bisect"), repeatable=True, judges=True),
-
     # How it is judged.
     Option("--floor", "RELEASE", "require what mainline RELEASE has, whatever release the kernel reports",
            _in(*_SUITE, "bisect"), judges=True),
@@ -119,42 +117,41 @@ OPTIONS: tuple[Option, ...] = (
            _in(*_SUITE, "bisect"), "flag", judges=True),
     Option("--strict-errata", "", "also fail on a known defect of a kernel (docs/errata.md)",
            _in(*_SUITE, "bisect"), "flag", judges=True),
-    Option("--boots", "N", "boots of each kernel that must agree", _in("bisect"), "number",
-           default=DEFAULT_BOOTS, judges=True),
+    Option("--boots", "N", "boots of each kernel that must agree", _in("bisect"), "number", default=DEFAULT_BOOTS,
+           judges=True),
     Option("--boot-failure", "", "what a kernel counts as that does not boot", _in("bisect"),
            choices=("skip", "bad"), default="skip", judges=True),
 
     # What a bisection searches.
-    Option("--tree", "DIR", "git repository of a kernel; it is only read", _in("bisect"), "directory"),
+    Option("--tree", "DIR", "git repository of a kernel; it is only read",
+           _in("bisect", sensitivity=Use(help="source of a kernel; it is only read")), "directory"),
     Option("--packages", "", "search a distribution's kernels instead", _in("bisect"), choices=("debian",)),
     Option("--good", "REV", "a commit, or a version such as 6.12, where the claims hold", _in("bisect")),
     Option("--bad", "REV", "a commit or version where they fail", _in("bisect")),
-    Option("--layout", "", "ask the exported headers only: builds no kernel", _in("bisect"), "flag",
+    Option("--layout", "", "ask the exported headers only: builds no kernel", _in("bisect"), "flag", judges=True),
+    Option("--config", "FILE", "more kernel configuration", _in("bisect", "sensitivity"), "file", repeatable=True,
            judges=True),
-    Option("--config", "FILE", "more kernel configuration", _in("bisect"), "file", repeatable=True,
-           judges=True),
-    Option("--jobs", "N", "jobs of make; default: one for each CPU", _in("bisect"), "number"),
+    Option("--jobs", "N", "jobs of make; default: one for each CPU", _in("bisect", "sensitivity"), "number"),
     Option("--resume", "", "continue the latest bisection that has not ended", _in("bisect"), "flag"),
     Option("--anew", "", "begin again, and ignore the steps that are on disk", _in("bisect"), "flag"),
 
     # Where things come from and go to.
     Option("--results", "DIR", "directory for the results; default: results/<time>",
            _in(*_SUITE, bisect=Use(help="directory for state, logs and report; "
-                                        "default: results/bisect-ARCH-KEY")), "directory"),
+                                        "default: results/bisect-ARCH-KEY"),
+               sensitivity=Use(help="directory for state and reports; default: results/sensitivity")), "directory"),
     Option("--json", "", "print JSON", _in("diff", "layout"), "flag"),
     Option("--json", "FILE", "file for all values, as JSON",
-           _in("bench", bisect=Use(help="file for the report as JSON; - prints it instead of the text")),
+           _in("bench", bisect=Use(help="file for the report as JSON; - prints it instead of the text"),
+               sensitivity=Use(help="file for the reports as JSON")),
            "file"),
     Option("--svg", "FILE", "file for a picture of the milestones", _in("bench"), "file"),
-    Option("--mirror", "URL", "Debian mirror; default: the one that this machine's apt uses",
-           _in(*_SUITE, "doctor", "images", "layout", "bisect", "shell")),
+    Option("--mirror", "URL", "Debian mirror; default: this machine's apt's", _in(*_SUITE, "doctor", *_FETCHING)),
     Option("--keyring", "FILE", "OpenPGP certificates that may sign Debian's release files",
-           _in(*_SUITE, "doctor", "images", "layout", "bisect", "shell"), "file"),
-    Option("--offline", "", "use only what is in the cache, never the network",
-           _in(*_SUITE, "diff", "images", "layout", "bisect", "shell"), "flag"),
+           _in(*_SUITE, "doctor", *_FETCHING), "file"),
+    Option("--offline", "", "use only the cache, never the network", _in(*_SUITE, "diff", *_FETCHING), "flag"),
     Option("--refresh", "", "ask the mirror even if it was asked within a day", _in("images fetch"), "flag"),
-    Option("--install-deps", "",
-           "first install a missing QEMU with this machine's package manager (as root, or with sudo)",
+    Option("--install-deps", "", "first install a missing QEMU with the package manager (as root, or with sudo)",
            _in("run", "doctor"), "flag"),
 
     # How guests start and end.
@@ -167,12 +164,16 @@ OPTIONS: tuple[Option, ...] = (
            "number", default=3600),
     Option("--gdb", "", "stop the one target before its first instruction, print the command for gdb, "
            "and wait without deadlines", _in(*_SUITE), "flag"),
-    Option("--attach", "DIR", "connect to the guest that a run with --keep left there", _in("shell"),
-           "directory"),
+    Option("--attach", "DIR", "connect to the guest that a run with --keep left there", _in("shell"), "directory"),
     Option("--timeout", "SECONDS", "limit for commands from a pipe; a terminal has none", _in("shell"),
            "number", default=600),
 
     # What one verb alone takes.
+    Option("--function", "NAME", "function: its name, a glob, or PATH:FUNCTION", _in("sensitivity"), repeatable=True),
+    Option("--survivors", "", "ask those no more that were caught once, although claims have changed since",
+           _in("sensitivity"), "flag"),
+    Option("--sample", "N", "only one mutant of N, always the same", _in("sensitivity"), "number", default=1),
+    Option("--list", "", "only list the mutants", _in("sensitivity"), "flag"),
     Option("--repeat", "N", "run everything N times, and compare the verdicts: a verdict that differs fails",
            _in("run"), "number"),
     Option("--check", "", "log in to lab machines, and ask labgrid for places; their KVM is not asked",
@@ -181,11 +182,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("--padding", "", "list implicit padding as well", _in("layout scan"), "flag"),
     Option("--runs", "N", "runs of every measurement", _in("bench"), "number", default=7),
     Option("--most", "N", "scenarios in a warm guest, at most", _in("bench"), "number", default=1000),
-    Option("--suite", "WORDS", 'time `pytest WORDS`, such as "suites -k reset"', _in("bench"),
-           repeatable=True),
-    Option("--verify-snapshots", "N",
-           "only compare N restored guests with booted ones, byte for byte; exit code 1 if they differ",
-           _in("bench"), "number"),
+    Option("--suite", "WORDS", 'time `pytest WORDS`, such as "suites -k reset"', _in("bench"), repeatable=True),
+    Option("--verify-snapshots", "N", "only compare N restored guests with booted ones, byte for byte; exit code 1 if "
+           "they differ", _in("bench"), "number"),
     Option("--compare", "PEER", "virtme-ng or tuxrun", _in("bench"), repeatable=True,
            choices=("virtme-ng", "tuxrun")),
     Option("--root", "PATH", "what a peer boots into: a directory or an image; {arch} in it is replaced",

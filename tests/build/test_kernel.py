@@ -109,6 +109,15 @@ def test_a_build_without_build_ids(vmlinux, image, words, builder, tree, tmp_pat
     assert re.search(words, builder.build(tree, tmp_path / "log").notes[-1])
 
 
+def test_configuration_that_stays(builder, tree, tmp_path):
+    """Only sources have changed since the last build: the configuration is not made again."""
+    builder.build(tree, tmp_path / "log")
+    (tree / "refuses").write_text("CONFIG_KVM=y\n")
+    built = builder.build(tree, tmp_path / "log", configured=True)
+    assert "allnoconfig" not in (tmp_path / "log").read_text()
+    assert built.notes[1:] == ()
+
+
 def test_fallback(builder, tree, tmp_path):
     """A fallback is requested only after a required line was not honoured."""
     (tree / "refuses").write_text("CONFIG_KVM=y\n")

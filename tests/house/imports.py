@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # What pytest sees.
     ("plugin",),
     # What drives many runs.
-    ("bisect", "bench", "interactive"),
+    ("bisect", "bench", "sensitivity", "interactive"),
     # What this machine has for all of that.
     ("doctor",),
     # Records, and what is rendered from them.

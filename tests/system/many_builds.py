@@ -25,6 +25,7 @@ from sysevent.build.kernel import KernelBuilder
 from sysevent.decode import build_id
 from sysevent.images.kernel.identity import file_build_id
 from sysevent.model import Proof
+from sysevent.targets import spec
 
 ARCH = ARCHITECTURES["x86_64"]
 SOURCE = "arch/x86/kvm/svm/svm.c"
@@ -47,7 +48,7 @@ def say(line: str) -> None:
 def main(tree: Path, folder: Path, count: int) -> int:
     """Print a line for each kernel; the exit code."""
     builder = KernelBuilder(ARCH, folder, lambda line: None, build_id=file_build_id)
-    target = guests.with_own_configuration(guests.target_for("", (), ARCH))
+    target = spec.with_own_configuration(guests.target_for("", (), ARCH))
     boot = guests.boot_on(target, settings.from_environment(), say)
     source = tree / SOURCE
     original = source.read_text(encoding="utf-8")

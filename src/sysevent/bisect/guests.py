@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from sysevent.arches import ARCHITECTURES, Architecture
+from sysevent.arches import Architecture
 from sysevent.bisect.ask import Boot, KernelUnderTest
 from sysevent.engine.asker import Asker
 from sysevent.engine.listeners import Listeners
@@ -18,9 +18,6 @@ from sysevent.model import Incident, KernelLog, Observation, Progress
 from sysevent.settings import Settings
 from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
-
-# Seconds until a kernel of our own configuration must have answered; it takes less than one.
-_BOOT = 60
 
 
 class Guest(Asker):
@@ -40,12 +37,6 @@ def target_for(glob: str, files: Sequence[str], arch: Architecture) -> TargetSpe
     if len(chosen) > 1:
         raise UsageError(f"--target {glob} matches several targets: {', '.join(one.name for one in chosen)}")
     return chosen[0]
-
-
-def with_own_configuration(target: TargetSpec) -> TargetSpec:
-    """The target changed for kernels that are built with our configuration, which has no virtio to wait for."""
-    words = f"{target.append} {ARCHITECTURES[target.arch].own_kernel_words}".strip()
-    return msgspec.structs.replace(target, append=words, channel="serial", boot=min(target.boot, _BOOT))
 
 
 def boot_on(target: TargetSpec, settings: Settings, progress: Progress, modules: Path | None = None) -> Boot:

@@ -19,6 +19,7 @@ from sysevent.cache import Cache
 from sysevent.errors import KernelNotBuilt, ToolMissing, UsageError
 from sysevent.model import Progress
 from sysevent.settings import Settings
+from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
 
 # The build directory of the user's own tree, beside that of whole searches: it belongs to one source directory.
@@ -66,7 +67,7 @@ def try_tree(
             return KernelResult(Outcome.UNKNOWN, str(error), None, (), {})
         for note in built.notes:
             progress(note)
-        boot = guests.boot_on(guests.with_own_configuration(target), settings, progress)
+        boot = guests.boot_on(spec.with_own_configuration(target), settings, progress)
         return ask(boot, built.spec, session.procedure(question), logs)
 
 

@@ -72,8 +72,10 @@ class KernelBuilder:
         self._lines = kconfig.requested_lines(arch, fragments)
         self._toolchains = toolchains(arch)
 
-    def build(self, tree: Path, log: Path) -> BuiltKernel:
+    def build(self, tree: Path, log: Path, *, configured: bool = False) -> BuiltKernel:
         """Build the tree as it is checked out, and return its kernel; make's output goes to log.
+
+        configured: True: since the last build of this tree only source files have changed, so its .config stays.
 
         `uname -v` of the kernel has the revision of the tree. KernelNotBuilt with the compiler's errors, or if the
         boot image does not hold the kernel that was linked. ToolMissing when no installed compiler is new enough or
@@ -87,13 +89,13 @@ class KernelBuilder:
         # Without an empty LOCALVERSION the state of git becomes part of the kernel release.
         make = [*self._make(tree, output), "LOCALVERSION=", *toolchain.make(output)]
         begin = time.monotonic()
-        unmet = self._configure(make, toolchain, output, tree, log)
-        configured = time.monotonic()
+        unmet = () if configured else self._configure(make, toolchain, output, tree, log)
+        middle = time.monotonic()
         goal = self.arch.make_goal
         env = toolchain.environment(source_tree.revision(tree))
         self._run([*make, goal], env, tree, log, f"building {goal}")
         unproven = proof.check(output, self.arch, self._build_id)
-        seconds = {"configure": configured - begin, "build": time.monotonic() - configured}
+        seconds = {"configure": middle - begin, "build": time.monotonic() - middle}
         notes = [f"not honoured: {', '.join(unmet)}"] if unmet else []
         notes += [unproven] if unproven else []
         return BuiltKernel(f"tree:{output}", seconds, tuple(notes), toolchain.name)

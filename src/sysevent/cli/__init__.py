@@ -35,6 +35,7 @@ VERBS = {
     "images": "the kernels that guests boot: list, fetch, verify, prune",
     "layout": "what KVM's headers mean in bytes, for every ABI: show, scan, diff",
     "bisect": "which commit, or which release, changed what a VMM reads",
+    "sensitivity": "how many kernels with one wrong edit each the contract notices",
     "bench": "how long each step takes, and whether restored guests answer as booted ones do",
     "diff": "what differs between two kernels, or two runs, byte by byte",
 }

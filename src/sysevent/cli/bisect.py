@@ -40,6 +40,7 @@ from sysevent.images.kernel.identity import file_build_id
 from sysevent.model import Status
 from sysevent.qemu.version import version
 from sysevent.settings import Settings, from_options
+from sysevent.targets import spec
 
 
 def ensure_programs(kind: Kind, arch: Architecture) -> None:
@@ -65,7 +66,7 @@ def equip(question: Question, settings: Settings, jobs: int | None, build: Path)
         return Equipment(guests.boot_on(target, settings, say), tools=tools)
     fragments = [Path(name) for name in question.fragments]
     builder = KernelBuilder(arch, build, say, build_id=file_build_id, jobs=jobs, fragments=fragments)
-    boot = guests.boot_on(guests.with_own_configuration(target), settings, say)
+    boot = guests.boot_on(spec.with_own_configuration(target), settings, say)
     return Equipment(boot, builder, tools=tools)
 
 

@@ -21,6 +21,8 @@ from sysevent.text import one_line
 
 # Bytes of a target file; one with a thousand targets has 0.2 MB.
 _FILE_MAX = 4 << 20
+# Seconds until a kernel with our own configuration must have answered; it takes less than one.
+_OWN_BOOT = 60
 # Characters of one value, or of what is wrong with it, in a message.
 _SHOWN_MAX = 400
 
@@ -247,3 +249,9 @@ def _labels(kernels: Sequence[str]) -> dict[str, str]:
         names = (short, *(f"{short}~{number}" for number in range(2, len(kernels) + 2)))
         labels.setdefault(kernel, next(name for name in names if name not in labels.values()))
     return labels
+
+
+def with_own_configuration(target: TargetSpec) -> TargetSpec:
+    """The target changed for kernels that are built with our configuration, which has no virtio to wait for."""
+    words = f"{target.append} {ARCHITECTURES[target.arch].own_kernel_words}".strip()
+    return msgspec.structs.replace(target, append=words, channel="serial", boot=min(target.boot, _OWN_BOOT))

@@ -1,0 +1,131 @@
+"""sysevent sensitivity: kernels with one edit each, and the claims that notice it."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from sysevent import options
+from sysevent.arches import ARCHITECTURES, Architecture, ArchName, architecture
+from sysevent.build.kernel import KernelBuilder
+from sysevent.cache import Cache
+from sysevent.checkout import ROOT
+from sysevent.cli import say, show
+from sysevent.doctor.requirements import ensure_kernel_build, ensure_qemu
+from sysevent.errors import UsageError
+from sysevent.images.kernel.identity import file_build_id
+from sysevent.sensitivity import ask, drive, equivalent, mutants, places, report, tree
+from sysevent.sensitivity.drive import Measurement, Workshop
+from sysevent.sensitivity.mutants import Found
+from sysevent.sensitivity.state import State
+from sysevent.sensitivity.tree import TreeCopy
+from sysevent.settings import Settings, from_options
+from sysevent.targets import spec
+from sysevent.targets.spec import TargetSpec
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the verb."""
+    parser.epilog = "docs/sensitivity.md says how it counts"
+    options.feed(parser, "sensitivity")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure one architecture after the other, and print a report for each."""
+    if not args.tree:
+        raise UsageError("needs --tree DIR, the source of a kernel")
+    source = tree.check(Path(args.tree))
+    archs = cast("list[ArchName]", [args.arch] if args.arch else list(ARCHITECTURES))
+    chosen = {arch.name: arch for arch in map(architecture, archs)}
+    found = {name: mutants.find(source, places.select(name, args.function)) for name in chosen}
+    if args.sample < 1:
+        raise UsageError("--sample must be greater than 0")
+    found = {name: one.sample(args.sample) for name, one in found.items()}
+    if args.list:
+        for one in (one for name in found for one in found[name].mutants):
+            show(
+                f"{one.key} {one.file}:{one.line} {one.function}: {one.operator}: {one.before} -> {one.after}"
+            )
+        return 0
+    targets = {name: _target(args, name) for name in chosen}
+    ensure_qemu(list(chosen), say)
+    for arch in chosen.values():
+        ensure_kernel_build(arch)
+    settings = from_options(vars(args))
+    results = Path(args.results).expanduser().resolve() if args.results else ROOT / "results" / "sensitivity"
+    printed: list[dict[str, Any]] = []
+    for name, arch in chosen.items():
+        measured = _measure(args, source, arch, found[name], targets[name], results / name, settings)
+        printed.append(_write(measured, name, results / name))
+    if args.json:
+        Path(args.json).write_text(json.dumps(printed, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _target(args: argparse.Namespace, arch: str) -> TargetSpec:
+    """The target that boots mutants, changed for kernels with this project's configuration."""
+    glob = args.target or f"{arch}-tcg"
+    chosen = spec.select(spec.known(args.targets), [glob], [arch], [])
+    if len(chosen) != 1:
+        names = ", ".join(one.name for one in chosen)
+        raise UsageError(f"--target {glob} matches {names or 'none'}: name one target of {arch}")
+    if not chosen[0].booted:
+        raise UsageError(f"--target {glob}: {chosen[0].name} is not a guest of this machine's QEMU")
+    return spec.with_own_configuration(chosen[0])
+
+
+def _measure(
+    args: argparse.Namespace,
+    source: Path,
+    arch: Architecture,
+    found: Found,
+    target: TargetSpec,
+    results: Path,
+    settings: Settings,
+) -> Measurement:
+    results.mkdir(parents=True, exist_ok=True)
+    short = hashlib.sha256(str(source).encode()).hexdigest()[:12]
+    folder = settings.cache / "sensitivity" / f"{source.name}-{short}-{arch.name}"
+    fragments = [Path(name).resolve() for name in args.config]
+    builder = KernelBuilder(
+        arch, folder / "build", say, build_id=file_build_id, jobs=args.jobs, fragments=fragments
+    )
+    say(f"{arch.name}: {len(found.mutants)} mutants; state and logs: {results}")
+    with Cache(settings.cache).lock(f"sensitivity-{folder.name}", "sensitivity", say):
+        workshop = Workshop(
+            copy=partial(TreeCopy.make, source, folder / "tree", found.files),
+            builder=builder,
+            asks=ask.Asker(target, folder / "locks", _pytest_options(args)),
+            boot_image=arch.boot_image,
+            images=folder / "images",
+            logs=results / "logs",
+            asking=ask.asking_key(target),
+        )
+        return drive.measure(
+            found,
+            State(results),
+            workshop,
+            say,
+            known=equivalent.load(),
+            killed_before=args.survivors,
+        )
+
+
+def _pytest_options(args: argparse.Namespace) -> Sequence[str]:
+    given = {"mirror": args.mirror, "keyring": args.keyring, "offline": args.offline}
+    return options.spelled(given, lambda _option, value: str(Path(value).expanduser().resolve()))
+
+
+def _write(measured: Measurement, arch: str, results: Path) -> dict[str, Any]:
+    """Write the report of an architecture to its directory, and print it; its form as JSON."""
+    text, found = report.text(measured), report.as_json(measured, arch)
+    (results / "report.txt").write_text(text, encoding="utf-8")
+    (results / "report.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (results / "matrix.tsv").write_text(report.matrix(measured), encoding="utf-8")
+    show(f"{arch}\n\n{text}")
+    return found

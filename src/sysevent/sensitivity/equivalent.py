@@ -1,0 +1,50 @@
+"""Mutants that no user of KVM can tell from the original, listed by hand with the reason."""
+
+from __future__ import annotations
+
+import importlib.resources
+
+import msgspec
+
+from sysevent.sensitivity.mutants import Mutant
+
+
+class Equivalent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A mutant, named by its text, so that it stays the same when lines above it change."""
+
+    # Path in the tree.
+    file: str
+    # As Region.name.
+    function: str
+    # A key of operators.OPERATORS.
+    operator: str
+    # The line without indentation: as it is, and changed.
+    before: str
+    # Why no user of KVM can see it. One sentence, without a period.
+    reason: str
+    # Needed if the operator changes the line in several ways.
+    after: str = ""
+    # The line above with more than white space. Needed if the function has the same line twice.
+    above: str = ""
+
+    def is_(self, mutant: Mutant) -> bool:
+        """Whether it is this mutant."""
+        return (
+            (self.file, self.function, self.operator, self.before)
+            == (mutant.file, mutant.function, mutant.operator, mutant.before)
+        ) and (self.after in ("", mutant.after) and self.above in ("", mutant.above))
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    equivalent: tuple[Equivalent, ...] = ()
+
+
+def load() -> tuple[Equivalent, ...]:
+    """Return the list, from equivalent.toml."""
+    text = importlib.resources.files("sysevent.sensitivity").joinpath("equivalent.toml").read_bytes()
+    return msgspec.toml.decode(text, type=_File).equivalent
+
+
+def reason(mutant: Mutant, known: tuple[Equivalent, ...]) -> str:
+    """Return why a mutant is equivalent; "" if it is not listed."""
+    return next((one.reason for one in known if one.is_(mutant)), "")

@@ -1,0 +1,87 @@
+"""The report of a measurement."""
+
+from sysevent.model import Status
+from sysevent.sensitivity import report
+from sysevent.sensitivity.drive import Judged, Measurement
+from sysevent.sensitivity.mutants import Mutant
+from sysevent.sensitivity.operators import Edit
+from sysevent.sensitivity.verdicts import Fate, Result, Verdicts
+
+
+def judged(key, fate, function="f", **more):
+    mutant = Mutant(
+        key,
+        "a.c",
+        function,
+        "delete",
+        7,
+        "g();",
+        ";",
+        "{",
+        "--- a/a.c\n+++ b/a.c\n",
+        Edit(0, 1, b"", "delete"),
+    )
+    return Judged(mutant, Result(fate, **more), 1.5)
+
+
+FOUND = Measurement(
+    "ab",
+    Verdicts({"kvm.system_event.a": Status.PASS, "kvm.system_event.e": Status.FAIL}, "ab"),
+    (
+        judged("m1", Fate.KILLED, killers=("kvm.system_event.a", "kvm.system_event.b")),
+        judged("m2", Fate.SURVIVED),
+        judged("m3", Fate.NOTICED, "h", noticed=("kvm.system_event.b",)),
+        judged("m4", Fate.EQUIVALENT, "h", reason="no effect"),
+        judged(
+            "m5", Fate.INCONCLUSIVE, "h", reason="1 claims without a result", missed=("kvm.system_event.a",)
+        ),
+    ),
+    ("gone",),
+)
+
+
+def test_table():
+    assert report.table(FOUND) == [
+        "| function | mutants | killed | noticed | survived | inconclusive | equivalent | duplicate | not built |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| `f` | 2 | 1 | 0 | 1 | 0 | 0 | 0 | 0 |",
+        "| `h` | 3 | 0 | 1 | 0 | 1 | 1 | 0 | 0 |",
+        "| all | 5 | 1 | 1 | 1 | 1 | 1 | 0 | 0 |",
+    ]
+
+
+def test_rates():
+    first, second = report.rates(FOUND)
+    assert first == "kill rate: 1 of 4 mutants that are not equivalent, 25.0%"
+    assert second == "with --strict-observed: 50.0%; with those that leave KVM without a result: 75.0%"
+
+
+def test_text_has_every_mutant_that_lives():
+    text = report.text(FOUND)
+    assert "m1" not in text
+    for part in (
+        "m2 a.c:7 f: delete",
+        "DONE: b",
+        "without a result: a",
+        "--- a/a.c",
+        "not in this tree: gone",
+    ):
+        assert part in text
+
+
+def test_matrix():
+    assert [line.split("\t")[4:] for line in report.matrix(FOUND).splitlines()] == [
+        ["fate", "a", "b"],
+        ["killed", "F", "F"],
+        ["survived", "", ""],
+        ["noticed", "", "D"],
+        ["equivalent", "", ""],
+        ["inconclusive", "M", ""],
+    ]
+
+
+def test_json():
+    found = report.as_json(FOUND, "arm64")
+    assert (found["counted"], found["kill_rate"], found["counts"]["killed"]) == (4, 0.25, 1)
+    assert found["failing"] == ["kvm.system_event.e"]
+    assert found["mutants"][0]["killers"] == ["kvm.system_event.a", "kvm.system_event.b"]
