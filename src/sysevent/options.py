@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from sysevent.arches import ABIS, ARCHITECTURES, NATIVE
+from sysevent.arches import ABIS, ARCHITECTURES, NATIVE, canonical
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-Kind = Literal["flag", "text", "number", "file", "directory", "kernel"]
-"""What a value is. The last three name something on disk, relative to the current directory; a kernel can also be
-the name of a track, such as debian:6.12."""
+Kind = Literal["flag", "text", "number", "arch", "file", "directory", "kernel"]
+"""What a value is. An architecture can be given by its other names. The last three name something on disk, relative
+to the current directory; a kernel can also be the name of a track, such as debian:6.12."""
 
 PYTEST = "pytest"
 # The verbs that hand these options on to pytest, which checks their values and knows their defaults.
@@ -89,7 +89,7 @@ OPTIONS: tuple[Option, ...] = (
                bisect=Use(once=True, help="target that boots the kernels; default: ARCH-tcg")),
            repeatable=True),
     Option("--arch", "ARCH", f"only this architecture: {_ARCHES}",
-           _in(*_SUITE, "targets", "diff", "images", bisect=Use(once=True)), repeatable=True),
+           _in(*_SUITE, "targets", "diff", "images", bisect=Use(once=True)), "arch", repeatable=True),
     Option("--targets", "FILE", "TOML file with more targets, such as a lab's",
            _in(*_SUITE, "targets", "diff", "bisect", "shell"), "file", repeatable=True, judges=True),
     Option("--kernel", "SPEC", "kernel to boot: debian:6.12, the path of an image, or tree:PATH",
@@ -242,6 +242,8 @@ def keywords(option: Option, verb: str) -> dict[str, Any]:
         found["choices"] = list(option.choices)
     if option.kind == "number" and not relayed:
         found["type"] = int
+    if option.kind == "arch":
+        found["type"] = canonical
     if option.many(verb):
         return {**found, "action": "append", "default": [], "help": f"{text} (repeatable)"}
     default = option.default if use.default is None else use.default
