@@ -89,7 +89,7 @@ OPTIONS: tuple[Option, ...] = (
                bisect=Use(once=True, help="target that boots the kernels; default: ARCH-tcg")),
            repeatable=True),
     Option("--arch", "ARCH", f"only this architecture: {_ARCHES}",
-           _in(*_SUITE, "targets", "diff", "images", bisect=Use(once=True)), "arch", repeatable=True),
+           _in(*_SUITE, "targets", "diff", "images", "list", bisect=Use(once=True)), "arch", repeatable=True),
     Option("--targets", "FILE", "TOML file with more targets, such as a lab's",
            _in(*_SUITE, "targets", "diff", "bisect", "shell"), "file", repeatable=True, judges=True),
     Option("--kernel", "SPEC", "kernel to boot: debian:6.12, the path of an image, or tree:PATH",
@@ -192,6 +192,8 @@ OPTIONS: tuple[Option, ...] = (
     # Positional arguments.
     Option("step", "", "one step only, for `git bisect run sysevent bisect run …`", _in("bisect"),
            choices=("run",), count="?"),
+    Option("glob", "GLOB", "claims whose name matches, or has it within", _in("list"), count="?", default="*"),
+    Option("claim", "CLAIM", "name of a claim, or its end, such as psci.reset2", _in("explain")),
     Option("before", "RUN", "first run or kernel, such as results/latest or debian:6.1", _in("diff")),
     Option("after", "RUN", "second run or kernel", _in("diff")),
     Option("run", "RUN", "results directory of a run; default: results/latest", _in("report"), "directory",
