@@ -18,6 +18,7 @@ from sysevent.arches import (
     ArchName,
     abi,
     architecture,
+    canonical,
     native,
     of_machine,
     others,
@@ -196,3 +197,20 @@ def test_names():
     assert abi("x32").arch == "x86_64"
     with pytest.raises(UsageError, match=f"--abi x33: expected one of {', '.join(ABIS)}"):
         abi("x33")
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        ("aarch64", "arm64"),
+        ("ARM64", "arm64"),
+        ("amd64", "x86_64"),
+        ("x86-64", "x86_64"),
+        ("x64", "x86_64"),
+        ("riscv64", "riscv64"),
+        ("s390x", "s390x"),
+    ],
+)
+def test_other_names_of_architectures(other, name):
+    """What is no name of ours stays as it was typed, for the error message."""
+    assert canonical(other) == name

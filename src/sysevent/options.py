@@ -1,221 +1,35 @@
-"""Every option of the sysevent command and of the pytest plugin, once, as data.
+"""Feeds argparse and pytest from the table of options, and spells them as words of a command line. No I/O.
 
-argparse and pytest are fed from it (feed, arguments), `sysevent run` spells what it hands on to pytest with it
-(spelled), and what documents or completes a command line can be made from it. Nothing here does I/O.
-
-A verb is named as it is typed: "run", "images fetch". "pytest" stands for the plugin. A row of OPTIONS is one
-meaning: --json, which writes to stdout in some verbs and to a file in others, has two rows, in different verbs.
+`sysevent run` spells what it hands on to pytest with spelled(); what documents or completes a command line can be made
+from the table, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from sysevent.arches import ABIS, ARCHITECTURES, NATIVE
+from sysevent.arches import canonical
+from sysevent.option_table import DEFAULT_BOOTS, GROUPS, OPTIONS, PYTEST, RELAYING, Option, Use
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-Kind = Literal["flag", "text", "number", "file", "directory", "kernel"]
-"""What a value is. The last three name something on disk, relative to the current directory; a kernel can also be
-the name of a track, such as debian:6.12."""
-
-PYTEST = "pytest"
-# The verbs that hand these options on to pytest, which checks their values and knows their defaults.
-RELAYING = ("run",)
-
-
-class Use(msgspec.Struct, frozen=True, kw_only=True):
-    """How one verb takes an option, where that differs from its row."""
-
-    # True: of several values the last one counts, although the option is repeatable elsewhere.
-    once: bool = False
-    default: str | None = None
-    help: str = ""
-
-
-class Option(msgspec.Struct, frozen=True):
-    """One option, or one positional argument: then flag has no dashes."""
-
-    flag: str
-    metavar: str
-    help: str
-    uses: Mapping[str, Use]
-    kind: Kind = "text"
-    repeatable: bool = False
-    choices: tuple[str, ...] = ()
-    default: str | int | tuple[str, ...] | None = None
-    # For a positional argument that may be left out ("?"), or given any number of times ("*").
-    count: Literal["", "?", "*"] = ""
-    # True if it changes what is asked or how it is judged: the command that repeats one test must repeat it.
-    judges: bool = False
-
-    @property
-    def name(self) -> str:
-        """The attribute that holds its value after parsing, in argparse's and in pytest's namespace."""
-        return self.flag.removeprefix("--").replace("-", "_")
-
-    @property
-    def positional(self) -> bool:
-        """Whether it is recognised by its position on the command line, not by a flag."""
-        return not self.flag.startswith("--")
-
-    def many(self, verb: str) -> bool:
-        """Whether a verb takes it several times, so that its value is a list."""
-        return self.repeatable and not self.uses[verb].once
-
-
-def _in(*verbs: str, **more: Use) -> Mapping[str, Use]:
-    """The uses of an option: verbs that take it as its row says, and others that do not."""
-    return {**dict.fromkeys(verbs, Use()), **{verb.replace("_", " "): use for verb, use in more.items()}}
-
-
-# Boots of each kernel that a bisection asks.
-DEFAULT_BOOTS = 2
-
-_SUITE = (PYTEST, "run")
-# The verbs that may fetch what Debian publishes, besides the suite.
-_FETCHING = ("images", "layout", "bisect", "shell", "sensitivity")
-_ARCHES = ", ".join(ARCHITECTURES)
-_ONCE = Use(once=True)
-_BOOTING = Use(once=True, help="target that boots the kernels; default: ARCH-tcg")
-_HEADERS = "kernel whose headers are read: debian:6.12 (or 6.12), tree:PATH, or machine"
-_TRACK = "debian:6.12"
-
-# fmt: off
-OPTIONS: tuple[Option, ...] = (
-    # What is asked, and where.
-    Option("--target", "GLOB", "targets whose name matches",
-           _in(*_SUITE, "targets", "diff", "bench", bisect=_BOOTING, sensitivity=_BOOTING), repeatable=True),
-    Option("--arch", "ARCH", f"only this architecture: {_ARCHES}",
-           _in(*_SUITE, "targets", "diff", "images", bisect=_ONCE, sensitivity=_ONCE), repeatable=True),
-    Option("--targets", "FILE", "TOML file with more targets, such as a lab's",
-           _in(*_SUITE, "targets", "diff", "bisect", "shell", "sensitivity"), "file", repeatable=True, judges=True),
-    Option("--kernel", "SPEC", "kernel to boot: debian:6.12, the path of an image, or tree:PATH",
-           _in(*_SUITE, "targets",
-               shell=_ONCE, bench=Use(once=True, default=_TRACK), images=Use(help="kernel track: debian:6.12"),
-               bisect=Use(once=True, help="with `run`: this kernel, instead of a build of the tree here"),
-               layout_show=Use(once=True, default=_TRACK, help=_HEADERS)),
-           "kernel", repeatable=True, judges=True),
-    Option("--modules", "DIR", "directory of kernel modules for a --kernel that is a path",
-           _in(*_SUITE, "shell", "bisect"), "directory", judges=True),
-    Option("--abi", "ABI", "ABI of the VMM: native, or i386 on x86_64",
-           _in(*_SUITE, "diff", bisect=Use(once=True, default=NATIVE)), repeatable=True),
-    Option("--abi", "ABI", f"userspace ABI: {', '.join(ABIS)}; default: all, for show x86_64 and i386", _in("layout"),
-           repeatable=True),
-    Option("--require", "GLOB", "targets that must be asked: a SKIP of the whole target, or a MISS, fails the run",
-           _in(*_SUITE), repeatable=True),
-    Option("--test", "PATTERN", "claims by name, glob or part of a name, such as arm64.psci.off; default: all",
-           _in("bisect"), repeatable=True, judges=True),
-    # How it is judged.
-    Option("--floor", "RELEASE", "require what mainline RELEASE has, whatever release the kernel reports",
-           _in(*_SUITE, "bisect"), judges=True),
-    Option("--strict-observed", "", "also fail on a change of behaviour that the kernel never promised",
-           _in(*_SUITE, "bisect"), "flag", judges=True),
-    Option("--strict-errata", "", "also fail on a known defect of a kernel (docs/errata.md)",
-           _in(*_SUITE, "bisect"), "flag", judges=True),
-    Option("--boots", "N", "boots of each kernel that must agree", _in("bisect"), "number", default=DEFAULT_BOOTS,
-           judges=True),
-    Option("--boot-failure", "", "what a kernel counts as that does not boot", _in("bisect"),
-           choices=("skip", "bad"), default="skip", judges=True),
-
-    # What a bisection searches.
-    Option("--tree", "DIR", "git repository of a kernel; it is only read",
-           _in("bisect", sensitivity=Use(help="source of a kernel; it is only read")), "directory"),
-    Option("--packages", "", "search a distribution's kernels instead", _in("bisect"), choices=("debian",)),
-    Option("--good", "REV", "a commit, or a version such as 6.12, where the claims hold", _in("bisect")),
-    Option("--bad", "REV", "a commit or version where they fail", _in("bisect")),
-    Option("--layout", "", "ask the exported headers only: builds no kernel", _in("bisect"), "flag", judges=True),
-    Option("--config", "FILE", "more kernel configuration", _in("bisect", "sensitivity"), "file", repeatable=True,
-           judges=True),
-    Option("--jobs", "N", "jobs of make; default: one for each CPU", _in("bisect", "sensitivity"), "number"),
-    Option("--resume", "", "continue the latest bisection that has not ended", _in("bisect"), "flag"),
-    Option("--anew", "", "begin again, and ignore the steps that are on disk", _in("bisect"), "flag"),
-
-    # Where things come from and go to.
-    Option("--results", "DIR", "directory for the results; default: results/<time>",
-           _in(*_SUITE, bisect=Use(help="directory for state, logs and report; "
-                                        "default: results/bisect-ARCH-KEY"),
-               sensitivity=Use(help="directory for state and reports; default: results/sensitivity")), "directory"),
-    Option("--json", "", "print JSON", _in("diff", "layout"), "flag"),
-    Option("--json", "FILE", "file for all values, as JSON",
-           _in("bench", bisect=Use(help="file for the report as JSON; - prints it instead of the text"),
-               sensitivity=Use(help="file for the reports as JSON")),
-           "file"),
-    Option("--svg", "FILE", "file for a picture of the milestones", _in("bench"), "file"),
-    Option("--mirror", "URL", "Debian mirror; default: this machine's apt's", _in(*_SUITE, "doctor", *_FETCHING)),
-    Option("--keyring", "FILE", "OpenPGP certificates that may sign Debian's release files",
-           _in(*_SUITE, "doctor", *_FETCHING), "file"),
-    Option("--offline", "", "use only the cache, never the network", _in(*_SUITE, "diff", *_FETCHING), "flag"),
-    Option("--refresh", "", "ask the mirror even if it was asked within a day", _in("images fetch"), "flag"),
-    Option("--install-deps", "", "first install a missing QEMU with the package manager (as root, or with sudo)",
-           _in("run", "doctor"), "flag"),
-
-    # How guests start and end.
-    Option("--fresh", "", "boot every guest; default: restore a guest that was ready before from its snapshot",
-           _in(*_SUITE), "flag"),
-    Option("--keep", "WHEN", "leave guests running for inspection: never, "
-           "failed (those with a FAIL, ERROR or MISS), or always (all that answered to the end)",
-           _in(*_SUITE), choices=("never", "failed", "always"), default="never"),
-    Option("--keep-for", "SECONDS", "when a kept guest is ended, counted from its start", _in(*_SUITE),
-           "number", default=3600),
-    Option("--gdb", "", "stop the one target before its first instruction, print the command for gdb, "
-           "and wait without deadlines", _in(*_SUITE), "flag"),
-    Option("--attach", "DIR", "connect to the guest that a run with --keep left there", _in("shell"), "directory"),
-    Option("--timeout", "SECONDS", "limit for commands from a pipe; a terminal has none", _in("shell"),
-           "number", default=600),
-
-    # What one verb alone takes.
-    Option("--function", "NAME", "function: its name, a glob, or PATH:FUNCTION", _in("sensitivity"), repeatable=True),
-    Option("--survivors", "", "ask those no more that were caught once, although claims have changed since",
-           _in("sensitivity"), "flag"),
-    Option("--sample", "N", "only one mutant of N, always the same", _in("sensitivity"), "number", default=1),
-    Option("--list", "", "only list the mutants", _in("sensitivity"), "flag"),
-    Option("--repeat", "N", "run everything N times, and compare the verdicts: a verdict that differs fails",
-           _in("run"), "number"),
-    Option("--check", "", "log in to lab machines, and ask labgrid for places; their KVM is not asked",
-           _in("targets"), "flag"),
-    Option("--reader", "NAME", "only this reader, event by event", _in("report")),
-    Option("--padding", "", "list implicit padding as well", _in("layout scan"), "flag"),
-    Option("--runs", "N", "runs of every measurement", _in("bench"), "number", default=7),
-    Option("--most", "N", "scenarios in a warm guest, at most", _in("bench"), "number", default=1000),
-    Option("--suite", "WORDS", 'time `pytest WORDS`, such as "suites -k reset"', _in("bench"), repeatable=True),
-    Option("--verify-snapshots", "N", "only compare N restored guests with booted ones, byte for byte; exit code 1 if "
-           "they differ", _in("bench"), "number"),
-    Option("--compare", "PEER", "virtme-ng or tuxrun", _in("bench"), repeatable=True,
-           choices=("virtme-ng", "tuxrun")),
-    Option("--root", "PATH", "what a peer boots into: a directory or an image; {arch} in it is replaced",
-           _in("bench"), "file"),
-
-    # Positional arguments.
-    Option("step", "", "one step only, for `git bisect run sysevent bisect run …`", _in("bisect"),
-           choices=("run",), count="?"),
-    Option("before", "RUN", "first run or kernel, such as results/latest or debian:6.1", _in("diff")),
-    Option("after", "RUN", "second run or kernel", _in("diff")),
-    Option("run", "RUN", "results directory of a run; default: results/latest", _in("report"), "directory",
-           count="?"),
-    Option("target", "TARGET", "name of a target, or a glob that matches one", _in("shell"), count="?"),
-    Option("struct", "STRUCT", "structure, such as kvm_xen_exit, or a member that is one",
-           _in("layout show"), count="?", default="kvm_run.system_event"),
-    Option("kernel", "SPEC", _HEADERS, _in("layout scan"), count="*", default=(_TRACK,)),
-    Option("old", "OLD", _HEADERS, _in("layout diff")),
-    Option("new", "NEW", _HEADERS, _in("layout diff")),
-)
-
-# Headings in the --help of a verb whose options are many, in this order.
-GROUPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "bisect": {
-        "what is searched": ("--tree", "--packages", "--good", "--bad", "--layout", "--kernel", "--modules"),
-        "what is asked": ("--test", "--arch", "--abi", "--target", "--targets", "--floor",
-                          "--strict-observed", "--strict-errata", "--boots", "--boot-failure"),
-        "how": ("--config", "--jobs", "--resume", "--anew", "--results", "--json", "--mirror", "--keyring",
-                "--offline"),
-    },
-}
-# fmt: on
+__all__ = [
+    "DEFAULT_BOOTS",
+    "GROUPS",
+    "OPTIONS",
+    "PYTEST",
+    "Option",
+    "Use",
+    "arguments",
+    "feed",
+    "feed_formats",
+    "format_name",
+    "keywords",
+    "of",
+    "spelled",
+]
 
 
 def of(verb: str) -> list[Option]:
@@ -243,6 +57,8 @@ def keywords(option: Option, verb: str) -> dict[str, Any]:
         found["choices"] = list(option.choices)
     if option.kind == "number" and not relayed:
         found["type"] = int
+    if option.kind == "arch":
+        found["type"] = canonical
     if option.many(verb):
         return {**found, "action": "append", "default": [], "help": f"{text} (repeatable)"}
     default = option.default if use.default is None else use.default

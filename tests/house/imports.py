@@ -42,6 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("abi",),
     # The command line, as data. Its help names the architectures.
     ("options",),
+    ("option_table",),
     ("arches",),
 )
 

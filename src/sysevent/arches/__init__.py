@@ -20,6 +20,7 @@ __all__ = [
     "Architecture",
     "abi",
     "architecture",
+    "canonical",
     "native",
     "of_machine",
     "others",
@@ -47,6 +48,17 @@ def of_machine(machine: str) -> Architecture | None:
         (arch for arch in ARCHITECTURES.values() if machine in (arch.uname_machine, *arch.other_machines)),
         None,
     )
+
+
+def canonical(name: str) -> str:
+    """Our name of the architecture that others call name: Debian, `uname -m`, gcc or QEMU; name itself if none does."""
+    plain = name.lower().replace("x86-64", "x86_64").replace("x64", "x86_64")
+    for arch in ARCHITECTURES.values():
+        qemu = arch.qemu.removeprefix("qemu-system-")
+        gcc = arch.triplet.partition("-")[0]
+        if plain in (arch.name, arch.debian, arch.uname_machine, *arch.other_machines, qemu, gcc):
+            return arch.name
+    return name
 
 
 def abi(name: str) -> Abi:

@@ -24,11 +24,13 @@ from sysevent import __version__, interrupts, standard_streams, tracebacks
 from sysevent.errors import SyseventError, UsageError, of_this_machine
 from sysevent.text import escape
 
-# Each verb with its line in --help. Its module has the same name.
+# Each verb with its line in --help. Its module has the same name, except for those in _MODULES.
 VERBS = {
     "run": "the main job: boot every usable target, run every scenario, print the matrix",
     "test": "the harness's own tests, a few minutes",
     "doctor": "what this machine has and lacks, and how to fix it",
+    "list": "the claims, a line each",
+    "explain": "one claim: what is asked, what must come back, why, and what recorded kernels gave",
     "targets": "the known targets, and what each needs",
     "shell": "a shell in a guest of a target, with our VMM in it, or on a lab machine",
     "report": "what a recorded run found: the matrix, and how each generation of userspace reads its events",
@@ -39,6 +41,9 @@ VERBS = {
     "bench": "how long each step takes, and whether restored guests answer as booted ones do",
     "diff": "what differs between two kernels, or two runs, byte by byte",
 }
+
+# A module of this package called list would hide the built-in type here.
+_MODULES = {"list": "listing"}
 
 # git takes every exit code from 1 to 127 except 125 for "bad". Where git reads the exit code, every failure of this
 # program must be more than 127, an error in its own code included (git-bisect(1), "bisect run").
@@ -150,7 +155,7 @@ def parse(argv: list[str]) -> tuple[_Verb, argparse.Namespace]:
     for verb, line in VERBS.items():
         sub = verbs.add_parser(verb, help=line, description=line, allow_abbrev=False)
         if verb == name:
-            module = cast(_Verb, importlib.import_module(f"sysevent.cli.{verb}"))
+            module = cast(_Verb, importlib.import_module(f"sysevent.cli.{_MODULES.get(verb, verb)}"))
             module.add_arguments(sub)
             chosen = module, sub
 

@@ -227,6 +227,9 @@ class PcAt(msgspec.Struct, frozen=True):
     gate: bool = False
 
     def mismatches(self, seen: Observation) -> list[Mismatch]:
+        if self.label not in seen.exits:
+            what = f"{_prefix(self.label)}{self.register}"
+            return [Mismatch(what, f"the address of {self.symbol}", "no such exit was recorded")]
         return RegisterHolds(self.register, seen.symbols[self.symbol], self.label).mismatches(seen)
 
 
@@ -240,6 +243,9 @@ class RegisterHoldsOneOf(msgspec.Struct, frozen=True):
     gate: bool = False
 
     def mismatches(self, seen: Observation) -> list[Mismatch]:
+        if self.label not in seen.exits:
+            wanted = " or ".join(value if isinstance(value, str) else f"{value:#x}" for value in self.values)
+            return [Mismatch(f"{_prefix(self.label)}{self.name}", wanted, "no such exit was recorded")]
         values = [seen.symbols[value] if isinstance(value, str) else value for value in self.values]
         found = [RegisterHolds(self.name, value, self.label).mismatches(seen) for value in values]
         if not all(found):

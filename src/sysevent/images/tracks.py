@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import hashlib
 import re
@@ -16,6 +17,8 @@ from sysevent.checkout import IMAGES
 from sysevent.errors import BadTargetFile, UsageError
 
 TRACKS_FILE = IMAGES / "tracks.toml"
+# Characters of a name that are compared with the known ones: a longer one is not a typing error of any.
+_COMPARED = 60
 
 
 class Track(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,8 +69,19 @@ def track(name: str, tracks: Sequence[Track]) -> Track:
     for candidate in tracks:
         if candidate.name == name:
             return candidate
-    known = ", ".join(t.spec for t in tracks)
-    raise UsageError(f"no kernel track is called debian:{name}; expected one of {known}")
+    known = [candidate.spec for candidate in tracks]
+    near = nearest(f"debian:{name}", known)
+    raise UsageError(f"no kernel track is called debian:{name}{near}; expected one of {', '.join(known)}")
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Return ", did you mean debian:6.12?" for the name of a track, or a word that resembles one; "" otherwise.
+
+    known: the tracks, as --kernel names them.
+    """
+    exact = f"debian:{word}"
+    near = [exact] if exact in known else difflib.get_close_matches(word[:_COMPARED], known, n=1)
+    return f", did you mean {near[0]}?" if near else ""
 
 
 def _problem(track: Track, earlier: Sequence[Track]) -> str | None:

@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
             *config.getoption("require"),
             *(glob.escape(row.id) for row in config.stash[TARGETS] if row.require),
         ]
-        _check_kernels(config.getoption("kernel"))
+        _check_kernels(config.getoption("kernel"), config.stash[TARGETS])
         terms(config)
         if config.getoption("gdb"):
             _one_in_a_debugger(config.stash[TARGETS], config.getoption("numprocesses", None))
@@ -57,15 +57,15 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(escape(str(error))) from error
 
 
-def _check_kernels(named: list[str]) -> None:
-    """UsageError if --kernel names a file that is not a kernel image: one line, instead of one for each claim."""
-    paths = [kernel for kernel in named if not kernel.startswith(("debian:", "tree:"))]
-    if paths:
-        # Here: most runs name a track.
-        from sysevent.images.kernel import resolve
+def _check_kernels(named: list[str], chosen: list[TargetSpec]) -> None:
+    """UsageError if no target can boot a kernel: one line before anything runs, instead of one for each claim."""
+    if named:
+        # Here: most runs name none.
+        from sysevent.images.kernel import mistakes
 
-        for path in paths:
-            resolve.check(path)
+        archs = dict.fromkeys(row.arch for row in chosen if row.booted)
+        for kernel in named:
+            mistakes.check(kernel, archs)
 
 
 def _one_in_a_debugger(chosen: list[TargetSpec], workers: object) -> None:

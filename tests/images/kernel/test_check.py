@@ -1,4 +1,4 @@
-"""Files after --kernel that no target can boot: one usage error, before a claim is collected."""
+"""What --kernel names and no target can boot: one usage error in one line, before a claim is collected."""
 
 import gzip
 import os
@@ -6,8 +6,11 @@ import os
 import pytest
 from kernel_images import arm64_image, empty_bzimage, riscv_image, vmlinux, zboot
 
+from sysevent.arches import ARCHITECTURES
 from sysevent.errors import UsageError
-from sysevent.images.kernel import resolve
+from sysevent.images.kernel import mistakes
+
+ARCHS = list(ARCHITECTURES)
 
 
 @pytest.mark.parametrize(
@@ -18,12 +21,65 @@ from sysevent.images.kernel import resolve
 def test_kernels(tmp_path, data):
     path = tmp_path / "Image"
     path.write_bytes(data)
-    resolve.check(str(path))
+    mistakes.check(str(path), ARCHS)
 
 
-@pytest.mark.parametrize("spec", ["debian:6.12", "debian:nonsense", "tree:/nowhere"])
-def test_what_needs_more_than_a_look(spec):
-    resolve.check(spec)
+@pytest.mark.parametrize(
+    "spec", ["debian:6.12", "debian:newest", "debian:6.12.94-1", "debian:7.3~rc7-1~exp1"]
+)
+def test_tracks_and_versions(spec):
+    """Whether Debian has such a version is only known to its mirror."""
+    mistakes.check(spec, ARCHS)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("debian:6.13", "did you mean debian:6.1"),
+        ("debian:612", "did you mean debian:6.12?"),
+        ("debian:", "no kernel track"),
+        ("debian:nonsense-", "expected one of debian:5.10"),
+        ("debain:6.12", "did you mean debian:6.12?"),
+        ("6.1", "did you mean debian:6.1?"),
+        ("./6.1", "did you mean debian:6.1?"),
+        ("newest", "did you mean debian:newest?"),
+        ("/nowhere/Image", "no such file; expected"),
+    ],
+)
+def test_misspelt_tracks(spec, words):
+    with pytest.raises(UsageError) as caught:
+        mistakes.check(spec, ARCHS)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def tree(path, *built):
+    (path / "include" / "config").mkdir(parents=True)
+    for arch in built:
+        image = path / ARCHITECTURES[arch].boot_image
+        image.parent.mkdir(parents=True)
+        image.write_bytes(b"")
+    return f"tree:{path}"
+
+
+def test_a_tree_is_built_for_one_of_the_architectures(tmp_path):
+    mistakes.check(tree(tmp_path, "arm64"), ARCHS)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: f"tree:{path}/missing", "no such directory"),
+        (lambda path: f"tree:{path}", "not a kernel tree, nor the O= directory of a build"),
+        (tree, "run make there"),
+        (lambda path: tree(path, "riscv64"), "it was built for riscv64"),
+        (lambda path: tree(path).removeprefix("tree:"), "for a kernel tree write tree:"),
+    ],
+    ids=["missing", "not a tree", "not built", "another architecture", "without tree:"],
+)
+def test_trees_that_cannot_be_booted(tmp_path, make, words):
+    with pytest.raises(UsageError, match=words):
+        mistakes.check(make(tmp_path), ["arm64", "x86_64"])
 
 
 @pytest.mark.parametrize(
@@ -41,7 +97,7 @@ def test_other_files(tmp_path, data, words):
     path = tmp_path / "x"
     path.write_bytes(data)
     with pytest.raises(UsageError, match=words) as caught:
-        resolve.check(str(path))
+        mistakes.check(str(path), ARCHS)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -55,9 +111,9 @@ def test_what_is_not_a_file(tmp_path):
         ("/dev/zero", "a character device"),
         (tmp_path / "pipe", "a named pipe"),
         (tmp_path / "sparse", "it has 5368709120 bytes"),
-        (tmp_path, "is a directory; for a built kernel tree write tree:"),
-        (tmp_path / "missing", "neither a file nor a track"),
+        (tmp_path, "is a directory: name an image in it"),
+        (tmp_path / "missing", "no such file"),
         ("x" * 5000, "cannot be read"),
     ):
         with pytest.raises(UsageError, match=words):
-            resolve.check(str(path))
+            mistakes.check(str(path), ARCHS)

@@ -132,7 +132,7 @@ def test_cut_off(find, tmp_path, arm64_image):
 
 
 def test_no_such_file(find, tmp_path):
-    with pytest.raises(UsageError, match=r"neither a file nor a track; expected debian:5\.10"):
+    with pytest.raises(UsageError, match=r"no such file; expected the path of an image"):
         find(tmp_path / "none")
 
 

@@ -23,6 +23,8 @@ from sysevent.text import printable
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
 
+# Bytes of a kernel image. A vmlinux with debug information has up to one gigabyte.
+FILE_MAX = 2 << 30
 # A release goes into file names and onto the terminal, so only text of this form is accepted.
 _RELEASE = re.compile(rb"\d[\w.+~-]{0,100}")
 _BANNER = re.compile(rb"Linux version (%s) \(" % _RELEASE.pattern)

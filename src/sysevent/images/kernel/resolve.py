@@ -14,13 +14,12 @@ from sysevent.images.debian.archive import Archive
 from sysevent.images.debian.track_resolution import Resolution, resolve
 from sysevent.images.download import Gone
 from sysevent.images.kernel import bootfile
+from sysevent.images.kernel.bootfile import FILE_MAX
+from sysevent.images.kernel.mistakes import require_file, require_tree
 from sysevent.images.tracks import Track
 from sysevent.model import KernelImage, Progress
-from sysevent.reading import read_file, read_start
+from sysevent.reading import read_file
 from sysevent.settings import Settings
-
-# Bytes of a kernel image. A vmlinux with debug information has up to one gigabyte.
-FILE_MAX = 2 << 30
 
 
 def find(
@@ -57,39 +56,8 @@ def find(
     if colon and kind == "tree":
         return _tree(spec, Path(rest).expanduser(), arch, settings, modules)
     path = Path(spec).expanduser()
-    _check_path(spec, path)
+    require_file(spec, path)
     return _file(spec, path, arch, settings, modules, "")
-
-
-def check(spec: str) -> None:
-    """Raise UsageError for a kernel that no target can boot, as far as that is quickly seen.
-
-    A path must be a regular file that can be read and begins as a kernel image does. Tracks and trees are not checked:
-    the one needs the mirror, the other the architecture.
-    """
-    if spec.partition(":")[0] not in ("debian", "tree"):
-        path = Path(spec).expanduser()
-        _check_path(spec, path)
-        try:
-            start = read_start(path, 1024, FILE_MAX)
-            bootfile.check_start(start, path.stat().st_size, f"--kernel {spec}")
-        except OSError as error:
-            raise UsageError(f"--kernel {spec} cannot be read: {error.strerror}") from None
-        except ImageError as error:
-            raise UsageError(str(error)) from None
-
-
-def _check_path(spec: str, path: Path) -> None:
-    """Raise UsageError when the path after --kernel does not exist or is a directory."""
-    try:
-        if path.is_dir():
-            raise UsageError(f"--kernel {spec} is a directory; for a built kernel tree write tree:{spec}")
-        if path.exists():
-            return
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--kernel {spec} cannot be read: {error}") from None
-    names = ", ".join(t.spec for t in tracks.load())
-    raise UsageError(f"--kernel {spec}: neither a file nor a track; expected {names}, tree:PATH, or a path")
 
 
 def _debian(
@@ -166,10 +134,7 @@ def _store(image: Path, data: bytes, arch: Architecture, cache: Cache) -> str:
 
 
 def _tree(spec: str, tree: Path, arch: Architecture, settings: Settings, modules: Path | None) -> KernelImage:
-    if not tree.is_dir():
-        raise UsageError(f"--kernel {spec}: no such directory")
-    if not (tree / "Kbuild").exists() and not (tree / "include" / "config").is_dir():
-        raise UsageError(f"--kernel {spec}: not a kernel tree")
+    require_tree(spec, tree)
     image = tree / arch.boot_image
     if not image.exists():
         images = (other.boot_image for other in ARCHITECTURES.values() if other is not arch)

@@ -1,0 +1,35 @@
+"""sysevent list: the claims, a line each."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+
+from sysevent import options
+from sysevent.arches import architecture
+from sysevent.cli import show
+from sysevent.contract import catalogue
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.log_claim import LogClaim
+from sysevent.errors import UsageError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the verb."""
+    options.feed(parser, "list")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the name and the sentence of each claim that matches; UsageError if none does. Return 0."""
+    archs = {architecture(name).name for name in args.arch}
+    found = [
+        claim
+        for claim in catalogue.load()
+        if fnmatch.fnmatch(claim.name, args.glob) or fnmatch.fnmatch(claim.name, f"*{args.glob}*")
+        if not archs or not isinstance(claim, ExitClaim | LogClaim) or claim.arch in archs
+    ]
+    if not found:
+        raise UsageError(f"no claim matches {args.glob!r}; `sysevent list` prints all of them")
+    width = max(len(claim.name) for claim in found)
+    show("\n".join(f"{claim.name:<{width}}  {claim.says}" for claim in found))
+    return 0

@@ -1,0 +1,92 @@
+"""Finds mistakes in a --kernel before anything runs, and proposes what was probably meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from sysevent.arches import ARCHITECTURES
+from sysevent.errors import ImageError, UsageError
+from sysevent.images import tracks
+from sysevent.images.kernel import bootfile
+from sysevent.images.kernel.bootfile import FILE_MAX
+from sysevent.reading import read_start
+
+# The version of a Debian package: "6.12.94-1", "7.3~rc7-1~exp1".
+_VERSION = re.compile(r"\d[0-9A-Za-z.+~:]*-[0-9A-Za-z.+~]+")
+
+
+def check(spec: str, archs: Iterable[str]) -> None:
+    """Raise UsageError for a --kernel that no selected target can boot, as far as that is seen at once.
+
+    archs: the architectures of the selected targets that boot their kernel. A track must be known, a tree must have
+    been built for one of the architectures, and a path must be a regular file that begins as a kernel image does.
+    Versions of Debian's packages are not checked, since that needs the mirror.
+    """
+    kind, colon, rest = spec.partition(":")
+    if colon and kind == "debian":
+        _check_track(spec, rest)
+    elif colon and kind == "tree":
+        _check_tree(spec, Path(rest).expanduser(), list(archs))
+    else:
+        _check_file(spec, Path(spec).expanduser())
+
+
+def _check_track(spec: str, name: str) -> None:
+    known = tracks.load()
+    if not any(name == track.name for track in known) and not _VERSION.fullmatch(name):
+        tracks.track(name, known)
+
+
+def _check_tree(spec: str, tree: Path, archs: list[str]) -> None:
+    require_tree(spec, tree)
+    built = [arch.name for arch in ARCHITECTURES.values() if (tree / arch.boot_image).exists()]
+    if set(archs).isdisjoint(built):
+        wanted = " or ".join(ARCHITECTURES[arch].boot_image for arch in archs)
+        state = f"it was built for {', '.join(built)}" if built else "run make there"
+        raise UsageError(
+            f"--kernel {spec} is not built for {' or '.join(archs)} ({wanted} is missing): {state}"
+        )
+
+
+def require_tree(spec: str, tree: Path) -> None:
+    """Raise UsageError unless tree is the directory of a kernel's sources or of a build, as spec says."""
+    if not tree.is_dir():
+        what = "not a directory" if tree.exists() else "no such directory"
+        raise UsageError(f"--kernel {spec}: {what}")
+    if not _is_tree(tree):
+        raise UsageError(f"--kernel {spec}: not a kernel tree, nor the O= directory of a build")
+
+
+def _is_tree(path: Path) -> bool:
+    return (path / "Kbuild").exists() or (path / "include" / "config").is_dir()
+
+
+def _check_file(spec: str, path: Path) -> None:
+    require_file(spec, path)
+    try:
+        start = read_start(path, 1024, FILE_MAX)
+        bootfile.check_start(start, path.stat().st_size, f"--kernel {spec}")
+    except OSError as error:
+        raise UsageError(f"--kernel {spec} cannot be read: {error.strerror}") from None
+    except ImageError as error:
+        raise UsageError(str(error)) from None
+
+
+def require_file(spec: str, path: Path) -> None:
+    """Raise UsageError if the path that spec means does not exist, or is a directory."""
+    try:
+        if path.is_dir():
+            hint = f"for a kernel tree write tree:{spec}" if _is_tree(path) else "name an image in it"
+            raise UsageError(f"--kernel {spec} is a directory: {hint}")
+        if path.exists():
+            return
+    # ValueError: of a path with a null character.
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--kernel {spec} cannot be read: {error}") from None
+    known = [track.spec for track in tracks.load()]
+    near = tracks.nearest(path.name, known)
+    raise UsageError(
+        f"--kernel {spec}: no such file{near}; expected the path of an image, tree:PATH, or one of {', '.join(known)}"
+    )
