@@ -45,8 +45,8 @@ def nested(name, msr, value, *steps, intercepting=False, before=()):
         *vm_with_vcpus("nested", cpuid=NESTED_CPUID),
         *before,
         Entry("nested", arguments, symbol="intercepting" if intercepting else ""),
-        # KVM lets a hypervisor execute VMRUN with paging alone (nested_svm_check_permissions).
-        *set_mode("paged"),
+        # KVM lets a hypervisor execute VMRUN with paging alone (nested_svm_check_permissions); they use long mode.
+        *set_mode("compatibility"),
         *run("exit"),
         *steps,
     )

@@ -76,12 +76,12 @@ LONG_CPUID: Leaves = (
     (0x8000_0001, 0, 0, 0, 1 << 29),
 )
 
-# The leaves of a CPU that has SVM, for a guest that is a hypervisor: of the extended features bit 2, and revision 1
-# with 8 address spaces.
+# The leaves of a CPU that has SVM, for a guest that is a hypervisor: of the extended features SVM (bit 2 of ECX)
+# and long mode, and revision 1 with 8 address spaces.
 NESTED_CPUID: Leaves = (
     *HYPERV_CPUID,
     (0x8000_0000, 0x8000_000A, 0, 0, 0),
-    (0x8000_0001, 0, 0, 1 << 2, 0),
+    (0x8000_0001, 0, 0, 1 << 2, 1 << 29),
     (0x8000_000A, 1, 8, 0, 0),
 )
 
@@ -111,6 +111,8 @@ MODES = {
     # The descriptor of an exception lies on a page that is not present.
     "no_idt_page": Mode(CR0_RESET | CR0_PE | CR0_PG, CR4_PSE, idt=0x80_0000),
     "no_vector_table": Mode(CR0_RESET, bits=16, base=RAM, idt=0x80_0000),
+    # Long mode that executes code of 32 bits.
+    "compatibility": Mode(CR0_RESET | CR0_PE | CR0_PG, CR4_PAE, EFER_LME | EFER_LMA),
     "long": Mode(CR0_RESET | CR0_PE | CR0_PG, CR4_PAE, EFER_LME | EFER_LMA, bits=64),
 }
 _FLAT = 0xFFFF_FFFF
