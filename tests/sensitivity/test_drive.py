@@ -168,7 +168,7 @@ def test_without_a_result_it_is_asked_twice(bench):
 
 
 def test_deadline_is_not_waited_for_twice(bench):
-    bench.answers = {DELETED: Verdicts({}, "", "not finished after 60 s", 60.0)}
+    bench.answers = {DELETED: Verdicts(PASSED, DELETED, "not finished after 60 s", 60.0)}
     assert bench.measure()[0][DELETED] is Fate.INCONCLUSIVE
     assert bench.asked.count(DELETED) == 1
 
@@ -189,3 +189,27 @@ def test_original_that_is_not_built(bench):
     bench.fails = {"original"}
     with pytest.raises(KernelNotBuilt):
         bench.measure()
+
+
+def test_without_an_answer_the_original_is_asked_as_a_control(bench):
+    bench.answers = {DELETED: Verdicts({}, "", "not finished after 60 s", 60.0)}
+    assert bench.measure()[0][DELETED] is Fate.INCONCLUSIVE
+    assert bench.asked == ["original", DELETED, "original", CONSTANT, SECOND]
+
+
+def test_machine_that_breaks_ends_the_measurement(bench):
+    """No mutant is decided by it: the next run asks it again."""
+    asks = bench.asks
+
+    def break_down(image, logs, deadline):
+        if bench.asked:
+            return Verdicts({"a": Status.MISS}, "", "", 1.0)
+        return asks(image, logs, deadline)
+
+    bench.asks = break_down
+    with pytest.raises(
+        InfrastructureError, match="and the original kernel gives none now: 1 claims have no result"
+    ):
+        bench.measure()
+    bench.asks = asks
+    assert set(bench.measure()[0].values()) == {Fate.SURVIVED}

@@ -100,7 +100,7 @@ def _measure(
         workshop = Workshop(
             copy=partial(TreeCopy.make, source, folder / "tree", found.files),
             builder=builder,
-            asks=ask.Asker(target, folder / "locks", _pytest_options(args)),
+            asks=ask.Asker(target, results / "locks", _pytest_options(args)),
             boot_image=arch.boot_image,
             images=folder / "images",
             logs=results / "logs",

@@ -195,6 +195,8 @@ class _Bench:
                     f"{image} has build ID {build_id}, and {seen.build_id} answered: see {logs}"
                 )
             result = verdicts.judge(self._base.statuses, seen)
+            if not seen.build_id:
+                self._control(result)
             if result.fate is not Fate.INCONCLUSIVE or seen.obstacle:
                 break
         if result.fate is Fate.KILLED:
@@ -202,6 +204,16 @@ class _Bench:
             shutil.rmtree(logs, ignore_errors=True)
         self._state.add(Decided(self._id, self._workshop.asking, mutant.key, result, round(seen.seconds, 1)))
         return result
+
+    def _control(self, result: Result) -> None:
+        """InfrastructureError if the original kernel does not answer either: the result is not the mutant's then."""
+        logs = self._workshop.logs / "control"
+        seen = self._workshop.asks(self._image(self._id), logs, max(_LEAST, _TIMES * self._base.seconds))
+        if obstacle := verdicts.unusable(seen):
+            raise InfrastructureError(
+                f"a mutant gave no answer ({result.reason}), and the original kernel gives none now: {obstacle}; "
+                f"see {logs}, and run again"
+            )
 
     def _build(self, mutant: Mutant | None) -> tuple[str, Path, KernelNotBuilt | None]:
         """Build a mutant, or the original: its build ID, its image in the store, and why it was not built."""
