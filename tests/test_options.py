@@ -65,7 +65,7 @@ def test_verbs_exist():
 def test_parser_has_what_the_table_says(verb):
     """And each parser of a sub-verb its own options beside the common ones."""
     top = argparse.ArgumentParser()
-    importlib.import_module(f"sysevent.cli.{verb}").add_arguments(top)
+    importlib.import_module(cli.module_name(verb)).add_arguments(top)
     found = {flag for parser in parsers(top) for action in parser._actions for flag in action.option_strings}
     named = {
         option.flag

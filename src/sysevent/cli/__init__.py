@@ -132,6 +132,11 @@ def show(text: str) -> None:
     print(escape(text), flush=True)
 
 
+def module_name(verb: str) -> str:
+    """The name of a verb's module."""
+    return f"sysevent.cli.{_MODULES.get(verb, verb)}"
+
+
 def _verb_of(argv: Sequence[str]) -> str | None:
     return next((word for word in argv if not word.startswith("-")), None)
 
@@ -155,7 +160,7 @@ def parse(argv: list[str]) -> tuple[_Verb, argparse.Namespace]:
     for verb, line in VERBS.items():
         sub = verbs.add_parser(verb, help=line, description=line, allow_abbrev=False)
         if verb == name:
-            module = cast(_Verb, importlib.import_module(f"sysevent.cli.{_MODULES.get(verb, verb)}"))
+            module = cast(_Verb, importlib.import_module(module_name(verb)))
             module.add_arguments(sub)
             chosen = module, sub
 

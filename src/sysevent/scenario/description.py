@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sysevent.abi.ioctls import Request
+from sysevent.abi.x86_64 import SET_MSR_FILTER
 from sysevent.scenario import steps as s
 
-_REQUESTS = {request.value: request for request in Request}
+_REQUESTS = {request.value: request.macro or f"KVM_{request.name}" for request in Request}
+_REQUESTS[SET_MSR_FILTER] = "KVM_X86_SET_MSR_FILTER"
 
 
 def lines(scenario: s.Scenario) -> Iterator[str]:
@@ -75,8 +77,7 @@ def _line(step: s.Step) -> str:  # noqa: C901 - an arm a step
 
 
 def _ioctl(step: s.Ioctl) -> str:
-    request = _REQUESTS.get(step.request)
-    name = (request.macro or f"KVM_{request.name}") if request is not None else f"ioctl {step.request:#x}"
+    name = _REQUESTS.get(step.request, f"ioctl {step.request:#x}")
     where = {"system": "/dev/kvm", "vm": "the VM", "device": "the device"}.get(
         str(step.fd), f"vCPU {step.fd}"
     )
