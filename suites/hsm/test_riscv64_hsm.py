@@ -33,7 +33,7 @@ SPECIFICATION = "RISC-V SBI specification, HSM; arch/riscv/kvm/vcpu_sbi_hsm.c"
 OPAQUE = 0xC0DE_0000_8BAD_F00D
 ANOTHER = 0x5EC0_0000_0000_0001
 # Milliseconds for the KVM_RUN of a hart that must not come back.
-BLOCKED = 15
+BLOCKED = 8
 
 
 def start(by, label, opaque):
@@ -72,7 +72,7 @@ STOPS = scenario(
     *(ioctls.get_mp_state(hart, f"mp_state {hart}") for hart in (0, 1)),
     *run("stopped", milliseconds=BLOCKED),
     ioctls.set_mp_state(0, MpState.RUNNABLE),
-    *run("after", milliseconds=BLOCKED),
+    *run("after"),
 )
 SUSPENDS = scenario(
     "hsm.suspend",

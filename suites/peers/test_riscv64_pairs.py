@@ -28,7 +28,7 @@ CALLS = (
     Entry("call", registers(sbi.SHUTDOWN, REASONS[1]), 1),
 )
 # Milliseconds for the KVM_RUN of a hart that must be STOPPED.
-BLOCKED = 15
+BLOCKED = 8
 
 
 def pair(name, *steps):
@@ -43,7 +43,7 @@ def pair(name, *steps):
     )
 
 
-AT_ONCE = pair("at_once", Start(0), Start(1), Wait("hart 0", 0, BLOCKED), Wait("hart 1", 1, BLOCKED))
+AT_ONCE = pair("at_once", Start(0), Start(1), Wait("hart 0", 0, 200), Wait("hart 1", 1, BLOCKED))
 # Hart 1 counts when hart 0 calls. Userspace lets it call then, and hart 0 stays STOPPED.
 SECOND = pair(
     "second",
