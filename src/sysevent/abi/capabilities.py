@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sysevent.abi.number import Number
+from sysevent.abi.number import BEFORE_ALL, Number
 
 
 class Capability(Number):
     """KVM_CAP_*. Facts.capabilities holds what KVM_CHECK_EXTENSION gave for it under `on_system` and `on_vm`."""
 
-    MCE = 31
+    MCE = 31, BEFORE_ALL, "", "x86_64"
     HYPERV = 44
     ARM_EL1_32BIT = 93
     X86_SMM = 117
