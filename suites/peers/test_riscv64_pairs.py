@@ -14,7 +14,7 @@ from sysevent.contract.checks import Exits, NothingBeyond, RegisterHolds, Writte
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.riscv64 import SYSTEM_RESET, event_claim, guest_continues
-from sysevent.contract.scenario_checks import Blocks, BufferHolds, Interrupted, OwnEvents
+from sysevent.contract.scenario_checks import AtLeastOneEvent, Blocks, BufferHolds, Interrupted
 from sysevent.contract.system_events import API, IMMEDIATE_EXIT_DOC
 from sysevent.model import Level
 from sysevent.scenario import ioctls
@@ -101,7 +101,9 @@ CLAIMS = claims(
         "Of two harts that make different calls at once each has its own event, or is stopped before it calls.",
         asks=AT_ONCE,
         gives=(
-            OwnEvents((("hart 0", EventType.RESET, REASONS[0]), ("hart 1", EventType.SHUTDOWN, REASONS[1]))),
+            AtLeastOneEvent(
+                (("hart 0", EventType.RESET, (REASONS[0],)), ("hart 1", EventType.SHUTDOWN, (REASONS[1],)))
+            ),
             *STOPPED,
         ),
         source=SYSTEM_RESET,

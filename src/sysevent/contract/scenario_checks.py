@@ -7,7 +7,7 @@ import msgspec
 from sysevent.abi import kvm_run, names
 from sysevent.abi.errno import Errno
 from sysevent.abi.exits import ExitReason
-from sysevent.contract.checks import Check, Exits, Holds, NothingBeyond, Written, event
+from sysevent.contract.checks import Check, Holds, NothingBeyond, Written, event
 from sysevent.model import Mismatch, Observation
 
 
@@ -205,32 +205,3 @@ class BufferHolds(msgspec.Struct, frozen=True):
             return [Mismatch(self.label, str(self.value), got)]
         value = int.from_bytes(answer.data[self.offset : self.offset + self.size], "little") & self.mask
         return [] if value == self.value else [Mismatch(self.label, f"{self.value:#x}", f"{value:#x}")]
-
-
-class OwnEvents(msgspec.Struct, frozen=True):
-    """Of vCPUs that call at once each has its own event or is stopped before it calls, and one at least has it."""
-
-    # Label, type and only datum of each vCPU's event.
-    events: tuple[tuple[str, int, int], ...]
-    gate: bool = False
-
-    def mismatches(self, seen: Observation) -> list[Mismatch]:
-        wrong: list[Mismatch] = []
-        happened = 0
-        for label, kind, datum in self.events:
-            if not Blocks(label).mismatches(seen):
-                continue
-            happened += 1
-            wrong += [
-                mismatch
-                for check in (
-                    Exits(ExitReason.SYSTEM_EVENT, label),
-                    Holds("type", kind, label),
-                    # Before v5.18 the same bytes are the flags, and ndata does not exist.
-                    Holds("data[0]", datum, label),
-                )
-                for mismatch in check.mismatches(seen)
-            ]
-        if not happened:
-            wrong.append(Mismatch("events", "one at least", "every vCPU blocks"))
-        return wrong
