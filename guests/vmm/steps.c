@@ -74,12 +74,14 @@ static int do_watch(struct input *in)
 {
 	u64 gpa = take_u64(in);
 	u32 left = take_u32(in);
+	u32 from_zero = in->left ? take_u32(in) : 0;
 	const u8 *at = vm_memory(gpa, 8);
-	u8 before[8];
+	u8 before[8] = {0};
 
 	if (in->bad || !at)
 		return -E_INVAL;
-	memcpy(before, at, 8);
+	if (!from_zero)
+		memcpy(before, at, 8);
 	for (; left && memcmp(before, at, 8) == 0; left--)
 		sys_sleep(1);
 	return 0;

@@ -57,7 +57,7 @@ enum wire_op {
 	OP_HEAD = 12,	/* vcpu u32, offset u32, bytes: written to kvm_run at the next start, over the poison */
 	OP_OPEN = 13,	/* flags u32, path: opened and closed */
 	OP_FILE = 14,	/* offset u32, length u32, path, or path, 0 and text -> bytes, or lines with the text */
-	OP_WATCH = 15,	/* gpa u64, milliseconds u32: waits until the u64 there changes, at most that long */
+	OP_WATCH = 15,	/* gpa u64, milliseconds u32, optionally u32: waits until the u64 there changes, or is not 0 */
 	OP_DEVICE = 16, /* type u32: KVM_CREATE_DEVICE, one for each VM */
 };
 

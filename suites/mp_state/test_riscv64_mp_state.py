@@ -17,7 +17,7 @@ from sysevent.contract.scenario_checks import Blocks, BufferHolds, Returns
 from sysevent.contract.terms import Need
 from sysevent.scenario import ioctls
 from sysevent.scenario.riscv64 import call, registers, scenario, vm_with_vcpus
-from sysevent.scenario.steps import BLOCKED_MS, Entry, Start, Wait, run
+from sysevent.scenario.steps import SETTLE_MS, Entry, Start, Wait, run
 
 SET = "Documentation/virt/kvm/api.rst, KVM_SET_MP_STATE: the only states are RUNNABLE and STOPPED"
 RESET = Need("KVM_CAP_RISCV_MP_STATE_RESET", (6, 16), Capability.RISCV_MP_STATE_RESET.on_vm)
@@ -48,7 +48,7 @@ STOPS = scenario(
     ioctls.set_mp_state(0, MpState.STOPPED),
     *(Entry("call", registers(sbi.COLD_REBOOT, REASON + hart), hart) for hart in (0, 1)),
     *(Start(hart) for hart in (0, 1)),
-    Wait("hart 0", 0, BLOCKED_MS),
+    Wait("hart 0", 0, SETTLE_MS),
     Wait("hart 1", 1, 1),
     *(Start(hart) for hart in (0, 1)),
     Wait("hart 0 again", 0, AGAIN_MS),

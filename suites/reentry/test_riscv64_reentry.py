@@ -20,7 +20,7 @@ from sysevent.contract.system_events import IMMEDIATE_EXIT_DOC, old_system_event
 from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.riscv64 import registers, scenario, vm_with_vcpus
-from sysevent.scenario.steps import BLOCKED_MS, Entry, SetRunBytes, run
+from sysevent.scenario.steps import SETTLE_MS, Entry, SetRunBytes, run
 
 
 def entered_again(reset):
@@ -30,7 +30,7 @@ def entered_again(reset):
         *vm_with_vcpus(),
         Entry("call", registers(reset.number, REASON)),
         *run("exit"),
-        *run("again", milliseconds=BLOCKED_MS),
+        *run("again", milliseconds=SETTLE_MS),
         ioctls.set_mp_state(0, MpState.RUNNABLE),
         *run("repeated"),
     )

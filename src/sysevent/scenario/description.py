@@ -68,7 +68,8 @@ def _line(step: s.Step) -> str:  # noqa: C901 - an arm a step
         case s.Sleep():
             return f"sleep {step.milliseconds} ms"
         case s.Watch():
-            return f"wait until the 8 bytes at {step.gpa:#x} change, {step.milliseconds} ms at most"
+            what = "are not zero" if step.from_zero else "change"
+            return f"wait until the 8 bytes at {step.gpa:#x} {what}, {step.milliseconds} ms at most"
         case s.Open():
             return f"open {step.path}{_answer(step.label)}"
         case s.File():

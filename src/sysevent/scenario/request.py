@@ -103,8 +103,8 @@ def _encode_step(step: s.Step, payloads: Mapping[str, Payload]) -> list[bytes]: 
             return one(Op.SLEEP, struct.pack("<I", milliseconds))
         case s.Device(kind, label):
             return one(Op.DEVICE, struct.pack("<I", kind), required=not label)
-        case s.Watch(gpa, milliseconds):
-            return one(Op.WATCH, struct.pack("<QI", gpa, milliseconds))
+        case s.Watch(gpa, milliseconds, from_zero):
+            return one(Op.WATCH, struct.pack("<QII", gpa, milliseconds, from_zero))
         case s.Open(path, _, flags):
             return one(Op.OPEN, struct.pack("<I", flags) + path.encode(), False)
         case s.File(path, _, offset, length, text):

@@ -179,6 +179,8 @@ class Watch(msgspec.Struct, frozen=True):
     # Guest physical address.
     gpa: int
     milliseconds: int = 1000
+    # True: until they are not zero, for bytes that change once, and that may have changed before.
+    from_zero: bool = False
 
 
 class Open(msgspec.Struct, frozen=True):
