@@ -20,9 +20,9 @@ from sysevent.engine import pipeline
 
 decoded, left = pipeline.decoded, int(os.environ["ALTERED"])
 
-def altered(request, reply):
+def altered(request, *reply):
     global left
-    answer = decoded(request, reply)
+    answer = decoded(request, *reply)
     if left and request.scenario.name == os.environ["SCENARIO"]:
         left -= 1
         raw = answer.exits["exit"]

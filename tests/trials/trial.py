@@ -28,6 +28,8 @@ TARGET, KERNEL = "arm64-tcg", "debian:6.12"
 LIMIT = 90
 # A shell that starts a job in the background lets it ignore Ctrl-C.
 _DEFAULT_SIGNALS = ("env", "--default-signal=INT,HUP,TERM")
+# Lines that a fault may add to the output of a clean run.
+_MORE_LINES = 150
 # In the environment of every process of a trial.
 _MARK = "SYSEVENT_TRIAL"
 
@@ -268,7 +270,7 @@ def problems(
 
     same: True if the fault must not cost a verdict. Otherwise verdicts may be missing, MISS, or one of instead.
     """
-    wrong = [*_of_the_output(found.output)]
+    wrong = [*_of_the_output(found.output, clean.output)]
     missing = not {"MISS", "ERROR"}.isdisjoint(found.verdicts.values())
     if found.code is None:
         wrong.append("hang: not ended within its limit")
@@ -288,11 +290,11 @@ def problems(
     return wrong
 
 
-def _of_the_output(output: str) -> Iterator[str]:
+def _of_the_output(output: str, usual: str) -> Iterator[str]:
     if "Traceback (most recent call last)" in output:
         yield "a traceback"
     if "\x1b" in output or "\x07" in output:
         yield "terminal escapes in the output"
-    lines = len(output.splitlines())
-    if lines > 400:
-        yield f"{lines} lines of output"
+    lines, most = len(output.splitlines()), len(usual.splitlines()) + _MORE_LINES
+    if lines > most:
+        yield f"{lines} lines of output, more than {most}"
