@@ -24,6 +24,7 @@ from sysevent.errors import GuestLost
 from sysevent.images.kernel import resolve, vmlinux
 from sysevent.images.rootfs import initramfs, userland
 from sysevent.model import Progress
+from sysevent.qemu import cpu as cpu_model
 from sysevent.qemu.argv import GuestConfig, InheritedFds, argv
 from sysevent.qemu.console import Console
 from sysevent.qemu.monitor import Monitor
@@ -171,7 +172,8 @@ def _machine(
     return GuestConfig(
         arch=arch,
         accel="tcg",
-        cpu="",
+        # As guests have it, so that the same claims apply.
+        cpu=cpu_model.model(arch, "tcg", ""),
         memory=_MEMORY,
         kernel=vmlinux.kernel_file(kernel, settings, progress),
         initramfs=initramfs.build(kernel, arch, files, modules, settings, progress),
