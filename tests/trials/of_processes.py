@@ -182,7 +182,7 @@ def _keep_killed(trial: Trial, chance: random.Random) -> None:
 @fault("workers killed", "The run has two workers (`-n 2`), and all get SIGKILL.", same=False)
 def _workers(trial: Trial, chance: random.Random) -> None:
     # With workers pytest creates a directory for temporary files, and keeps the last three.
-    trial.words += ["-n", "2", f"--basetemp={trial.folder / 'base'}"]
+    trial.words += ["-n", "2", f"--basetemp={trial.folder / 'workers'}"]
 
     def during(trial: Trial) -> None:
         trial.await_qemu()
