@@ -11,6 +11,9 @@ from trials.all import FAULTS
 from trials.catalogue import Fault
 from trials.trial import Outcome, Trial, problems
 
+# Faults that start another run, and require that it succeeds.
+_WITH_A_SECOND_RUN = ("two runs, one cache", "two runs, one results directory")
+
 
 def prime(place: Path, cache: Path) -> Outcome:
     """Run without a fault until nothing is added to a copy of the cache, and keep that as place/base."""
@@ -62,12 +65,18 @@ def _rank(fault: Fault) -> int:
     return {"trials.of_kernels": 0, "trials.of_resources": 2}.get(fault.kind, 1)
 
 
+def _fit(one: Fault, other: Fault) -> bool:
+    """Return whether two faults can be combined: a second run must end well, which the other may prevent."""
+    second = not {one.name, other.name}.isdisjoint(_WITH_A_SECOND_RUN)
+    return one.kind != other.kind and (not second or (one.same and other.same))
+
+
 def combine(chance: random.Random) -> Fault:
     """Two faults of different kinds as one; none that is slow."""
     possible = [one for one in FAULTS.values() if not one.slow and not (one.obstacle and one.obstacle())]
     while True:
         one, other = sorted(chance.sample(possible, 2), key=_rank)
-        if one.kind != other.kind:
+        if _fit(one, other):
             break
     # Another VMM has to be compiled, which a fault of the machine may prevent.
     uncompiled = {one.kind, other.kind} == {"trials.of_vmms", "trials.of_resources"}
