@@ -120,7 +120,7 @@ def begins(label, opaque):
 CLAIMS = claims(
     ExitClaim(
         "hsm.start",
-        "HART_START is no event: a hart that waits in KVM_RUN begins at the address given, with its number in a0.",
+        "HART_START causes no event: a hart that waits in KVM_RUN begins at the address given, with its number in a0.",
         asks=STARTS,
         gives=(
             *guest_continues("start"),
@@ -151,7 +151,7 @@ CLAIMS = claims(
     ),
     ExitClaim(
         "hsm.stop",
-        "HART_STOP is no event: the caller is STOPPED and its KVM_RUN blocks, and the other hart runs on.",
+        "HART_STOP causes no event: the caller is STOPPED and its KVM_RUN blocks, and the other hart runs on.",
         asks=STOPS,
         gives=(
             Blocks("stop"),
@@ -173,14 +173,14 @@ CLAIMS = claims(
     ),
     ExitClaim(
         "hsm.suspend",
-        "A retentive HART_SUSPEND is no event: the hart sleeps in KVM_RUN, and stays RUNNABLE.",
+        "A retentive HART_SUSPEND causes no event: the hart sleeps in KVM_RUN, and stays RUNNABLE.",
         asks=SUSPENDS,
         gives=(Blocks("suspend"), BufferHolds("mp_state", MpState.RUNNABLE)),
         source=SPECIFICATION,
     ),
     ExitClaim(
         "hsm.refused",
-        "HART_STATUS, and every call of HSM that KVM refuses, is no event, and changes the state of no hart.",
+        "HART_STATUS, and every call of HSM that KVM refuses, causes no event, and changes the state of no hart.",
         asks=REFUSES,
         gives=(
             *(check for label, *_ in ANSWERS for check in guest_continues(label)),

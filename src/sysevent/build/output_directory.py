@@ -44,7 +44,7 @@ def source(directory: Path, arch: Architecture) -> Path:
     found = next((tree for tree in named if is_source_tree(tree)), None)
     if found is None:
         raise NotApplicable(
-            f"tree:{directory} was built from {named[0]}, which is no kernel tree now; if the tree was moved: "
+            f"tree:{directory} was built from {named[0]}, which is not a kernel tree any more; if the tree was moved: "
             f"ln -sfn /path/to/linux {directory / 'source'}"
         )
     built, now = _built_version(directory), source_tree.version(found)
