@@ -188,7 +188,7 @@ OPTIONS: tuple[Option, ...] = (
     # Positional arguments.
     Option("step", "", "one step only, for `git bisect run sysevent bisect run …`", _in("bisect"),
            choices=("run",), count="?"),
-    Option("glob", "GLOB", "claims whose name matches, or has it within", _in("list"), count="?", default="*"),
+    Option("glob", "GLOB", "claims by name, glob or part of a name", _in("list"), count="?", default="*"),
     Option("claim", "CLAIM", "name of a claim, or its end, such as psci.reset2", _in("explain")),
     Option("before", "RUN", "first run or kernel, such as results/latest or debian:6.1", _in("diff")),
     Option("after", "RUN", "second run or kernel", _in("diff")),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import fnmatch
 
 from sysevent import options
 from sysevent.arches import architecture
+from sysevent.bisect import selection
 from sysevent.cli import show
 from sysevent.contract import catalogue
 from sysevent.contract.exit_claim import ExitClaim
@@ -24,8 +24,7 @@ def run(args: argparse.Namespace) -> int:
     archs = {architecture(name).name for name in args.arch}
     found = [
         claim
-        for claim in catalogue.load()
-        if fnmatch.fnmatch(claim.name, args.glob) or fnmatch.fnmatch(claim.name, f"*{args.glob}*")
+        for claim in selection.select([args.glob], catalogue.load())
         if not archs or not isinstance(claim, ExitClaim | LogClaim) or claim.arch in archs
     ]
     if not found:

@@ -99,6 +99,12 @@ _SHUTDOWN = "arch/x86/kvm/svm/svm.c, shutdown_interception"
 # a2620f8932fa.
 _LEAVES_SMM = ((6, 6, 92), (6, 12, 29), (6, 15))
 # Of KVM_RUN after the reset, whatever time it is given.
+_NEVER_AGAIN_BYTES = """\
+again: exit_reason: got none within 0.5 s: the watchdog ended KVM_RUN, expected 2 (IO)
+kvm_run at 'again', poison aa, errno 4 (EINTR), rip 0xfff0, cs.base 0xffff0000, cr0 0x60000010:
+  0  00 00 00 00 00 00 00 00 0a 00 00 00 00 00 00 00
+                             ^^ ^^ ^^ ^^
+ 32  aa aa aa aa aa aa aa aa aa aa aa aa aa aa aa aa"""
 _NEVER_AGAIN = Symptom("again: exit_reason", "none within * s: the watchdog ended KVM_RUN")
 _XEN_SOURCE = (
     "struct kvm_xen_exit is u32 type; union u, with u64 members, so that u is at 4 for i386 and at 8 for the kernel; "
@@ -165,12 +171,7 @@ kvm_run, after the VMM has written 88 77 66 55 44 33 22 11 at 52; the kernel rea
         fix="none; kvm_mmu_reset_context() behind the reset cures 6.12.107 (built and run)",
         fails=(_NEVER_AGAIN,),
         seen=("6.1.176", "6.12.117", "7.2.12", "7.3.4"),
-        evidence="""\
-again: exit_reason: got none within 0.5 s: the watchdog ended KVM_RUN, expected 2 (IO)
-kvm_run at 'again', poison aa, errno 4 (EINTR), rip 0xfff0, cs.base 0xffff0000, cr0 0x60000010:
-  0  00 00 00 00 00 00 00 00 0a 00 00 00 00 00 00 00
-                             ^^ ^^ ^^ ^^
- 32  aa aa aa aa aa aa aa aa aa aa aa aa aa aa aa aa""",
+        evidence=_NEVER_AGAIN_BYTES,
     ),
     Erratum(
         id="svm-shutdown-smm",
@@ -184,12 +185,7 @@ kvm_run at 'again', poison aa, errno 4 (EINTR), rip 0xfff0, cs.base 0xffff0000, 
         fix="a2620f8932fa, KVM: SVM: Forcibly leave SMM mode on SHUTDOWN interception, which resets the MMU as well",
         fails=(_NEVER_AGAIN,),
         seen=("6.1.176",),
-        evidence="""\
-again: exit_reason: got none within 0.5 s: the watchdog ended KVM_RUN, expected 2 (IO)
-kvm_run at 'again', poison aa, errno 4 (EINTR), rip 0xfff0, cs.base 0xffff0000, cr0 0x60000010:
-  0  00 00 00 00 00 00 00 00 0a 00 00 00 00 00 00 00
-                             ^^ ^^ ^^ ^^
- 32  aa aa aa aa aa aa aa aa aa aa aa aa aa aa aa aa""",
+        evidence=_NEVER_AGAIN_BYTES,
     ),
     Erratum(
         id="smm-reset-warning",

@@ -13,7 +13,7 @@ from sysevent.images.kernel import bootfile
 from sysevent.images.kernel.bootfile import FILE_MAX
 from sysevent.reading import read_start
 
-# The version of a Debian package: "6.12.94-1", "7.3~rc7-1~exp1".
+# The version of a Debian package: "6.12.94-1", "7.3~rc7-1~exp1". Names of tracks with a hyphen look alike.
 _VERSION = re.compile(r"\d[0-9A-Za-z.+~:]*-[0-9A-Za-z.+~]+")
 
 
@@ -26,17 +26,12 @@ def check(spec: str, archs: Iterable[str]) -> None:
     """
     kind, colon, rest = spec.partition(":")
     if colon and kind == "debian":
-        _check_track(spec, rest)
+        if not _VERSION.fullmatch(rest):
+            tracks.track(rest, tracks.load())
     elif colon and kind == "tree":
         _check_tree(spec, Path(rest).expanduser(), list(archs))
     else:
         _check_file(spec, Path(spec).expanduser())
-
-
-def _check_track(spec: str, name: str) -> None:
-    known = tracks.load()
-    if not any(name == track.name for track in known) and not _VERSION.fullmatch(name):
-        tracks.track(name, known)
 
 
 def _check_tree(spec: str, tree: Path, archs: list[str]) -> None:
