@@ -77,8 +77,9 @@ class Leases:
         waiting: Callable[[], None] = lambda: None,
     ) -> None:
         self._locks = Locks(settings.locks)
-        # All CPUs, not only those of this process's affinity mask: every run must count the same slots.
-        self._slots = slots or os.cpu_count() or 1
+        # All CPUs, not only those of this process's affinity mask: every run must count the same slots. One more, as in
+        # engine/scheduler.py.
+        self._slots = slots or (os.cpu_count() or 1) + 1
         self._waiting = waiting
 
     def take(self, spec: TargetSpec, progress: Progress) -> Lease:
