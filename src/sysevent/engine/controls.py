@@ -33,6 +33,11 @@ _EVERY = 32
 _EXPENSIVE_MS = 500
 # Expensive answers in a row after which those behind are not waited for.
 _MAX_EXPENSIVE = 2
+# After an expensive answer of a well guest, a Wait takes at most as long as so many controls like the one that it has
+# passed then, and not less than _PATIENCE_MS: on a kernel whose events do not come, every scenario would take its whole
+# watchdog, a hundred times 3 s. A scenario takes one to fifteen times as long as a control on the same machine.
+_CONTROLS = 100
+_PATIENCE_MS = 1000
 # Ill guests of one target after which it is asked nothing more, unless one scenario explains them.
 _MAX_ILL = 2
 
@@ -102,6 +107,8 @@ class Controls(Generic[AskedT]):
         # Requests sent since the last control was.
         self._unproven = 0
         self._expense = 0
+        # Milliseconds that a Wait takes at most from now on; None: as many as its scenario says.
+        self.patience: int | None = None
 
     def is_control(self, request: Asked) -> bool:
         """Whether a request is a control."""
@@ -135,10 +142,12 @@ class Controls(Generic[AskedT]):
                 "it: another guest is asked, one scenario at a time"
             )
 
-    def judge(self, answer: Observation | SyseventError) -> Iterator[Provisional[AskedT]]:
+    def judge(
+        self, answer: Observation | SyseventError, seconds: float = 0.0
+    ) -> Iterator[Provisional[AskedT]]:
         """Yield the answers that count because of this answer to a control; each waits until it is yielded.
 
-        GuestIll if the control failed; NoKvm and GuestLost if that was the answer.
+        seconds: what the control took. GuestIll if the control failed; NoKvm and GuestLost if that was the answer.
         """
         self._in_flight -= 1
         if isinstance(answer, NoKvm | GuestLost):
@@ -150,6 +159,8 @@ class Controls(Generic[AskedT]):
             more = f", which {len(names) - 1} others preceded" if len(names) > 1 else ""
             raise GuestIll(f"{self._name}: the guest is ill, it failed its control {when}{more}: {why}")
         self._expense = 0
+        if any(expense(kept.request.scenario, kept.answer) for kept in self.waiting):
+            self.patience = max(_PATIENCE_MS, round(seconds * 1000 * _CONTROLS))
         while self.waiting:
             yield self.waiting.pop(0)
 

@@ -251,7 +251,9 @@ class Pipeline:
         request.sent = time.monotonic()
         try:
             request.payloads = {name: self._payload(name) for name in request.scenario.payloads}
-            body, deadline = encode(request.scenario, request.payloads)
+            body, deadline = encode(
+                request.scenario, request.payloads, None if control else self._controls.patience
+            )
         except (BuildFailed, HarnessError) as error:
             if control:
                 raise
@@ -267,7 +269,7 @@ class Pipeline:
         begin, self._last_reply_at = max(self._last_reply_at, request.sent), time.monotonic()
         request.seconds = self._last_reply_at - begin
         if self._controls.is_control(request):
-            for kept in self._controls.judge(answer):
+            for kept in self._controls.judge(answer, request.seconds):
                 kept.request.answer = kept.answer
                 self._restarts.excuse_losses()
                 self._on_answer(kept.request)

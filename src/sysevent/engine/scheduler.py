@@ -1,4 +1,4 @@
-"""The targets of one run: prepared in a thread, started from the main thread, at most one guest more than there are cores.
+"""The targets of one run: prepared in a thread, started from the main thread, one guest more than cores at most.
 
 While scenarios run on one guest, the next one boots, and the files of the one after that are fetched, unpacked and
 compiled. All of it happens in attend(), which the loop calls: only one thread touches guests.
@@ -64,8 +64,8 @@ class Scheduler:
     ) -> None:
         """The loop must be the one that the askers have. Nothing starts yet.
 
-        max_running: guests that may run at a time; None: one more than this process has cores. A guest that waits for its next request
-        leaves its core idle: with three targets on two cores that is a fifth of the time of a run.
+        max_running: guests that may run at a time; None: one more than this process has cores. A guest that waits for
+        its next request leaves its core idle: with three targets on two cores that is a fifth of the time of a run.
         slots: limits the guests of all runs on this machine together; None: no such limit.
         keep: True if only release() may end a guest, and not the start of another one.
         """

@@ -14,7 +14,7 @@ from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.layout_claim import LayoutClaim, Layouts
 from sysevent.contract.log_claim import LogClaim
 from sysevent.errors import UsageError
-from sysevent.plugin.case import HeadersOf, target_of
+from sysevent.plugin.case import HeadersOf, case_of, target_of
 from sysevent.plugin.options import TARGETS
 from sysevent.targets.spec import TargetSpec
 
@@ -117,7 +117,11 @@ def _abis(spec: TargetSpec, asked: list[str]) -> list[str]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Target by target, so that each guest is booted once; what fits no target is left out, not skipped."""
+    """Target by target, so that each guest is booted once; what fits no target is left out, not skipped.
+
+    The claim about the kernel's log waits for the answers to all scenarios of its target, so it is the last there:
+    every other claim can be judged before.
+    """
     known = {abi.name for arch in ARCHITECTURES.values() for abi in arch.abis if abi.can_use_kvm} | {NATIVE}
     for name in config.getoption("abi"):
         if name not in known:
@@ -127,9 +131,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     targets = config.stash[TARGETS]
     order = {spec.id: index for index, spec in enumerate(targets)}
 
-    def position(item: pytest.Item) -> int:
-        target = target_of(item)
-        return order[target.id] if target else -1
+    def position(item: pytest.Item) -> tuple[int, bool]:
+        target, case = target_of(item), case_of(item)
+        return order[target.id] if target else -1, case is not None and isinstance(case.claim, LogClaim)
 
     nowhere = [item for item in items if item.name.endswith(f"[{_NOWHERE}]")]
     if nowhere:

@@ -6,6 +6,8 @@ import itertools
 import struct
 from collections.abc import Mapping
 
+import msgspec
+
 from sysevent import wire
 from sysevent.abi import names
 from sysevent.abi.errno import Errno
@@ -52,14 +54,19 @@ _FROM_OUTSIDE = (9, 15)
 _SLACK_MS = 2000
 
 
-def encode(scenario: s.Scenario, payloads: Mapping[str, Payload]) -> tuple[bytes, int]:
+def encode(
+    scenario: s.Scenario, payloads: Mapping[str, Payload], patience: int | None = None
+) -> tuple[bytes, int]:
     """Return the body of a request, and the milliseconds after which its reply is overdue.
 
-    The payloads are those that the scenario loads, by name.
+    The payloads are those that the scenario loads, by name. patience: milliseconds that a Wait takes at most.
     """
     steps: list[bytes] = []
     deadline = _SLACK_MS
-    for step in scenario.steps:
+    for planned in scenario.steps:
+        step = planned
+        if patience is not None and isinstance(step, s.Wait):
+            step = msgspec.structs.replace(step, milliseconds=min(step.milliseconds, patience))
         steps += _encode_step(step, payloads)
         if isinstance(step, s.Wait | s.Sleep | s.Watch):
             deadline += step.milliseconds
