@@ -123,6 +123,7 @@ class FakeOpener:
         # None: no host is asked which kernel it has.
         self.expects: ExpectedKernel | None = None
         self.forgotten: list[Hello | None] = []
+        self.tried: list[float] = []
         self.hellos_received: list[Hello] = []
 
     @property
@@ -151,6 +152,9 @@ class FakeOpener:
         self.hellos_received.append(hello)
         self.snapshot = self.snapshot or self.takes_snapshots
         return self.trouble
+
+    def try_snapshot(self, within: float) -> None:
+        self.tried.append(within)
 
     def forget(self, hello: Hello | None) -> str:
         self.snapshot = False

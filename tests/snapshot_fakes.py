@@ -9,6 +9,10 @@ PAGE = 1 << 20 | 4096
 HELLO = Hello(1, 1, "6.12.1", "x86_64", "build")
 
 
+def rested():
+    """Find the guest idle."""
+
+
 class Monitor:
     """Replaces qemu/monitor.py: writes a stream into the pipe that it is given, and has a guest that runs or not.
 

@@ -91,7 +91,11 @@ class Asker:
         self.spec, self.arch = spec, ARCHITECTURES[spec.arch]
         self.kernel = SimpleNamespace(version="1-1", release="", spec=spec.kernel)
         self.restarts = SimpleNamespace(
-            origin="boot", traits={"qemu": "7.2.22"}, seconds_to_boot=1.25, kernel_logs=SimpleNamespace(entries=[])
+            origin="boot",
+            traits={"qemu": "7.2.22"},
+            seconds_to_boot=1.25,
+            kernel_logs=SimpleNamespace(entries=[]),
+            try_snapshot=lambda within: None,
         )
         self._told = listeners.observation
         # The second guest of a target has no plan.

@@ -9,12 +9,27 @@ from sysevent.errors import WrongHost
 from sysevent.hosts.openers import opener
 from sysevent.targets import spec as targets
 
+# A guest that was saved on a busy machine may not be restorable; it is saved once more by the next boot.
+BOOTS = 4
 
-def facts(name, settings, folder, **changes):
-    """How the guest of a built-in target was started, and in which mode its KVM runs."""
+
+def without_snapshots(cache, folder):
+    """A cache with everything of another one but its snapshots: of some guests none may be taken there any more."""
+    own = folder / "cache"
+    own.mkdir()
+    for entry in cache.iterdir():
+        if entry.name != "snapshots":
+            (own / entry.name).symlink_to(entry)
+    return own
+
+
+def facts(name, settings, folder, incidents=None, **changes):
+    """How the guest of a built-in target was started, and in which mode its KVM runs. Incidents go to the list."""
     (spec,) = [spec for spec in targets.builtin() if spec.name == name]
     spec = msgspec.structs.replace(spec, **changes)
-    listeners = Listeners(lambda _: None, lambda _: None, lambda *_: None)
+    listeners = Listeners(
+        lambda _: None, [].append if incidents is None else incidents.append, lambda *_: None
+    )
     asker = Asker(spec, opener(spec, settings, None), settings, folder, listeners)
     try:
         mode = asker.facts().mode
@@ -34,10 +49,13 @@ def facts(name, settings, folder, **changes):
 def test_of_booted_and_restored_guests(bootable, here, tmp_path, name, mode):
     """The same: a restored guest still has the log of its boot. Init passes kvm_amd its parameter."""
     bootable(name.partition("-")[0])
-    settings = msgspec.structs.replace(here, snapshots=True)
-    found = [facts(name, settings, tmp_path / str(number)) for number in range(2)]
-    assert [found_mode for _, found_mode in found] == [mode, mode]
-    assert found[-1][0] == "snapshot"
+    settings = msgspec.structs.replace(here, snapshots=True, cache=without_snapshots(here.cache, tmp_path))
+    origins, incidents = [], []
+    while "snapshot" not in origins and len(origins) < BOOTS:
+        origin, found = facts(name, settings, tmp_path / str(len(origins)), incidents)
+        assert found == mode
+        origins.append(origin)
+    assert origins[-1] == "snapshot", incidents
 
 
 def test_another_mode_than_the_target_expects(bootable, here, tmp_path):

@@ -13,16 +13,22 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.bench.measure import guest
 from sysevent.contract import catalogue
 from sysevent.engine.question import Question
-from sysevent.errors import SyseventError
+from sysevent.errors import HarnessError, SyseventError
 from sysevent.model import Observation
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
+# Boots after which a guest must have a snapshot: one whose kernel is in no package is saved at its second boot.
+_BOOTS = 4
 
-def observe_all(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[tuple[str, str], Any]:
+
+def observe_all(
+    spec: TargetSpec, settings: Settings, *, fresh: bool, boots: int = _BOOTS
+) -> dict[tuple[str, str], Any]:
     """(scenario, ABI) -> comparable() of the observation on one guest, or the text of an error.
 
     fresh: True: the guest boots; False: it is restored from a snapshot, which is taken first if there is none.
+    HarnessError if there is still none after so many boots.
     """
     found: dict[tuple[str, str], Any] = {}
     with tempfile.TemporaryDirectory(prefix="sysevent-bench-") as folder:
@@ -33,9 +39,11 @@ def observe_all(spec: TargetSpec, settings: Settings, *, fresh: bool) -> dict[tu
         try:
             asked.running()
             if not fresh and asked.restarts.origin != "snapshot":
-                # This guest was booted because there was no snapshot. Now there is one.
+                # This guest was booted because there was no snapshot. Now there should be one.
                 asked.close()
-                return observe_all(spec, settings, fresh=fresh)
+                if boots == 0:
+                    raise HarnessError(f"{spec.id}: no snapshot of it can be restored: see docs/speed.md")
+                return observe_all(spec, settings, fresh=fresh, boots=boots - 1)
             for question in questions:
                 key = question.scenario.name, question.abi
                 try:

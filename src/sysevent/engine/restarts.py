@@ -287,6 +287,10 @@ class Restarts:
         """Let the host run on after close(); the process id to end it by, or 0 if it cannot be kept. No errors."""
         return self.session.host.keep() if self.session is not None and self.ready else 0
 
+    def try_snapshot(self, within: float) -> None:
+        """Try the snapshot that this run has saved, if there is one: see Opener. Call it after close()."""
+        self._opener.try_snapshot(within)
+
     def close(self) -> None:
         """End the host, if one runs."""
         session, self.session = self.session, None

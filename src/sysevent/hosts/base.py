@@ -157,6 +157,13 @@ class Opener(Protocol):
         Returns the incident's text if it cannot be taken, "" otherwise. The host goes on, or is lost.
         """
 
+    def try_snapshot(self, within: float) -> None:
+        """Restore the snapshot that was taken last, if there is one, so that no later run loses time over a bad one.
+
+        One that does not answer within so many seconds is discarded. Raises no SyseventError. Call it after the hosts
+        were closed.
+        """
+
     def forget(self, hello: Hello | None) -> str:
         """Discard the snapshot of a restored host that was lost, after its HELLO if there was one.
 

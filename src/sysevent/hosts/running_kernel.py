@@ -68,6 +68,9 @@ class RunningKernelOpener:
         """Nothing to save; "": no incident."""
         return ""
 
+    def try_snapshot(self, within: float) -> None:
+        """Nothing was saved."""
+
     def forget(self, hello: wire.Hello | None) -> str:
         """Nothing to discard; "": no incident."""
         return ""

@@ -12,5 +12,6 @@ pytest_plugins = (
     "sysevent.plugin.exceptions",
     "sysevent.plugin.outcome",
     "sysevent.plugin.summary",
+    "sysevent.plugin.snapshots",
     "sysevent.plugin.workers",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -32,6 +33,9 @@ from sysevent.settings import Settings
 from sysevent.targets.leases.lease import Leases
 from sysevent.targets.spec import TargetSpec
 from sysevent.text import escape
+
+# Seconds. A restored guest answers after 0.2; one that has less time than this is not tried.
+_SHORTEST_TRIAL = 0.5
 
 
 def _unrecorded(_target: str, _seen: Observation) -> None:
@@ -263,6 +267,17 @@ class Run:
             self.progress(str(error))
         self._leased.close()
         self.log.close()
+
+    def try_snapshots(self, seconds: float) -> None:
+        """Restore each snapshot that this run has saved, for so many seconds together; after close().
+
+        What is not tried then is tried by the run that uses it, which boots if it must.
+        """
+        end = time.monotonic() + seconds
+        for guest in self._guests.values():
+            within = end - time.monotonic()
+            if within > _SHORTEST_TRIAL and not interrupts.reason():
+                guest.restarts.try_snapshot(within)
 
     def close(self, exit_code: int, counts: dict[Status, int]) -> None:
         """Write the last record, end every guest and close the log."""

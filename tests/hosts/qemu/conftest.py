@@ -4,14 +4,13 @@ import os
 import tempfile
 
 import pytest
-from snapshot_fakes import HELLO, PAGE, Monitor
+from snapshot_fakes import HELLO, PAGE, Monitor, rested
 
 from sysevent.hosts.qemu.snapshots import Snapshots
 
 
 @pytest.fixture
-def snapshots(tmp_path, monkeypatch):
-    monkeypatch.setattr("sysevent.hosts.qemu.snapshots._SETTLE", 0)
+def snapshots(tmp_path):
     return Snapshots(tmp_path)
 
 
@@ -29,6 +28,6 @@ def take(memory):
     """take(snapshots, key): saves a snapshot."""
 
     def now(snapshots, name):
-        snapshots.take(name, Monitor(), memory, HELLO, on_console=False)
+        snapshots.take(name, Monitor(), memory, HELLO, on_console=False, settle=rested)
 
     return now

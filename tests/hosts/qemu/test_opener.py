@@ -1,4 +1,4 @@
-"""Snapshots of guests that booted: taken, tried at once, given up; on guests that are no machines."""
+"""Snapshots of guests that booted: taken, tried after the run, given up; on guests that are no machines."""
 
 from types import SimpleNamespace
 
@@ -60,13 +60,16 @@ class Snapshots:
     """As hosts/qemu/snapshots.py."""
 
     def __init__(self, folder):
-        self.kept, self.given_up, self.error = {}, [], None
+        self.kept, self.given_up, self.error, self.booted = {}, [], None, False
         self._state = folder / "state"
 
     def find(self, key):
         return Snapshot(self._state, SnapshotNote(key, 1, 0, 1, HELLO, False)) if key in self.kept else None
 
-    def take(self, key, monitor, memory, hello, *, on_console):
+    def was_booted(self, key):
+        return self.booted
+
+    def take(self, key, monitor, memory, hello, *, on_console, settle):
         if self.error:
             raise self.error
         if len(self.given_up) == 2:
@@ -84,19 +87,22 @@ class Snapshots:
 
 @pytest.fixture
 def opened(tmp_path):
-    """opened(restores, error): an opener whose first guest said hello, the incident of its snapshot, and all guests."""
+    """opened(restores, error): an opener whose first guest said hello, the incident of its snapshot, and all guests.
 
-    def make(restores=True, error=None):
+    package: the version of its kernel's package. booted: whether the guest was booted by an earlier run.
+    """
+
+    def make(restores=True, error=None, package="6.12.1-1", booted=False):
         class Mine(Guest):
             pass
 
         Mine.opened, Mine.restores = [], True
         settings = Settings(cache=tmp_path, mirror=None, keyring=None, offline=True, snapshots=True)
-        kernel = KernelImage("debian:6.12", "x86_64", "6.12.1", "", tmp_path / "bzImage", None)
+        kernel = KernelImage("debian:6.12", "x86_64", "6.12.1", package, tmp_path / "bzImage", None)
         config = SimpleNamespace(accel="tcg", virtio=True, debug=False)
         found = QemuOpener(SPEC, settings, None, guest=Mine, bundle=Bundle(SPEC, kernel, config, "key"))
         found._snapshots = snapshots = Snapshots(tmp_path)
-        snapshots.error = error
+        snapshots.error, snapshots.booted = error, booted
         assert not found.restorable()
         host = found.open(tmp_path / "logs", print, restore=False)
         Mine.restores = restores
@@ -105,21 +111,48 @@ def opened(tmp_path):
     return make
 
 
-def test_a_snapshot_is_tried_when_it_is_taken(opened):
+def test_a_snapshot_is_tried_when_the_run_is_over(opened):
+    """No verdict waits for it."""
     found, _, guests = opened()
     assert found._snapshots.kept == {"key": HELLO}
+    assert [guest.restored for guest in guests] == [False]
+    found.try_snapshot(2.0)
     assert [guest.restored for guest in guests] == [False, True]
-    assert [guest.closed for guest in guests] == [False, True]
+    assert guests[1].closed
+    assert guests[1].hello_timeout == 2.0
     assert found.restorable()
+    found.try_snapshot(2.0)
+    assert len(guests) == 2
 
 
-def test_a_snapshot_that_cannot_be_restored_is_taken_twice(opened):
-    """The run at hand goes on with the guest that booted, and no later run finds a snapshot that hangs."""
+def test_a_snapshot_that_cannot_be_restored_is_given_up(opened):
+    """No later run finds a snapshot that hangs."""
     found, _, guests = opened(restores=False)
+    found.try_snapshot(2.0)
     assert found._snapshots.kept == {}
-    assert [guest.restored for guest in guests] == [False, True, True]
-    assert [guest.closed for guest in guests] == [False, True, True]
-    assert found._snapshots.given_up == ["key", "key"]
+    assert guests[1].closed
+    assert found._snapshots.given_up == ["key"]
+
+
+@pytest.mark.parametrize(
+    ("package", "booted", "saved"), [("", False, False), ("", True, True), ("1", False, True)]
+)
+def test_only_a_kernel_that_will_come_back_is_saved(opened, package, booted, saved):
+    """A developer's kernel is built, asked once, and built again: its verdicts do not wait for a snapshot."""
+    found, incident, guests = opened(package=package, booted=booted)
+    assert incident == ""
+    assert bool(found._snapshots.kept) == saved
+    found.try_snapshot(2.0)
+    assert len(guests) == 1 + saved
+
+
+def test_the_snapshot_of_a_wrong_kernel_is_not_tried(opened):
+    found, _, guests = opened()
+    found._snapshot = None
+    found.forget(HELLO)
+    found.try_snapshot(2.0)
+    assert found._snapshots.kept == {}
+    assert len(guests) == 1
 
 
 @pytest.mark.parametrize("error", [OSError("no space left on device"), GuestLost("QEMU refused migrate")])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from snapshot_fakes import HELLO, PAGE, Monitor
+from snapshot_fakes import HELLO, PAGE, Monitor, rested
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.errors import ImageError
@@ -17,7 +17,7 @@ from sysevent.qemu.argv import GuestConfig
 
 def test_taken_and_found(snapshots, memory):
     monitor = Monitor()
-    found = snapshots.take("k", monitor, memory, HELLO, on_console=True)
+    found = snapshots.take("k", monitor, memory, HELLO, on_console=True, settle=rested)
     # The guest continues.
     assert monitor.running
     assert snapshots.find("k") == found
@@ -84,11 +84,40 @@ def test_given_up(snapshots, take, memory):
     assert snapshots.find("k")
     snapshots.give_up("k")
     monitor = Monitor()
-    assert not snapshots.take("k", monitor, memory, HELLO, on_console=False)
+    assert not snapshots.take("k", monitor, memory, HELLO, on_console=False, settle=rested)
     assert monitor.said == []
     assert snapshots.find("k") is None
     take(snapshots, "other")
     assert snapshots.find("other")
+
+
+def test_given_up_for_a_day(snapshots, take, memory):
+    """A guest that was saved on a busy machine may be restorable tomorrow."""
+    for _ in range(2):
+        take(snapshots, "k")
+        snapshots.give_up("k")
+    age(snapshots, "k", timedelta(days=1, hours=1).total_seconds())
+    take(snapshots, "k")
+    assert snapshots.find("k")
+    snapshots.give_up("k")
+    assert not snapshots.take("k", Monitor(), memory, HELLO, on_console=False, settle=rested)
+
+
+def test_given_up_in_a_copy_of_the_cache(snapshots, tmp_path):
+    """Copies may share files by hard links."""
+    snapshots.folder.mkdir()
+    snapshots.give_up("k")
+    copy = tmp_path / "copy"
+    copy.hardlink_to(snapshots.folder / "k.bad")
+    snapshots.give_up("k")
+    assert len(copy.read_bytes()) == 1
+    assert len((snapshots.folder / "k.bad").read_bytes()) == 2
+
+
+def test_booted_before(snapshots):
+    assert not snapshots.was_booted("k")
+    assert snapshots.was_booted("k")
+    assert not snapshots.was_booted("other")
 
 
 def age(snapshots, name, seconds):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from faults import DAMAGE
-from snapshot_fakes import HELLO, Monitor
+from snapshot_fakes import HELLO, Monitor, rested
 
 from sysevent.cache import Cache
 from sysevent.errors import GuestLost, ImageError
@@ -28,7 +28,7 @@ from sysevent.hosts.qemu import migration
 def test_failed_save_leaves_no_files_and_a_running_guest(snapshots, monitor, memory, monkeypatch):
     monkeypatch.setattr(migration, "STREAM_MAX", 1000)
     with pytest.raises(GuestLost) as caught:
-        snapshots.take("k", monitor, memory, HELLO, on_console=False)
+        snapshots.take("k", monitor, memory, HELLO, on_console=False, settle=rested)
     assert not isinstance(caught.value, migration.StillStopped)
     assert monitor.running
     assert list(snapshots.folder.iterdir()) == []
@@ -40,7 +40,7 @@ def test_a_guest_that_does_not_continue(snapshots, memory, monkeypatch, fails):
     monkeypatch.setattr(migration, "_RESUME", 0.1)
     begin = time.monotonic()
     with pytest.raises(migration.StillStopped, match=f"cannot be continued: QEMU refused {fails}"):
-        snapshots.take("k", Monitor(fails=[fails]), memory, HELLO, on_console=False)
+        snapshots.take("k", Monitor(fails=[fails]), memory, HELLO, on_console=False, settle=rested)
     assert time.monotonic() - begin < 1
     assert list(snapshots.folder.iterdir()) == []
 
@@ -55,7 +55,7 @@ def test_a_qemu_that_writes_nothing(snapshots, memory, monkeypatch):
     monkeypatch.setattr(migration, "_SAVE", 0.1)
     monitor = Silent("cancelled")
     with pytest.raises(GuestLost, match=r"did not save the guest within 0\.1 s"):
-        snapshots.take("k", monitor, memory, HELLO, on_console=False)
+        snapshots.take("k", monitor, memory, HELLO, on_console=False, settle=rested)
     assert monitor.said[-1] == "cont"
 
 
@@ -64,7 +64,7 @@ def test_a_full_disk_is_seen_before_the_guest_is_stopped(snapshots, memory, monk
     monkeypatch.setattr(os, "statvfs", lambda _: full)
     monitor = Monitor()
     with pytest.raises(OSError, match="has less than the needed 4 MiB"):
-        snapshots.take("k", monitor, memory, HELLO, on_console=False)
+        snapshots.take("k", monitor, memory, HELLO, on_console=False, settle=rested)
     assert monitor.said == []
 
 
@@ -82,7 +82,7 @@ def test_a_disk_that_fills_up_meanwhile(snapshots, memory, monkeypatch, failing)
     monkeypatch.setattr(os, "pwrite", pwrite)
     monitor = Monitor()
     with pytest.raises(OSError, match="No space left"):
-        snapshots.take("k", monitor, memory, HELLO, on_console=False)
+        snapshots.take("k", monitor, memory, HELLO, on_console=False, settle=rested)
     assert monitor.running
     assert list(snapshots.folder.iterdir()) == []
 
@@ -90,7 +90,7 @@ def test_a_disk_that_fills_up_meanwhile(snapshots, memory, monkeypatch, failing)
 def test_a_disk_without_space_for_the_note(snapshots, memory, monkeypatch):
     monkeypatch.setattr(Cache, "write", lambda *_: (_ for _ in ()).throw(ImageError("full")))
     with pytest.raises(OSError, match=r"k\.json cannot be written"):
-        snapshots.take("k", Monitor(), memory, HELLO, on_console=False)
+        snapshots.take("k", Monitor(), memory, HELLO, on_console=False, settle=rested)
     assert list(snapshots.folder.iterdir()) == []
 
 

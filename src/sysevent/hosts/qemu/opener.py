@@ -18,7 +18,7 @@ from sysevent.hosts.qemu.migration import StillStopped
 from sysevent.hosts.qemu.snapshots import Snapshot, Snapshots
 from sysevent.images.kernel import resolve
 from sysevent.model import ExpectedKernel, KernelImage, Progress
-from sysevent.qemu import launch
+from sysevent.qemu import idle, launch
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
@@ -51,6 +51,9 @@ class QemuOpener:
         self._bundle = bundle
         # The snapshot that the last host was opened from; None if it was booted.
         self._snapshot: Snapshot | None = None
+        # The snapshot that this run has saved and not tried yet, and the logs of the guest that it is of.
+        self._saved: Snapshot | None = None
+        self._logs: Path | None = None
 
     def kernel(self, progress: Progress) -> KernelImage:
         """See Opener. The kernel is fetched at the first call."""
@@ -107,7 +110,7 @@ class QemuOpener:
         return self._guest(self._bundle, logs, progress, self._snapshot, saved=saved)
 
     def hello_received(self, host: Host, hello: wire.Hello, progress: Progress) -> str:
-        """Save a snapshot of a booted guest for the next run; the guest goes on if it can.
+        """Save a snapshot of a booted guest for the next run, if there will be one; the guest goes on if it can.
 
         After an error no further snapshot is saved in this run: it would fail for the same reason.
         """
@@ -117,11 +120,20 @@ class QemuOpener:
         if Cache(self._settings.cache).obstacle():
             # The run has said so already: see plugin/run.py.
             return ""
+        key = self._bundle.key
+        if not (self._bundle.kernel.version or self._snapshots.was_booted(key)):
+            # A kernel without a package is usually another one the next time, and its verdicts come first.
+            return ""
         try:
-            key, memory = self._bundle.key, host.memory
-            while taken := self._snapshots.take(key, host.monitor, memory, hello, on_console=host.on_console):
-                if self._can_be_restored(taken, host.log.parent):
-                    break
+            self._saved = self._snapshots.take(
+                key,
+                host.monitor,
+                host.memory,
+                hello,
+                on_console=host.on_console,
+                settle=lambda: idle.wait_until_idle(host.pid),
+            )
+            self._logs = host.log.parent
             return ""
         except StillStopped as error:
             host.kill(str(error))
@@ -132,30 +144,29 @@ class QemuOpener:
         self._snapshots = None
         return reason
 
-    def _can_be_restored(self, snapshot: Snapshot, logs: Path) -> bool:
-        """Whether the new snapshot can be restored, tried at once so that the next run does not lose time over it.
-
-        OSError if that cannot be tried; the snapshot is discarded then.
-        """
+    def try_snapshot(self, within: float) -> None:
+        """See Opener."""
+        saved, self._saved = self._saved, None
+        if saved is None or self._snapshots is None or self._logs is None:
+            return
         assert self._bundle is not None
-        assert self._snapshots is not None
-        trial = self._guest(self._bundle, logs / "snapshot", lambda _: None, snapshot=snapshot)
+        trial = self._guest(self._bundle, self._logs / "snapshot", lambda _: None, snapshot=saved)
+        trial.hello_timeout = min(trial.hello_timeout, within)
         try:
             trial.start()
             waiting.hello(trial)
         except (GuestLost, BadWire):
             self._snapshots.give_up(self._bundle.key)
-            return False
         except OSError:
+            # It could not be tried.
             self._snapshots.discard(self._bundle.key)
-            raise
         finally:
             trial.close()
-        return True
 
     def forget(self, hello: wire.Hello | None) -> str:
-        """See Opener. After two intact snapshots that did not reach HELLO, no more are taken of this guest."""
+        """See Opener. After two intact snapshots that did not reach HELLO, no more are taken of it for a day."""
         assert self._bundle is not None
+        self._saved = None
         if self._snapshots is None:
             return ""
         if hello is not None or self._snapshot is None or not self._snapshot.is_intact():

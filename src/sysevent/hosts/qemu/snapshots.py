@@ -2,7 +2,8 @@
 
     snapshots/KEY.state   the guest's memory, then QEMU's migration stream
     snapshots/KEY.json    a SnapshotNote, as a record of the cache
-    snapshots/KEY.bad     one byte for each failed restore; after two no snapshot is taken any more
+    snapshots/KEY.bad     one byte for each failed restore; after two no snapshot is taken for a day
+    snapshots/KEY.booted  empty: this guest was booted before
 
 The key is hosts/qemu/bundle.py's. A snapshot only saves time: one that cannot be restored is removed, and the guest
 boots.
@@ -16,7 +17,7 @@ import os
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,11 +36,10 @@ _DRAFT = 120
 _MIB = 1 << 20
 # Bytes. Pieces of memory that are all zero become holes of the file.
 _PIECE = 1 << 16
-# Seconds for the guest to become idle before it is saved. QEMU 7.2 saves neither arm64's hypervisor timers nor
-# riscv64's stimecmp: a pending timer never fires after a restore, and an idle kernel has none.
-_SETTLE = 0.2
-# Failed restores of a guest after which no snapshot is taken of it any more.
+# Failed restores of a guest after which no snapshot is taken of it, and for how many seconds: some kernels can never be
+# restored by some QEMUs, but one that was saved on a busy machine may be restorable tomorrow.
 _MAX_FAILURES = 2
+_REMEMBERED = 24 * 3600.0
 
 
 class SnapshotNote(msgspec.Struct, frozen=True):
@@ -122,14 +122,31 @@ class Snapshots:
             return None
         return Snapshot(state, note)
 
+    def was_booted(self, key: str) -> bool:
+        """Whether this guest was booted before, as far as is known: recorded from now on."""
+        path = self.folder / f"{key}.booted"
+        before = path.exists()
+        with contextlib.suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return before
+
     def take(
-        self, key: str, monitor: Monitor, memory: int, hello: Hello, *, on_console: bool
+        self,
+        key: str,
+        monitor: Monitor,
+        memory: int,
+        hello: Hello,
+        *,
+        on_console: bool,
+        settle: Callable[[], None],
     ) -> Snapshot | None:
         """Save the running guest of a monitor, which runs on afterwards, and return the snapshot.
 
         None if too many restores of this guest have failed. memory: file descriptor of the guest's memory, which QEMU
         shares. It is copied into the state file, which a restore maps: half the time of reading it, because pages are
         read only when the guest needs them. on_console: True when the guest's frames travel on the serial line.
+        settle: returns when the guest is idle.
 
         Raises GuestLost or OSError; then no snapshot exists. The guest runs on all the same, unless it is StillStopped
         of migration.py. Do not send to the guest during this call. Several processes may save the same guest: each
@@ -137,14 +154,15 @@ class Snapshots:
         """
         state, note_path, bad = self._paths(key)
         with contextlib.suppress(OSError):
-            if bad.stat().st_size >= _MAX_FAILURES:
+            failures = bad.stat()
+            if failures.st_size >= _MAX_FAILURES and time.time() - failures.st_mtime < _REMEMBERED:
                 return None
         self.folder.mkdir(parents=True, exist_ok=True)
         self._require_space(memory)
         with self._draft(state) as draft, draft.open("r+b") as file:
             size = os.fstat(memory).st_size
             os.truncate(draft, size)
-            time.sleep(_SETTLE)
+            settle()
             with migration.stopped(monitor):
                 stream = migration.save(monitor)
                 for offset, piece in _pieces(memory):
@@ -185,14 +203,19 @@ class Snapshots:
             self._cache.remove(path)
 
     def give_up(self, key: str) -> None:
-        """Delete a snapshot that could not be restored; after the second one no more are taken of this guest.
+        """Delete a snapshot that could not be restored; after the second one no more are taken of this guest for a day.
 
         The guest may have been saved at a bad moment. But some kernels can never be restored by some QEMUs, and trying
         again would then cost every run seconds.
         """
         self.discard(key)
-        with contextlib.suppress(OSError), self._paths(key)[2].open("ab") as failures:
-            failures.write(b"!")
+        bad = self._paths(key)[2]
+        with contextlib.suppress(OSError):
+            before = bad.read_bytes() if bad.exists() else b""
+            # Renamed, not appended to: the file may have other names in copies of the cache.
+            with self._draft(bad) as draft:
+                draft.write_bytes(before + b"!")
+                draft.replace(bad)
 
     def prune(self, limit: int = SIZE_LIMIT, unused: timedelta | None = None) -> tuple[int, int]:
         """Delete the least recently used snapshots until the rest has at most limit bytes, and those unused for longer.
