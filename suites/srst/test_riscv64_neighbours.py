@@ -120,10 +120,11 @@ LEGACY_CLAIMS = claims(
             *guest_continues(),
             RegisterHoldsOneOf("t1", LOAD_FAULTS),
             RegisterHoldsOneOf("t2", ("call.trapping_call",)),
+            RegisterHolds("a0", NOWHERE),
+            RegisterHolds("a1", 0x5678),
         ),
-        source=f"arch/riscv/kvm/vcpu_sbi_v01.c, kvm_sbi_ext_v01_handler: kvm_riscv_vcpu_unpriv_read; {ECALL}",
+        source=f"RISC-V SBI specification, legacy extensions: faults are redirected, with sepc at the ECALL; {ECALL}",
         needs=(LEGACY,),
-        level=Level.OBSERVED,
     ),
     ExitClaim(
         "legacy.absent",

@@ -181,6 +181,17 @@ CLAIMS = claims(
         source="RISC-V SBI specification, SRST",
     ),
     ExitClaim(
+        "srst.unsupported",
+        "A call of a function or an extension that does not exist gets SBI_ERR_NOT_SUPPORTED (-2) in a0.",
+        asks=REFUSES,
+        gives=tuple(
+            RegisterHolds("a0", NOT_SUPPORTED, label)
+            for label, _, function, extension in REFUSED
+            if function or extension != sbi.SRST
+        ),
+        source=f"RISC-V SBI specification, binary encoding: unsupported EID or FID; {ECALL}",
+    ),
+    ExitClaim(
         "srst.refused.error",
         "Every call of hart 1 that is no reset gets SBI_ERR_NOT_SUPPORTED (-2) in a0 and 0 in a1.",
         asks=REFUSES,

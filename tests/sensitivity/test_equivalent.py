@@ -36,6 +36,14 @@ def test_row_is_one_of_two_equal_lines():
     assert equivalent.reason(other, (row,)) == ""
 
 
+def test_row_is_one_of_two_lines_below_equal_ones():
+    row = Equivalent("a.c", "f", "delete", "g();", "no effect", above="if (a)\nh();")
+    assert equivalent.reason(mutant(above="{\nif (a)\nh();"), (row,)) == "no effect"
+    assert equivalent.reason(mutant(above="{\nif (b)\nh();"), (row,)) == ""
+    assert equivalent.reason(mutant(above="if (ba)\nh();"), (row,)) == ""
+    assert equivalent.reason(mutant(above="else if (a)\nh();"), (row,)) == ""
+
+
 def test_row_is_one_of_two_changes():
     row = Equivalent("a.c", "f", "delete", "g();", "no effect", after="h();")
     assert equivalent.reason(mutant(after="h();"), (row,)) == "no effect"

@@ -35,7 +35,7 @@ def test_mutant(tree):
     (negated,) = [one for one in found if one.operator == "negate"]
     assert (negated.file, negated.function, negated.line) == (FILE, "f", 5)
     assert (negated.before, negated.after) == ("if (a == 1)", "if (!(a == 1))")
-    assert negated.above == "{"
+    assert negated.above == "int g(void);\nstatic int f(int a)\n{"
     assert negated.diff == (
         f"--- a/{FILE}\n+++ b/{FILE}\n@@ -2,7 +2,7 @@\n \n static int f(int a)\n {{\n-\tif (a == 1)\n"
         "+\tif (!(a == 1))\n \t\treturn g();\n \n \ta = 0;\n"

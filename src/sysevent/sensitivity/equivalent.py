@@ -24,7 +24,7 @@ class Equivalent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str
     # Needed if the operator changes the line in several ways.
     after: str = ""
-    # The line above with more than white space. Needed if the function has the same line twice.
+    # The line above with more than white space, or up to three. Needed if the function has the same line twice.
     above: str = ""
 
     def is_(self, mutant: Mutant) -> bool:
@@ -32,7 +32,10 @@ class Equivalent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (
             (self.file, self.function, self.operator, self.before)
             == (mutant.file, mutant.function, mutant.operator, mutant.before)
-        ) and (self.after in ("", mutant.after) and self.above in ("", mutant.above))
+        ) and (
+            self.after in ("", mutant.after)
+            and (not self.above or f"\n{mutant.above}".endswith(f"\n{self.above}"))
+        )
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,6 +17,8 @@ from sysevent.sensitivity.source import Region
 
 # Bytes of a file of C that is read; arch/x86/kvm/x86.c has 0.4 MB.
 _FILE_MAX = 8 << 20
+# Lines above a mutant by which it is distinguished from others of its function.
+_ABOVE = 3
 
 
 class Mutant(msgspec.Struct, frozen=True):
@@ -35,7 +37,7 @@ class Mutant(msgspec.Struct, frozen=True):
     # That line, without indentation: as it was, and changed.
     before: str
     after: str
-    # The line above that has more than white space, without indentation.
+    # The three lines above that have more than white space, without indentation.
     above: str
     # Unified.
     diff: str
@@ -115,7 +117,7 @@ def _mutants(path: str, text: bytes, region: Region) -> Iterator[Mutant]:
         line = text.count(b"\n", 0, edit.start)
         lines = _lines(text)
         before, after = lines[line].strip(), _lines(changed)[line].strip()
-        above = next((one.strip() for one in reversed(lines[:line]) if one.strip()), "")
+        above = "\n".join([one.strip() for one in lines[:line] if one.strip()][-_ABOVE:])
         # The changed part with its line, in the whole function: unique there, and independent of the rest of the file.
         function = changed[
             region.nodes[0].start_byte : len(changed) - (len(text) - region.nodes[-1].end_byte)
