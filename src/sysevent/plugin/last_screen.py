@@ -30,7 +30,7 @@ from sysevent.report.matrix import lines, matrix, summary
 from sysevent.text import escape_line
 
 # Lines about FAIL, ERROR and MISS below the table, which must not push the table off the screen.
-_BELOW = 8
+_BELOW = 6
 
 
 class _Screen(msgspec.Struct, frozen=True):
@@ -80,7 +80,8 @@ def _print(screen: _Screen, config: pytest.Config) -> None:
             screen.write(row.text, **(markup(row.worst) if row.worst else {"bold": True}))
     bad = [(status, line) for status, line in noteworthy(everything) if status is not Status.DONE]
     for status, line in bad[:_BELOW]:
-        screen.write(line, **markup(status))
+        # Each is in full among pytest's failures.
+        screen.detail(line, **markup(status))
     if len(bad) > _BELOW:
         screen.write(f"and {len(bad) - _BELOW} lines more: {report}")
     _answer(screen, config, everything, report)

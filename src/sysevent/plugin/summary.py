@@ -8,8 +8,8 @@ import pytest
 
 from sysevent.errors import UsageError
 from sysevent.model import Status
+from sysevent.plugin.case import status_of
 from sysevent.plugin.fixtures import RUN
-from sysevent.plugin.outcome import STATUS
 from sysevent.plugin.run import Run
 from sysevent.report import readers_table, records, run_log
 from sysevent.report.grouping import grouped_verdicts
@@ -25,19 +25,11 @@ def markup(status: Status) -> dict[str, bool]:
     return dict.fromkeys(STYLES[status].split(), True)
 
 
-def _status(report: pytest.TestReport | pytest.CollectReport) -> Status | None:
-    """The status that outcome.py gave a report; None for a test without a claim."""
-    for name, value in getattr(report, "user_properties", ()):
-        if name == STATUS:
-            return Status(str(value))
-    return None
-
-
 def pytest_report_teststatus(
     report: pytest.TestReport | pytest.CollectReport,
 ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     """Show MISS, ERROR and DONE under their own names: a lost guest is not a broken kernel."""
-    status = _status(report)
+    status = status_of(report)
     if status not in _COUNTED or report.when == "teardown":
         return None
     category, letter = _COUNTED[status]
