@@ -177,3 +177,18 @@ def test_a_debugger(runs):
     assert "\x1b[J" not in found.process.before
     found.process.sendline("q")
     assert "claims by target" in found.sent
+
+
+def test_a_breakpoint(runs):
+    """The lines stay above the debugger's, and nothing is redrawn below them."""
+    suite = runs.folder / "test_breakpoint.py"
+    text = (runs.folder / "test_suite.py").read_text()
+    stop = "    if claim.name.endswith('reset2'):\n        breakpoint()\n    check(claim)"
+    suite.write_text(text.replace("    check(claim)", stop, 1))
+    found = Shown(runs, "breakpoint", str(suite), "--arch", "arm64", "-k", "test_arm64")
+    found.process.expect_exact("(Pdb) ")
+    assert "  arm64-tcg  asking 1 of 2" in found.process.before
+    found.process.sendline("c")
+    assert "\x1b[J" not in found.sent
+    assert "  arm64-tcg: 4 judged: 4 PASS" in found.sent
+    suite.unlink()

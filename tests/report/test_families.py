@@ -5,8 +5,7 @@ import pytest
 import sample_records
 
 from sysevent.model import Status
-from sysevent.report import families as module
-from sysevent.report.families import Row, cell, families, family, lines
+from sysevent.report.families import Row, cell, families, family, table
 
 
 def verdict(folder, test, target, status, *fields, **more):
@@ -39,21 +38,22 @@ NARROW = [
 @pytest.mark.parametrize("run", [RUN, RUN[::-1]])
 def test_lines(run):
     """Rows and columns have one order; each line comes with the worst status in it."""
-    assert lines(families(run)) == WIDE
-    assert lines(families(run), 37) == WIDE
-    assert lines(families([])) == []
+    assert table(families(run)).rows == WIDE
+    assert table(families(run), 37).rows == WIDE
+    assert table(families([])).rows == []
 
 
 def test_a_narrow_terminal():
     """DONE and SKIP become letters before the table is split; what must be noticed stays a word."""
-    assert lines(families(RUN), 36) == lines(families(RUN), 33) == NARROW
-    assert all(letter in module.LEGEND for letter in ("D: DONE", "S: SKIP"))
+    assert table(families(RUN), 36).rows == table(families(RUN), 33).rows == NARROW
+    assert table(families(RUN), 36).legend == "PASS of all that apply, D: DONE, S: SKIP"
+    assert table(families(RUN), 37).legend == "PASS of all that apply"
 
 
 @pytest.mark.parametrize("width", [32, 20, 1])
 def test_a_terminal_that_is_narrower_still(width):
     """The table goes on below itself, without rows that would be empty."""
-    assert [row.text for row in lines(families(RUN), width)] == [
+    assert [row.text for row in table(families(RUN), width).rows] == [
         "family  arm64-tcg",
         "psci    1/2 1 FAIL 1S",
         "family  x86_64-tcg",
@@ -96,4 +96,4 @@ def test_family(nodeid, test, name):
 
 def test_the_last_verdict_counts():
     again = [verdict("psci", "arm64.off", "t", "MISS"), verdict("psci", "arm64.off", "t", "PASS")]
-    assert lines(families(again))[1].text == "psci    1/1"
+    assert table(families(again)).rows[1].text == "psci    1/1"

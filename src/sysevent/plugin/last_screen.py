@@ -75,8 +75,10 @@ def _print(screen: _Screen, config: pytest.Config) -> None:
         _details(screen, everything)
     if config.option.verbose >= 0:
         _context(screen, everything, verbose=config.option.verbose > 0)
-        screen.reporter.section(f"claims by target: {families.LEGEND}")
-        for row in families.lines(families.families(everything), screen.width):
+        table = families.table(families.families(everything), screen.width)
+        if table.rows:
+            screen.reporter.section(f"claims by target: {table.legend}")
+        for row in table.rows:
             screen.write(row.text, **(markup(row.worst) if row.worst else {"bold": True}))
     bad = [(status, line) for status, line in noteworthy(everything) if status is not Status.DONE]
     for status, line in bad[:_BELOW]:
@@ -123,17 +125,16 @@ def _details(screen: _Screen, everything: Sequence[records.Record]) -> None:
 
 def _context(screen: _Screen, everything: Sequence[records.Record], *, verbose: bool) -> None:
     """Print which kernels answered, and what is not an alarm: DONE and SKIP."""
-    write = screen.write if verbose else screen.detail
-    screen.reporter.section("kernels, notes, and what does not apply")
-    for line in kernels.lines(everything):
-        write(line)
-    for status, line in noteworthy(everything):
-        if status is Status.DONE:
-            write(line, **markup(status))
-    for line in errata_seen.lines(everything):
-        write(line)
-    for line in skips.lines(everything):
-        write(line, **markup(Status.SKIP))
+    lines = [
+        *((line, {}) for line in kernels.lines(everything)),
+        *((line, markup(status)) for status, line in noteworthy(everything) if status is Status.DONE),
+        *((line, {}) for line in errata_seen.lines(everything)),
+        *((line, markup(Status.SKIP)) for line in skips.lines(everything)),
+    ]
+    if lines:
+        screen.reporter.section("kernels, notes, and what does not apply")
+    for line, style in lines:
+        (screen.write if verbose else screen.detail)(line, **style)
 
 
 def _kept(everything: Sequence[records.Record]) -> Iterator[str]:

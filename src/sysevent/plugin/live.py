@@ -92,7 +92,7 @@ class Live:
         """Redraw nothing any more, and leave the lines where they are: the debugger has printed below them."""
         if self._block:
             self._block.forget()
-        self.end()
+        self._end_block()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
@@ -100,6 +100,7 @@ class Live:
         targets = self._config.stash[TARGETS]
         places = ((nodeid, place(nodeid, targets)[0]) for nodeid in ids)
         self.expect((nodeid, found.id if found else HEADERS) for nodeid, found in places)
+        self.refresh(now=True)
 
     def refresh(self, *, now: bool = False) -> None:
         """Show how far every target is, if it is time for it; now: if lines are redrawn, at once."""
@@ -118,12 +119,15 @@ class Live:
                 self._block.draw(status_lines.block(states, size.columns, size.lines - _ABOVE))
 
     def end(self) -> None:
-        """Erase what was drawn. Nothing is shown from now on."""
+        """Erase what was drawn, and let pytest print as usual. Call nothing after it."""
+        self._end_block()
+        self._reporter.showfspath = None
+
+    def _end_block(self) -> None:
         if self._block:
             with printing(self._config):
                 self._block.close()
-        self._block, self._silent, self._next = None, True, float("inf")
-        self._reporter.showfspath = None
+            self._block, self._next = None, time.monotonic() + _HEARTBEAT
 
     def _state(self, target: str) -> TargetState:
         counts, done = self._counts.get(target, Counter()), self._done[target]

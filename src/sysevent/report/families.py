@@ -20,8 +20,7 @@ _GAP = "  "
 # What a cell of a narrow table has in place of the name of a status that is no cause for alarm.
 _LETTERS = {Status.DONE: "D", Status.SKIP: "S"}
 
-# What the cells mean, for the heading.
-LEGEND = "PASS of all that apply, D: DONE, S: SKIP"
+_LEGEND = "PASS of all that apply"
 
 
 class Families(msgspec.Struct, frozen=True):
@@ -36,6 +35,13 @@ class Row(msgspec.Struct, frozen=True):
 
     text: str
     worst: Status | None = None
+
+
+class Table(msgspec.Struct, frozen=True):
+    """The lines of the table, and what its cells mean, for the heading."""
+
+    rows: list[Row]
+    legend: str
 
 
 def families(run: Iterable[Record]) -> Families:
@@ -78,22 +84,26 @@ def cell(counts: Mapping[Status, int], letters: Mapping[Status, str]) -> str:
     return " ".join(others if alone else [f"{passed}/{applied}", *others])
 
 
-def lines(found: Families, width: int | None = None) -> list[Row]:
-    """Return the table as lines of at most width columns, if that is possible; None: of any length.
+def table(found: Families, width: int | None = None) -> Table:
+    """Return the table in lines of at most width columns, if that is possible; None: of any length.
 
-    A table that is too wide has the letters of LEGEND for DONE and SKIP. One that is still too wide is continued below.
+    A table that is too wide has letters for DONE and SKIP. One that is still too wide is continued below itself.
     """
     if not found.rows:
-        return []
-    for letters in (dict[Status, str](), _LETTERS):
-        cells = [[cell(counts, letters) for counts in row] for _, row in found.rows]
-        widths = [max(map(len, column)) for column in zip(found.columns, *cells, strict=True)]
-        if width is None or _first(found) + sum(len(_GAP) + each for each in widths) <= width:
-            return _table(found, cells, widths, range(len(widths)))
-    assert width is not None
-    return [
-        row for block in _blocks(widths, width - _first(found)) for row in _table(found, cells, widths, block)
-    ]
+        return Table([], _LEGEND)
+    cells, widths = _cells(found, {})
+    if width is None or _first(found) + sum(len(_GAP) + each for each in widths) <= width:
+        return Table(_lines(found, cells, widths, range(len(widths))), _LEGEND)
+    cells, widths = _cells(found, _LETTERS)
+    blocks = _blocks(widths, width - _first(found))
+    letters = "".join(f", {letter}: {status}" for status, letter in _LETTERS.items())
+    return Table([row for block in blocks for row in _lines(found, cells, widths, block)], _LEGEND + letters)
+
+
+def _cells(found: Families, letters: Mapping[Status, str]) -> tuple[list[list[str]], list[int]]:
+    """The texts of all cells, row by row, and the width of each column."""
+    cells = [[cell(counts, letters) for counts in row] for _, row in found.rows]
+    return cells, [max(map(len, column)) for column in zip(found.columns, *cells, strict=True)]
 
 
 def _first(found: Families) -> int:
@@ -112,7 +122,7 @@ def _blocks(widths: Sequence[int], space: int) -> list[range]:
     return [*blocks, range(begin, len(widths))]
 
 
-def _table(found: Families, cells: Sequence[Sequence[str]], widths: Sequence[int], block: range) -> list[Row]:
+def _lines(found: Families, cells: Sequence[Sequence[str]], widths: Sequence[int], block: range) -> list[Row]:
     """The lines of some columns; rows without a verdict in any of them are left out."""
 
     def text(name: str, row: Sequence[str]) -> str:

@@ -55,7 +55,7 @@ def _lines(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
     found = matrix.matrix(run)
     for text, worst in matrix.lines(found):
         yield Line(text, worst, heading=worst is None)
-    for row in families.lines(families.families(run)):
+    for row in families.table(families.families(run)).rows:
         yield Line(row.text, row.worst, heading=row.worst is None)
     yield Line(matrix.summary(found), heading=True)
     for text in kernels.lines(run):
