@@ -100,7 +100,6 @@ class Live:
         targets = self._config.stash[TARGETS]
         places = ((nodeid, place(nodeid, targets)[0]) for nodeid in ids)
         self.expect((nodeid, found.id if found else HEADERS) for nodeid, found in places)
-        self.refresh(now=True)
 
     def refresh(self, *, now: bool = False) -> None:
         """Show how far every target is, if it is time for it; now: if lines are redrawn, at once."""
