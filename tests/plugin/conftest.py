@@ -66,6 +66,7 @@ from types import SimpleNamespace
 
 from sysevent import errors
 from sysevent.arches import ARCHITECTURES
+from sysevent.engine.stage import Stage
 from sysevent.model import KernelIdentity, Proof
 from sysevent.plugin import leased, run
 from sysevent.report import records, run_log
@@ -97,6 +98,7 @@ class Asker:
             kernel_logs=SimpleNamespace(entries=[]),
             try_snapshot=lambda within: None,
         )
+        self.stage = Stage("asking", 1, 2)
         self._told = listeners.observation
         # The second guest of a target has no plan.
         self._plan = options.get("plan")
@@ -210,7 +212,7 @@ class Runs:
     """Each is started at once and awaited when it is looked at, since each takes most of a second."""
 
     def __init__(self, folder):
-        self._folder = folder
+        self.folder = folder
         self._started = {}
         (folder / "bin").mkdir()
         for name in ("aarch64", "riscv64", "x86_64"):
@@ -223,17 +225,17 @@ class Runs:
 
     def locks(self, name):
         """Where a run looks for what others have: not where the others of these do, which run at once."""
-        return self._folder / f"locks-{name}"
+        return self.folder / f"locks-{name}"
 
-    def start(self, name, *arguments, recording="debian-6.1", **plan):
+    def command(self, name, *arguments, recording="debian-6.1", **plan):
+        """The words of a command, and its environment."""
         path = RECORDINGS / f"{recording}.jsonl"
-        results = self._folder / f"results-{name}"
         env = os.environ | {
             "PLAN": json.dumps({"recording": str(path), **plan}),
-            "PATH": f"{self._folder / 'bin'}:/usr/bin:/bin",
+            "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
             "SYSEVENT_LOCKS": str(self.locks(name)),
         }
-        command = [
+        words = [
             sys.executable,
             "-m",
             "pytest",
@@ -241,12 +243,18 @@ class Runs:
             "no:cacheprovider",
             "-rA",
             "--results",
-            results,
-            *arguments,
+            self.results(name),
         ]
+        return list(map(str, [*words, *arguments])), env
+
+    def results(self, name):
+        return self.folder / f"results-{name}"
+
+    def start(self, name, *arguments, **plan):
+        command, env = self.command(name, *arguments, **plan)
         process = subprocess.Popen(
-            list(map(str, command)),
-            cwd=self._folder,
+            command,
+            cwd=self.folder,
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -254,7 +262,7 @@ class Runs:
             # A process group of its own, as a terminal gives it.
             start_new_session=True,
         )
-        self._started[name] = (process, results)
+        self._started[name] = (process, self.results(name))
         return process
 
     def __getitem__(self, name):

@@ -20,14 +20,19 @@ RUN = [
 
 
 def test_lines():
-    """The matrix, the counts, and a line for each verdict that is neither PASS nor SKIP."""
+    """The matrix, the families, the counts, what is neither PASS nor SKIP, and what would make the rest apply."""
     assert list(text_report.lines(RUN)) == [
         Line("claim    t", heading=True),
         Line("arm64.a  PASS", Status.PASS),
         Line("arm64.b  FAIL", Status.FAIL),
         Line("arm64.c  SKIP", Status.SKIP),
+        Line("family  t", heading=True),
+        Line("a       1/1", Status.PASS),
+        Line("b       1 FAIL", Status.FAIL),
+        Line("c       1 SKIP", Status.SKIP),
         Line("1 FAIL, 1 PASS, 1 SKIP", heading=True),
         Line("FAIL kvm.system_event.arm64.b on t: why", Status.FAIL),
+        Line("SKIP 1 on t: why", Status.SKIP),
     ]
 
 
@@ -77,7 +82,7 @@ def test_errata():
             verdict("kvm.system_event.x86_64.c", "t", "FAIL", reason="why", erratum="from-elsewhere"),
         ]
     )
-    assert text.splitlines()[4:] == [
+    assert text.splitlines()[8:] == [
         "1 FAIL, 1 PASS, 1 DONE",
         "FAIL kvm.system_event.x86_64.c on t: why",
         f"erratum xen-exit-i386: {BY_ID['xen-exit-i386'].says}",

@@ -16,4 +16,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Become pytest on tests/, or on the paths among its arguments."""
     # Only pytest can tell which words are paths, so change what it uses if there is none.
-    become_pytest("tests", ["-o", "testpaths=tests", *args.pytest_args])
+    become_pytest("tests", ["-ra", "-o", "testpaths=tests", *args.pytest_args])

@@ -25,6 +25,7 @@ from sysevent.engine.question import Key, Plan, Question
 from sysevent.engine.request import Request
 from sysevent.engine.restarts import Restarts
 from sysevent.engine.session import Session
+from sysevent.engine.stage import Stage, stage
 from sysevent.errors import (
     GuestLost,
     HarnessError,
@@ -99,8 +100,8 @@ class Asker:
         # None once its questions are prefetched.
         self._plan = plan
         self._complete = complete and plan is not None
-        # Keys of the planned questions that have no answer yet.
-        self._unanswered: set[Key] = set()
+        # Keys of the planned questions that have no answer yet, and how many were planned.
+        self._unanswered, self._planned = set[Key](), 0
         if plan is not None:
             self._prefetch(Question(scenario) for scenario in self._facts_scenarios)
 
@@ -233,6 +234,7 @@ class Asker:
             if key not in self._observed:
                 fresh.setdefault(key, self._request(question))
         self._unanswered |= fresh.keys()
+        self._planned += len(fresh)
         self._pipeline.prefetch(fresh.values())
 
     def _request(self, question: Question) -> Request:
@@ -253,6 +255,11 @@ class Asker:
     def kernel(self) -> KernelImage | None:
         """The image that the target boots, fetched on first use; None if its kernel runs already. ImageError."""
         return self.restarts.kernel()
+
+    @property
+    def stage(self) -> Stage:
+        """What the target does at the moment."""
+        return stage(self.restarts, len(self._unanswered), self._planned if self._plan is None else None)
 
     @property
     def finished(self) -> bool:

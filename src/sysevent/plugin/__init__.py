@@ -13,5 +13,7 @@ pytest_plugins = (
     "sysevent.plugin.outcome",
     "sysevent.plugin.summary",
     "sysevent.plugin.snapshots",
+    "sysevent.plugin.live",
+    "sysevent.plugin.last_screen",
     "sysevent.plugin.workers",
 )

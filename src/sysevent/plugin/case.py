@@ -12,8 +12,13 @@ from sysevent.contract.claim import Claim
 from sysevent.contract.exit_claim import ExitEvidence
 from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.contract.log_claim import LogEvidence
-from sysevent.model import Verdict
+from sysevent.model import Status, Verdict
 from sysevent.targets.spec import TargetSpec
+
+# The name of the status among a report's user_properties.
+STATUS = "sysevent"
+# The label of headers, as long as there are those of one kernel.
+HEADERS = "headers"
 
 
 class HeadersOf(msgspec.Struct, frozen=True):
@@ -66,3 +71,19 @@ def target_of(item: pytest.Item) -> TargetSpec | None:
     """The target that a test runs on; None for a test without, and for a test of headers."""
     spec = getattr(getattr(item, "callspec", None), "params", {}).get("target")
     return spec if isinstance(spec, TargetSpec) else None
+
+
+def place(nodeid: str, targets: list[TargetSpec]) -> tuple[TargetSpec | None, str]:
+    """The target in a test's id, and the rest of the id: "i386-hyperv.reset"; (None, "") for a test without."""
+    inside = nodeid.partition("[")[2].removesuffix("]")
+    fits = [spec for spec in targets if inside == spec.id or inside.startswith(f"{spec.id}-")]
+    found = max(fits, key=lambda spec: len(spec.id), default=None)
+    return found, inside[len(found.id) + 1 :] if found else ""
+
+
+def status_of(report: pytest.TestReport | pytest.CollectReport) -> Status | None:
+    """The status that outcome.py gave a report; None for a test without a claim."""
+    for name, value in getattr(report, "user_properties", ()):
+        if name == STATUS:
+            return Status(str(value))
+    return None

@@ -14,13 +14,10 @@ from sysevent.decode.event import decode
 from sysevent.errors import InfrastructureError
 from sysevent.model import Status, Verdict
 from sysevent.plugin import exceptions
-from sysevent.plugin.case import CASE, Case, target_of
+from sysevent.plugin.case import CASE, STATUS, Case, target_of
 from sysevent.plugin.fixtures import RUN, ClaimBroken
 from sysevent.report import failure, records
 from sysevent.text import escape
-
-# The name of the status among a report's user_properties.
-STATUS = "sysevent"
 
 
 def explained(item: pytest.Item, case: Case) -> str:

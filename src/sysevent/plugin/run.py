@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,11 +19,12 @@ from sysevent.engine.listeners import Listeners
 from sysevent.engine.loop import Loop
 from sysevent.engine.question import Question
 from sysevent.engine.scheduler import Scheduler
+from sysevent.engine.stage import CONFIRMING, Stage
 from sysevent.errors import SyseventError
 from sysevent.hosts.base import Opener
 from sysevent.hosts.openers import obstacle, opener
 from sysevent.model import Facts, Incident, Observation, Status
-from sysevent.plugin import kernel_logs, options
+from sysevent.plugin import kernel_logs, live, options
 from sysevent.plugin import results as results_of
 from sysevent.plugin.case import case_of, target_of
 from sysevent.plugin.leased import Leased
@@ -69,16 +69,25 @@ class Run:
         leases = Leases(self.settings, waiting=self._end_guests)
         self._leased = Leased(leases, self.progress, self._incident, self._end)
         self._scheduler = self._start(items)
+        if live.LIVE in config.stash:
+            config.stash[live.LIVE].stage = self.stage
 
     def progress(self, text: str) -> None:
         """Print a line for the user who waits, although pytest captures output."""
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        capture = self.config.pluginmanager.get_plugin("capturemanager")
         if reporter is None:
             return
-        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        with live.printing(self.config):
             reporter.ensure_newline()
             reporter.write_line(f"  {escape(text)}", light=True)
+        live.refresh(self.config, now=True)
+
+    def stage(self, target: str) -> Stage | None:
+        """What a target does at the moment, by its id; None if nothing was started for it."""
+        if target in self._seconds:
+            return CONFIRMING
+        guest = self._guests.get(target)
+        return guest.stage if guest else None
 
     def verdict(self, record: records.Verdict) -> None:
         """Append a verdict to the log. If it cannot be written, end the session with the verdicts so far."""
@@ -107,6 +116,8 @@ class Run:
             slots=self._leased,
             keep=bool(self.settings.keep),
         )
+        # In place of the scheduler, which it serves.
+        self._loop.background = live.Watched(scheduler, self.config)
         scheduler.begin()
         return scheduler
 

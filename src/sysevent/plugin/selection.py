@@ -14,7 +14,7 @@ from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.layout_claim import LayoutClaim, Layouts
 from sysevent.contract.log_claim import LogClaim
 from sysevent.errors import UsageError
-from sysevent.plugin.case import HeadersOf, case_of, target_of
+from sysevent.plugin.case import HEADERS, HeadersOf, case_of, target_of
 from sysevent.plugin.options import TARGETS
 from sysevent.targets.spec import TargetSpec
 
@@ -77,7 +77,7 @@ def _of_headers(claim: LayoutClaim, config: pytest.Config) -> Iterator[_Instance
     kernels = list(dict.fromkeys(spec.kernel for spec in specs))
     asked = config.getoption("abi")
     for kernel in kernels:
-        label = "headers" if len(kernels) == 1 else f"headers@{kernel.rpartition('/')[2]}"
+        label = HEADERS if len(kernels) == 1 else f"{HEADERS}@{kernel.rpartition('/')[2]}"
         for userspace in ABIS.values():
             is_native = userspace is native(userspace.arch)
             if (

@@ -14,12 +14,11 @@ import pytest
 from sysevent.contract.claim import PREFIX
 from sysevent.model import Level, Status
 from sysevent.plugin import results
+from sysevent.plugin.case import STATUS, place
 from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.options import TARGETS
-from sysevent.plugin.outcome import STATUS
 from sysevent.plugin.run import Run
 from sysevent.report import records, run_log
-from sysevent.targets.spec import TargetSpec
 
 if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
@@ -27,14 +26,6 @@ if TYPE_CHECKING:
 
 # The directory that the workers write to.
 _RESULTS = pytest.StashKey[Path]()
-
-
-def place(nodeid: str, targets: list[TargetSpec]) -> tuple[TargetSpec | None, str]:
-    """The target in a test's id, and the rest of the id: "i386-hyperv.reset"; (None, "") for a test without."""
-    inside = nodeid.partition("[")[2].removesuffix("]")
-    fits = [spec for spec in targets if inside == spec.id or inside.startswith(f"{spec.id}-")]
-    found = max(fits, key=lambda spec: len(spec.id), default=None)
-    return found, inside[len(found.id) + 1 :] if found else ""
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -10,6 +10,7 @@ import msgspec
 from sysevent.contract.claim import PREFIX
 from sysevent.model import Status
 from sysevent.report import records
+from sysevent.report.order import claim_key, column_key
 from sysevent.report.records import Record
 
 # In a cell without a verdict. A single character keeps such cells quiet.
@@ -26,17 +27,26 @@ class Matrix(msgspec.Struct, frozen=True):
 
 def matrix(run: Iterable[Record]) -> Matrix:
     """Return the matrix of a run's records, with the last verdict of each claim on each target with each ABI."""
-    cells: dict[tuple[str, str], Status] = {}
-    for record in run:
-        if isinstance(record, records.Verdict):
-            cells[record.test.removeprefix(f"{PREFIX}."), column(record)] = record.status
+    last = last_verdicts(run)
+    columns = ordered_columns(last.values())
+    tests = sorted({test.removeprefix(f"{PREFIX}.") for test, _ in last}, key=claim_key)
+    cells = {
+        (test.removeprefix(f"{PREFIX}."), place): verdict.status for (test, place), verdict in last.items()
+    }
+    rows = tuple((test, tuple(cells.get((test, place)) for place in columns)) for test in tests)
     counts = Counter(cells.values())
-    columns = tuple(dict.fromkeys(target for _, target in cells))
-    rows = tuple(
-        (test, tuple(cells.get((test, target)) for target in columns))
-        for test in dict.fromkeys(test for test, _ in cells)
-    )
     return Matrix(columns, rows, {status: counts[status] for status in Status if counts[status]})
+
+
+def last_verdicts(run: Iterable[Record]) -> dict[tuple[str, str], records.Verdict]:
+    """Return the last verdict of each claim in each column, by both."""
+    return {(record.test, column(record)): record for record in run if isinstance(record, records.Verdict)}
+
+
+def ordered_columns(verdicts: Iterable[records.Verdict]) -> tuple[str, ...]:
+    """Return the columns of some verdicts, in the order of every table."""
+    keys = {column(one): column_key(one.target, one.abi, native=one.native) for one in verdicts}
+    return tuple(sorted(keys, key=lambda name: (keys[name], name)))
 
 
 def column(verdict: records.Verdict) -> str:

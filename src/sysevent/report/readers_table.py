@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from sysevent.arches import ABIS
+from sysevent.arches import ABIS, ARCHITECTURES
 from sysevent.contract import catalogue, readers
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.readers import READERS, Reading
 from sysevent.report import records
+from sysevent.report.order import ColumnKey, column_key
 from sysevent.report.records import Record
 
 
@@ -44,9 +45,13 @@ def _by_scenario(claims: Iterable[ExitClaim]) -> dict[str, ExitClaim]:
 def lines(found: Iterable[tuple[str, Reading]]) -> list[str]:
     """Return the table: a row for each reader, a column for each target and ABI, how many events it reads how."""
     counts: dict[tuple[str, str], Counter[str]] = {}
+    keys: dict[str, ColumnKey] = {}
     for target, reading in found:
-        counts.setdefault((reading.reader, f"{target} {reading.abi}"), Counter())[reading.result.value] += 1
-    columns = list(dict.fromkeys(column for _, column in counts))
+        column = f"{target} {reading.abi}"
+        counts.setdefault((reading.reader, column), Counter())[reading.result.value] += 1
+        # The ABI of a kernel has the name of its architecture.
+        keys[column] = column_key(target, reading.abi, native=reading.abi in ARCHITECTURES)
+    columns = sorted(keys, key=lambda column: keys[column])
     if not columns:
         return []
     cells = {

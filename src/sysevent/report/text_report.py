@@ -8,7 +8,7 @@ import msgspec
 
 from sysevent.contract.readers import ReadResult
 from sysevent.model import Status
-from sysevent.report import dimensions, errata_seen, kernels, matrix, readers_table
+from sysevent.report import dimensions, errata_seen, families, kernels, matrix, readers_table, skips
 from sysevent.report.grouping import noteworthy
 from sysevent.report.records import Record
 from sysevent.text import escape_line
@@ -55,6 +55,8 @@ def _lines(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
     found = matrix.matrix(run)
     for text, worst in matrix.lines(found):
         yield Line(text, worst, heading=worst is None)
+    for row in families.table(families.families(run)).rows:
+        yield Line(row.text, row.worst, heading=row.worst is None)
     yield Line(matrix.summary(found), heading=True)
     for text in kernels.lines(run):
         yield Line(text)
@@ -62,6 +64,8 @@ def _lines(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
         yield Line(text)
     for status, text in noteworthy(run):
         yield Line(text, status)
+    for text in skips.lines(run):
+        yield Line(text, Status.SKIP)
     yield from map(Line, errata_seen.lines(run))
     readings = readers_table.read(run)
     for text in readers_table.lines(readings):
