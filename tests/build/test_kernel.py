@@ -159,6 +159,22 @@ def test_paths_in_messages_are_relative_to_the_tree(builder, tree, tmp_path):
         builder.build(tree, tmp_path / "log")
 
 
+def test_compile_errors_are_shown_once_with_their_source():
+    """Each with the lines below it, without make's own and without what repeats; what make says, if there are none."""
+    output = """  CC      arch/arm64/kvm/psci.o
+arch/arm64/kvm/psci.c: In function 'kvm_psci_call':
+arch/arm64/kvm/psci.c:9:3: error: expected ';' before 'x'
+    9 |   int x
+      |        ^
+kvm.h:2:1: error: unknown type
+kvm.h:2:1: error: unknown type
+make[4]: *** [scripts/Makefile.build:229: psci.o] Error 1
+""".splitlines()
+    assert kernel.diagnostics(output) == [*output[2:6]]
+    assert kernel.diagnostics(output[-1:]) == output[-1:]
+    assert kernel.diagnostics(output[:1]) == []
+
+
 def test_interrupted_build_ends_its_children(builder, tree, tmp_path, monkeypatch):
     """No process continues to write into the build directory."""
     mark = tmp_path / "mark"

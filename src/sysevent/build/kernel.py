@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 import shutil
@@ -30,8 +31,13 @@ _GRACE = 10
 _LOG_PART = 8 << 20
 # Bytes; if less is free after a failure, a full disk is the cause.
 _MIN_FREE = 64 << 20
-# Lines of a failed build's output that the message contains.
-_SHOWN = 12
+# Lines of a failed build's output that the message contains, besides its first one.
+_SHOWN = 20
+# How compilers and linkers begin an error, and the lines of source below it: "   12 |     x = y;".
+_ERROR = re.compile(r"\berror: |undefined reference")
+_SOURCE = re.compile(r"\s+(?:\d+ )?\|")
+# Lines of source that are shown below an error.
+_BELOW = 3
 
 
 class BuiltKernel(msgspec.Struct, frozen=True):
@@ -199,10 +205,27 @@ def failure(log: Path, directory: Path, tree: Path, doing: str) -> DiskFull | Ke
         return UsageError(
             "the tree was built in place, so make refuses to build elsewhere: run make mrproper there"
         )
-    errors = [line for line in tail if re.search(r"\berror: |\*\*\* |undefined reference", line)]
-    first = errors[0] if errors else (tail[-1] if tail else "make printed nothing")
-    shown = "\n".join(f"  {line}" for line in (errors or tail)[:_SHOWN])
-    return KernelNotBuilt(f"{doing} failed: {first.strip()}\n{shown}\n  whole output: {log}")
+    # Without an error that is recognised, the last line says most.
+    first, *more = diagnostics(lines) or [*tail[-1:], *tail[-_SHOWN:-1]] or ["make printed nothing"]
+    shown = [f"  {line}" for line in more[:_SHOWN]]
+    if len(more) > _SHOWN:
+        shown.append(f"  and {len(more) - _SHOWN} more lines")
+    return KernelNotBuilt("\n".join([f"{doing} failed: {first.strip()}", *shown, f"  whole output: {log}"]))
+
+
+def diagnostics(lines: Sequence[str]) -> list[str]:
+    """Return the errors in make's output, each with the lines of source that the compiler shows below it.
+
+    If no compiler or linker names an error, the lines of make itself; none if there are none of either.
+    """
+    found: list[str] = []
+    for number, line in enumerate(lines):
+        # One in a header comes once for each file that includes it.
+        if _ERROR.search(line) and line not in found:
+            found.append(line)
+            below = itertools.takewhile(_SOURCE.match, lines[number + 1 :])
+            found += itertools.islice(below, _BELOW)
+    return found or [line for line in lines if "*** " in line]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -66,3 +66,11 @@ def target_of(item: pytest.Item) -> TargetSpec | None:
     """The target that a test runs on; None for a test without, and for a test of headers."""
     spec = getattr(getattr(item, "callspec", None), "params", {}).get("target")
     return spec if isinstance(spec, TargetSpec) else None
+
+
+def arch_of(item: pytest.Item) -> str:
+    """The architecture that a test is about: that of its target, or of its headers; "" if it has neither."""
+    found = getattr(getattr(item, "callspec", None), "params", {}).get("target")
+    if isinstance(found, HeadersOf):
+        return found.userspace.arch
+    return found.arch if isinstance(found, TargetSpec) else ""
