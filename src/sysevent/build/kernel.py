@@ -17,7 +17,7 @@ import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.build import kconfig, proof, source_tree
-from sysevent.build.toolchain import Toolchain, first_accepted, plain_environment, toolchains
+from sysevent.build.toolchain import Toolchain, first_accepted, host_compiler, plain_environment, toolchains
 from sysevent.capped_log import CappedLog, PipedLog
 from sysevent.errors import DiskFull, KernelNotBuilt, UsageError
 from sysevent.model import Progress
@@ -119,7 +119,9 @@ class KernelBuilder:
         if "unwanted" not in (rules.read_text(errors="replace") if rules.exists() else ""):
             # Before v5.3 make does not remove headers that the revision does not have.
             shutil.rmtree(output / "usr", ignore_errors=True)
-        self._run([*self._make(tree, output), "headers"], plain_environment(), tree, log, "exporting headers")
+        variables, environment = host_compiler(output / "zig")
+        make = [*self._make(tree, output), *variables, "headers"]
+        self._run(make, plain_environment() | environment, tree, log, "exporting headers")
         return output / "usr" / "include"
 
     def _make(self, tree: Path, output: Path) -> list[str]:

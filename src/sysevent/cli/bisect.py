@@ -48,7 +48,7 @@ def ensure_programs(kind: Kind, arch: Architecture) -> None:
     if kind != "layout":
         ensure_qemu([arch.name], say)
     if kind == "layout":
-        ensure_header_export(arch)
+        ensure_header_export()
     elif kind == "build":
         ensure_kernel_build(arch)
 
@@ -102,7 +102,9 @@ def _search(args: argparse.Namespace, settings: Settings, services: Services) ->
     try:
         result = session.run(state, settings, partial(services.equip, question, settings, args.jobs), say)
     except KeyboardInterrupt:
-        say(f"kernels judged so far: {len(state.ends) + len(state.steps)}; to go on: {_going_on(args, state)}")
+        say(
+            f"kernels judged so far: {len(state.ends) + len(state.steps)}; to go on: {_going_on(args, state)}"
+        )
         raise
     text = report.text(result.conclusion, state, result.about)
     found = json.dumps(report.as_json(result.conclusion, state), indent=1)

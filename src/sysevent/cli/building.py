@@ -19,7 +19,7 @@ from sysevent.build.kernel import KernelBuilder
 from sysevent.build.user_tree import Build, Builder
 from sysevent.cli import say
 from sysevent.contract.terms import Terms
-from sysevent.doctor.requirements import ensure_header_export, ensure_kernel_build, ensure_qemu
+from sysevent.doctor.requirements import ensure_kernel_build, ensure_qemu
 from sysevent.errors import UsageError
 from sysevent.images.kernel.identity import file_build_id
 from sysevent.report import run_log
@@ -36,8 +36,8 @@ def programs(arch: Architecture, install: bool) -> None:
     install: install a missing QEMU.
     """
     ensure_qemu([arch.name], say, install=install)
-    ensure_kernel_build(arch)
-    ensure_header_export(arch)
+    # make headers_install calls rsync.
+    ensure_kernel_build(arch, ("rsync",))
 
 
 class Services(msgspec.Struct, frozen=True):
