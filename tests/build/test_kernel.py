@@ -118,6 +118,35 @@ def test_configuration_that_stays(builder, tree, tmp_path):
     assert built.notes[1:] == ()
 
 
+def test_a_configuration_that_would_be_the_same_is_kept(builder, tree, tmp_path):
+    """With its remark, until something has changed that decides it, and after a build that failed."""
+    output = tmp_path / "build" / "arm64-gcc-12.2.0"
+
+    def configures():
+        assert builder.build(tree, tmp_path / "log").notes == ("not honoured: CONFIG_PANIC_ON_OOPS",)
+        return "allnoconfig" in (tmp_path / "log").read_text()
+
+    assert configures()
+    # make has written no list of the files that it read.
+    assert configures()
+    (output / "include" / "config").mkdir(parents=True)
+    (output / "include" / "config" / "auto.conf.cmd").write_text(
+        "deps_config := \\\n\tKconfig \\\n\tlib/Kconfig\n"
+    )
+    assert configures()
+    assert not configures()
+    (tree / "Kconfig").write_text("config KVM\n")
+    assert configures()
+    assert not configures()
+    (output / ".config").write_text("")
+    assert configures()
+    (tree / "build").write_text("exit 2\n")
+    with pytest.raises(KernelNotBuilt):
+        builder.build(tree, tmp_path / "log")
+    (tree / "build").write_text("")
+    assert configures()
+
+
 def test_fallback(builder, tree, tmp_path):
     """A fallback is requested only after a required line was not honoured."""
     (tree / "refuses").write_text("CONFIG_KVM=y\n")

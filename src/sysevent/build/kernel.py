@@ -17,6 +17,7 @@ import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.build import kconfig, proof, source_tree
+from sysevent.build.configured import Configured
 from sysevent.build.toolchain import Toolchain, first_accepted, host_compiler, plain_environment, toolchains
 from sysevent.capped_log import CappedLog, PipedLog
 from sysevent.errors import DiskFull, KernelNotBuilt, UsageError
@@ -81,7 +82,8 @@ class KernelBuilder:
     def build(self, tree: Path, log: Path, *, configured: bool = False) -> BuiltKernel:
         """Build the tree as it is checked out, and return its kernel; make's output goes to log.
 
-        configured: True: since the last build of this tree only source files have changed, so its .config stays.
+        configured: True: since the last build of this tree only source files have changed, so its .config stays. It
+        also stays if nothing has changed that decides it.
 
         `uname -v` of the kernel has the revision of the tree. KernelNotBuilt with the compiler's errors, or if the
         boot image does not hold the kernel that was linked. ToolMissing when no installed compiler is new enough or
@@ -95,12 +97,15 @@ class KernelBuilder:
         # Without an empty LOCALVERSION the state of git becomes part of the kernel release.
         make = [*self._make(tree, output), "LOCALVERSION=", *toolchain.make(output)]
         begin = time.monotonic()
-        unmet = () if configured else self._configure(make, toolchain, output, tree, log)
+        record = Configured(output, tree, self._lines, toolchain)
+        known = () if configured else record.known()
+        unmet = self._configure(make, toolchain, output, tree, log) if known is None else known
         middle = time.monotonic()
         goal = self.arch.make_goal
         env = toolchain.environment(source_tree.revision(tree))
         self._run([*make, goal], env, tree, log, f"building {goal}")
         unproven = proof.check(output, self.arch, self._build_id)
+        record.record(unmet)
         seconds = {"configure": middle - begin, "build": time.monotonic() - middle}
         notes = [f"not honoured: {', '.join(unmet)}"] if unmet else []
         notes += [unproven] if unproven else []
