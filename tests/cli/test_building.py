@@ -176,7 +176,7 @@ def test_a_second_build_waits_until_the_first_has_asked(build, tree):
 
 
 def test_compile_error_is_an_infrastructure_error(build, capsys):
-    """Told once, with exit code 3; later architectures are not built."""
+    """Shown once, with exit code 3; later architectures are not built."""
     error = KernelNotBuilt("building Image failed: psci.c:9: error: no\n  9 | x")
     builders = []
 

@@ -1,4 +1,4 @@
-"""Old runs in the usual place, `results/` of the checkout, are deleted at the end of a run, and the user is told.
+"""Old runs in the usual place, `results/` of the checkout, are deleted at the end of a run, which says so.
 
 A run stays if it is one of the newest 50, or was written within the last 7 days, or if --results named its directory,
 wherever that is. Bisections, repetitions and measurements are never deleted. SYSEVENT_KEEP_RESULTS=1 keeps all.
