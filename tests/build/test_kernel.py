@@ -119,7 +119,7 @@ def test_configuration_that_stays(builder, tree, tmp_path):
 
 
 def test_a_configuration_that_would_be_the_same_is_kept(builder, tree, tmp_path):
-    """With its remark, until something has changed that decides it, and after a build that failed."""
+    """With its remark, until something has changed that decides it, or the build failed before the compiler."""
     output = tmp_path / "build" / "arm64-gcc-12.2.0"
 
     def configures():
@@ -140,11 +140,12 @@ def test_a_configuration_that_would_be_the_same_is_kept(builder, tree, tmp_path)
     assert not configures()
     (output / ".config").write_text("")
     assert configures()
-    (tree / "build").write_text("exit 2\n")
-    with pytest.raises(KernelNotBuilt):
-        builder.build(tree, tmp_path / "log")
-    (tree / "build").write_text("")
-    assert configures()
+    for message, again in (("psci.c:9: error: no", False), ("Restart config... aborted", True)):
+        (tree / "build").write_text(f"echo '{message}'; exit 2\n")
+        with pytest.raises(KernelNotBuilt):
+            builder.build(tree, tmp_path / "log")
+        (tree / "build").write_text("")
+        assert configures() is again
 
 
 def test_fallback(builder, tree, tmp_path):

@@ -185,5 +185,6 @@ def test_compile_error_is_an_infrastructure_error(build, capsys):
         return 0
 
     assert cli.exit_code("run", action) == 3
-    assert capsys.readouterr().err.count("psci.c:9: error: no\n  9 | x\n") == 1
+    error = capsys.readouterr().err
+    assert error.count("arm64: building Image failed: psci.c:9: error: no\n  9 | x\n") == 1
     assert builders == []

@@ -2,7 +2,7 @@
 
 `make allnoconfig` takes two of the five seconds of a build in which nothing has changed. Its result depends on the
 lines that are requested, on the compiler, and on the Kconfig files that include/config/auto.conf.cmd lists; make itself
-trusts their times as well. The record is removed before a build, and written after one that succeeded.
+trusts their times as well. The record is removed before a build, and written after one that reached the compiler.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Configured:
         return found.unmet if same else None
 
     def record(self, unmet: Sequence[str]) -> None:
-        """Write the record of a .config with which a kernel was built. OSError."""
+        """Write the record of a .config with which files were compiled. OSError."""
         found = _Record(self._fingerprint(), tuple(unmet))
         (self._output / _NAME).write_bytes(msgspec.json.encode(found))
 

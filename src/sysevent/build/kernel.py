@@ -103,7 +103,13 @@ class KernelBuilder:
         middle = time.monotonic()
         goal = self.arch.make_goal
         env = toolchain.environment(source_tree.revision(tree))
-        self._run([*make, goal], env, tree, log, f"building {goal}")
+        try:
+            self._run([*make, goal], env, tree, log, f"building {goal}")
+        except KernelNotBuilt as error:
+            # The compiler was reached, so the configuration is complete.
+            if _ERROR.search(str(error)):
+                record.record(unmet)
+            raise
         unproven = proof.check(output, self.arch, self._build_id)
         record.record(unmet)
         seconds = {"configure": middle - begin, "build": time.monotonic() - middle}

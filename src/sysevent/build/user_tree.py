@@ -63,7 +63,7 @@ def locked(tree: Path, arch: str, settings: Settings, progress: Progress) -> Ite
     Hold it as long as the kernel is used: another process would build over it.
     """
     folder = work_directory(tree, arch, settings)
-    with Cache(settings.cache).lock(f"bisect-{folder.name}", f"building {tree} for {arch}", progress):
+    with Cache(settings.cache).lock(f"bisect-{folder.name}", f"building {tree}", progress):
         yield folder / _BUILD
 
 

@@ -20,7 +20,7 @@ from sysevent.build.user_tree import Build, Builder
 from sysevent.cli import say
 from sysevent.contract.terms import Terms
 from sysevent.doctor.requirements import ensure_kernel_build, ensure_qemu
-from sysevent.errors import UsageError
+from sysevent.errors import KernelNotBuilt, UsageError
 from sysevent.images.kernel.identity import file_build_id
 from sysevent.report import run_log
 from sysevent.settings import Settings, from_environment
@@ -123,9 +123,11 @@ def _build(
     folder = locks.enter_context(user_tree.locked(tree, arch.name, settings, progress))
     if not folder.exists():
         progress(f"the first build of {tree} compiles everything, which takes a few minutes")
-    built = user_tree.build(
-        tree, arch, services.make_builder(arch, folder, progress, jobs=jobs), folder / "build.log"
-    )
+    builder = services.make_builder(arch, folder, progress, jobs=jobs)
+    try:
+        built = user_tree.build(tree, arch, builder, folder / "build.log")
+    except KernelNotBuilt as error:
+        raise KernelNotBuilt(f"{arch.name}: {error}") from error
     for note in built.notes:
         progress(note)
     progress(f"built in {built.seconds:.1f} s: {built.image}, build ID {built.build_id or 'unknown'}")
