@@ -68,10 +68,11 @@ def test_parser_has_what_the_table_says(verb):
     importlib.import_module(cli.module_name(verb)).add_arguments(top)
     found = {flag for parser in parsers(top) for action in parser._actions for flag in action.option_strings}
     named = {
-        option.flag
+        spelling
         for option in options.OPTIONS
         for use in option.uses
         if use.partition(" ")[0] == verb and not option.positional
+        for spelling in option.spellings
     }
     formats = {f"--{row.name}" for row in RENDERERS} if verb == "report" else set()
     assert found - {"-h", "--help"} == named | formats
@@ -88,7 +89,7 @@ def test_run_takes_what_pytest_takes():
     """In the same way, so that it can be handed on."""
     run, plugin = options.of("run"), options.of(options.PYTEST)
     assert [option for option in run if option not in plugin] == [
-        option for option in run if option.flag in ("--install-deps", "--repeat")
+        option for option in run if option.flag in ("--jobs", "--install-deps", "--repeat")
     ]
     assert [option for option in run if option in plugin] == plugin
     assert all(option.many("run") == option.many(options.PYTEST) for option in plugin)
@@ -113,10 +114,18 @@ def test_help_is_one_sentence(option):
 
 def test_only_what_judges_is_repeated():
     """A word that begins with a dash stays a value, and paths are made what the caller wants."""
-    given = {"kernel": ["Image"], "floor": "-1", "strict_observed": True, "offline": True, "modules": None}
+    given = {
+        "kernel": ["Image"],
+        "build": "linux",
+        "floor": "-1",
+        "strict_observed": True,
+        "offline": True,
+        "modules": None,
+    }
     place = "/here/{}".format
     assert options.spelled(given, lambda _, value: place(value), judging=True) == [
         "--kernel=/here/Image",
+        "--build=/here/linux",
         "--floor=-1",
         "--strict-observed",
     ]

@@ -46,6 +46,8 @@ class Option(msgspec.Struct, frozen=True):
     count: Literal["", "?", "*"] = ""
     # True if it changes what is asked or how it is judged: the command that repeats one test must repeat it.
     judges: bool = False
+    # Another spelling, with one dash; "" for none. pytest keeps those for itself.
+    short: str = ""
 
     @property
     def name(self) -> str:
@@ -56,6 +58,11 @@ class Option(msgspec.Struct, frozen=True):
     def positional(self) -> bool:
         """Whether it is recognised by its position on the command line, not by a flag."""
         return not self.flag.startswith("--")
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The words that select it on a command line, the short one first."""
+        return (self.short, self.flag) if self.short else (self.flag,)
 
     def many(self, verb: str) -> bool:
         """Whether a verb takes it several times, so that its value is a list."""
@@ -95,6 +102,9 @@ OPTIONS: tuple[Option, ...] = (
                bisect=Use(once=True, help="with `run`: this kernel, instead of a build of the tree here"),
                layout_show=Use(once=True, default=_TRACK, help=_HEADERS)),
            "kernel", repeatable=True, judges=True),
+    Option("--build", "DIR", "build this kernel tree first, with its edits, and ask that kernel; it is only read",
+           _in("run", pytest=Use(help="the kernel tree that `sysevent run` has built")), "directory", judges=True,
+           short="-C"),
     Option("--modules", "DIR", "directory of kernel modules for a --kernel that is a path",
            _in(*_SUITE, "shell", "bisect"), "directory", judges=True),
     Option("--abi", "ABI", "ABI of the VMM: native, or i386 on x86_64",
@@ -126,7 +136,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("--layout", "", "ask the exported headers only: builds no kernel", _in("bisect"), "flag", judges=True),
     Option("--config", "FILE", "more kernel configuration", _in("bisect", "sensitivity"), "file", repeatable=True,
            judges=True),
-    Option("--jobs", "N", "jobs of make; default: one for each CPU", _in("bisect", "sensitivity"), "number"),
+    Option("--jobs", "N", "jobs of make; default: one for each CPU", _in("bisect", "sensitivity", "run"), "number"),
     Option("--resume", "", "continue the latest bisection that has not ended", _in("bisect"), "flag"),
     Option("--anew", "", "begin again, and ignore the steps that are on disk", _in("bisect"), "flag"),
 

@@ -74,12 +74,13 @@ def keywords(option: Option, verb: str) -> dict[str, Any]:
 def feed(parser: ArgumentParser, verb: str) -> None:
     """Add the options and positional arguments of a verb to its parser, under the headings of GROUPS."""
     known = dict(arguments(verb))
+    spellings = {option.flag: option.spellings for option in of(verb)}
     for heading, flags in GROUPS.get(verb, {}).items():
         group = parser.add_argument_group(heading)
         for flag in flags:
-            group.add_argument(flag, **known.pop(flag))
+            group.add_argument(*spellings[flag], **known.pop(flag))
     for flag, found in known.items():
-        parser.add_argument(flag, **found)
+        parser.add_argument(*spellings[flag], **found)
 
 
 def feed_formats(parser: ArgumentParser, contents: Mapping[str, str]) -> None:

@@ -28,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True):
     locks: Path | None = None
     # Seconds from its start after which a kept guest is ended; 0: no guest outlives its run.
     keep: int = 0
+    # True: no old run in the usual place is deleted.
+    keep_results: bool = False
     # True: guests wait for a debugger, and there are no deadlines.
     debug: bool = False
 
@@ -60,7 +62,7 @@ def from_environment(
 ) -> Settings:
     """Settings of this process: SYSEVENT_CACHE, _MIRROR, _KEYRING, _OFFLINE and _LOCKS, overridden by the arguments.
 
-    SYSEVENT_FRESH forbids snapshots even if snapshots is True.
+    SYSEVENT_FRESH forbids snapshots even if snapshots is True. SYSEVENT_KEEP_RESULTS keeps old runs.
     """
     env = os.environ
     cache = env.get("SYSEVENT_CACHE")
@@ -73,6 +75,7 @@ def from_environment(
         offline=offline or env.get("SYSEVENT_OFFLINE", "") not in ("", "0"),
         snapshots=snapshots and env.get("SYSEVENT_FRESH", "") in ("", "0"),
         locks=Path(locks).expanduser() if locks else None,
+        keep_results=env.get("SYSEVENT_KEEP_RESULTS", "") not in ("", "0"),
         debug=debug,
         keep=keep,
     )

@@ -176,7 +176,7 @@ def settings(tmp_path):
 def ask(tree, bench, settings, tmp_path):
     """ask(good, bad, **changes of the question): the result of a whole bisection, whose state is kept."""
 
-    def run(good=0, bad=-1, history=None, anew=False, **fields):
+    def run(good=0, bad=-1, history=None, anew=False, say=lambda line: None, **fields):
         of = history or tree
         first, last = (of.commits[end] if isinstance(end, int) else end for end in (good, bad))
         question = Question(
@@ -193,6 +193,6 @@ def ask(tree, bench, settings, tmp_path):
         folder = tmp_path / "results"
         state = (None if anew else State.resume(folder)) or State.begin(folder, question)
         means = Equipment(bench.boot, bench, {"QEMU": "7.2.22"})
-        return session.run(state, settings, lambda place: means, lambda line: None)
+        return session.run(state, settings, lambda place: means, say)
 
     return run

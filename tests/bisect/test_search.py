@@ -92,10 +92,58 @@ def test_wrong_ends(good, bad, says, ask, bench):
     assert "Steps:" in text
 
 
-def test_good_after_bad(ask, make_tree):
-    """Good and bad are exchanged: the search ends before anything is built."""
-    other = make_tree([{"ndata": 1 if n >= 3 else 0} for n in range(6)])
-    assert ask(5, 0, history=other).conclusion.end is Ending.MISFIT
+@pytest.mark.parametrize("first", [1, 3, 5])
+def test_finds_the_commit_that_repaired_it(first, ask, make_tree, bench):
+    """If the bad end is the older one; the evidence is of both sides of that commit."""
+    other = make_tree([{"ndata": 1 if n >= first else 0} for n in range(6)])
+    result = ask(5, 0, history=other)
+    assert result.conclusion.end is Ending.FOUND
+    assert result.conclusion.suspects == (other.commits[first],)
+    text = report.text(result.conclusion, result.state, result.about)
+    assert text.startswith(f"First good commit: {other.commits[first]} (change {first})\n")
+    assert f"  good, {other.commits[first][:12]}" in text
+    assert f"  bad, {other.commits[first - 1][:12]}" in text
+
+
+def test_repair_beside_commits_that_cannot_be_judged(ask, make_tree):
+    """All that may be it are listed."""
+    other = make_tree([{"ndata": 1 if n >= 5 else 0, "build": n not in (3, 4)} for n in range(8)])
+    result = ask(7, 0, history=other)
+    assert result.conclusion.end is Ending.UNDECIDED
+    assert result.conclusion.suspects == tuple(other.commits[3:6])
+    text = report.text(result.conclusion, result.state, result.about)
+    assert text.startswith("The first good commit is one of these 3, which could not be distinguished:\n")
+
+
+def test_repair_on_a_branch_of_its_own(ask, make_tree):
+    """Neither end is an ancestor of the other, and where they separated is bad: the message has the search to make."""
+    other = make_tree([{"ndata": 0}, {"ndata": 0}])
+    other.git("checkout", "-q", "-b", "stable")
+    stable = other.commit(7, ndata=0)
+    other.git("checkout", "-q", "main")
+    good = other.commit(8)
+    other.commits += [good, stable]
+    result = ask(2, 3, history=other)
+    assert result.conclusion.end is Ending.MISFIT
+    assert f"search with --good {good} --bad {other.commits[1]}" in result.conclusion.reason
+
+
+def test_steps_are_counted_on_after_an_interruption(ask, bench):
+    """Not from one again."""
+    lines = []
+
+    def interrupt(behaviour):
+        if len(bench.built) == 4:
+            raise KeyboardInterrupt
+
+    bench.on_build = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        ask(say=lines.append)
+    assert [line.split(" of ")[0] for line in lines if line.startswith("step")] == ["step 1", "step 2"]
+    lines.clear()
+    ask(say=lines.append)
+    assert lines[2] == "going on after step 1"
+    assert lines[3].startswith("step 2 of about ")
 
 
 def test_boot_failure_as_bad(ask, make_tree):

@@ -118,6 +118,36 @@ def test_configuration_that_stays(builder, tree, tmp_path):
     assert built.notes[1:] == ()
 
 
+def test_a_configuration_that_would_be_the_same_is_kept(builder, tree, tmp_path):
+    """With its remark, until something has changed that decides it, or the build failed before the compiler."""
+    output = tmp_path / "build" / "arm64-gcc-12.2.0"
+
+    def configures():
+        assert builder.build(tree, tmp_path / "log").notes == ("not honoured: CONFIG_PANIC_ON_OOPS",)
+        return "allnoconfig" in (tmp_path / "log").read_text()
+
+    assert configures()
+    # make has written no list of the files that it read.
+    assert configures()
+    (output / "include" / "config").mkdir(parents=True)
+    (output / "include" / "config" / "auto.conf.cmd").write_text(
+        "deps_config := \\\n\tKconfig \\\n\tlib/Kconfig\n"
+    )
+    assert configures()
+    assert not configures()
+    (tree / "Kconfig").write_text("config KVM\n")
+    assert configures()
+    assert not configures()
+    (output / ".config").write_text("")
+    assert configures()
+    for message, again in (("psci.c:9: error: no", False), ("Restart config... aborted", True)):
+        (tree / "build").write_text(f"echo '{message}'; exit 2\n")
+        with pytest.raises(KernelNotBuilt):
+            builder.build(tree, tmp_path / "log")
+        (tree / "build").write_text("")
+        assert configures() is again
+
+
 def test_fallback(builder, tree, tmp_path):
     """A fallback is requested only after a required line was not honoured."""
     (tree / "refuses").write_text("CONFIG_KVM=y\n")
@@ -159,6 +189,22 @@ def test_paths_in_messages_are_relative_to_the_tree(builder, tree, tmp_path):
         builder.build(tree, tmp_path / "log")
 
 
+def test_compile_errors_are_shown_once_with_their_source():
+    """Each with the lines below it, without make's own and without what repeats; what make says, if there are none."""
+    output = """  CC      arch/arm64/kvm/psci.o
+arch/arm64/kvm/psci.c: In function 'kvm_psci_call':
+arch/arm64/kvm/psci.c:9:3: error: expected ';' before 'x'
+    9 |   int x
+      |        ^
+kvm.h:2:1: error: unknown type
+kvm.h:2:1: error: unknown type
+make[4]: *** [scripts/Makefile.build:229: psci.o] Error 1
+""".splitlines()
+    assert kernel.diagnostics(output) == [*output[2:6]]
+    assert kernel.diagnostics(output[-1:]) == output[-1:]
+    assert kernel.diagnostics(output[:1]) == []
+
+
 def test_interrupted_build_ends_its_children(builder, tree, tmp_path, monkeypatch):
     """No process continues to write into the build directory."""
     mark = tmp_path / "mark"
@@ -178,6 +224,8 @@ def test_interrupted_build_ends_its_children(builder, tree, tmp_path, monkeypatc
 def test_headers(builder, tree, tmp_path):
     """A header that does not exist any more is removed, although the tree's make does not do it."""
     found = builder.headers(tree, tmp_path / "log")
+    # No gcc is installed in this test.
+    assert "ziglang cc headers" in (tmp_path / "log").read_text()
     stale = found / "linux" / "gone.h"
     stale.write_text("")
     builder.headers(tree, tmp_path / "log")

@@ -2,10 +2,12 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from sysevent.build import source_tree
+from sysevent.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -83,3 +85,46 @@ def test_revision_with_changes_that_are_too_large(git, tmp_path, monkeypatch):
     (tree / "Makefile").write_text("VERSION = 7\n" * 50_000)
     monkeypatch.setattr(source_tree, "_DIFFERENCE_MAX", 100_000)
     assert source_tree.revision(tree) == f"{git('rev-parse', 'HEAD')[:12]}-changed"
+
+
+def test_changed_files(git, tmp_path):
+    """Uncommitted changes, staged or not; a tree without a repository of its own has none that are known."""
+    tree = tmp_path / "linux"
+    assert source_tree.changed_files(tree) == ()
+    (tree / "Makefile").write_text("VERSION = 7\n")
+    (tree / "a b").write_text("")
+    git("add", "a b")
+    assert source_tree.changed_files(tree) == ("Makefile", "a b")
+    (tree / "below").mkdir()
+    assert source_tree.changed_files(tree / "below") == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "not a kernel tree"),
+        (["Kbuild"], "not a kernel tree"),
+        (["Kbuild", "arch/Kconfig", ".config"], "run make mrproper there"),
+        (["Kbuild", "arch/Kconfig", "include/config/auto.conf"], "--kernel tree:"),
+    ],
+    ids=str,
+)
+def test_trees_that_cannot_be_built_elsewhere(files, message, tmp_path):
+    """The message begins with what the user wrote, and is one line."""
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text("")
+    with pytest.raises(UsageError, match=f"^--tree it.*{message}") as caught:
+        source_tree.require(tmp_path, "--tree it")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_tree_that_can_be_built_elsewhere(tmp_path, monkeypatch):
+    """Its absolute path; what does not exist, or is a file, is named as such."""
+    (tmp_path / "arch").mkdir()
+    (tmp_path / "Kbuild").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert source_tree.require(Path(), "--tree .") == tmp_path
+    for name, message in (("none", "no such directory"), ("Kbuild", "not a directory")):
+        with pytest.raises(UsageError, match=f"--tree {name}: {message}"):
+            source_tree.require(Path(name), f"--tree {name}")

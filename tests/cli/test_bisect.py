@@ -19,6 +19,7 @@ def tree(tmp_path):
     path = tmp_path / "linux"
     (path / "arch").mkdir(parents=True)
     (path / "Kbuild").write_text("")
+    (path / "arch" / "Kconfig").write_text("")
     git = ["git", "-C", str(path), "-c", "user.name=A", "-c", "user.email=a@example.org"]
     subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
     for n in (1, 2, 3):
@@ -76,6 +77,24 @@ def test_wrong_usage_is_129(words, tree, bisect, capsys, monkeypatch):
     monkeypatch.chdir(tree)
     assert bisect(*(word.format(tree=tree) for word in words)) == 129
     assert capsys.readouterr().err
+
+
+def test_claims_about_headers_have_no_packages(bisect, capsys):
+    """One line, with the command that does it."""
+    words = ["--packages", "debian", "--good", "6.1", "--bad", "6.12", "--test", "layout.i386.system_event"]
+    assert bisect(*words) == 129
+    assert "claims about headers are searched with --tree; `sysevent layout diff`" in capsys.readouterr().err
+
+
+def test_a_repository_without_a_kernel(bisect, tree, capsys):
+    """Called that at once, before anything is built."""
+    subprocess.run(["git", "-C", str(tree), "rm", "-q", "Kbuild"], check=True)
+    me = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", "-C", str(tree), *me, "commit", "-qm", "none"], check=True)
+    assert bisect("--tree", str(tree), "--good", "main~1", "--bad", "main", "--arch", "arm64") == 129
+    error = capsys.readouterr().err
+    assert f"--tree {tree} is not a kernel tree: main has no Kbuild and arch/ of one" in error
+    assert error.count("\n") == 1
 
 
 def raiser(error):
@@ -140,9 +159,24 @@ def test_tree_that_does_not_build_is_125(tree, bisect, monkeypatch, capsys, tmp_
     monkeypatch.chdir(tree)
     broken = FakeBuilder(KernelNotBuilt("building Image failed: kvm_main.c:9: error"))
     assert bisect("run", "--arch", "arm64", "--results", str(tmp_path / "logs"), builder=broken) == 125
-    reason, logs = capsys.readouterr().out.splitlines()
-    assert reason == "cannot tell: building Image failed: kvm_main.c:9: error"
-    assert logs == f"  logs: {tmp_path / 'logs'}"
+    assert capsys.readouterr().out == "cannot tell: building Image failed: kvm_main.c:9: error\n"
+    (tmp_path / "logs" / "build.log").touch()
+    assert bisect("run", "--arch", "arm64", "--results", str(tmp_path / "logs"), builder=broken) == 125
+    assert capsys.readouterr().out.splitlines()[1] == f"  logs: {tmp_path / 'logs'}"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KernelNotBuilt("it failed"), KeyboardInterrupt(), DiskFull("no space"), ZeroDivisionError()],
+    ids=repr,
+)
+def test_no_temporary_directory_stays_empty(error, tree, bisect, monkeypatch, tmp_path):
+    """Whatever ended the step."""
+    monkeypatch.chdir(tree)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    bisect("run", "--arch", "arm64", builder=FakeBuilder(error))
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 class Bench:
@@ -204,3 +238,40 @@ def test_wrong_ends_are_1(tree, bisect, recording, capsys):
     assert "the bad end is good" in capsys.readouterr().out
     assert bisect(*words, "--good", "main", "--bad", "main~1", equip=equip) == 1
     assert "No search" in capsys.readouterr().out
+
+
+def test_interrupted_search_says_how_to_go_on(tree, bisect, recording, capsys, tmp_path):
+    """The command continues with the step that was interrupted, with the options that are not stored."""
+    bench = Bench(recording("debian-6.12"))
+    build, built = bench.build, []
+
+    def interrupted(tree, log):
+        built.append(log)
+        if len(built) == 2:
+            raise KeyboardInterrupt
+        return build(tree, log)
+
+    bench.build = interrupted
+    words = [
+        "--tree",
+        str(tree),
+        "--good",
+        "main~2",
+        "--bad",
+        "main",
+        "--test",
+        "arm64.psci.off",
+        "--jobs",
+        "4",
+    ]
+    assert bisect(*words, equip=bench.equip) == 130
+    (folder,) = (tmp_path / "results").iterdir()
+    said = capsys.readouterr().err.splitlines()
+    command = f"sysevent bisect --resume --results={folder} --jobs=4"
+    assert said[-2:] == [
+        f"sysevent: kernels judged so far: 1; to go on: {command}",
+        "sysevent: interrupted by Ctrl-C",
+    ]
+    assert bisect(*command.split()[2:], equip=bench.equip) == 0
+    assert len(built) == 4
+    assert bisect("--resume", "--results", str(tmp_path), equip=bench.equip) == 129

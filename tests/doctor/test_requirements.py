@@ -2,6 +2,7 @@
 
 import pytest
 
+from sysevent.arches import ARCHITECTURES
 from sysevent.doctor import package_managers, requirements
 from sysevent.doctor.system_packages import Installer
 from sysevent.errors import ToolMissing, UsageError
@@ -97,3 +98,53 @@ def test_installation_without_effect_is_an_error():
     """The message has the PATH that was searched."""
     with pytest.raises(ToolMissing, match="not on PATH"):
         ensure(ALL, FakeInstaller("x86_64"), install=True)
+
+
+@pytest.fixture
+def programs(monkeypatch, tmp_path):
+    """programs(*names): PATH has only these programs, which do nothing; the package manager is apt."""
+    monkeypatch.setattr(requirements.system_packages, "this_machine", FakeInstaller)
+    for name in ("LLVM", "CROSS_COMPILE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def only(*names):
+        for name in names:
+            (tmp_path / name).write_text("#!/bin/sh\necho 12.2.0\n")
+            (tmp_path / name).chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+
+    return only
+
+
+BUILDS = ("git", "make", "bc", "flex", "bison", "gcc", "aarch64-linux-gnu-gcc", "aarch64-linux-gnu-ld")
+
+
+def test_a_kernel_build_names_exactly_what_is_missing(programs):
+    """And the packages of that alone."""
+    arm64 = ARCHITECTURES["arm64"]
+    programs(*BUILDS)
+    requirements.ensure_kernel_build(arm64)
+    with pytest.raises(UsageError) as caught:
+        requirements.ensure_kernel_build(arm64, ("rsync",))
+    assert str(caught.value) == (
+        "kernels for arm64 cannot be built: rsync is not installed; install with\n"
+        "    apt-get update && apt-get install --no-install-recommends rsync"
+    )
+
+
+def test_headers_need_git_and_make_only(programs):
+    """The tree's own programs are compiled with zig if gcc is missing."""
+    programs("git")
+    with pytest.raises(
+        UsageError, match=r"cannot be exported: make is not installed; install with\n.*recommends make$"
+    ):
+        requirements.ensure_header_export()
+    programs("make")
+    requirements.ensure_header_export()
+
+
+@pytest.mark.parametrize("manager", package_managers.MANAGERS, ids=lambda m: m.name)
+def test_every_manager_has_what_builds_kernels(manager):
+    """A key without a package would be left out of the line."""
+    keys = {"git", "make", "bc", "flex", "bison", "gcc", "rsync", "libelf", *(f"gcc-{name}" for name in ALL)}
+    assert keys <= set(manager.packages)

@@ -5,8 +5,6 @@ import time
 
 import pytest
 
-from sysevent.errors import UsageError
-from sysevent.sensitivity import tree
 from sysevent.sensitivity.tree import TreeCopy
 
 FILE = "virt/kvm/a.c"
@@ -98,12 +96,3 @@ def test_copy_that_was_interrupted_is_made_again(source, copy, tmp_path):
     (tmp_path / "copy.json").unlink()
     (copy.path / "virt/kvm/b.c").write_text("half")
     assert (again(source, tmp_path).path / "virt/kvm/b.c").read_text() == "virt/kvm/b.c"
-
-
-def test_tree_is_checked(source, tmp_path):
-    assert tree.check(source) == source.resolve()
-    with pytest.raises(UsageError, match="not a kernel tree"):
-        tree.check(tmp_path)
-    (source / ".config").write_text("")
-    with pytest.raises(UsageError, match="was built in place"):
-        tree.check(source)

@@ -40,7 +40,7 @@ class Conclusion(msgspec.Struct, frozen=True):
     end: Ending
     # One sentence.
     reason: str
-    # The first bad revision, or all that may be it.
+    # The first bad revision, or all that may be it; of a search for a repair, the first good one.
     suspects: tuple[str, ...] = ()
     # Of the suspects.
     titles: dict[str, str] = {}
@@ -48,16 +48,46 @@ class Conclusion(msgspec.Struct, frozen=True):
     before: tuple[str, ...] = ()
     # The names of the claims that were searched for.
     tests: tuple[str, ...] = ()
+    # True if the good end is the later one, and the suspects are those that may have repaired the claims.
+    repaired: bool = False
 
 
 def bisect(search: Search, probe: Probe, state: State, say: Progress) -> Conclusion:
     """Search, starting from what the state holds, and add every step to it."""
-    question = state.question
     try:
-        # Before anything is built: good and bad may be exchanged.
+        # Before anything is built: the ends may have nothing to do with each other.
         position = search.start()
+        if search.repaired:
+            say("bad is an ancestor of good: searching for the commit that repaired it")
+        if wrong := _try_ends(search, probe, state, say):
+            return wrong
     except HistoryDoesNotFit as error:
         return Conclusion(Ending.MISFIT, str(error))
+    tests = changed_claims(state.ends["good"], state.ends["bad"])
+    if not tests:
+        why = "no claim that fails at the bad end holds at the good end, so there is no change to search for"
+        return Conclusion(Ending.WRONG_ENDS, why)
+
+    try:
+        for step in state.steps:
+            position = search.mark(step.revision, step.outcome)
+        if state.steps:
+            say(f"going on after step {len(state.steps)}")
+        while position.revision is not None:
+            say(f"{_progress(position, len(state.steps) + 1)}: {_name(position.revision, search)}")
+            step = probe(position.revision, tests)
+            # On disk first: the state of git is rebuilt from it.
+            state.add(step)
+            say(f"  {step.outcome}: {step.reason}")
+            position = search.mark(step.revision, step.outcome)
+    except HistoryDoesNotFit as error:
+        return Conclusion(Ending.MISFIT, str(error), tests=tuple(sorted(tests)))
+    return _end(position, search, state, tests)
+
+
+def _try_ends(search: Search, probe: Probe, state: State, say: Progress) -> Conclusion | None:
+    """Try the ends that the state does not hold yet; the conclusion if one is not as it was given."""
+    question = state.question
     for end, revision, wanted in (
         ("good", question.good, Outcome.GOOD),
         ("bad", question.bad, Outcome.BAD),
@@ -69,26 +99,7 @@ def bisect(search: Search, probe: Probe, state: State, say: Progress) -> Conclus
         say(f"  {step.outcome}: {step.reason}")
         if step.outcome is not wanted:
             return _wrong_end(end, step)
-    tests = changed_claims(state.ends["good"], state.ends["bad"])
-    if not tests:
-        why = "no claim that fails at the bad end holds at the good end, so there is no change to search for"
-        return Conclusion(Ending.WRONG_ENDS, why)
-
-    try:
-        for step in state.steps:
-            position = search.mark(step.revision, step.outcome)
-        if state.steps:
-            say(f"resuming after {len(state.steps)} steps")
-        while position.revision is not None:
-            say(f"{_progress(position)}: {_name(position.revision, search)}")
-            step = probe(position.revision, tests)
-            # On disk first: the state of git is rebuilt from it.
-            state.add(step)
-            say(f"  {step.outcome}: {step.reason}")
-            position = search.mark(step.revision, step.outcome)
-    except HistoryDoesNotFit as error:
-        return Conclusion(Ending.MISFIT, str(error), tests=tuple(sorted(tests)))
-    return _end(position, search, state, tests)
+    return None
 
 
 def changed_claims(good: Step, bad: Step) -> frozenset[str]:
@@ -113,10 +124,14 @@ def _end(position: Position, search: Search, state: State, tests: frozenset[str]
     )
     names = tuple(sorted(tests))
     if len(suspects) == 1:
-        return Conclusion(Ending.FOUND, "the first bad revision was found", suspects, titles, before, names)
-    unjudged = sum(revision in tested for revision in suspects) - 1
-    why = f"{len(suspects)} revisions are left, because {unjudged} of them could not be judged"
-    return Conclusion(Ending.UNDECIDED, why, suspects, titles, before, names)
+        end, why = Ending.FOUND, f"the first {'good' if search.repaired else 'bad'} revision was found"
+    else:
+        unjudged = sum(revision in tested for revision in suspects) - 1
+        end, why = (
+            Ending.UNDECIDED,
+            f"{len(suspects)} revisions are left, because {unjudged} of them could not be judged",
+        )
+    return Conclusion(end, why, suspects, titles, before, names, search.repaired)
 
 
 def _wrong_end(end: str, step: Step) -> Conclusion:
@@ -129,8 +144,9 @@ def _wrong_end(end: str, step: Step) -> Conclusion:
     return Conclusion(Ending.WRONG_ENDS, why, (step.revision,), {step.revision: step.title})
 
 
-def _progress(position: Position) -> str:
-    return f"{position.left} more after this, about {position.steps} steps"
+def _progress(position: Position, number: int) -> str:
+    """The number of a step, counted from the start of the search, and how many there will be."""
+    return f"step {number} of about {number + position.steps}, {position.left} candidates left after it"
 
 
 def _name(revision: str, search: Search) -> str:

@@ -5,23 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from sysevent.bisect.ask import Boot, KernelResult, Procedure, ask
 from sysevent.bisect.outcome import Outcome
 from sysevent.bisect.step import Step
-from sysevent.build.kernel import BuiltKernel
+from sysevent.build.user_tree import Builder
 from sysevent.errors import KernelNotBuilt, ToolMissing
 from sysevent.images.download import Gone
 from sysevent.text import one_line
-
-
-class Builder(Protocol):
-    """What builds the kernel of a tree: build.kernel.KernelBuilder, or a fake with recorded kernels."""
-
-    def build(self, tree: Path, log: Path) -> BuiltKernel: ...
 
 
 def narrowed(procedure: Procedure, tests: frozenset[str] | None) -> Procedure:

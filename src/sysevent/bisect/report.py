@@ -40,7 +40,9 @@ def text(conclusion: Conclusion, state: State, about: Mapping[str, str]) -> str:
 
 
 def _headline(conclusion: Conclusion, question: Question) -> list[str]:
-    what = "first bad release" if question.kind == "packages" else "first bad commit"
+    what = "first good commit" if conclusion.repaired else "first bad commit"
+    if question.kind == "packages":
+        what = "first bad release"
     if question.kind == "packages" and Version(question.bad) < Version(question.good):
         # The search ran backwards, for the release that repaired it.
         what = "last bad release"
@@ -64,13 +66,16 @@ def _named(revision: str, conclusion: Conclusion) -> str:
 
 
 def pair(conclusion: Conclusion, state: State) -> tuple[Step | None, Step | None]:
-    """The steps directly before and after the change, each None if it was not tried: the evidence."""
+    """The good and the bad step on both sides of the change, each None if it was not tried: the evidence."""
     tried = {step.revision: step for step in (*state.ends.values(), *state.steps)}
     if conclusion.end is Ending.WRONG_ENDS or conclusion.end is Ending.MISFIT:
         return state.ends.get("good"), state.ends.get("bad")
-    after = [tried[r] for r in conclusion.suspects if r in tried and tried[r].outcome is Outcome.BAD]
-    before = [tried[r] for r in conclusion.before if r in tried and tried[r].outcome is Outcome.GOOD]
-    return next(iter(before), None), next(iter(after), state.ends.get("bad"))
+    goods, bads = conclusion.before, conclusion.suspects
+    if conclusion.repaired:
+        goods, bads = bads, goods
+    bad = [tried[r] for r in bads if r in tried and tried[r].outcome is Outcome.BAD]
+    good = [tried[r] for r in goods if r in tried and tried[r].outcome is Outcome.GOOD]
+    return next(iter(good), None), next(iter(bad), state.ends.get("bad"))
 
 
 def _evidence(conclusion: Conclusion, state: State) -> list[str | None]:
@@ -195,6 +200,7 @@ def as_json(conclusion: Conclusion, state: State) -> dict[str, Any]:
             "reason": conclusion.reason,
             "suspects": [{"revision": r, "title": conclusion.titles.get(r, "")} for r in conclusion.suspects],
             "before": conclusion.before,
+            "repaired": conclusion.repaired,
             "claims": conclusion.tests,
             "question": state.question,
             "command": state.question.command,

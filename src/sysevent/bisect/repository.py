@@ -17,8 +17,8 @@ from sysevent.bisect.search import HistoryDoesNotFit, Position
 from sysevent.errors import DiskFull, InfrastructureError, ToolMissing, UsageError
 from sysevent.text import escape
 
-_WORD = {Outcome.GOOD: "good", Outcome.BAD: "bad", Outcome.UNKNOWN: "skip"}
-_FIRST = re.compile(r"^([0-9a-f]{40,64}) is the first bad commit$", re.MULTILINE)
+_FIRST = re.compile(r"^([0-9a-f]{40,64}) is the first (?:bad|fixed) commit$", re.MULTILINE)
+_MERGE_BASE = re.compile(r"^The merge base ([0-9a-f]{40,64}) is bad\.$", re.MULTILINE)
 _LEFT = re.compile(
     r"^Bisecting: (\d+) revisions? left to test after this \(roughly (\d+) steps?\)", re.MULTILINE
 )
@@ -86,6 +86,13 @@ class Tree:
         except GitFailed:
             raise UsageError(f"{revision!r} names no commit in {self.path}") from None
 
+    def require_kernel(self, commit: str, named: str) -> None:
+        """UsageError if a commit has no kernel, so that nothing could be built from it; named as the user wrote it."""
+        if len(git(self.path, "ls-tree", "--name-only", commit, "Kbuild", "arch").split()) < 2:
+            raise UsageError(
+                f"--tree {self.path} is not a kernel tree: {named} has no Kbuild and arch/ of one"
+            )
+
     def common(self, name: str) -> Path:
         """The path of a file in the repository's git directory, which linked worktrees share."""
         return self.path / git(self.path, "rev-parse", "--git-path", name).strip()
@@ -136,21 +143,30 @@ class Workspace:
 
 
 class GitSearch:
-    """`git bisect` without a checkout: git only chooses the next commit."""
+    """`git bisect` without a checkout: git only chooses the next commit.
+
+    If bad is an ancestor of good, the commit is searched for that repaired it.
+    """
 
     def __init__(self, workspace: Workspace, good: str, bad: str) -> None:
         self._path = workspace.path
-        self._good, self._bad = good, bad
         if not git(self._path, "rev-parse", "--verify", "--quiet", "HEAD", accept=(0, 1)):
             # git bisect needs a HEAD to return to. This checks nothing out.
             git(self._path, "update-ref", "--no-deref", "HEAD", good)
+        self.repaired = git(self._path, "merge-base", bad, good, accept=(0, 1)).strip() == bad
+        self._first, self._last = (bad, good) if self.repaired else (good, bad)
+        # git refuses its own terms in exchanged roles.
+        self._before, self._behind = ("broken", "fixed") if self.repaired else ("good", "bad")
+        before, behind = (Outcome.BAD, Outcome.GOOD) if self.repaired else (Outcome.GOOD, Outcome.BAD)
+        self._words = {before: self._before, behind: self._behind, Outcome.UNKNOWN: "skip"}
 
     def start(self) -> Position:
         git(self._path, "bisect", "reset", "HEAD")
-        return self._bisect("start", "--no-checkout", self._bad, self._good)
+        terms = (f"--term-old={self._before}", f"--term-new={self._behind}") if self.repaired else ()
+        return self._bisect("start", "--no-checkout", *terms, self._last, self._first)
 
     def mark(self, revision: str, outcome: Outcome) -> Position:
-        return self._bisect(_WORD[outcome], revision)
+        return self._bisect(self._words[outcome], revision)
 
     def _bisect(self, *words: str) -> Position:
         # 1: good is not an ancestor of bad; 2: only skipped commits are left; 3: the merge base is bad.
@@ -165,15 +181,21 @@ class GitSearch:
             candidate = git(self._path, "rev-parse", "--verify", "--quiet", "BISECT_HEAD").strip()
         except GitFailed:
             candidate = ""
-        if not candidate or ("merge base" in output and "is bad" in output):
+        if base := _MERGE_BASE.search(output):
+            raise HistoryDoesNotFit(
+                f"good is not an ancestor of bad, and where they separated, {base[1]}, is bad as well: for the commit "
+                f"that repaired it, search with --good {self._first} --bad {base[1]}"
+            )
+        if not candidate:
             raise HistoryDoesNotFit(output.strip() or "git bisect found no commit to try")
         left = _LEFT.search(output)
         return Position(candidate, left=int(left[1]) if left else 0, steps=int(left[2]) if left else 0)
 
     def _suspects(self) -> tuple[str, ...]:
-        good = git(self._path, "for-each-ref", "--format=%(objectname)", "refs/bisect/good-*").split()
-        bad = git(self._path, "rev-parse", "refs/bisect/bad").strip()
-        found = git(self._path, "rev-list", "--topo-order", bad, "--not", *good).split()
+        before = f"refs/bisect/{self._before}-*"
+        tried = git(self._path, "for-each-ref", "--format=%(objectname)", before).split()
+        behind = git(self._path, "rev-parse", f"refs/bisect/{self._behind}").strip()
+        found = git(self._path, "rev-list", "--topo-order", behind, "--not", *tried).split()
         return tuple(reversed(found))
 
     def title(self, revision: str) -> str:

@@ -20,19 +20,23 @@ class Position(msgspec.Struct, frozen=True):
 
     # The revision to try next; None if none is left.
     revision: str | None
-    # At the end: the first bad revision, or all that may be it.
+    # At the end: the first revision behind the change, or all that may be it.
     suspects: tuple[str, ...] = ()
-    # Revisions that are left between good and bad after this one.
+    # Revisions that are left between the ends after this one.
     left: int = 0
-    # Steps that are left, roughly.
+    # Steps that are left after this one, roughly.
     steps: int = 0
 
 
 class Search(Protocol):
     """Revisions between a good and a bad one."""
 
+    @property
+    def repaired(self) -> bool:
+        """True if the good end is the later one, so that the first good commit is searched for."""
+
     def start(self) -> Position:
-        """The first position, with both ends known. HistoryDoesNotFit if bad does not come after good."""
+        """The first position, with both ends known. HistoryDoesNotFit if neither end comes after the other."""
 
     def mark(self, revision: str, outcome: Outcome) -> Position:
         """The position after the outcome of a revision; HistoryDoesNotFit if it contradicts earlier ones."""
@@ -46,6 +50,9 @@ class Search(Protocol):
 
 class ReleaseList:
     """Revisions in a list, such as a distribution's releases, of which the first is good and the last is bad."""
+
+    # A list is searched in the direction that it has.
+    repaired = False
 
     def __init__(self, revisions: Sequence[str], titles: dict[str, str]) -> None:
         self._revisions = list(revisions)
@@ -81,7 +88,7 @@ class ReleaseList:
         middle = (self._good + self._bad) / 2
         # The closest to the middle, among those that have not been tried.
         choice = min(untried, key=lambda at: (abs(at - middle), at))
-        return Position(self._revisions[choice], left=len(between) // 2, steps=len(between).bit_length())
+        return Position(self._revisions[choice], left=len(between) // 2, steps=len(between).bit_length() - 1)
 
     def title(self, revision: str) -> str:
         return self._titles.get(revision, "")

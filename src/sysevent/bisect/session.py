@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,13 +10,14 @@ import msgspec
 from sysevent.arches import ARCHITECTURES
 from sysevent.bisect.ask import Boot, Procedure
 from sysevent.bisect.drive import Conclusion, Probe, bisect
-from sysevent.bisect.probes import Builder, BuildProbe, PackageProbe
+from sysevent.bisect.probes import BuildProbe, PackageProbe
 from sysevent.bisect.question import Question
 from sysevent.bisect.repository import GitSearch, Tree, Workspace
 from sysevent.bisect.search import ReleaseList, Search
 from sysevent.bisect.selection import select
 from sysevent.bisect.state import State
 from sysevent.bisect.static import LayoutProbe, Read, static_claims
+from sysevent.build.user_tree import Builder, work_directory
 from sysevent.cache import Cache
 from sysevent.contract import catalogue
 from sysevent.contract.terms import Terms
@@ -56,13 +56,6 @@ def procedure(question: Question) -> Procedure:
         terms=Terms.of(question.floor, question.strict, question.strict_errata),
         boot_failure_is_bad=question.boot_failure_is_bad,
     )
-
-
-def work_directory(tree: Path, arch: str, settings: Settings) -> Path:
-    """The directory in which revisions of a tree are checked out and built. It stays: the next build is shorter."""
-    whole = tree.resolve()
-    short = hashlib.sha256(str(whole).encode()).hexdigest()[:12]
-    return settings.cache / "bisect" / f"{whole.name}-{short}-{arch}"
 
 
 def run(

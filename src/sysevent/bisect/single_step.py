@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -11,19 +14,16 @@ from sysevent.arches import Architecture
 from sysevent.bisect import guests, session, static
 from sysevent.bisect.ask import KernelResult, ask
 from sysevent.bisect.outcome import Outcome
-from sysevent.bisect.probes import Builder
 from sysevent.bisect.question import Question
 from sysevent.bisect.repository import GitFailed, git
 from sysevent.bisect.static import StaticClaim
-from sysevent.cache import Cache
+from sysevent.build import source_tree, user_tree
+from sysevent.build.user_tree import Builder
 from sysevent.errors import KernelNotBuilt, ToolMissing, UsageError
 from sysevent.model import Progress
 from sysevent.settings import Settings
 from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
-
-# The build directory of the user's own tree, beside that of whole searches: it belongs to one source directory.
-_BUILD = "here"
 
 
 class TreeBuilder(Builder, Protocol):
@@ -37,15 +37,37 @@ MakeBuilder = Callable[[Path], TreeBuilder]
 
 
 def tree_here() -> Path:
-    """The kernel tree that the current directory is in; UsageError if it is in none."""
+    """The kernel tree that the current directory is in; UsageError if it is in none, or it was built in place."""
     try:
         top = Path(git(Path.cwd(), "rev-parse", "--show-toplevel").strip())
     except GitFailed:
         # A tree without a repository can be tried as well.
         top = Path.cwd()
-    if not (top / "Kbuild").exists() or not (top / "arch").is_dir():
+    if not source_tree.is_kernel_tree(top):
         raise UsageError(f"{top} is not a kernel tree: change to one, or name a kernel with --kernel")
-    return top
+    return source_tree.require(top, str(top))
+
+
+@contextlib.contextmanager
+def logs(results: str | None) -> Iterator[Path]:
+    """Give the directory for the logs of a step: that of --results, or else a temporary one.
+
+    A temporary one is removed if it is empty in the end, and if the step raises an exception, also that of a signal.
+    """
+    if results:
+        path = Path(results).resolve()
+        path.mkdir(parents=True, exist_ok=True)
+        yield path
+        return
+    path = Path(tempfile.mkdtemp(prefix="sysevent-bisect-"))
+    try:
+        yield path
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+    # Not if a log is in it.
+    with contextlib.suppress(OSError):
+        path.rmdir()
 
 
 def try_tree(
@@ -58,11 +80,9 @@ def try_tree(
     progress: Progress,
 ) -> KernelResult:
     """Build a tree and ask its kernel; UNKNOWN if it cannot be built."""
-    folder = session.work_directory(tree, question.arch, settings)
-    builder = make_builder(folder / _BUILD)
-    with Cache(settings.cache).lock(f"bisect-{folder.name}", "bisect", progress):
+    with user_tree.locked(tree, question.arch, settings, progress) as folder:
         try:
-            built = builder.build(tree, logs / "build.log")
+            built = make_builder(folder).build(tree, logs / "build.log")
         except (KernelNotBuilt, ToolMissing) as error:
             return KernelResult(Outcome.UNKNOWN, str(error), None, (), {})
         for note in built.notes:
@@ -81,11 +101,9 @@ def try_headers(
     progress: Progress,
 ) -> KernelResult:
     """Export the headers of a tree and judge the claims about them; UNKNOWN if they cannot be exported or compiled."""
-    folder = session.work_directory(tree, arch.name, settings)
-    builder = make_builder(folder / _BUILD)
-    export = partial(builder.headers, log=logs / "headers.log")
-    read = static.reader(arch, export, settings, progress)
-    with Cache(settings.cache).lock(f"bisect-{folder.name}", "bisect", progress):
+    with user_tree.locked(tree, arch.name, settings, progress) as folder:
+        export = partial(make_builder(folder).headers, log=logs / "headers.log")
+        read = static.reader(arch, export, settings, progress)
         probe = static.LayoutProbe(lambda _: None, lambda _: "", tree, read, claims, {})
         step = probe("", None)
     return KernelResult(step.outcome, step.reason, None, step.judged, {})

@@ -55,21 +55,13 @@ def find(abi: Abi) -> Compiler:
     named = os.environ.get(f"CC_{abi.name}")
     if named:
         return _of_command(tuple(shlex.split(named)))
-    if importlib.util.find_spec("ziglang"):
+    if cc := zig():
         from importlib.metadata import version
 
-        zig = (
-            sys.executable,
-            "-m",
-            "ziglang",
-            "cc",
-            "-target",
-            abi.zig_target,
-            "-fno-sanitize=all",
-        )
+        command = (*cc, "-target", abi.zig_target, "-fno-sanitize=all")
         # The wheel of one version contains the same compiler everywhere.
         found = f"zig {version('ziglang')}"
-        return Compiler(zig, found, f"{found} {shlex.join(zig[3:])}", abi.zig_flags)
+        return Compiler(command, found, f"{found} {shlex.join(command[3:])}", abi.zig_flags)
     gcc = shutil.which(f"{abi.gnu_prefix}gcc")
     if gcc:
         return _of_command((gcc,))
@@ -77,6 +69,11 @@ def find(abi: Abi) -> Compiler:
         f"no compiler for {abi.name}: install the ziglang wheel (pip install ziglang), or "
         f"{abi.gnu_prefix}gcc, or set CC_{abi.name}"
     )
+
+
+def zig() -> tuple[str, ...]:
+    """Return the command of zig's C compiler; () if the ziglang wheel is not installed."""
+    return (sys.executable, "-m", "ziglang", "cc") if importlib.util.find_spec("ziglang") else ()
 
 
 def _of_command(command: tuple[str, ...]) -> Compiler:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 import shutil
@@ -16,7 +17,8 @@ import msgspec
 
 from sysevent.arches import Architecture
 from sysevent.build import kconfig, proof, source_tree
-from sysevent.build.toolchain import Toolchain, first_accepted, plain_environment, toolchains
+from sysevent.build.configured import Configured
+from sysevent.build.toolchain import Toolchain, first_accepted, host_compiler, plain_environment, toolchains
 from sysevent.capped_log import CappedLog, PipedLog
 from sysevent.errors import DiskFull, KernelNotBuilt, UsageError
 from sysevent.model import Progress
@@ -30,8 +32,13 @@ _GRACE = 10
 _LOG_PART = 8 << 20
 # Bytes; if less is free after a failure, a full disk is the cause.
 _MIN_FREE = 64 << 20
-# Lines of a failed build's output that the message contains.
-_SHOWN = 12
+# Lines of a failed build's output that the message contains, besides its first one.
+_SHOWN = 20
+# How compilers and linkers begin an error, and the lines of source below it: "   12 |     x = y;".
+_ERROR = re.compile(r"\berror: |undefined reference")
+_SOURCE = re.compile(r"\s+(?:\d+ )?\|")
+# Lines of source that are shown below an error.
+_BELOW = 3
 
 
 class BuiltKernel(msgspec.Struct, frozen=True):
@@ -75,7 +82,8 @@ class KernelBuilder:
     def build(self, tree: Path, log: Path, *, configured: bool = False) -> BuiltKernel:
         """Build the tree as it is checked out, and return its kernel; make's output goes to log.
 
-        configured: True: since the last build of this tree only source files have changed, so its .config stays.
+        configured: True: since the last build of this tree only source files have changed, so its .config stays. It
+        also stays if nothing has changed that decides it.
 
         `uname -v` of the kernel has the revision of the tree. KernelNotBuilt with the compiler's errors, or if the
         boot image does not hold the kernel that was linked. ToolMissing when no installed compiler is new enough or
@@ -89,12 +97,21 @@ class KernelBuilder:
         # Without an empty LOCALVERSION the state of git becomes part of the kernel release.
         make = [*self._make(tree, output), "LOCALVERSION=", *toolchain.make(output)]
         begin = time.monotonic()
-        unmet = () if configured else self._configure(make, toolchain, output, tree, log)
+        record = Configured(output, tree, self._lines, toolchain)
+        known = () if configured else record.known()
+        unmet = self._configure(make, toolchain, output, tree, log) if known is None else known
         middle = time.monotonic()
         goal = self.arch.make_goal
         env = toolchain.environment(source_tree.revision(tree))
-        self._run([*make, goal], env, tree, log, f"building {goal}")
+        try:
+            self._run([*make, goal], env, tree, log, f"building {goal}")
+        except KernelNotBuilt as error:
+            # The compiler was reached, so the configuration is complete.
+            if _ERROR.search(str(error)):
+                record.record(unmet)
+            raise
         unproven = proof.check(output, self.arch, self._build_id)
+        record.record(unmet)
         seconds = {"configure": middle - begin, "build": time.monotonic() - middle}
         notes = [f"not honoured: {', '.join(unmet)}"] if unmet else []
         notes += [unproven] if unproven else []
@@ -113,7 +130,9 @@ class KernelBuilder:
         if "unwanted" not in (rules.read_text(errors="replace") if rules.exists() else ""):
             # Before v5.3 make does not remove headers that the revision does not have.
             shutil.rmtree(output / "usr", ignore_errors=True)
-        self._run([*self._make(tree, output), "headers"], plain_environment(), tree, log, "exporting headers")
+        variables, environment = host_compiler(output / "zig")
+        make = [*self._make(tree, output), *variables, "headers"]
+        self._run(make, plain_environment() | environment, tree, log, "exporting headers")
         return output / "usr" / "include"
 
     def _make(self, tree: Path, output: Path) -> list[str]:
@@ -199,10 +218,27 @@ def failure(log: Path, directory: Path, tree: Path, doing: str) -> DiskFull | Ke
         return UsageError(
             "the tree was built in place, so make refuses to build elsewhere: run make mrproper there"
         )
-    errors = [line for line in tail if re.search(r"\berror: |\*\*\* |undefined reference", line)]
-    first = errors[0] if errors else (tail[-1] if tail else "make printed nothing")
-    shown = "\n".join(f"  {line}" for line in (errors or tail)[:_SHOWN])
-    return KernelNotBuilt(f"{doing} failed: {first.strip()}\n{shown}\n  whole output: {log}")
+    # Without an error that is recognised, the last line says most.
+    first, *more = diagnostics(lines) or [*tail[-1:], *tail[-_SHOWN:-1]] or ["make printed nothing"]
+    shown = [f"  {line}" for line in more[:_SHOWN]]
+    if len(more) > _SHOWN:
+        shown.append(f"  and {len(more) - _SHOWN} more lines")
+    return KernelNotBuilt("\n".join([f"{doing} failed: {first.strip()}", *shown, f"  whole output: {log}"]))
+
+
+def diagnostics(lines: Sequence[str]) -> list[str]:
+    """Return the errors in make's output, each with the lines of source that the compiler shows below it.
+
+    If no compiler or linker names an error, the lines of make itself; none if there are none of either.
+    """
+    found: list[str] = []
+    for number, line in enumerate(lines):
+        # One in a header comes once for each file that includes it.
+        if _ERROR.search(line) and line not in found:
+            found.append(line)
+            below = itertools.takewhile(_SOURCE.match, lines[number + 1 :])
+            found += itertools.islice(below, _BELOW)
+    return found or [line for line in lines if "*** " in line]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -9,6 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from sysevent.errors import UsageError
+
 _PART = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *=[ \t]*(\S*)$", re.MULTILINE)
 # Hexadecimal digits of a commit, and of the hash of uncommitted changes. UTS_VERSION has 64 bytes for all (UTS_LEN).
 _COMMIT, _CHANGES = 12, 8
@@ -27,6 +29,38 @@ def version(tree: Path) -> str:
     return f"{'.'.join(numbers)}{found.get('EXTRAVERSION', '')}"
 
 
+def require(directory: Path, named: str) -> Path:
+    """Return the absolute path of a kernel tree that make can build elsewhere (O=).
+
+    UsageError, which begins with what the user wrote, if it is none, or if it was built in place: make refuses it then
+    (the rule outputmakefile of the top Makefile), and nothing here writes to a user's tree.
+    """
+    tree = directory.expanduser().resolve()
+    if not tree.is_dir():
+        raise UsageError(f"{named}: {'not a directory' if tree.exists() else 'no such directory'}")
+    if not is_kernel_tree(tree):
+        raise UsageError(f"{named}: not a kernel tree")
+    if (tree / ".config").exists() or (tree / "include" / "config").is_dir():
+        raise UsageError(
+            f"{named} was built in place, so make refuses to build elsewhere: run make mrproper there, or give "
+            f"the kernel that is built there as --kernel tree:{tree}"
+        )
+    return tree
+
+
+def is_kernel_tree(directory: Path) -> bool:
+    """Return whether a directory has the source of a kernel."""
+    return (directory / "Kbuild").is_file() and (directory / "arch").is_dir()
+
+
+def changed_files(tree: Path) -> tuple[str, ...]:
+    """Return the paths of uncommitted changes in a tree; none if it is not a repository of its own."""
+    if not _commit(tree):
+        return ()
+    names = _git(tree, "diff", "--name-only", "--no-renames", "-z", "HEAD").decode("utf-8", "replace")
+    return tuple(name for name in names.split("\0") if name)
+
+
 def revision(tree: Path) -> str:
     """Return what is checked out: 12 digits of the commit, and behind them 8 of the hash of uncommitted changes.
 
@@ -34,12 +68,18 @@ def revision(tree: Path) -> str:
     tell within two minutes, or that are larger than 64 MiB, are `-changed` without a hash. Files that git does not know
     are not part of it.
     """
-    top = _git(tree, "rev-parse", "--show-toplevel", "HEAD").decode("utf-8", "replace").splitlines()
-    # A tree below another repository has that one's commit.
-    if len(top) != 2 or Path(top[0]).resolve() != tree.resolve():
+    commit = _commit(tree)
+    if not commit:
         return NO_COMMIT
     changes = _changes(tree)
-    return f"{top[1][:_COMMIT]}{f'-{changes}' if changes else ''}"
+    return f"{commit[:_COMMIT]}{f'-{changes}' if changes else ''}"
+
+
+def _commit(tree: Path) -> str:
+    """Return the hash of the commit that is checked out; "" for a tree that is not a repository of its own."""
+    top = _git(tree, "rev-parse", "--show-toplevel", "HEAD").decode("utf-8", "replace").splitlines()
+    # A tree below another repository has that one's commit.
+    return top[1] if len(top) == 2 and Path(top[0]).resolve() == tree.resolve() else ""
 
 
 def _changes(tree: Path) -> str:

@@ -7,12 +7,13 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from sysevent.arches import Architecture, of_machine
+from sysevent.build import compiler
 from sysevent.errors import ToolMissing
 
 # Programs that every kernel build calls besides the compiler: Documentation/process/changes.rst.
@@ -166,20 +167,40 @@ def min_version(tree: Path, arch: Architecture, kind: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else "0"
 
 
-def missing_packages(arch: Architecture) -> tuple[str, ...]:
-    """Return what is missing to build kernels of an architecture: keys into the table of doctor/package_managers.py."""
-    lacking = [] if all(map(shutil.which, _PROGRAMS)) and _has_headers(arch) else ["kernel-build"]
+def missing_programs(arch: Architecture, more: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return what is missing to build kernels of an architecture: keys into the table of doctor/package_managers.py.
+
+    more: further programs that are needed.
+    """
+    lacking = [name for name in (*_PROGRAMS, *more) if not shutil.which(name)]
+    if not _has_headers(arch):
+        lacking.append("libelf")
     if not toolchains(arch):
         lacking.append(f"gcc-{arch.name}")
     return tuple(lacking)
 
 
-def missing_packages_for_headers() -> tuple[str, ...]:
-    """Return what is missing to export a tree's headers, likewise."""
-    return () if all(map(shutil.which, ("git", "make", "gcc", "rsync"))) else ("kernel-build",)
+def missing_programs_for_headers() -> tuple[str, ...]:
+    """Return what is missing to export a tree's headers, likewise. Its own programs can be compiled with zig."""
+    needed = ("git", "make") if compiler.zig() else ("git", "make", "gcc")
+    return tuple(name for name in needed if not shutil.which(name))
+
+
+def host_compiler(cache: Path) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return variables for make, and for its environment, with which the programs of a tree itself are compiled.
+
+    They are empty if gcc is installed, which make uses by itself. cache: a directory for zig's files.
+    """
+    if shutil.which("gcc"):
+        return (), {}
+    places = {"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)}
+    return (f"HOSTCC={' '.join(compiler.zig())}",), places
 
 
 def _has_headers(arch: Architecture) -> bool:
+    """Return whether the headers are installed that programs of the tree include; without gcc, as far as it shows."""
+    if not shutil.which("gcc"):
+        return all((Path("/usr/include") / name).exists() for name in arch.build_headers)
     source = "".join(f"#include <{name}>\n" for name in arch.build_headers)
     try:
         done = subprocess.run(

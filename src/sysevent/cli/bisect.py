@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import shutil
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -48,7 +48,7 @@ def ensure_programs(kind: Kind, arch: Architecture) -> None:
     if kind != "layout":
         ensure_qemu([arch.name], say)
     if kind == "layout":
-        ensure_header_export(arch)
+        ensure_header_export()
     elif kind == "build":
         ensure_kernel_build(arch)
 
@@ -95,11 +95,17 @@ def run(args: argparse.Namespace, services: Services | None = None) -> int:
 
 
 def _search(args: argparse.Namespace, settings: Settings, services: Services) -> int:
-    state = _resumed(services.results) if args.resume else _state(args, settings, services.results)
+    state = _resumed(args, services.results) if args.resume else _state(args, settings, services.results)
     question = state.question
     services.ensure_programs(question.kind, architecture(question.arch))
     say(f"state and logs: {state.folder}")
-    result = session.run(state, settings, partial(services.equip, question, settings, args.jobs), say)
+    try:
+        result = session.run(state, settings, partial(services.equip, question, settings, args.jobs), say)
+    except KeyboardInterrupt:
+        say(
+            f"kernels judged so far: {len(state.ends) + len(state.steps)}; to go on: {_going_on(args, state)}"
+        )
+        raise
     text = report.text(result.conclusion, state, result.about)
     found = json.dumps(report.as_json(result.conclusion, state), indent=1)
     (state.folder / "report.txt").write_text(text, encoding="utf-8")
@@ -125,7 +131,20 @@ def _state(args: argparse.Namespace, settings: Settings, results: Path) -> State
     return known
 
 
-def _resumed(results: Path) -> State:
+def _going_on(args: argparse.Namespace, state: State) -> str:
+    """The command that continues a search, with the options that are not part of its question."""
+    given = {name: getattr(args, name) for name in ("jobs", "mirror", "keyring", "offline")}
+    words = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items() if value]
+    return shlex.join(["sysevent", "bisect", "--resume", f"--results={state.folder}", *words])
+
+
+def _resumed(args: argparse.Namespace, results: Path) -> State:
+    """The bisection in the directory of --results; without, the latest of the usual place that has not ended."""
+    if args.results:
+        known = State.resume(Path(args.results).resolve())
+        if known is None:
+            raise UsageError(f"--resume: {args.results} holds no bisection")
+        return known
     states = sorted(results.glob(f"bisect-*/{NAME}"), key=lambda path: path.stat().st_mtime)
     for path in reversed(states):
         if not (path.parent / "report.txt").exists() and (state := State.resume(path.parent)):
@@ -155,9 +174,11 @@ def _question(args: argparse.Namespace, settings: Settings) -> Question:
         raise UsageError("--kernel and --modules are for `sysevent bisect run`")
     if bool(args.tree) == bool(args.packages) or not args.good or not args.bad:
         raise UsageError("needs --good and --bad, and one of --tree DIR or --packages debian")
-    if args.packages and args.layout:
-        raise UsageError("--layout needs --tree; `sysevent layout diff` compares the headers of packages")
     kind, arch = _kind(args)
+    if args.packages and kind == "layout":
+        raise UsageError(
+            "claims about headers are searched with --tree; `sysevent layout diff` compares the headers of packages"
+        )
     architecture(arch)
     good, bad = args.good, args.bad
     if kind == "packages":
@@ -168,6 +189,8 @@ def _question(args: argparse.Namespace, settings: Settings) -> Question:
         tree = Tree(Path(args.tree).expanduser().resolve())
         source = str(tree.path)
         good, bad = tree.commit(good), tree.commit(bad)
+        for commit, named in ((good, args.good), (bad, args.bad)):
+            tree.require_kernel(commit, named)
     if good == bad:
         raise UsageError(f"good and bad are the same: {good}")
     if args.floor:
@@ -219,20 +242,21 @@ def _one_step(args: argparse.Namespace, settings: Settings, services: Services) 
     target = guests.target_for(question.target, question.targets, arch)
     if args.kernel:
         services.ensure_programs("packages", arch)
-        logs = _logs(args)
         modules = Path(args.modules) if args.modules else None
         boot = guests.boot_on(target, settings, say, modules)
-        return _show(ask(boot, args.kernel, session.procedure(question), logs), logs, keep=bool(args.results))
+        with single_step.logs(args.results) as logs:
+            asked = ask(boot, args.kernel, session.procedure(question), logs)
+            return _show(asked, logs, keep=bool(args.results))
     services.ensure_programs("build", arch)
     tree = single_step.tree_here()
     fragments = [Path(name) for name in question.fragments]
-    logs = _logs(args)
 
     def builder(folder: Path) -> TreeBuilder:
         return services.builder(arch, folder, say, jobs=args.jobs, fragments=fragments)
 
-    result = single_step.try_tree(tree, question, target, builder, logs, settings, say)
-    return _show(result, logs, keep=bool(args.results))
+    with single_step.logs(args.results) as logs:
+        result = single_step.try_tree(tree, question, target, builder, logs, settings, say)
+        return _show(result, logs, keep=bool(args.results))
 
 
 def _one_step_of_headers(args: argparse.Namespace, settings: Settings, services: Services) -> int:
@@ -242,25 +266,17 @@ def _one_step_of_headers(args: argparse.Namespace, settings: Settings, services:
     claims = selection.select(args.test, static_claims(arch.name))
     services.ensure_programs("layout", arch)
     tree = single_step.tree_here()
-    logs = _logs(args)
 
     def builder(folder: Path) -> TreeBuilder:
         return services.builder(arch, folder, say, jobs=args.jobs)
 
-    result = single_step.try_headers(tree, arch, claims, builder, logs, settings, say)
-    return _show(result, logs, keep=bool(args.results))
-
-
-def _logs(args: argparse.Namespace) -> Path:
-    if not args.results:
-        return Path(tempfile.mkdtemp(prefix="sysevent-bisect-"))
-    path = Path(args.results).resolve()
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    with single_step.logs(args.results) as logs:
+        result = single_step.try_headers(tree, arch, claims, builder, logs, settings, say)
+        return _show(result, logs, keep=bool(args.results))
 
 
 def _show(result: KernelResult, logs: Path, *, keep: bool) -> int:
-    """Print a result; its exit code. keep: do not remove the logs of a good revision."""
+    """Print a result; its exit code. keep: do not remove the logs of a good revision; others are named."""
     release = f"Linux {result.facts.release}: " if result.facts else ""
     show(f"{result.outcome}: {release}{result.reason}")
     if result.facts and result.facts.identity:
@@ -268,8 +284,9 @@ def _show(result: KernelResult, logs: Path, *, keep: bool) -> int:
     for one in result.judged:
         if one.status not in (Status.PASS, Status.SKIP):
             show(f"  {one.status} {one.test}: {one.reason}")
-    if result.outcome is not Outcome.GOOD:
+    if result.outcome is Outcome.GOOD:
+        if not keep:
+            shutil.rmtree(logs, ignore_errors=True)
+    elif any(logs.iterdir()):
         show(f"  logs: {logs}")
-    elif not keep:
-        shutil.rmtree(logs, ignore_errors=True)
     return result.outcome.code

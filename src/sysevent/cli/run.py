@@ -1,11 +1,13 @@
 """sysevent run: the main job. It checks that QEMU is installed, then becomes `pytest suites` with the same options.
 
-With --repeat it starts pytest several times instead, and compares the verdicts.
+With --build it first builds a kernel tree. With --repeat it starts pytest several times, and compares the verdicts.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -24,6 +26,7 @@ from sysevent.pytest_process import become_pytest
 from sysevent.report import repetition, run_log
 from sysevent.report.records import Record
 from sysevent.report.repetition import RepeatedRun
+from sysevent.targets import built
 
 # Exit codes of pytest with which every other run would end as well, and that of an interrupted one.
 _USAGE, _INTERRUPTED = 4, 2
@@ -44,19 +47,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check that QEMU is installed, then become pytest on suites/, or run it several times."""
-    times = _times(args.repeat)
-    archs = needed_architectures(args.target, args.arch)
-    ensure_qemu(archs, say, install=args.install_deps, explicit=bool(args.target or args.arch))
-    if times is None:
-        become_pytest("suites", [*pytest_options(args, Path.cwd()), *args.pytest_args])
-    return repeat(args, times)
+    times, jobs = _count("--repeat", args.repeat), _count("--jobs", args.jobs)
+    if jobs is not None and args.build is None:
+        raise UsageError("--jobs is for --build")
+    # The locks of builds are held until the last guest has ended.
+    with contextlib.ExitStack() as locks:
+        if args.build is None:
+            archs = needed_architectures(args.target, args.arch)
+            ensure_qemu(archs, say, install=args.install_deps, explicit=bool(args.target or args.arch))
+        else:
+            # Here: a run without it does not wait for these modules.
+            from sysevent.cli.building import build_first
+
+            built.hand_over(build_first(args, jobs, locks), os.environ)
+        if times is None:
+            become_pytest("suites", [*pytest_options(args, Path.cwd()), *args.pytest_args])
+        return repeat(args, times)
 
 
-def _times(given: str | None) -> int | None:
+def _count(flag: str, given: str | None) -> int | None:
+    """The number that an option was given; None if it was not given. UsageError unless it is greater than 0."""
     if given is None:
         return None
     if not given.isascii() or not given.isdigit() or int(given[:9]) < 1:
-        raise UsageError(f"--repeat {given}: expected a number greater than 0")
+        raise UsageError(f"{flag} {given}: expected a number greater than 0")
     return int(given)
 
 

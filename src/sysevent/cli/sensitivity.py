@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from sysevent import options
 from sysevent.arches import ARCHITECTURES, Architecture, ArchName, architecture
+from sysevent.build import source_tree
 from sysevent.build.kernel import KernelBuilder
 from sysevent.cache import Cache
 from sysevent.checkout import ROOT
@@ -19,7 +20,7 @@ from sysevent.cli import say, show
 from sysevent.doctor.requirements import ensure_kernel_build, ensure_qemu
 from sysevent.errors import UsageError
 from sysevent.images.kernel.identity import file_build_id
-from sysevent.sensitivity import ask, drive, equivalent, mutants, places, report, tree
+from sysevent.sensitivity import ask, drive, equivalent, mutants, places, report
 from sysevent.sensitivity.drive import Measurement, Workshop
 from sysevent.sensitivity.mutants import Found
 from sysevent.sensitivity.state import State
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure one architecture after the other, and print a report for each."""
     if not args.tree:
         raise UsageError("needs --tree DIR, the source of a kernel")
-    source = tree.check(Path(args.tree))
+    source = source_tree.require(Path(args.tree), f"--tree {args.tree}")
     archs = cast("list[ArchName]", [args.arch] if args.arch else list(ARCHITECTURES))
     chosen = {arch.name: arch for arch in map(architecture, archs)}
     found = {name: mutants.find(source, places.select(name, args.function)) for name in chosen}

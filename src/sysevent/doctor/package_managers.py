@@ -31,6 +31,9 @@ class Manager(msgspec.Struct, frozen=True):
     packages: Mapping[str, str]
 
 
+# Programs that kernels are built with, and whose packages have the same name everywhere.
+_SAME = {name: name for name in ("git", "make", "bc", "flex", "bison", "rsync")}
+
 # Recommended packages are left out, but the firmware that -M virt and -M q35 load (OpenSBI, SeaBIOS) is needed: each
 # row says what brings it.
 MANAGERS = (
@@ -50,7 +53,9 @@ MANAGERS = (
             # Depends on seabios.
             "qemu-x86": "qemu-system-x86",
             KEYRING: "debian-archive-keyring",
-            "kernel-build": "git gcc libc6-dev make bc flex bison libelf-dev rsync",
+            **_SAME,
+            "gcc": "gcc libc6-dev",
+            "libelf": "libelf-dev",
             "gcc-arm64": "gcc-aarch64-linux-gnu",
             "gcc-riscv64": "gcc-riscv64-linux-gnu",
             "gcc-x86_64": "gcc-x86-64-linux-gnu",
@@ -69,7 +74,9 @@ MANAGERS = (
             "qemu-riscv": "qemu-system-riscv-core",
             "qemu-x86": "qemu-system-x86-core",
             KEYRING: "debian-keyring",
-            "kernel-build": "git gcc make bc flex bison elfutils-libelf-devel rsync",
+            **_SAME,
+            "gcc": "gcc",
+            "libelf": "elfutils-libelf-devel",
             "gcc-arm64": "gcc-aarch64-linux-gnu",
             "gcc-riscv64": "gcc-riscv64-linux-gnu",
             "gcc-x86_64": "gcc-x86_64-linux-gnu",
@@ -90,7 +97,9 @@ MANAGERS = (
             # Depends on seabios.
             "qemu-x86": "qemu-system-x86",
             KEYRING: "debian-archive-keyring",
-            "kernel-build": "git gcc make bc flex bison libelf rsync",
+            **_SAME,
+            "gcc": "gcc",
+            "libelf": "libelf",
             "gcc-arm64": "aarch64-linux-gnu-gcc",
             "gcc-riscv64": "riscv64-linux-gnu-gcc",
             # Arch Linux has no cross gcc for x86-64.
@@ -110,7 +119,9 @@ MANAGERS = (
             "qemu-riscv": "qemu-extra",
             # Requires qemu-seabios.
             "qemu-x86": "qemu-x86",
-            "kernel-build": "git gcc make bc flex bison libelf-devel rsync",
+            **_SAME,
+            "gcc": "gcc",
+            "libelf": "libelf-devel",
             # openSUSE's cross gcc has another prefix (aarch64-suse-linux-) than the kernel's documents use.
             "gcc-arm64": "clang lld llvm",
             "gcc-riscv64": "clang lld llvm",
@@ -130,7 +141,9 @@ MANAGERS = (
             "qemu-riscv": "qemu-system-riscv64",
             "qemu-x86": "qemu-system-x86_64",
             KEYRING: "debian-archive-keyring",
-            "kernel-build": "git gcc musl-dev linux-headers make bc flex bison elfutils-dev rsync",
+            **_SAME,
+            "gcc": "gcc musl-dev linux-headers",
+            "libelf": "elfutils-dev",
             "gcc-arm64": "clang lld llvm",
             "gcc-riscv64": "clang lld llvm",
             "gcc-x86_64": "clang lld llvm",

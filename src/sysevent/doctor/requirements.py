@@ -62,19 +62,20 @@ def ensure_qemu(
     progress(f"QEMU is missing: {emulators}; targets of {', '.join(missing)} are skipped; {advice}")
 
 
-def ensure_kernel_build(arch: Architecture) -> None:
-    """UsageError with the line to paste if a program is missing that builds kernels of an architecture."""
-    _ensure(toolchain.missing_packages(arch), arch)
+def ensure_kernel_build(arch: Architecture, more: Sequence[str] = ()) -> None:
+    """UsageError with the line to paste if a program is missing that builds kernels of an architecture.
+
+    more: further programs that are needed, such as rsync.
+    """
+    _ensure(toolchain.missing_programs(arch, more), f"kernels for {arch.name} cannot be built")
 
 
-def ensure_header_export(arch: Architecture) -> None:
+def ensure_header_export() -> None:
     """UsageError with the line to paste if a program is missing that exports a kernel tree's headers."""
-    _ensure(toolchain.missing_packages_for_headers(), arch)
+    _ensure(toolchain.missing_programs_for_headers(), "headers cannot be exported")
 
 
-def _ensure(missing: Sequence[str], arch: Architecture) -> None:
+def _ensure(missing: Sequence[str], what: str) -> None:
     if missing:
         line = system_packages.this_machine().line(missing)
-        raise UsageError(
-            f"programs that kernels for {arch.name} are built with are missing; install:\n    {line}"
-        )
+        raise UsageError(f"{what}: {', '.join(missing)} is not installed; install with\n    {line}")

@@ -15,5 +15,6 @@ pytest_plugins = (
     "sysevent.plugin.snapshots",
     "sysevent.plugin.live",
     "sysevent.plugin.last_screen",
+    "sysevent.plugin.old_results",
     "sysevent.plugin.workers",
 )

@@ -87,3 +87,11 @@ def status_of(report: pytest.TestReport | pytest.CollectReport) -> Status | None
         if name == STATUS:
             return Status(str(value))
     return None
+
+
+def arch_of(item: pytest.Item) -> str:
+    """The architecture that a test is about: that of its target, or of its headers; "" if it has neither."""
+    found = getattr(getattr(item, "callspec", None), "params", {}).get("target")
+    if isinstance(found, HeadersOf):
+        return found.userspace.arch
+    return found.arch if isinstance(found, TargetSpec) else ""

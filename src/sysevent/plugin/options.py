@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import glob
+import os
 
 import pytest
 
@@ -37,12 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(50_000)
     gc.enable()
     try:
-        config.stash[TARGETS] = spec.select(
-            spec.known(config.getoption("targets")),
-            config.getoption("target"),
-            config.getoption("arch"),
-            config.getoption("kernel"),
-        )
+        config.stash[TARGETS] = _targets(config)
         # A row with `require = true` counts as named by the option.
         config.option.require = [
             *config.getoption("require"),
@@ -55,6 +51,20 @@ def pytest_configure(config: pytest.Config) -> None:
         results.reserve(config)
     except UsageError as error:
         raise pytest.UsageError(escape(str(error))) from error
+
+
+def _targets(config: pytest.Config) -> list[TargetSpec]:
+    """The selected targets, with the kernels of --kernel or --build."""
+    known = spec.known(config.getoption("targets"))
+    selected = spec.select(
+        known, config.getoption("target"), config.getoption("arch"), config.getoption("kernel")
+    )
+    if not config.getoption("build"):
+        return selected
+    # Here: most runs build nothing.
+    from sysevent.targets import built
+
+    return built.on_targets(selected, os.environ)
 
 
 def _check_kernels(named: list[str], chosen: list[TargetSpec]) -> None:

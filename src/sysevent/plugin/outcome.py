@@ -14,7 +14,7 @@ from sysevent.decode.event import decode
 from sysevent.errors import InfrastructureError
 from sysevent.model import Status, Verdict
 from sysevent.plugin import exceptions
-from sysevent.plugin.case import CASE, STATUS, Case, target_of
+from sysevent.plugin.case import CASE, STATUS, Case, arch_of, target_of
 from sysevent.plugin.fixtures import RUN, ClaimBroken
 from sysevent.report import failure, records
 from sysevent.text import escape
@@ -37,6 +37,9 @@ def again(item: pytest.Item) -> str:
     if spec is not None and not spec.default:
         # Only a name selects it.
         words.append(f"--target={glob.escape(spec.name)}")
+    if item.config.getoption("build") and (arch := arch_of(item)):
+        # What --build builds without it depends on what is edited then.
+        words.append(f"--arch={arch}")
     return escape(shlex.join(["./sysevent", "run", *words, "--", item.nodeid]))
 
 

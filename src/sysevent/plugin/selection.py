@@ -74,14 +74,17 @@ def _of_headers(claim: LayoutClaim, config: pytest.Config) -> Iterator[_Instance
         return
     # The headers of a kernel that runs already are not known.
     specs = [spec for spec in config.stash[TARGETS] if spec.booted]
-    kernels = list(dict.fromkeys(spec.kernel for spec in specs))
+    # Of the tree of --build, whose kernels are in a directory for each architecture.
+    tree = config.getoption("build")
+    kernel_of = {spec.id: f"tree:{tree}" if tree else spec.kernel for spec in specs}
+    kernels = list(dict.fromkeys(kernel_of.values()))
     asked = config.getoption("abi")
     for kernel in kernels:
         label = HEADERS if len(kernels) == 1 else f"{HEADERS}@{kernel.rpartition('/')[2]}"
         for userspace in ABIS.values():
             is_native = userspace is native(userspace.arch)
             if (
-                any(spec.kernel == kernel and spec.arch == userspace.arch for spec in specs)
+                any(kernel_of[spec.id] == kernel and spec.arch == userspace.arch for spec in specs)
                 and not (claim.asks is Layouts.FOREIGN_HEADERS and is_native)
                 and (not asked or userspace.name in {resolve_abi(userspace.arch, name) for name in asked})
             ):

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from sysevent.errors import UsageError
-
 # Of a git repository: 2 GB that no build needs, and that would put the state of git into the release.
 _LEFT_OUT = frozenset((".git",))
 
@@ -106,15 +104,3 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target, follow_symlinks=False)
     if not target.is_symlink():
         target.chmod(stat.S_IMODE(source.stat().st_mode) | stat.S_IWUSR)
-
-
-def check(tree: Path) -> Path:
-    """Return the absolute path of a kernel tree; UsageError if it is none, or was built in place."""
-    found = tree.expanduser().resolve()
-    if not (found / "Kbuild").is_file() or not (found / "arch").is_dir():
-        raise UsageError(f"--tree {tree}: not a kernel tree")
-    if (found / ".config").exists() or (found / "include" / "config").is_dir():
-        raise UsageError(
-            f"--tree {tree} was built in place, so make refuses to build elsewhere: run make mrproper there"
-        )
-    return found
