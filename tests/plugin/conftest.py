@@ -209,8 +209,10 @@ class Ran:
 class Runs:
     """Each is started at once and awaited when it is looked at, since each takes most of a second."""
 
+    ran = Ran
+
     def __init__(self, folder):
-        self._folder = folder
+        self.folder = folder
         self._started = {}
         (folder / "bin").mkdir()
         for name in ("aarch64", "riscv64", "x86_64"):
@@ -223,16 +225,20 @@ class Runs:
 
     def locks(self, name):
         """Where a run looks for what others have: not where the others of these do, which run at once."""
-        return self._folder / f"locks-{name}"
+        return self.folder / f"locks-{name}"
 
-    def start(self, name, *arguments, recording="debian-6.1", **plan):
+    def environment(self, name, recording="debian-6.1", **plan):
+        """What makes the guests of a run play a recording."""
         path = RECORDINGS / f"{recording}.jsonl"
-        results = self._folder / f"results-{name}"
-        env = os.environ | {
+        return {
             "PLAN": json.dumps({"recording": str(path), **plan}),
-            "PATH": f"{self._folder / 'bin'}:/usr/bin:/bin",
+            "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
             "SYSEVENT_LOCKS": str(self.locks(name)),
         }
+
+    def start(self, name, *arguments, recording="debian-6.1", **plan):
+        results = self.folder / f"results-{name}"
+        env = os.environ | self.environment(name, recording, **plan)
         command = [
             sys.executable,
             "-m",
@@ -246,7 +252,7 @@ class Runs:
         ]
         process = subprocess.Popen(
             list(map(str, command)),
-            cwd=self._folder,
+            cwd=self.folder,
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -162,13 +162,6 @@ def test_a_failure_on_the_screen(run):
     assert "rests on Documentation/virt/kvm/api.rst" in out
 
 
-def test_the_command_that_runs_it_again(run):
-    """It judges by the same terms, and a shell takes it as it is."""
-    out = run("strict").out
-    node = "test_suite.py::test_arm64[arm64-tcg-psci.off.written]"
-    assert f"again ./sysevent run --strict-observed -- '{node}'" in out
-
-
 def test_an_error_of_the_program_on_the_screen(run):
     """Its class, its message and where it was raised; no values."""
     out = run("mixed").out

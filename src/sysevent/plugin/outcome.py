@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import glob
+import fnmatch
 import shlex
 from collections.abc import Iterator
 
 import pytest
 
 from sysevent import options, tracebacks
+from sysevent.checkout import ROOT
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.decode.event import decode
 from sysevent.errors import InfrastructureError
 from sysevent.model import Status, Verdict
 from sysevent.plugin import exceptions
-from sysevent.plugin.case import CASE, Case, target_of
+from sysevent.plugin.case import CASE, Case
 from sysevent.plugin.fixtures import RUN, ClaimBroken
 from sysevent.report import failure, records
 from sysevent.text import escape
@@ -30,17 +31,25 @@ def explained(item: pytest.Item, case: Case) -> str:
     text = failure.explain(case.claim, case.verdict, case.evidence)
     if RUN in item.config.stash and isinstance(case.evidence, ExitEvidence):
         text.append(f"  logs  {item.config.stash[RUN].results / case.target}")
-    return "\n".join([*map(escape, text), f"  again {again(item)}"])
+    return "\n".join([*map(escape, text), f"  again {again(item, case.target)}"])
 
 
-def again(item: pytest.Item) -> str:
-    """The command that runs one test again, on the same kernel and under the same contract."""
-    words = options.spelled(vars(item.config.option), lambda _, value: value, judging=True)
-    spec = target_of(item)
-    if spec is not None and not spec.default:
-        # Only a name selects it.
-        words.append(f"--target={glob.escape(spec.name)}")
-    return escape(shlex.join(["./sysevent", "run", *words, "--", item.nodeid]))
+def again(item: pytest.Item, target: str) -> str:
+    """The command that runs one test again for the same verdict, on its target: from any directory.
+
+    It has every option of this run, except those that cannot change a verdict, and --require of other targets.
+    """
+    here = item.config.invocation_params.dir
+    given = vars(item.config.option)
+    required = [glob for glob in given["require"] if fnmatch.fnmatchcase(target, glob)]
+    words = options.spelled(
+        {**given, "require": required},
+        lambda option, value: options.absolute(option, value, here),
+        again=True,
+    )
+    # Ids of tests are relative to the root of pytest, and `run` starts it in the root of the checkout.
+    node = item.nodeid if item.config.rootpath == ROOT else f"{item.config.rootpath}/{item.nodeid}"
+    return escape(shlex.join([str(ROOT / "sysevent"), "run", *words, "--", node]))
 
 
 @pytest.hookimpl(wrapper=True)
