@@ -43,7 +43,7 @@ def command(failed):
 
 
 def test_words(command, runs):
-    """The launcher, files and the test by absolute paths; --require of this target only, and not what is left behind."""
+    """Absolute paths; --require of this target only, and not what is left behind."""
     here = runs.folder
     assert command == [
         *(

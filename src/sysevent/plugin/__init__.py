@@ -13,5 +13,6 @@ pytest_plugins = (
     "sysevent.plugin.outcome",
     "sysevent.plugin.summary",
     "sysevent.plugin.snapshots",
+    "sysevent.plugin.failures",
     "sysevent.plugin.workers",
 )

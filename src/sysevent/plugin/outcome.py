@@ -15,7 +15,7 @@ from sysevent.decode.event import decode
 from sysevent.errors import InfrastructureError
 from sysevent.model import Status, Verdict
 from sysevent.plugin import exceptions
-from sysevent.plugin.case import CASE, Case
+from sysevent.plugin.case import CASE, Case, target_of
 from sysevent.plugin.fixtures import RUN, ClaimBroken
 from sysevent.report import failure, records
 from sysevent.text import escape
@@ -25,13 +25,19 @@ STATUS = "sysevent"
 
 
 def explained(item: pytest.Item, case: Case) -> str:
-    """The text of a broken claim: fields, bytes, logs, and what to do next; "" if there is no evidence."""
+    """The text of a broken claim: members, bytes and logs; "" if there is no evidence."""
     if case.verdict is None or case.evidence is None:
         return ""
-    text = failure.explain(case.claim, case.verdict, case.evidence)
-    if RUN in item.config.stash and isinstance(case.evidence, ExitEvidence):
-        text.append(f"  logs  {item.config.stash[RUN].results / case.target}")
-    return "\n".join([*map(escape, text), f"  again {again(item, case.target)}"])
+    return "\n".join(map(escape, failure.explain(case.claim, case.verdict, case.evidence)))
+
+
+def _next(item: pytest.Item, case: Case) -> str:
+    """Where the logs of a target are, if it has any, and the command that repeats the test."""
+    lines = [f"  again {again(item, case.target)}"]
+    if RUN in item.config.stash and target_of(item):
+        logs = item.config.stash[RUN].results / case.target.replace("/", "_")
+        lines.insert(0, f"  logs  {escape(str(logs))}")
+    return "\n".join(lines)
 
 
 def again(item: pytest.Item, target: str) -> str:
@@ -78,6 +84,8 @@ def pytest_runtest_makereport(
             report.outcome, report.longrepr = "failed", verdict.reason
         if verdict.status is Status.FAIL:
             report.longrepr = explained(item, case) or verdict.reason
+        if isinstance(report.longrepr, str) and not report.passed:
+            report.longrepr += f"\n{_next(item, case)}"
         report.user_properties.append((STATUS, verdict.status.value))
         _record(item, case, verdict)
     return report  # type: ignore[return-value]

@@ -25,7 +25,7 @@ from sysevent.text import escape_line
 _COUNTED = {Status.MISS: ("missed", "M"), Status.ERROR: ("error", "E"), Status.DONE: ("noted", "n")}
 
 
-def _markup(status: Status) -> dict[str, bool]:
+def markup(status: Status) -> dict[str, bool]:
     """The style of a status as pytest's terminal takes it."""
     return dict.fromkeys(STYLES[status].split(), True)
 
@@ -46,7 +46,7 @@ def pytest_report_teststatus(
     if status not in _COUNTED or report.when == "teardown":
         return None
     category, letter = _COUNTED[status]
-    return category, letter, (status.value, _markup(status))
+    return category, letter, (status.value, markup(status))
 
 
 @pytest.hookimpl(trylast=True)
@@ -60,7 +60,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         # A worker of pytest-xdist: the controller, which has the results of all of them, sets the exit code.
         run.leave()
         return
-    everything = _written(run)
+    everything = written(run)
     for target, reading in readers_table.read(everything):
         run.log.write(records.Reading.of(target, reading))
     verdicts = [record for record in everything if isinstance(record, records.Verdict)]
@@ -74,7 +74,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     run.close(int(session.exitstatus), matrix(verdicts).counts)
 
 
-def _written(run: Run) -> list[records.Record]:
+def written(run: Run) -> list[records.Record]:
     """The records of the run so far; none if the file is gone, which ends the run with an error."""
     run.log.restore()
     try:
@@ -126,12 +126,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if RUN not in config.stash:
         return
     run = config.stash[RUN]
-    everything = _written(run)
+    everything = written(run)
     write = functools.partial(_write, terminalreporter)
     found = matrix(everything)
     terminalreporter.section("claims by target")
     for line, worst in lines(found):
-        write(line, **(_markup(worst) if worst else {"bold": True}))
+        write(line, **(markup(worst) if worst else {"bold": True}))
     table_of_readers = readers_table.lines(readers_table.read(everything))
     if table_of_readers:
         terminalreporter.section("how each generation of userspace reads these events")
@@ -140,7 +140,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         write("event by event: sysevent report " + str(run.results))
         write("")
     for status, line in noteworthy(everything):
-        write(line, **_markup(status))
+        write(line, **markup(status))
     verdicts = [record for record in everything if isinstance(record, records.Verdict)]
     for line in unmet_requirements(verdicts, config.getoption("require")):
         write(f"required, so that this run fails: {line}", red=True)
