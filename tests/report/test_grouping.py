@@ -49,6 +49,15 @@ def test_a_colon_in_a_name_is_no_label():
     assert len(causes(both)) == 2
 
 
+def test_a_reason_that_names_its_claim():
+    both = [
+        verdict(f"kvm.system_event.a.{name}", "t", "FAIL", reason=f"t: set-up failed: a.{name}: step 4")
+        for name in "bc"
+    ]
+    both = [msgspec.structs.replace(one, expected={}, got={}) for one in both]
+    assert grouped_verdicts(both) == [(Status.FAIL, "FAIL 2 claims on t: set-up failed: step 4")]
+
+
 def test_worst_and_largest_come_first():
     found = causes(
         [

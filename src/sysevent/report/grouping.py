@@ -48,7 +48,7 @@ class Cause(msgspec.Struct, frozen=True):
 def causes(verdicts: Iterable[records.Verdict]) -> list[Cause]:
     """Return verdicts by cause: the worst status first, then the cause of the most claims.
 
-    Failures have one cause if the same members have the same wrong values in each, whatever the exit is called and
+    FAIL and DONE have one cause if the same members have the same wrong values in each, whatever the exit is called and
     wherever they are; all others, if they have the same reason.
     """
     groups: dict[tuple[object, ...], list[records.Verdict]] = {}
@@ -59,17 +59,22 @@ def causes(verdicts: Iterable[records.Verdict]) -> list[Cause]:
     return sorted(found, key=lambda cause: (cause.status.severity, -len(cause.tests)))
 
 
-def noteworthy(run: Iterable[records.Record]) -> list[tuple[Status, str]]:
-    """Return the lines for the verdicts of a run that are neither PASS nor SKIP, as grouped_verdicts() does.
+def noteworthy_causes(run: Iterable[records.Record]) -> list[Cause]:
+    """Return the causes of the verdicts of a run that are neither PASS nor SKIP.
 
     Those that an erratum explains have lines of their own: errata_seen.py.
     """
     verdicts = (record for record in run if isinstance(record, records.Verdict))
-    return grouped_verdicts(
+    return causes(
         one
         for one in verdicts
         if one.status not in (Status.PASS, Status.SKIP) and not (one.erratum and one.status is Status.DONE)
     )
+
+
+def noteworthy(run: Iterable[records.Record]) -> list[tuple[Status, str]]:
+    """Return the lines of noteworthy_causes(), each with its status."""
+    return [(cause.status, str(cause)) for cause in noteworthy_causes(run)]
 
 
 def grouped_verdicts(verdicts: Iterable[records.Verdict]) -> list[tuple[Status, str]]:
@@ -103,13 +108,14 @@ def _size(verdict: records.Verdict) -> tuple[int, int]:
 
 
 def _reason(verdict: records.Verdict) -> str:
-    """The first line of the reason, without the target, which the line names already."""
-    return (verdict.reason.splitlines() or [""])[0].removeprefix(f"{verdict.target}: ")
+    """The first line of the reason, without the names of target and claim, which stand beside it."""
+    line = (verdict.reason.splitlines() or [""])[0].removeprefix(f"{verdict.target}: ")
+    return line.replace(f"{verdict.test.removeprefix(f'{PREFIX}.')}: ", "")
 
 
 def _wrong(verdict: records.Verdict) -> tuple[tuple[str, str, str], ...]:
-    """What is wrong in a failure, what came and what was expected: each once, without the name of the exit."""
-    if verdict.status is not Status.FAIL:
+    """What is not as expected, what came and what was expected: each once, without the name of the exit."""
+    if verdict.status not in (Status.FAIL, Status.DONE):
         return ()
     return tuple(
         dict.fromkeys(
