@@ -4,7 +4,7 @@ import msgspec
 from sample_records import verdict
 
 from sysevent.model import Status
-from sysevent.report.grouping import causes, grouped_verdicts, others
+from sysevent.report.grouping import causes, grouped_verdicts, others, others_of
 
 
 def test_verdicts_with_one_cause_share_a_line():
@@ -98,10 +98,20 @@ def test_a_claim_that_is_not_everywhere_is_named_with_its_place():
     assert others(cause) == "2 others: a.bc, a.bcd (u)"
 
 
+def test_all_claims_of_a_place_are_not_named():
+    missed = [verdict(f"a.{n}", "rpi5", "MISS") for n in range(110)]
+    (cause,) = causes(missed)
+    assert others_of(cause, [*missed, verdict("a.0", "t", "PASS")]) == "109 others: all claims there"
+    assert (
+        others_of(cause, [*missed, verdict("b", "rpi5", "PASS")], 1)
+        == "109 others: a.1 and 108 more (-v names all)"
+    )
+
+
 def test_one_claim_has_no_others():
     (cause,) = causes([failed("a.b", target, ndata=("1", "0")) for target in ("t", "u")])
     assert str(cause) == "FAIL a.b on t, u: type: got 1"
-    assert others(cause) == ""
+    assert others(cause) == others_of(cause, cause.verdicts) == ""
 
 
 def test_many_places_are_cut():

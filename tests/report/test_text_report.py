@@ -34,10 +34,11 @@ def test_lines():
 
 def test_claims_with_one_cause_are_named():
     failed = [verdict(f"kvm.system_event.arm64.{name}", "t", "FAIL") for name in "abc"]
-    assert [line.text for line in text_report.lines(failed)][-3:] == [
+    passed = verdict("kvm.system_event.arm64.d", "t", "PASS")
+    assert [line.text for line in text_report.lines([*failed, passed])][-3:] == [
         "FAIL 3 claims on t: type: got 2, expected 1",
         "  2 others: arm64.b, arm64.c",
-        "3 FAIL",
+        "3 FAIL, 1 PASS",
     ]
 
 

@@ -16,7 +16,7 @@ from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.outcome import STATUS
 from sysevent.plugin.summary import markup, written
 from sysevent.report import records
-from sysevent.report.grouping import Cause, causes, others
+from sysevent.report.grouping import Cause, causes, others_of
 from sysevent.text import escape_line
 
 # pytest's categories of reports, those of summary.py among them.
@@ -47,13 +47,8 @@ def pytest_terminal_summary(
         if any(name == STATUS for name, _ in getattr(report, "user_properties", ()))
     }
     if config.option.tbstyle != "no" and not terminalreporter.no_summary:
-        found = [
-            record
-            for record in written(config.stash[RUN])
-            if isinstance(record, records.Verdict)
-            and record.status in (Status.FAIL, Status.ERROR, Status.MISS)
-        ]
-        _print(terminalreporter, causes(found), texts, verbose=config.option.verbose > 0)
+        verdicts = [record for record in written(config.stash[RUN]) if isinstance(record, records.Verdict)]
+        _print(terminalreporter, verdicts, texts, verbose=config.option.verbose > 0)
     for name, reports in kept.items():
         stats[name] = [report for report in reports if texts.get(report.nodeid) is not report]
     try:
@@ -65,11 +60,12 @@ def pytest_terminal_summary(
 
 def _print(
     reporter: pytest.TerminalReporter,
-    found: list[Cause],
+    verdicts: list[records.Verdict],
     texts: dict[str, pytest.TestReport],
     *,
     verbose: bool,
 ) -> None:
+    found = causes(one for one in verdicts if one.status in (Status.FAIL, Status.ERROR, Status.MISS))
     if not found:
         return
     # A script reads whole lines.
@@ -88,7 +84,7 @@ def _print(
                 reporter.write_line("\n".join(wrapped(f"  {line}", width)))
             for title, content in report.sections:
                 reporter.write_line(f"  {title}:\n{content}")
-        named = others(cause, None if verbose else _NAMED)
+        named = others_of(cause, verdicts, None if verbose else _NAMED)
         if named:
             reporter.write_line("\n".join(wrapped(f"  {escape_line(named)}", width)))
 

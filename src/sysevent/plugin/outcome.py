@@ -36,7 +36,9 @@ def _next(item: pytest.Item, case: Case) -> str:
     lines = [f"  again {again(item, case.target)}"]
     if RUN in item.config.stash and target_of(item):
         logs = item.config.stash[RUN].results / case.target.replace("/", "_")
-        lines.insert(0, f"  logs  {escape(str(logs))}")
+        # A machine that was never reached has none.
+        if logs.is_dir():
+            lines.insert(0, f"  logs  {escape(str(logs))}")
     return "\n".join(lines)
 
 

@@ -82,6 +82,15 @@ def grouped_verdicts(verdicts: Iterable[records.Verdict]) -> list[tuple[Status, 
     return [(cause.status, str(cause)) for cause in causes(verdicts)]
 
 
+def others_of(cause: Cause, run: Iterable[records.Record], most: int | None = None) -> str:
+    """Return others(), or only their number if the cause has all verdicts of a run in its columns."""
+    columns = set(cause.columns)
+    there = [record for record in run if isinstance(record, records.Verdict) and column(record) in columns]
+    if len(there) == len(cause.verdicts) and len(cause.tests) > 1:
+        return f"{len(cause.tests) - 1} other{'s' if len(cause.tests) > 2 else ''}: all claims there"
+    return others(cause, most)
+
+
 def others(cause: Cause, most: int | None = None) -> str:
     """Return the claims of a cause besides the first, in one line; "" if there are none.
 

@@ -9,7 +9,7 @@ import msgspec
 from sysevent.contract.readers import ReadResult
 from sysevent.model import Status
 from sysevent.report import dimensions, errata_seen, kernels, matrix, readers_table
-from sysevent.report.grouping import noteworthy_causes, others
+from sysevent.report.grouping import noteworthy_causes, others_of
 from sysevent.report.records import Record
 from sysevent.text import escape_line
 
@@ -61,7 +61,7 @@ def _lines(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
         yield Line(text)
     for cause in noteworthy_causes(run):
         yield Line(str(cause), cause.status)
-        if named := others(cause):
+        if named := others_of(cause, run):
             yield Line(f"  {named}", cause.status)
     yield from map(Line, errata_seen.lines(run))
     yield from _readings(run, reader)
