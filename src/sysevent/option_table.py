@@ -44,10 +44,10 @@ class Option(msgspec.Struct, frozen=True):
     default: str | int | tuple[str, ...] | None = None
     # For a positional argument that may be left out ("?"), or given any number of times ("*").
     count: Literal["", "?", "*"] = ""
-    # True if it changes what is asked or how it is judged: the command that repeats one test must repeat it.
-    judges: bool = False
     # Another spelling, with one dash; "" for none. pytest keeps those for itself.
     short: str = ""
+    # True: the command that repeats one test for the same verdict has it. False only if it cannot change a verdict.
+    again: bool = True
 
     @property
     def name(self) -> str:
@@ -95,18 +95,18 @@ OPTIONS: tuple[Option, ...] = (
            _in(*_SUITE, "targets", "diff", "images", "list", bisect=_ONCE, sensitivity=_ONCE), "arch",
            repeatable=True),
     Option("--targets", "FILE", "TOML file with more targets, such as a lab's",
-           _in(*_SUITE, "targets", "diff", "bisect", "shell", "sensitivity"), "file", repeatable=True, judges=True),
+           _in(*_SUITE, "targets", "diff", "bisect", "shell", "sensitivity"), "file", repeatable=True),
     Option("--kernel", "SPEC", "kernel to boot: debian:6.12, the path of an image, or tree:PATH",
            _in(*_SUITE, "targets",
                shell=_ONCE, bench=Use(once=True, default=_TRACK), images=Use(help="kernel track: debian:6.12"),
                bisect=Use(once=True, help="with `run`: this kernel, instead of a build of the tree here"),
                layout_show=Use(once=True, default=_TRACK, help=_HEADERS)),
-           "kernel", repeatable=True, judges=True),
+           "kernel", repeatable=True),
     Option("--build", "DIR", "build this kernel tree first, with its edits, and ask that kernel; it is only read",
-           _in("run", pytest=Use(help="the kernel tree that `sysevent run` has built")), "directory", judges=True,
+           _in("run", pytest=Use(help="the kernel tree that `sysevent run` has built")), "directory",
            short="-C"),
     Option("--modules", "DIR", "directory of kernel modules for a --kernel that is a path",
-           _in(*_SUITE, "shell", "bisect"), "directory", judges=True),
+           _in(*_SUITE, "shell", "bisect"), "directory"),
     Option("--abi", "ABI", "ABI of the VMM: native, or i386 on x86_64",
            _in(*_SUITE, "diff", bisect=Use(once=True, default=NATIVE)), repeatable=True),
     Option("--abi", "ABI", f"userspace ABI: {', '.join(ABIS)}; default: all, for show x86_64 and i386", _in("layout"),
@@ -114,18 +114,17 @@ OPTIONS: tuple[Option, ...] = (
     Option("--require", "GLOB", "targets that must be asked: a SKIP of the whole target, or a MISS, fails the run",
            _in(*_SUITE), repeatable=True),
     Option("--test", "PATTERN", "claims by name, glob or part of a name, such as arm64.psci.off; default: all",
-           _in("bisect"), repeatable=True, judges=True),
+           _in("bisect"), repeatable=True),
     # How it is judged.
     Option("--floor", "RELEASE", "require what mainline RELEASE has, whatever release the kernel reports",
-           _in(*_SUITE, "bisect"), judges=True),
+           _in(*_SUITE, "bisect")),
     Option("--strict-observed", "", "also fail on a change of behaviour that the kernel never promised",
-           _in(*_SUITE, "bisect"), "flag", judges=True),
+           _in(*_SUITE, "bisect"), "flag"),
     Option("--strict-errata", "", "also fail on a known defect of a kernel (docs/errata.md)",
-           _in(*_SUITE, "bisect"), "flag", judges=True),
-    Option("--boots", "N", "boots of each kernel that must agree", _in("bisect"), "number", default=DEFAULT_BOOTS,
-           judges=True),
+           _in(*_SUITE, "bisect"), "flag"),
+    Option("--boots", "N", "boots of each kernel that must agree", _in("bisect"), "number", default=DEFAULT_BOOTS),
     Option("--boot-failure", "", "what a kernel counts as that does not boot", _in("bisect"),
-           choices=("skip", "bad"), default="skip", judges=True),
+           choices=("skip", "bad"), default="skip"),
 
     # What a bisection searches.
     Option("--tree", "DIR", "git repository of a kernel; it is only read",
@@ -133,9 +132,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("--packages", "", "search a distribution's kernels instead", _in("bisect"), choices=("debian",)),
     Option("--good", "REV", "a commit, or a version such as 6.12, where the claims hold", _in("bisect")),
     Option("--bad", "REV", "a commit or version where they fail", _in("bisect")),
-    Option("--layout", "", "ask the exported headers only: builds no kernel", _in("bisect"), "flag", judges=True),
-    Option("--config", "FILE", "more kernel configuration", _in("bisect", "sensitivity"), "file", repeatable=True,
-           judges=True),
+    Option("--layout", "", "ask the exported headers only: builds no kernel", _in("bisect"), "flag"),
+    Option("--config", "FILE", "more kernel configuration", _in("bisect", "sensitivity"), "file", repeatable=True),
     Option("--jobs", "N", "jobs of make; default: one for each CPU", _in("bisect", "sensitivity", "run"), "number"),
     Option("--resume", "", "continue the latest bisection that has not ended", _in("bisect"), "flag"),
     Option("--anew", "", "begin again, and ignore the steps that are on disk", _in("bisect"), "flag"),
@@ -144,7 +142,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("--results", "DIR", "directory for the results; default: results/<time>",
            _in(*_SUITE, bisect=Use(help="directory for state, logs and report; "
                                         "default: results/bisect-ARCH-KEY"),
-               sensitivity=Use(help="directory for state and reports; default: results/sensitivity")), "directory"),
+               sensitivity=Use(help="directory for state and reports; default: results/sensitivity")), "directory",
+           again=False),
     Option("--json", "", "print JSON", _in("diff", "layout"), "flag"),
     Option("--json", "FILE", "file for all values, as JSON",
            _in("bench", bisect=Use(help="file for the report as JSON; - prints it instead of the text"),
@@ -164,9 +163,9 @@ OPTIONS: tuple[Option, ...] = (
            _in(*_SUITE), "flag"),
     Option("--keep", "WHEN", "leave guests running for inspection: never, "
            "failed (those with a FAIL, ERROR or MISS), or always (all that answered to the end)",
-           _in(*_SUITE), choices=("never", "failed", "always"), default="never"),
+           _in(*_SUITE), choices=("never", "failed", "always"), default="never", again=False),
     Option("--keep-for", "SECONDS", "when a kept guest is ended, counted from its start", _in(*_SUITE),
-           "number", default=3600),
+           "number", default=3600, again=False),
     Option("--gdb", "", "stop the one target before its first instruction, print the command for gdb, "
            "and wait without deadlines", _in(*_SUITE), "flag"),
     Option("--attach", "DIR", "connect to the guest that a run with --keep left there", _in("shell"), "directory"),

@@ -1,4 +1,6 @@
-"""Feeds argparse and pytest from the table of options, and spells them as words of a command line. No I/O.
+"""Feeds argparse and pytest from the table of options, and spells them as words of a command line.
+
+No I/O, except that absolute() looks whether a file exists.
 
 `sysevent run` spells what it hands on to pytest with spelled(); what documents or completes a command line can be made
 from the table, too.
@@ -7,6 +9,7 @@ from the table, too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sysevent.arches import canonical
@@ -22,6 +25,7 @@ __all__ = [
     "PYTEST",
     "Option",
     "Use",
+    "absolute",
     "arguments",
     "feed",
     "feed_formats",
@@ -96,21 +100,32 @@ def format_name(name: str) -> str:
 
 
 def spelled(
-    values: Mapping[str, Any], place: Callable[[Option, str], str], *, judging: bool = False
+    values: Mapping[str, Any], place: Callable[[Option, str], str], *, again: bool = False
 ) -> list[str]:
     """The options given to pytest, or to a verb that relays them, as words of a command line.
 
     values holds what was parsed, by Option.name; options that are absent, None or False are left out. place is given
-    each value that names something on disk, and returns what the word holds. judging: only what a command must
-    repeat to get the same verdict. Every word is --flag=value, so that a value that starts with a dash stays one.
+    each value that names something on disk, and returns what the word holds. again: leave out what cannot change a
+    verdict (Option.again). Every word is --flag=value, so that a value that starts with a dash stays one.
     """
     words = []
     for option in of(PYTEST):
         given = values.get(option.name)
-        if (judging and not option.judges) or given is None or given is False:
+        if (again and not option.again) or given is None or given is False:
             continue
         for value in given if isinstance(given, list) else [given]:
             if option.kind in ("file", "directory", "kernel"):
                 value = place(option, value)
             words.append(option.flag if option.kind == "flag" else f"{option.flag}={value}")
     return words
+
+
+def absolute(option: Option, value: str, here: Path) -> str:
+    """A path, or tree:PATH, made absolute against here; the name of a kernel track stays as it is."""
+    if option.kind == "kernel":
+        scheme, colon, path = value.partition(":")
+        if colon and scheme == "tree":
+            return f"tree:{here / Path(path).expanduser()}"
+        if colon and not (here / value).exists():
+            return value
+    return str(here / Path(value).expanduser())

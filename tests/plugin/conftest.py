@@ -211,6 +211,8 @@ class Ran:
 class Runs:
     """Each is started at once and awaited when it is looked at, since each takes most of a second."""
 
+    ran = Ran
+
     def __init__(self, folder):
         self.folder = folder
         self._started = {}
@@ -227,14 +229,18 @@ class Runs:
         """Where a run looks for what others have: not where the others of these do, which run at once."""
         return self.folder / f"locks-{name}"
 
-    def command(self, name, *arguments, recording="debian-6.1", **plan):
-        """The words of a command, and its environment."""
+    def environment(self, name, recording="debian-6.1", **plan):
+        """What makes the guests of a run play a recording."""
         path = RECORDINGS / f"{recording}.jsonl"
-        env = os.environ | {
+        return {
             "PLAN": json.dumps({"recording": str(path), **plan}),
             "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
             "SYSEVENT_LOCKS": str(self.locks(name)),
         }
+
+    def command(self, name, *arguments, recording="debian-6.1", **plan):
+        """The words of a command, and its environment."""
+        env = os.environ | self.environment(name, recording, **plan)
         words = [
             sys.executable,
             "-m",

@@ -11,6 +11,7 @@ from sysevent.model import Status
 from sysevent.report import errata_page, run_log, text_report
 from sysevent.report.text_report import Line
 
+RUNS = ROOT / "tests" / "data" / "runs"
 RUN = [
     sample_records.RUN,
     verdict("kvm.system_event.arm64.a", "t", "PASS"),
@@ -30,16 +31,26 @@ def test_lines():
         Line("a       1/1", Status.PASS),
         Line("b       1 FAIL", Status.FAIL),
         Line("c       1 SKIP", Status.SKIP),
-        Line("1 FAIL, 1 PASS, 1 SKIP", heading=True),
         Line("FAIL kvm.system_event.arm64.b on t: why", Status.FAIL),
         Line("SKIP 1 on t: why", Status.SKIP),
+        Line("1 FAIL, 1 PASS, 1 SKIP", heading=True),
+    ]
+
+
+def test_claims_with_one_cause_are_named():
+    failed = [verdict(f"kvm.system_event.arm64.{name}", "t", "FAIL") for name in "abc"]
+    passed = verdict("kvm.system_event.arm64.d", "t", "PASS")
+    assert [line.text for line in text_report.lines([*failed, passed])][-3:] == [
+        "FAIL 3 claims on t: type: got 2, expected 1",
+        "  2 others: arm64.b, arm64.c",
+        "3 FAIL, 1 PASS",
     ]
 
 
 def test_kernels():
-    """The build ID of each kernel that answered is below the counts."""
+    """The build ID of each kernel that answered is below the tables."""
     text = text_report.render([*RUN, sample_records.TARGET])
-    assert f"1 FAIL, 1 PASS, 1 SKIP\narm64-tcg: Linux 6.1.0, build ID {'ab' * 20} (proven)\n" in text
+    assert f"c       1 SKIP\narm64-tcg: Linux 6.1.0, build ID {'ab' * 20} (proven)\n" in text
 
 
 def test_render_is_the_lines():
@@ -58,18 +69,36 @@ def test_a_run_without_records():
     assert text_report.render([]) == "no verdicts\n"
 
 
-@pytest.mark.parametrize("reader", [None, "ndata, unasked"])
-def test_readings(reader):
-    """Only readings that are not right are listed; with a reader, all of that one."""
-    run = list(run_log.read(ROOT / "tests" / "data" / "runs" / "debian-5.10.jsonl"))
-    listed = [line for line in text_report.lines(run, reader) if line.mark is not None]
-    assert {line.mark for line in listed} <= set(ReadResult)
-    assert (ReadResult.RIGHT in {line.mark for line in listed}) == (reader is not None)
-    assert any(
-        line.text.startswith("garbage: 'ndata, unasked' on x86_64-tcg, x86_64, x86_64.hyperv.")
-        for line in listed
+def read(name, reader=None):
+    """The report of a recorded run."""
+    return list(text_report.lines(list(run_log.read(RUNS / f"{name}.jsonl")), reader))
+
+
+def test_readings_that_are_not_right_share_a_line():
+    """One for each reader and way, with an example."""
+    shown = [line for line in read("debian-5.10") if isinstance(line.mark, ReadResult)]
+    assert len({line.text.partition(" on ")[0] for line in shown}) == len(shown)
+    (line,) = (line.text for line in shown if line.text.startswith("garbage: 'ndata, unasked'"))
+    assert line.startswith(
+        "garbage: 'ndata, unasked' on x86_64-tcg x86_64, x86_64-tcg i386, 10 events, such as x86_64."
     )
-    assert all("'ndata, unasked'" in line.text for line in listed if reader)
+    assert line.endswith(" were never written (true: type 2, no data)")
+    assert len(line) < 220
+
+
+def test_readings_of_one_reader():
+    """All of them, event by event, also those that are right."""
+    listed = [line for line in read("debian-5.10", "ndata, unasked") if line.mark is not None]
+    assert {line.mark for line in listed} == {ReadResult.RIGHT, ReadResult.GARBAGE}
+    assert all("'ndata, unasked' on " in line.text for line in listed)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in RUNS.glob("*.jsonl")])
+def test_a_healthy_report_ends_with_the_counts(name):
+    """And is not a list of events: below the table of readers are few lines."""
+    found = read(name)
+    assert found[-1] == Line("no verdicts", heading=True)
+    assert len([line for line in found if isinstance(line.mark, ReadResult)]) <= 4
 
 
 def test_errata():
@@ -83,13 +112,13 @@ def test_errata():
         ]
     )
     assert text.splitlines()[8:] == [
-        "1 FAIL, 1 PASS, 1 DONE",
         "FAIL kvm.system_event.x86_64.c on t: why",
         f"erratum xen-exit-i386: {BY_ID['xen-exit-i386'].says}",
         "  t, Linux 6.1.0: DONE, as it says: kvm.system_event.x86_64.a",
         "  t, Linux 6.1.0: PASS, although it says FAIL: kvm.system_event.x86_64.b",
         "erratum from-elsewhere: of another version of sysevent",
         "  t, Linux 6.1.0: FAIL, as it says: kvm.system_event.x86_64.c",
+        "1 FAIL, 1 PASS, 1 DONE",
     ]
 
 

@@ -20,7 +20,6 @@ from sysevent.checkout import ROOT
 from sysevent.cli import say, show
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures
 from sysevent.errors import UsageError
-from sysevent.options import Option
 from sysevent.process import die_with_parent
 from sysevent.pytest_process import become_pytest
 from sysevent.report import repetition, run_log
@@ -135,15 +134,4 @@ def _end_of(output: Path) -> str:
 
 def pytest_options(args: argparse.Namespace, here: Path) -> list[str]:
     """The options given, as pytest takes them, with paths made absolute against here: pytest runs at the root."""
-    return options.spelled(vars(args), lambda option, value: _absolute(option, value, here))
-
-
-def _absolute(option: Option, value: str, here: Path) -> str:
-    """A path, or tree:PATH, made absolute; the name of a kernel track stays as it is."""
-    if option.kind == "kernel":
-        scheme, colon, path = value.partition(":")
-        if colon and scheme == "tree":
-            return f"tree:{here / Path(path).expanduser()}"
-        if colon and not (here / value).exists():
-            return value
-    return str(here / Path(value).expanduser())
+    return options.spelled(vars(args), lambda option, value: options.absolute(option, value, here))

@@ -16,5 +16,6 @@ pytest_plugins = (
     "sysevent.plugin.live",
     "sysevent.plugin.last_screen",
     "sysevent.plugin.old_results",
+    "sysevent.plugin.failures",
     "sysevent.plugin.workers",
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import glob
+import fnmatch
 import shlex
 from collections.abc import Iterator
 
 import pytest
 
 from sysevent import options, tracebacks
+from sysevent.checkout import ROOT
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.decode.event import decode
 from sysevent.errors import InfrastructureError
@@ -21,26 +22,42 @@ from sysevent.text import escape
 
 
 def explained(item: pytest.Item, case: Case) -> str:
-    """The text of a broken claim: fields, bytes, logs, and what to do next; "" if there is no evidence."""
+    """The text of a broken claim: members, bytes and logs; "" if there is no evidence."""
     if case.verdict is None or case.evidence is None:
         return ""
-    text = failure.explain(case.claim, case.verdict, case.evidence)
-    if RUN in item.config.stash and isinstance(case.evidence, ExitEvidence):
-        text.append(f"  logs  {item.config.stash[RUN].results / case.target}")
-    return "\n".join([*map(escape, text), f"  again {again(item)}"])
+    return "\n".join(map(escape, failure.explain(case.claim, case.verdict, case.evidence)))
 
 
-def again(item: pytest.Item) -> str:
-    """The command that runs one test again, on the same kernel and under the same contract."""
-    words = options.spelled(vars(item.config.option), lambda _, value: value, judging=True)
-    spec = target_of(item)
-    if spec is not None and not spec.default:
-        # Only a name selects it.
-        words.append(f"--target={glob.escape(spec.name)}")
-    if item.config.getoption("build") and (arch := arch_of(item)):
+def _next(item: pytest.Item, case: Case) -> str:
+    """Where the logs of a target are, if it has any, and the command that repeats the test."""
+    lines = [f"  again {again(item, case.target)}"]
+    if RUN in item.config.stash and target_of(item):
+        logs = item.config.stash[RUN].results / case.target.replace("/", "_")
+        # A machine that was never reached has none.
+        if logs.is_dir():
+            lines.insert(0, f"  logs  {escape(str(logs))}")
+    return "\n".join(lines)
+
+
+def again(item: pytest.Item, target: str) -> str:
+    """The command that runs one test again for the same verdict, on its target: from any directory.
+
+    It has every option of this run, except those that cannot change a verdict, and --require of other targets.
+    """
+    here = item.config.invocation_params.dir
+    given = vars(item.config.option)
+    required = [glob for glob in given["require"] if fnmatch.fnmatchcase(target, glob)]
+    words = options.spelled(
+        {**given, "require": required},
+        lambda option, value: options.absolute(option, value, here),
+        again=True,
+    )
+    if given["build"] and not given["arch"] and (arch := arch_of(item)):
         # What --build builds without it depends on what is edited then.
         words.append(f"--arch={arch}")
-    return escape(shlex.join(["./sysevent", "run", *words, "--", item.nodeid]))
+    # Ids of tests are relative to the root of pytest, and `run` starts it in the root of the checkout.
+    node = item.nodeid if item.config.rootpath == ROOT else f"{item.config.rootpath}/{item.nodeid}"
+    return escape(shlex.join([str(ROOT / "sysevent"), "run", *words, "--", node]))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -69,6 +86,8 @@ def pytest_runtest_makereport(
             report.outcome, report.longrepr = "failed", verdict.reason
         if verdict.status is Status.FAIL:
             report.longrepr = explained(item, case) or verdict.reason
+        if isinstance(report.longrepr, str) and not report.passed:
+            report.longrepr += f"\n{_next(item, case)}"
         report.user_properties.append((STATUS, verdict.status.value))
         _record(item, case, verdict)
     return report  # type: ignore[return-value]

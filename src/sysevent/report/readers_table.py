@@ -8,10 +8,13 @@ from collections.abc import Iterable, Sequence
 from sysevent.arches import ABIS, ARCHITECTURES
 from sysevent.contract import catalogue, readers
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.readers import READERS, Reading
+from sysevent.contract.readers import READERS, Reading, ReadResult
 from sysevent.report import records
 from sysevent.report.order import ColumnKey, column_key
 from sysevent.report.records import Record
+
+# Characters that are kept of the beginning of a long explanation, and twice as many of its end.
+_END = 32
 
 
 def read(run: Sequence[Record]) -> list[tuple[str, Reading]]:
@@ -66,3 +69,23 @@ def lines(found: Iterable[tuple[str, Reading]]) -> list[str]:
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
+
+
+def misreadings(found: Iterable[tuple[str, Reading]]) -> list[tuple[ReadResult, str]]:
+    """Return a line for each reader and each way in which it is not right: how often, where, and one event of them."""
+    groups: dict[tuple[str, ReadResult], list[tuple[str, Reading]]] = {}
+    for target, reading in found:
+        if reading.result is not ReadResult.RIGHT:
+            groups.setdefault((reading.reader, reading.result), []).append((target, reading))
+    lines = []
+    for (reader, result), group in groups.items():
+        places = ", ".join(dict.fromkeys(f"{target} {reading.abi}" for target, reading in group))
+        example = f"{group[0][1].event}: {_shortened(group[0][1].explanation)}"
+        events = "1 event" if len(group) == 1 else f"{len(group)} events, such as"
+        lines.append((result, f"{result}: {reader!r} on {places}, {events} {example}"))
+    return lines
+
+
+def _shortened(text: str) -> str:
+    """An explanation without its middle if it is long: 16 data that were never written are all alike."""
+    return text if len(text) <= 3 * _END else f"{text[:_END]} … {text[-2 * _END :]}"

@@ -9,7 +9,7 @@ import msgspec
 from sysevent.contract.readers import ReadResult
 from sysevent.model import Status
 from sysevent.report import dimensions, errata_seen, families, kernels, matrix, readers_table, skips
-from sysevent.report.grouping import noteworthy
+from sysevent.report.grouping import noteworthy_causes, others_of
 from sysevent.report.records import Record
 from sysevent.text import escape_line
 
@@ -37,9 +37,9 @@ class Line(msgspec.Struct, frozen=True):
 
 
 def lines(run: Sequence[Record], reader: str | None = None) -> Iterator[Line]:
-    """Yield the lines of the report.
+    """Yield the lines of the report; the counts are the last.
 
-    The last part lists, event by event, the readings that are not right; with a reader, all readings of that one.
+    The readings that are not right share a line for each reader. With a reader, all readings of that one are listed.
     """
     for line in _lines(run, reader):
         # What comes from a file must not act on a terminal.
@@ -57,20 +57,28 @@ def _lines(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
         yield Line(text, worst, heading=worst is None)
     for row in families.table(families.families(run)).rows:
         yield Line(row.text, row.worst, heading=row.worst is None)
-    yield Line(matrix.summary(found), heading=True)
     for text in kernels.lines(run):
         yield Line(text)
     for text in dimensions.lines(run):
         yield Line(text)
-    for status, text in noteworthy(run):
-        yield Line(text, status)
+    for cause in noteworthy_causes(run):
+        yield Line(str(cause), cause.status)
+        if named := others_of(cause, run):
+            yield Line(f"  {named}", cause.status)
     for text in skips.lines(run):
         yield Line(text, Status.SKIP)
     yield from map(Line, errata_seen.lines(run))
+    yield from _readings(run, reader)
+    yield Line(matrix.summary(found), heading=True)
+
+
+def _readings(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
     readings = readers_table.read(run)
-    for text in readers_table.lines(readings):
-        yield Line(text)
+    yield from map(Line, readers_table.lines(readings))
+    if reader is None:
+        for result, text in readers_table.misreadings(readings):
+            yield Line(text, result)
     for target, reading in readings:
-        if reading.reader == reader or (reader is None and reading.result is not ReadResult.RIGHT):
+        if reading.reader == reader:
             what = f"{reading.reader!r} on {target}, {reading.abi}, {reading.event}"
             yield Line(f"{reading.result}: {what}: {reading.explanation}", reading.result)
