@@ -44,20 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check that QEMU is installed, then become pytest on suites/, or run it several times."""
-    times = _times(args.repeat)
     archs = needed_architectures(args.target, args.arch)
     ensure_qemu(archs, say, install=args.install_deps, explicit=bool(args.target or args.arch))
-    if times is None:
+    if args.repeat is None:
         become_pytest("suites", [*pytest_options(args, Path.cwd()), *args.pytest_args])
-    return repeat(args, times)
-
-
-def _times(given: str | None) -> int | None:
-    if given is None:
-        return None
-    if not given.isascii() or not given.isdigit() or int(given[:9]) < 1:
-        raise UsageError(f"--repeat {given}: expected a number greater than 0")
-    return int(given)
+    return repeat(args, args.repeat)
 
 
 def start_pytest(arguments: Sequence[str], output: Path) -> int:
