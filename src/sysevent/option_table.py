@@ -13,9 +13,27 @@ import msgspec
 
 from sysevent.arches import ABIS, ARCHITECTURES, NATIVE
 
-Kind = Literal["flag", "text", "number", "arch", "file", "directory", "kernel"]
-"""What a value is. An architecture can be given by its other names. The last three name something on disk, relative
-to the current directory; a kernel can also be the name of a track, such as debian:6.12."""
+Kind = Literal[
+    "flag",
+    "text",
+    "number",
+    "arch",
+    "abi",
+    "url",
+    "target",
+    "claim",
+    "file",
+    "directory",
+    "output",
+    "results",
+    "path",
+    "kernel",
+]
+"""What a value is. An architecture can be given by its other names; a target and a claim by a glob. What is in PATHS
+names something on disk, relative to the current directory: a file that is read, a directory that exists, a file that is
+written, a directory that is created, either of them, or a kernel, which can also be the name of a track, such as
+debian:6.12."""
+PATHS: tuple[Kind, ...] = ("file", "directory", "output", "results", "path", "kernel")
 
 PYTEST = "pytest"
 # The verbs that hand these options on to pytest, which checks their values and knows their defaults.
@@ -48,6 +66,11 @@ class Option(msgspec.Struct, frozen=True):
     short: str = ""
     # True: the command that repeats one test for the same verdict has it. False only if it cannot change a verdict.
     again: bool = True
+    # The least and the largest value of a number.
+    least: int = 1
+    most: int = 1_000_000
+    # True: an empty word is a value as well.
+    free: bool = False
 
     @property
     def name(self) -> str:
@@ -90,7 +113,8 @@ _TRACK = "debian:6.12"
 OPTIONS: tuple[Option, ...] = (
     # What is asked, and where.
     Option("--target", "GLOB", "targets whose name matches",
-           _in(*_SUITE, "targets", "diff", "bench", bisect=_BOOTING, sensitivity=_BOOTING), repeatable=True),
+           _in(*_SUITE, "targets", "diff", "bench", bisect=_BOOTING, sensitivity=_BOOTING), "target",
+           repeatable=True),
     Option("--arch", "ARCH", f"only this architecture: {_ARCHES}",
            _in(*_SUITE, "targets", "diff", "images", "list", bisect=_ONCE, sensitivity=_ONCE), "arch",
            repeatable=True),
@@ -108,13 +132,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("--modules", "DIR", "directory of kernel modules for a --kernel that is a path",
            _in(*_SUITE, "shell", "bisect"), "directory"),
     Option("--abi", "ABI", "ABI of the VMM: native, or i386 on x86_64",
-           _in(*_SUITE, "diff", bisect=Use(once=True, default=NATIVE)), repeatable=True),
+           _in(*_SUITE, "diff", bisect=Use(once=True, default=NATIVE)), "abi", repeatable=True),
     Option("--abi", "ABI", f"userspace ABI: {', '.join(ABIS)}; default: all, for show x86_64 and i386", _in("layout"),
-           repeatable=True),
+           "abi", repeatable=True),
     Option("--require", "GLOB", "targets that must be asked: a SKIP of the whole target, or a MISS, fails the run",
-           _in(*_SUITE), repeatable=True),
+           _in(*_SUITE), "target", repeatable=True),
     Option("--test", "PATTERN", "claims by name, glob or part of a name, such as arm64.psci.off; default: all",
-           _in("bisect"), repeatable=True),
+           _in("bisect"), "claim", repeatable=True),
     # How it is judged.
     Option("--floor", "RELEASE", "require what mainline RELEASE has, whatever release the kernel reports",
            _in(*_SUITE, "bisect")),
@@ -142,15 +166,16 @@ OPTIONS: tuple[Option, ...] = (
     Option("--results", "DIR", "directory for the results; default: results/<time>",
            _in(*_SUITE, bisect=Use(help="directory for state, logs and report; "
                                         "default: results/bisect-ARCH-KEY"),
-               sensitivity=Use(help="directory for state and reports; default: results/sensitivity")), "directory",
+               sensitivity=Use(help="directory for state and reports; default: results/sensitivity")), "results",
            again=False),
     Option("--json", "", "print JSON", _in("diff", "layout"), "flag"),
     Option("--json", "FILE", "file for all values, as JSON",
            _in("bench", bisect=Use(help="file for the report as JSON; - prints it instead of the text"),
                sensitivity=Use(help="file for the reports as JSON")),
-           "file"),
-    Option("--svg", "FILE", "file for a picture of the milestones", _in("bench"), "file"),
-    Option("--mirror", "URL", "Debian mirror; default: this machine's apt's", _in(*_SUITE, "doctor", *_FETCHING)),
+           "output"),
+    Option("--svg", "FILE", "file for a picture of the milestones", _in("bench"), "output"),
+    Option("--mirror", "URL", "Debian mirror; default: this machine's apt's", _in(*_SUITE, "doctor", *_FETCHING),
+           "url"),
     Option("--keyring", "FILE", "OpenPGP certificates that may sign Debian's release files",
            _in(*_SUITE, "doctor", *_FETCHING), "file"),
     Option("--offline", "", "use only the cache, never the network", _in(*_SUITE, "diff", *_FETCHING), "flag"),
@@ -192,23 +217,23 @@ OPTIONS: tuple[Option, ...] = (
     Option("--compare", "PEER", "virtme-ng or tuxrun", _in("bench"), repeatable=True,
            choices=("virtme-ng", "tuxrun")),
     Option("--root", "PATH", "what a peer boots into: a directory or an image; {arch} in it is replaced",
-           _in("bench"), "file"),
+           _in("bench"), "path"),
 
     # Positional arguments.
     Option("step", "", "one step only, for `git bisect run sysevent bisect run …`", _in("bisect"),
            choices=("run",), count="?"),
-    Option("glob", "GLOB", "claims by name, glob or part of a name", _in("list"), count="?", default="*"),
-    Option("claim", "CLAIM", "name of a claim, or its end, such as psci.reset2", _in("explain")),
-    Option("before", "RUN", "first run or kernel, such as results/latest or debian:6.1", _in("diff")),
-    Option("after", "RUN", "second run or kernel", _in("diff")),
-    Option("run", "RUN", "results directory of a run; default: results/latest", _in("report"), "directory",
+    Option("glob", "GLOB", "claims by name, glob or part of a name", _in("list"), "claim", count="?", default="*"),
+    Option("claim", "CLAIM", "name of a claim, or its end, such as psci.reset2", _in("explain"), "claim"),
+    Option("before", "RUN", "first run or kernel, such as results/latest or debian:6.1", _in("diff"), "kernel"),
+    Option("after", "RUN", "second run or kernel", _in("diff"), "kernel"),
+    Option("run", "RUN", "results directory of a run; default: results/latest", _in("report"), "path",
            count="?"),
-    Option("target", "TARGET", "name of a target, or a glob that matches one", _in("shell"), count="?"),
+    Option("target", "TARGET", "name of a target, or a glob that matches one", _in("shell"), "target", count="?"),
     Option("struct", "STRUCT", "structure, such as kvm_xen_exit, or a member that is one",
            _in("layout show"), count="?", default="kvm_run.system_event"),
-    Option("kernel", "SPEC", _HEADERS, _in("layout scan"), count="*", default=(_TRACK,)),
-    Option("old", "OLD", _HEADERS, _in("layout diff")),
-    Option("new", "NEW", _HEADERS, _in("layout diff")),
+    Option("kernel", "SPEC", _HEADERS, _in("layout scan"), "kernel", count="*", default=(_TRACK,)),
+    Option("old", "OLD", _HEADERS, _in("layout diff"), "kernel"),
+    Option("new", "NEW", _HEADERS, _in("layout diff"), "kernel"),
 )
 
 # Headings in the --help of a verb whose options are many, in this order.

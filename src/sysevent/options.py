@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sysevent.arches import canonical
-from sysevent.option_table import DEFAULT_BOOTS, GROUPS, OPTIONS, PYTEST, RELAYING, Option, Use
+from sysevent import option_values
+from sysevent.option_table import DEFAULT_BOOTS, GROUPS, OPTIONS, PATHS, PYTEST, RELAYING, Option, Use
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -23,6 +23,7 @@ __all__ = [
     "GROUPS",
     "OPTIONS",
     "PYTEST",
+    "RELAYING",
     "Option",
     "Use",
     "absolute",
@@ -48,21 +49,17 @@ def arguments(verb: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def keywords(option: Option, verb: str) -> dict[str, Any]:
-    """What argparse is given for an option of a verb. A verb that relays it leaves checks and defaults to pytest."""
+    """What argparse is given for an option of a verb. A verb that relays it leaves defaults to pytest."""
     use = option.uses[verb]
     text = use.help or option.help
     if option.kind == "flag":
         return {"action": "store_true", "help": text}
-    found: dict[str, Any] = {"metavar": option.metavar} if option.metavar else {}
+    found: dict[str, Any] = {"type": option_values.converter(option)}
+    if option.metavar or option.choices:
+        found["metavar"] = option.metavar or f"{{{','.join(option.choices)}}}"
     if option.count:
         found["nargs"] = option.count
     relayed = verb in RELAYING
-    if option.choices and not relayed:
-        found["choices"] = list(option.choices)
-    if option.kind == "number" and not relayed:
-        found["type"] = int
-    if option.kind == "arch":
-        found["type"] = canonical
     if option.many(verb):
         return {**found, "action": "append", "default": [], "help": f"{text} (repeatable)"}
     default = option.default if use.default is None else use.default
@@ -114,7 +111,7 @@ def spelled(
         if (again and not option.again) or given is None or given is False:
             continue
         for value in given if isinstance(given, list) else [given]:
-            if option.kind in ("file", "directory", "kernel"):
+            if option.kind in PATHS:
                 value = place(option, value)
             words.append(option.flag if option.kind == "flag" else f"{option.flag}={value}")
     return words

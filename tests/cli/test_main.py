@@ -138,11 +138,11 @@ def test_help_imports_no_verb():
         "import sys, contextlib, io\n"
         "from sysevent.cli import main\n"
         "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main(['--help'])\n"
-        "print(*(m for m in sys.modules if m.startswith('sysevent.cli.') or m == 'subprocess'))\n"
+        "print(*(m for m in sys.modules if m.startswith('sysevent.cli.') or m == 'subprocess'), end='')\n"
     )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-        == "\n"
+        == "sysevent.cli.parser"
     )
 
 

@@ -42,6 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("abi",),
     # The command line, as data. Its help names the architectures.
     ("options",),
+    ("option_values",),
     ("option_table",),
     ("arches",),
 )
@@ -57,6 +58,7 @@ LOWEST_LAYER = frozenset(
         "interrupts",
         "framing",
         "model",
+        "nearest",
         "process",
         "pytest_process",
         "reading",

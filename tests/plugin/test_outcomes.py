@@ -247,7 +247,10 @@ def test_a_lost_target(run):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("nothing_matches", "--target mips* matches none of the targets: arm64-tcg, riscv64-tcg, x86_64-tcg"),
+        (
+            "nothing_matches",
+            "--target mips* matches none of the targets; they are arm64-tcg, riscv64-tcg, x86_64-tcg",
+        ),
         (
             "gdb_of_two",
             "--gdb takes one target with one kernel, and these are selected: arm64-tcg, x86_64-tcg",

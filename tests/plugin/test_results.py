@@ -60,7 +60,7 @@ def test_results_where_nothing_can_be_written(tmp_path, runs):
 def test_nothing_is_left_of_a_run_that_asks_nothing(tmp_path, runs):
     """Neither the directory nor those above it that did not exist."""
     runs.start("unmatched", "-k", "nothing_of_that_name", "--results", str(tmp_path / "a" / "b"))
-    assert runs["unmatched"].code == 5
+    assert runs["unmatched"].code == 4
     assert not (tmp_path / "a").exists()
 
 

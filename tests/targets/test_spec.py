@@ -139,12 +139,12 @@ def test_selection(globs, archs, chosen):
         (
             ["arm32*"],
             [],
-            f"--target arm32* matches none of the targets: {', '.join(ids(['*']))}",
+            f"--target arm32* matches none of the targets; they are {', '.join(ids(['*']))}",
         ),
         (["arm64-tcg", "lab"], [], "--target lab matches none"),
         (["ARM64-TCG"], [], "--target ARM64-TCG matches none"),
         (["arm64"], [], "--target arm64 matches none"),
-        ([], ["aarch64"], "--arch aarch64: expected one of arm64, riscv64, x86_64"),
+        ([], ["aarch64"], "--arch aarch64, did you mean arm64?; expected one of arm64, riscv64, x86_64"),
         (["arm64-tcg"], ["x86_64"], "no target matches both --target arm64-tcg and --arch x86_64"),
     ],
 )

@@ -20,7 +20,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-from sysevent import __version__, interrupts, standard_streams, tracebacks
+from sysevent import __version__, interrupts, option_values, options, standard_streams, tracebacks
+from sysevent.cli.parser import Parser, refuse, refuse_unknown
 from sysevent.errors import SyseventError, UsageError, of_this_machine
 from sysevent.text import escape
 
@@ -54,6 +55,7 @@ _READER_ENDED = 128 + signal.SIGPIPE
 
 # The verbs whose arguments after -- go to pytest.
 _PYTEST_VERBS = ("run", "test")
+_AFTER_DASHES = "; what is meant for pytest goes after --"
 
 
 class _Verb(Protocol):
@@ -142,37 +144,53 @@ def _verb_of(argv: Sequence[str]) -> str | None:
 
 
 def parse(argv: list[str]) -> tuple[_Verb, argparse.Namespace]:
-    """The module of the verb on a command line, and its arguments. Raises SystemExit, as argparse does."""
+    """The module of the verb on a command line, and its arguments.
+
+    Raises SystemExit, as argparse does, or UsageError for a value that cannot be used.
+    """
     name = _verb_of(argv)
     own, for_pytest = argv, list[str]()
     if name in _PYTEST_VERBS and "--" in argv:
         cut = argv.index("--")
         own, for_pytest = argv[:cut], argv[cut + 1 :]
 
-    parser = argparse.ArgumentParser(
-        prog="sysevent",
-        description="Tests what a VMM reads from kvm_run when its guest shuts down, resets or crashes.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"sysevent {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    chosen: tuple[_Verb, argparse.ArgumentParser] | None = None
-    for verb, line in VERBS.items():
-        sub = verbs.add_parser(verb, help=line, description=line, allow_abbrev=False)
-        if verb == name:
-            module = cast(_Verb, importlib.import_module(module_name(verb)))
-            module.add_arguments(sub)
-            chosen = module, sub
-
+    parser, chosen = _parsers(name)
+    after = _AFTER_DASHES if name in _PYTEST_VERBS else ""
+    if not own:
+        parser.error("name a verb; `sysevent --help` lists them")
+    if chosen is None:
+        refuse_unknown(parser, "", own)
+    elif name != "test":
+        refuse_unknown(chosen[1], name or "", own, after)
     args, unknown = parser.parse_known_args(own)
     # argparse has refused every line without a known verb.
     if chosen is None:
         raise UsageError(f"no such verb: {name}")
     module, sub = chosen
+    exact = f"{name} {getattr(args, f'{name}_verb', '')}".strip()
     if name == "test":
         for_pytest = unknown + for_pytest
     elif unknown:
-        hint = "; what is meant for pytest goes after --" if name in _PYTEST_VERBS else ""
-        sub.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        refuse(sub, exact, unknown, after)
     args.pytest_args = for_pytest
+    if name not in options.RELAYING:
+        option_values.check([row for row in options.OPTIONS if {name, exact} & row.uses.keys()], vars(args))
     return module, args
+
+
+def _parsers(name: str | None) -> tuple[Parser, tuple[_Verb, argparse.ArgumentParser] | None]:
+    """The parser of the command, and the module of a verb with its own parser; None if there is no such verb."""
+    parser = Parser(
+        prog="sysevent",
+        description="Tests what a VMM reads from kvm_run when its guest shuts down, resets or crashes.",
+    )
+    parser.add_argument("--version", action="version", version=f"sysevent {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    chosen: tuple[_Verb, argparse.ArgumentParser] | None = None
+    for verb, line in VERBS.items():
+        sub = verbs.add_parser(verb, help=line, description=line)
+        if verb == name:
+            module = cast(_Verb, importlib.import_module(module_name(verb)))
+            module.add_arguments(sub)
+            chosen = module, sub
+    return parser, chosen

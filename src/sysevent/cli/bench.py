@@ -14,8 +14,7 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.bench import measure, peers, plot, snapshot_check, suite
 from sysevent.bench.samples import Samples, columns, ratios
 from sysevent.cli import show
-from sysevent.errors import UsageError
-from sysevent.images.kernel import resolve
+from sysevent.images.kernel import mistakes, resolve
 from sysevent.settings import Settings, from_environment
 from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
@@ -35,10 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, and print every result as soon as it is known."""
-    if args.runs < 1 or args.most < 1:
-        raise UsageError("--runs and --most must be greater than 0")
     settings = from_environment(snapshots=True)
     targets = spec.select(spec.builtin(), args.target, [], [args.kernel])
+    mistakes.check(args.kernel, dict.fromkeys(row.arch for row in targets))
     if args.verify_snapshots:
         return max(_verify(target, settings, args.verify_snapshots) for target in targets)
     values: dict[str, Any] = {}

@@ -14,13 +14,15 @@ from pathlib import Path
 import msgspec
 
 from sysevent import options
-from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
 from sysevent.cli import say, show
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures
 from sysevent.errors import InfrastructureError, UsageError
+from sysevent.images.kernel import mistakes
 from sysevent.report import difference_text, run_log
 from sysevent.report.difference import TargetRun, by_target, compare
+from sysevent.targets import spec
+from sysevent.targets.abis import check_abis
 from sysevent.text import escape_line
 
 # Exit codes of pytest after which a run is complete: all passed, some failed.
@@ -35,7 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare two runs and print the result. Return 1 if anything differs, else 0."""
-    before, after = (select(load(name, args), args.arch) for name in (args.before, args.after))
+    sides = [recorded(name) for name in (args.before, args.after)]
+    # Before either is run, which takes a while.
+    check([name for name, side in zip((args.before, args.after), sides, strict=True) if side is None], args)
+    before, after = (
+        select(
+            by_target(run_log.read(run_log.path_in(_run(name, args)))) if side is None else side, args.arch
+        )
+        for name, side in zip((args.before, args.after), sides, strict=True)
+    )
     found = compare(before, after)
     if args.json:
         print(json.dumps(msgspec.to_builtins(found), indent=1))
@@ -48,26 +58,40 @@ def run(args: argparse.Namespace) -> int:
 
 
 def select(targets: dict[str, TargetRun], archs: Sequence[str]) -> dict[str, TargetRun]:
-    """Return the targets of some architectures, without any all. UsageError if an architecture is unknown."""
-    for arch in archs:
-        if arch not in ARCHITECTURES:
-            raise UsageError(f"--arch {arch}: expected one of {', '.join(ARCHITECTURES)}")
+    """Return the targets of some architectures, without any all."""
     return {name: target for name, target in targets.items() if not archs or target.facts.arch in archs}
 
 
-def load(name: str, args: argparse.Namespace) -> dict[str, TargetRun]:
-    """Return what a run found, by target: a recorded run, or one of a kernel that is run now.
+def recorded(name: str) -> dict[str, TargetRun] | None:
+    """Return what a recorded run found, by target; None if the name is not that of one, but can be a kernel's.
 
-    UsageError if the name is not that of a run, InfrastructureError if the kernel cannot be run.
+    UsageError if its log cannot be read or has no target.
     """
     path = Path(name).expanduser()
     if run_log.path_in(path).is_file():
         path = run_log.path_in(path)
-    if path.suffix == ".jsonl":
-        return by_target(run_log.read(path))
-    if path.is_dir():
+    elif path.is_dir():
         raise UsageError(f"{name} holds no {run_log.NAME}; a built kernel tree is written tree:{name}")
-    return by_target(run_log.read(run_log.path_in(_run(name, args))))
+    elif path.suffix != ".jsonl":
+        return None
+    found = by_target(run_log.read(path))
+    if not found:
+        raise UsageError(f"{path} has no record of a target: the run ended before a guest had answered")
+    return found
+
+
+def check(kernels: Sequence[str], args: argparse.Namespace) -> None:
+    """Raise UsageError if a kernel cannot be run on the targets that are selected, as far as that is seen at once."""
+    if not kernels:
+        return
+    chosen = spec.select(spec.known(args.targets), args.target, args.arch, kernels)
+    check_abis(args.abi, chosen)
+    archs = dict.fromkeys(row.arch for row in chosen if row.booted)
+    for kernel in kernels:
+        try:
+            mistakes.check(kernel, archs)
+        except UsageError as error:
+            raise UsageError(str(error).replace("--kernel ", "", 1)) from None
 
 
 def _run(kernel: str, args: argparse.Namespace) -> Path:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Iterator
 from typing import Any
 
-from sysevent import options
+from sysevent import nearest, options
 from sysevent.checkout import GUESTS, ROOT
 from sysevent.cli import show
 from sysevent.contract import catalogue
@@ -47,7 +46,7 @@ def _find(name: str) -> Claim[Any]:
     ending = [claim for other, claim in known.items() if other.endswith(f".{name}")]
     if name in known or len(ending) == 1:
         return known.get(name) or ending[0]
-    near = [claim.name for claim in ending] or difflib.get_close_matches(name, known, n=_PROPOSED, cutoff=0.5)
+    near = [claim.name for claim in ending] or nearest.names(name, known, _PROPOSED, tails=True)
     hint = f"did you mean {' or '.join(near[:_PROPOSED])}?" if near else "`sysevent list` prints all of them"
     raise UsageError(f"no claim is called {name!r}; {hint}")
 

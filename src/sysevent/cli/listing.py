@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sysevent import options
+from sysevent import nearest, options
 from sysevent.arches import architecture
 from sysevent.bisect import selection
 from sysevent.cli import show
@@ -28,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
         if not archs or not isinstance(claim, ExitClaim | LogClaim) or claim.arch in archs
     ]
     if not found:
-        raise UsageError(f"no claim matches {args.glob!r}; `sysevent list` prints all of them")
+        hint = nearest.hint(args.glob, [claim.name for claim in catalogue.load()], tails=True)
+        raise UsageError(f"no claim matches {args.glob!r}{hint}; `sysevent list` prints all of them")
     width = max(len(claim.name) for claim in found)
     show("\n".join(f"{claim.name:<{width}}  {claim.says}" for claim in found))
     return 0

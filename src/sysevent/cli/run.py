@@ -46,8 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check that QEMU is installed, then become pytest on suites/, or run it several times."""
-    times, jobs = _count("--repeat", args.repeat), _count("--jobs", args.jobs)
-    if jobs is not None and args.build is None:
+    if args.jobs is not None and args.build is None:
         raise UsageError("--jobs is for --build")
     # The locks of builds are held until the last guest has ended.
     with contextlib.ExitStack() as locks:
@@ -58,19 +57,10 @@ def run(args: argparse.Namespace) -> int:
             # Here: a run without it does not wait for these modules.
             from sysevent.cli.building import build_first
 
-            built.hand_over(build_first(args, jobs, locks), os.environ)
-        if times is None:
+            built.hand_over(build_first(args, args.jobs, locks), os.environ)
+        if args.repeat is None:
             become_pytest("suites", [*pytest_options(args, Path.cwd()), *args.pytest_args])
-        return repeat(args, times)
-
-
-def _count(flag: str, given: str | None) -> int | None:
-    """The number that an option was given; None if it was not given. UsageError unless it is greater than 0."""
-    if given is None:
-        return None
-    if not given.isascii() or not given.isdigit() or int(given[:9]) < 1:
-        raise UsageError(f"{flag} {given}: expected a number greater than 0")
-    return int(given)
+        return repeat(args, args.repeat)
 
 
 def start_pytest(arguments: Sequence[str], output: Path) -> int:

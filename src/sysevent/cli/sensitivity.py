@@ -43,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
     source = source_tree.require(Path(args.tree), f"--tree {args.tree}")
     archs = cast("list[ArchName]", [args.arch] if args.arch else list(ARCHITECTURES))
     chosen = {arch.name: arch for arch in map(architecture, archs)}
+    # Before the source is read, which takes seconds.
+    targets = {name: _target(args, name) for name in chosen}
     found = {name: mutants.find(source, places.select(name, args.function)) for name in chosen}
-    if args.sample < 1:
-        raise UsageError("--sample must be greater than 0")
     found = {name: one.sample(args.sample) for name, one in found.items()}
     if args.list:
         for one in (one for name in found for one in found[name].mutants):
@@ -53,7 +53,6 @@ def run(args: argparse.Namespace) -> int:
                 f"{one.key} {one.file}:{one.line} {one.function}: {one.operator}: {one.before} -> {one.after}"
             )
         return 0
-    targets = {name: _target(args, name) for name in chosen}
     ensure_qemu(list(chosen), say)
     for arch in chosen.values():
         ensure_kernel_build(arch)

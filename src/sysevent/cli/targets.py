@@ -16,6 +16,7 @@ from sysevent import options
 from sysevent.arches import ARCHITECTURES
 from sysevent.cli import show
 from sysevent.errors import NotLeased, ToolMissing
+from sysevent.images.kernel import mistakes
 from sysevent.qemu.version import version
 from sysevent.settings import from_options
 from sysevent.targets import spec
@@ -62,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     """Print a row for each target; 1 if --check finds one that cannot be used although a run would ask it, else 0."""
     # Without --target all are listed, including those that a run would leave out.
     chosen = spec.select(spec.known(args.targets), args.target or ["*"], args.arch, args.kernel)
+    for kernel in args.kernel:
+        mistakes.check(kernel, dict.fromkeys(row.arch for row in chosen if row.booted))
     unreached = _unreached([row for row in chosen if row.kind.ssh]) if args.check else {}
     leases = Leases(from_options(vars(args)))
     rows = []

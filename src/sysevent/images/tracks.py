@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import re
@@ -15,10 +14,9 @@ import msgspec
 from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import IMAGES
 from sysevent.errors import BadTargetFile, UsageError
+from sysevent.nearest import hint
 
 TRACKS_FILE = IMAGES / "tracks.toml"
-# Characters of a name that are compared with the known ones: a longer one is not a typing error of any.
-_COMPARED = 60
 
 
 class Track(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,8 +78,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
     known: the tracks, as --kernel names them.
     """
     exact = f"debian:{word}"
-    near = [exact] if exact in known else difflib.get_close_matches(word[:_COMPARED], known, n=1)
-    return f", did you mean {near[0]}?" if near else ""
+    return f", did you mean {exact}?" if exact in known else hint(word, known)
 
 
 def _problem(track: Track, earlier: Sequence[Track]) -> str | None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 import glob
 import os
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from sysevent import options, settings
+from sysevent import option_values, options, settings
 from sysevent.contract.terms import Terms
 from sysevent.errors import UsageError
-from sysevent.plugin import results
+from sysevent.plugin import mistakes, results
 from sysevent.settings import Settings
 from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
@@ -23,7 +26,21 @@ TARGETS = pytest.StashKey[list[TargetSpec]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("sysevent", "the KVM system-event ABI")
     for flag, keywords in options.arguments(options.PYTEST):
+        if "type" in keywords:
+            keywords["type"] = _in_one_line(flag, keywords["type"])
         group.addoption(flag, **keywords)
+
+
+def _in_one_line(flag: str, convert: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a converter whose error is one line: pytest's parser would add its usage, and where it is configured."""
+
+    def converted(word: str) -> Any:
+        try:
+            return convert(word)
+        except ArgumentTypeError as error:
+            raise pytest.UsageError(escape(f"{flag} {error}")) from None
+
+    return converted
 
 
 def pytest_collection_finish() -> None:
@@ -38,13 +55,15 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(50_000)
     gc.enable()
     try:
-        config.stash[TARGETS] = _targets(config)
+        option_values.check(options.of(options.PYTEST), vars(config.option))
+        config.stash[TARGETS] = chosen = _targets(config)
+        mistakes.check_places(config.getoption("require"), config.getoption("abi"), chosen)
         # A row with `require = true` counts as named by the option.
         config.option.require = [
             *config.getoption("require"),
             *(glob.escape(row.id) for row in config.stash[TARGETS] if row.require),
         ]
-        _check_kernels(config.getoption("kernel"), config.stash[TARGETS])
+        _check_images(config)
         terms(config)
         if config.getoption("gdb"):
             _one_in_a_debugger(config.stash[TARGETS], config.getoption("numprocesses", None))
@@ -67,15 +86,28 @@ def _targets(config: pytest.Config) -> list[TargetSpec]:
     return built.on_targets(selected, os.environ)
 
 
-def _check_kernels(named: list[str], chosen: list[TargetSpec]) -> None:
-    """UsageError if no target can boot a kernel: one line before anything runs, instead of one for each claim."""
-    if named:
-        # Here: most runs name none.
-        from sysevent.images.kernel import mistakes
+def _check_images(config: pytest.Config) -> None:
+    """UsageError for a kernel that no target can boot, and for what no kernel can be obtained with.
+
+    One line before anything runs, instead of one for each claim.
+    """
+    chosen, named, modules = config.stash[TARGETS], config.getoption("kernel"), config.getoption("modules")
+    found = of(config)
+    # Imported here: most runs name none of these.
+    if named or modules:
+        from sysevent.images.kernel import mistakes as of_kernels
 
         archs = dict.fromkeys(row.arch for row in chosen if row.booted)
         for kernel in named:
-            mistakes.check(kernel, archs)
+            of_kernels.check(kernel, archs)
+        if modules:
+            of_kernels.check_modules(modules, [row.kernel for row in chosen if row.booted])
+    if found.mirror:
+        option_values.mirror(found.mirror)
+    if found.keyring:
+        from sysevent.images.debian import keyring
+
+        keyring.load(found)
 
 
 def _one_in_a_debugger(chosen: list[TargetSpec], workers: object) -> None:

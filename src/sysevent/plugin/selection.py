@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from sysevent.arches import ABIS, ARCHITECTURES, NATIVE, native, resolve_abi
+from sysevent.arches import ABIS, ARCHITECTURES, native, resolve_abi
 from sysevent.contract.claim import Claim, of_test
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.layout_claim import LayoutClaim, Layouts
 from sysevent.contract.log_claim import LogClaim
-from sysevent.errors import UsageError
+from sysevent.plugin import mistakes
 from sysevent.plugin.case import HEADERS, HeadersOf, case_of, target_of
 from sysevent.plugin.options import TARGETS
 from sysevent.targets.spec import TargetSpec
@@ -125,12 +125,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     The claim about the kernel's log waits for the answers to all scenarios of its target, so it is the last there:
     every other claim can be judged before.
     """
-    known = {abi.name for arch in ARCHITECTURES.values() for abi in arch.abis if abi.can_use_kvm} | {NATIVE}
-    for name in config.getoption("abi"):
-        if name not in known:
-            raise pytest.UsageError(
-                str(UsageError(f"--abi {name}: expected one of {', '.join(sorted(known))}"))
-            )
     targets = config.stash[TARGETS]
     order = {spec.id: index for index, spec in enumerate(targets)}
 
@@ -141,4 +135,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     nowhere = [item for item in items if item.name.endswith(f"[{_NOWHERE}]")]
     if nowhere:
         config.hook.pytest_deselected(items=nowhere)
+    mistakes.check_expressions(config, left=len(items) - len(nowhere))
     items[:] = sorted((item for item in items if item not in nowhere), key=position)

@@ -155,6 +155,10 @@ def _read_lenient(line: str, place: str, *, first: bool) -> Record | None:
         record: Record = msgspec.convert(fields, Record)
     except (ValueError, OverflowError) as error:
         # Of msgspec, and of what it calls for half a surrogate pair or a number that no float can hold.
+        if isinstance(schema, int) and 0 <= schema < SCHEMA:
+            raise UsageError(
+                f"{place}: the run is of schema {schema}, of an older sysevent: run it again"
+            ) from None
         raise UsageError(f"{place}: not a record of a run: {escape(str(error)[:_SHOWN_MAX])}") from None
     return record
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from sysevent import nearest
 from sysevent.arches import ARCHITECTURES, ArchName, of_machine
 from sysevent.errors import BadTargetFile, UsageError
 from sysevent.reading import read_file
@@ -208,11 +209,13 @@ def select(
     """
     for arch in archs:
         if arch not in ARCHITECTURES:
-            raise UsageError(f"--arch {arch}: expected one of {', '.join(ARCHITECTURES)}")
+            hint = nearest.hint(arch, ARCHITECTURES)
+            raise UsageError(f"--arch {arch}{hint}; expected one of {', '.join(ARCHITECTURES)}")
     names = ", ".join(spec.name for spec in specs)
     for glob in globs:
         if not any(fnmatch.fnmatchcase(spec.name, glob) for spec in specs):
-            raise UsageError(f"--target {glob} matches none of the targets: {names}")
+            hint = nearest.hint(glob.strip("*?"), [spec.name for spec in specs])
+            raise UsageError(f"--target {glob} matches none of the targets{hint}; they are {names}")
     chosen = [
         spec
         for spec in specs

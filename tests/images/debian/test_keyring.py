@@ -7,7 +7,7 @@ import pysequoia
 import pytest
 from pysequoia import ArmorKind, Cert, SignatureMode, Tsk
 
-from sysevent.errors import BadSignature, ImageError
+from sysevent.errors import BadSignature, ImageError, UsageError
 from sysevent.images.debian import keyring
 from sysevent.settings import Settings
 
@@ -130,7 +130,7 @@ def test_without_keyring_the_message_names_package_and_option(tmp_path):
 def test_a_file_that_is_not_a_keyring(tmp_path, content):
     path = tmp_path / "ring"
     path.write_bytes(content)
-    with pytest.raises(ImageError, match=str(path)):
+    with pytest.raises(UsageError, match=str(path)):
         keyring.load(Settings(tmp_path, None, path, offline=False))
 
 

@@ -244,7 +244,7 @@ def test_invalid_specs(find, spec):
 
 
 def test_a_mirror_with_another_scheme(find):
-    with pytest.raises(UsageError, match="http or https"):
+    with pytest.raises(UsageError, match="begins with http:// or https://"):
         find(mirror="file:///srv/debian")
 
 

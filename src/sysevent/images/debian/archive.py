@@ -15,9 +15,10 @@ from pathlib import Path
 
 import msgspec
 
+from sysevent import option_values
 from sysevent.cache import Cache
 from sysevent.digests import digest
-from sysevent.errors import BadSignature, ImageError, NotCached, UsageError
+from sysevent.errors import BadSignature, ImageError, NotCached
 from sysevent.images import compression
 from sysevent.images.debian import apt, keyring, package_index, release_file
 from sysevent.images.debian.release_file import ReleaseFile
@@ -76,14 +77,10 @@ class Archive(msgspec.Struct, frozen=True, dict=True):
 
     @functools.cached_property
     def mirror(self) -> str:
-        """The mirror's base URL, without a slash at its end; UsageError for a URL other than HTTP."""
+        """The mirror's base URL, without a slash at its end; UsageError for one that HTTP cannot fetch from."""
         if self.settings.mirror is None:
             return apt.mirror()
-        if urllib.parse.urlsplit(self.settings.mirror).scheme not in ("http", "https"):
-            raise UsageError(
-                f"--mirror takes the URL of a Debian mirror (http or https), not {self.settings.mirror}"
-            )
-        return self.settings.mirror.rstrip("/")
+        return option_values.mirror(self.settings.mirror)
 
     @functools.cached_property
     def keyring(self) -> keyring.Keyring:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sysevent.errors import BadSignature, ImageError
+from sysevent.errors import BadSignature, ImageError, UsageError
 from sysevent.reading import read_file
 from sysevent.settings import Settings
 from sysevent.text import one_line
@@ -74,9 +74,11 @@ class Keyring(msgspec.Struct, frozen=True):
 def load(settings: Settings, installed: tuple[Path, ...] = INSTALLED_KEYRINGS) -> Keyring:
     """Return the keyring of the settings, or the first of the installed ones.
 
-    ImageError, with the package to install, when there is none, or when the file cannot be read.
+    ImageError, with the package to install, when there is none, or when the file cannot be used; UsageError when it is
+    the one of the settings.
     """
     path = settings.keyring
+    unusable = ImageError if path is None else UsageError
     if path is None:
         path = next((p for p in installed if p.exists()), None)
     if path is None:
@@ -91,14 +93,12 @@ def load(settings: Settings, installed: tuple[Path, ...] = INSTALLED_KEYRINGS) -
         certificates = tuple(pysequoia.Cert.split_bytes(read_file(path, _FILE_MAX)))
         signing = frozenset(key for certificate in certificates for key in _signing_keys(certificate, now))
     except OSError as error:
-        raise ImageError(f"cannot read the keyring {path}: {error.strerror}") from None
+        raise unusable(f"cannot read the keyring {path}: {error.strerror}") from None
     # RuntimeError and ValueError, as above.
     except Exception as error:
-        raise ImageError(
-            f"{path} is not a keyring of OpenPGP certificates: {one_line(error)[:200]}"
-        ) from None
+        raise unusable(f"{path} is not a keyring of OpenPGP certificates: {one_line(error)[:200]}") from None
     if not certificates:
-        raise ImageError(f"the keyring {path} is empty")
+        raise unusable(f"the keyring {path} is empty")
     return Keyring(path, certificates, signing)
 
 

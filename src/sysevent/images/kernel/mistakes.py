@@ -34,6 +34,15 @@ def check(spec: str, archs: Iterable[str]) -> None:
         _check_file(spec, Path(spec).expanduser())
 
 
+def check_modules(modules: str, kernels: Iterable[str]) -> None:
+    """Raise UsageError if one of the kernels is Debian's, whose modules are in its package."""
+    for spec in kernels:
+        if spec.startswith("debian:"):
+            raise UsageError(
+                f"--modules {modules}: {spec} has its own modules; --modules goes with the path of a kernel image"
+            )
+
+
 def _check_tree(spec: str, tree: Path, archs: list[str]) -> None:
     require_tree(spec, tree)
     built = [arch.name for arch in ARCHITECTURES.values() if (tree / arch.boot_image).exists()]

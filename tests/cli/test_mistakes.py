@@ -1,0 +1,98 @@
+"""What is mistyped is answered in one line, at once, and nothing is started."""
+
+import pytest
+
+from sysevent import cli
+
+# What is typed, and a part of the line; DIR has an empty file, a text, a directory, and logs of no run.
+MISTAKES = [
+    ("", "name a verb"),
+    ("rnu", "did you mean run?"),
+    ("bisct", "did you mean bisect?"),
+    ("--hepl", "did you mean --help?"),
+    ("run --kernal debian:6.1", "did you mean --kernel?"),
+    ("run --strict-eratta", "did you mean --strict-errata?"),
+    ("run --boots 2", "an option of bisect"),
+    ("run -k psci", "goes after --"),
+    ("run --keep fail", "did you mean failed?"),
+    ("run --keep-for 0", "expected a number from 1 to 1000000"),
+    ("run --keep-for 99999999999999999999", "expected a number from 1 to 1000000"),
+    ("run --repeat x", "expected a number from 1"),
+    ("run --mirror=", "an empty value"),
+    ("run --results=", "an empty value"),
+    ("doctor --arch arm64", "an option of run, targets"),
+    ("doctor --mirror htp://m.example.org/debian", "did you mean http://m.example.org/debian?"),
+    ("doctor --mirror nonsense", "begins with http:// or https://"),
+    ("doctor --mirror DIR", "begins with http:// or https://"),
+    ("doctor --mirror http://", "names no host"),
+    ("doctor --keyring DIR/none", "No such file"),
+    ("images fetch --keyring DIR/text --offline", "is not a keyring"),
+    ("images lsit", "did you mean list?"),
+    ("images fetch --refesh", "did you mean --refresh?"),
+    ("images prune --refresh", "an option of images fetch"),
+    ("images list --kernel debian:6.13", "did you mean debian:6.1?"),
+    ("list psci.oof", "did you mean arm64.psci.off"),
+    ("list --arch arm46", "did you mean arm64?"),
+    ("explain pcsi.off", "did you mean arm64.psci.off"),
+    ("targets --target arm64-tgc", "did you mean arm64-tcg?"),
+    ("targets --kernel 6.1", "did you mean debian:6.1?"),
+    ("targets --targets DIR/none.toml", "No such file"),
+    ("targets --targets DIR", "is a directory"),
+    ("shell --attach DIR/none", "no such directory"),
+    ("shell --timeout 0 arm64-tcg", "expected a number from 1"),
+    ("shell arm64-tgc", "did you mean arm64-tcg?"),
+    ("report DIR/none", "cannot be read"),
+    ("report DIR/empty", "has no records"),
+    ("report DIR/text", "not a record"),
+    ("report DIR/old/run.jsonl", "of schema 0, of an older sysevent"),
+    ("report --jsn x", "did you mean --json?"),
+    ("layout shw", "did you mean show?"),
+    ("layout show --padding", "an option of layout scan"),
+    ("bench --runs 0", "expected a number from 1"),
+    ("bench --svg DIR/none/x", "is not a directory"),
+    ("bench --json DIR", "it is a directory"),
+    ("bench --kernel nope", "no such file"),
+    ("bench --compare virtme", "did you mean virtme-ng?"),
+    ("sensitivity --tree DIR/none", "no such directory"),
+    ("sensitivity --results DIR/text", "is not a directory"),
+    ("diff a", "required"),
+    ("diff DIR DIR", "holds no run.jsonl"),
+    ("diff DIR/none debian:6.1", "no such file"),
+    ("diff debian:6.1 debian:6.13", "did you mean debian:6.1?"),
+    ("diff DIR/old debian:6.1", "of schema 0, of an older sysevent"),
+    ("diff DIR/nothing DIR/nothing", "has no record of a target"),
+    ("diff DIR/text debian:6.1", "text"),
+    ("diff tree:DIR debian:6.1", "not a kernel tree"),
+    ("diff --target nope debian:6.1 debian:6.12", "matches none of the targets"),
+    ("diff --abi i368 debian:6.1 debian:6.12", "did you mean i386?"),
+    ("bisect --god x", "did you mean --good?"),
+    ("bisect rnu", "did you mean run?"),
+    ("bisect --boots 0", "expected a number from 1"),
+    ("bisect --config DIR/none", "No such file"),
+    ("bisect --packages debain", "did you mean debian?"),
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "empty").touch()
+    (tmp_path / "text").write_text("some text\n" * 200)
+    for name, content in (("nothing", ""), ("old", '{"record":"run","schema":0}\n')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.jsonl").write_text(content)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("typed", "words"), MISTAKES, ids=[typed or "nothing" for typed, _ in MISTAKES])
+def test_one_line(typed, words, folder, capsys, monkeypatch):
+    """Exit code 2, and 129 where git reads it."""
+    for name in ("Popen", "run"):
+        monkeypatch.setattr(f"subprocess.{name}", lambda *_, **__: pytest.fail("started a program"))
+    monkeypatch.chdir(folder)
+    try:
+        code = cli.main(typed.replace("DIR", str(folder)).split())
+    except SystemExit as stop:
+        code = stop.code
+    out, err = capsys.readouterr()
+    assert (code, out, err.count("\n")) == (129 if typed.startswith("bisect") else 2, "", 1), err
+    assert words in err
