@@ -50,14 +50,15 @@ def set_flags(label, flags, *, pending=0):
     return Ioctl(0, Request.SET_VCPU_EVENTS_X86, buffer=buffer, label=label)
 
 
-def events(name, *steps):
-    """Return the scenario: these steps before a guest runs, whose next instruction is an OUT."""
+def events(name, *steps, after=()):
+    """Return the scenario: these steps before a guest runs, whose next instruction is an OUT, and those after it."""
     return scenario(
         f"triple_fault.flags{name}",
         *vm_with_vcpus("wrmsr", cpuid=BARE_CPUID),
         Entry("wrmsr", symbol="returned"),
         *steps,
         *run("exit"),
+        *after,
     )
 
 
@@ -84,6 +85,7 @@ PENDING = events(
     get_events("get"),
     set_flags("set", ALWAYS | FAULT, pending=1),
     get_events("after"),
+    after=run("again"),
 )
 
 
@@ -160,6 +162,17 @@ CLAIMS = claims(
         ),
         source=INJECT_DOC,
         needs=(TRIPLE_FAULT_EVENT,),
+        abi="x86_64",
+    ),
+    # x86_64.kernel.log shows whether KVM warns, as of an MMIO that userspace still had to complete.
+    ExitClaim(
+        "triple_fault.flags.pending.again",
+        "A triple fault that userspace injected happens once: with the next KVM_RUN the guest goes on.",
+        asks=PENDING,
+        gives=(Exits(ExitReason.SHUTDOWN), *guest_continues("again")),
+        source="arch/x86/kvm/x86.c, vcpu_enter_guest and kvm_arch_vcpu_ioctl_run: mmio_needed",
+        needs=(TRIPLE_FAULT_EVENT,),
+        level=Level.OBSERVED,
         abi="x86_64",
     ),
 )
