@@ -12,6 +12,7 @@ from sysevent.abi.capabilities import Capability
 from sysevent.abi.errno import Errno
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
+from sysevent.abi.ioctls import Request
 from sysevent.abi.kvm_run import SYSTEM_EVENT
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.psci import NOT_SUPPORTED, Function
@@ -26,7 +27,7 @@ from sysevent.contract.arm64 import (
 from sysevent.contract.checks import Exits, PcAt, RegisterHolds, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.scenario_checks import Blocks, BufferHolds, Returns
+from sysevent.contract.scenario_checks import Blocks, BufferHolds, Returns, SameReturn
 from sysevent.contract.system_events import API, system_event
 from sysevent.model import Level
 from sysevent.scenario import ioctls
@@ -42,10 +43,12 @@ from sysevent.scenario.arm64 import (
     scenario,
     vm_with_vcpus,
 )
-from sysevent.scenario.steps import SETTLE_MS, Entry, Sleep, Start, Step, Wait, run
+from sysevent.scenario.steps import SETTLE_MS, Entry, Ioctl, Sleep, Start, Step, Vm, Wait, run
 
 MP_STATE_DOC = "Documentation/virt/kvm/api.rst, KVM_GET_MP_STATE, KVM_MP_STATE_SUSPENDED; 7b33a09d036f, v5.19"
 EVENT_DOC = "Documentation/virt/kvm/api.rst, KVM_SYSTEM_EVENT_SUSPEND"
+# Sizes of an arm64 kernel's pages, each with its own chunk sizes: exactly one is taken, where there is the capability.
+PAGE_SIZES = (1 << 12, 1 << 14, 1 << 16)
 # Suffix of the claim's name, width of the call in bits, function ID.
 WIDTHS = (("", 32, Function.SYSTEM_SUSPEND), ("_64", 64, Function.SYSTEM_SUSPEND_64))
 
@@ -135,6 +138,58 @@ CLAIMS = claims(
         gives=(Returns("with a flag", errno=Errno.EINVAL), Returns("without flags")),
         source="Documentation/virt/kvm/api.rst, KVM_ENABLE_CAP; arch/arm64/kvm/arm.c, kvm_vm_ioctl_enable_cap",
         needs=(CAP_SUSPEND,),
+    ),
+    ExitClaim(
+        "psci.suspend.enable.alone",
+        "KVM_ENABLE_CAP of KVM_CAP_ARM_SYSTEM_SUSPEND returns 0 without memory and with it, and leaves the chunk size "
+        "of KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE as it was.",
+        asks=scenario(
+            "psci.suspend.enable.alone",
+            Vm(),
+            *(
+                ioctls.enable_cap(
+                    "vm", Capability.ARM_EAGER_SPLIT_CHUNK_SIZE, size, label=f"chunk of {size:#x}"
+                )
+                for size in PAGE_SIZES
+            ),
+            Ioctl("vm", Request.CHECK_EXTENSION, Capability.ARM_EAGER_SPLIT_CHUNK_SIZE, label="chunk before"),
+            ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND, label="enable"),
+            Ioctl("vm", Request.CHECK_EXTENSION, Capability.ARM_EAGER_SPLIT_CHUNK_SIZE, label="chunk"),
+            *vm_with_vcpus()[1:],
+            ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND, label="again"),
+            Entry("call", registers(*SUSPEND.registers)),
+            *run("exit"),
+        ),
+        gives=(
+            Returns("enable"),
+            SameReturn("chunk before", "chunk"),
+            Returns("again"),
+            *system_event(SUSPEND.event_type),
+        ),
+        source="Documentation/virt/kvm/api.rst, KVM_CAP_ARM_SYSTEM_SUSPEND, KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE; "
+        "arch/arm64/kvm/arm.c, kvm_vm_ioctl_enable_cap",
+        needs=(CAP_SUSPEND,),
+    ),
+    ExitClaim(
+        "psci.suspend.enable.others",
+        "KVM_ENABLE_CAP of other capabilities does not enable SYSTEM_SUSPEND: NOT_SUPPORTED (-1) in x0.",
+        asks=call(
+            "psci.suspend.enable.others",
+            Function.SYSTEM_SUSPEND,
+            0,
+            0,
+            before_vcpus=tuple(
+                # A CPU may lack MTE, and the chunk size is refused because there is memory.
+                ioctls.enable_cap("vm", capability, label=capability.name)
+                for capability in (
+                    Capability.ARM_NISV_TO_USER,
+                    Capability.ARM_MTE,
+                    Capability.ARM_EAGER_SPLIT_CHUNK_SIZE,
+                )
+            ),
+        ),
+        gives=guest_continues(NOT_SUPPORTED),
+        source=CAP_SUSPEND_DOC,
     ),
     # What userspace decides.
     ExitClaim(

@@ -15,6 +15,9 @@ from sysevent.errors import HarnessError, UsageError
 from sysevent.model import Level
 from sysevent.scenario.steps import Wait
 
+# Kinds of checks whose labels are those of answers, not of exits.
+ANSWERED = ("Returns", "SameReturn", "BufferHolds", "Counters")
+
 CATALOGUE = catalogue.load()
 CLAIMS = CATALOGUE.exits
 # Facts that no target has: the scenarios of claims that need one of them are not written.
@@ -48,7 +51,7 @@ def test_checks_use_what_the_scenario_records(claim):
         for name in ("label", "first", "second"):
             label = getattr(check, name, None)
             if label is not None:
-                assert label in (answers if kind in ("Returns", "BufferHolds", "Counters") else exits), check
+                assert label in (answers if kind in ANSWERED else exits), check
         if isinstance(check, Holds):
             assert check.field in kvm_run.FIELDS
         if isinstance(check, RegisterHolds):

@@ -13,6 +13,7 @@ from sysevent.contract.scenario_checks import (
     Interrupted,
     Returns,
     SameBytes,
+    SameReturn,
 )
 from sysevent.model import Answer
 from sysevent.scenario.steps import POISON
@@ -64,6 +65,10 @@ from sysevent.scenario.steps import POISON
         (Returns("cap", errno=22), seen(answers={"cap": Answer(-1, 22, b"")}), None),
         (Returns("cap", errno=22), seen(answers={"cap": Answer(-1, 19, b"")}), "errno 19 (ENODEV)"),
         (Returns("cap", errno=22), seen(answers={"cap": Answer(0, 0, b"")}), "0"),
+        (SameReturn("a", "b"), seen(answers={"a": Answer(4, 0, b""), "b": Answer(4, 0, b"")}), None),
+        (SameReturn("a", "b"), seen(answers={"a": Answer(4, 0, b""), "b": Answer(0, 0, b"")}), "0x0"),
+        (SameReturn("a", "b"), seen(answers={"a": Answer(-1, 5, b""), "b": Answer(-1, 5, b"")}), "-0x1"),
+        (SameReturn("a", "b"), seen(answers={"a": Answer(4, 0, b"")}), "it was not asked"),
         (BufferHolds("mp", 5), seen(answers={"mp": Answer(0, 0, b"\5\0\0\0\7")}), None),
         (BufferHolds("mp", 5), seen(answers={"mp": Answer(0, 0, b"\0\0\0\0")}), "0x0"),
         (BufferHolds("mp", 7, 4, 1), seen(answers={"mp": Answer(0, 0, b"\5\0\0\0\7")}), None),

@@ -147,6 +147,21 @@ REGRESSIONS = {
         (MACHINES, X86, "x86_64.nested.triple_fault.intercepted", "exit_reason", u32(8, 8)),
     "a triple fault that was withdrawn":
         (MACHINES, X86, "x86_64.triple_fault.withdrawn", "exit_reason", u32(8, 8)),
+    "a known flag of events is refused":
+        (MACHINES, X86, "x86_64.triple_fault.flags", "shadow", answer("shadow", ret=-1, errno=22)),
+    "what was reported with a triple fault is not taken back":
+        (MACHINES, X86, "x86_64.triple_fault.flags.enabled", "set", answer("set", ret=-1, errno=22)),
+    "a restored triple fault is lost":
+        (MACHINES, X86, "x86_64.triple_fault.flags.pending", "exit_reason", u32(8, 2)),
+    "enabling a capability fails":
+        (MACHINES, X86, "x86_64.options.alone.triple_fault_event", "enable", answer("enable", ret=-1, errno=22)),
+    "KVM_CAP_X86_TRIPLE_FAULT_EVENT enables exits of MSRs":
+        (MACHINES, X86, "x86_64.options.alone.triple_fault_event", "exit_reason", u32(8, 30)),
+    "KVM_CAP_EXCEPTION_PAYLOAD enables triple faults":
+        (MACHINES, X86, "x86_64.options.alone.exception_payload", "events",
+         answer("events", data=struct.pack("<20xI40x", 0x3D))),
+    "KVM_CAP_X2APIC_API disables the exit of HLT":
+        (MACHINES, X86, "x86_64.options.alone.x2apic_api", "halt: exit_reason", never_exits("halt")),
     "a written page is not logged":
         (MACHINES, X86, "x86_64.options.dirty_log.reset", "log", answer("log", data=bytes(24))),
     "a crash parameter is lost": ("debian-6.12", X86, "x86_64.crash.parameters", "get", answer("get", data=bytes(88))),

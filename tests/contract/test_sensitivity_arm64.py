@@ -34,6 +34,9 @@ KICK = "arm64.concurrent.kick"
 # fmt: off
 # The regression: claim that must fail, what its first mismatch must name, the edit.
 REGRESSIONS = {
+    "suspend sets the chunk size": ("arm64.psci.suspend.enable.alone", "chunk", answer("chunk", ret=0)),
+    "another capability enables suspend":
+        ("arm64.psci.suspend.enable.others", "exit_reason", both(u32(8, 24), u32(32, 5))),
     "the last vCPU's flag is lost": (RESET2, "data[0]", u64(40, 0)),
     "the last vCPU's reset type is narrowed": (RESET2, "x1", register("x1", 1 << 31)),
     "the last vCPU's other registers change": (RESET2, "x9", register("x9", 0)),

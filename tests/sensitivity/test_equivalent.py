@@ -15,7 +15,7 @@ def mutant(after=";", above="{"):
 def test_list_is_valid():
     files = {path for arch in ARCHITECTURES for place in PLACES[arch] for path in place.paths}
     for row in equivalent.load():
-        assert row.operator in OPERATORS, row
+        assert row.operator in (*OPERATORS, equivalent.ANY), row
         assert row.file in files, row
         assert row.before == row.before.strip(), row
         assert row.reason, row
@@ -48,3 +48,9 @@ def test_row_is_one_of_two_changes():
     row = Equivalent("a.c", "f", "delete", "g();", "no effect", after="h();")
     assert equivalent.reason(mutant(after="h();"), (row,)) == "no effect"
     assert equivalent.reason(mutant(after=";"), (row,)) == ""
+
+
+def test_row_is_every_change_of_a_line_that_is_not_reached():
+    row = Equivalent("a.c", "f", equivalent.ANY, "g();", "not reached")
+    assert equivalent.reason(mutant(), (row,)) == "not reached"
+    assert equivalent.reason(mutant(), (Equivalent("a.c", "f", "negate", "g();", "not reached"),)) == ""

@@ -27,11 +27,13 @@ class Capability(Number):
     DIRTY_LOG_RING = 192, (5, 11)
     X86_BUS_LOCK_EXIT = 193, (5, 12)
     HYPERV_ENFORCE_CPUID = 199, (5, 14)
+    ARM_MTE = 205, (5, 14)
     # ndata and data[16] in struct kvm_run.system_event
     SYSTEM_EVENT_DATA = 215, (5, 18), "d495f942f40a"
     ARM_SYSTEM_SUSPEND = 216, (5, 19), "bfbab4456877"
     X86_TRIPLE_FAULT_EVENT = 218, (6, 0), "ed2351174e38"
     DIRTY_LOG_RING_ACQ_REL = 223, (6, 1)
+    ARM_EAGER_SPLIT_CHUNK_SIZE = 228, (6, 5)
     X86_GUEST_MODE = 238, (6, 10)
     ARM_EL2 = 240, (6, 16)
     RISCV_MP_STATE_RESET = 242, (6, 16)

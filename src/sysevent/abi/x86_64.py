@@ -17,6 +17,8 @@ VCPUEVENT_VALID_TRIPLE_FAULT: Final = 1 << 5
 
 # KVM_VCPUEVENT_VALID_SMM, in the same place
 VCPUEVENT_VALID_SMM: Final = 1 << 3
+# KVM_VCPUEVENT_VALID_PAYLOAD, in the same place
+VCPUEVENT_VALID_PAYLOAD: Final = 1 << 4
 
 # UD_VECTOR, of arch/x86/include/asm/trapnr.h: the exception of an invalid opcode
 UD_VECTOR: Final = 6

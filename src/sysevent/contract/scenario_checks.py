@@ -186,6 +186,24 @@ class Returns(msgspec.Struct, frozen=True):
         return [] if right else [Mismatch(self.label, wanted, got)]
 
 
+class SameReturn(msgspec.Struct, frozen=True):
+    """Two ioctls returned the same value, and neither failed."""
+
+    # Labels of the ioctls.
+    first: str
+    second: str
+    gate: bool = False
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        before, after = (seen.answers.get(label) for label in (self.first, self.second))
+        if before is None or after is None:
+            missing = self.second if before else self.first
+            return [Mismatch(missing, f"the same as {self.first!r}", "it was not asked")]
+        if before.ret == after.ret and before.ret >= 0:
+            return []
+        return [Mismatch(self.second, f"the same as {self.first!r}: {before.ret:#x}", f"{after.ret:#x}")]
+
+
 class BufferHolds(msgspec.Struct, frozen=True):
     """The buffer of an ioctl, after the kernel filled it, holds this little-endian number."""
 

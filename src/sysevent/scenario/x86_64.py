@@ -50,7 +50,7 @@ _XEN_MSR = 0x4000_0000
 NO_MSR = 0xFFFF_FFFF
 
 # IA32_EFER, and its bit that a hypervisor sets to use SVM.
-_EFER, _EFER_SVME = 0xC000_0080, 1 << 12
+EFER, _EFER_SVME = 0xC000_0080, 1 << 12
 
 # CPUID leaves: (leaf, eax, ebx, ecx, edx) each.
 Leaves = tuple[tuple[int, ...], ...]
@@ -185,7 +185,7 @@ FACTS = scenario(
     Entry("wrmsr", registers(MSR_RESET, 1)),
     *run("hyperv.gated"),
     # KVM_SET_MSRS returns how many MSRs it set: none if a guest may not use SVM (kvm_amd.nested=0), which makes a fact.
-    Ioctl(0, Request.SET_MSRS, buffer=msrs({_EFER: _EFER_SVME}), label="nested.off"),
+    Ioctl(0, Request.SET_MSRS, buffer=msrs({EFER: _EFER_SVME}), label="nested.off"),
 )
 
 

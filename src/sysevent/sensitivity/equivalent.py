@@ -8,6 +8,9 @@ import msgspec
 
 from sysevent.sensitivity.mutants import Mutant
 
+# Whatever is done to the line, because it is not reached.
+ANY = "any"
+
 
 class Equivalent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A mutant, named by its text, so that it stays the same when lines above it change."""
@@ -16,7 +19,7 @@ class Equivalent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: str
     # As Region.name.
     function: str
-    # A key of operators.OPERATORS.
+    # A key of operators.OPERATORS, or ANY.
     operator: str
     # The line without indentation: as it is, and changed.
     before: str
@@ -30,8 +33,8 @@ class Equivalent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def is_(self, mutant: Mutant) -> bool:
         """Whether it is this mutant."""
         return (
-            (self.file, self.function, self.operator, self.before)
-            == (mutant.file, mutant.function, mutant.operator, mutant.before)
+            (self.file, self.function, self.before) == (mutant.file, mutant.function, mutant.before)
+            and self.operator in (ANY, mutant.operator)
         ) and (
             self.after in ("", mutant.after)
             and (not self.above or f"\n{mutant.above}".endswith(f"\n{self.above}"))
