@@ -22,15 +22,21 @@ from trials.trial import Outcome, Trial
 _DEB = b"!<arch>\ndebian-binary   0           0     0     100644  4         `\n2.0\n"
 
 
+def _place(trial: Trial) -> Path:
+    """The path of a kernel of the user's own, without what the other one of two faults has put there."""
+    path = trial.folder / "Image"
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    return path
+
+
 def _given(name: str, how: str, make: Callable[[Path, bytes, random.Random], object]) -> None:
     """Register a fault: make writes something to a path in the place of a kernel, whose bytes it is given."""
 
     @fault(name, f"`--kernel` is {how}.", same=False)
     def inject(trial: Trial, chance: random.Random) -> None:
-        path = trial.folder / "Image"
-        if path.is_dir():
-            shutil.rmtree(path)
-        path.unlink(missing_ok=True)
+        path = _place(trial)
         sound = next(iter(trial.cache.glob("kernels/*arm64*/vmlinuz")))
         make(path, sound.read_bytes(), chance)
         trial.kernel = str(path)
@@ -98,8 +104,7 @@ _RELEASE = re.compile(rb"Linux version (\S+) ")
 
 def _own(trial: Trial) -> Path:
     """Let the run boot a copy of the kernel that the user has, and return its path."""
-    path = trial.folder / "Image"
-    path.unlink(missing_ok=True)
+    path = _place(trial)
     shutil.copyfile(next(iter(trial.cache.glob("kernels/6.12*arm64*/vmlinuz"))), path)
     trial.kernel = str(path)
     return path
