@@ -145,6 +145,8 @@ def test_a_pipe(runs):
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
 def test_ctrl_c(runs, workers):
     """Nothing of the lines is left, and the answer is there."""
+    if workers:
+        pytest.importorskip("xdist", reason="pytest-xdist is not installed: pip install 'sysevent[xdist]'")
     name = f"interrupted{len(workers)}"
     begun = runs.folder / f"{name}.begun"
     plan = {"breaks": {"arm64.psci.reset2": "waits"}, "begun": str(begun)}
@@ -164,6 +166,7 @@ def test_ctrl_c(runs, workers):
 
 def test_several_processes(runs):
     """The first one shows how many tests of each target are done."""
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed: pip install 'sysevent[xdist]'")
     found = Shown(runs, "workers", *PASSING, "-n", "2")
     assert re.search(r"  arm64-tcg   (waiting|judging [1-3] of 4|4 judged: 4 PASS)\r\n", found.sent)
     assert "judged" not in "\n".join(found.lines)

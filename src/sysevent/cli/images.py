@@ -18,6 +18,7 @@ from sysevent.cli import show
 from sysevent.errors import ImageError, NotApplicable, UsageError
 from sysevent.hosts.qemu.snapshots import Snapshots
 from sysevent.images import inventory, tracks
+from sysevent.images.debian import keyring
 from sysevent.images.kernel import resolve
 from sysevent.images.rootfs import initramfs
 from sysevent.images.tracks import Track
@@ -69,6 +70,9 @@ def _list(args: argparse.Namespace, settings: Settings) -> int:
 
 def _fetch(args: argparse.Namespace, settings: Settings) -> int:
     chosen = [(track, arch) for track in _tracks(args) for arch in _archs(args)]
+    if settings.keyring is not None:
+        # One line, instead of one for each kernel whose index must be verified.
+        keyring.load(settings)
     failed: list[ImageError] = []
     for track, arch in chosen:
         refresh = args.refresh or (not settings.offline and inventory.lacks_files(track, arch, settings))
