@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from sysevent.plugin import exceptions
+
 CONFTEST = """
 import pytest
 from sysevent.errors import ImageError, UsageError
@@ -125,3 +127,13 @@ def test_hooks(session, hook):
     code, out = session("def test():\n    pass\n", HOOK.format(hook))
     assert code == 3
     assert "no kernel in a hook\\x1b[2J" in out
+
+
+def test_a_report_of_last_failed():
+    """`pytest --last-failed` makes reports of its own, without what was called."""
+    wrapper = exceptions.pytest_make_collect_report(None)
+    next(wrapper)
+    report = pytest.CollectReport("a", "passed", None, [])
+    with pytest.raises(StopIteration) as end:
+        wrapper.send(report)
+    assert end.value.value is report

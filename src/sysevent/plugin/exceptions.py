@@ -26,7 +26,9 @@ def pytest_make_collect_report(
 ) -> Iterator[None]:  # the wrapper's return value is the report
     """Show an exception of ours that ends the collection of a file by its message."""
     report: pytest.CollectReport = yield  # type: ignore[assignment]
-    excinfo = report.call.excinfo if report.call is not None else None
+    # Reports that --last-failed makes have none.
+    call = getattr(report, "call", None)
+    excinfo = call.excinfo if call is not None else None
     if excinfo is not None and ours(excinfo.value):
         report.longrepr = with_frames(excinfo.value)
     return report  # type: ignore[return-value]
