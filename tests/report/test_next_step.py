@@ -33,6 +33,10 @@ NAME = "kvm.system_event.arm64.psci.off"
             "next: this machine: ./sysevent doctor; the guest's logs: /r/t",
         ),
         (
+            [verdict(NAME, "t@a/b", "MISS")],
+            "next: this machine: ./sysevent doctor; the guest's logs: /r/t@a_b",
+        ),
+        (
             [verdict(NAME, "t", "SKIP", kernel=""), verdict("a", "u", "PASS")],
             "next: what would make the other claims apply: ./sysevent doctor",
         ),

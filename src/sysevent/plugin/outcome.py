@@ -17,7 +17,7 @@ from sysevent.model import Status, Verdict
 from sysevent.plugin import exceptions
 from sysevent.plugin.case import CASE, STATUS, Case, arch_of, target_of
 from sysevent.plugin.fixtures import RUN, ClaimBroken
-from sysevent.report import failure, records
+from sysevent.report import failure, records, run_log
 from sysevent.text import escape
 
 
@@ -32,7 +32,7 @@ def _next(item: pytest.Item, case: Case) -> str:
     """Where the logs of a target are, if it has any, and the command that repeats the test."""
     lines = [f"  again {again(item, case.target)}"]
     if RUN in item.config.stash and target_of(item):
-        logs = item.config.stash[RUN].results / case.target.replace("/", "_")
+        logs = run_log.logs_in(item.config.stash[RUN].results, case.target)
         # A machine that was never reached has none.
         if logs.is_dir():
             lines.insert(0, f"  logs  {escape(str(logs))}")

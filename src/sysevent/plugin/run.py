@@ -28,7 +28,7 @@ from sysevent.plugin import kernel_logs, live, options
 from sysevent.plugin import results as results_of
 from sysevent.plugin.case import case_of, target_of
 from sysevent.plugin.leased import Leased
-from sysevent.report import records
+from sysevent.report import records, run_log
 from sysevent.settings import Settings
 from sysevent.targets.leases.lease import Leases
 from sysevent.targets.spec import TargetSpec
@@ -162,7 +162,7 @@ class Run:
 
             self.progress(f"{name}: a claim failed; it is asked again in another guest")
             listeners = Listeners(self.progress, incident, _unrecorded)
-            logs = self.results / name.replace("/", "_") / "confirmation"
+            logs = run_log.logs_in(self.results, name) / "confirmation"
             found = Asker(spec, self._opener(spec, own), own, logs, listeners, loop=self._loop)
             self._seconds[name] = found
             self._scheduler.add_second(first, found)
@@ -213,7 +213,7 @@ class Run:
             spec,
             self._opener(spec, self.settings),
             self.settings,
-            self.results / spec.id.replace("/", "_"),
+            run_log.logs_in(self.results, spec.id),
             Listeners(self.progress, self._incident, self._observation),
             plan=plan,
             # A test without a claim may ask any scenario, so the plan does not foresee all questions.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sysevent.contract import catalogue
 from sysevent.model import Status
 from sysevent.report import records
 from sysevent.report.matrix import last_verdicts
+from sysevent.report.run_log import logs_in
 
 
 def line(run: list[records.Record], results: str, report: str) -> str:
@@ -23,7 +26,8 @@ def line(run: list[records.Record], results: str, report: str) -> str:
     if Status.ERROR in found:
         return "next: the first error is above, and is not about the kernel; is this machine well: ./sysevent doctor"
     if Status.MISS in found:
-        return f"next: this machine: ./sysevent doctor; the guest's logs: {results}/{found[Status.MISS][0].target}"
+        logs = logs_in(Path(results), found[Status.MISS][0].target)
+        return f"next: this machine: ./sysevent doctor; the guest's logs: {logs}"
     if any(not verdict.kernel for verdict in found.get(Status.SKIP, [])):
         return "next: what would make the other claims apply: ./sysevent doctor"
     about = [f"{len(found[status])} {status}" for status in (Status.DONE, Status.SKIP) if status in found]

@@ -31,6 +31,11 @@ def path_in(results: Path) -> Path:
     return results / NAME
 
 
+def logs_in(results: Path, target: str) -> Path:
+    """Return the directory of the logs of a target, by its id, in a results directory, whether or not it exists."""
+    return results / target.replace("/", "_")
+
+
 class RunLog:
     """An open run.jsonl. Records that were written stay readable if the process dies."""
 
