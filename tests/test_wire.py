@@ -20,7 +20,7 @@ def hello(version=wire.VERSION, release=b"6.12.1", machine=b"x86_64", build=b"01
 
 
 def test_hello():
-    assert wire.unpack_hello(hello()) == wire.Hello(2, 3, "6.12.1", "x86_64", "0123abcd")
+    assert wire.unpack_hello(hello()) == wire.Hello(3, 3, "6.12.1", "x86_64", "0123abcd")
 
 
 def test_hello_with_hostile_names():
@@ -35,7 +35,7 @@ def test_hello_with_hostile_names():
     [
         (b"", "a HELLO of 0 bytes"),
         (hello()[:137], "a HELLO of 137 bytes"),
-        (hello(version=1), "speaks version 1 of the wire, this harness 2"),
+        (hello(version=1), "speaks version 1 of the wire, this harness 3"),
         (hello(version=0), "speaks version 0"),
     ],
 )
@@ -99,12 +99,12 @@ RUN = bytes(range(256)) + bytes(64)
 
 
 def fixed(registers=0, tail=0, changed=0, first=0):
-    return struct.pack("<IIIIII", 12, changed, first, registers, tail, 0)
+    return struct.pack("<IIIIII", 12, changed, first, registers, tail, 6)
 
 
 def test_exit():
     body = fixed(2, 5, 3, 400) + RUN + struct.pack("<2Q", 1, 1 << 63) + b"12\0\xaa5"
-    assert wire.unpack_exit(body) == wire.Exit(12, 3, 400, RUN, (1, 1 << 63), b"12\0\xaa5")
+    assert wire.unpack_exit(body) == wire.Exit(12, 6, 3, 400, RUN, (1, 1 << 63), b"12\0\xaa5")
 
 
 @pytest.mark.parametrize(

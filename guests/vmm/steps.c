@@ -210,6 +210,7 @@ static int do_wait(struct input *in, struct output *out, u16 *flags, int *stuck)
 	}
 	*flags = vcpu->kicked ? EXIT_KICKED : 0;
 	fixed[0] = vcpu->microseconds;
+	fixed[5] = vcpu->cpu_microseconds;
 	fixed[1] = vcpu_tail_changed(vcpu, &fixed[2], &last);
 	fixed[4] = fixed[1] ? last - fixed[2] + 1 : 0;
 	fixed_at = give(out, sizeof(fixed));

@@ -56,6 +56,7 @@
 #define POLLIN 1
 #define POLLHUP 0x10
 #define CLOCK_MONOTONIC 1
+#define CLOCK_THREAD_CPUTIME 3
 #define FUTEX_WAIT_PRIVATE 128
 #define FUTEX_WAKE_PRIVATE 129
 
@@ -128,13 +129,18 @@ static inline void sys_sleep(u32 milliseconds)
 #endif
 }
 
-/* CLOCK_MONOTONIC in microseconds, modulo 2^32 (71 minutes): only differences are meaningful. */
-static inline u32 sys_microseconds(void)
+/* A clock in microseconds, modulo 2^32 (71 minutes): only differences are meaningful. */
+static inline u32 sys_clock(int clock)
 {
 	struct timespec64 now = {0, 0};
 
-	SYS(clock_gettime, CLOCK_MONOTONIC, &now, 0, 0, 0, 0);
+	SYS(clock_gettime, clock, &now, 0, 0, 0, 0);
 	return (u32)now.sec * 1000000u + (u32)now.nsec / 1000u;
+}
+
+static inline u32 sys_microseconds(void)
+{
+	return sys_clock(CLOCK_MONOTONIC);
 }
 
 /* Waits until woken. 0, also when the word does not hold value; -E_TIMEDOUT. */

@@ -26,7 +26,7 @@ static void thread_main(void *argument)
 
 	for (;;) {
 		struct vcpu *vcpu;
-		u32 begin;
+		u32 begin, cpu_begin;
 
 		while (__atomic_load_n(&thread->command, __ATOMIC_ACQUIRE) == IDLE)
 			sys_futex_wait_forever(&thread->command, IDLE);
@@ -37,7 +37,9 @@ static void thread_main(void *argument)
 		if (vcpu->poison & START_SIGNALLED)
 			SYS(tgkill, SYS(getpid, 0, 0, 0, 0, 0, 0), thread->tid, SIG_USR1, 0, 0, 0);
 		begin = sys_microseconds();
+		cpu_begin = sys_clock(CLOCK_THREAD_CPUTIME);
 		vcpu->ret = sys_ioctl(vcpu->fd, KVM_RUN, 0);
+		vcpu->cpu_microseconds = sys_clock(CLOCK_THREAD_CPUTIME) - cpu_begin;
 		vcpu->microseconds = sys_microseconds() - begin;
 		__atomic_store_n(&thread->command, IDLE, __ATOMIC_RELEASE);
 		__atomic_store_n(&vcpu->running, 0, __ATOMIC_RELEASE);

@@ -9,15 +9,16 @@
 #define PATCH_MAX 64
 
 struct vcpu {
-	int fd;		/* -1: none */
-	u8 *run;	/* the kvm_run page, shared with the kernel */
-	usize run_size; /* bytes mapped */
-	u32 running;	/* 1 from the start until KVM_RUN has returned; a futex */
-	s32 ret;	/* of KVM_RUN: 0 or -errno */
-	u32 microseconds;
-	u32 poison;   /* OP_START's, of the current or last run */
-	u32 kicked;   /* 1 when a signal was sent to end the run */
-	u32 patch_at; /* OP_HEAD's offset and bytes, for the next start */
+	int fd;		      /* -1: none */
+	u8 *run;	      /* the kvm_run page, shared with the kernel */
+	usize run_size;	      /* bytes mapped */
+	u32 running;	      /* 1 from the start until KVM_RUN has returned; a futex */
+	s32 ret;	      /* of KVM_RUN: 0 or -errno */
+	u32 microseconds;     /* that KVM_RUN took */
+	u32 cpu_microseconds; /* of CPU time */
+	u32 poison;	      /* OP_START's, of the current or last run */
+	u32 kicked;	      /* 1 when a signal was sent to end the run */
+	u32 patch_at;	      /* OP_HEAD's offset and bytes, for the next start */
 	u32 patch_length;
 	u8 patch[PATCH_MAX];
 };

@@ -18,7 +18,7 @@
 
 #include "types.h"
 
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 #define WIRE_KEY 16
 #define WIRE_NO_KEY "SEV2" /* then zeros */
 #define WIRE_HEADER 32
@@ -93,7 +93,7 @@ enum wire_op {
 
 /*
  * exit = microseconds u32 | tail bytes changed u32 | first of them u32 (offset in kvm_run) | registers u32
- *      | length of the tail u32 | 0 u32 | kvm_run's first RUN_HEAD bytes | registers u64[] | the tail
+ *      | length of the tail u32 | microseconds of CPU time u32 | kvm_run's first RUN_HEAD bytes | registers u64[] | the tail
  * The tail is kvm_run from the first to the last of the bytes that changed behind RUN_HEAD.
  */
 #define EXIT_FIXED 24

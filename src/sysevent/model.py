@@ -137,6 +137,8 @@ class RawExit(msgspec.Struct, frozen=True):
     registers: tuple[int, ...]
     # kvm_run from tail_first to the last of those bytes; empty also in recordings made before it was recorded.
     tail: bytes = b""
+    # CPU time that the vCPU's thread used in KVM_RUN; None in recordings made before it was recorded.
+    cpu_microseconds: int | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):

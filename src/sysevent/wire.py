@@ -29,7 +29,7 @@ from sysevent.framing import pack as pack
 from sysevent.model import KernelLog
 from sysevent.text import printable
 
-VERSION = 2
+VERSION = 3
 # Bytes from the beginning of kvm_run that an exit contains.
 RUN_HEAD = 320
 # Bytes of kvm_run behind them that an exit contains at most: those of its first page.
@@ -163,6 +163,8 @@ class Exit(msgspec.Struct, frozen=True):
 
     # Time that KVM_RUN took.
     microseconds: int
+    # CPU time that it used.
+    cpu_microseconds: int
     # Number of bytes of kvm_run's page after its first RUN_HEAD that lost their poison.
     tail_changed: int
     # Offset in kvm_run of the first of them; 0 if there is none.
@@ -254,7 +256,7 @@ def unpack_exit(body: bytes) -> Exit:
     fixed = _EXIT.size + RUN_HEAD
     if len(body) < fixed:
         raise BadWire(f"an exit of {len(body)} bytes; the shortest has {fixed}")
-    microseconds, changed, first, count, length, _ = _EXIT.unpack_from(body)
+    microseconds, changed, first, count, length, cpu_microseconds = _EXIT.unpack_from(body)
     rest = body[fixed:]
     if len(rest) != 8 * count + length:
         raise BadWire(
@@ -269,4 +271,5 @@ def unpack_exit(body: bytes) -> Exit:
     if count > REGISTERS_MAX:
         raise BadWire(f"an exit with {count} registers; at most {REGISTERS_MAX} fit")
     registers = struct.unpack_from(f"<{count}Q", rest)
-    return Exit(microseconds, changed, first, body[_EXIT.size : fixed], registers, rest[8 * count :])
+    head = body[_EXIT.size : fixed]
+    return Exit(microseconds, cpu_microseconds, changed, first, head, registers, rest[8 * count :])

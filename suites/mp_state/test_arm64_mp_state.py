@@ -15,7 +15,7 @@ from sysevent.contract.arm64 import CAP_SUSPEND
 from sysevent.contract.checks import Exits, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.scenario_checks import Blocks, BufferHolds, Returns
+from sysevent.contract.scenario_checks import Blocks, BufferHolds, Returns, Sleeps
 from sysevent.contract.system_events import old_system_event, system_event
 from sysevent.scenario import ioctls
 from sysevent.scenario.arm64 import IRQ_OFF, IRQ_ON, registers, scenario, vcpu_init, vm_with_vcpus
@@ -167,6 +167,13 @@ CLAIMS = claims(
         ),
         source=f"{SOURCE}; kvm_vcpu_suspend",
         needs=(CAP_SUSPEND,),
+    ),
+    ExitClaim(
+        "mp_state.sleeps",
+        "A vCPU that userspace stops sleeps in KVM_RUN: it uses no CPU time while it blocks.",
+        asks=STOPPED,
+        gives=(Blocks("first"), Blocks("second"), Sleeps(("first", "second"))),
+        source="arch/arm64/kvm/arm.c, kvm_vcpu_sleep",
     ),
     ExitClaim(
         "mp_state.power_off",

@@ -13,7 +13,7 @@ from sysevent.contract.checks import RegisterHolds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.riscv64 import REASON, event_claim
-from sysevent.contract.scenario_checks import Blocks, BufferHolds, Returns
+from sysevent.contract.scenario_checks import Blocks, BufferHolds, Returns, Sleeps
 from sysevent.contract.terms import Need
 from sysevent.scenario import ioctls
 from sysevent.scenario.riscv64 import call, registers, scenario, vm_with_vcpus
@@ -60,6 +60,8 @@ STOPS = scenario(
         for step in (ioctls.set_mp_state(hart, MpState.RUNNABLE), *run(f"hart {hart} runs", hart))
     ),
 )
+# The KVM_RUN in which they block.
+STOPS_BLOCKED = tuple(f"hart {hart}{again}" for hart in (0, 1) for again in ("", " again"))
 # What a VMM does with the caller after an event, from v6.16 on.
 RESETS = scenario(
     "mp_state.reset",
@@ -109,10 +111,17 @@ CLAIMS = claims(
         "A hart that is STOPPED does not run: KVM_RUN blocks, and does so again after a signal.",
         asks=STOPS,
         gives=(
-            *(Blocks(f"hart {hart}{again}") for hart in (0, 1) for again in ("", " again")),
+            *map(Blocks, STOPS_BLOCKED),
             *(BufferHolds(f"mp_state {hart}", MpState.STOPPED) for hart in (0, 1)),
         ),
         source=f"{SET}, which says if the vCPU is paused",
+    ),
+    ExitClaim(
+        "mp_state.sleeps",
+        "A hart that is STOPPED sleeps in KVM_RUN: it uses no CPU time while it blocks.",
+        asks=STOPS,
+        gives=(*map(Blocks, STOPS_BLOCKED), Sleeps(STOPS_BLOCKED)),
+        source="arch/riscv/kvm/vcpu.c, kvm_riscv_check_vcpu_requests",
     ),
     *(
         event_claim(

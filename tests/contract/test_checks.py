@@ -14,6 +14,7 @@ from sysevent.contract.scenario_checks import (
     Returns,
     SameBytes,
     SameReturn,
+    Sleeps,
 )
 from sysevent.model import Answer
 from sysevent.scenario.steps import POISON
@@ -78,6 +79,14 @@ from sysevent.scenario.steps import POISON
         (Blocks("again"), seen(), "it was not entered"),
         (Blocks("again"), seen(again=event()), "exit 24 (SYSTEM_EVENT) type 2 (RESET) ndata 1 data[0] 0x1"),
         (Blocks("again"), seen(again=event(ret=-1, errno=4)), "KVM_RUN failed with errno 4 (EINTR)"),
+        (Sleeps(("again",)), seen(again=event(microseconds=8000, cpu_microseconds=1999)), None),
+        (
+            Sleeps(("again",)),
+            seen(again=event(microseconds=8000, cpu_microseconds=2000)),
+            "2000 of 8000 us",
+        ),
+        (Sleeps(("exit", "again")), seen(again=event(microseconds=9, cpu_microseconds=8)), None),
+        (Sleeps(("again",)), seen(), "it was not entered"),
         (Interrupted("again"), seen(again=event(ret=-1, errno=4)), None),
         (Interrupted("again"), seen(again=KICKED), "it had to be ended by a signal"),
         (Interrupted("again"), seen(), "it was not entered"),

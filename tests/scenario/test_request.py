@@ -163,7 +163,7 @@ def test_every_scenario_encodes(name):
 
 
 def exit_body(head=bytes(320), registers=(), microseconds=7, changed=0, first=0, tail=b""):
-    fixed = struct.pack("<IIIIII", microseconds, changed, first, len(registers), len(tail), 0)
+    fixed = struct.pack("<IIIIII", microseconds, changed, first, len(registers), len(tail), 5)
     return fixed + head + struct.pack(f"<{len(registers)}Q", *registers) + tail
 
 
@@ -209,8 +209,8 @@ def test_observation():
     )
     assert (seen.scenario, seen.arch, seen.abi) == ("x86_64.test", "x86_64", "i386")
     assert seen.exits == {
-        "first": RawExit(0, 0, False, 9, 0x55, head, 3, 400, (1, 2), b"ab\x55c"),
-        "second": RawExit(-1, 4, True, 7, None, bytes(320), 0, 0, ()),
+        "first": RawExit(0, 0, False, 9, 0x55, head, 3, 400, (1, 2), b"ab\x55c", 5),
+        "second": RawExit(-1, 4, True, 7, None, bytes(320), 0, 0, (), b"", 5),
     }
     assert seen.answers == {"memory": Answer(0, 0, b"1234"), "vm/215": Answer(1, 0, b"")}
     assert seen.symbols == {"call._start": 0x1000, "call.other": 0x1002}

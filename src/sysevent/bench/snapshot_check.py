@@ -63,7 +63,7 @@ def comparable(seen: Observation) -> dict[str, Any]:
                 **{
                     name: value
                     for name, value in msgspec.structs.asdict(raw).items()
-                    if name not in ("microseconds", "registers")
+                    if name not in ("microseconds", "cpu_microseconds", "registers")
                 },
                 "registers": dict(enumerate(raw.registers)),
             }

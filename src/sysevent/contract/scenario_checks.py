@@ -28,6 +28,27 @@ class Blocks(msgspec.Struct, frozen=True):
         return [Mismatch(self.label, wanted, str(found), kvm_run.EXIT_REASON.span)]
 
 
+class Sleeps(msgspec.Struct, frozen=True):
+    """KVM_RUN that blocked used less CPU time than a quarter of the time that it took, at least once.
+
+    A vCPU that waits in a loop instead of sleeping uses nearly all of it each time, and two on one CPU half of it. The
+    first KVM_RUN of a guest under TCG uses CPU time to translate code, and a machine that is suspended at the wrong
+    moment counts that time as CPU time, but hardly in every KVM_RUN.
+    """
+
+    # Of the Waits.
+    labels: tuple[str, ...]
+    gate: bool = False
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        found = [raw for label in self.labels if (raw := seen.exits.get(label)) is not None]
+        used = [(raw.cpu_microseconds, raw.microseconds) for raw in found]
+        if any(cpu is None or 4 * cpu < total for cpu, total in used):
+            return []
+        got = ", ".join(f"{cpu} of {total} us" for cpu, total in used) or "it was not entered"
+        return [Mismatch("CPU time of KVM_RUN that blocks", "less than a quarter of its time", got)]
+
+
 class Interrupted(msgspec.Struct, frozen=True):
     """KVM_RUN returned EINTR at once, as it must with immediate_exit."""
 

@@ -38,6 +38,8 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     """Registers of the vCPU, in the order of `abi/registers.py`. Empty if they could not be read."""
     tail: Hex = ""
     """The bytes behind `head` from the first to the last that lost their poison."""
+    cpu_microseconds: Natural | None = None
+    """CPU time that KVM_RUN used, in microseconds. null if it was not measured."""
 
     @classmethod
     def of(cls, raw: model.RawExit) -> Exit:

@@ -188,6 +188,7 @@ def _raw_exit(result: wire.Result, poison: int | None) -> RawExit:
         errno=result.errno,
         kicked=bool(result.flags & wire.EXIT_KICKED),
         microseconds=body.microseconds,
+        cpu_microseconds=body.cpu_microseconds,
         poison=poison,
         head=body.head,
         tail_changed=body.tail_changed,
