@@ -12,7 +12,7 @@ from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.kvm_run import OLD_SYSTEM_EVENT, RUN_FLAGS, SYSTEM_EVENT
 from sysevent.abi.mp_state import MpState
-from sysevent.abi.sbi import EXT_SRST, NOT_SUPPORTED
+from sysevent.abi.sbi import EXT_SRST, INVALID_PARAM, NOT_SUPPORTED
 from sysevent.contract.checks import Exits, Holds, PcAt, RegisterHolds, RegisterHoldsOneOf, Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
@@ -179,6 +179,17 @@ CLAIMS = claims(
             *(BufferHolds(f"mp_state {hart}", MpState.RUNNABLE) for hart in (0, 1)),
         ),
         source="RISC-V SBI specification, SRST",
+    ),
+    ExitClaim(
+        "srst.refused.fails",
+        "A call with a reserved reset type fails: SBI_ERR_NOT_SUPPORTED (-2) or SBI_ERR_INVALID_PARAM (-3) in a0.",
+        asks=REFUSES,
+        gives=tuple(
+            RegisterHoldsOneOf("a0", (NOT_SUPPORTED, INVALID_PARAM), label)
+            for label, _, function, extension in REFUSED
+            if not function and extension == sbi.SRST
+        ),
+        source="RISC-V SBI specification, SRST, sbi_system_reset; arch/riscv/kvm/vcpu_sbi_replace.c",
     ),
     ExitClaim(
         "srst.unsupported",

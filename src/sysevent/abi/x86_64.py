@@ -63,3 +63,6 @@ MSR_EXIT_FILTER: Final = 1 << 2
 SET_MSR_FILTER: Final = 0x4188_AEC6
 # KVM_MSR_FILTER_WRITE, in struct kvm_msr_filter_range.flags
 MSR_FILTER_WRITE: Final = 1 << 1
+
+# The hypercall KVM_HC_KICK_CPU of include/uapi/linux/kvm_para.h: flags in rbx, the APIC ID of a vCPU in rcx.
+HC_KICK_CPU: Final = 5
