@@ -138,6 +138,12 @@ static inline u32 sys_clock(int clock)
 	return (u32)now.sec * 1000000u + (u32)now.nsec / 1000u;
 }
 
+/* The clock of the CPU time of a thread of this process (include/linux/posix-timers_types.h, CPUCLOCK_*). */
+static inline int sys_cpu_clock(int tid)
+{
+	return (int)((~(u32)tid << 3) | 6);
+}
+
 static inline u32 sys_microseconds(void)
 {
 	return sys_clock(CLOCK_MONOTONIC);

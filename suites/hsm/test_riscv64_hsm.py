@@ -69,8 +69,8 @@ STOPS = scenario(
     Sleep(SETTLE_MS),
     Read(COUNTERS, 16, "later"),
     Wait("peer", 1, 1),
-    *(ioctls.get_mp_state(hart, f"mp_state {hart}") for hart in (0, 1)),
     *run("stopped", milliseconds=BLOCKED),
+    *(ioctls.get_mp_state(hart, f"mp_state {hart}") for hart in (0, 1)),
     ioctls.set_mp_state(0, MpState.RUNNABLE),
     *run("after"),
 )
