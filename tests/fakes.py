@@ -19,7 +19,7 @@ from sysevent.scenario.control import Control
 from sysevent.scenario.request import encode
 from sysevent.scenario.steps import File, Scenario, Sleep
 from sysevent.settings import Settings
-from sysevent.wire import Hello, Op, Reply, Result, State
+from sysevent.wire import VERSION, Hello, Op, Reply, Result, State
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 READABLE = os.eventfd(1, os.EFD_CLOEXEC)
 
 LOST = GuestLost("lost: panic")
-HELLO = Hello(2, 1, "6.12.1", "x86_64", "id")
+HELLO = Hello(VERSION, 1, "6.12.1", "x86_64", "id")
 
 
 def scenario(name: str, milliseconds: int = 1) -> Scenario:

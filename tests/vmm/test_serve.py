@@ -28,7 +28,9 @@ def test_hello(program, start):
     frame = start(program.path, "serve", f"1:{program.path}").frame()
     assert (frame.kind, frame.abi, frame.sequence) == (wire.Kind.HELLO, 1, 0)
     names = os.uname()
-    assert wire.unpack_hello(frame.body) == wire.Hello(2, 1, names.release, "x86_64", program.build_id)
+    assert wire.unpack_hello(frame.body) == wire.Hello(
+        wire.VERSION, 1, names.release, "x86_64", program.build_id
+    )
 
 
 def test_requests_are_answered_in_order(program, serve, steps):

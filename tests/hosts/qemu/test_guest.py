@@ -17,7 +17,7 @@ from sysevent.hosts import waiting
 def test_hello_and_replies(start, tmp_path):
     """A guest says HELLO and answers requests; its console output is in the log."""
     guest = start(f"    console.sendall(b'booting\\r\\n'){ANSWERING}")
-    assert waiting.hello(guest) == wire.Hello(2, 1, "6.12.1-stub", "x86_64", "build")
+    assert waiting.hello(guest) == wire.Hello(wire.VERSION, 1, "6.12.1-stub", "x86_64", "build")
     assert 0 < guest.seconds_to_ready < SOON
     for _ in range(3):
         found = ask(guest)

@@ -17,7 +17,7 @@ from sysevent.model import KernelImage
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
-HELLO = wire.Hello(2, 1, "6.12.1", "x86_64", "id")
+HELLO = wire.Hello(wire.VERSION, 1, "6.12.1", "x86_64", "id")
 SPEC = TargetSpec(name="a", arch="x86_64", where="tcg")
 
 

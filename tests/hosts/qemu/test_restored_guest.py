@@ -27,7 +27,7 @@ def snapshot(tmp_path):
     """A snapshot of the kernel that the stub reports."""
     state = tmp_path / "state"
     state.write_bytes(b"stream")
-    hello = wire.Hello(2, 1, "6.12.1-stub", "x86_64", "build")
+    hello = wire.Hello(wire.VERSION, 1, "6.12.1-stub", "x86_64", "build")
     return Snapshot(
         state, SnapshotNote("key", 6, zlib.crc32(b"stream", zlib.crc32(bytes(8))), 64, hello, False)
     )
