@@ -79,7 +79,12 @@ def test_on_the_serial_line(arch):
 
 def test_options_of_a_target():
     """Its CPU and memory replace the defaults, and its words for the kernel come last, so that they win."""
-    words = argv(machine("arm64", cpu="neoverse-n1", memory=2048, append="quiet  loglevel=7"), LINES)
+    properties = "gic-version=2"
+    words = argv(
+        machine("arm64", cpu="neoverse-n1", memory=2048, append="quiet  loglevel=7", machine=properties),
+        LINES,
+    )
+    assert words[words.index("-machine") + 1].endswith(f"gic-version=3,{properties}")
     assert words[words.index("-cpu") + 1] == "neoverse-n1"
     assert words[words.index("-m") + 1] == "2048"
     assert words[words.index("-append") + 1].endswith("bpf_kfunc_init quiet loglevel=7")

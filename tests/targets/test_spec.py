@@ -19,7 +19,7 @@ def select(globs=(), archs=(), kernels=()):
 
 
 # Other modes of KVM, which are asked only if they are named.
-ARM64_MODES = ["arm64-nvhe", "arm64-hvhe", "arm64-v8.0", "arm64-protected"]
+ARM64_MODES = ["arm64-nvhe", "arm64-hvhe", "arm64-v8.0", "arm64-gicv2", "arm64-protected"]
 MODES = [*ARM64_MODES, "x86_64-shadow", "x86_64-rt"]
 
 
@@ -47,16 +47,12 @@ def test_builtin_targets():
 def test_a_target_file(tmp_path):
     path = tmp_path / "lab.toml"
     path.write_text(
-        ROW + 'cpu = "neoverse-n1"\nmemory = 1024\nchannel = "serial"\nboot = 60\nkernel = "/boot/Image"\n'
+        ROW
+        + 'cpu = "neoverse-n1"\nmachine = "gic-version=2"\nmemory = 1024\nboot = 60\nkernel = "/boot/Image"\n'
     )
     (found,) = spec.read(path)
-    assert (found.cpu, found.memory, found.channel, found.boot, found.kernel) == (
-        "neoverse-n1",
-        1024,
-        "serial",
-        60,
-        "/boot/Image",
-    )
+    values = (found.cpu, found.machine, found.memory, found.boot, found.kernel)
+    assert values == ("neoverse-n1", "gic-version=2", 1024, 60, "/boot/Image")
 
 
 @pytest.mark.parametrize(

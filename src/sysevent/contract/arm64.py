@@ -40,8 +40,7 @@ GICV2 = Need(
     "GICv2 in the kernel (KVM_DEV_TYPE_ARM_VGIC_V2)",
     None,
     "gicv2",
-    requires="a machine whose own GIC is a GICv2, or a GICv3 that emulates one for guests; of QEMU's virt machine "
-    "gic-version=2",
+    requires="a machine whose own GIC is a GICv2, or a GICv3 that emulates one for guests (--target arm64-gicv2)",
 )
 # By the value of Configuration.irqchip.
 IRQCHIPS: dict[str, tuple[Need, ...]] = {"": (), "gicv3": (GICV3,), "gicv2": (GICV2,)}

@@ -30,6 +30,8 @@ class GuestConfig(msgspec.Struct, frozen=True):
     initramfs: Path
     # More words for the kernel's command line.
     append: str = ""
+    # More properties of QEMU's -machine, such as "gic-version=2"; the last of one name counts.
+    machine: str = ""
     # QEMU's -bios; None: the default of the machine type.
     firmware: Path | None = None
     # False: no virtio port, so that frames travel on the console.
@@ -161,11 +163,12 @@ def argv(config: GuestConfig, fds: InheritedFds | None = None, *, restored: bool
     """
     arch, fds = config.arch, fds or InheritedFds(0, 0, 0)
     machine_type, *options = machine_options(arch, config.accel, config.cpu)[1:]
+    memory = "memory-backend=memory" if fds.memory else ""
     # fmt: off
     command = [
         arch.qemu,
         "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", f"{machine_type},memory-backend=memory" if fds.memory else machine_type, *options,
+        "-machine", ",".join(filter(None, (machine_type, config.machine, memory))), *options,
         "-m", str(config.memory),
         # One CPU: a second one costs a fifth to a half of the boot, and a VM's vCPUs are threads in any case.
         "-smp", "1",

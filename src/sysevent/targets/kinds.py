@@ -43,7 +43,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _SLOT = "slot-{slot}"
-_QEMU_KEYS = ("cpu", "memory", "channel", "boot", "kernel", "append")
+_QEMU_KEYS = ("cpu", "machine", "memory", "channel", "boot", "kernel", "append")
 _SSH_KEYS = ("port", "user", "identity", "jump", "known_hosts", "connect", "directory")
 
 KINDS: dict[str, Kind] = {

@@ -38,6 +38,8 @@ class TargetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     where: KindName
     # QEMU's -cpu; "": the default of qemu/argv.py.
     cpu: str = ""
+    # Properties of QEMU's -machine besides those of qemu/argv.py.
+    machine: str = ""
     # MiB.
     memory: Annotated[int, msgspec.Meta(ge=64)] = 512
     # A kernel without virtio is reached by serial in any case.

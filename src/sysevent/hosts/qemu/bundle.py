@@ -83,6 +83,7 @@ def prepare(
         initramfs=initramfs.pack(files, modules, Cache(settings.cache)),
         # The words of the target come last, so that they win.
         append=f"{clock.kernel_words(arch, accel.name)} {spec.append}".strip(),
+        machine=spec.machine,
         firmware=firmware.fast_firmware(arch, accel.name),
         virtio=spec.channel == "virtio",
         debug=settings.debug,

@@ -120,6 +120,7 @@ def guest_config(
         arch=arch,
         accel=accel,
         cpu=spec.cpu,
+        machine=spec.machine,
         memory=spec.memory,
         kernel=vmlinux.kernel_file(kernel, settings, progress),
         initramfs=initramfs.build(
