@@ -13,7 +13,6 @@ from sysevent import cli, options
 from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
 from sysevent.contract import catalogue
-from sysevent.report.renderers import RENDERERS
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
@@ -34,7 +33,7 @@ FOREIGN = {"--group"}
 def flags(verb):
     """The options of a verb and of all its sub-verbs."""
     found = {option.flag for option in options.OPTIONS for use in option.uses if use.split()[0] == verb}
-    return found | ({f"--{row.name}" for row in RENDERERS} | {"--NAME"} if verb == "report" else set())
+    return found | ({"--NAME"} if verb == "report" else set())
 
 
 def anchor(heading):

@@ -16,8 +16,9 @@ from sysevent.report.renderers import RENDERERS
 from sysevent.settings import from_options
 
 SOURCES = sorted((ROOT / "src" / "sysevent").rglob("*.py"))
+FORMATS = tuple(f"--{name}" for name in options.FORMATS)
 # The calls that declare options, by file: the feeders of the table, and --version, which is argparse's own action.
-FEEDERS = {"options.py": 3, "plugin/options.py": 1, "cli/__init__.py": 1}
+FEEDERS = {"options.py": 2, "plugin/options.py": 1, "cli/__init__.py": 1}
 IMAGES, LAYOUT = ("list", "fetch", "verify", "prune"), ("show", "scan", "diff")
 SUBVERBS = {*(f"images {name}" for name in IMAGES), *(f"layout {name}" for name in LAYOUT)}
 
@@ -74,8 +75,11 @@ def test_parser_has_what_the_table_says(verb):
         if use.partition(" ")[0] == verb and not option.positional
         for spelling in option.spellings
     }
-    formats = {f"--{row.name}" for row in RENDERERS} if verb == "report" else set()
-    assert found - {"-h", "--help"} == named | formats
+    assert found - {"-h", "--help"} == named
+
+
+def test_every_format_has_what_makes_it():
+    assert [row.name for row in RENDERERS] == list(options.FORMATS)
 
 
 @pytest.mark.parametrize("verb", options.GROUPS)
@@ -86,10 +90,10 @@ def test_groups_are_complete(verb):
 
 
 def test_run_takes_what_pytest_takes():
-    """In the same way, so that it can be handed on."""
+    """In the same way, so that it can be handed on. --export hands on the formats, whose names other plugins use."""
     run, plugin = options.of("run"), options.of(options.PYTEST)
     assert [option for option in run if option not in plugin] == [
-        option for option in run if option.flag in ("--jobs", "--install-deps", "--repeat")
+        option for option in run if option.flag in (*FORMATS, "--jobs", "--install-deps", "--repeat")
     ]
     assert [option for option in run if option in plugin] == plugin
     assert all(option.many("run") == option.many(options.PYTEST) for option in plugin)
@@ -114,6 +118,7 @@ def test_help_is_one_sentence(option):
 
 # What cannot change a verdict. A new option is repeated, unless it is added here with its reason.
 NOT_REPEATED = {
+    "--export": "a report on all tests of the run",
     "--results": "a new directory each time",
     "--keep": "what becomes of guests after the verdict",
     "--keep-for": "the same",

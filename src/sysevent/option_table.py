@@ -25,15 +25,16 @@ Kind = Literal[
     "file",
     "directory",
     "output",
+    "export",
     "results",
     "path",
     "kernel",
 ]
 """What a value is. An architecture can be given by its other names; a target and a claim by a glob. What is in PATHS
 names something on disk, relative to the current directory: a file that is read, a directory that exists, a file that is
-written, a directory that is created, either of them, or a kernel, which can also be the name of a track, such as
-debian:6.12."""
-PATHS: tuple[Kind, ...] = ("file", "directory", "output", "results", "path", "kernel")
+written, such a file behind its format (junit=FILE), a directory that is created, either of them, or a kernel, which can
+also be the name of a track, such as debian:6.12."""
+PATHS: tuple[Kind, ...] = ("file", "directory", "output", "export", "results", "path", "kernel")
 
 PYTEST = "pytest"
 # The verbs that hand these options on to pytest, which checks their values and knows their defaults.
@@ -96,6 +97,12 @@ def _in(*verbs: str, **more: Use) -> Mapping[str, Use]:
     """The uses of an option: verbs that take it as its row says, and others that do not."""
     return {**dict.fromkeys(verbs, Use()), **{verb.replace("_", " "): use for verb, use in more.items()}}
 
+
+# The formats of reports: what `--NAME FILE` of `report` and `run` writes. What makes them: report/renderers.py.
+FORMATS: Mapping[str, str] = {
+    "text": "the report that is shown without any format",
+    "json": "all records as one JSON array",
+}
 
 # Boots of each kernel that a bisection asks.
 DEFAULT_BOOTS = 2
@@ -168,6 +175,11 @@ OPTIONS: tuple[Option, ...] = (
                                         "default: results/bisect-ARCH-KEY"),
                sensitivity=Use(help="directory for state and reports; default: results/sensitivity")), "results",
            again=False),
+    *(Option(f"--{name}", "FILE", f"write {content} to FILE",
+             _in("report", run=Use(help=f"at the end, write {content} to FILE")), "output")
+      for name, content in FORMATS.items()),
+    Option("--export", "FORMAT=FILE", f"the same by the name of a format: {', '.join(FORMATS)}", _in(*_SUITE),
+           "export", repeatable=True, again=False),
     Option("--json", "", "print JSON", _in("diff", "layout"), "flag"),
     Option("--json", "FILE", "file for all values, as JSON",
            _in("bench", bisect=Use(help="file for the report as JSON; - prints it instead of the text"),
@@ -226,8 +238,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("claim", "CLAIM", "name of a claim, or its end, such as psci.reset2", _in("explain"), "claim"),
     Option("before", "RUN", "first run or kernel, such as results/latest or debian:6.1", _in("diff"), "kernel"),
     Option("after", "RUN", "second run or kernel", _in("diff"), "kernel"),
-    Option("run", "RUN", "results directory of a run; default: results/latest", _in("report"), "path",
-           count="?"),
+    Option("run", "RUN", "results directories, merged if there are several; default: results/latest", _in("report"),
+           "path", count="*"),
     Option("target", "TARGET", "name of a target, or a glob that matches one", _in("shell"), "target", count="?"),
     Option("struct", "STRUCT", "structure, such as kvm_xen_exit, or a member that is one",
            _in("layout show"), count="?", default="kvm_run.system_event"),

@@ -14,7 +14,7 @@ from typing import Any
 from sysevent import nearest
 from sysevent.arches import ARCHITECTURES, canonical
 from sysevent.errors import UsageError
-from sysevent.option_table import Option
+from sysevent.option_table import FORMATS, Option
 from sysevent.reading import read_start
 
 _SCHEMES = ("http", "https")
@@ -145,6 +145,19 @@ def _output(name: str, value: str) -> None:
         raise UsageError(f"{name} {value} cannot be written: permission denied")
 
 
+def _export(name: str, value: str) -> None:
+    form, equals, file = value.partition("=")
+    if not (equals and file):
+        raise UsageError(f"{name} {value}: expected FORMAT=FILE, such as {next(iter(FORMATS))}={value}")
+    try:
+        one_of(FORMATS, form)
+    except UsageError as error:
+        raise UsageError(f"{name} {error}") from None
+    if file == "-":
+        raise UsageError(f"--{form} -: the standard output has the progress of the run; name a file")
+    _output(f"--{form}", file)
+
+
 def _results(name: str, value: str) -> None:
     path = Path(value).expanduser().absolute()
     there = next(place for place in (path, *path.parents) if place.exists())
@@ -158,6 +171,7 @@ _CHECKS: Mapping[str, Callable[[str, str], object]] = {
     "file": _file,
     "directory": _directory,
     "output": _output,
+    "export": _export,
     "results": _results,
     "url": lambda _, value: mirror(value),
 }

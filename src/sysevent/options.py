@@ -13,13 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sysevent import option_values
-from sysevent.option_table import DEFAULT_BOOTS, GROUPS, OPTIONS, PATHS, PYTEST, RELAYING, Option, Use
+from sysevent.option_table import (
+    DEFAULT_BOOTS,
+    FORMATS,
+    GROUPS,
+    OPTIONS,
+    PATHS,
+    PYTEST,
+    RELAYING,
+    Option,
+    Use,
+)
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
 __all__ = [
     "DEFAULT_BOOTS",
+    "FORMATS",
     "GROUPS",
     "OPTIONS",
     "PYTEST",
@@ -29,8 +40,7 @@ __all__ = [
     "absolute",
     "arguments",
     "feed",
-    "feed_formats",
-    "format_name",
+    "formats",
     "keywords",
     "of",
     "spelled",
@@ -84,18 +94,6 @@ def feed(parser: ArgumentParser, verb: str) -> None:
         parser.add_argument(*spellings[flag], **found)
 
 
-def feed_formats(parser: ArgumentParser, contents: Mapping[str, str]) -> None:
-    """Add --NAME FILE for each output format; contents says in words what a format is, by its name."""
-    for name, content in contents.items():
-        text = f"write {content} to FILE; - is the standard output"
-        parser.add_argument(f"--{name}", metavar="FILE", dest=format_name(name), help=text)
-
-
-def format_name(name: str) -> str:
-    """The attribute that holds the file of an output format after parsing."""
-    return f"{name}_file"
-
-
 def spelled(
     values: Mapping[str, Any], place: Callable[[Option, str], str], *, again: bool = False
 ) -> list[str]:
@@ -117,8 +115,17 @@ def spelled(
     return words
 
 
+def formats(values: Mapping[str, Any]) -> list[str]:
+    """The formats of reports that were asked for, as --export takes them: "json=FILE"."""
+    named = [f"{name}={values[name]}" for name in FORMATS if values.get(name) is not None]
+    return [*named, *(values.get("export") or ())]
+
+
 def absolute(option: Option, value: str, here: Path) -> str:
-    """A path, or tree:PATH, made absolute against here; the name of a kernel track stays as it is."""
+    """A path, tree:PATH or FORMAT=PATH, made absolute against here; the name of a kernel track stays as it is."""
+    if option.kind == "export":
+        name, equals, path = value.partition("=")
+        return f"{name}{equals}{here / Path(path).expanduser()}" if path not in ("", "-") else value
     if option.kind == "kernel":
         scheme, colon, path = value.partition(":")
         if colon and scheme == "tree":

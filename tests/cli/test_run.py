@@ -172,3 +172,21 @@ def test_an_interrupted_repetition_ends_its_run(tmp_path):
         process.send_signal(signal.SIGHUP)
         assert b"Interrupted: SIGHUP" in process.stderr.read()
     assert has_ended(int(marker.read_text()))
+
+
+def test_formats_are_handed_on():
+    """By one option, as plugins of pytest have options of such names; relative to where the user stands."""
+    assert options("--json", "run.json", "--text=/a=b", "--export", "json=x") == [
+        "--export=text=/a=b",
+        "--export=json=/here/run.json",
+        "--export=json=/here/x",
+    ]
+
+
+def test_repeated_runs_write_no_formats():
+    """Each would write the same file."""
+    parser = argparse.ArgumentParser()
+    run.add_arguments(parser)
+    args = parser.parse_args(["--repeat", "2", "--json", "x", "--arch", "arm64"])
+    with pytest.raises(UsageError, match=r"^--json x: every run of --repeat would write this file"):
+        run.run(args)

@@ -1,5 +1,6 @@
 """The report of a run as text."""
 
+import msgspec
 import pytest
 import sample_records
 from sample_records import verdict
@@ -17,6 +18,7 @@ RUN = [
     verdict("kvm.system_event.arm64.a", "t", "PASS"),
     verdict("kvm.system_event.arm64.b", "t", "FAIL"),
     verdict("kvm.system_event.arm64.c", "t", "SKIP"),
+    sample_records.END,
 ]
 
 
@@ -40,7 +42,7 @@ def test_lines():
 def test_claims_with_one_cause_are_named():
     failed = [verdict(f"kvm.system_event.arm64.{name}", "t", "FAIL") for name in "abc"]
     passed = verdict("kvm.system_event.arm64.d", "t", "PASS")
-    assert [line.text for line in text_report.lines([*failed, passed])][-3:] == [
+    assert [line.text for line in text_report.lines([*failed, passed, sample_records.END])][-3:] == [
         "FAIL 3 claims on t: type: got 2, expected 1",
         "  2 others: arm64.b, arm64.c",
         "3 FAIL, 1 PASS",
@@ -63,6 +65,14 @@ def test_what_comes_from_a_file_is_escaped():
     assert "a\\x1b]0;  FAIL" in text
     assert "FAIL a\\x1b]0; on t\\xdc80: \\x07 \\x202e" in text
     assert text.encode().decode() == text
+
+
+def test_a_run_without_an_end():
+    """The report says so, above the counts."""
+    killed = text_report.render(RUN[:-1]).splitlines()
+    assert killed[-2].startswith("run 1: it has no end: it was killed or still runs")
+    interrupted = msgspec.structs.replace(sample_records.END, reason="SIGTERM")
+    assert "run 1: interrupted by SIGTERM: only what" in text_report.render([*RUN[:-1], interrupted])
 
 
 def test_a_run_without_records():
@@ -88,7 +98,7 @@ def test_readings_that_are_not_right_share_a_line():
 
 def test_readings_of_one_reader():
     """All of them, event by event, also those that are right."""
-    listed = [line for line in read("debian-5.10", "ndata, unasked") if line.mark is not None]
+    listed = [line for line in read("debian-5.10", "ndata, unasked") if isinstance(line.mark, ReadResult)]
     assert {line.mark for line in listed} == {ReadResult.RIGHT, ReadResult.GARBAGE}
     assert all("'ndata, unasked' on " in line.text for line in listed)
 
@@ -109,6 +119,7 @@ def test_errata():
             verdict("kvm.system_event.x86_64.a", "t", "DONE", **known),
             verdict("kvm.system_event.x86_64.b", "t", "PASS", **known),
             verdict("kvm.system_event.x86_64.c", "t", "FAIL", reason="why", erratum="from-elsewhere"),
+            sample_records.END,
         ]
     )
     assert text.splitlines()[8:] == [

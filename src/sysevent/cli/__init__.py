@@ -1,7 +1,7 @@
 """The sysevent command: one module per verb, imported only if its verb is on the command line.
 
-A verb's module has add_arguments(parser) and run(args) -> exit code. Except in run and test, where it is pytest's, and
-in bisect, where git reads it, the exit code is one of these:
+A verb's module has add_arguments(parser) and run(args) -> exit code. Except in run, test and report, where it is
+pytest's, and in bisect, where git reads it, the exit code is one of these:
 
 0    success
 1    success, and the answer is no (doctor: something is missing)

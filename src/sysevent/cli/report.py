@@ -1,9 +1,8 @@
-"""sysevent report: a recorded run, rendered again from its run.jsonl."""
+"""sysevent report: recorded runs, rendered again from their run.jsonl. The exit code is that of the run."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,50 +10,55 @@ from rich.console import Console
 
 from sysevent import options
 from sysevent.checkout import ROOT
+from sysevent.cli import say
 from sysevent.contract.readers import READERS
-from sysevent.errors import UsageError
-from sysevent.report import run_log, text_report
+from sysevent.errors import InfrastructureError, UsageError
+from sysevent.report import exit_code, exporting, merging, run_log, text_report
 from sysevent.report.records import Record
-from sysevent.report.renderers import RENDERERS, Renderer
 
 
-def add_arguments(parser: argparse.ArgumentParser, renderers: Sequence[Renderer] = RENDERERS) -> None:
-    """Declare the arguments of the verb, and one option for each output format."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the verb."""
+    parser.epilog = (
+        "FILE can be - for one of the formats: the standard output. The exit code is that of the run, the worst one "
+        "of several; 2 for a run that was killed."
+    )
     options.feed(parser, "report")
-    options.feed_formats(parser, {renderer.name: renderer.content for renderer in renderers})
-    parser.set_defaults(renderers=renderers)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write each format that was asked for; without any, print the text report. Return 0."""
-    asked = [
-        (each, file)
-        for each in args.renderers
-        if (file := getattr(args, options.format_name(each.name))) is not None
-    ]
-    if args.reader and asked:
-        raise UsageError(f"--reader is about the report on the terminal; leave out --{asked[0][0].name}")
+    """Write each format that was asked for; without any, print the text report. Return the exit code of the run.
+
+    InfrastructureError if a format could not be written; all others are written then.
+    """
+    exports = exporting.asked(options.formats(vars(args)))
+    if args.reader and exports:
+        raise UsageError(f"--reader is about the report on the terminal; leave out --{exports[0].name}")
     if args.reader and args.reader not in (known := [reader.name for reader in READERS]):
         raise UsageError(f"--reader {args.reader}: expected one of: {'; '.join(known)}")
-    place = Path(args.run or ROOT / "results" / "latest")
-    recorded = list(run_log.read(run_log.path_in(place) if place.is_dir() else place))
-    if not recorded:
-        raise UsageError(f"{place} has no records")
-    for renderer, file in asked:
-        _write(file, renderer.render(recorded))
-    if not asked:
+    recorded = read(args.run or [str(ROOT / "results" / "latest")])
+    failed = exporting.write(exports, recorded)
+    for export, why in failed:
+        say(f"--{export.name} could not be written: {why}")
+    if failed:
+        raise InfrastructureError(f"{len(failed)} of {len(exports)} formats could not be written")
+    if not exports:
         _print(recorded, args.reader)
-    return 0
+    return exit_code.of(recorded)
 
 
-def _write(file: str, content: str) -> None:
-    if file == "-":
-        sys.stdout.write(content)
-        return
-    try:
-        Path(file).write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
+def read(names: Sequence[str]) -> list[Record]:
+    """Return the records of runs, merged; of one that is named twice once. UsageError if one cannot be read."""
+    runs: dict[tuple[int, int], list[Record]] = {}
+    for name in names:
+        place = Path(name).expanduser()
+        log = run_log.path_in(place) if place.is_dir() else place
+        records = list(run_log.read(log))
+        if not records:
+            raise UsageError(f"{place} has no records")
+        found = log.stat()
+        runs[found.st_dev, found.st_ino] = records
+    return merging.merge(list(runs.values()))
 
 
 def _print(recorded: Sequence[Record], reader: str | None) -> None:

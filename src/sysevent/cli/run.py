@@ -48,6 +48,11 @@ def run(args: argparse.Namespace) -> int:
     """Check that QEMU is installed, then become pytest on suites/, or run it several times."""
     if args.jobs is not None and args.build is None:
         raise UsageError("--jobs is for --build")
+    if args.repeat is not None and (formats := options.formats(vars(args))):
+        raise UsageError(
+            f"--{formats[0].replace('=', ' ', 1)}: every run of --repeat would write this file; afterwards, "
+            "`sysevent report` writes it from the directories of all runs"
+        )
     # The locks of builds are held until the last guest has ended.
     with contextlib.ExitStack() as locks:
         if args.build is None:
@@ -124,4 +129,5 @@ def _end_of(output: Path) -> str:
 
 def pytest_options(args: argparse.Namespace, here: Path) -> list[str]:
     """The options given, as pytest takes them, with paths made absolute against here: pytest runs at the root."""
-    return options.spelled(vars(args), lambda option, value: options.absolute(option, value, here))
+    values = {**vars(args), "export": options.formats(vars(args))}
+    return options.spelled(values, lambda option, value: options.absolute(option, value, here))

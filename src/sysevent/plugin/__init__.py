@@ -11,6 +11,7 @@ pytest_plugins = (
     "sysevent.plugin.fixtures",
     "sysevent.plugin.exceptions",
     "sysevent.plugin.outcome",
+    "sysevent.plugin.exports",
     "sysevent.plugin.summary",
     "sysevent.plugin.snapshots",
     "sysevent.plugin.live",

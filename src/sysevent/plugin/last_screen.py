@@ -14,7 +14,7 @@ import pytest
 from sysevent.model import Status
 from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.options import TARGETS
-from sysevent.plugin.summary import judged, markup, unmet_requirements, written
+from sysevent.plugin.summary import markup, unmet_requirements, written
 from sysevent.report import (
     dimensions,
     errata_seen,
@@ -25,6 +25,7 @@ from sysevent.report import (
     records,
     skips,
 )
+from sysevent.report.exit_code import judged
 from sysevent.report.grouping import noteworthy
 from sysevent.report.matrix import lines, matrix, summary
 from sysevent.text import escape_line

@@ -14,7 +14,7 @@ import pytest
 from sysevent import option_values, options, settings
 from sysevent.contract.terms import Terms
 from sysevent.errors import UsageError
-from sysevent.plugin import mistakes, results
+from sysevent.plugin import formats, mistakes, results
 from sysevent.settings import Settings
 from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
@@ -67,7 +67,9 @@ def pytest_configure(config: pytest.Config) -> None:
         terms(config)
         if config.getoption("gdb"):
             _one_in_a_debugger(config.stash[TARGETS], config.getoption("numprocesses", None))
+        formats.asked(config)
         results.reserve(config)
+        formats.remove_old(config)
     except UsageError as error:
         raise pytest.UsageError(escape(str(error))) from error
 

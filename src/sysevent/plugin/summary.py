@@ -11,9 +11,9 @@ from sysevent.model import Status
 from sysevent.plugin.case import status_of
 from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.run import Run
-from sysevent.report import readers_table, records, run_log
+from sysevent.report import exit_code, readers_table, records, run_log
 from sysevent.report.grouping import grouped_verdicts
-from sysevent.report.matrix import matrix
+from sysevent.report.matrix import last_verdicts, matrix
 from sysevent.report.text_report import STYLES
 
 # How pytest's closing line names a status, and the letter of its progress. Scripts may read them.
@@ -54,8 +54,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if exitstatus == pytest.ExitCode.OK:
         if unmet_requirements(verdicts, config.getoption("require")):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        elif not judged(verdicts):
-            session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+        else:
+            session.exitstatus = exit_code.of_verdicts(last_verdicts(verdicts).values())
     if run.log.failed:
         session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
     run.close(int(session.exitstatus), matrix(verdicts).counts)
@@ -69,11 +69,6 @@ def written(run: Run) -> list[records.Record]:
     except UsageError as error:
         run.log.failed = run.log.failed or str(error)
         return []
-
-
-def judged(verdicts: list[records.Verdict]) -> bool:
-    """Whether any claim was judged."""
-    return any(record.status in ("PASS", "DONE", "FAIL") for record in verdicts)
 
 
 def unmet_requirements(verdicts: list[records.Verdict], globs: list[str]) -> list[str]:

@@ -7,17 +7,13 @@ from collections.abc import Iterable, Iterator
 
 from sysevent.model import Status
 from sysevent.report import records
+from sysevent.report.matrix import last_verdicts
 
 
 def lines(run: Iterable[records.Record]) -> Iterator[str]:
     """Yield a line for each value of a dimension that claims were asked in: "irqchip gicv3: 12 PASS, 1 SKIP"."""
-    last = {
-        (record.test, record.target, record.abi): record
-        for record in run
-        if isinstance(record, records.Verdict)
-    }
     found: defaultdict[tuple[str, str], Counter[Status]] = defaultdict(Counter)
-    for verdict in last.values():
+    for verdict in last_verdicts(run).values():
         for dimension in verdict.dimensions.items():
             found[dimension][verdict.status] += 1
     for (name, value), counts in sorted(found.items()):

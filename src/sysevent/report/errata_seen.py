@@ -6,17 +6,13 @@ from collections.abc import Iterable
 
 from sysevent.contract.errata import BY_ID
 from sysevent.report import records
-from sysevent.report.matrix import column
+from sysevent.report.matrix import column, last_verdicts
 
 
 def lines(run: Iterable[records.Record]) -> list[str]:
     """Return a line for each erratum of the run, and one for each place and status of its claims. None: no lines."""
-    last: dict[tuple[str, str], records.Verdict] = {}
-    for record in run:
-        if isinstance(record, records.Verdict):
-            last[record.test, column(record)] = record
     found: dict[str, dict[str, list[str]]] = {}
-    for verdict in last.values():
+    for verdict in last_verdicts(run).values():
         if verdict.erratum:
             how = (
                 "PASS, although it says FAIL" if verdict.status == "PASS" else f"{verdict.status}, as it says"

@@ -9,7 +9,7 @@ import msgspec
 from sysevent.contract.claim import PREFIX
 from sysevent.model import Status
 from sysevent.report import records
-from sysevent.report.matrix import column
+from sysevent.report.matrix import column, last_verdicts
 
 # Columns that a line names.
 _COLUMNS = 6
@@ -60,14 +60,13 @@ def causes(verdicts: Iterable[records.Verdict]) -> list[Cause]:
 
 
 def noteworthy_causes(run: Iterable[records.Record]) -> list[Cause]:
-    """Return the causes of the verdicts of a run that are neither PASS nor SKIP.
+    """Return the causes of the verdicts that count in a run and are neither PASS nor SKIP.
 
     Those that an erratum explains have lines of their own: errata_seen.py.
     """
-    verdicts = (record for record in run if isinstance(record, records.Verdict))
     return causes(
         one
-        for one in verdicts
+        for one in last_verdicts(run).values()
         if one.status not in (Status.PASS, Status.SKIP) and not (one.erratum and one.status is Status.DONE)
     )
 
@@ -85,7 +84,7 @@ def grouped_verdicts(verdicts: Iterable[records.Verdict]) -> list[tuple[Status, 
 def others_of(cause: Cause, run: Iterable[records.Record], most: int | None = None) -> str:
     """Return others(), or only their number if the cause has all verdicts of a run in its columns."""
     columns = set(cause.columns)
-    there = [record for record in run if isinstance(record, records.Verdict) and column(record) in columns]
+    there = [place for _, place in last_verdicts(run) if place in columns]
     if len(there) == len(cause.verdicts) and len(cause.tests) > 1:
         return f"{len(cause.tests) - 1} other{'s' if len(cause.tests) > 2 else ''}: all claims there"
     return others(cause, most)

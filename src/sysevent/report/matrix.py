@@ -39,8 +39,29 @@ def matrix(run: Iterable[Record]) -> Matrix:
 
 
 def last_verdicts(run: Iterable[Record]) -> dict[tuple[str, str], records.Verdict]:
-    """Return the last verdict of each claim in each column, by both."""
-    return {(record.test, column(record)): record for record in run if isinstance(record, records.Verdict)}
+    """Return the verdict that counts of each claim in each column, by both.
+
+    Within a run that is the last one. Of several runs, each of which begins with its `run` record, it is the worst.
+    """
+    found: dict[tuple[str, str], records.Verdict] = {}
+    within: dict[tuple[str, str], records.Verdict] = {}
+    for record in run:
+        if isinstance(record, records.Run):
+            _add_worse(found, within)
+            within = {}
+        elif isinstance(record, records.Verdict):
+            within[record.test, column(record)] = record
+    _add_worse(found, within)
+    return found
+
+
+def _add_worse(
+    found: dict[tuple[str, str], records.Verdict], others: dict[tuple[str, str], records.Verdict]
+) -> None:
+    """Add verdicts to those that were found, where there is none yet or a better one."""
+    for key, verdict in others.items():
+        if key not in found or verdict.status.severity < found[key].status.severity:
+            found[key] = verdict
 
 
 def ordered_columns(verdicts: Iterable[records.Verdict]) -> tuple[str, ...]:

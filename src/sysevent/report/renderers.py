@@ -1,6 +1,7 @@
-"""The output formats of `sysevent report`, one row each. A new format is a file with `render` and a row here.
+"""What makes each format of `sysevent report` and `sysevent run`, one row each.
 
-Every format is made from the records of run.jsonl alone, so that any run can be rendered again at any time.
+Every format is made from the records of run.jsonl alone, so that any run can be rendered again at any time. Its option
+and what it shows are in FORMATS of option_table.py.
 """
 
 from __future__ import annotations
@@ -14,17 +15,15 @@ from sysevent.report.records import Record
 
 
 class Renderer(msgspec.Struct, frozen=True):
-    """One output format."""
+    """What makes one output format."""
 
     # `--NAME FILE` asks for it.
     name: str
-    # What it shows, in a few words for --help.
-    content: str
-    # From the records of a run to the content of a file. Does no I/O.
+    # From the records of one run or of several merged ones to the content of a file. Does no I/O.
     render: Callable[[Sequence[Record]], str]
 
 
 RENDERERS = (
-    Renderer("text", "the report that is shown without any format", text_report.render),
-    Renderer("json", "all records as one JSON array", json_array.render),
+    Renderer("text", text_report.render),
+    Renderer("json", json_array.render),
 )

@@ -8,7 +8,7 @@ import msgspec
 
 from sysevent.contract.readers import ReadResult
 from sysevent.model import Status
-from sysevent.report import dimensions, errata_seen, families, kernels, matrix, readers_table, skips
+from sysevent.report import dimensions, errata_seen, families, kernels, matrix, merging, readers_table, skips
 from sysevent.report.grouping import noteworthy_causes, others_of
 from sysevent.report.records import Record
 from sysevent.text import escape_line
@@ -69,6 +69,7 @@ def _lines(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
         yield Line(text, Status.SKIP)
     yield from map(Line, errata_seen.lines(run))
     yield from _readings(run, reader)
+    yield from (Line(text, Status.MISS) for text in merging.notes(run))
     yield Line(matrix.summary(found), heading=True)
 
 
