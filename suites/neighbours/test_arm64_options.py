@@ -49,6 +49,8 @@ PMU = (
 )
 # Guest memory for the time that vCPU 0 was not run, 64 bytes.
 STEAL_TIME = gic.attribute(0, VCPU_PVTIME_CTRL, VCPU_PVTIME_IPA, struct.pack("<Q", RAM + 0xC000))
+# struct kvm_arm_counter_offset: the offset, and a reserved word.
+COUNTER_OFFSET = Ioctl("vm", Request.ARM_SET_COUNTER_OFFSET, buffer=struct.pack("<QQ", 1 << 40, 0))
 
 
 def has(capability, requires):
@@ -111,6 +113,12 @@ OPTIONS = (
      turned_off("caps", ioctls.enable_cap("vm", Capability.ARM_NISV_TO_USER),
                 ioctls.enable_cap("vm", Capability.HALT_POLL, 0)),
      (has(Capability.ARM_NISV_TO_USER, "a kernel since v5.5"),)),
+    ("mte", "tagged memory (KVM_CAP_ARM_MTE)",
+     turned_off("mte", before_vcpus=(ioctls.enable_cap("vm", Capability.ARM_MTE),)),
+     (has(Capability.ARM_MTE, "a CPU with FEAT_MTE2; of QEMU a target with machine = \"mte=on\""),)),
+    ("counter_offset", "an offset of its counters (KVM_ARM_SET_COUNTER_OFFSET)",
+     turned_off("counter_offset", COUNTER_OFFSET),
+     (has(Capability.COUNTER_OFFSET, "Linux since v6.4"),)),
 )
 TRACKED = (
     ("dirty_log", "a log of written pages (KVM_MEM_LOG_DIRTY_PAGES)", logged("dirty_log"), (Returns("log"),), ()),

@@ -33,6 +33,7 @@ class Capability(Number):
     ARM_SYSTEM_SUSPEND = 216, (5, 19), "bfbab4456877"
     X86_TRIPLE_FAULT_EVENT = 218, (6, 0), "ed2351174e38"
     DIRTY_LOG_RING_ACQ_REL = 223, (6, 1)
+    COUNTER_OFFSET = 227, (6, 4)
     ARM_EAGER_SPLIT_CHUNK_SIZE = 228, (6, 5)
     X86_GUEST_MODE = 238, (6, 10)
     ARM_EL2 = 240, (6, 16)

@@ -49,6 +49,8 @@ class Request(Number):
     SET_ONE_REG = 0x4010AEAC
     # struct kvm_vcpu_init
     ARM_VCPU_INIT = 0x4020AEAE, BEFORE_ALL, "", "arm64"
+    # struct kvm_arm_counter_offset
+    ARM_SET_COUNTER_OFFSET = 0x4010AEB5, (6, 4), "", "arm64"
     ARM_VCPU_FINALIZE = 0x4004AEC2
     # struct kvm_create_device
     CREATE_DEVICE = 0xC00CAEE0

@@ -170,6 +170,8 @@ FACTS = scenario(
             Capability.ARM_NISV_TO_USER,
             Capability.DIRTY_LOG_RING_ACQ_REL,
             Capability.ARM_EL2,
+            Capability.ARM_MTE,
+            Capability.COUNTER_OFFSET,
         )
         for fd in ("system", "vm")
     ),
