@@ -15,6 +15,7 @@ HARD: dict[str, int] = {"tests/house/text.py": 4, "tests/house/test_rules.py": 1
 
 # Distributions whose module has another name.
 MODULES = {
+    "kcidb-io": "kcidb_io",
     "pyelftools": "elftools",
     "pytest-xdist": "xdist",
     "python-debian": "debian",

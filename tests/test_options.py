@@ -119,6 +119,7 @@ def test_help_is_one_sentence(option):
 # What cannot change a verdict. A new option is repeated, unless it is added here with its reason.
 NOT_REPEATED = {
     "--export": "a report on all tests of the run",
+    "--kcidb-origin": "the same",
     "--results": "a new directory each time",
     "--keep": "what becomes of guests after the verdict",
     "--keep-for": "the same",
@@ -134,7 +135,7 @@ def parsed(verb, words):
 def sample(option):
     """A value of an option, as text that its parser takes and the shell would not."""
     fallback = option.choices[-1] if option.choices else "-it's [*]"
-    return {"number": "7", "arch": "riscv64"}.get(option.kind, fallback)
+    return {"number": "7", "arch": "riscv64", "origin": "my_lab"}.get(option.kind, fallback)
 
 
 def given(option):

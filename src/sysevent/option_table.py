@@ -17,6 +17,7 @@ Kind = Literal[
     "flag",
     "text",
     "number",
+    "origin",
     "arch",
     "abi",
     "url",
@@ -25,6 +26,7 @@ Kind = Literal[
     "file",
     "directory",
     "output",
+    "created",
     "export",
     "results",
     "path",
@@ -32,9 +34,9 @@ Kind = Literal[
 ]
 """What a value is. An architecture can be given by its other names; a target and a claim by a glob. What is in PATHS
 names something on disk, relative to the current directory: a file that is read, a directory that exists, a file that is
-written, such a file behind its format (junit=FILE), a directory that is created, either of them, or a kernel, which can
-also be the name of a track, such as debian:6.12."""
-PATHS: tuple[Kind, ...] = ("file", "directory", "output", "export", "results", "path", "kernel")
+written, one whose directory is created as well, such a file behind its format (junit=FILE), a directory that is
+created, a file or directory, or a kernel, which can also be the name of a track, such as debian:6.12."""
+PATHS: tuple[Kind, ...] = ("file", "directory", "output", "created", "export", "results", "path", "kernel")
 
 PYTEST = "pytest"
 # The verbs that hand these options on to pytest, which checks their values and knows their defaults.
@@ -102,6 +104,10 @@ def _in(*verbs: str, **more: Use) -> Mapping[str, Use]:
 FORMATS: Mapping[str, str] = {
     "text": "the report that is shown without any format",
     "json": "all records as one JSON array",
+    "junit": "JUnit XML, for GitLab, Jenkins and others,",
+    "ktap": "KTAP, the kernel's format of test results,",
+    "kcidb": "a report for KernelCI's database",
+    "lava": "signals of LAVA's test shell",
 }
 
 # Boots of each kernel that a bisection asks.
@@ -176,10 +182,12 @@ OPTIONS: tuple[Option, ...] = (
                sensitivity=Use(help="directory for state and reports; default: results/sensitivity")), "results",
            again=False),
     *(Option(f"--{name}", "FILE", f"write {content} to FILE",
-             _in("report", run=Use(help=f"at the end, write {content} to FILE")), "output")
+             _in("report", run=Use(help=f"at the end, write {content} to FILE")), "created")
       for name, content in FORMATS.items()),
     Option("--export", "FORMAT=FILE", f"the same by the name of a format: {', '.join(FORMATS)}", _in(*_SUITE),
            "export", repeatable=True, again=False),
+    Option("--kcidb-origin", "NAME", "the name under which KernelCI knows who sends it: a-z, 0-9 and _",
+           _in("report", *_SUITE), "origin", default="sysevent", again=False),
     Option("--json", "", "print JSON", _in("diff", "layout"), "flag"),
     Option("--json", "FILE", "file for all values, as JSON",
            _in("bench", bisect=Use(help="file for the report as JSON; - prints it instead of the text"),

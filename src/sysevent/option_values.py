@@ -6,6 +6,7 @@ converter() is for argparse and pytest, which call it with one word. check() loo
 from __future__ import annotations
 
 import os
+import re
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from sysevent.option_table import FORMATS, Option
 from sysevent.reading import read_start
 
 _SCHEMES = ("http", "https")
+# The schema of kcidb-io.
+_ORIGIN = re.compile(r"[a-z0-9_]+")
 # Bytes of the largest file that an option can name to be read.
 _FILE_MAX = 16 << 20
 
@@ -44,6 +47,8 @@ def _value(option: Option, word: str) -> Any:
         return one_of(option.choices, word)
     if option.kind == "number":
         return _number(option, word)
+    if option.kind == "origin" and not _ORIGIN.fullmatch(word):
+        raise UsageError(f"{word}: expected a name of the characters a-z, 0-9 and _")
     return canonical(word) if option.kind == "arch" else word
 
 
@@ -145,6 +150,14 @@ def _output(name: str, value: str) -> None:
         raise UsageError(f"{name} {value} cannot be written: permission denied")
 
 
+def _created(name: str, value: str) -> None:
+    parent = Path(value).expanduser().parent
+    if parent.exists():
+        _output(name, value)
+    else:
+        _results(name, str(parent))
+
+
 def _export(name: str, value: str) -> None:
     form, equals, file = value.partition("=")
     if not (equals and file):
@@ -155,7 +168,7 @@ def _export(name: str, value: str) -> None:
         raise UsageError(f"{name} {error}") from None
     if file == "-":
         raise UsageError(f"--{form} -: the standard output has the progress of the run; name a file")
-    _output(f"--{form}", file)
+    _created(f"--{form}", file)
 
 
 def _results(name: str, value: str) -> None:
@@ -171,6 +184,7 @@ _CHECKS: Mapping[str, Callable[[str, str], object]] = {
     "file": _file,
     "directory": _directory,
     "output": _output,
+    "created": _created,
     "export": _export,
     "results": _results,
     "url": lambda _, value: mirror(value),

@@ -98,7 +98,10 @@ def test_one_reader(capsys):
     [
         (["--reader", "type", "--json", "-"], "--reader is about the report on the terminal"),
         (["--reader", "nonsense"], "--reader nonsense: expected one of: type; "),
-        (["--text", "/nowhere/file"], "--text /nowhere/file cannot be written: /nowhere is not a directory"),
+        (
+            ["--text", "/dev/null/file"],
+            "--text /dev/null/file cannot be written: /dev/null is not a directory",
+        ),
         (["--text", "-", "--json", "-"], "--text - and --json -: each format needs a place of its own"),
         (["/nowhere", "--text", "{tmp}/x"], "/nowhere cannot be read: No such file or directory"),
     ],

@@ -44,10 +44,10 @@ def test_a_format_that_cannot_be_written(runs, tmp_path):
     ("words", "message"),
     [
         (["json=-"], "--json -: the standard output has the progress of the run; name a file"),
-        (["jsom=x"], "--export jsom, did you mean json?; expected one of text, json"),
+        (["jsom=x"], "--export jsom, did you mean json?; expected one of text, json, "),
         (["x"], "--export x: expected FORMAT=FILE, such as text=x"),
         (["text=x", "json=./x"], "--text x and --json ./x: each format needs a place of its own"),
-        (["text=/none/x"], "--text /none/x cannot be written: /none is not a directory"),
+        (["text=/dev/null/x"], "--text /dev/null/x cannot be written: /dev/null is not a directory"),
     ],
 )
 def test_usage(runs, words, message):

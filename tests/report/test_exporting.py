@@ -18,21 +18,23 @@ ROWS = (
 
 
 def asked(*words):
-    return exporting.asked(words, ROWS)
+    return exporting.asked(words, {}, ROWS)
 
 
 def test_each_is_written(tmp_path):
-    exports = asked(f"one={tmp_path}/1", f"two={tmp_path}/2=b", f"one={tmp_path}/3")
+    """Also into a directory that does not exist yet."""
+    exports = asked(f"one={tmp_path}/1", f"two={tmp_path}/2=b", f"one={tmp_path}/3/4")
     assert exporting.write(exports, []) == []
-    assert [path.read_text() for path in sorted(tmp_path.iterdir())] == ["first", "second \\udc80", "first"]
+    written = [path.read_text() for path in sorted(tmp_path.rglob("*")) if path.is_file()]
+    assert written == ["first", "second \\udc80", "first"]
 
 
 def test_what_fails_takes_no_other_along(tmp_path, capsys):
     """Neither a format whose renderer is wrong nor a directory that is gone."""
-    exports = asked("broken=-", f"one={tmp_path}/none/1", f"broken={tmp_path}/2", f"two={tmp_path}/3")
+    exports = asked("broken=-", "one=/dev/null/1", f"broken={tmp_path}/2", f"two={tmp_path}/3")
     failed = exporting.write(exports, [])
-    assert [export.file for export, _ in failed] == [f"{tmp_path}/none/1", f"{tmp_path}/2", "-"]
-    assert failed[0][1] == f"{tmp_path}/none/1: No such file or directory"
+    assert [export.file for export, _ in failed] == ["/dev/null/1", f"{tmp_path}/2", "-"]
+    assert failed[0][1] == "/dev/null/1: File exists"
     assert failed[1][1].startswith("an error of sysevent itself: ZeroDivisionError")
     assert (tmp_path / "3").exists()
     assert len(list(tmp_path.iterdir())) == 1

@@ -13,6 +13,9 @@ from sysevent.checkout import ROOT
 from sysevent.model import Answer, Observation, RawExit
 from sysevent.report import recorded_observation, records, schema_page
 
+PUBLISHED = ROOT / "docs" / "run.schema.json"
+# One of so many lines of a recording is checked by jsonschema.
+SAMPLE = 20
 RECORDINGS = sorted((ROOT / "tests" / "data" / "runs").glob("*.jsonl"))
 SEEN = Observation(
     "arm64.test",
@@ -110,6 +113,39 @@ def test_the_page_is_up_to_date():
     committed = (ROOT / "docs" / "run-jsonl.md").read_text(encoding="utf-8")
     command = "python -m sysevent.report.schema_page > docs/run-jsonl.md"
     assert committed == schema_page.page(), f"regenerate it: {command}"
+
+
+def test_the_schema_is_up_to_date():
+    command = "python -m sysevent.report.schema_page json > docs/run.schema.json"
+    assert PUBLISHED.read_text(encoding="utf-8") == schema_page.schema(), f"regenerate it: {command}"
+
+
+@pytest.fixture(scope="module")
+def validator():
+    """What other programs would take to check a line, with the published schema."""
+    pytest.importorskip("jsonschema", reason="jsonschema is not installed: pip install --group dev")
+    from jsonschema import Draft202012Validator
+
+    published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(published)
+    return Draft202012Validator(published)
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_another_validator_accepts_recordings(path, validator):
+    """A sample of each, as it takes a while."""
+    for line in path.read_text().splitlines()[::SAMPLE]:
+        validator.validate(json.loads(line))
+
+
+@pytest.mark.parametrize("record", EVERY_KIND, ids=lambda record: type(record).__name__)
+def test_another_validator_accepts_every_kind(record, validator):
+    """With fields that it does not know, but not without a field that has no default."""
+    found = as_json(record)
+    validator.validate(found | {"later": 1})
+    for field in msgspec.structs.fields(type(record)):
+        if field.required:
+            assert not validator.is_valid({name: found[name] for name in found if name != field.name})
 
 
 def structs():

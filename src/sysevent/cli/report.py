@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
     InfrastructureError if a format could not be written; all others are written then.
     """
-    exports = exporting.asked(options.formats(vars(args)))
+    exports = exporting.asked(options.formats(vars(args)), vars(args))
     if args.reader and exports:
         raise UsageError(f"--reader is about the report on the terminal; leave out --{exports[0].name}")
     if args.reader and args.reader not in (known := [reader.name for reader in READERS]):

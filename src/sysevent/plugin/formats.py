@@ -21,7 +21,7 @@ def asked(config: pytest.Config) -> list[Export]:
     # Imported here: most runs write none.
     from sysevent.report import exporting
 
-    return exporting.asked(words)
+    return exporting.asked(words, vars(config.option))
 
 
 def remove_old(config: pytest.Config) -> None:

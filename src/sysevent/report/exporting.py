@@ -8,8 +8,10 @@ import os
 import secrets
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -37,12 +39,15 @@ class Export(msgspec.Struct, frozen=True):
         return shlex.join([f"--{self.name}", self.file])
 
 
-def asked(words: Iterable[str], renderers: Iterable[Renderer] = RENDERERS) -> list[Export]:
+def asked(
+    words: Iterable[str], choices: Mapping[str, Any], renderers: Iterable[Renderer] = RENDERERS
+) -> list[Export]:
     """Return what is asked for by words such as json=FILE, whose first part is the name of a format.
 
+    choices: options of single formats, by their names after parsing.
     UsageError if two of them are to go to one file, or both to the standard output.
     """
-    known = {row.name: row.render for row in renderers}
+    known = {row.name: _maker(row, choices) for row in renderers}
     named = [word.partition("=") for word in words]
     found = [Export(name, file, known[name]) for name, _, file in named]
     places: dict[object, Export] = {}
@@ -52,6 +57,12 @@ def asked(words: Iterable[str], renderers: Iterable[Renderer] = RENDERERS) -> li
         if other is not export:
             raise UsageError(f"{other.option} and {export.option}: each format needs a place of its own")
     return found
+
+
+def _maker(row: Renderer, choices: Mapping[str, Any]) -> Callable[[Sequence[Record]], str]:
+    """What makes a format with the options that were given for it."""
+    given = {name: choices[name] for name in row.takes if choices.get(name) is not None}
+    return partial(row.render, **given) if given else row.render
 
 
 def write(exports: Iterable[Export], run: Sequence[Record]) -> list[tuple[Export, str]]:
@@ -89,12 +100,14 @@ def remove(exports: Iterable[Export]) -> None:
 def put(path: Path, data: bytes) -> None:
     """Write a file in one step: its readers see the old content or the new one. OSError if it cannot be written.
 
-    A link stays one. A device or a pipe is written to, and a file whose directory cannot be written to as well.
+    Its directory is created. A link stays one. A device or a pipe is written to, and so is a file whose directory cannot
+    be written to.
     """
     path = _real(path)
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".sysevent-{secrets.token_hex(8)}")
     try:
         file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)

@@ -6,12 +6,11 @@ and what it shows are in FORMATS of option_table.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
-from sysevent.report import json_array, text_report
-from sysevent.report.records import Record
+from sysevent.report import json_array, junit, kcidb, ktap, lava, text_report
 
 
 class Renderer(msgspec.Struct, frozen=True):
@@ -19,11 +18,17 @@ class Renderer(msgspec.Struct, frozen=True):
 
     # `--NAME FILE` asks for it.
     name: str
-    # From the records of one run or of several merged ones to the content of a file. Does no I/O.
-    render: Callable[[Sequence[Record]], str]
+    # From a sequence of records, of one run or of several merged ones, to the content of a file. Does no I/O.
+    render: Callable[..., str]
+    # Options that render() takes as keywords, by their names after parsing, besides the records.
+    takes: tuple[str, ...] = ()
 
 
 RENDERERS = (
     Renderer("text", text_report.render),
     Renderer("json", json_array.render),
+    Renderer("junit", junit.render),
+    Renderer("ktap", ktap.render),
+    Renderer("kcidb", kcidb.render, takes=("kcidb_origin",)),
+    Renderer("lava", lava.render),
 )

@@ -1,6 +1,7 @@
-"""The documentation of run.jsonl, docs/run-jsonl.md, made from the structs in records.py and their docstrings.
+"""The documentation of run.jsonl and its JSON Schema, made from the structs in records.py and their docstrings.
 
     python -m sysevent.report.schema_page > docs/run-jsonl.md
+    python -m sysevent.report.schema_page json > docs/run.schema.json
 
 The docstring of a field is the string below it. Python discards it, so it costs no time at start-up, and this module
 reads it from the source.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import sys
 import typing
 
@@ -25,7 +27,8 @@ Every run of `sysevent` or `pytest suites` writes `run.jsonl` into its results d
 
 This page is made from `src/sysevent/report/records.py`, by
 `python -m sysevent.report.schema_page > docs/run-jsonl.md`. The type *object of T* is an object with any keys and with
-values of type T.
+values of type T. [run.schema.json](run.schema.json) is the same as a JSON Schema (draft 2020-12) of one line of the
+file, for validators and generators of code. It permits fields that it does not know, but not other kinds of records.
 """
 
 _SCALARS: dict[type[types.Type], str] = {
@@ -51,6 +54,21 @@ def page() -> str:
     for part in _parts(kinds):
         parts += [f"## {part.__name__}\n", *section(part)]
     return "\n".join(parts)
+
+
+def schema() -> str:
+    """Return the JSON Schema of a record, with the descriptions of the page."""
+    found = msgspec.json.schema(records.Record)
+    kinds = typing.get_args(records.Record)
+    for struct in (*kinds, *_parts(kinds)):
+        properties = found["$defs"][struct.__name__]["properties"]
+        for name, text in _field_docs(struct).items():
+            properties[name]["description"] = text
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"A line of run.jsonl, schema {records.SCHEMA}",
+    }
+    return json.dumps(head | found, indent=1) + "\n"
 
 
 def section(struct: type[msgspec.Struct]) -> list[str]:
@@ -127,4 +145,4 @@ def _field_docs(struct: type[msgspec.Struct]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    sys.stdout.write(schema() if sys.argv[1:] == ["json"] else page())
