@@ -20,7 +20,9 @@ FORMATS = tuple(f"--{name}" for name in options.FORMATS)
 # The calls that declare options, by file: the feeders of the table, and --version, which is argparse's own action.
 FEEDERS = {"options.py": 2, "plugin/options.py": 1, "cli/__init__.py": 1}
 IMAGES, LAYOUT = ("list", "fetch", "verify", "prune"), ("show", "scan", "diff")
+RESULTS = ("list", "prune")
 SUBVERBS = {*(f"images {name}" for name in IMAGES), *(f"layout {name}" for name in LAYOUT)}
+SUBVERBS |= {f"results {name}" for name in RESULTS}
 
 
 def parsers(parser):
@@ -120,6 +122,7 @@ def test_help_is_one_sentence(option):
 NOT_REPEATED = {
     "--export": "a report on all tests of the run",
     "--kcidb-origin": "the same",
+    "--on-end": "the same, of the run as a whole",
     "--results": "a new directory each time",
     "--keep": "what becomes of guests after the verdict",
     "--keep-for": "the same",

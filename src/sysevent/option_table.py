@@ -31,12 +31,24 @@ Kind = Literal[
     "results",
     "path",
     "kernel",
+    "command",
 ]
 """What a value is. An architecture can be given by its other names; a target and a claim by a glob. What is in PATHS
 names something on disk, relative to the current directory: a file that is read, a directory that exists, a file that is
 written, one whose directory is created as well, such a file behind its format (junit=FILE), a directory that is
-created, a file or directory, or a kernel, which can also be the name of a track, such as debian:6.12."""
-PATHS: tuple[Kind, ...] = ("file", "directory", "output", "created", "export", "results", "path", "kernel")
+created, a file or directory, a kernel, which can also be the name of a track, such as debian:6.12, or a command of the
+shell that does so."""
+PATHS: tuple[Kind, ...] = (
+    "file",
+    "directory",
+    "output",
+    "created",
+    "export",
+    "results",
+    "path",
+    "kernel",
+    "command",
+)
 
 PYTEST = "pytest"
 # The verbs that hand these options on to pytest, which checks their values and knows their defaults.
@@ -223,6 +235,11 @@ OPTIONS: tuple[Option, ...] = (
            _in("sensitivity"), "flag"),
     Option("--sample", "N", "only one mutant of N, always the same", _in("sensitivity"), "number", default=1),
     Option("--list", "", "only list the mutants", _in("sensitivity"), "flag"),
+    Option("--on-end", "COMMAND", "command of the shell, run at the end with SYSEVENT_RESULTS and other variables, and "
+           "the report on its standard input", _in(*_SUITE), "command", again=False),
+    Option("--newest", "N", "runs that stay, however old they are", _in("results prune"), "number", default=50),
+    Option("--days", "N", "runs of the last N days stay", _in("results prune"), "number", default=7, least=0),
+    Option("--dry-run", "", "only say what would be deleted", _in("results prune"), "flag"),
     Option("--repeat", "N", "run everything N times, and compare the verdicts: a verdict that differs fails",
            _in("run"), "number"),
     Option("--check", "", "log in to lab machines, and ask labgrid for places; their KVM is not asked",
@@ -248,6 +265,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("after", "RUN", "second run or kernel", _in("diff"), "kernel"),
     Option("run", "RUN", "results directories, merged if there are several; default: results/latest", _in("report"),
            "path", count="*"),
+    Option("folder", "DIR", "directory with results directories in it; default: results", _in("results"), "directory",
+           count="?"),
     Option("target", "TARGET", "name of a target, or a glob that matches one", _in("shell"), "target", count="?"),
     Option("struct", "STRUCT", "structure, such as kvm_xen_exit, or a member that is one",
            _in("layout show"), count="?", default="kvm_run.system_event"),

@@ -8,6 +8,7 @@ from the table, too.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,12 @@ def formats(values: Mapping[str, Any]) -> list[str]:
 
 
 def absolute(option: Option, value: str, here: Path) -> str:
-    """A path, tree:PATH or FORMAT=PATH, made absolute against here; the name of a kernel track stays as it is."""
+    """A path, tree:PATH or FORMAT=PATH, made absolute against here; the name of a kernel track stays as it is.
+
+    A command of the shell is run there.
+    """
+    if option.kind == "command":
+        return f"cd {shlex.quote(str(here))} || exit\n{value}"
     if option.kind == "export":
         name, equals, path = value.partition("=")
         return f"{name}{equals}{here / Path(path).expanduser()}" if path not in ("", "-") else value

@@ -35,6 +35,7 @@ VERBS = {
     "targets": "the known targets, and what each needs",
     "shell": "a shell in a guest of a target, with our VMM in it, or on a lab machine",
     "report": "what a recorded run found: the matrix, and how each generation of userspace reads its events",
+    "results": "the results of runs: list, prune",
     "images": "the kernels that guests boot: list, fetch, verify, prune",
     "layout": "what KVM's headers mean in bytes, for every ABI: show, scan, diff",
     "bisect": "which commit, or which release, changed what a VMM reads",

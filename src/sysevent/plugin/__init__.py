@@ -12,6 +12,7 @@ pytest_plugins = (
     "sysevent.plugin.exceptions",
     "sysevent.plugin.outcome",
     "sysevent.plugin.exports",
+    "sysevent.plugin.on_end",
     "sysevent.plugin.summary",
     "sysevent.plugin.snapshots",
     "sysevent.plugin.live",

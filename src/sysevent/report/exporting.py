@@ -100,8 +100,8 @@ def remove(exports: Iterable[Export]) -> None:
 def put(path: Path, data: bytes) -> None:
     """Write a file in one step: its readers see the old content or the new one. OSError if it cannot be written.
 
-    Its directory is created. A link stays one. A device or a pipe is written to, and so is a file whose directory cannot
-    be written to.
+    Its directory is created. A link stays one. A device or a pipe is written to, and so is a file in a directory that
+    cannot be written to.
     """
     path = _real(path)
     if path.exists() and not path.is_file():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -100,8 +100,10 @@ class RunLog:
             self._file = -1
 
 
-def read(path: Path) -> Iterator[Record]:
+def read(path: Path, without: Sequence[str] = ()) -> Iterator[Record]:
     """Yield the records of a run.
+
+    without: kinds that are left out, at best without decoding them, such as `observation`.
 
     Lines that were cut off, by a full disk or the end of their writer, and records of an unknown kind are left out.
     UsageError if the file cannot be read, has a line that is not a record, or is of a later schema.
@@ -111,7 +113,10 @@ def read(path: Path) -> Iterator[Record]:
         # Behind the last line's end.
         del lines[-1]
     decoder = msgspec.json.Decoder(Record)
+    skipped = tuple(f'{_BEGIN} "{kind}"' for kind in without)
     for number, line in enumerate(lines, 1):
+        if line.startswith(skipped):
+            continue
         record = _decode(decoder, line) or _read_lenient(line, f"{path}, line {number}", first=number == 1)
         if record is not None:
             yield record
