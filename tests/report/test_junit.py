@@ -1,5 +1,6 @@
 """JUnit XML, read by junitparser, and by Python's XML parser."""
 
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -30,6 +31,41 @@ def test_another_parser_finds_every_claim(name):
         sum(one[0] for one in numbers),
         sum(one[1] for one in numbers),
     )
+
+
+# What the schema of Jenkins, of which pytest's documentation has a part, permits in each element: others, attributes.
+# Properties of a case are ours: pytest writes such properties as well.
+PERMITTED = {
+    "testsuites": ({"testsuite"}, {"name", "time", "tests", "failures", "errors"}),
+    "testsuite": (
+        {"properties", "testcase"},
+        {"name", "time", "timestamp", "tests", "failures", "errors", "skipped"},
+    ),
+    "properties": ({"property"}, set()),
+    "property": (set(), {"name", "value"}),
+    "testcase": (
+        {"properties", "failure", "error", "skipped", "system-out"},
+        {"name", "classname", "time"},
+    ),
+    **dict.fromkeys(("failure", "error", "skipped"), (set(), {"type", "message"})),
+    "system-out": (set(), set()),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_elements_are_those_of_the_schema(name):
+    top = ElementTree.fromstring(junit.render(RUNS[name]))
+    assert top.tag == "testsuites"
+    for element in top.iter():
+        children, attributes = PERMITTED[element.tag]
+        assert {child.tag for child in element} <= children
+        assert element.attrib.keys() <= attributes
+        assert (
+            element.tag != "testcase" or len([child for child in element if child.tag != "properties"]) <= 1
+        )
+        if "time" in element.attrib:
+            # Of a suite the schema permits three digits behind the point, and no exponent.
+            assert re.fullmatch(r"[0-9]+\.[0-9]{3}", element.get("time"))
 
 
 def cases(name):

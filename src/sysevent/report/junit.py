@@ -38,13 +38,14 @@ def render(run: Sequence[Record]) -> str:
         element = _suite(top, suite.name, suite.seconds)
         if first and first.start:
             element.set("timestamp", escape_line(first.start))
-        _properties(element, facts(suite))
+        known = facts(suite)
+        _properties(element, known)
         for verdict in suite.verdicts:
-            _case(element, suite, verdict)
+            _case(element, suite, verdict, known)
     if incomplete := unfinished(run):
         element = _suite(top, "sysevent", 0.0)
         for name, why in incomplete.items():
-            case = SubElement(element, "testcase", name=name, classname="sysevent.runs", time="0")
+            case = SubElement(element, "testcase", name=name, classname="sysevent.runs", time="0.000")
             _outcome(case, Status.MISS, why, [why])
     for element in [*top, top]:
         for attribute, tag in _COUNTED.items():
@@ -60,7 +61,7 @@ def _suite(top: Element, name: str, seconds: float) -> Element:
     return SubElement(top, "testsuite", name=escape_line(name), time=f"{seconds:.3f}")
 
 
-def _case(element: Element, suite: Suite, verdict: records.Verdict) -> None:
+def _case(element: Element, suite: Suite, verdict: records.Verdict, known: Mapping[str, str]) -> None:
     case = SubElement(
         element,
         "testcase",
@@ -77,7 +78,7 @@ def _case(element: Element, suite: Suite, verdict: records.Verdict) -> None:
         "nodeid": escape_line(verdict.nodeid),
         **{escape_line(name): escape_line(value) for name, value in verdict.dimensions.items()},
     }
-    _properties(case, {**own, **facts(suite)})
+    _properties(case, {**own, **known})
     _outcome(case, verdict.status, headline(verdict), details(verdict))
 
 

@@ -30,6 +30,8 @@ _VERSION = {"major": 5, "minor": 3}
 _EXCERPT = 16384
 # The path of the test that a run has reached its end.
 _COMPLETE = "sysevent.complete"
+# Facts in the comment on an environment, with the word in front of each.
+_SHOWN = (("qemu", "QEMU"), ("mode", "KVM"), ("vmm_abi", "VMM"))
 # The facts of a suite by which builds differ.
 _BUILD = ("arch", "kernel", "kernel_spec", "package", "build_id", "module_build_ids")
 
@@ -62,6 +64,7 @@ class _Report:
         asked = suites(run)
         for suite in asked:
             build = self._build(suite)
+            environment = _environment(suite)
             for verdict in suite.verdicts:
                 self.content["tests"].append(
                     {
@@ -69,7 +72,8 @@ class _Report:
                         "origin": self.origin,
                         "build_id": build,
                         **common,
-                        **_test(verdict, suite),
+                        **_test(verdict),
+                        "environment": environment,
                     }
                 )
         for why in unfinished(run).values():
@@ -111,9 +115,13 @@ class _Report:
         return name
 
 
-def _test(verdict: records.Verdict, suite: Suite) -> dict[str, Any]:
+def _environment(suite: Suite) -> dict[str, Any]:
     known = facts(suite)
     where = [escape_line(suite.name), *(f"{word} {known[key]}" for key, word in _SHOWN if key in known)]
+    return {"comment": ", ".join(where), "misc": known}
+
+
+def _test(verdict: records.Verdict) -> dict[str, Any]:
     text = "\n".join(details(verdict))
     return {
         "path": safe_name(verdict.test),
@@ -121,7 +129,6 @@ def _test(verdict: records.Verdict, suite: Suite) -> dict[str, Any]:
         "comment": headline(verdict),
         "log_excerpt": text[:_EXCERPT],
         "duration": verdict.seconds,
-        "environment": {"comment": ", ".join(where), "misc": known},
         "misc": {
             "level": verdict.level.value,
             "erratum": escape_line(verdict.erratum),
@@ -132,10 +139,6 @@ def _test(verdict: records.Verdict, suite: Suite) -> dict[str, Any]:
             "nodeid": escape_line(verdict.nodeid),
         },
     }
-
-
-# Facts in the comment on an environment, with the word in front of each.
-_SHOWN = (("qemu", "QEMU"), ("mode", "KVM"), ("vmm_abi", "VMM"))
 
 
 def _start(run: records.Run | None) -> dict[str, str]:
