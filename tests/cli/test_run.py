@@ -183,6 +183,23 @@ def test_formats_are_handed_on():
     ]
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--junit", "-"], "--junit -: the standard output has the progress of the run; name a file"),
+        (["--junit", "/dev/null/x"], "--junit /dev/null/x cannot be written: /dev/null is not a directory"),
+        (["--junit", "x", "--ktap", "./x"], "--junit x and --ktap ./x: each format needs a place of its own"),
+        (["--export", "junti=x"], "--export junti, did you mean junit\\?; expected one of text, json, "),
+    ],
+)
+def test_formats_that_cannot_be_written(words, message):
+    """Before a kernel is built, which takes minutes."""
+    parser = argparse.ArgumentParser()
+    run.add_arguments(parser)
+    with pytest.raises(UsageError, match=f"^{message}"):
+        run.run(parser.parse_args([*words, "--build", "/nowhere"]))
+
+
 def test_repeated_runs_write_no_formats():
     """Each would write the same file."""
     parser = argparse.ArgumentParser()

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from sample_records import RUN, TARGET, verdict
+from sample_records import END, RUN, TARGET, verdict
 from sample_runs import RUNS, A
 
 from sysevent.errors import InfrastructureError
@@ -83,6 +83,16 @@ def test_a_test():
     }
     assert found["environment"]["misc"]["build_id"] == "ab" * 20
     assert found["log_excerpt"].startswith("why\ntype: got 2, expected 1\n")
+
+
+def test_a_run_and_its_copy():
+    """Such as an artifact that was loaded twice, once before the end: each test is there once, the worse one."""
+    early = [RUN, TARGET, verdict(A, "arm64-tcg", "FAIL")]
+    found = json.loads(kcidb.render([*early, RUN, TARGET, verdict(A, "arm64-tcg", "PASS"), END]))
+    assert [(one["path"], one["status"]) for one in found["tests"]] == [
+        (A, "FAIL"),
+        ("sysevent.complete", "MISS"),
+    ]
 
 
 def test_a_build_for_each_kernel():

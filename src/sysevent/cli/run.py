@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sysevent import options
+from sysevent import option_values, options
 from sysevent.checkout import ROOT
 from sysevent.cli import say, show
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures
@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
             f"--{formats[0].replace('=', ' ', 1)}: every run of --repeat would write this file; afterwards, "
             "`sysevent report` writes it from the directories of all runs"
         )
+    _check_formats(args)
     # The locks of builds are held until the last guest has ended.
     with contextlib.ExitStack() as locks:
         if args.build is None:
@@ -66,6 +67,18 @@ def run(args: argparse.Namespace) -> int:
         if args.repeat is None:
             become_pytest("suites", [*pytest_options(args, Path.cwd()), *args.pytest_args])
         return repeat(args, args.repeat)
+
+
+def _check_formats(args: argparse.Namespace) -> None:
+    """UsageError for formats that could not be written, before a kernel is built; pytest checks all other options."""
+    words = options.formats(vars(args))
+    if not words:
+        return
+    option_values.check([row for row in options.of("run") if row.kind == "export"], {"export": words})
+    # Imported here: most runs write none.
+    from sysevent.report import exporting
+
+    exporting.asked(words, vars(args))
 
 
 def start_pytest(arguments: Sequence[str], output: Path) -> int:

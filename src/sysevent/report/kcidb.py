@@ -44,8 +44,9 @@ def render(run: Sequence[Record], kcidb_origin: str = "sysevent") -> str:
     found = _Report(kcidb_origin)
     for part in split(run):
         found.add(part)
-    _check(found.content)
-    return json.dumps(found.content, indent=1) + "\n"
+    content = found.finished()
+    _check(content)
+    return json.dumps(content, indent=1) + "\n"
 
 
 class _Report:
@@ -53,8 +54,9 @@ class _Report:
 
     def __init__(self, origin: str) -> None:
         self.origin = origin
-        self.content: dict[str, Any] = {"version": _VERSION, "checkouts": [], "builds": [], "tests": []}
+        self._content: dict[str, Any] = {"version": _VERSION, "checkouts": [], "builds": []}
         self._builds: set[str] = set()
+        self._tests: dict[str, dict[str, Any]] = {}
 
     def add(self, run: Sequence[Record]) -> None:
         """Add the tests of a single run, and the kernels that it has asked."""
@@ -66,7 +68,7 @@ class _Report:
             build = self._build(suite)
             environment = _environment(suite)
             for verdict in suite.verdicts:
-                self.content["tests"].append(
+                self._test(
                     {
                         "id": f"{self.origin}:{name}-{_digest(verdict.test, verdict.target, verdict.abi)}",
                         "origin": self.origin,
@@ -77,7 +79,7 @@ class _Report:
                     }
                 )
         for why in unfinished(run).values():
-            self.content["tests"].append(
+            self._test(
                 {
                     "id": f"{self.origin}:{name}-{_digest(_COMPLETE)}",
                     "origin": self.origin,
@@ -88,6 +90,16 @@ class _Report:
                     **common,
                 }
             )
+
+    def _test(self, test: dict[str, Any]) -> None:
+        """Add a test. Of two with one ID, as of a run and its copy, the worse one stays."""
+        other = self._tests.get(test["id"])
+        if other is None or Status(test["status"]).severity < Status(other["status"]).severity:
+            self._tests[test["id"]] = test
+
+    def finished(self) -> dict[str, Any]:
+        """Return the report."""
+        return {**self._content, "tests": list(self._tests.values())}
 
     def _build(self, suite: Suite | None) -> str:
         """The ID of the build that a suite has asked, which is added with its checkout; None: of an unknown one."""
@@ -100,8 +112,8 @@ class _Report:
         comment = f"Linux {known['kernel']}" if "kernel" in known else "a kernel that did not answer"
         more = ", ".join(parts[key] for key in ("kernel_spec", "package") if key in parts)
         text = f"{comment} ({more})" if more else comment
-        self.content["checkouts"].append({"id": name, "origin": self.origin, "comment": text, "valid": True})
-        self.content["builds"].append(
+        self._content["checkouts"].append({"id": name, "origin": self.origin, "comment": text, "valid": True})
+        self._content["builds"].append(
             {
                 "id": name,
                 "checkout_id": name,
