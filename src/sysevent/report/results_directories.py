@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from sysevent.errors import UsageError
+from sysevent.reading import read_file
 from sysevent.report import matrix, records, run_log
 
 NEWEST = 50
@@ -95,7 +96,7 @@ def old(folder: Path, now: float, newest: int = NEWEST, days: int = DAYS) -> Ite
     )
     for path in found[: max(0, len(found) - newest)]:
         written = _written(path)
-        if now - written > days * _DAY and not _is_needed(path, now - written):
+        if now - written > days * _DAY and not is_needed(run_log.path_in(path), now - written):
             yield path
 
 
@@ -110,22 +111,18 @@ def _written(results: Path) -> float:
     return max((place.stat().st_mtime for place in places if place.exists()), default=0.0)
 
 
-def _is_needed(results: Path, age: float) -> bool:
-    """Whether a run must stay although it is old; also if its log cannot be read.
+def is_needed(log: Path, age: float) -> bool:
+    """Return whether the run of a log must stay although it is old; also if that cannot be read.
 
     age: seconds since something was added to it. The records are not decoded: those of an older version count, too.
     """
-    first, ended = True, False
     try:
-        with run_log.path_in(results).open("rb") as file:
-            for line in file:
-                if first and any(str(word).startswith("--results") for word in json.loads(line)["argv"]):
-                    return True
-                if line.startswith(_KEPT) and age < json.loads(line)["limit"]:
-                    return True
-                first, ended = False, ended or line.startswith(_END)
+        lines = read_file(log, run_log.LARGEST).splitlines()
+        named = any(str(word).startswith("--results") for word in json.loads(lines[0])["argv"])
+        kept = any(age < json.loads(line)["limit"] for line in lines if line.startswith(_KEPT))
+        ended = any(line.startswith(_END) for line in lines)
     except FileNotFoundError:
-        pass
-    except (OSError, ValueError, KeyError, TypeError):
+        return age < _DAY
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return True
-    return age < _DAY and not ended
+    return named or kept or (age < _DAY and not ended)

@@ -17,7 +17,7 @@ from sysevent.text import escape
 # The name of the file in the results directory of a run.
 NAME = "run.jsonl"
 # Bytes of a log that is read. A run of three targets writes one megabyte.
-_LARGEST = 256 << 20
+LARGEST = 256 << 20
 # Characters of what is wrong with a line in a message: it can quote the line.
 _SHOWN_MAX = 400
 # The first bytes of every line.
@@ -133,7 +133,7 @@ def _decode(decoder: msgspec.json.Decoder[Record], line: str) -> Record | None:
 def _content(path: Path) -> str:
     """Return the text of a log. UsageError if it is not a regular file, is too long, or is not text."""
     try:
-        return read_file(path, _LARGEST).decode()
+        return read_file(path, LARGEST).decode()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
