@@ -144,3 +144,8 @@ def test_what_counts_is_the_same_everywhere():
     assert [one.status for one in last_verdicts(found).values()] == ["PASS"]
     assert "superseded" not in text_report.render(found)
     assert "irqchip gicv3: 1 PASS" in text_report.render(found)
+
+
+def test_a_run_without_records():
+    """The command line refuses it; here it is a run that has not ended."""
+    assert exit_code.of(merging.merge([run(of("PASS")), []])) == 2

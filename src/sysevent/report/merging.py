@@ -83,7 +83,7 @@ def _different(run: Sequence[Record], parts: Sequence[Sequence[Record]]) -> list
 
 def _beginning(run: Sequence[Record]) -> Sequence[Record]:
     """The records of a run behind its `run` record; with one that says that there is none."""
-    if isinstance(run[0], records.Run):
+    if run and isinstance(run[0], records.Run):
         return run
     unknown = records.Run(schema=records.SCHEMA, id="unknown", start="", argv=(), versions={})
     return [unknown, *run]
