@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+from sysevent.checkout import ROOT
+
 ONE = ["--arch", "arm64", "-k", "test_arm64 and off and not written"]
 
 
@@ -17,6 +19,20 @@ def test_a_run_writes_what_was_asked(runs, tmp_path):
     everything = json.loads((tmp_path / "json").read_text())
     assert everything[-1] == found.records("end")[0]
     assert (tmp_path / "text").read_text().endswith("1 PASS\n")
+
+
+def test_the_log_of_a_run_follows_the_published_schema(runs):
+    """Line by line, as a program of somebody else would check it."""
+    pytest.importorskip("jsonschema", reason="jsonschema is not installed: pip install --group dev")
+    from jsonschema import Draft202012Validator
+
+    validator = Draft202012Validator(json.loads((ROOT / "docs" / "run.schema.json").read_text()))
+    runs.start("schema", "--arch", "arm64")
+    lines = (runs["schema"].results / "run.jsonl").read_text().splitlines()
+    for line in lines:
+        validator.validate(json.loads(line))
+    kinds = {json.loads(line)["record"] for line in lines}
+    assert kinds >= {"run", "target", "verdict", "end"}
 
 
 def test_several_processes(runs, tmp_path):

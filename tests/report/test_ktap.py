@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sample_runs import RUNS, A
 
+from sysevent import settings
 from sysevent.model import Status
 from sysevent.report import ktap
 from sysevent.report.matrix import last_verdicts
@@ -86,8 +87,14 @@ def test_the_last_line(name, end):
 
 def source():
     """The directory of kunit_parser.py in the source of a kernel; None if there is none."""
-    roots = [os.environ.get("SYSEVENT_LINUX", ""), *map(str, Path("/usr/src").glob("linux*"))]
-    found = [Path(root, *TOOLS) for root in roots if root]
+    cache = settings.from_environment().cache
+    roots = [
+        *filter(None, [os.environ.get("SYSEVENT_LINUX")]),
+        *Path("/usr/src").glob("linux*"),
+        # Those that bisections and measurements have checked out.
+        *(tree for verb in ("bisect", "sensitivity") for tree in (cache / verb).glob("*/tree")),
+    ]
+    found = [Path(root, *TOOLS) for root in roots]
     return next((path for path in found if (path / "kunit_parser.py").is_file()), None)
 
 
