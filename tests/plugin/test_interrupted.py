@@ -7,6 +7,8 @@ import time
 import pytest
 from processes import SOON
 
+from sysevent.plugin.interrupts import pytest_keyboard_interrupt
+
 ONE = ["--arch", "arm64", "-k", "test_arm64 and not written"]
 WAITS = {"arm64.psci.reset2": "waits"}
 OTHER_END = {signal.SIGINT: signal.SIGTERM}
@@ -67,3 +69,12 @@ def test_several_processes(interrupted, name, group):
     pytest.importorskip("xdist", reason="pytest-xdist is not installed: pip install 'sysevent[xdist]'")
     found = interrupted(f"workers-{name}-{group}", [signal.Signals[name]], "-n", "2", group=group)
     assert is_complete(found, name)
+
+
+def test_the_frame_that_is_kept_is_visible():
+    """pytest ends with an AssertionError if it has none, as with pytest.exit(), which hides its own."""
+    with pytest.raises(pytest.exit.Exception) as found:
+        pytest.exit("the disk is full")
+    pytest_keyboard_interrupt(found)
+    (kept,) = found.traceback
+    assert kept.name == "test_the_frame_that_is_kept_is_visible"

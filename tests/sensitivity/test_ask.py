@@ -24,6 +24,7 @@ def test_target_file_is_the_target():
         boot=60,
         kernel="/a path/Image",
         memory=256,
+        machine="gic-version=2",
     )
     assert spec.parse(ask.target_file(row).encode(), "targets.toml") == [row]
 
@@ -53,6 +54,15 @@ def test_verdicts_of_a_run(tmp_path):
     found = ask.read(tmp_path, "", 1.234)
     assert found.statuses == {"a": Status.PASS, "a@i386": Status.FAIL}
     assert (found.build_id, found.seconds) == ("ab" * 20, 1.23)
+    assert "has no end" in found.obstacle
+
+
+def test_a_run_that_has_ended(tmp_path):
+    """Only then the claims that are not in its log were not asked for."""
+    log = RunLog(tmp_path / "run.jsonl")
+    log.write(sample_records.END)
+    log.close()
+    assert ask.read(tmp_path, "", 1).obstacle == ""
 
 
 def test_run_that_wrote_nothing(tmp_path):

@@ -24,5 +24,8 @@ def pytest_sessionfinish() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-    """Leave out all frames but the last one: pytest would print the values of their arguments."""
-    excinfo.traceback = excinfo.traceback[-1:]
+    """Leave out all frames but the last one: pytest would print the values of their arguments.
+
+    It has to be a visible one, without which pytest ends with an AssertionError of its own; pytest.exit() hides its.
+    """
+    excinfo.traceback = excinfo.traceback.filter(excinfo)[-1:] or excinfo.traceback

@@ -83,7 +83,7 @@ class Asker:
 def read(results: Path, obstacle: str, seconds: float) -> Verdicts:
     """Return the verdicts in the results of a run; obstacle and seconds as in Verdicts."""
     path = run_log.path_in(results)
-    statuses, build_id = {}, ""
+    statuses, build_id, ended = {}, "", False
     for record in run_log.read(path) if path.exists() else ():
         if isinstance(record, records.Verdict):
             name = record.test if record.native else f"{record.test}@{record.abi}"
@@ -91,6 +91,11 @@ def read(results: Path, obstacle: str, seconds: float) -> Verdicts:
             statuses[name] = record.status
         elif isinstance(record, records.Target):
             build_id = record.build_id
+        elif isinstance(record, records.End):
+            ended = True
+    if not obstacle and not ended:
+        # As with a full disk: the claims that are not in it were not judged.
+        obstacle = f"the log of the run has no end: see {results.parent / 'pytest.out'}"
     return Verdicts(statuses, build_id, obstacle, round(seconds, 2))
 
 
@@ -98,7 +103,7 @@ def target_file(target: TargetSpec) -> str:
     """Return the text of a target file with one row, which has what differs from the defaults."""
     default = TargetSpec(name="", arch=target.arch, where=target.where)
     lines = [f'arch = "{target.arch}"', f'where = "{target.where}"']
-    for field in ("name", "cpu", "memory", "channel", "boot", "kernel", "append"):
+    for field in ("name", "cpu", "machine", "memory", "channel", "boot", "kernel", "append"):
         value = getattr(target, field)
         if value != getattr(default, field):
             # A string of JSON is one of TOML as well.
