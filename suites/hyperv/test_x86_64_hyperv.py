@@ -33,6 +33,12 @@ IGNORED = {
     "reset.value_0x100000001": (MSR_RESET, 0x1_0000_0001, "1 with an upper half to HV_X64_MSR_RESET"),
     "crash.bit_62": (MSR_CRASH_CTL, CRASH_NOTIFY_MESSAGE, "the message bit alone to HV_X64_MSR_CRASH_CTL"),
     "crash.nothing": (MSR_CRASH_CTL, 0, "0 to HV_X64_MSR_CRASH_CTL"),
+    "crash.value_0x1": (MSR_CRASH_CTL, 1, "1 to HV_X64_MSR_CRASH_CTL"),
+    "crash.other_bits": (
+        MSR_CRASH_CTL,
+        CRASH_NOTIFY - 1,
+        "every bit but the notify bit to HV_X64_MSR_CRASH_CTL",
+    ),
 }
 
 

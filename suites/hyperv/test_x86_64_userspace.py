@@ -10,7 +10,13 @@ import struct
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
-from sysevent.abi.hyperv import CRASH_NOTIFY, MSR_CRASH_CTL, MSR_CRASH_P0, MSR_RESET
+from sysevent.abi.hyperv import (
+    CRASH_NOTIFY,
+    MSR_CRASH_CTL,
+    MSR_CRASH_P0,
+    MSR_REENLIGHTENMENT_CONTROL,
+    MSR_RESET,
+)
 from sysevent.abi.ioctls import Request
 from sysevent.abi.kvm_run import MSR_ERROR
 from sysevent.abi.x86_64 import MSR_EXIT_FILTER, MSR_EXIT_INVAL, MSR_FILTER_WRITE, SET_MSR_FILTER
@@ -182,6 +188,21 @@ CLAIMS = claims(
             BufferHolds("get", 0, 16 + 16 * 5, 8),
         ),
         source=f"{TLFS}; arch/x86/kvm/hyperv.c, kvm_hv_msr_set_crash_data",
+        needs=(HYPERV,),
+        abi="x86_64",
+    ),
+    ExitClaim(
+        "hyperv.reset.others",
+        "A guest's reset changes no other MSR of Hyper-V: HV_X64_MSR_REENLIGHTENMENT_CONTROL stays 0.",
+        asks=scenario(
+            "hyperv.reset.others",
+            *vm_with_vcpus("wrmsr"),
+            Entry("wrmsr", registers(MSR_RESET, 1)),
+            *run("exit"),
+            get_msrs("get", MSR_REENLIGHTENMENT_CONTROL),
+        ),
+        gives=(Exits(ExitReason.SYSTEM_EVENT), Returns("get", 1), BufferHolds("get", 0, 16, 8)),
+        source=f"{TLFS}; arch/x86/kvm/hyperv.c, kvm_hv_set_msr_pw",
         needs=(HYPERV,),
         abi="x86_64",
     ),

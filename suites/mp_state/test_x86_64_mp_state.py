@@ -44,7 +44,8 @@ def states(where):
             step
             for state in (MpState.RUNNABLE, *WITH_APIC, *FOREIGN)
             for step in (
-                ioctls.set_mp_state(where.caller, MpState.RUNNABLE),
+                # Labelled: also if it is refused, the others are asked.
+                ioctls.set_mp_state(where.caller, MpState.RUNNABLE, f"before {int(state)}"),
                 ioctls.set_mp_state(where.caller, state, f"set {int(state)}"),
                 ioctls.get_mp_state(where.caller, f"get {int(state)}"),
             )

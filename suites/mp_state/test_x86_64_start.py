@@ -1,23 +1,25 @@
-"""How a vCPU of x86 starts in the state SIPI_RECEIVED.
+"""How a vCPU of x86 starts in the state SIPI_RECEIVED, and what keeps it from doing so.
 
 KVM_SET_MP_STATE with SIPI_RECEIVED is how a migrated CPU gets a SIPI that was on its way; its vector comes by
 KVM_SET_VCPU_EVENTS.
 """
 
+from sysevent.abi.errno import Errno
 from sysevent.abi.mp_state import MpState
 from sysevent.contract.checks import RegisterHolds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.scenario_checks import BufferHolds, Returns
-from sysevent.contract.x86_64 import guest_continues
+from sysevent.contract.scenario_checks import AllOrNone, BufferHolds, Returns
+from sysevent.contract.x86_64 import SMM, guest_continues
 from sysevent.scenario import ioctls
 from sysevent.scenario.configuration import Configuration
 from sysevent.scenario.steps import Memory, Write, run
 from sysevent.scenario.x86_64 import scenario
 from sysevent.scenario.x86_64_machine import machine
-from sysevent.scenario.x86_64_state import OUT, set_events
+from sysevent.scenario.x86_64_state import OUT, SMM_MEMORY, set_events
 
 WHERE = Configuration(irqchip="full", vcpus=2, caller=1)
+THREE = Configuration(irqchip="full", vcpus=3)
 SET_DOC = (
     "Documentation/virt/kvm/api.rst, KVM_SET_MP_STATE; arch/x86/kvm/x86.c, kvm_arch_vcpu_ioctl_set_mpstate"
 )
@@ -26,7 +28,47 @@ VECTOR = 9
 START = VECTOR << 12
 
 
+# States that KVM refuses up to Linux 6.12 while SMM, or a pending SMI, keeps INIT and SIPI away; later ones take them.
+DELAYED = (MpState.INIT_RECEIVED, MpState.SIPI_RECEIVED)
+OTHERS = (MpState.UNINITIALIZED, MpState.HALTED, MpState.AP_RESET_HOLD, MpState.RUNNABLE)
+# Word of the labels, vCPU.
+IN_SMM, WITH_SMI = ("in SMM", 1), ("with an SMI", 2)
+MASKED = scenario(
+    "mp_state.masked",
+    *machine(THREE),
+    SMM_MEMORY,
+    set_events(IN_SMM[1], smm=True),
+    set_events(WITH_SMI[1], smi=True),
+    *(
+        step
+        for word, vcpu in (IN_SMM, WITH_SMI)
+        for state in (*DELAYED, *OTHERS)
+        for step in (
+            ioctls.set_mp_state(vcpu, MpState.RUNNABLE),
+            ioctls.set_mp_state(vcpu, state, f"set {int(state)} {word}"),
+        )
+    ),
+    configuration=THREE,
+)
+SET = "arch/x86/kvm/x86.c, kvm_arch_vcpu_ioctl_set_mpstate"
+
 CLAIMS = claims(
+    ExitClaim(
+        "mp_state.masked",
+        "INIT_RECEIVED and SIPI_RECEIVED are both taken, or both refused with EINVAL, of a vCPU in SMM as with a "
+        "pending SMI; every other state is taken.",
+        asks=MASKED,
+        gives=(
+            AllOrNone(
+                tuple(f"set {int(state)} {word}" for word, _ in (IN_SMM, WITH_SMI) for state in DELAYED),
+                Errno.EINVAL,
+            ),
+            *(Returns(f"set {int(state)} {word}") for word, _ in (IN_SMM, WITH_SMI) for state in OTHERS),
+        ),
+        source=SET,
+        needs=(SMM,),
+        abi="x86_64",
+    ),
     ExitClaim(
         "mp_state.sipi",
         "A vCPU that is put into SIPI_RECEIVED begins in real mode on the page of the SIPI's vector.",

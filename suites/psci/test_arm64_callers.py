@@ -120,6 +120,15 @@ AARCH32_CLAIMS = claims(
         needs=(AARCH32,),
     ),
     ExitClaim(
+        "aarch32.reset",
+        "PSCI SYSTEM_RESET of a 32-bit guest exits as RESET with one datum, no flag set.",
+        asks=aarch32("reset", Function.SYSTEM_RESET),
+        gives=system_event(EventType.RESET, 0),
+        before_5_18=old_system_event(EventType.RESET, 0),
+        source=f"{API}; {PREPARE}",
+        needs=(AARCH32,),
+    ),
+    ExitClaim(
         "aarch32.reset2",
         "PSCI SYSTEM_RESET2 of a 32-bit guest exits as RESET with the RESET2 flag in data[0].",
         asks=aarch32("reset2", Function.SYSTEM_RESET2),

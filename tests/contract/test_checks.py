@@ -6,6 +6,7 @@ from sample_exits import KICKED, event, poke, seen
 
 from sysevent.contract.checks import Exits, Holds, NoNdata, NothingBeyond, PcAt, RegisterHolds, Written
 from sysevent.contract.scenario_checks import (
+    AllOrNone,
     AtLeastOneEvent,
     Blocks,
     BufferHolds,
@@ -70,6 +71,15 @@ from sysevent.scenario.steps import POISON
         (SameReturn("a", "b"), seen(answers={"a": Answer(4, 0, b""), "b": Answer(0, 0, b"")}), "0x0"),
         (SameReturn("a", "b"), seen(answers={"a": Answer(-1, 5, b""), "b": Answer(-1, 5, b"")}), "-0x1"),
         (SameReturn("a", "b"), seen(answers={"a": Answer(4, 0, b"")}), "it was not asked"),
+        (AllOrNone(("a", "b"), 22), seen(answers={"a": Answer(0, 0, b""), "b": Answer(0, 0, b"")}), None),
+        (AllOrNone(("a", "b"), 22), seen(answers={"a": Answer(-1, 22, b""), "b": Answer(-1, 22, b"")}), None),
+        (
+            AllOrNone(("a", "b"), 22),
+            seen(answers={"a": Answer(0, 0, b""), "b": Answer(-1, 22, b"")}),
+            "0, errno 22 (EINVAL)",
+        ),
+        (AllOrNone(("a",), 22), seen(answers={"a": Answer(-1, 5, b"")}), "errno 5 (EIO)"),
+        (AllOrNone(("a",), 22), seen(), "it was not asked"),
         (BufferHolds("mp", 5), seen(answers={"mp": Answer(0, 0, b"\5\0\0\0\7")}), None),
         (BufferHolds("mp", 5), seen(answers={"mp": Answer(0, 0, b"\0\0\0\0")}), "0x0"),
         (BufferHolds("mp", 7, 4, 1), seen(answers={"mp": Answer(0, 0, b"\5\0\0\0\7")}), None),

@@ -45,6 +45,10 @@ _RISCV_SBI_OFF: Final = 2 << 16
 ARM64_PSCI_VERSION: Final = _ARM64 | _SIZE_U64 | 0x0014_0000
 
 
+# SCTLR_EL1: KVM_REG_ARM64_SYSREG, op0 3, op1 0, CRn 1, CRm 0, op2 0.
+ARM64_SCTLR: Final = _ARM64 | _SIZE_U64 | 0x0013_C080
+
+
 def arm64_x(number: int) -> int:
     """The id of the general register x<number>."""
     return _ARM64 | _SIZE_U64 | _ARM64_CORE | 2 * number

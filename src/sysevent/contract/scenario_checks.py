@@ -225,6 +225,26 @@ class SameReturn(msgspec.Struct, frozen=True):
         return [Mismatch(self.second, f"the same as {self.first!r}: {before.ret:#x}", f"{after.ret:#x}")]
 
 
+class AllOrNone(msgspec.Struct, frozen=True):
+    """All of these ioctls returned 0, or all of them failed with this errno."""
+
+    labels: tuple[str, ...]
+    errno: int
+    gate: bool = False
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        found = [seen.answers.get(label) for label in self.labels]
+        got = [(answer.ret, answer.errno) if answer else None for answer in found]
+        if set(got) in ({(0, 0)}, {(-1, self.errno)}):
+            return []
+        words = ", ".join(
+            "it was not asked" if each is None else "0" if each == (0, 0) else f"errno {names.errno(each[1])}"
+            for each in got
+        )
+        wanted = f"0 of all, or errno {names.errno(self.errno)} of all"
+        return [Mismatch(", ".join(self.labels), wanted, words)]
+
+
 class BufferHolds(msgspec.Struct, frozen=True):
     """The buffer of an ioctl, after the kernel filled it, holds this little-endian number."""
 

@@ -186,13 +186,15 @@ def set_events(
     injected: int | None = None,
     error_code: bool = False,
     smm: bool = False,
+    smi: bool = False,
     sipi_vector: int | None = None,
     label: str = "",
 ) -> Ioctl:
     """Return the step KVM_SET_VCPU_EVENTS: nothing is pending but what the arguments say.
 
     injected: the vector of an exception whose delivery has begun, with error_code as one that has an error code. smm:
-    whether the CPU is in System Management Mode. sipi_vector: the page on which a CPU begins that gets SIPI.
+    whether the CPU is in System Management Mode; smi: whether an SMI is pending. sipi_vector: the page on which a CPU
+    begins that gets SIPI.
     """
     exception = struct.pack(
         "<BBBBI", injected is not None, injected or 0, injected is not None and error_code, 0, 0
@@ -200,7 +202,7 @@ def set_events(
     flags = VCPUEVENT_VALID_NMI_PENDING | VCPUEVENT_VALID_SHADOW | VCPUEVENT_VALID_SMM
     if sipi_vector is not None:
         flags |= VCPUEVENT_VALID_SIPI_VECTOR
-    buffer = exception + struct.pack("<8xIIB39x", sipi_vector or 0, flags, smm)
+    buffer = exception + struct.pack("<8xIIBB38x", sipi_vector or 0, flags, smm, smi)
     return Ioctl(vcpu, Request.SET_VCPU_EVENTS_X86, buffer=buffer, label=label)
 
 
