@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sysevent import nearest, options
-from sysevent.checkout import GUESTS, ROOT
+from sysevent.checkout import ROOT
 from sysevent.cli import show
 from sysevent.contract import catalogue
 from sysevent.contract.claim import PREFIX, Claim
@@ -30,11 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the explanation of a claim; UsageError, with the nearest names, if there is none. Return 0."""
     claim = _find(args.claim.removeprefix(f"{PREFIX}."))
-    programs, recorded = {}, list[str]()
+    programs, recorded = dict[str, str](), list[str]()
     if isinstance(claim, ExitClaim):
-        folder = GUESTS / "payloads" / claim.arch
-        for name in claim.asks.payloads:
-            programs[name] = (folder / f"{name}.S").read_text(encoding="utf-8")
+        programs = catalogue.programs(claim)
         recorded = list(_recorded(claim))
     show("\n".join(explanation.lines(claim, programs, recorded)))
     return 0

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from sysevent.arches import native
-from sysevent.checkout import ROOT, SUITES
+from sysevent.checkout import GUESTS, ROOT, SUITES
 from sysevent.contract.claim import Claim, Claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.layout_claim import LayoutClaim
@@ -105,6 +105,12 @@ def load(root: Path = SUITES) -> Catalogue:
             if isinstance(value, Claims):
                 found += value
     return Catalogue(found)
+
+
+def programs(claim: ExitClaim, root: Path = GUESTS) -> dict[str, str]:
+    """Return the assembly of each payload that the claim's scenario loads, by the name of the payload."""
+    folder = root / "payloads" / claim.arch
+    return {name: (folder / f"{name}.S").read_text(encoding="utf-8") for name in claim.asks.payloads}
 
 
 def _imported(path: Path) -> ModuleType:

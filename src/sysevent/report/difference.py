@@ -12,7 +12,7 @@ import msgspec
 
 from sysevent.abi import kvm_run, names
 from sysevent.abi.capabilities import Capability
-from sysevent.abi.exits import ExitReason
+from sysevent.abi.union_members import UNION_MEMBERS
 from sysevent.arches import resolve_abi
 from sysevent.decode.event import Event, decode, ranges
 from sysevent.errors import UsageError
@@ -20,13 +20,7 @@ from sysevent.model import Answer, Facts, Observation, RawExit
 from sysevent.report import records
 from sysevent.report.records import Record
 
-# The members of the union that an exit uses, by its reason: include/uapi/linux/kvm.h.
-_UNION: dict[int, tuple[str, ...]] = {
-    ExitReason.IO: ("io.direction", "io.size", "io.port", "io.count", "io.data_offset"),
-    ExitReason.DEBUG: ("debug.hsr", "debug.hsr_high"),
-    ExitReason.MMIO: ("mmio.phys_addr",),
-    ExitReason.SYSTEM_EVENT: ("type", "ndata", *(f"data[{n}]" for n in range(16))),
-}
+_UNION = {reason: tuple(member.name for member in members) for reason, members in UNION_MEMBERS.items()}
 _HEAD = ("immediate_exit", "exit_reason", "ready_for_interrupt_injection", "if_flag", "run.flags")
 _REST = ("kvm_valid_regs", "kvm_dirty_regs", "s.regs")
 _CAPABILITIES = {str(number): f"KVM_CAP_{number.name}" for number in Capability}

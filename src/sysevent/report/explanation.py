@@ -23,7 +23,7 @@ def lines(claim: Claim[Any], programs: dict[str, str], recorded: Sequence[str]) 
     yield claim.name
     yield f"  {claim.says}"
     yield ""
-    yield f"level    {claim.level}: {_LEVELS[claim.level]}"
+    yield f"level    {claim.level}: {LEVELS[claim.level]}"
     yield f"source   {claim.source}"
     if isinstance(claim, ExitClaim):
         yield from _of_an_exit(claim, programs)
@@ -42,7 +42,8 @@ def exit_line(raw: RawExit, seen: Observation) -> str:
     return "ended by a signal" if raw.kicked else str(decode(raw, seen.arch)).removeprefix("exit ")
 
 
-_LEVELS = {
+# What a level means for a reader.
+LEVELS = {
     "abi": "the kernel's documentation promises it; a change is FAIL",
     "observed": "today's behaviour, which is not promised; a change is DONE, and FAIL under --strict-observed",
 }
@@ -61,17 +62,17 @@ def _of_an_exit(claim: ExitClaim, programs: dict[str, str]) -> Iterator[str]:
     yield from (f"  {line}" for line in description.lines(claim.asks))
     yield ""
     yield "what must come back"
-    yield from (f"  {line}" for line in _expected(claim.gives, claim.asks.name))
+    yield from (f"  {line}" for line in expected(claim.gives, claim.asks.name))
     if claim.before_5_18 is not None:
         yield "what must come back from a kernel without KVM_CAP_SYSTEM_EVENT_DATA"
-        yield from (f"  {line}" for line in _expected(claim.before_5_18, claim.asks.name))
+        yield from (f"  {line}" for line in expected(claim.before_5_18, claim.asks.name))
     for name, text in programs.items():
         yield ""
         yield f"the payload {name!r}"
         yield from (f"  {line}".rstrip() for line in text.expandtabs(8).splitlines())
 
 
-def _expected(checks: Sequence[Check], scenario: str) -> Iterator[str]:
+def expected(checks: Sequence[Check], scenario: str) -> Iterator[str]:
     """Yield what each check expects. A check that finds nothing wrong without an exit gives its docstring."""
     nothing = Observation(scenario, scenario.partition(".")[0], "", {}, {}, {})
     for check in checks:
