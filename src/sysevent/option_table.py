@@ -120,6 +120,7 @@ FORMATS: Mapping[str, str] = {
     "ktap": "KTAP, the kernel's format of test results,",
     "kcidb": "a report for KernelCI's database",
     "lava": "signals of LAVA's test shell",
+    "html": "one self-contained page of HTML",
 }
 
 # Boots of each kernel that a bisection asks.

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from sysevent.report import json_array, junit, kcidb, ktap, lava, text_report
+from sysevent.report.html import page
 
 
 class Renderer(msgspec.Struct, frozen=True):
@@ -31,4 +32,5 @@ RENDERERS = (
     Renderer("ktap", ktap.render),
     Renderer("kcidb", kcidb.render, takes=("kcidb_origin",)),
     Renderer("lava", lava.render),
+    Renderer("html", page.render),
 )

@@ -1,0 +1,121 @@
+"""The page of a run, or of several that are merged: one file of HTML that loads nothing. No I/O but its templates.
+
+On top stands what the run means; then the causes of what is not well, the matrix, and what else the records hold.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sysevent.contract.claim import PREFIX
+from sysevent.contract.readers import READERS, Reading
+from sysevent.model import Status
+from sysevent.report import dimensions, errata_seen, families, grouping, matrix, readers_table, records, skips
+from sysevent.report.html import assets, cells
+from sysevent.report.html.headline import MEANINGS, headline
+from sysevent.report.html.safe import clipped
+from sysevent.report.order import column_key
+
+STYLES = ("base.css", "matrix.css", "detail.css", "media.css")
+SCRIPTS = ("data.js", "filters.js", "grid.js", "bytes.js", "detail.js", "main.js")
+# Incidents of a run that a page lists: a lab that is down gives thousands.
+_INCIDENTS = 200
+
+
+def render(run: Sequence[records.Record]) -> str:
+    """Return the page of a run."""
+    return render_with_logs(run, {})
+
+
+def render_with_logs(run: Sequence[records.Record], logs: Mapping[str, str]) -> str:
+    """Return the page of a run. logs: the end of the log of each target, by its name; details show it."""
+    found = families.families(run)
+    last = matrix.last_verdicts(run)
+    counts = Counter(one.status for one in last.values())
+    incidents = [record for record in run if isinstance(record, records.Incident)]
+    values = {
+        "headline": headline(run),
+        "runs": [record for record in run if isinstance(record, records.Run)],
+        "counts": [(status, counts[status], MEANINGS[status]) for status in Status if counts[status]],
+        "causes": [_cause(cause, run) for cause in grouping.noteworthy_causes(run)],
+        "columns": _columns(found.columns, last.values()),
+        "families": [_family(name, row) for name, row in found.rows],
+        "kernels": _kernels(run),
+        "dimensions": list(dimensions.lines(run)),
+        "skips": skips.lines(run),
+        "errata": errata_seen.lines(run),
+        "readers": _readers(run),
+        "incidents": incidents[:_INCIDENTS],
+        "more_incidents": max(len(incidents) - _INCIDENTS, 0),
+        "kept": [record for record in run if isinstance(record, records.Kept)],
+    }
+    return assets.fill("run.html", values, data=cells.data(run, logs), styles=STYLES, scripts=SCRIPTS)
+
+
+def _cause(cause: grouping.Cause, run: Sequence[records.Record]) -> dict[str, Any]:
+    first = cause.verdicts[0]
+    sentence = str(cause).removeprefix(f"{cause.status} ").replace(f"{PREFIX}.", "")
+    return {
+        "status": cause.status,
+        "sentence": sentence,
+        "others": grouping.others_of(cause, run),
+        "example": first.test.removeprefix(f"{PREFIX}."),
+        "link": cell_link(first.test.removeprefix(f"{PREFIX}."), matrix.column(first)),
+    }
+
+
+def cell_link(claim: str, column: str) -> str:
+    """Return the fragment of the page's address that opens a cell; the script makes the same."""
+    from urllib.parse import quote
+
+    return f"#cell={quote(f'{clipped(claim)}|{clipped(column)}', safe='')}"
+
+
+def _columns(names: Sequence[str], verdicts: Iterable[records.Verdict]) -> list[dict[str, str]]:
+    of = {matrix.column(one): one for one in verdicts}
+    return [{"name": name, "kernel": of[name].kernel, "abi": of[name].abi} for name in names]
+
+
+def _family(name: str, row: Sequence[Mapping[Status, int]]) -> dict[str, Any]:
+    statuses = [status for counts in row for status in counts]
+    return {
+        "name": name,
+        "worst": min(statuses, key=lambda status: status.severity),
+        "cells": [
+            {
+                "text": families.cell(counts, {}),
+                "worst": min(counts, key=lambda status: status.severity, default=None),
+            }
+            for counts in row
+        ],
+    }
+
+
+def _kernels(run: Iterable[records.Record]) -> list[records.Target]:
+    found = {record.name: record for record in run if isinstance(record, records.Target)}
+    return sorted(found.values(), key=lambda one: (column_key(one.name, one.arch, native=True), one.name))
+
+
+def _readers(run: Sequence[records.Record]) -> dict[str, Any]:
+    """Return the table of readers, with the events that each does not read right."""
+    readings = readers_table.read(run)
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    for target, reading in readings:
+        place = _place(target, reading)
+        counts.setdefault((reading.reader, place), Counter())[reading.result.value] += 1
+    places = list(dict.fromkeys(_place(target, reading) for target, reading in readings))
+    rows = [
+        {
+            "name": reader.name,
+            "used_by": reader.used_by,
+            "cells": [sorted(counts.get((reader.name, place), {}).items(), reverse=True) for place in places],
+        }
+        for reader in READERS
+    ]
+    return {"places": places, "rows": rows, "lines": readers_table.misreadings(readings)}
+
+
+def _place(target: str, reading: Reading) -> str:
+    return f"{target} {reading.abi}"
