@@ -38,6 +38,20 @@ def read_start(path: Path, size: int, limit: int) -> bytes:
         return file.read(size)
 
 
+def read_lines(path: Path, limit: int, longest: int) -> Iterator[bytes]:
+    """Yield the lines of a file one by one, with their ends; lines of more than longest bytes are left out.
+
+    OSError as from read_file(), with its limit for the whole file. Of a file that grows, what it has at last.
+    """
+    with _open(path, limit) as (file, _):
+        while line := file.readline(longest):
+            if len(line) < longest or line.endswith(b"\n"):
+                yield line
+                continue
+            while line and not line.endswith(b"\n"):
+                line = file.readline(longest)
+
+
 @contextlib.contextmanager
 def _open(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
     """Give an open regular file and its size; OSError as from read_file()."""

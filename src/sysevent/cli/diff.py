@@ -15,12 +15,13 @@ import msgspec
 
 from sysevent import options
 from sysevent.checkout import ROOT
-from sysevent.cli import say, show
+from sysevent.cli import html_file, say, show
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures
 from sysevent.errors import InfrastructureError, UsageError
 from sysevent.images.kernel import mistakes
 from sysevent.report import difference_text, run_log
 from sysevent.report.difference import TargetRun, by_target, compare
+from sysevent.report.html import difference_page
 from sysevent.targets import spec
 from sysevent.targets.abis import check_abis
 from sysevent.text import escape_line
@@ -47,6 +48,10 @@ def run(args: argparse.Namespace) -> int:
         for name, side in zip((args.before, args.after), sides, strict=True)
     )
     found = compare(before, after)
+    if args.html:
+        releases = [{name: target.facts.release for name, target in side.items()} for side in (before, after)]
+        html_file.write(args.html, difference_page.render(found, (args.before, args.after), releases))
+        return 1 if found.differences else 0
     if args.json:
         print(json.dumps(msgspec.to_builtins(found), indent=1))
         return 1 if found.differences else 0

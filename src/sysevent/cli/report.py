@@ -10,7 +10,7 @@ from rich.console import Console
 
 from sysevent import options
 from sysevent.checkout import ROOT
-from sysevent.cli import say
+from sysevent.cli import history, say
 from sysevent.contract.readers import READERS
 from sysevent.errors import InfrastructureError, UsageError
 from sysevent.report import exit_code, exporting, merging, run_log, text_report
@@ -31,6 +31,8 @@ def run(args: argparse.Namespace) -> int:
 
     InfrastructureError if a format could not be written; all others are written then.
     """
+    if args.history:
+        return history.run(args)
     exports = exporting.asked(options.formats(vars(args)), vars(args))
     if args.reader and exports:
         raise UsageError(f"--reader is about the report on the terminal; leave out --{exports[0].name}")

@@ -16,7 +16,7 @@ def lines(found: RunComparison) -> list[str]:
     """Return a line per difference under a line per target and scenario, then the notes."""
     text: list[str] = []
     place = None
-    for one in _joined(found.differences):
+    for one in joined(found.differences):
         if place != (one.target, one.scenario):
             place = (one.target, one.scenario)
             text.append(f"{one.target}: {one.scenario}" if one.scenario else f"{one.target}:")
@@ -30,19 +30,19 @@ def lines(found: RunComparison) -> list[str]:
     return [escape_line(line) for line in text]
 
 
-def _joined(differences: Iterable[Difference]) -> list[Difference]:
-    """Join consecutive items of data[] that differ in the same way into one difference."""
-    joined: list[Difference] = []
+def joined(differences: Iterable[Difference]) -> list[Difference]:
+    """Return differences, with consecutive items of data[] that differ in the same way as one."""
+    found: list[Difference] = []
     for one in differences:
-        last = joined[-1] if joined else None
+        last = found[-1] if found else None
         span = _joint_span(last, one) if last is not None else None
         if last is None or span is None:
-            joined.append(one)
+            found.append(one)
             continue
         first = last.what.removeprefix(_DATA).split("]")[0].split("..")[0]
         what = f"{_DATA}{first}..{one.what.removeprefix(_DATA).rstrip(']')}]"
-        joined[-1] = msgspec.structs.replace(last, what=what, span=span)
-    return joined
+        found[-1] = msgspec.structs.replace(last, what=what, span=span)
+    return found
 
 
 def _joint_span(last: Difference, one: Difference) -> tuple[int, int] | None:

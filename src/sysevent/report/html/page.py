@@ -19,7 +19,7 @@ from sysevent.report.html.safe import clipped
 from sysevent.report.order import column_key
 
 STYLES = ("base.css", "matrix.css", "detail.css", "media.css")
-SCRIPTS = ("data.js", "filters.js", "grid.js", "bytes.js", "detail.js", "main.js")
+SCRIPTS = ("theme.js", "data.js", "filters.js", "grid.js", "bytes.js", "detail.js", "main.js")
 # Incidents of a run that a page lists: a lab that is down gives thousands.
 _INCIDENTS = 200
 

@@ -1,0 +1,56 @@
+"""`sysevent report --history` and `sysevent diff --html`: files that can be looked at, and refusals of one line."""
+
+import pytest
+
+from sysevent import cli
+from sysevent.bench import simulated_runs
+from sysevent.checkout import ROOT
+
+RECORDINGS = ROOT / "tests" / "data" / "runs"
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A directory of three results directories."""
+    simulated_runs.write(tmp_path / "results", 3, 10)
+    return tmp_path / "results"
+
+
+def test_a_history(results, tmp_path):
+    page = tmp_path / "history.html"
+    assert cli.main(["report", "--history", str(results), "--html", str(page)]) == 0
+    assert "3 runs" in page.read_text()
+
+
+def test_a_history_on_the_standard_output(results, capsys):
+    assert cli.main(["report", "--history", str(results), "--html", "-"]) == 0
+    assert capsys.readouterr().out.startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["{results}"], "--history is written as HTML only"),
+        (["{results}", "--json", "x"], "--history is written as HTML only"),
+        (["--html", "x"], "name results directories"),
+        (["{results}/run-00000/run.jsonl", "{results}/none", "--html", "x"], "none has no run.jsonl"),
+    ],
+)
+def test_a_history_that_cannot_be_written(results, words, message, capsys):
+    assert cli.main(["report", "--history", *(word.format(results=results) for word in words)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_history_in_a_place_that_cannot_be_written(results, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert cli.main(["report", "--history", str(results), "--html", str(tmp_path / "file" / "x.html")]) != 0
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_difference(tmp_path):
+    page = tmp_path / "difference.html"
+    words = [str(RECORDINGS / f"debian-{name}.jsonl") for name in ("5.10", "6.1")]
+    assert cli.main(["diff", *words, "--html", str(page)]) == 1
+    assert "differences in" in page.read_text()
+    assert cli.main(["diff", words[0], words[0], "--html", str(page)]) == 0
+    assert "Nothing differs" in page.read_text()
