@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -35,6 +36,13 @@ def read_file(path: Path, limit: int) -> bytes:
 def read_start(path: Path, size: int, limit: int) -> bytes:
     """Return the first bytes of a file, size at most. OSError as from read_file(), with its limit."""
     with _open(path, limit) as (file, _):
+        return file.read(size)
+
+
+def read_end(path: Path, size: int) -> bytes:
+    """Return the last bytes of a file of any length, size at most. OSError as from read_file()."""
+    with _open(path, sys.maxsize) as (file, length):
+        file.seek(max(length - size, 0))
         return file.read(size)
 
 

@@ -5,7 +5,7 @@ import pytest
 from html_runs import MARKUP, judged, sized
 from sample_records import INCIDENT, RUN, TARGET, verdict
 
-from sysevent.report.html.page import render, render_with_logs
+from sysevent.report.html.page import render
 
 CELL = "#cell=arm64.psci.off%7Carm64-tcg"
 
@@ -13,7 +13,7 @@ CELL = "#cell=arm64.psci.off%7Carm64-tcg"
 @pytest.fixture(scope="module")
 def html():
     """The page of a run with failures."""
-    return render_with_logs(judged(), {"arm64-tcg": "first line\nlast line of the console"})
+    return render(judged(), {"arm64-tcg": "first line\nlast line of the console"}.get)
 
 
 def test_a_click_opens_what_a_cell_rests_on(page, html):
@@ -162,7 +162,7 @@ def test_hostile_text_stays_text(page):
         msgspec.structs.replace(INCIDENT, target="t", reason=MARKUP),
         bad,
     ]
-    page.open(render_with_logs(run, {"t": MARKUP}))
+    page.open(render(run, lambda _: MARKUP))
     page.find("td[data-cell]").click()
     page.until(lambda: page.find("#detail").is_displayed())
     assert page.run("return window.hacked") is None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from sysevent.model import Status
-from sysevent.report import records
+from sysevent.report import merging, records
 from sysevent.report.matrix import last_verdicts
 from sysevent.report.order import natural
 
@@ -100,11 +100,6 @@ def _rest(counts: Counter[Status]) -> str:
 
 
 def _gaps(run: Sequence[records.Record]) -> Iterable[str]:
-    starts = sum(isinstance(record, records.Run) for record in run)
-    ends = [record for record in run if isinstance(record, records.End)]
-    if starts > len(ends):
-        which = "The run has no end" if starts == 1 else f"{starts - len(ends)} of {starts} runs have no end"
-        yield f"{which}: the process was killed, or still runs. What was found until then is here; the rest is missing."
-    for end in ends:
-        if end.reason:
-            yield f"The run was interrupted by {end.reason}: claims that were not asked by then are missing."
+    for part in merging.split(run):
+        if note := merging.how_it_ended(part):
+            yield f"{merging.name_of(part)}: {note}."

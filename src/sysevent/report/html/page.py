@@ -6,7 +6,7 @@ On top stands what the run means; then the causes of what is not well, the matri
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sysevent.contract.claim import PREFIX
@@ -24,13 +24,8 @@ SCRIPTS = ("theme.js", "data.js", "filters.js", "grid.js", "bytes.js", "detail.j
 _INCIDENTS = 200
 
 
-def render(run: Sequence[records.Record]) -> str:
-    """Return the page of a run."""
-    return render_with_logs(run, {})
-
-
-def render_with_logs(run: Sequence[records.Record], logs: Mapping[str, str]) -> str:
-    """Return the page of a run. logs: the end of the log of each target, by its name; details show it."""
+def render(run: Sequence[records.Record], logs: Callable[[str], str] | None = None) -> str:
+    """Return the page of a run. logs: returns the end of the log of a target, by its name; "" if there is none."""
     found = families.families(run)
     last = matrix.last_verdicts(run)
     counts = Counter(one.status for one in last.values())
@@ -51,7 +46,16 @@ def render_with_logs(run: Sequence[records.Record], logs: Mapping[str, str]) -> 
         "more_incidents": max(len(incidents) - _INCIDENTS, 0),
         "kept": [record for record in run if isinstance(record, records.Kept)],
     }
-    return assets.fill("run.html", values, data=cells.data(run, logs), styles=STYLES, scripts=SCRIPTS)
+    return assets.fill(
+        "run.html", values, data=cells.data(run, _tails(run, logs)), styles=STYLES, scripts=SCRIPTS
+    )
+
+
+def _tails(run: Iterable[records.Record], logs: Callable[[str], str] | None) -> dict[str, str]:
+    if logs is None:
+        return {}
+    named = (record.target for record in run if isinstance(record, records.Verdict | records.Incident))
+    return {name: text for name in dict.fromkeys(named) if (text := logs(name))}
 
 
 def _cause(cause: grouping.Cause, run: Sequence[records.Record]) -> dict[str, Any]:
