@@ -36,10 +36,13 @@ def test_nothing_is_lost_at_the_side(page, html, width, fragment):
 
 
 def test_a_narrow_cell_names_its_target(page, html):
-    page.emulate(width=390)
+    page.emulate(width=390, prefers_color_scheme="light")
     page.open(html, "#status=FAIL")
     shown = page.run("return getComputedStyle(document.querySelector('tr.claim td'), '::before').content")
     assert "arm64-tcg" in shown
+    # White text needs its ground, which is another one than in a wide window.
+    cell = "getComputedStyle(document.querySelector('tr.claim td[data-status=FAIL]')).backgroundColor"
+    assert page.run(f"return {cell}") == "rgb(179, 21, 31)"
 
 
 def test_dark_mode_follows_the_system_until_it_is_chosen(page, html):

@@ -1,11 +1,11 @@
 """Logs of runs that were not made, of any number and size, to measure what reads them.
 
-    python -m sysevent.bench.simulated_runs DIR 1000 300      # runs, claims of each
-    python -m sysevent.bench.simulated_runs DIR 100 300 50    # and kernels of each
+    python -m sysevent.bench.simulated_runs DIR 1000 300        # runs, and claims of each
+    python -m sysevent.bench.simulated_runs DIR 100 300 50 100  # and kernels of each, and hosts
 
-Ten hosts, one run of each a night. A verdict and its observation are as long as those of a real run with two exits. A
-release breaks some claims, a later one repairs them and breaks others; one claim is flaky, one host is down now and
-then, and some runs are killed. The same words always give the same logs.
+Each host, of ten if their number is not given, has one run a night. A verdict and its observation are as long as those
+of a real run with two exits. A release breaks some claims, a later one repairs them and breaks others; one claim is
+flaky, one host is down now and then, and some runs are killed. The same words always give the same logs.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ _REGISTERS = list(range(0xFFFF_0000_0000_0000, 0xFFFF_0000_0000_0000 + 35))
 _BROKEN_FROM, _REPAIRED_FROM = 12, 18
 
 
-def run_lines(number: int, claims: int, kernels: int, chance: random.Random) -> Iterator[dict[str, Any]]:
+def run_lines(
+    number: int, claims: int, kernels: int, hosts: int, chance: random.Random
+) -> Iterator[dict[str, Any]]:
     """Yield the records of one run: each kernel is asked each claim on a target of its own."""
-    start = _FIRST + datetime.timedelta(days=number // 10, minutes=number % 10)
+    start = _FIRST + datetime.timedelta(days=number // hosts, seconds=number % hosts)
     yield {
         "record": "run",
         "schema": 1,
@@ -39,9 +41,9 @@ def run_lines(number: int, claims: int, kernels: int, chance: random.Random) -> 
         "argv": ["pytest"],
         "versions": {"sysevent": "0.1.0"},
     }
-    host = number % 10
+    host = number % hosts
     for kernel in range(kernels):
-        minor = number // 100 * 2 + kernel
+        minor = number // (10 * hosts) * 2 + kernel
         release = f"6.{minor}.{number % 7}"
         name = f"board-{host}" + (f"@debian:6.{minor}" if kernels > 1 else "")
         down = host == 7 and chance.random() < 0.1
@@ -101,18 +103,20 @@ def _judged(claim: int, target: str, release: str, status: Status) -> Iterator[d
     }
 
 
-def write(folder: Path, runs: int = 1000, claims: int = 300, kernels: int = 1) -> None:
+def write(folder: Path, runs: int = 1000, claims: int = 300, kernels: int = 1, hosts: int = 10) -> None:
     """Write the logs of so many runs below a folder, each in a results directory of its own."""
     for number in range(runs):
         log = run_log.path_in(folder / f"run-{number:05}")
         log.parent.mkdir(parents=True, exist_ok=True)
         chance = random.Random(number)
         with log.open("w", encoding="ascii") as file:
-            file.writelines(f"{json.dumps(line)}\n" for line in run_lines(number, claims, kernels, chance))
+            file.writelines(
+                f"{json.dumps(line)}\n" for line in run_lines(number, claims, kernels, hosts, chance)
+            )
 
 
 def main(folder: str, *numbers: str) -> None:
-    """Write what the command line asks for: a directory, then the numbers of runs, claims and kernels."""
+    """Write what the command line asks for: a directory, then the numbers of runs, claims, kernels and hosts."""
     write(Path(folder), *map(int, numbers))
 
 

@@ -9,7 +9,7 @@ const STATES = {
 };
 const WRONG = "xyq";
 const UNION = [32, 288];
-const ROW = 16;
+const ROW = 8;
 
 function unpackBytes(packed) {
   const found = [];
@@ -64,12 +64,12 @@ function note(states) {
   return found.filter(Boolean).join(", ");
 }
 
-// Rows of up to 16 bytes. A row that repeats the one above is counted instead of drawn.
+// Rows of 8 bytes, as members are aligned. A row that repeats the one above is counted instead of drawn.
 function byteRows(bytes, states) {
   const made = [];
   for (const [name, start, end] of parts(bytes, states)) {
-    for (let at = start; at < end; at += ROW) {
-      const stop = Math.min(at + ROW, end);
+    for (let at = start, stop; at < end; at = stop) {
+      stop = Math.min(at - (at % ROW) + ROW, end);
       const row = { name: at === start ? name : "", at, stop, small: end - start <= 8, more: 0, until: stop, to: "" };
       row.bytes = bytes.slice(at, stop);
       row.states = states.slice(at, stop);
