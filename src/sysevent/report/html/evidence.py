@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterable, Mapping
@@ -86,10 +87,24 @@ def drawn(
         if not label.startswith(_PEER):
             before = (head, states)
         wrong = _wrong_bytes(verdict, label, judged)
-        marked = "".join(_WRONG[state] if at in wrong else state for at, state in enumerate(states))
+        marked = _marked(states, wrong) if wrong else states
         words = "" if raw is None else _words(raw, verdict, observation)
         found.append(DrawnExit(label, words, _repeated(head), repeated(marked), marked != states))
     return found
+
+
+def _marked(states: str, wrong: Iterable[int]) -> str:
+    found = list(states)
+    for at in wrong:
+        if at < len(found):
+            found[at] = _WRONG[found[at]]
+    return "".join(found)
+
+
+@functools.cache
+def _poisoned(poison: int) -> bytes:
+    """Return the state of each possible byte, for bytes.translate()."""
+    return bytes(ord(POISON if byte == poison else WRITTEN) for byte in range(256))
 
 
 def _words(raw: RawExit, verdict: records.Verdict, observation: records.Observation | None) -> str:
@@ -109,7 +124,7 @@ def _states(
     union, known also without the exit.
     """
     if raw is not None and raw.poison is not None:
-        return "".join(POISON if byte == raw.poison else WRITTEN for byte in head)
+        return head.translate(_poisoned(raw.poison)).decode()
     if raw is not None and before is not None:
         last, states = before
         return "".join(
@@ -163,11 +178,14 @@ def _listed(text: str) -> set[int]:
     return {at for first, last in _RANGES.findall(text) for at in range(int(first), int(last) + 1)}
 
 
+# Most exits of a run have the same bytes as another one.
+@functools.lru_cache(4096)
 def _repeated(head: bytes) -> str:
     """Return bytes as "18x1 00x3": each in hexadecimal, and how often it follows."""
     return " ".join(f"{byte:02x}x{len(list(group))}" for byte, group in itertools.groupby(head))
 
 
+@functools.lru_cache(4096)
 def repeated(states: str) -> str:
     """Return states as "w32p256": each with how often it follows."""
     return "".join(f"{state}{len(list(group))}" for state, group in itertools.groupby(states))
