@@ -14,6 +14,7 @@ from sysevent.cli import history, say
 from sysevent.contract.readers import READERS
 from sysevent.errors import InfrastructureError, UsageError
 from sysevent.report import exit_code, exporting, merging, run_log, text_report
+from sysevent.report.html import logs as target_logs
 from sysevent.report.records import Record
 
 
@@ -33,12 +34,15 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.history:
         return history.run(args)
-    exports = exporting.asked(options.formats(vars(args)), vars(args))
+    names = args.run or [str(ROOT / "results" / "latest")]
+    places = [Path(name).expanduser() for name in names]
+    logs = target_logs.reader([place if place.is_dir() else place.parent for place in places])
+    exports = exporting.asked(options.formats(vars(args)), {**vars(args), "logs": logs})
     if args.reader and exports:
         raise UsageError(f"--reader is about the report on the terminal; leave out --{exports[0].name}")
     if args.reader and args.reader not in (known := [reader.name for reader in READERS]):
         raise UsageError(f"--reader {args.reader}: expected one of: {'; '.join(known)}")
-    recorded = read(args.run or [str(ROOT / "results" / "latest")])
+    recorded = read(names)
     failed = exporting.write(exports, recorded)
     for export, why in failed:
         say(f"--{export.name} could not be written: {why}")

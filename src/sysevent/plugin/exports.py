@@ -27,7 +27,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
         return (yield)
     finally:
         config = session.config
-        exports = formats.asked(config)
+        exports = formats.asked(config, config.stash[RUN].results if RUN in config.stash else None)
         if exports and not config.option.collectonly:
             config.stash[_PROBLEMS] = list(_write(config, exports))
 

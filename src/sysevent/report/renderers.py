@@ -21,7 +21,8 @@ class Renderer(msgspec.Struct, frozen=True):
     name: str
     # From a sequence of records, of one run or of several merged ones, to the content of a file. Does no I/O.
     render: Callable[..., str]
-    # Options that render() takes as keywords, by their names after parsing, besides the records.
+    # What render() takes as keywords besides the records: options, by their names after parsing, and `logs`, which
+    # gives the end of a target's logs (html/logs.py).
     takes: tuple[str, ...] = ()
 
 
@@ -32,5 +33,5 @@ RENDERERS = (
     Renderer("ktap", ktap.render),
     Renderer("kcidb", kcidb.render, takes=("kcidb_origin",)),
     Renderer("lava", lava.render),
-    Renderer("html", page.render),
+    Renderer("html", page.render, takes=("logs",)),
 )

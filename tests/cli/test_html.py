@@ -1,4 +1,4 @@
-"""`sysevent report --history` and `sysevent diff --html`: files that can be looked at, and refusals of one line."""
+"""Pages of HTML from `sysevent report`, with and without --history, and from `sysevent diff`."""
 
 import pytest
 
@@ -45,6 +45,17 @@ def test_a_history_in_a_place_that_cannot_be_written(results, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert cli.main(["report", "--history", str(results), "--html", str(tmp_path / "file" / "x.html")]) != 0
     assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", "run.jsonl"])
+def test_a_run_with_the_end_of_its_logs(results, tmp_path, name):
+    """They lie beside the log, whether that or its directory is named."""
+    logs = results / "run-00000" / "board-0"
+    logs.mkdir()
+    (logs / "console.log").write_text("Kernel panic - not syncing\n")
+    page = tmp_path / "run.html"
+    cli.main(["report", str(results / "run-00000" / name), "--html", str(page)])
+    assert "Kernel panic - not syncing" in page.read_text()
 
 
 def test_a_difference(tmp_path):
