@@ -16,7 +16,7 @@ from pathlib import Path
 import kernel_images
 import pysequoia
 
-from fuzz import samples
+from fuzz import reports, samples
 from sysevent.build import programs
 from sysevent.decode import build_id, dwarf
 from sysevent.decode.btf import Btf
@@ -27,8 +27,7 @@ from sysevent.images.kernel import bootfile, identity, modules, payload
 from sysevent.images.rootfs import newc
 from sysevent.qemu import console
 from sysevent.qemu.monitor import Monitor
-from sysevent.report import merging, run_log
-from sysevent.report.renderers import RENDERERS
+from sysevent.report import run_log
 from sysevent.report.results_directories import is_needed
 from sysevent.settings import Settings
 from sysevent.targets import spec
@@ -62,11 +61,6 @@ def _path(data):
     path = _folder()[1] / "input"
     path.write_bytes(data)
     return path
-
-
-def _reports(data):
-    run = merging.merge([list(run_log.read(_path(data)))] * 2)
-    return [row.render(run) for row in RENDERERS]
 
 
 def _each(*calls):
@@ -277,7 +271,8 @@ PARSERS = {
         Parser("keyring", _certificates, _keyring, slow=True),
         Parser("targets", lambda: [samples.TARGETS], lambda data: spec.parse(data, "X"), _TOML, text=True),
         Parser("run-log", samples.run_logs, lambda data: list(run_log.read(_path(data))), _JSON, text=True),
-        Parser("reports", samples.run_logs, _reports, _JSON, text=True),
+        Parser("reports", samples.run_logs, lambda data: reports.formats(_path(data)), _JSON, text=True),
+        Parser("history", samples.run_logs, lambda data: reports.history(_path(data)), _JSON, text=True),
         Parser("old-runs", samples.run_logs, lambda data: is_needed(_path(data), 0.0), _JSON, text=True),
         Parser("apt", lambda: [samples.SOURCES], _apt, _SOURCES, text=True),
         Parser("labgrid", lambda: [samples.LABGRID], _labgrid, _PLACES, text=True),

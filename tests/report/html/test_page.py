@@ -103,3 +103,14 @@ def test_the_command_that_runs_a_test_again():
         "./sysevent run --kernel=debian:6.1 --floor=5.18 -- 'suites/a.py::test[t-a b]'"
     )
     assert "'--require=x86*'" in again.command(argv, "n", "x86_64-tcg")
+
+
+def test_thousands_of_causes():
+    """Of a lab that is down the first ones are listed, and the others are counted; it takes seconds, not minutes."""
+    run = [
+        RUN,
+        *(verdict(f"kvm.system_event.a.{n}", f"t{n % 50}", "MISS", reason=f"lost {n}") for n in range(5000)),
+    ]
+    text = page.render(run)
+    assert text.count("<li>") < 200
+    assert "4996 more causes" in text

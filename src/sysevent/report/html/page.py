@@ -20,7 +20,8 @@ from sysevent.report.order import column_key
 
 STYLES = ("base.css", "matrix.css", "detail.css", "media.css")
 SCRIPTS = ("theme.js", "data.js", "filters.js", "grid.js", "bytes.js", "detail.js", "main.js")
-# Incidents of a run that a page lists: a lab that is down gives thousands.
+# Causes and incidents of a run that a page lists: a lab that is down gives thousands.
+_CAUSES = 50
 _INCIDENTS = 200
 
 
@@ -30,11 +31,13 @@ def render(run: Sequence[records.Record], logs: Callable[[str], str] | None = No
     last = matrix.last_verdicts(run)
     counts = Counter(one.status for one in last.values())
     incidents = [record for record in run if isinstance(record, records.Incident)]
+    causes = grouping.noteworthy_causes(run)
     values = {
         "headline": headline(run),
         "runs": [record for record in run if isinstance(record, records.Run)],
         "counts": [(status, counts[status], MEANINGS[status]) for status in Status if counts[status]],
-        "causes": [_cause(cause, run) for cause in grouping.noteworthy_causes(run)],
+        "causes": [_cause(cause, run) for cause in causes[:_CAUSES]],
+        "more_causes": max(len(causes) - _CAUSES, 0),
         "columns": _columns(found.columns, last.values()),
         "families": [_family(name, row) for name, row in found.rows],
         "kernels": _kernels(run),
