@@ -31,7 +31,9 @@ def _die_with_parent():
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory):
     """The driver of a browser that all tests share."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install --group dev")
+    webdriver = pytest.importorskip(
+        "selenium.webdriver", reason="needs selenium: pip install --group browser"
+    )
     browser, driver = _programs()
     options = webdriver.ChromeOptions()
     options.binary_location = browser

@@ -74,7 +74,9 @@ def _declared(root: Path) -> tuple[set[str], set[str]]:
     runtime = [*project.get("dependencies", ())]
     for extra in project.get("optional-dependencies", {}).values():
         runtime += extra
-    development = [line for group in found.get("dependency-groups", {}).values() for line in group]
+    groups = found.get("dependency-groups", {}).values()
+    # A group can include another one, which is a table there.
+    development = [line for group in groups for line in group if isinstance(line, str)]
     return _distributions(runtime), _distributions(development)
 
 

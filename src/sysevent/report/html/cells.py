@@ -10,6 +10,9 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sysevent.abi import names
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
 from sysevent.abi.union_members import AFTER_UNION, BEFORE_UNION, UNION_MEMBERS
 from sysevent.contract import catalogue
 from sysevent.contract.claim import PREFIX, Claim
@@ -28,6 +31,11 @@ Json = Any
 
 # Lines of a kernel's log in a detail.
 _LOG_LINES = 60
+# The values of members that have names: those of the exits and of the types of system events.
+_NAMES = {
+    "exit_reason": {int(one): names.exit_reason(one) for one in ExitReason},
+    "type": {int(one): names.event_type(one) for one in EventType},
+}
 
 
 class Texts:
@@ -76,6 +84,7 @@ def data(run: Sequence[records.Record], logs: Mapping[str, str] | None = None) -
         "cells": cells,
         "errata": _errata(verdicts, texts),
         "members": _members(),
+        "names": _NAMES,
         "logs": {name: clipped(text) for name, text in (logs or {}).items()},
         "incidents": _incidents(run, texts),
         "texts": texts.values,
@@ -148,7 +157,7 @@ def _cell(
     argv: Sequence[str],
     texts: Texts,
 ) -> list[Json]:
-    """Return the numbers of a cell: see `Cell` in templates/data.js, which names them."""
+    """Return the numbers of a cell: see cellOf() in templates/data.js, which names them."""
     of_exits = claim if isinstance(claim, ExitClaim) else None
     found = observations.of(verdict, of_exits.asks.name if of_exits else "") if verdict.raw else None
     exits = evidence.drawn(verdict, found, of_exits)
@@ -173,8 +182,8 @@ def _values(verdict: records.Verdict) -> list[tuple[str, str, str]]:
     for key, group in itertools.groupby(
         verdict.expected.items(), lambda item: (item[1], verdict.got.get(item[0], ""))
     ):
-        names = [what for what, _ in group]
-        what = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}, {len(names)} in all"
+        members = [what for what, _ in group]
+        what = members[0] if len(members) == 1 else f"{members[0]} to {members[-1]}, {len(members)} in all"
         found.append((what, *key))
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from sysevent.contract.claim import PREFIX
 from sysevent.contract.readers import READERS, Reading
@@ -75,8 +76,6 @@ def _cause(cause: grouping.Cause, run: Sequence[records.Record]) -> dict[str, An
 
 def cell_link(claim: str, column: str) -> str:
     """Return the fragment of the page's address that opens a cell; the script makes the same."""
-    from urllib.parse import quote
-
     return f"#cell={quote(f'{clipped(claim)}|{clipped(column)}', safe='')}"
 
 

@@ -43,9 +43,11 @@ function parts(bytes, states) {
   return found;
 }
 
-function value(bytes, states) {
+function value(name, bytes, states) {
   if (bytes.length > 8 || [...states].some((state) => state === "p" || state === "q")) return "";
   const number = BigInt(`0x${[...bytes].reverse().join("")}`);
+  const known = data.names[name]?.[number];
+  if (known) return known;
   return number < 10n ? String(number) : `0x${number.toString(16)}`;
 }
 
@@ -89,8 +91,8 @@ function byteRows(bytes, states) {
 }
 
 function meaning(row) {
-  const alike = row.to ? `and ${row.more} like it, to ${row.to}` : row.more ? `and ${row.more} rows like it` : "";
-  return [row.small ? value(row.bytes, row.states) : "", note(row.states), alike].filter(Boolean).join(" · ");
+  const alike = row.to ? `and ${row.more} like it, to ${row.to}` : row.more ? `and ${row.more} like it` : "";
+  return [row.small ? value(row.name, row.bytes, row.states) : "", note(row.states), alike].filter(Boolean).join(" · ");
 }
 
 function drawBytes(packedBytes, packedStates, caption) {
