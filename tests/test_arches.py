@@ -119,7 +119,7 @@ def test_a_special_case_is_seen(text):
 @pytest.mark.parametrize("arch", ARCHITECTURES.values(), ids=lambda arch: arch.name)
 class TestArchitecture:
     def test_every_column_is_filled_in(self, arch):
-        for column in arch.__struct_fields__:
+        for column in arch._fields:
             if isinstance(value := getattr(arch, column), str):
                 assert value or column in MAY_BE_EMPTY, column
 

@@ -7,9 +7,7 @@ meaning: --json, which writes to stdout in some verbs and to a file in others, h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
-
-import msgspec
+from typing import Literal, NamedTuple
 
 from sysevent.arches import ABIS, ARCHITECTURES, NATIVE
 
@@ -55,7 +53,7 @@ PYTEST = "pytest"
 RELAYING = ("run",)
 
 
-class Use(msgspec.Struct, frozen=True, kw_only=True):
+class Use(NamedTuple):
     """How one verb takes an option, where that differs from its row."""
 
     # True: of several values the last one counts, although the option is repeatable elsewhere.
@@ -64,7 +62,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     help: str = ""
 
 
-class Option(msgspec.Struct, frozen=True):
+class Option(NamedTuple):
     """One option, or one positional argument: then flag has no dashes."""
 
     flag: str
@@ -76,7 +74,7 @@ class Option(msgspec.Struct, frozen=True):
     choices: tuple[str, ...] = ()
     default: str | int | tuple[str, ...] | None = None
     # For a positional argument that may be left out ("?"), or given any number of times ("*").
-    count: Literal["", "?", "*"] = ""
+    nargs: Literal["", "?", "*"] = ""
     # Another spelling, with one dash; "" for none. pytest keeps those for itself.
     short: str = ""
     # True: the command that repeats one test for the same verdict has it. False only if it cannot change a verdict.
@@ -262,19 +260,19 @@ OPTIONS: tuple[Option, ...] = (
 
     # Positional arguments.
     Option("step", "", "one step only, for `git bisect run sysevent bisect run …`", _in("bisect"),
-           choices=("run",), count="?"),
-    Option("glob", "GLOB", "claims by name, glob or part of a name", _in("list"), "claim", count="?", default="*"),
+           choices=("run",), nargs="?"),
+    Option("glob", "GLOB", "claims by name, glob or part of a name", _in("list"), "claim", nargs="?", default="*"),
     Option("claim", "CLAIM", "name of a claim, or its end, such as psci.reset2", _in("explain"), "claim"),
     Option("before", "RUN", "first run or kernel, such as results/latest or debian:6.1", _in("diff"), "kernel"),
     Option("after", "RUN", "second run or kernel", _in("diff"), "kernel"),
     Option("run", "RUN", "results directories, merged if there are several; default: results/latest", _in("report"),
-           "path", count="*"),
+           "path", nargs="*"),
     Option("folder", "DIR", "directory with results directories in it; default: results", _in("results"), "directory",
-           count="?"),
-    Option("target", "TARGET", "name of a target, or a glob that matches one", _in("shell"), "target", count="?"),
+           nargs="?"),
+    Option("target", "TARGET", "name of a target, or a glob that matches one", _in("shell"), "target", nargs="?"),
     Option("struct", "STRUCT", "structure, such as kvm_xen_exit, or a member that is one",
-           _in("layout show"), count="?", default="kvm_run.system_event"),
-    Option("kernel", "SPEC", _HEADERS, _in("layout scan"), "kernel", count="*", default=(_TRACK,)),
+           _in("layout show"), nargs="?", default="kvm_run.system_event"),
+    Option("kernel", "SPEC", _HEADERS, _in("layout scan"), "kernel", nargs="*", default=(_TRACK,)),
     Option("old", "OLD", _HEADERS, _in("layout diff"), "kernel"),
     Option("new", "NEW", _HEADERS, _in("layout diff"), "kernel"),
 )

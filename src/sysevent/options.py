@@ -68,8 +68,8 @@ def keywords(option: Option, verb: str) -> dict[str, Any]:
     found: dict[str, Any] = {"type": option_values.converter(option)}
     if option.metavar or option.choices:
         found["metavar"] = option.metavar or f"{{{','.join(option.choices)}}}"
-    if option.count:
-        found["nargs"] = option.count
+    if option.nargs:
+        found["nargs"] = option.nargs
     relayed = verb in RELAYING
     if option.many(verb):
         return {**found, "action": "append", "default": [], "help": f"{text} (repeatable)"}

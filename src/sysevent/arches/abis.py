@@ -6,15 +6,13 @@ virt/kvm/kvm_main.c, kvm_no_compat_open refuses a 32-bit program there with ENOD
 
 from __future__ import annotations
 
-from typing import Literal
-
-import msgspec
+from typing import Literal, NamedTuple
 
 # The names of the architectures in this project; their rows are in table.py.
 ArchName = Literal["arm64", "riscv64", "x86_64"]
 
 
-class Abi(msgspec.Struct, frozen=True, kw_only=True):
+class Abi(NamedTuple):
     """One userspace ABI."""
 
     # The name in --abi, in $CC_<name> and in run.jsonl.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-import msgspec
+from typing import Literal, NamedTuple
 
 from sysevent.arches.abis import ABIS, Abi, ArchName, of_vmms
 
 
-class Flaw(msgspec.Struct, frozen=True):
+class Flaw(NamedTuple):
     """A defect of old versions of a program, which `sysevent doctor` reports."""
 
     # The first version without it.
@@ -17,7 +15,7 @@ class Flaw(msgspec.Struct, frozen=True):
     text: str
 
 
-class CpuWord(msgspec.Struct, frozen=True):
+class CpuWord(NamedTuple):
     """A property of a CPU model, for the versions of QEMU that have it under this name."""
 
     word: str
@@ -26,7 +24,7 @@ class CpuWord(msgspec.Struct, frozen=True):
     before: tuple[int, ...]
 
 
-class Architecture(msgspec.Struct, frozen=True, kw_only=True):
+class Architecture(NamedTuple):
     """One architecture of guests."""
 
     # The name of this project, as in --arch and in target names.
