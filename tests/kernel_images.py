@@ -1,4 +1,4 @@
-"""Small synthetic kernels: notes, ELF files, modules, bzImages, EFI zboot, and raw images of arm64 and riscv64."""
+"""Small synthetic kernels: notes, ELF files, modules, bzImages, EFI zboot, raw images, and what marks a source tree."""
 
 import struct
 
@@ -132,3 +132,11 @@ def zboot(payload, kind=b"gzip"):
     header[0:2], header[4:8], header[24 : 24 + len(kind)] = b"MZ", b"zimg", kind
     struct.pack_into("<II", header, 8, 64, len(payload))
     return bytes(header) + payload
+
+
+def source_tree(path):
+    """Make a directory what is taken for the source of a kernel, and return it; files that exist are kept."""
+    (path / "arch").mkdir(parents=True, exist_ok=True)
+    for name in ("Kbuild", "Makefile"):
+        (path / name).touch()
+    return path

@@ -1,7 +1,6 @@
 """The documents: links, paths, commands, options and names in them exist. tests/test_recipes.py reads docs/ci."""
 
 import argparse
-import importlib
 import re
 import shlex
 from functools import cache
@@ -12,6 +11,7 @@ from house.imports import LAYERS, LOWEST_LAYER
 from sysevent import cli, options
 from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
+from sysevent.cli.verbs import add_arguments
 from sysevent.contract import catalogue
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -133,7 +133,7 @@ def commands():
 def test_command_is_accepted(words):
     verb, *rest = words
     parser = argparse.ArgumentParser(exit_on_error=False)
-    importlib.import_module(f"sysevent.cli.{verb}").add_arguments(parser)
+    add_arguments(parser, verb)
     parser.parse_args(rest[: rest.index("--")] if "--" in rest else rest)
 
 

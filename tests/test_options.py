@@ -2,7 +2,6 @@
 
 import argparse
 import ast
-import importlib
 import subprocess
 import sys
 from collections import Counter
@@ -12,17 +11,15 @@ import pytest
 from sysevent import cli, options
 from sysevent.bench import peers
 from sysevent.checkout import ROOT
+from sysevent.cli.verbs import add_arguments
 from sysevent.report.renderers import RENDERERS
 from sysevent.settings import from_options
 
 SOURCES = sorted((ROOT / "src" / "sysevent").rglob("*.py"))
 FORMATS = tuple(f"--{name}" for name in options.FORMATS)
 # The calls that declare options, by file: the feeders of the table, and --version, which is argparse's own action.
-FEEDERS = {"options.py": 2, "plugin/options.py": 1, "cli/__init__.py": 1}
-IMAGES, LAYOUT = ("list", "fetch", "verify", "prune"), ("show", "scan", "diff")
-RESULTS = ("list", "prune")
-SUBVERBS = {*(f"images {name}" for name in IMAGES), *(f"layout {name}" for name in LAYOUT)}
-SUBVERBS |= {f"results {name}" for name in RESULTS}
+FEEDERS = {"options.py": 2, "plugin/options.py": 1, "cli/command_line.py": 1}
+SUBVERBS = {f"{name} {below}" for name, verb in cli.VERBS.items() for below in verb.verbs}
 
 
 def parsers(parser):
@@ -68,7 +65,7 @@ def test_verbs_exist():
 def test_parser_has_what_the_table_says(verb):
     """And each parser of a sub-verb its own options beside the common ones."""
     top = argparse.ArgumentParser()
-    importlib.import_module(cli.module_name(verb)).add_arguments(top)
+    add_arguments(top, verb)
     found = {flag for parser in parsers(top) for action in parser._actions for flag in action.option_strings}
     named = {
         spelling

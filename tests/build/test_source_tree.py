@@ -4,6 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import kernel_images
 import pytest
 
 from sysevent.build import source_tree
@@ -103,9 +104,9 @@ def test_changed_files(git, tmp_path):
     ("files", "message"),
     [
         ([], "not a kernel tree"),
-        (["Kbuild"], "not a kernel tree"),
-        (["Kbuild", "arch/Kconfig", ".config"], "run make mrproper there"),
-        (["Kbuild", "arch/Kconfig", "include/config/auto.conf"], "--kernel tree:"),
+        (["Kbuild", "arch/Kconfig"], "not a kernel tree"),
+        (["Kbuild", "Makefile", "arch/Kconfig", ".config"], "run make mrproper there"),
+        (["Kbuild", "Makefile", "arch/Kconfig", "include/config/auto.conf"], "--kernel tree:"),
     ],
     ids=str,
 )
@@ -121,8 +122,7 @@ def test_trees_that_cannot_be_built_elsewhere(files, message, tmp_path):
 
 def test_a_tree_that_can_be_built_elsewhere(tmp_path, monkeypatch):
     """Its absolute path; what does not exist, or is a file, is named as such."""
-    (tmp_path / "arch").mkdir()
-    (tmp_path / "Kbuild").write_text("")
+    kernel_images.source_tree(tmp_path)
     monkeypatch.chdir(tmp_path)
     assert source_tree.require(Path(), "--tree .") == tmp_path
     for name, message in (("none", "no such directory"), ("Kbuild", "not a directory")):

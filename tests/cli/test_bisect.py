@@ -5,6 +5,7 @@ import subprocess
 
 import msgspec
 import pytest
+from kernel_images import source_tree
 
 from sysevent import cli
 from sysevent.bisect.session import Equipment
@@ -16,9 +17,7 @@ from sysevent.errors import DiskFull, KernelNotBuilt
 @pytest.fixture
 def tree(tmp_path):
     """Two commits, of which the later one is main."""
-    path = tmp_path / "linux"
-    (path / "arch").mkdir(parents=True)
-    (path / "Kbuild").write_text("")
+    path = source_tree(tmp_path / "linux")
     (path / "arch" / "Kconfig").write_text("")
     git = ["git", "-C", str(path), "-c", "user.name=A", "-c", "user.email=a@example.org"]
     subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
@@ -93,7 +92,7 @@ def test_a_repository_without_a_kernel(bisect, tree, capsys):
     subprocess.run(["git", "-C", str(tree), *me, "commit", "-qm", "none"], check=True)
     assert bisect("--tree", str(tree), "--good", "main~1", "--bad", "main", "--arch", "arm64") == 129
     error = capsys.readouterr().err
-    assert f"--tree {tree} is not a kernel tree: main has no Kbuild and arch/ of one" in error
+    assert f"--tree {tree} is not a kernel tree: main lacks one of Kbuild, Makefile, arch" in error
     assert error.count("\n") == 1
 
 

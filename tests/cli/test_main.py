@@ -16,9 +16,7 @@ def verb(monkeypatch):
     """Replaces the module of a verb by one that does what a function says."""
 
     def replace(name, action):
-        module = types.SimpleNamespace(
-            add_arguments=lambda parser: parser.add_argument("--known", action="store_true"), run=action
-        )
+        module = types.SimpleNamespace(run=action)
         monkeypatch.setitem(sys.modules, f"sysevent.cli.{name}", module)
 
     return replace
@@ -86,8 +84,8 @@ def test_signals(name, code):
     """They end a verb as Ctrl-C does, with the exit code that a shell gives."""
     script = (
         "import signal, sys; from types import SimpleNamespace as N; from sysevent import cli; "
-        f"sys.modules['sysevent.cli.doctor'] = N(run=lambda args: signal.raise_signal(signal.{name}), "
-        "add_arguments=lambda parser: None); sys.exit(cli.main(['doctor']))"
+        f"sys.modules['sysevent.cli.doctor'] = N(run=lambda args: signal.raise_signal(signal.{name})); "
+        "sys.exit(cli.main(['doctor']))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stderr.decode()) == (code, f"sysevent: interrupted by {name}\n")
@@ -102,16 +100,16 @@ def test_exit_code_of_the_verb_is_ours(verb):
 def test_after_two_dashes_everything_is_pytests(verb):
     """Also what looks like an option of ours."""
     seen = []
-    verb("run", lambda args: seen.append((args.known, args.pytest_args)) or 0)
-    cli.main(["run", "--known", "--", "-k", "reset", "--known", "--", "x"])
-    assert seen == [(True, ["-k", "reset", "--known", "--", "x"])]
+    verb("run", lambda args: seen.append((args.fresh, args.pytest_args)) or 0)
+    cli.main(["run", "--fresh", "--", "-k", "reset", "--fresh", "--", "x"])
+    assert seen == [(True, ["-k", "reset", "--fresh", "--", "x"])]
 
 
 def test_unknown_option_of_run_is_refused(verb, capsys):
     """A misspelt one must not silently reach pytest; the message says how an option does."""
     verb("run", lambda args: pytest.fail("ran"))
     with pytest.raises(SystemExit) as stop:
-        cli.main(["run", "--knwon"])
+        cli.main(["run", "--frehs"])
     assert stop.value.code == 2
     assert "goes after --" in capsys.readouterr().err
 
@@ -138,11 +136,13 @@ def test_help_imports_no_verb():
         "import sys, contextlib, io\n"
         "from sysevent.cli import main\n"
         "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main(['--help'])\n"
-        "print(*(m for m in sys.modules if m.startswith('sysevent.cli.') or m == 'subprocess'), end='')\n"
+        "known = ('cli.command_line', 'cli.names', 'cli.parser', 'cli.verbs')\n"
+        "used = {m for m in sys.modules if m.startswith('sysevent.cli.') or m in ('msgspec', 'pytest', 'rich')}\n"
+        "print(sorted(used - {f'sysevent.{name}' for name in known}), end='')\n"
     )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-        == "sysevent.cli.parser"
+        == "[]"
     )
 
 

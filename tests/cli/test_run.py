@@ -12,6 +12,7 @@ from processes import has_ended
 from sample_records import RUN, verdict
 
 from sysevent.cli import run
+from sysevent.cli.verbs import add_arguments
 from sysevent.errors import UsageError
 from sysevent.report.run_log import RunLog
 
@@ -19,7 +20,7 @@ from sysevent.report.run_log import RunLog
 def options(*words, here=Path("/here")):
     """What pytest is given for these words."""
     parser = argparse.ArgumentParser()
-    run.add_arguments(parser)
+    add_arguments(parser, "run")
     return run.pytest_options(parser.parse_args(words), here)
 
 
@@ -82,7 +83,7 @@ def repeat(tmp_path):
 
     def started(codes, statuses, *words):
         parser = argparse.ArgumentParser()
-        run.add_arguments(parser)
+        add_arguments(parser, "run")
         args = parser.parse_args(["--results", str(tmp_path / "all"), *words])
         args.pytest_args = ["-x"]
         seen = []
@@ -142,7 +143,7 @@ def test_repeat_needs_an_empty_directory(repeat, tmp_path):
 @pytest.mark.parametrize("given", ["0", "-1", "many", "", "1.5"])
 def test_repeat_needs_a_number(given):
     parser = argparse.ArgumentParser(exit_on_error=False)
-    run.add_arguments(parser)
+    add_arguments(parser, "run")
     with pytest.raises(
         argparse.ArgumentError, match=r"--repeat: .*(expected a number from 1|an empty value)"
     ):
@@ -195,7 +196,7 @@ def test_formats_are_handed_on():
 def test_formats_that_cannot_be_written(words, message):
     """Before a kernel is built, which takes minutes."""
     parser = argparse.ArgumentParser()
-    run.add_arguments(parser)
+    add_arguments(parser, "run")
     with pytest.raises(UsageError, match=f"^{message}"):
         run.run(parser.parse_args([*words, "--build", "/nowhere"]))
 
@@ -203,7 +204,7 @@ def test_formats_that_cannot_be_written(words, message):
 def test_repeated_runs_write_no_formats():
     """Each would write the same file."""
     parser = argparse.ArgumentParser()
-    run.add_arguments(parser)
+    add_arguments(parser, "run")
     args = parser.parse_args(["--repeat", "2", "--json", "x", "--arch", "arm64"])
     with pytest.raises(UsageError, match=r"^--json x: every run of --repeat would write this file"):
         run.run(args)

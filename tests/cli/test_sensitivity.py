@@ -1,6 +1,7 @@
 """sysevent sensitivity: what it refuses, and its list."""
 
 import pytest
+from kernel_images import source_tree
 
 from sysevent import cli
 
@@ -14,8 +15,7 @@ TEXT = "int kvm_riscv_vcpu_sbi_ecall(struct kvm_vcpu *vcpu)\n{\n\treturn 0;\n}\n
 def tree(tmp_path):
     (tmp_path / FILE).parent.mkdir(parents=True)
     (tmp_path / FILE).write_text(TEXT)
-    (tmp_path / "Kbuild").touch()
-    return tmp_path
+    return source_tree(tmp_path)
 
 
 @pytest.mark.parametrize(

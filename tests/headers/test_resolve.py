@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 from faults import DAMAGE
+from kernel_images import source_tree
 
 from sysevent.arches import ARCHITECTURES, architecture
 from sysevent.errors import BadSignature, BuildFailed, NotApplicable, NotCached, UsageError
@@ -167,7 +168,7 @@ def linux(tmp_path):
     """A kernel tree with a header and a Makefile that exports it."""
     if not shutil.which("make"):
         pytest.skip("make is not installed")
-    root = tmp_path / "linux"
+    root = source_tree(tmp_path / "linux")
     (root / "include/uapi/linux").mkdir(parents=True)
     (root / "include/uapi/linux/kvm.h").write_text("/* kvm */")
     (root / "Makefile").write_text(MAKEFILE)

@@ -9,6 +9,7 @@ import pytest
 from sysevent.arches import ARCHITECTURES, architecture
 from sysevent.cache import Cache
 from sysevent.cli import images
+from sysevent.cli.verbs import add_arguments
 from sysevent.errors import BadSignature, NotApplicable, UsageError
 from sysevent.images import inventory, tracks
 from sysevent.images.debian.track_resolution import Resolution
@@ -35,7 +36,7 @@ def run(monkeypatch, settings, kernel):
 
     def run(*argv):
         parser = argparse.ArgumentParser()
-        images.add_arguments(parser)
+        add_arguments(parser, "images")
         return images.run(parser.parse_args(argv))
 
     return run
@@ -183,8 +184,6 @@ def test_command_raises_errors(run, settings, mirror):
 @pytest.mark.parametrize(
     "argv",
     [
-        ("fetch", "--kernel", "Image"),
-        ("fetch", "--kernel", "debian:4.4"),
         ("list", "--arch", "vax"),
         ("prune", "--arch", "arm64"),
     ],

@@ -6,15 +6,14 @@ No object is copied: our repository holds the state of git bisect and the files 
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-import subprocess
 from pathlib import Path
 
 from sysevent.bisect.outcome import Outcome
 from sysevent.bisect.search import HistoryDoesNotFit, Position
-from sysevent.errors import DiskFull, InfrastructureError, ToolMissing, UsageError
+from sysevent.build import source_tree
+from sysevent.build.git import GitFailed, git
+from sysevent.errors import UsageError
 from sysevent.text import escape
 
 _FIRST = re.compile(r"^([0-9a-f]{40,64}) is the first (?:bad|fixed) commit$", re.MULTILINE)
@@ -23,47 +22,6 @@ _LEFT = re.compile(
     r"^Bisecting: (\d+) revisions? left to test after this \(roughly (\d+) steps?\)", re.MULTILINE
 )
 _ONLY_SKIPPED = "There are only 'skip'ped commits left to test."
-# Variables that would make git use another repository than that of its working directory.
-_FOREIGN = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_COMMON_DIR",
-    "GIT_PREFIX",
-)
-
-
-class GitFailed(InfrastructureError):
-    """git failed; the message holds its output."""
-
-
-def git(folder: Path, *words: str, accept: tuple[int, ...] = (0,), both: bool = False) -> str:
-    """The output of git on stdout, or with both on stdout and stderr. GitFailed unless its exit code is in accept.
-
-    Raises ToolMissing if git is not installed, and DiskFull if it has no space left.
-    """
-    env = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
-    command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false", "-c", "gc.auto=0"]
-    try:
-        done = subprocess.run(
-            [*command, *words],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            env=env | {"LC_ALL": "C"},
-        )
-    except FileNotFoundError:
-        raise ToolMissing("git is not installed") from None
-    if done.returncode not in accept:
-        output = (done.stderr.strip() or done.stdout.strip()).replace("\n", "\n  ")
-        if os.strerror(errno.ENOSPC) in output:
-            raise DiskFull(f"git {words[0]}: no space left on the disk of {folder}")
-        raise GitFailed(f"git {' '.join(words)} in {folder} failed with {done.returncode}:\n  {output}")
-    return done.stdout + done.stderr if both else done.stdout
 
 
 class Tree:
@@ -88,9 +46,10 @@ class Tree:
 
     def require_kernel(self, commit: str, named: str) -> None:
         """UsageError if a commit has no kernel, so that nothing could be built from it; named as the user wrote it."""
-        if len(git(self.path, "ls-tree", "--name-only", commit, "Kbuild", "arch").split()) < 2:
+        found = git(self.path, "ls-tree", "--name-only", commit, *source_tree.MARKS).split()
+        if len(found) < len(source_tree.MARKS):
             raise UsageError(
-                f"--tree {self.path} is not a kernel tree: {named} has no Kbuild and arch/ of one"
+                f"--tree {self.path} is not a kernel tree: {named} lacks one of {', '.join(source_tree.MARKS)}"
             )
 
     def common(self, name: str) -> Path:

@@ -15,9 +15,9 @@ from sysevent.bisect import guests, session, static
 from sysevent.bisect.ask import KernelResult, ask
 from sysevent.bisect.outcome import Outcome
 from sysevent.bisect.question import Question
-from sysevent.bisect.repository import GitFailed, git
 from sysevent.bisect.static import StaticClaim
 from sysevent.build import source_tree, user_tree
+from sysevent.build.git import GitFailed, git
 from sysevent.build.user_tree import Builder
 from sysevent.errors import KernelNotBuilt, ToolMissing, UsageError
 from sysevent.model import Progress

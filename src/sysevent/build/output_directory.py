@@ -18,18 +18,11 @@ from sysevent.errors import NotApplicable
 _INCLUDE = re.compile(r"^include +(\S+)/Makefile$", re.MULTILINE)
 # What a release is, without the names that EXTRAVERSION, CONFIG_LOCALVERSION and git add to it.
 _VERSION = re.compile(r"^\d+\.\d+\.\d+(?:-rc\d+)?")
-# A source tree has it, and an output directory does not.
-_KVM_H = Path("include/uapi/linux/kvm.h")
-
-
-def is_source_tree(directory: Path) -> bool:
-    """Return whether a directory has a kernel's Makefile and the headers of its KVM."""
-    return (directory / "Makefile").is_file() and (directory / _KVM_H).is_file()
 
 
 def is_output_directory(directory: Path) -> bool:
     """Return whether a directory has the link or the Makefile that kbuild leaves where it builds for O=."""
-    return not is_source_tree(directory) and bool(_named_sources(directory))
+    return not source_tree.is_kernel_tree(directory) and bool(_named_sources(directory))
 
 
 def source(directory: Path, arch: Architecture) -> Path:
@@ -41,7 +34,7 @@ def source(directory: Path, arch: Architecture) -> Path:
     """
     _check_architecture(directory, arch)
     named = _named_sources(directory)
-    found = next((tree for tree in named if is_source_tree(tree)), None)
+    found = next((tree for tree in named if source_tree.is_kernel_tree(tree)), None)
     if found is None:
         raise NotApplicable(
             f"tree:{directory} was built from {named[0]}, which is not a kernel tree any more; if the tree was moved: "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import subprocess
 import time
 from pathlib import Path
 
-from sysevent.errors import UsageError
+from sysevent.build.git import COMMAND, environment, git
+from sysevent.errors import InfrastructureError, UsageError
 
 _PART = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *=[ \t]*(\S*)$", re.MULTILINE)
 # Hexadecimal digits of a commit, and of the hash of uncommitted changes. UTS_VERSION has 64 bytes for all (UTS_LEN).
@@ -18,6 +18,8 @@ _COMMIT, _CHANGES = 12, 8
 _DEADLINE = 120
 _DIFFERENCE_MAX = 64 << 20
 NO_COMMIT = "no-commit"
+# What is at the top of the source of a kernel. The output directory of a build has no Kbuild there.
+MARKS = ("Kbuild", "Makefile", "arch")
 
 
 def version(tree: Path) -> str:
@@ -49,15 +51,15 @@ def require(directory: Path, named: str) -> Path:
 
 
 def is_kernel_tree(directory: Path) -> bool:
-    """Return whether a directory has the source of a kernel."""
-    return (directory / "Kbuild").is_file() and (directory / "arch").is_dir()
+    """Return whether a directory has the source of a kernel; the output directory of a build (O=) has not."""
+    return all((directory / name).exists() for name in MARKS)
 
 
 def changed_files(tree: Path) -> tuple[str, ...]:
     """Return the paths of uncommitted changes in a tree; none if it is not a repository of its own."""
     if not _commit(tree):
         return ()
-    names = _git(tree, "diff", "--name-only", "--no-renames", "-z", "HEAD").decode("utf-8", "replace")
+    names = _git(tree, "diff", "--name-only", "--no-renames", "-z", "HEAD")
     return tuple(name for name in names.split("\0") if name)
 
 
@@ -77,28 +79,23 @@ def revision(tree: Path) -> str:
 
 def _commit(tree: Path) -> str:
     """Return the hash of the commit that is checked out; "" for a tree that is not a repository of its own."""
-    top = _git(tree, "rev-parse", "--show-toplevel", "HEAD").decode("utf-8", "replace").splitlines()
+    top = _git(tree, "rev-parse", "--show-toplevel", "HEAD").splitlines()
     # A tree below another repository has that one's commit.
     return top[1] if len(top) == 2 and Path(top[0]).resolve() == tree.resolve() else ""
 
 
 def _changes(tree: Path) -> str:
     """Return a name for the uncommitted changes of a tree; "" if there are none."""
-    command = [
-        "git",
-        "-C",
-        str(tree),
-        "diff",
-        "--no-ext-diff",
-        "--no-color",
-        "--binary",
-        "--full-index",
-        "HEAD",
-    ]
+    command = [*COMMAND, "diff", "--no-ext-diff", "--no-color", "--binary", "--full-index", "HEAD"]
     total, size, end = hashlib.sha256(), 0, time.monotonic() + _DEADLINE
     try:
         with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_env()
+            command,
+            cwd=tree,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
         ) as process:
             assert process.stdout is not None
             while piece := process.stdout.read(1 << 16):
@@ -114,20 +111,9 @@ def _changes(tree: Path) -> str:
     return total.hexdigest()[:_CHANGES] if size else ""
 
 
-def _git(tree: Path, *words: str) -> bytes:
-    """Return the output of git in a tree; b"" if it fails."""
+def _git(tree: Path, *words: str) -> str:
+    """Return the output of git in a tree; "" if it fails."""
     try:
-        return subprocess.run(
-            ["git", "-C", str(tree), *words],
-            capture_output=True,
-            timeout=_DEADLINE,
-            check=True,
-            env=_env(),
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return b""
-
-
-def _env() -> dict[str, str]:
-    # Of a caller that runs inside another repository's hook, or wants its own diff.
-    return {key: value for key, value in os.environ.items() if not key.startswith("GIT_")} | {"LC_ALL": "C"}
+        return git(tree, *words, deadline=_DEADLINE)
+    except (OSError, InfrastructureError):
+        return ""

@@ -1,6 +1,6 @@
 """The sysevent command: one module per verb, imported only if its verb is on the command line.
 
-A verb's module has add_arguments(parser) and run(args) -> exit code. Except in run, test and report, where it is
+A verb's module has run(args) -> exit code; verbs.py has its arguments. Except in run, test and report, where it is
 pytest's, and in bisect, where git reads it, the exit code is one of these:
 
 0    success
@@ -20,49 +20,25 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-from sysevent import __version__, interrupts, option_values, options, standard_streams, tracebacks
-from sysevent.cli.parser import Parser, refuse, refuse_unknown
+from sysevent import interrupts, standard_streams, tracebacks
+from sysevent.cli.command_line import parse, verb_of
+from sysevent.cli.verbs import VERBS, module_name
 from sysevent.errors import SyseventError, UsageError, of_this_machine
 from sysevent.text import escape
-
-# Each verb with its line in --help. Its module has the same name, except for those in _MODULES.
-VERBS = {
-    "run": "the main job: boot every usable target, run every scenario, print the matrix",
-    "test": "the harness's own tests, a few minutes",
-    "doctor": "what this machine has and lacks, and how to fix it",
-    "list": "the claims, a line each",
-    "explain": "one claim: what is asked, what must come back, why, and what recorded kernels gave",
-    "targets": "the known targets, and what each needs",
-    "shell": "a shell in a guest of a target, with our VMM in it, or on a lab machine",
-    "report": "what a recorded run found: the matrix, and how each generation of userspace reads its events",
-    "results": "the results of runs: list, prune",
-    "images": "the kernels that guests boot: list, fetch, verify, prune",
-    "layout": "what KVM's headers mean in bytes, for every ABI: show, scan, diff",
-    "bisect": "which commit, or which release, changed what a VMM reads",
-    "sensitivity": "how many kernels with one wrong edit each the contract notices",
-    "bench": "how long each step takes, and whether restored guests answer as booted ones do",
-    "diff": "what differs between two kernels, or two runs, byte by byte",
-}
-
-# A module of this package called list would hide the built-in type here.
-_MODULES = {"list": "listing"}
 
 # git takes every exit code from 1 to 127 except 125 for "bad". Where git reads the exit code, every failure of this
 # program must be more than 127, an error in its own code included (git-bisect(1), "bisect run").
 _STOP = {"bisect": 129}
 
+# The exit codes of a usage error: of this command, as of argparse, and of pytest.
+_USAGE, _PYTEST_USAGE = 2, 4
+
 # The reader of the output has ended: the exit code of `yes` in `yes | head`.
 _READER_ENDED = 128 + signal.SIGPIPE
-
-# The verbs whose arguments after -- go to pytest.
-_PYTEST_VERBS = ("run", "test")
-_AFTER_DASHES = "; what is meant for pytest goes after --"
 
 
 class _Verb(Protocol):
     """What the module of a verb offers."""
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
 
     def run(self, args: argparse.Namespace) -> int: ...
 
@@ -73,10 +49,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
 
     def action() -> int:
-        module, args = parse(words)
-        return module.run(args)
+        verb, args = parse(words)
+        return cast(_Verb, importlib.import_module(module_name(verb))).run(args)
 
-    return exit_code(_verb_of(words), action)
+    return exit_code(verb_of(words), action)
+
+
+def answer_at_once(argv: Sequence[str]) -> int | None:
+    """Answer a command line for which the standard library is enough, as main() would; the exit code.
+
+    None if it is not: the verb must run. Enough it is for help, the version, what is mistyped, and a verb that needs
+    nothing else. For the launcher, before it installs what verbs need.
+    """
+    standard_streams.repair()
+    words = list(argv)
+    left: list[str] = []
+
+    def action() -> int:
+        try:
+            verb, args = parse(words)
+        except UsageError:
+            raise
+        # Such as a package that is not installed: the verb itself finds out.
+        except Exception:
+            left.append("")
+            return 0
+        if VERBS[verb].bare:
+            return cast(_Verb, importlib.import_module(module_name(verb))).run(args)
+        left.append(verb)
+        return 0
+
+    code = exit_code(verb_of(words), action)
+    return None if left else code
 
 
 def exit_code(verb: str | None, action: Callable[[], int]) -> int:
@@ -86,14 +90,16 @@ def exit_code(verb: str | None, action: Callable[[], int]) -> int:
     """
     with interrupts.in_order() as signals:
         try:
-            return _exit_code(_STOP.get(verb or ""), action)
+            row = VERBS.get(verb or "")
+            usage = _PYTEST_USAGE if row and row.pytest else _USAGE
+            return _exit_code(_STOP.get(verb or ""), usage, action)
         except KeyboardInterrupt:
             say(f"interrupted by {signals.reason or 'Ctrl-C'}")
             return signals.exit_code
 
 
-def _exit_code(stop: int | None, action: Callable[[], int]) -> int:
-    """stop: the exit code of every failure of a verb whose exit code git reads."""
+def _exit_code(stop: int | None, usage: int, action: Callable[[], int]) -> int:
+    """usage: the exit code of a usage error. stop: that of every failure of a verb whose exit code git reads."""
     try:
         code = action()
         # Here, where an error can still be handled.
@@ -101,7 +107,7 @@ def _exit_code(stop: int | None, action: Callable[[], int]) -> int:
         return code
     except UsageError as error:
         say(str(error))
-        return stop or 2
+        return stop or usage
     except SyseventError as error:
         say(str(error))
         return stop or 3
@@ -133,65 +139,3 @@ def say(line: str) -> None:
 def show(text: str) -> None:
     """Print what was asked on stdout, escaped: it can hold what a guest, a file, git or another user wrote."""
     print(escape(text), flush=True)
-
-
-def module_name(verb: str) -> str:
-    """The name of a verb's module."""
-    return f"sysevent.cli.{_MODULES.get(verb, verb)}"
-
-
-def _verb_of(argv: Sequence[str]) -> str | None:
-    return next((word for word in argv if not word.startswith("-")), None)
-
-
-def parse(argv: list[str]) -> tuple[_Verb, argparse.Namespace]:
-    """The module of the verb on a command line, and its arguments.
-
-    Raises SystemExit, as argparse does, or UsageError for a value that cannot be used.
-    """
-    name = _verb_of(argv)
-    own, for_pytest = argv, list[str]()
-    if name in _PYTEST_VERBS and "--" in argv:
-        cut = argv.index("--")
-        own, for_pytest = argv[:cut], argv[cut + 1 :]
-
-    parser, chosen = _parsers(name)
-    after = _AFTER_DASHES if name in _PYTEST_VERBS else ""
-    if not own:
-        parser.error("name a verb; `sysevent --help` lists them")
-    if chosen is None:
-        refuse_unknown(parser, "", own)
-    elif name != "test":
-        refuse_unknown(chosen[1], name or "", own, after)
-    args, unknown = parser.parse_known_args(own)
-    # argparse has refused every line without a known verb.
-    if chosen is None:
-        raise UsageError(f"no such verb: {name}")
-    module, sub = chosen
-    exact = f"{name} {getattr(args, f'{name}_verb', '')}".strip()
-    if name == "test":
-        for_pytest = unknown + for_pytest
-    elif unknown:
-        refuse(sub, exact, unknown, after)
-    args.pytest_args = for_pytest
-    if name not in options.RELAYING:
-        option_values.check([row for row in options.OPTIONS if {name, exact} & row.uses.keys()], vars(args))
-    return module, args
-
-
-def _parsers(name: str | None) -> tuple[Parser, tuple[_Verb, argparse.ArgumentParser] | None]:
-    """The parser of the command, and the module of a verb with its own parser; None if there is no such verb."""
-    parser = Parser(
-        prog="sysevent",
-        description="Tests what a VMM reads from kvm_run when its guest shuts down, resets or crashes.",
-    )
-    parser.add_argument("--version", action="version", version=f"sysevent {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    chosen: tuple[_Verb, argparse.ArgumentParser] | None = None
-    for verb, line in VERBS.items():
-        sub = verbs.add_parser(verb, help=line, description=line)
-        if verb == name:
-            module = cast(_Verb, importlib.import_module(module_name(verb)))
-            module.add_arguments(sub)
-            chosen = module, sub
-    return parser, chosen

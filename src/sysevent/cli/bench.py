@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sysevent import options
 from sysevent.arches import ARCHITECTURES
 from sysevent.bench import measure, peers, plot, snapshot_check, suite
 from sysevent.bench.samples import Samples, columns, ratios
@@ -25,11 +24,6 @@ Row = dict[str, float]
 # Boots that restored guests are compared with. A vCPU that spins in three instructions is stopped at any of them, and
 # with few boots all could be stopped at the same one by chance.
 _COLD = 8
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the verb."""
-    options.feed(parser, "bench")
 
 
 def run(args: argparse.Namespace) -> int:

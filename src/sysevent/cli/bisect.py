@@ -17,7 +17,6 @@ from pathlib import Path
 import msgspec
 
 import sysevent
-from sysevent import options
 from sysevent.arches import Architecture, architecture
 from sysevent.bisect import guests, report, selection, session, single_step
 from sysevent.bisect.ask import KernelResult, ask
@@ -77,12 +76,6 @@ class Services(msgspec.Struct, frozen=True):
     equip: Callable[[Question, Settings, int | None, Path], Equipment] = equip
     builder: Callable[..., TreeBuilder] = partial(KernelBuilder, build_id=file_build_id)
     results: Path = ROOT / "results"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the verb."""
-    parser.epilog = "docs/bisect.md has examples and the table of exit codes"
-    options.feed(parser, "bisect")
 
 
 def run(args: argparse.Namespace, services: Services | None = None) -> int:

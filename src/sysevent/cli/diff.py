@@ -30,12 +30,6 @@ from sysevent.text import escape_line
 _COMPLETE = (0, 1)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the verb."""
-    parser.epilog = "RUN: a results directory, its run.jsonl, or a kernel as for --kernel, which is run first"
-    options.feed(parser, "diff")
-
-
 def run(args: argparse.Namespace) -> int:
     """Compare two runs and print the result. Return 1 if anything differs, else 0."""
     sides = [recorded(name) for name in (args.before, args.after)]

@@ -5,18 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 
-from sysevent import options
 from sysevent.arches import ARCHITECTURES
 from sysevent.cli import say
 from sysevent.cli import show as output
 from sysevent.doctor import system_packages
 from sysevent.doctor.checks import CheckResult, all_checks
 from sysevent.settings import from_options
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the verb."""
-    options.feed(parser, "doctor")
 
 
 def run(args: argparse.Namespace) -> int:

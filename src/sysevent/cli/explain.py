@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from sysevent import nearest, options
+from sysevent import nearest
 from sysevent.checkout import ROOT
 from sysevent.cli import show
 from sysevent.contract import catalogue
@@ -20,11 +20,6 @@ from sysevent.report import explanation, records, run_log
 _RECORDINGS = ROOT / "tests" / "data" / "runs"
 # Names that are proposed for one that no claim has.
 _PROPOSED = 3
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the verb."""
-    options.feed(parser, "explain")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sysevent import options
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES, Architecture, architecture
 from sysevent.cli import show
 from sysevent.errors import ImageError, NotApplicable, UsageError
@@ -31,20 +30,9 @@ from sysevent.text import printable
 _BYTES_SO_FAR = re.compile(r"[\d.]+ of [\d.]+ MB$")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the sub-verbs, each with its own options and those that all share."""
-    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    options.feed(common, "images")
-    verbs = parser.add_subparsers(dest="images_verb", metavar="VERB", required=True)
-    for name, (_, text) in _VERBS.items():
-        verb = verbs.add_parser(name, help=text, description=text, parents=[common], allow_abbrev=False)
-        options.feed(verb, f"images {name}")
-
-
 def run(args: argparse.Namespace) -> int:
     """Run the sub-verb; its exit code."""
-    function, _ = _VERBS[args.images_verb]
-    return function(args, from_options(vars(args)))
+    return _VERBS[args.images_verb](args, from_options(vars(args)))
 
 
 def _list(args: argparse.Namespace, settings: Settings) -> int:
@@ -126,23 +114,16 @@ def _prune(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-_VERBS: dict[str, tuple[Callable[[argparse.Namespace, Settings], int], str]] = {
-    "list": (_list, "the known kernel tracks, and what of each is in the cache"),
-    "fetch": (_fetch, "download kernels into the cache, so that runs need no network"),
-    "verify": (_verify, "hash the cache again and check the signatures; exit code 1 if something is wrong"),
-    "prune": (_prune, "remove what no track refers to any more"),
+_VERBS: dict[str, Callable[[argparse.Namespace, Settings], int]] = {
+    "list": _list,
+    "fetch": _fetch,
+    "verify": _verify,
+    "prune": _prune,
 }
 
 
 def _tracks(args: argparse.Namespace) -> Sequence[Track]:
-    known = tracks.load()
-    if not args.kernel:
-        return known
-    for spec in args.kernel:
-        if not spec.startswith("debian:"):
-            specs = ", ".join(t.spec for t in known)
-            raise UsageError(f"--kernel {spec}: only images of kernel tracks are kept: {specs}")
-    return [tracks.track(spec.removeprefix("debian:"), known) for spec in args.kernel]
+    return [row for row in tracks.load() if not args.kernel or row.spec in args.kernel]
 
 
 def _archs(args: argparse.Namespace) -> Sequence[Architecture]:

@@ -12,7 +12,6 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from sysevent import options
 from sysevent.arches import ABIS, ARCHITECTURES, Abi, Architecture, abi, native, others
 from sysevent.cli import say
 from sysevent.decode.structs import Layout
@@ -33,21 +32,6 @@ _STYLES = {
     Look.PADDING: "dim",
     Look.HEAD: "bold",
 }
-_VERBS = {
-    "show": "draw a structure",
-    "scan": "find structures that two ABIs lay out differently",
-    "diff": "what changed between two kernels",
-}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the sub-verbs, each with its own options and those that all share."""
-    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    options.feed(common, "layout")
-    verbs = parser.add_subparsers(dest="layout_verb", metavar="VERB", required=True)
-    for name, text in _VERBS.items():
-        verb = verbs.add_parser(name, help=text, parents=[common], allow_abbrev=False)
-        options.feed(verb, f"layout {name}")
 
 
 def compile_layouts(

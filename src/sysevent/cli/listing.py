@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sysevent import nearest, options
+from sysevent import nearest
 from sysevent.arches import architecture
 from sysevent.bisect import selection
 from sysevent.cli import show
@@ -12,11 +12,6 @@ from sysevent.contract import catalogue
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.log_claim import LogClaim
 from sysevent.errors import UsageError
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the verb."""
-    options.feed(parser, "list")
 
 
 def run(args: argparse.Namespace) -> int:

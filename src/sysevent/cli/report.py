@@ -18,15 +18,6 @@ from sysevent.report.html import logs as target_logs
 from sysevent.report.records import Record
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the verb."""
-    parser.epilog = (
-        "FILE can be - for one of the formats: the standard output. The exit code is that of the run, the worst one "
-        "of several; 2 for a run that was killed."
-    )
-    options.feed(parser, "report")
-
-
 def run(args: argparse.Namespace) -> int:
     """Write each format that was asked for; without any, print the text report. Return the exit code of the run.
 

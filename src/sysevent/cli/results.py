@@ -7,27 +7,11 @@ import shutil
 import time
 from pathlib import Path
 
-from sysevent import options
 from sysevent.checkout import ROOT
 from sysevent.cli import say, show
 from sysevent.errors import UsageError
 from sysevent.report import results_directories
 from sysevent.text import escape_line
-
-_TEXTS = {
-    "list": "each run with its start, its verdicts, its kernels and its size, the oldest first",
-    "prune": "delete old runs, but none that --results named, and no bisection",
-}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the sub-verbs, each with its own options and those that both share."""
-    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    options.feed(common, "results")
-    verbs = parser.add_subparsers(dest="results_verb", metavar="VERB", required=True)
-    for name, text in _TEXTS.items():
-        verb = verbs.add_parser(name, help=text, description=text, parents=[common], allow_abbrev=False)
-        options.feed(verb, f"results {name}")
 
 
 def run(args: argparse.Namespace) -> int:

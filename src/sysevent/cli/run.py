@@ -38,12 +38,6 @@ Start = Callable[[Sequence[str], Path], int]
 """Runs pytest with arguments, and its output in a file; returns its exit code."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the verb: those of the pytest plugin, --install-deps and --repeat."""
-    parser.usage = "sysevent run [options] [-- PYTEST ARGS]"
-    options.feed(parser, "run")
-
-
 def run(args: argparse.Namespace) -> int:
     """Check that QEMU is installed, then become pytest on suites/, or run it several times."""
     if args.jobs is not None and args.build is None:

@@ -30,12 +30,6 @@ from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the verb."""
-    parser.epilog = "docs/sensitivity.md says how it counts"
-    options.feed(parser, "sensitivity")
-
-
 def run(args: argparse.Namespace) -> int:
     """Measure one architecture after the other, and print a report for each."""
     if not args.tree:

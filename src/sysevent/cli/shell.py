@@ -11,7 +11,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sysevent import options
 from sysevent.cli import say
 from sysevent.errors import ToolMissing, UsageError
 from sysevent.hosts.openers import obstacle
@@ -21,11 +20,6 @@ from sysevent.interactive.terminal import attached, on_a_terminal, on_pipes, siz
 from sysevent.settings import Settings, from_options
 from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the verb."""
-    options.feed(parser, "shell")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from sysevent import options
 from sysevent.arches import ARCHITECTURES
 from sysevent.cli import show
 from sysevent.errors import NotLeased, ToolMissing
@@ -23,16 +22,12 @@ from sysevent.targets import spec
 from sysevent.targets.kinds import KINDS
 from sysevent.targets.leases import client
 from sysevent.targets.leases.lease import Leases
+from sysevent.targets.names import own_arch
 from sysevent.targets.spec import TargetSpec
 from sysevent.text import printable
 
 _KVM = Path("/dev/kvm")
 _INDENT = " " * 9
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the verb."""
-    options.feed(parser, "targets")
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -177,8 +172,8 @@ def unusable(target: TargetSpec, unreached: str, *, check: bool) -> str:
 
 def kvm_unusable(target: TargetSpec, device: Path = _KVM) -> str:
     """Why this machine's KVM cannot be used; "" if it can be opened. Only `sysevent doctor` runs a VM on it."""
-    if target.arch != spec.own_arch():
-        return f"this machine is {spec.own_arch() or 'of another architecture'}"
+    if target.arch != own_arch():
+        return f"this machine is {own_arch() or 'of another architecture'}"
     if not device.exists():
         return f"{device} is missing: load the module kvm_intel or kvm_amd, or allow nesting"
     if not os.access(device, os.R_OK | os.W_OK):

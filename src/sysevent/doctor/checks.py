@@ -26,7 +26,7 @@ from sysevent.model import Progress
 from sysevent.qemu import accel
 from sysevent.qemu import version as versions
 from sysevent.settings import Settings
-from sysevent.targets.spec import own_arch
+from sysevent.targets.names import own_arch
 
 if TYPE_CHECKING:
     from sysevent.doctor.local_kvm import Trial

@@ -19,8 +19,8 @@ import msgspec
 from debian.debian_support import Version
 
 from sysevent.arches import ARCHITECTURES, Architecture
-from sysevent.errors import ImageError, NotApplicable, UsageError, copy_of
-from sysevent.headers import tree
+from sysevent.errors import ImageError, NotApplicable, copy_of
+from sysevent.headers import names, tree
 from sysevent.images import tracks
 from sysevent.images.debian import deb
 from sysevent.images.debian.archive import FRESH, Archive, Suite
@@ -80,20 +80,15 @@ def find(
     when a tree cannot export them, and ImageError or a subclass otherwise.
     """
     kind, colon, rest = spec.partition(":")
-    if spec == "machine":
+    names.check(spec)
+    if spec == names.MACHINE:
         return _installed(arch)
     if colon and kind == "tree":
         root, version = tree.export_headers(Path(rest).expanduser(), arch, settings, progress)
         key = content_hash(include_directories(root, arch.name))
         return Headers(spec, arch.name, version, key, None, root)
-    known = {track.name for track in tracks.load()}
-    if (colon and kind == "debian") or spec in known:
-        track = tracks.track(rest if colon else spec, tracks.load())
-        return _debian(track, arch, settings, progress, refresh=refresh)
-    names = ", ".join(track.spec for track in tracks.load())
-    raise UsageError(
-        f"{spec} names no headers; expected {names}, tree:PATH (a kernel tree), or machine (/usr/include)"
-    )
+    track = tracks.track(rest if colon else spec, tracks.load())
+    return _debian(track, arch, settings, progress, refresh=refresh)
 
 
 @contextlib.contextmanager
@@ -150,7 +145,7 @@ def _installed(arch: Architecture) -> Headers:
             f"{INSTALLED} has no KVM headers for {arch.name}: install linux-libc-dev, or name a track"
         ) from None
     version = _declared_version(directories[-1] / "linux" / "version.h")
-    return Headers("machine", arch.name, version, content_hash(directories), None, INSTALLED)
+    return Headers(names.MACHINE, arch.name, version, content_hash(directories), None, INSTALLED)
 
 
 def _declared_version(version_h: Path) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 from sysevent.arches import Architecture
 from sysevent.build import output_directory, source_tree
 from sysevent.cache import Cache
-from sysevent.errors import BuildFailed, NotApplicable, UsageError
+from sysevent.errors import BuildFailed, NotApplicable
+from sysevent.headers import names
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
@@ -39,9 +40,8 @@ def export_headers(
     UsageError if it is none of these; NotApplicable if it is for another architecture, or an output directory whose
     source tree is gone or has changed its version; BuildFailed if make fails.
     """
-    if not tree.is_dir():
-        raise UsageError(f"tree:{tree}: no such directory")
-    exported = next((root for root in (tree / "usr", tree) if (root / "include/linux/kvm.h").is_file()), None)
+    names.require_tree(tree)
+    exported = names.exported(tree)
     if output_directory.is_output_directory(tree):
         try:
             tree = output_directory.source(tree, arch)
@@ -49,12 +49,7 @@ def export_headers(
             # Headers that were exported in an output directory can be older than the kernel there, so they are second.
             if exported is None:
                 raise
-    if not output_directory.is_source_tree(tree):
-        if exported is None:
-            raise UsageError(
-                f"tree:{tree} is neither a kernel tree, nor an output directory (O=) of one, nor a directory with "
-                "exported headers"
-            )
+    if exported is not None and not source_tree.is_kernel_tree(tree):
         _check_guard(exported, arch)
         return exported, ""
     version = source_tree.version(tree)

@@ -12,11 +12,9 @@ from typing import Literal
 import msgspec
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.checkout import IMAGES
-from sysevent.errors import BadTargetFile, UsageError
-from sysevent.nearest import hint
-
-TRACKS_FILE = IMAGES / "tracks.toml"
+from sysevent.errors import BadTargetFile
+from sysevent.images import track_names
+from sysevent.images.track_names import TRACKS_FILE
 
 
 class Track(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,7 +28,7 @@ class Track(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def spec(self) -> str:
         """The track as a user writes it after --kernel: "debian:6.12"."""
-        return f"debian:{self.name}"
+        return f"{track_names.PREFIX}{self.name}"
 
     @property
     def series(self) -> str:
@@ -67,18 +65,7 @@ def track(name: str, tracks: Sequence[Track]) -> Track:
     for candidate in tracks:
         if candidate.name == name:
             return candidate
-    known = [candidate.spec for candidate in tracks]
-    near = nearest(f"debian:{name}", known)
-    raise UsageError(f"no kernel track is called debian:{name}{near}; expected one of {', '.join(known)}")
-
-
-def nearest(word: str, known: Sequence[str]) -> str:
-    """Return ", did you mean debian:6.12?" for the name of a track, or a word that resembles one; "" otherwise.
-
-    known: the tracks, as --kernel names them.
-    """
-    exact = f"debian:{word}"
-    return f", did you mean {exact}?" if exact in known else hint(word, known)
+    raise track_names.unknown(name, [candidate.spec for candidate in tracks])
 
 
 def _problem(track: Track, earlier: Sequence[Track]) -> str | None:

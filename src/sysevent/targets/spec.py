@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import importlib.resources
-import platform
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,10 +11,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from sysevent import nearest
-from sysevent.arches import ARCHITECTURES, ArchName, of_machine
+from sysevent.arches import ARCHITECTURES, ArchName
 from sysevent.errors import BadTargetFile, UsageError
 from sysevent.reading import read_file
 from sysevent.targets.kinds import KINDS, Kind, KindName
+from sysevent.targets.names import builtin_text, own_arch, require_matches
 from sysevent.targets.rules import first_violation, suggestion
 from sysevent.text import one_line
 
@@ -108,18 +107,9 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     labgrid: _Labgrid = _Labgrid()
 
 
-def own_arch() -> str:
-    """Return our name of this machine's architecture; "" if it is not supported."""
-    found = of_machine(platform.machine())
-    return found.name if found else ""
-
-
 def builtin() -> list[TargetSpec]:
     """Return the built-in targets; `local` only if this machine's architecture is supported."""
-    text = importlib.resources.files("sysevent.targets").joinpath("builtin.toml").read_bytes()
-    if not own_arch():
-        text = text.partition(b"# local")[0]
-    return parse(text, "builtin.toml")
+    return parse(builtin_text(), "builtin.toml")
 
 
 def read(path: Path) -> list[TargetSpec]:
@@ -213,11 +203,8 @@ def select(
         if arch not in ARCHITECTURES:
             hint = nearest.hint(arch, ARCHITECTURES)
             raise UsageError(f"--arch {arch}{hint}; expected one of {', '.join(ARCHITECTURES)}")
-    names = ", ".join(spec.name for spec in specs)
-    for glob in globs:
-        if not any(fnmatch.fnmatchcase(spec.name, glob) for spec in specs):
-            hint = nearest.hint(glob.strip("*?"), [spec.name for spec in specs])
-            raise UsageError(f"--target {glob} matches none of the targets{hint}; they are {names}")
+    names = [spec.name for spec in specs]
+    require_matches(globs, names)
     chosen = [
         spec
         for spec in specs
@@ -226,7 +213,7 @@ def select(
     ]
     if not chosen:
         raise UsageError(
-            f"no target matches both --target {' '.join(globs)} and --arch {' '.join(archs)}: {names}"
+            f"no target matches both --target {' '.join(globs)} and --arch {' '.join(archs)}: {', '.join(names)}"
         )
     if not kernels:
         return chosen

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sysevent.arches import ARCHITECTURES
+from sysevent.build import source_tree
 from sysevent.errors import ImageError, UsageError
-from sysevent.images import tracks
-from sysevent.images.kernel import bootfile
-from sysevent.images.kernel.bootfile import FILE_MAX
+from sysevent.images import track_names
 from sysevent.reading import read_start
 
 # The version of a Debian package: "6.12.94-1", "7.3~rc7-1~exp1". Names of tracks with a hyphen look alike.
@@ -24,14 +23,27 @@ def check(spec: str, archs: Iterable[str]) -> None:
     been built for one of the architectures, and a path must be a regular file that begins as a kernel image does.
     Versions of Debian's packages are not checked, since that needs the mirror.
     """
+    check_name(spec)
+    kind, colon, rest = spec.partition(":")
+    if colon and kind == "tree":
+        _check_built(spec, Path(rest).expanduser(), list(archs))
+    elif not colon or kind != "debian":
+        _check_image(spec, Path(spec).expanduser())
+
+
+def check_name(spec: str) -> None:
+    """Raise UsageError for a --kernel that names neither a track, nor a kernel tree, nor a file.
+
+    It needs the standard library alone, and neither the targets nor what is in the file.
+    """
     kind, colon, rest = spec.partition(":")
     if colon and kind == "debian":
-        if not _VERSION.fullmatch(rest):
-            tracks.track(rest, tracks.load())
+        if not _VERSION.fullmatch(rest) and spec not in (known := track_names.load()):
+            raise track_names.unknown(rest, known)
     elif colon and kind == "tree":
-        _check_tree(spec, Path(rest).expanduser(), list(archs))
+        require_tree(spec, Path(rest).expanduser())
     else:
-        _check_file(spec, Path(spec).expanduser())
+        require_file(spec, Path(spec).expanduser())
 
 
 def check_modules(modules: str, kernels: Iterable[str]) -> None:
@@ -43,8 +55,7 @@ def check_modules(modules: str, kernels: Iterable[str]) -> None:
             )
 
 
-def _check_tree(spec: str, tree: Path, archs: list[str]) -> None:
-    require_tree(spec, tree)
+def _check_built(spec: str, tree: Path, archs: list[str]) -> None:
     built = [arch.name for arch in ARCHITECTURES.values() if (tree / arch.boot_image).exists()]
     if set(archs).isdisjoint(built):
         wanted = " or ".join(ARCHITECTURES[arch].boot_image for arch in archs)
@@ -64,13 +75,15 @@ def require_tree(spec: str, tree: Path) -> None:
 
 
 def _is_tree(path: Path) -> bool:
-    return (path / "Kbuild").exists() or (path / "include" / "config").is_dir()
+    return source_tree.is_kernel_tree(path) or (path / "include" / "config").is_dir()
 
 
-def _check_file(spec: str, path: Path) -> None:
-    require_file(spec, path)
+def _check_image(spec: str, path: Path) -> None:
+    # Here: check_name() does without it.
+    from sysevent.images.kernel import bootfile
+
     try:
-        start = read_start(path, 1024, FILE_MAX)
+        start = read_start(path, 1024, bootfile.FILE_MAX)
         bootfile.check_start(start, path.stat().st_size, f"--kernel {spec}")
     except OSError as error:
         raise UsageError(f"--kernel {spec} cannot be read: {error.strerror}") from None
@@ -89,8 +102,8 @@ def require_file(spec: str, path: Path) -> None:
     # ValueError: of a path with a null character.
     except (OSError, ValueError) as error:
         raise UsageError(f"--kernel {spec} cannot be read: {error}") from None
-    known = [track.spec for track in tracks.load()]
-    near = tracks.nearest(path.name, known)
+    known = track_names.load()
+    near = track_names.nearest(path.name, known)
     raise UsageError(
         f"--kernel {spec}: no such file{near}; expected the path of an image, tree:PATH, or one of {', '.join(known)}"
     )
