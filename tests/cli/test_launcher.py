@@ -245,6 +245,20 @@ def test_only_an_old_interpreter_is_an_error(pythons, monkeypatch):
         pythons.usable_python()
 
 
+@pytest.mark.parametrize("newer", [True, False])
+def test_too_old_leaves_answers_to_a_newer_one(pythons, monkeypatch, newer):
+    """Without one, the set-up says what is needed."""
+    pythons.put("python3.13", says("4.1" if newer else "3.13", 0, "/opt/other"))
+    executed = []
+    monkeypatch.setattr("os.execv", lambda path, argv: executed.append((path, argv[1:])))
+    pythons.OLDEST = (4, 0)
+    monkeypatch.setattr(pythons, "NEWEST_TRIED", (4, 15))
+    path = os.environ["PATH"]
+    assert pythons.answer_at_once(["--help"]) is None
+    expected = [(f"{path}/python3.13", [pythons.__file__, "--help"])]
+    assert executed == (expected if newer else [])
+
+
 def test_missing_ensurepip_names_the_package(pythons, monkeypatch):
     """The package is pythonX.Y-venv for an interpreter that is not the system's python3."""
     monkeypatch.setattr(sys, "executable", pythons.put("python3", says("3.12", 0, "/opt/this")))
