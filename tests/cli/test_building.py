@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import subprocess
 
 import filelock
@@ -41,6 +42,7 @@ class Builders:
     def __init__(self, error=None):
         self.error = error
         self.trees = []
+        self.collected = []
 
     def __call__(self, arch, folder, progress, *, jobs):
         self.arch, self.output, self.jobs = arch, folder / f"{arch.name}-gcc", jobs
@@ -56,23 +58,33 @@ class Builders:
 
 
 def parsed(*words):
+    cut = words.index("--") if "--" in words else len(words)
     parser = argparse.ArgumentParser()
     add_arguments(parser, "run")
-    return parser.parse_args(words)
+    args = parser.parse_args(words[:cut])
+    args.pytest_args = list(words[cut + 1 :])
+    return args
 
 
 @pytest.fixture
 def build(tree):
-    """build(*words, missing=, error=): the output directories, and the builder."""
+    """build(*words, missing=, error=, refuses=): the output directories, and the builder.
 
-    def built(*words, missing=(), error=None, locks=None):
+    refuses: what pytest prints if it refuses the words.
+    """
+
+    def built(*words, missing=(), error=None, locks=None, refuses=None):
         builders = Builders(error)
 
         def ensure(arch, install):
             if arch.name in missing:
                 raise UsageError(f"no compiler for {arch.name}")
 
-        services = building.Services(builders, ensure)
+        def collect(arguments, environment):
+            builders.collected.append((arguments, environment["SYSEVENT_BUILT"]))
+            return subprocess.CompletedProcess(arguments, 4 if refuses else 0, "", refuses or "")
+
+        services = building.Services(builders, ensure, collect)
         with contextlib.ExitStack() as stack:
             found = building.build_first(parsed("-C", str(tree), *words), 3, locks or stack, services)
         return found, builders
@@ -138,6 +150,33 @@ def test_what_cannot_be_built_is_left_out(build, capsys):
 def test_mistakes_cost_no_build(words, message, build, tree):
     with pytest.raises(UsageError, match=message):
         build(*words)
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("ERROR: -k 'x' selects no test\n\n", "-k 'x' selects no test"),
+        (
+            "ERROR: usage: pytest\npytest: error: unrecognized arguments: --x\n  rootdir: /\n",
+            "unrecognized arguments: --x",
+        ),
+    ],
+)
+def test_what_pytest_would_refuse_is_refused_before(build, capsys, output, message):
+    """With the words that it would get, for the kernels that would be built."""
+    with pytest.raises(UsageError) as caught:
+        build("--arch", "arm64", "--", "-k", "x", refuses=output)
+    assert str(caught.value) == message
+    assert capsys.readouterr().err == ""
+
+
+def test_what_pytest_accepts_is_built(build, tree):
+    """Without arguments for it, it is not even started."""
+    _, builders = build("--arch", "arm64", "--abi", "native", "--", "-k", "x")
+    ((words, outputs),) = builders.collected
+    assert words == ["--arch=arm64", f"--build={tree}", "--abi=native", "-k", "x"]
+    assert list(json.loads(outputs)) == ["arm64"]
+    assert build("--arch", "riscv64")[1].collected == []
 
 
 def test_results_of_another_run(build, tmp_path):

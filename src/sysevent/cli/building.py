@@ -17,7 +17,7 @@ from sysevent.arches import ARCHITECTURES, Architecture, architecture
 from sysevent.build import source_tree, user_tree
 from sysevent.build.kernel import KernelBuilder
 from sysevent.build.user_tree import Build, Builder
-from sysevent.cli import say
+from sysevent.cli import preview, say
 from sysevent.contract.terms import Terms
 from sysevent.doctor.requirements import ensure_kernel_build, ensure_qemu
 from sysevent.errors import KernelNotBuilt, UsageError
@@ -45,6 +45,7 @@ class Services(msgspec.Struct, frozen=True):
 
     make_builder: MakeBuilder = partial(KernelBuilder, build_id=file_build_id)
     ensure_programs: Callable[[Architecture, bool], None] = programs
+    collect: preview.Collect = preview.collect
 
 
 def build_first(
@@ -60,6 +61,10 @@ def build_first(
     _check(args)
     archs = _architectures(args, tree, services)
     settings = from_environment()
+    if args.pytest_args or args.abi or args.require:
+        preview.check(
+            args, {name: user_tree.work_directory(tree, name, settings) for name in archs}, services.collect
+        )
     return {name: _build(tree, architecture(name), settings, jobs, locks, services).output for name in archs}
 
 

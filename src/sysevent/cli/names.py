@@ -23,20 +23,19 @@ def check(verb: str, args: argparse.Namespace) -> None:
 
     verb: with the verb below it, as in "layout diff". Targets are not checked if a file has more of them.
     """
-    for name in _given(verb, args, "kernel"):
-        _KERNELS.get(verb.partition(" ")[0], mistakes.check_name)(name)
-    if not getattr(args, "targets", None):
-        of_targets.require_matches(_given(verb, args, "target"), of_targets.builtin())
-
-
-def _given(verb: str, args: argparse.Namespace, kind: str) -> list[str]:
-    """The values of a verb's options of a kind, in the order of the table."""
-    found: list[str] = []
+    check_kernel = _KERNELS.get(verb.partition(" ")[0], mistakes.check_name)
     for option in OPTIONS:
-        if option.kind == kind and {verb, verb.partition(" ")[0]} & option.uses.keys():
-            value = getattr(args, option.name, None)
-            found += value if isinstance(value, list | tuple) else [value] if value is not None else []
-    return found
+        if option.kind == "kernel" and {verb, verb.partition(" ")[0]} & option.uses.keys():
+            for name in _values(args, option.name):
+                check_kernel(name)
+    if not _values(args, "targets"):
+        of_targets.require_matches(_values(args, "target"), of_targets.builtin())
+
+
+def _values(args: argparse.Namespace, name: str) -> list[str]:
+    """The values of an option, which may have none, or not exist in this verb."""
+    value = getattr(args, name, None)
+    return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
 
 
 def _track(spec: str) -> None:
