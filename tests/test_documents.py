@@ -11,8 +11,8 @@ from house.imports import LAYERS, LOWEST_LAYER
 from sysevent import cli, options
 from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
-from sysevent.cli.verbs import add_arguments
 from sysevent.contract import catalogue
+from sysevent.prompt.verbs import add_arguments
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 

@@ -11,14 +11,14 @@ import pytest
 from sysevent import cli, options
 from sysevent.bench import peers
 from sysevent.checkout import ROOT
-from sysevent.cli.verbs import add_arguments
+from sysevent.prompt.verbs import add_arguments
 from sysevent.report.renderers import RENDERERS
 from sysevent.settings import from_options
 
 SOURCES = sorted((ROOT / "src" / "sysevent").rglob("*.py"))
 FORMATS = tuple(f"--{name}" for name in options.FORMATS)
 # The calls that declare options, by file: the feeders of the table, and --version, which is argparse's own action.
-FEEDERS = {"options.py": 2, "plugin/options.py": 1, "cli/command_line.py": 1}
+FEEDERS = {"options.py": 2, "plugin/options.py": 1, "prompt/command_line.py": 1}
 SUBVERBS = {f"{name} {below}" for name, verb in cli.VERBS.items() for below in verb.verbs}
 
 

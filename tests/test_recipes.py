@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sysevent.checkout import ROOT
-from sysevent.cli.verbs import add_arguments
+from sysevent.prompt.verbs import add_arguments
 
 RECIPES = sorted((ROOT / "docs" / "ci").iterdir())
 COMMAND = re.compile(r"(?:\./|/opt/sysevent/)sysevent (?P<rest>[^\n]*(?:\n +--[^\n]*)?)")

@@ -13,8 +13,8 @@ from sysevent import cli
 from sysevent.build.kernel import BuiltKernel
 from sysevent.build.user_tree import work_directory
 from sysevent.cli import building
-from sysevent.cli.verbs import add_arguments
 from sysevent.errors import KernelNotBuilt, UsageError
+from sysevent.prompt.verbs import add_arguments
 from sysevent.settings import from_environment
 
 ID = bytes(range(20))

@@ -12,8 +12,8 @@ from processes import has_ended
 from sample_records import RUN, verdict
 
 from sysevent.cli import run
-from sysevent.cli.verbs import add_arguments
 from sysevent.errors import UsageError
+from sysevent.prompt.verbs import add_arguments
 from sysevent.report.run_log import RunLog
 
 

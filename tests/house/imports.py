@@ -15,6 +15,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     # One verb a file.
     ("cli",),
+    # The command line before a verb runs.
+    ("prompt",),
     # What pytest sees.
     ("plugin",),
     # What drives many runs.

@@ -9,12 +9,12 @@ import pytest
 from sysevent.arches import ARCHITECTURES, architecture
 from sysevent.cache import Cache
 from sysevent.cli import images
-from sysevent.cli.verbs import add_arguments
 from sysevent.errors import BadSignature, NotApplicable, UsageError
 from sysevent.images import inventory, tracks
 from sysevent.images.debian.track_resolution import Resolution
 from sysevent.images.kernel import resolve
 from sysevent.images.rootfs import initramfs
+from sysevent.prompt.verbs import add_arguments
 
 ARCHS = list(ARCHITECTURES.values())
 NOW = timedelta(0)

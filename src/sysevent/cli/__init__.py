@@ -21,9 +21,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from sysevent import interrupts, standard_streams, tracebacks
-from sysevent.cli.command_line import parse, verb_of
-from sysevent.cli.verbs import VERBS, module_name
 from sysevent.errors import SyseventError, UsageError, of_this_machine
+from sysevent.prompt.command_line import parse, verb_of
+from sysevent.prompt.verbs import VERBS, module_name
 from sysevent.text import escape
 
 # git takes every exit code from 1 to 127 except 125 for "bad". Where git reads the exit code, every failure of this

@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 
 from sysevent import __version__, option_values, options
-from sysevent.cli import names
-from sysevent.cli.parser import Parser, refuse, refuse_unknown
-from sysevent.cli.verbs import VERBS, add_arguments
 from sysevent.errors import UsageError
+from sysevent.prompt import names
+from sysevent.prompt.parser import Parser, refuse, refuse_unknown
+from sysevent.prompt.verbs import VERBS, add_arguments
 
 _AFTER_DASHES = "; what is meant for pytest goes after --"
 

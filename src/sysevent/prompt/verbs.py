@@ -14,7 +14,7 @@ from sysevent import options
 
 
 class Verb(NamedTuple):
-    """One verb. Its module in this package has run(args), which returns the exit code."""
+    """One verb. Its module in sysevent.cli has run(args), which returns the exit code."""
 
     # In the --help of the command.
     line: str
@@ -45,7 +45,7 @@ VERBS: Mapping[str, Verb] = {
         pytest=True,
     ),
     "doctor": Verb("what this machine has and lacks, and how to fix it"),
-    # A module of this package called list would hide the built-in type there.
+    # A module of sysevent.cli called list would hide the built-in type there.
     "list": Verb("the claims, a line each", module="listing"),
     "explain": Verb("one claim: what is asked, what must come back, why, and what recorded kernels gave"),
     "targets": Verb("the known targets, and what each needs"),
