@@ -273,6 +273,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("struct", "STRUCT", "structure, such as kvm_xen_exit, or a member that is one",
            _in("layout show"), nargs="?", default="kvm_run.system_event"),
     Option("kernel", "SPEC", _HEADERS, _in("layout scan"), "kernel", nargs="*", default=(_TRACK,)),
+    Option("shell", "SHELL", "bash, zsh or fish", _in("completion"), choices=("bash", "zsh", "fish")),
     Option("old", "OLD", _HEADERS, _in("layout diff"), "kernel"),
     Option("new", "NEW", _HEADERS, _in("layout diff"), "kernel"),
 )

@@ -25,6 +25,7 @@ ANSWERED = [
     ("layout diff --help", 0, "kernel whose headers are read"),
     ("report --help", 0, "--json FILE"),
     ("test --help", 0, "Every argument goes to pytest"),
+    ("man", 0, ".TH SYSEVENT 1 "),
     ("", 2, "name a verb"),
     ("rnu", 2, "did you mean run?"),
     ("rnu --help", 2, "did you mean run?"),
@@ -116,7 +117,7 @@ def not_set_up(clone):
 
 
 @pytest.mark.parametrize(
-    "typed", ["run", "list", "run --kernel images/tracks.toml", "test --kernel nope -k x"]
+    "typed", ["run", "list", "completion zsh", "run --kernel images/tracks.toml", "test --kernel nope -k x"]
 )
 def test_what_needs_packages_is_set_up(run, clone, not_set_up, typed):
     """A file may be a kernel's, and what is meant for pytest may be right."""
@@ -126,6 +127,16 @@ def test_what_needs_packages_is_set_up(run, clone, not_set_up, typed):
         "",
         f"sysevent: {clone}/.venv was not created by this launcher: move it away and try again\n",
     )
+
+
+def test_the_documented_link(run, clone, tmp_path):
+    """README.md has the line that puts it on PATH, which works in any directory."""
+    lines = [line.strip() for line in (ROOT / "README.md").read_text().splitlines()]
+    (line,) = [line for line in lines if "ln -sf " in line]
+    env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    for _ in range(2):
+        subprocess.run(["sh", "-c", line], cwd=clone, env=env, check=True)
+    assert run("--version", launcher=tmp_path / ".local/bin/sysevent") == run("--version")
 
 
 def test_through_links_from_anywhere(run, clone, not_set_up, tmp_path):

@@ -91,6 +91,10 @@ VERBS: Mapping[str, Verb] = {
         "what differs between two kernels, or two runs, byte by byte",
         epilog="RUN: a results directory, its run.jsonl, or a kernel as for --kernel, which is run first",
     ),
+    "completion": Verb(
+        "a script for a shell, which then completes verbs, options, kernels, targets and claims"
+    ),
+    "man": Verb("the manual page; in a pipe its source, for a file sysevent.1", bare=True),
 }
 
 
