@@ -15,13 +15,11 @@ _EXPORTED = Path("include/linux/kvm.h")
 def check(spec: str) -> None:
     """Raise UsageError for a spec that names no headers: of no track, or of a directory without headers."""
     kind, colon, rest = spec.partition(":")
-    known = track_names.load()
     if colon and kind == "tree":
         require_tree(Path(rest).expanduser())
     elif colon and kind == "debian":
-        if spec not in known:
-            raise track_names.unknown(rest, known)
-    elif spec != MACHINE and f"{track_names.PREFIX}{spec}" not in known:
+        track_names.require(spec)
+    elif spec != MACHINE and f"{track_names.PREFIX}{spec}" not in (known := track_names.load()):
         raise UsageError(
             f"{spec} names no headers{track_names.nearest(spec, known)}; expected {', '.join(known)}, "
             f"tree:PATH (a kernel tree), or {MACHINE} (/usr/include)"

@@ -5,8 +5,8 @@ tracks.py reads what the tracks are.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +21,9 @@ PREFIX = "debian:"
 @functools.cache
 def load(path: Path = TRACKS_FILE) -> tuple[str, ...]:
     """Return the tracks as --kernel names them, in the order of the file; BadTargetFile if it cannot be read."""
+    # Here: its import takes longer than parsing a command line.
+    import tomllib
+
     try:
         rows = tomllib.loads(path.read_text(encoding="utf-8"))["track"]
         return tuple(f"{PREFIX}{row['name']}" for row in rows)
@@ -28,6 +31,17 @@ def load(path: Path = TRACKS_FILE) -> tuple[str, ...]:
         raise BadTargetFile(f"cannot read the kernel tracks in {path}: {error.strerror}") from None
     except (ValueError, LookupError, TypeError) as error:
         raise BadTargetFile(f"{path}: {error!r}") from None
+
+
+def require(spec: str) -> None:
+    """Raise UsageError unless a track is called as spec says, such as debian:6.12."""
+    name = spec.removeprefix(PREFIX)
+    # What looks like the name is enough to let it pass, and saves the import of a parser.
+    with contextlib.suppress(OSError, ValueError):
+        if f'\nname = "{name}"\n' in TRACKS_FILE.read_text(encoding="utf-8"):
+            return
+    if spec not in load():
+        raise unknown(name, load())
 
 
 def unknown(name: str, known: Sequence[str]) -> UsageError:

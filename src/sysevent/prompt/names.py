@@ -11,11 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sysevent.errors import UsageError
-from sysevent.headers import names as of_headers
-from sysevent.images import track_names
-from sysevent.images.kernel import mistakes
 from sysevent.options import OPTIONS
-from sysevent.targets import names as of_targets
+
+# What checks the names is imported where there is one to check: most command lines have none.
 
 
 def check(verb: str, args: argparse.Namespace) -> None:
@@ -23,13 +21,16 @@ def check(verb: str, args: argparse.Namespace) -> None:
 
     verb: with the verb below it, as in "layout diff". Targets are not checked if a file has more of them.
     """
-    check_kernel = _KERNELS.get(verb.partition(" ")[0], mistakes.check_name)
+    name = verb.partition(" ")[0]
     for option in OPTIONS:
-        if option.kind == "kernel" and {verb, verb.partition(" ")[0]} & option.uses.keys():
-            for name in _values(args, option.name):
-                check_kernel(name)
-    if not _values(args, "targets"):
-        of_targets.require_matches(_values(args, "target"), of_targets.builtin())
+        if option.kind == "kernel" and {verb, name} & option.uses.keys():
+            for kernel in _values(args, option.name):
+                _KERNELS.get(name, _kernel)(kernel)
+    globs = _values(args, "target")
+    if globs and not _values(args, "targets"):
+        from sysevent.targets import names
+
+        names.require_builtin(globs)
 
 
 def _values(args: argparse.Namespace, name: str) -> list[str]:
@@ -38,13 +39,26 @@ def _values(args: argparse.Namespace, name: str) -> list[str]:
     return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
 
 
+def _kernel(spec: str) -> None:
+    from sysevent.images.kernel import mistakes
+
+    mistakes.check_name(spec)
+
+
 def _track(spec: str) -> None:
-    known = track_names.load()
+    from sysevent.images import track_names
+
     if not spec.startswith(track_names.PREFIX):
+        known = track_names.load()
         near = track_names.nearest(spec, known)
         raise UsageError(f"--kernel {spec}{near}: only images of kernel tracks are kept: {', '.join(known)}")
-    if spec not in known:
-        raise track_names.unknown(spec.removeprefix(track_names.PREFIX), known)
+    track_names.require(spec)
+
+
+def _headers(spec: str) -> None:
+    from sysevent.headers import names
+
+    names.check(spec)
 
 
 def _side(name: str) -> None:
@@ -52,7 +66,7 @@ def _side(name: str) -> None:
     path = Path(name).expanduser()
     if not path.exists() and path.suffix != ".jsonl":
         try:
-            mistakes.check_name(name)
+            _kernel(name)
         except UsageError as error:
             raise UsageError(str(error).removeprefix("--kernel ")) from None
 
@@ -60,6 +74,6 @@ def _side(name: str) -> None:
 # How a kernel is named, for verbs that do not take what `run --kernel` takes.
 _KERNELS: Mapping[str, Callable[[str], None]] = {
     "images": _track,
-    "layout": of_headers.check,
+    "layout": _headers,
     "diff": _side,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fnmatch
 import importlib.resources
 import platform
-import tomllib
+import re
 from collections.abc import Iterable, Sequence
 
 from sysevent import nearest
@@ -30,7 +30,18 @@ def builtin_text() -> bytes:
 
 def builtin() -> list[str]:
     """Return the names of the built-in targets, in the order of their file."""
+    # Here: its import takes longer than parsing a command line.
+    import tomllib
+
     return [row["name"] for row in tomllib.loads(builtin_text().decode())["target"]]
+
+
+def require_builtin(globs: Sequence[str]) -> None:
+    """Raise UsageError for a glob of --target that matches no built-in target."""
+    # What looks like a name is enough to let a glob pass, and saves the import of a parser.
+    likely = re.findall(r'^name = "(.+)"$', builtin_text().decode(), re.MULTILINE)
+    if not all(fnmatch.filter(likely, glob) for glob in globs):
+        require_matches(globs, builtin())
 
 
 def require_matches(globs: Iterable[str], names: Sequence[str]) -> None:

@@ -38,8 +38,8 @@ def check_name(spec: str) -> None:
     """
     kind, colon, rest = spec.partition(":")
     if colon and kind == "debian":
-        if not _VERSION.fullmatch(rest) and spec not in (known := track_names.load()):
-            raise track_names.unknown(rest, known)
+        if not _VERSION.fullmatch(rest):
+            track_names.require(spec)
     elif colon and kind == "tree":
         require_tree(spec, Path(rest).expanduser())
     else:
