@@ -1,5 +1,7 @@
 """Runs of several processes: pytest -n, with real workers of pytest-xdist."""
 
+import shlex
+
 import pytest
 
 from sysevent.plugin.workers import place
@@ -8,6 +10,7 @@ from sysevent.targets.spec import TargetSpec
 pytest.importorskip("xdist", reason="pytest-xdist is not installed: pip install 'sysevent[xdist]'")
 
 TWO = ["--arch", "arm64", "--arch", "x86_64"]
+TWO_AS_WORDS = ["--arch=arm64", "--arch=x86_64"]
 BROKEN = {"arm64.psci.reset": "type", "arm64.psci.reset2": "GuestLost"}
 
 
@@ -55,6 +58,10 @@ def test_a_worker_that_dies(run):
     miss = next(record for record in found.records("verdict") if record["status"] == "MISS")
     assert (miss["test"], miss["target"]) == ("kvm.system_event.arm64.psci.off", "arm64-tcg")
     assert "has died" in miss["reason"]
+    _, _, behind = found.out.partition(f"claims on arm64-tcg: {miss['reason']}\n")
+    (again,) = [line for line in behind.splitlines() if line.startswith("  again ")]
+    *options, _, node = shlex.split(again)[3:]
+    assert (options, node) == (TWO_AS_WORDS, f"{found.results.parent}/{miss['nodeid']}")
 
 
 def test_nothing_asked_leaves_nothing(run):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -30,33 +31,37 @@ def explained(item: pytest.Item, case: Case) -> str:
 
 def _next(item: pytest.Item, case: Case) -> str:
     """Where the logs of a target are, if it has any, and the command that repeats the test."""
-    lines = [f"  again {again(item, case.target)}"]
-    if RUN in item.config.stash and target_of(item):
-        logs = run_log.logs_in(item.config.stash[RUN].results, case.target)
-        # A machine that was never reached has none.
-        if logs.is_dir():
-            lines.insert(0, f"  logs  {escape(str(logs))}")
-    return "\n".join(lines)
+    config, logs = item.config, None
+    if RUN in config.stash and target_of(item):
+        logs = run_log.logs_in(config.stash[RUN].results, case.target)
+    return what_next(logs, again(config, item.nodeid, case.target, arch_of(item)))
 
 
-def again(item: pytest.Item, target: str) -> str:
+def what_next(logs: Path | None, command: str) -> str:
+    """The lines that end the text of a failure; a machine that was never reached has no logs."""
+    lines = [f"  logs  {escape(str(logs))}"] if logs is not None and logs.is_dir() else []
+    return "\n".join([*lines, f"  again {command}"])
+
+
+def again(config: pytest.Config, nodeid: str, target: str, arch: str) -> str:
     """The command that runs one test again for the same verdict, on its target: from any directory.
 
     It has every option of this run, except those that cannot change a verdict, and --require of other targets.
+    arch: the architecture that the test is about; "" if it is about none.
     """
-    here = item.config.invocation_params.dir
-    given = vars(item.config.option)
+    here = config.invocation_params.dir
+    given = vars(config.option)
     required = [glob for glob in given["require"] if fnmatch.fnmatchcase(target, glob)]
     words = options.spelled(
         {**given, "require": required},
         lambda option, value: options.absolute(option, value, here),
         again=True,
     )
-    if given["build"] and not given["arch"] and (arch := arch_of(item)):
+    if given["build"] and not given["arch"] and arch:
         # What --build builds without it depends on what is edited then.
         words.append(f"--arch={arch}")
     # Ids of tests are relative to the root of pytest, and `run` starts it in the root of the checkout.
-    node = item.nodeid if item.config.rootpath == ROOT else f"{item.config.rootpath}/{item.nodeid}"
+    node = nodeid if config.rootpath == ROOT else f"{config.rootpath}/{nodeid}"
     return escape(shlex.join([str(ROOT / "sysevent"), "run", *words, "--", node]))
 
 

@@ -17,6 +17,7 @@ from sysevent.plugin import results
 from sysevent.plugin.case import STATUS, place
 from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.options import TARGETS
+from sysevent.plugin.outcome import again, what_next
 from sysevent.plugin.run import Run
 from sysevent.report import records, run_log
 
@@ -71,6 +72,9 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any
     if target is None or _RESULTS not in config.stash:
         return
     run = _adopted(config)
+    command = again(config, crashitem, target.id, target.arch)
+    text = what_next(run_log.logs_in(run.results, target.id), command)
+    report.longrepr = f"{report.longreprtext}\n{text}"
     written = (record for record in run_log.read(run.log.path) if isinstance(record, records.Verdict))
     if any(verdict.nodeid == crashitem for verdict in written):
         # It died after its verdict was written.
