@@ -1,9 +1,14 @@
 """What can be known before collection is one line of `pytest suites`, with exit code 4."""
 
+import kernel_images
 import pytest
 
 MISTAKES = {
     "--kernel debian:6.13": "did you mean debian:6.1?",
+    "--kernel 6.1": "did you mean debian:6.1?",
+    "--kernel FOLDER": "name an image in it",
+    "--kernel FOLDER/unbuilt": "for a kernel tree write tree:FOLDER/unbuilt",
+    "--kernel tree:FOLDER/unbuilt --arch arm64": "is not built for arm64",
     "--mirror htp://m.example.org/debian": "did you mean http://m.example.org/debian?",
     "--keyring FOLDER/none": "No such file",
     "--keyring FOLDER/test_suite.py": "is not a keyring",
@@ -23,6 +28,7 @@ MISTAKES = {
 @pytest.fixture(scope="module")
 def ran(runs, tmp_path_factory):
     folder = runs.locks("x").parent
+    kernel_images.source_tree(folder / "unbuilt")
     for number, typed in enumerate(MISTAKES):
         runs.start(f"m{number}", *typed.replace("FOLDER", str(folder)).split())
     runs.start("expression", "-k", "test_arm46")
@@ -33,7 +39,7 @@ def ran(runs, tmp_path_factory):
 def test_one_line(ran, typed):
     found = ran[f"m{list(MISTAKES).index(typed)}"]
     assert (found.code, len(found.out.strip().splitlines())) == (4, 1), found.out
-    assert MISTAKES[typed] in found.out
+    assert MISTAKES[typed].replace("FOLDER", str(ran.folder)) in found.out
 
 
 def test_expression_that_selects_nothing(ran):

@@ -56,9 +56,11 @@ def unknown(name: str, known: Sequence[str]) -> UsageError:
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """Return ", did you mean debian:6.12?" for the name of a track, or a word that resembles one; "" otherwise.
+    """Return ", did you mean debian:6.12?" for a word that resembles a track, with or without debian:; "" otherwise.
 
     known: the tracks, as --kernel names them.
     """
     exact = f"{PREFIX}{word}"
-    return f", did you mean {exact}?" if exact in known else hint(word, known)
+    if exact in known:
+        return f", did you mean {exact}?"
+    return hint(exact if word[:1].isdigit() else word, known)
