@@ -25,8 +25,8 @@ COMMAND = re.compile(r"(?:^ {4,}|`|\| |run )(?:\./)?sysevent ([a-z]+\b[^`|\n#]*)
 OPTION_SPAN = re.compile(r"`(--[a-z][a-z-]*)")
 CLAIM = re.compile(rf"^ +((?:{'|'.join(ARCHITECTURES)})\.\S+) +[·A-Z]", re.MULTILINE)
 
-# Options in code spans that are those of other programs.
-FOREIGN = {"--group"}
+# Options in code spans that are those of other programs, or argparse's own.
+FOREIGN = {"--group", "--help"}
 
 
 @cache
