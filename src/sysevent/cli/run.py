@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_formats(args: argparse.Namespace) -> None:
-    """UsageError for formats that could not be written, before a kernel is built; pytest checks all other options."""
+    """UsageError for formats that could not be written, before a kernel is built."""
     words = options.formats(vars(args))
     if not words:
         return
