@@ -1,33 +1,36 @@
-"""pytest in place of this process, for `sysevent run` and `sysevent test`."""
+"""pytest in place of this process, for `sysevent run` and `sysevent test`, or in another process."""
 
 from __future__ import annotations
 
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from sysevent.checkout import ROOT
+from sysevent.checkout import INSTALLED, ROOT, state_home
 from sysevent.errors import UsageError
+
+# pytest's own options for files and directories that it writes.
+_OUTPUTS = ("--junit-xml", "--junitxml", "--log-file", "--basetemp")
 
 
 def become_pytest(folder: str, arguments: Sequence[str], *, root: Path = ROOT) -> NoReturn:
     """Run pytest with arguments in the directory root of the checkout, and exit with its exit code.
 
     pytest runs in this process, as with `python -m pytest`: it handles Ctrl-C and signals itself, and no second
-    interpreter has to start. UsageError if root does not have the folder, because it is not a checkout.
+    interpreter has to start. UsageError if root does not have the folder, because the package is incomplete.
     """
     if not (root / folder).is_dir():
         raise UsageError(
-            f"{root / folder} does not exist: this verb needs a git checkout of sysevent, installed editable "
-            f"(./sysevent does that); an installed copy of the package is not enough"
+            f"{root / folder} does not exist: this copy of sysevent is incomplete; use a git checkout of it, "
+            f"or install a wheel that was built from one"
         )
     sys.stdout.flush()
     sys.stderr.flush()
+    sys.argv = ["pytest", *settings(arguments), *_absolute(arguments, Path.cwd())]
     os.chdir(root)
-    sys.argv = ["pytest", *arguments]
     sys.path.insert(0, str(root))
     # Imports make objects that live to the end. plugin/options.py enables the collector again.
     gc.disable()
@@ -38,3 +41,37 @@ def become_pytest(folder: str, arguments: Sequence[str], *, root: Path = ROOT) -
     code = pytest.main()
     sys.stdout.flush()
     sys.exit(code)
+
+
+def pytest_command(arguments: Sequence[str]) -> list[str]:
+    """Return the command that runs pytest with arguments in a process of its own, whose directory must be ROOT."""
+    return [sys.executable, "-m", "pytest", *settings(arguments), *arguments]
+
+
+def settings(arguments: Sequence[str], *, installed: bool = INSTALLED) -> list[str]:
+    """Return what pytest is given before its arguments; all else is in pyproject.toml, also if it is installed.
+
+    An installed package is not written to: pytest has its cache elsewhere, and does not rewrite the suites, which have
+    no assert, to keep the result beside them.
+    """
+    if not installed:
+        return []
+    found = ["--assert=plain"]
+    if not any(word.endswith("no:cacheprovider") for word in arguments):
+        # Without its plugin, pytest does not know this setting, and refuses it.
+        found += ["-o", f"cache_dir={state_home() / 'pytest_cache'}"]
+    return found
+
+
+def _absolute(arguments: Sequence[str], here: Path) -> Iterator[str]:
+    """Yield the arguments with the files that pytest writes made absolute: it runs elsewhere than the user stands."""
+    before = ""
+    for word in arguments:
+        option, equals, value = word.partition("=")
+        if option in _OUTPUTS and equals:
+            yield f"{option}={here / Path(value).expanduser()}"
+        elif before in _OUTPUTS:
+            yield str(here / Path(word).expanduser())
+        else:
+            yield word
+        before = word

@@ -49,7 +49,7 @@ def test_explain(capsys, name):
 @pytest.mark.parametrize("claim", [claim.name for claim in catalogue.load()])
 def test_every_claim_can_be_explained(capsys, claim, monkeypatch):
     """Without the recordings, which take a second."""
-    monkeypatch.setattr("sysevent.cli.explain._RECORDINGS", catalogue.SUITES)
+    monkeypatch.setattr("sysevent.cli.explain.RECORDINGS", catalogue.SUITES)
     assert main(["explain", claim]) == 0
     assert capsys.readouterr().out.startswith(f"{claim}\n")
 

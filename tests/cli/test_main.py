@@ -161,7 +161,7 @@ def test_pytest_runs_at_the_root(monkeypatch, tmp_path):
     assert sys.path == [str(tmp_path), "elsewhere"]
 
 
-def test_without_a_checkout_it_says_so(tmp_path):
-    """A copy of the package in site-packages has no suites."""
+def test_an_incomplete_package_says_so(tmp_path):
+    """Such as a wheel that an older build system made: it has no suites."""
     with pytest.raises(errors.UsageError, match="git checkout"):
         become_pytest("suites", [], root=tmp_path)

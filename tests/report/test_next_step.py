@@ -18,7 +18,7 @@ NAME = "kvm.system_event.arm64.psci.off"
         ),
         (
             [verdict(NAME, "t", "FAIL"), verdict("a", "t", "MISS")],
-            "next: the bytes are above; why it must hold: ./sysevent explain arm64.psci.off",
+            "next: the bytes are above; why it must hold: COMMAND explain arm64.psci.off",
         ),
         (
             [verdict("kvm.system_event.of.a.later.version", "t", "FAIL")],
@@ -26,22 +26,22 @@ NAME = "kvm.system_event.arm64.psci.off"
         ),
         (
             [verdict(NAME, "t", "ERROR"), verdict("a", "t", "MISS")],
-            "next: the first error is above, and is not about the kernel; is this machine well: ./sysevent doctor",
+            "next: the first error is above, and is not about the kernel; is this machine well: COMMAND doctor",
         ),
         (
             [verdict(NAME, "t", "MISS"), verdict("a", "t", "PASS")],
-            "next: this machine: ./sysevent doctor; the guest's logs: /r/t",
+            "next: this machine: COMMAND doctor; the guest's logs: /r/t",
         ),
         (
             [verdict(NAME, "t@a/b", "MISS")],
-            "next: this machine: ./sysevent doctor; the guest's logs: /r/t@a_b",
+            "next: this machine: COMMAND doctor; the guest's logs: /r/t@a_b",
         ),
         (
             [verdict(NAME, "t", "SKIP", kernel=""), verdict("a", "u", "PASS")],
-            "next: what would make the other claims apply: ./sysevent doctor",
+            "next: what would make the other claims apply: COMMAND doctor",
         ),
         ([verdict(NAME, "t", "FAIL"), verdict(NAME, "t", "PASS")], "next: every claim, one by one: REPORT"),
     ],
 )
 def test_line(run, line):
-    assert next_step.line(run, "/r", "REPORT") == line
+    assert next_step.line(run, "/r", "REPORT", "COMMAND") == line

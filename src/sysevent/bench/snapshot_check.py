@@ -11,6 +11,7 @@ import msgspec
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.bench.measure import guest
+from sysevent.checkout import document
 from sysevent.contract import catalogue
 from sysevent.engine.question import Question
 from sysevent.errors import HarnessError, SyseventError
@@ -42,7 +43,9 @@ def observe_all(
                 # This guest was booted because there was no snapshot. Now there should be one.
                 asked.close()
                 if boots == 0:
-                    raise HarnessError(f"{spec.id}: no snapshot of it can be restored: see docs/speed.md")
+                    raise HarnessError(
+                        f"{spec.id}: no snapshot of it can be restored: see {document('speed.md')}"
+                    )
                 return observe_all(spec, settings, fresh=fresh, boots=boots - 1)
             for question in questions:
                 key = question.scenario.name, question.abi

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from sysevent.checkout import ROOT
 from sysevent.errors import HarnessError
+from sysevent.pytest_process import pytest_command
 from sysevent.report import records, run_log
 
 
@@ -22,7 +22,7 @@ def run(words: Sequence[str], *, fresh: bool) -> dict[str, float]:
     """
     with tempfile.TemporaryDirectory(prefix="sysevent-bench-") as folder:
         results = Path(folder) / "results"
-        command = [sys.executable, "-m", "pytest", "-q", f"--results={results}", *words]
+        command = pytest_command(["-q", f"--results={results}", *words])
         before, begin = os.times(), time.monotonic()
         done = subprocess.run(
             [*command, *(["--fresh"] if fresh else [])], cwd=ROOT, capture_output=True, text=True, check=False

@@ -28,7 +28,7 @@ from sysevent.bisect.single_step import TreeBuilder
 from sysevent.bisect.state import NAME, State
 from sysevent.bisect.static import reader, static_claims
 from sysevent.build.kernel import KernelBuilder
-from sysevent.checkout import ROOT
+from sysevent.checkout import results_home
 from sysevent.cli import say, show
 from sysevent.contract import catalogue, kernel_release
 from sysevent.doctor.requirements import ensure_header_export, ensure_kernel_build, ensure_qemu
@@ -75,7 +75,7 @@ class Services(msgspec.Struct, frozen=True):
     ensure_programs: Callable[[Kind, Architecture], None] = ensure_programs
     equip: Callable[[Question, Settings, int | None, Path], Equipment] = equip
     builder: Callable[..., TreeBuilder] = partial(KernelBuilder, build_id=file_build_id)
-    results: Path = ROOT / "results"
+    results: Path = msgspec.field(default_factory=results_home)
 
 
 def run(args: argparse.Namespace, services: Services | None = None) -> int:

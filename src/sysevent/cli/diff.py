@@ -6,7 +6,6 @@ import argparse
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +13,12 @@ from pathlib import Path
 import msgspec
 
 from sysevent import options
-from sysevent.checkout import ROOT
+from sysevent.checkout import ROOT, results_home
 from sysevent.cli import html_file, say, show
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures
 from sysevent.errors import InfrastructureError, UsageError
 from sysevent.images.kernel import mistakes
+from sysevent.pytest_process import pytest_command
 from sysevent.report import difference_text, run_log
 from sysevent.report.difference import TargetRun, by_target, compare
 from sysevent.report.html import difference_page
@@ -103,13 +103,12 @@ def _run(kernel: str, args: argparse.Namespace) -> Path:
     elif kind == "tree":
         kernel = f"tree:{Path(rest).expanduser().resolve()}"
     label = re.sub(r"[^\w.-]", "_", kernel)[-40:]
-    results = ROOT / "results" / f"diff-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{label}"
+    results = results_home() / f"diff-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{label}"
     given = vars(args) | {"kernel": [kernel], "results": str(results)}
     words = options.spelled(given, lambda _, path: path if path == kernel else str(Path(path).resolve()))
     say(f"running every claim on {kernel}")
-    command = [sys.executable, "-m", "pytest", "suites", "-q", *words]
     done = subprocess.run(
-        command,
+        pytest_command(["suites", "-q", *words]),
         cwd=ROOT,
         capture_output=True,
         text=True,

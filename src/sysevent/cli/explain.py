@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sysevent import nearest
-from sysevent.checkout import ROOT
+from sysevent.checkout import RECORDINGS
 from sysevent.cli import show
 from sysevent.contract import catalogue
 from sysevent.contract.claim import PREFIX, Claim
@@ -16,8 +16,6 @@ from sysevent.contract.terms import Terms
 from sysevent.errors import NotApplicable, UsageError
 from sysevent.report import explanation, records, run_log
 
-# Runs of real kernels, which the tests of this code judge.
-_RECORDINGS = ROOT / "tests" / "data" / "runs"
 # Names that are proposed for one that no claim has.
 _PROPOSED = 3
 
@@ -46,7 +44,7 @@ def _find(name: str) -> Claim[Any]:
 
 def _recorded(claim: ExitClaim) -> Iterator[str]:
     """A line for each recorded kernel and ABI that ran the claim's scenario: its exits, and how it is judged."""
-    for path in sorted(_RECORDINGS.glob("*.jsonl")):
+    for path in sorted(RECORDINGS.glob("*.jsonl")):
         found = list(run_log.read(path))
         facts = {record.name: record.facts() for record in found if isinstance(record, records.Target)}
         for record in found:

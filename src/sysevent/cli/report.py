@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sysevent import options
-from sysevent.checkout import ROOT
+from sysevent.checkout import results_home
 from sysevent.cli import history, say
 from sysevent.contract.readers import READERS
 from sysevent.errors import InfrastructureError, UsageError
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.history:
         return history.run(args)
-    names = args.run or [str(ROOT / "results" / "latest")]
+    names = args.run or [str(results_home() / "latest")]
     places = [Path(name).expanduser() for name in names]
     logs = target_logs.reader([place if place.is_dir() else place.parent for place in places])
     exports = exporting.asked(options.formats(vars(args)), {**vars(args), "logs": logs})

@@ -9,19 +9,18 @@ import argparse
 import contextlib
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sysevent import option_values, options
-from sysevent.checkout import ROOT
+from sysevent.checkout import ROOT, results_home
 from sysevent.cli import say, show
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures
 from sysevent.errors import UsageError
 from sysevent.process import die_with_parent
-from sysevent.pytest_process import become_pytest
+from sysevent.pytest_process import become_pytest, pytest_command
 from sysevent.report import repetition, run_log
 from sysevent.report.records import Record
 from sysevent.report.repetition import RepeatedRun
@@ -77,7 +76,7 @@ def _check_formats(args: argparse.Namespace) -> None:
 
 def start_pytest(arguments: Sequence[str], output: Path) -> int:
     """Run pytest on suites/, to its end: also if this process is interrupted, which ends it in order."""
-    command = die_with_parent([sys.executable, "-m", "pytest", "suites", *arguments], "TERM")
+    command = die_with_parent(pytest_command(["suites", *arguments]), "TERM")
     with output.open("wb") as file:
         process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
@@ -96,7 +95,7 @@ def repeat(args: argparse.Namespace, times: int, start: Start = start_pytest) ->
     The results of the runs are below the directory of --results, by their number. UsageError if it is not empty.
     """
     name = f"repeat-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
-    folder = Path(args.results).expanduser().absolute() if args.results else ROOT / "results" / name
+    folder = Path(args.results).expanduser().absolute() if args.results else results_home() / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         used = any(folder.iterdir())

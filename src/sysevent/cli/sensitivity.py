@@ -15,7 +15,7 @@ from sysevent.arches import ARCHITECTURES, Architecture, ArchName, architecture
 from sysevent.build import source_tree
 from sysevent.build.kernel import KernelBuilder
 from sysevent.cache import Cache
-from sysevent.checkout import ROOT
+from sysevent.checkout import results_home
 from sysevent.cli import say, show
 from sysevent.doctor.requirements import ensure_kernel_build, ensure_qemu
 from sysevent.errors import UsageError
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     for arch in chosen.values():
         ensure_kernel_build(arch)
     settings = from_options(vars(args))
-    results = Path(args.results).expanduser().resolve() if args.results else ROOT / "results" / "sensitivity"
+    results = Path(args.results).expanduser().resolve() if args.results else results_home() / "sensitivity"
     printed: list[dict[str, Any]] = []
     for name, arch in chosen.items():
         measured = _measure(args, source, arch, found[name], targets[name], results / name, settings)

@@ -104,7 +104,7 @@ def dependencies() -> CheckResult:
         "dependencies",
         ok=not lacking,
         found=f"not installed: {', '.join(lacking)}" if lacking else f"all {len(names)} installed",
-        fix="./sysevent installs them in .venv; elsewhere: pip install -r requirements.lock",
+        fix="./sysevent installs them in .venv of a clone; elsewhere: pip install sysevent, with its dependencies",
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import pytest
 
+from sysevent.checkout import typed
 from sysevent.model import Status
 from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.options import TARGETS
@@ -69,7 +70,7 @@ def pytest_terminal_summary(
 def _print(screen: _Screen, config: pytest.Config) -> None:
     run = config.stash[RUN]
     everything = written(run)
-    report = "./sysevent report" + (
+    report = f"{typed()} report" + (
         f" {shlex.quote(str(run.results))}" if config.getoption("results") else ""
     )
     if config.option.verbose > 0:
@@ -106,7 +107,7 @@ def _answer(screen: _Screen, config: pytest.Config, everything: list[records.Rec
     counts = summary(matrix(everything))
     screen.write(f"{len(asked)} target{'' if len(asked) == 1 else 's'} asked: {counts}", bold=True)
     if verdicts:
-        screen.write(next_step.line(everything, str(run.results), report))
+        screen.write(next_step.line(everything, str(run.results), report, typed()))
     screen.write(f"results: {run.results}")
 
 
@@ -142,5 +143,5 @@ def _kept(everything: Sequence[records.Record]) -> Iterator[str]:
     """How to reach each guest that runs on, and how to end it."""
     for kept in (record for record in everything if isinstance(record, records.Kept)):
         yield f"kept: {kept.target} pid {kept.pid}, which ends {kept.limit} s after it was started"
-        yield f"  attach with: sysevent shell --attach {shlex.quote(kept.directory)}"
+        yield f"  attach with: {typed()} shell --attach {shlex.quote(kept.directory)}"
         yield f"  end it with: kill {kept.pid}"

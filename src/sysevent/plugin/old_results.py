@@ -1,4 +1,4 @@
-"""Old runs in the usual place, `results/` of the checkout, are deleted at the end of a run, which says so.
+"""Old runs in the usual place, checkout.results_home(), are deleted at the end of a run, which says so.
 
 report/results_directories.py has the rule. SYSEVENT_KEEP_RESULTS=1 keeps all.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from sysevent import interrupts
-from sysevent.checkout import ROOT
+from sysevent.checkout import results_home
 from sysevent.plugin.fixtures import RUN
 from sysevent.report.results_directories import DAYS, NEWEST, old
 from sysevent.text import escape_line
@@ -29,7 +29,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if RUN not in config.stash or interrupts.reason():
         return
     run = config.stash[RUN]
-    if run.results.parent == ROOT / "results" and not run.settings.keep_results:
+    if run.results.parent == results_home() and not run.settings.keep_results:
         for line in deleted(run.results.parent, time.time()):
             terminalreporter.write_line(escape_line(line))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sysevent import options, tracebacks
-from sysevent.checkout import ROOT
+from sysevent.checkout import ROOT, command
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.decode.event import decode
 from sysevent.errors import InfrastructureError
@@ -60,9 +60,9 @@ def again(config: pytest.Config, nodeid: str, target: str, arch: str) -> str:
     if given["build"] and not given["arch"] and arch:
         # What --build builds without it depends on what is edited then.
         words.append(f"--arch={arch}")
-    # Ids of tests are relative to the root of pytest, and `run` starts it in the root of the checkout.
+    # Ids of tests are relative to the root of pytest, and `run` starts it in ROOT.
     node = nodeid if config.rootpath == ROOT else f"{config.rootpath}/{nodeid}"
-    return escape(shlex.join([str(ROOT / "sysevent"), "run", *words, "--", node]))
+    return escape(shlex.join([*command(), "run", *words, "--", node]))
 
 
 @pytest.hookimpl(wrapper=True)

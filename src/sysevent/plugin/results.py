@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import sysevent
-from sysevent.checkout import ROOT
+from sysevent.checkout import results_home
 from sysevent.report import records
 from sysevent.report.run_log import RunLog, path_in
 
@@ -50,7 +50,7 @@ def opened(config: pytest.Config, shared: Path | None = None) -> tuple[Path, Run
                 },
             )
         )
-        if path.parent == ROOT / "results":
+        if path.parent == results_home():
             _point(path.parent / "latest", path.name)
     return path, log
 
@@ -136,15 +136,18 @@ def planned(config: pytest.Config) -> Path:
     if asked:
         return _fresh(asked)
     # The process id makes names of the same second differ: the directory is created later, by a worker.
-    return ROOT / "results" / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{os.getpid()}"
+    return results_home() / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{os.getpid()}"
 
 
 def _own(asked: str | None, start: datetime) -> Path:
     """A new directory for this run alone."""
     if asked:
         return _fresh(asked)
-    base = ROOT / "results"
-    base.mkdir(exist_ok=True)
+    base = results_home()
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise pytest.UsageError(f"{base} cannot be created: {error.strerror}; name --results DIR") from error
     name = f"{start:%Y-%m-%dT%H-%M-%S}"
     for suffix in ("", *(f"-{n}" for n in range(2, 100))):
         path = base / f"{name}{suffix}"

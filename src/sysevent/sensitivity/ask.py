@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Protocol
 
 import msgspec
 
-from sysevent.checkout import GUESTS, ROOT, SUITES
+from sysevent.checkout import GUESTS, PACKAGE, ROOT, SUITES
 from sysevent.digests import digest
 from sysevent.process import die_with_parent
+from sysevent.pytest_process import pytest_command
 from sysevent.report import records, run_log
 from sysevent.sensitivity.verdicts import Verdicts
 from sysevent.targets.spec import TargetSpec
@@ -26,8 +26,8 @@ from sysevent.targets.spec import TargetSpec
 _GRACE = 30
 # pytest's exit code when it was used in a wrong way.
 _USAGE = 4
-# Packages of src/sysevent that cannot change a verdict.
-_WITHOUT_VERDICTS = ("bench", "bisect", "cli", "doctor", "interactive", "sensitivity")
+# Packages of src/sysevent that cannot change a verdict; _data has the suites and guests, which count on their own.
+_WITHOUT_VERDICTS = ("_data", "bench", "bisect", "cli", "doctor", "interactive", "sensitivity")
 _KEPT = (".py", ".c", ".h", ".S", ".ld", ".toml")
 
 
@@ -72,7 +72,7 @@ class Asker:
         begin = time.monotonic()
         self._locks.mkdir(parents=True, exist_ok=True)
         env = os.environ | {"SYSEVENT_LOCKS": str(self._locks)}
-        code = run([sys.executable, "-m", "pytest", "suites", *words], env, logs / "pytest.out", deadline)
+        code = run(pytest_command(["suites", *words]), env, logs / "pytest.out", deadline)
         seconds = time.monotonic() - begin
         obstacle = f"not finished after {deadline:.0f} s" if code is None else ""
         if code == _USAGE:
@@ -114,11 +114,10 @@ def target_file(target: TargetSpec) -> str:
 def asking_key(target: TargetSpec) -> str:
     """Return 16 hex digits that change with everything that decides a verdict: claims, VMM, harness and target."""
     total = hashlib.sha256(target_file(target).encode())
-    own = ROOT / "src" / "sysevent"
-    for root in (SUITES, GUESTS, own):
+    for root in (SUITES, GUESTS, PACKAGE):
         for path in sorted(root.rglob("*")):
             name = path.relative_to(root)
-            if path.suffix in _KEPT and not (root == own and name.parts[0] in _WITHOUT_VERDICTS):
+            if path.suffix in _KEPT and not (root == PACKAGE and name.parts[0] in _WITHOUT_VERDICTS):
                 total.update(f"{name} {digest(path)}\n".encode())
     return total.hexdigest()[:16]
 

@@ -1,0 +1,45 @@
+"""What pytest is given in a clone and by an installed package."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from sysevent import pytest_process
+from sysevent.checkout import SUITES
+
+
+def test_a_clone_adds_nothing():
+    assert pytest_process.settings(["-k", "x"], installed=False) == []
+    assert pytest_process.pytest_command(["-k", "x"])[1:] == ["-m", "pytest", "-k", "x"]
+
+
+def test_an_installed_package_is_not_written_to(monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    cache = ["-o", "cache_dir=/state/sysevent/pytest_cache"]
+    assert pytest_process.settings(["-k", "x"], installed=True) == ["--assert=plain", *cache]
+
+
+@pytest.mark.parametrize("words", [["-p", "no:cacheprovider"], ["-pno:cacheprovider"]])
+def test_without_a_cache_its_directory_is_not_named(words):
+    """pytest refuses the setting then."""
+    assert pytest_process.settings(words, installed=True) == ["--assert=plain"]
+
+
+@pytest.mark.parametrize("path", sorted(SUITES.rglob("*.py")), ids=lambda path: path.name)
+def test_suites_have_no_assert(path):
+    """Which an installed package would show without its values."""
+    assert not [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Assert)]
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        (["--junitxml=a.xml", "-k", "a.xml"], ["--junitxml=/here/a.xml", "-k", "a.xml"]),
+        (["--junit-xml", "b/a.xml", "-v"], ["--junit-xml", "/here/b/a.xml", "-v"]),
+        (["--log-file=/abs", "--basetemp", "/t"], ["--log-file=/abs", "--basetemp", "/t"]),
+        (["suites/psci", "--deselect", "suites/psci/x"], ["suites/psci", "--deselect", "suites/psci/x"]),
+    ],
+)
+def test_files_are_written_where_the_user_stands(words, given):
+    assert list(pytest_process._absolute(words, Path("/here"))) == given
