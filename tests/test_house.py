@@ -33,6 +33,7 @@ PROGRAMS = {
     "tuxrun": ("src/sysevent/bench/peers.py", '"tuxrun"'),
     "clang-format": ("tox.ini", "clang-format --dry-run"),
     "mypy": ("tox.ini", "commands = mypy"),
+    "reuse": ("tox.ini", "reuse lint"),
     "ruff": ("tox.ini", "ruff check"),
     "tox": (".ci/run", "tox/bin/tox"),
 }
