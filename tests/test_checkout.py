@@ -84,12 +84,21 @@ def test_what_a_user_types(tmp_path, monkeypatch):
     link.symlink_to(own)
     assert checkout.typed(installed=False) == "./sysevent"
     monkeypatch.setenv("PATH", str(link.parent))
+    monkeypatch.delenv("UV", raising=False)
     assert checkout.typed([str(own)], installed=True) == "sysevent"
     other = program(tmp_path / "other")
     assert checkout.typed([str(other)], installed=True) == str(other)
     assert checkout.typed(["/usr/bin/python3", "-m", "sysevent"], installed=True) == (
         "/usr/bin/python3 -m sysevent"
     )
+
+
+def test_what_a_user_of_uvx_types(tmp_path, monkeypatch):
+    """All of it: the user's shell does not have the PATH of this process."""
+    own = program(tmp_path / "venv" / "bin")
+    monkeypatch.setenv("PATH", str(own.parent))
+    monkeypatch.setenv("UV", "/usr/bin/uv")
+    assert checkout.typed([str(own)], installed=True) == str(own)
 
 
 def test_documents(clone):

@@ -26,7 +26,7 @@ OPTION_SPAN = re.compile(r"`(--[a-z][a-z-]*)")
 CLAIM = re.compile(rf"^ +((?:{'|'.join(ARCHITECTURES)})\.\S+) +[·A-Z]", re.MULTILINE)
 
 # Options in code spans that are those of other programs, or argparse's own.
-FOREIGN = {"--group", "--help"}
+FOREIGN = {"--basetemp", "--group", "--help", "--junitxml", "--log-file"}
 
 
 @cache

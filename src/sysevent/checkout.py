@@ -7,6 +7,7 @@ the names that they have in a clone, put there by setup.py when the wheel was bu
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import sysconfig
@@ -77,10 +78,11 @@ def typed(words: Iterable[str] | None = None, *, installed: bool = INSTALLED) ->
     if not installed:
         return "./sysevent"
     own = list(command() if words is None else words)
-    found = shutil.which("sysevent")
+    # `uvx` and `uv run` extend PATH for this process alone, and set UV in it.
+    found = None if "UV" in os.environ else shutil.which("sysevent")
     if len(own) == 1 and found and Path(found).resolve() == Path(own[0]).resolve():
         return "sysevent"
-    return " ".join(own)
+    return shlex.join(own)
 
 
 def document(name: str, root: Path = ROOT, *, installed: bool = INSTALLED) -> str:
