@@ -57,6 +57,14 @@ def test_results_of_an_installed_package(clone, state):
     assert checkout.results_home(clone, installed=True) == state / "results"
 
 
+def test_why_files_cannot_be_made(clone):
+    """The first place that exists decides."""
+    (clone / "file").touch()
+    assert checkout.obstacle(clone / "a" / "b") == checkout.obstacle(clone) == ""
+    assert checkout.obstacle(clone / "file" / "b") == f"{clone}/file is not a directory"
+    assert checkout.obstacle(clone / "file") == f"{clone}/file is not a directory"
+
+
 def test_the_command_of_a_clone(clone):
     assert checkout.command(clone, installed=False) == [str(clone / "sysevent")]
 

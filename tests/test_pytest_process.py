@@ -14,10 +14,14 @@ def test_a_clone_adds_nothing():
     assert pytest_process.pytest_command(["-k", "x"])[1:] == ["-m", "pytest", "-k", "x"]
 
 
-def test_an_installed_package_is_not_written_to(monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", "/state")
-    cache = ["-o", "cache_dir=/state/sysevent/pytest_cache"]
+def test_an_installed_package_is_not_written_to(monkeypatch, tmp_path):
+    """pytest's cache is the user's, or there is none: if the user has no home, as in a container."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    cache = ["-o", f"cache_dir={tmp_path}/sysevent/pytest_cache"]
     assert pytest_process.settings(["-k", "x"], installed=True) == ["--assert=plain", *cache]
+    (tmp_path / "sysevent").touch()
+    none = ["-p", "no:cacheprovider"]
+    assert pytest_process.settings(["-k", "x"], installed=True) == ["--assert=plain", *none]
 
 
 @pytest.mark.parametrize("words", [["-p", "no:cacheprovider"], ["-pno:cacheprovider"]])

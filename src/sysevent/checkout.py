@@ -33,9 +33,7 @@ def results_home(root: Path = ROOT, *, installed: bool = INSTALLED) -> Path:
     $XDG_STATE_HOME/sysevent/results, by default below ~/.local/state.
     """
     own = root / "results"
-    if not installed and os.access(own if own.exists() else root, os.W_OK | os.X_OK):
-        return own
-    return state_home() / "results"
+    return state_home() / "results" if installed or obstacle(own) else own
 
 
 def state_home() -> Path:
@@ -44,6 +42,14 @@ def state_home() -> Path:
     import platformdirs
 
     return platformdirs.user_state_path("sysevent")
+
+
+def obstacle(path: Path) -> str:
+    """Return why files cannot be made in a directory, which need not exist yet, naming the place; "" if they can."""
+    there = next(place for place in (path, *path.parents) if place.exists())
+    if not there.is_dir():
+        return f"{there} is not a directory"
+    return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written to"
 
 
 def command(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from sysevent.checkout import INSTALLED, ROOT, state_home
+from sysevent.checkout import INSTALLED, ROOT, obstacle, state_home
 from sysevent.errors import UsageError
 
 # pytest's own options for files and directories that it writes.
@@ -57,10 +57,11 @@ def settings(arguments: Sequence[str], *, installed: bool = INSTALLED) -> list[s
     if not installed:
         return []
     found = ["--assert=plain"]
-    if not any(word.endswith("no:cacheprovider") for word in arguments):
-        # Without its plugin, pytest does not know this setting, and refuses it.
-        found += ["-o", f"cache_dir={state_home() / 'pytest_cache'}"]
-    return found
+    if any(word.endswith("no:cacheprovider") for word in arguments):
+        # Without its plugin, pytest does not know the setting of its directory, and refuses it.
+        return found
+    cache = state_home() / "pytest_cache"
+    return [*found, "-p", "no:cacheprovider"] if obstacle(cache) else [*found, "-o", f"cache_dir={cache}"]
 
 
 def _absolute(arguments: Sequence[str], here: Path) -> Iterator[str]:

@@ -175,6 +175,19 @@ def test_a_failure_can_be_repeated(installed, bootable):
     assert "1 MISS" in second.stdout
 
 
+def test_results_need_a_place(installed):
+    """Without a home that can be written to, as in a container, one line says what to do before a guest starts."""
+    blocked = installed.here.parent / "file"
+    blocked.touch()
+    there = msgspec.structs.replace(installed, env=installed.env | {"XDG_STATE_HOME": str(blocked)})
+    done = there("run", "--offline", "--arch", "x86_64")
+    assert done.returncode == 4
+    assert done.stderr.strip() == (
+        f"ERROR: no results can be kept in {blocked}/sysevent/results: {blocked} is not a directory; "
+        "name a place with --results DIR"
+    )
+
+
 def snapshot(folder):
     """The files below a directory and when each was changed."""
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}

@@ -35,6 +35,11 @@ def check_places(required: Sequence[str], abis: Sequence[str], chosen: Sequence[
     check_abis(abis, chosen)
 
 
+def asks_suites(config: pytest.Config) -> bool:
+    """Return whether tests of suites/ are asked for, not only others, such as those of this code."""
+    return any(Path(word.partition("::")[0]).resolve().is_relative_to(SUITES) for word in config.args)
+
+
 def check_expressions(config: pytest.Config, left: int) -> None:
     """Raise pytest.UsageError if no test is left and -k or -m was given; exit code 4, instead of pytest's 5.
 
@@ -45,7 +50,7 @@ def check_expressions(config: pytest.Config, left: int) -> None:
     if left or not asked or hasattr(config, "workerinput"):
         return
     hint = ""
-    if any(Path(word.partition("::")[0]).resolve().is_relative_to(SUITES) for word in config.args):
+    if asks_suites(config):
         hint = f"{_near(given[0][1] or '')}; `sysevent list` prints the claims"
     raise pytest.UsageError(escape(f"{asked} selects no test{hint}"))
 

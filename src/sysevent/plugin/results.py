@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 import sysevent
-from sysevent.checkout import results_home
+from sysevent.checkout import obstacle, results_home
+from sysevent.plugin.mistakes import asks_suites
 from sysevent.report import records
 from sysevent.report.run_log import RunLog, path_in
 
@@ -58,18 +59,21 @@ def opened(config: pytest.Config, shared: Path | None = None) -> tuple[Path, Run
 def reserve(config: pytest.Config) -> None:
     """Reserve the directory of --results for this session; before anything is collected.
 
-    UsageError if another run uses it or has used it, or if it cannot be written to. It is removed again if nothing was
-    written to it.
+    UsageError if another run uses it or has used it, or if it cannot be written to; without --results, if the usual
+    place cannot be written to. It is removed again if nothing was written to it.
     """
     asked = config.getoption("results")
-    if not asked or hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
         return
-    path = _fresh(asked)
-    there = next(place for place in (path, *path.parents) if place.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        why = "cannot be written to" if there.is_dir() else "is not a directory"
-        raise pytest.UsageError(f"--results {asked} cannot be used: {there} {why}; name another place")
-    if config.option.collectonly:
+    path = _fresh(asked) if asked else results_home()
+    if why := obstacle(path):
+        if asked:
+            raise pytest.UsageError(f"--results {asked} cannot be used: {why}; name another place")
+        if asks_suites(config) and not config.option.collectonly:
+            raise pytest.UsageError(
+                f"no results can be kept in {path}: {why}; name a place with --results DIR"
+            )
+    if not asked or config.option.collectonly:
         return
     try:
         config.add_cleanup(reserved(path))
@@ -144,10 +148,7 @@ def _own(asked: str | None, start: datetime) -> Path:
     if asked:
         return _fresh(asked)
     base = results_home()
-    try:
-        base.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise pytest.UsageError(f"{base} cannot be created: {error.strerror}; name --results DIR") from error
+    base.mkdir(parents=True, exist_ok=True)
     name = f"{start:%Y-%m-%dT%H-%M-%S}"
     for suffix in ("", *(f"-{n}" for n in range(2, 100))):
         path = base / f"{name}{suffix}"
