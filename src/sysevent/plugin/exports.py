@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sysevent.checkout import typed
 from sysevent.plugin import formats
 from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.summary import written
@@ -49,5 +50,5 @@ def _write(config: pytest.Config, exports: list[Export]) -> Iterator[str]:
     for export, why in exporting.write(exports, written(run)):
         yield (
             f"--{export.name} could not be written: {why}; the verdicts are not affected, and this writes it again: "
-            f"./sysevent report {shlex.quote(str(run.results))} {export.option}"
+            f"{typed()} report {shlex.quote(str(run.results))} {export.option}"
         )
