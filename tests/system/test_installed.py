@@ -8,7 +8,7 @@ import sys
 import sysconfig
 import tarfile
 import venv
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
@@ -64,8 +64,12 @@ def clean():
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory, clean):
     """The path of an sdist, built from a copy: building leaves files, and a clone can be read-only."""
-    if int(version("setuptools").partition(".")[0]) < 77:
-        pytest.skip("setuptools 77 or later is not installed; ./sysevent test has it")
+    try:
+        found = [int(version("setuptools").partition(".")[0]) >= 77, version("pip")]
+    except PackageNotFoundError:
+        found = [False]
+    if not all(found):
+        pytest.skip("pip and setuptools 77 or later are not both installed; ./sysevent test has them")
     folder = tmp_path_factory.mktemp("sdist")
     copy = shutil.copytree(ROOT, folder / "clone", ignore=left_behind, symlinks=True)
     build = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
