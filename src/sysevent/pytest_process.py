@@ -12,6 +12,8 @@ from typing import NoReturn
 from sysevent.checkout import INSTALLED, ROOT, obstacle, state_home
 from sysevent.errors import UsageError
 
+HERE = "SYSEVENT_HERE"
+"""The variable of the environment with the directory where the user stands, for a process that runs elsewhere."""
 # pytest's own options for files and directories that it writes.
 _OUTPUTS = ("--junit-xml", "--junitxml", "--log-file", "--basetemp")
 
@@ -30,6 +32,7 @@ def become_pytest(folder: str, arguments: Sequence[str], *, root: Path = ROOT) -
     sys.stdout.flush()
     sys.stderr.flush()
     sys.argv = ["pytest", *settings(arguments), *_absolute(arguments, Path.cwd())]
+    os.environ[HERE] = str(Path.cwd())
     os.chdir(root)
     sys.path.insert(0, str(root))
     # Imports make objects that live to the end. plugin/options.py enables the collector again.
@@ -46,6 +49,11 @@ def become_pytest(folder: str, arguments: Sequence[str], *, root: Path = ROOT) -
 def pytest_command(arguments: Sequence[str]) -> list[str]:
     """Return the command that runs pytest with arguments in a process of its own, whose directory must be ROOT."""
     return [sys.executable, "-m", "pytest", *settings(arguments), *arguments]
+
+
+def here() -> Path:
+    """Return the directory where the user stands, in this process or in one that pytest_command() starts."""
+    return Path(os.environ.get(HERE) or Path.cwd())
 
 
 def settings(arguments: Sequence[str], *, installed: bool = INSTALLED) -> list[str]:

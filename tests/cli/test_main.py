@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sysevent import cli, errors
+from sysevent import cli, errors, pytest_process
 from sysevent.pytest_process import become_pytest
 
 
@@ -153,8 +153,11 @@ def test_pytest_runs_at_the_root(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.argv", ["sysevent"])
     monkeypatch.setattr("sys.path", ["elsewhere"])
     monkeypatch.chdir("/")
+    monkeypatch.setenv("SYSEVENT_HERE", "that of an outer run")
     with pytest.raises(SystemExit) as end:
         become_pytest("suites", ["-k", "x"], root=tmp_path)
+    # For what is started where the user stands.
+    assert pytest_process.here() == Path("/")
     assert end.value.code == 5
     assert seen == [["pytest", "-k", "x"]]
     assert Path.cwd() == tmp_path

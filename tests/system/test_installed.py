@@ -152,13 +152,13 @@ def test_a_run(installed, bootable):
     """It asks a guest; the commands that it prints are those of this installation, and its files are the user's."""
     bootable("x86_64")
     before = snapshot(installed.package)
-    words = ["--offline", "--arch", "x86_64", "--", "-k", "triple_fault", "--junitxml=tests.xml"]
-    done = installed("run", *words)
+    words = ["--offline", "--arch", "x86_64", "--on-end", "touch ended"]
+    done = installed("run", *words, "--", "-k", "triple_fault", "--junitxml=tests.xml")
     assert done.returncode == 0, done.stdout + done.stderr
     results = Path(installed.env["XDG_STATE_HOME"]) / "sysevent" / "results"
     assert f"results: {results}" in done.stdout
     assert f"{installed.command} report" in done.stdout
-    assert [path.name for path in installed.here.iterdir()] == ["tests.xml"]
+    assert sorted(path.name for path in installed.here.iterdir()) == ["ended", "tests.xml"]
     assert installed("report").returncode == 0
     # Root may write to what is read-only.
     assert snapshot(installed.package) == before

@@ -7,7 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
-from sysevent.checkout import ROOT
+from sysevent.checkout import results_home
 from sysevent.cli import say, show
 from sysevent.errors import UsageError
 from sysevent.report import results_directories
@@ -16,7 +16,7 @@ from sysevent.text import escape_line
 
 def run(args: argparse.Namespace) -> int:
     """Run the sub-verb; its exit code. UsageError if the folder cannot be read."""
-    folder = Path(args.folder).expanduser() if args.folder else ROOT / "results"
+    folder = Path(args.folder).expanduser() if args.folder else results_home()
     if not folder.is_dir():
         # Only the default: option_values.py has checked what was given.
         show(f"no runs: {folder} does not exist")

@@ -20,7 +20,7 @@ from sysevent.cli import say, show
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures
 from sysevent.errors import UsageError
 from sysevent.process import die_with_parent
-from sysevent.pytest_process import become_pytest, pytest_command
+from sysevent.pytest_process import HERE, become_pytest, pytest_command
 from sysevent.report import repetition, run_log
 from sysevent.report.records import Record
 from sysevent.report.repetition import RepeatedRun
@@ -79,7 +79,12 @@ def start_pytest(arguments: Sequence[str], output: Path) -> int:
     command = die_with_parent(pytest_command(["suites", *arguments]), "TERM")
     with output.open("wb") as file:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+            command,
+            cwd=ROOT,
+            env=os.environ | {HERE: str(Path.cwd())},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
         )
         try:
             return process.wait()

@@ -19,6 +19,7 @@ from sysevent.model import Status
 from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.summary import written
 from sysevent.process import die_with_parent
+from sysevent.pytest_process import here
 from sysevent.report import merging, text_report
 from sysevent.report.matrix import matrix
 from sysevent.report.records import Record
@@ -63,7 +64,7 @@ def environment(results: str, exit_code: int, run: Sequence[Record]) -> dict[str
 def started(
     command: str, variables: Mapping[str, str], run: Sequence[Record], seconds: float = SECONDS
 ) -> str:
-    """Run a command of the shell to its end; return a line about it, "" if there is nothing to say.
+    """Run a command of the shell where the user stands; return a line about it, "" if there is nothing to say.
 
     timeout(1) starts it, and passes on to all of its processes the signal that the kernel sends when this one ends.
     """
@@ -75,6 +76,7 @@ def started(
         try:
             code = subprocess.run(
                 die_with_parent(words, "TERM"),
+                cwd=here(),
                 env={**os.environ, **variables},
                 stdin=report,
                 stdout=output,
