@@ -99,17 +99,19 @@ class Cache(msgspec.Struct, frozen=True):
         """Write a file atomically: it is absent or complete. ImageError when it cannot be written."""
         self._parent(path)
         try:
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-                draft = Path(file.name)
-                try:
+            # Not NamedTemporaryFile: on a full disk it warns since Python 3.14, and a warning is an error in pytest.
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            draft = Path(name)
+            try:
+                with os.fdopen(handle, "wb") as file:
                     file.write(data)
                     file.flush()
-                    os.fsync(file.fileno())
-                    draft.chmod(0o644)
-                    draft.replace(path)
-                except BaseException:
-                    draft.unlink(missing_ok=True)
-                    raise
+                    os.fsync(handle)
+                draft.chmod(0o644)
+                draft.replace(path)
+            except BaseException:
+                draft.unlink(missing_ok=True)
+                raise
         except OSError as error:
             raise self._unwritable(path, error) from error
 

@@ -97,8 +97,11 @@ def require_file(spec: str, path: Path) -> None:
         if path.is_dir():
             hint = f"for a kernel tree write tree:{spec}" if _is_tree(path) else "name an image in it"
             raise UsageError(f"--kernel {spec} is a directory: {hint}")
-        if path.exists():
-            return
+        # Not exists(): since Python 3.14 it is False for every error.
+        path.stat()
+        return
+    except (FileNotFoundError, NotADirectoryError):
+        pass
     # ValueError: of a path with a null character.
     except (OSError, ValueError) as error:
         raise UsageError(f"--kernel {spec} cannot be read: {error}") from None
