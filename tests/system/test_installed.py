@@ -159,7 +159,9 @@ def test_a_run(installed, bootable):
     assert f"results: {results}" in done.stdout
     assert f"{installed.command} report" in done.stdout
     assert sorted(path.name for path in installed.here.iterdir()) == ["ended", "tests.xml"]
-    assert installed("report").returncode == 0
+    page = installed("report", "--html", "-")
+    assert page.returncode == 0, page.stderr
+    assert "</html>" in page.stdout
     # Root may write to what is read-only.
     assert snapshot(installed.package) == before
 
