@@ -7,10 +7,7 @@ the names that they have in a clone, put there by setup.py when the wheel was bu
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
 import sys
-import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -69,11 +66,11 @@ def command(
 
 
 def _scripts() -> list[Path]:
-    return [Path(sysconfig.get_path("scripts", scheme)) for scheme in _schemes()]
+    # Imported here, as below: every start of the program waits for this module.
+    import sysconfig
 
-
-def _schemes() -> list[str]:
-    return [sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user")]
+    schemes = sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user")
+    return [Path(sysconfig.get_path("scripts", scheme)) for scheme in schemes]
 
 
 def typed(words: Iterable[str] | None = None, *, installed: bool = INSTALLED) -> str:
@@ -83,6 +80,9 @@ def typed(words: Iterable[str] | None = None, *, installed: bool = INSTALLED) ->
     """
     if not installed:
         return "./sysevent"
+    import shlex
+    import shutil
+
     own = list(command() if words is None else words)
     # `uvx` and `uv run` extend PATH for this process alone, and set UV in it.
     found = None if "UV" in os.environ else shutil.which("sysevent")

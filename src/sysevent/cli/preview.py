@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sysevent import options
 from sysevent.checkout import ROOT
 from sysevent.errors import UsageError
+from sysevent.pytest_process import pytest_command
 from sysevent.targets import built
 
 # Seconds; it takes one.
@@ -24,7 +24,7 @@ Collect = Callable[[Sequence[str], Mapping[str, str]], "subprocess.CompletedProc
 def collect(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run `pytest suites --collect-only` with arguments at the root of the checkout."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "suites", "--collect-only", "-qq", *arguments],
+        pytest_command(["suites", "--collect-only", "-qq", *arguments]),
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,

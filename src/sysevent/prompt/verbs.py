@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sysevent import options
+from sysevent.checkout import document
 
 
 class Verb(NamedTuple):
@@ -83,7 +84,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "bisect": Verb(
         "which commit, or which release, changed what a VMM reads",
-        epilog="docs/bisect.md has examples and the table of exit codes",
+        epilog=f"{document('bisect.md')} has examples and the table of exit codes",
     ),
     "sensitivity": Verb("how many kernels with one wrong edit each the contract notices"),
     "bench": Verb("how long each step takes, and whether restored guests answer as booted ones do"),
