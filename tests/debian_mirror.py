@@ -17,7 +17,7 @@ import pysequoia
 import pytest
 from pysequoia import SignatureMode, Tsk
 
-from sysevent.images.debian import apt, archive
+from sysevent.images.debian import apt, own_mirror
 from sysevent.images.download import Downloader
 from sysevent.settings import Settings
 
@@ -153,8 +153,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 def mirror(tmp_path, monkeypatch):
     """An empty Mirror, being served. Downloads from it use no proxy, and do not pause before a retry."""
     # This machine's apt configuration must not decide.
-    monkeypatch.setattr(apt, "proxies", lambda host: {})
-    monkeypatch.setattr(archive, "Downloader", functools.partial(Downloader, pause=0.0, timeout=5.0))
+    monkeypatch.setattr(apt, "proxies", lambda url: {})
+    monkeypatch.setattr(apt, "only_apt_reaches", lambda url: False)
+    monkeypatch.setattr(own_mirror, "Downloader", functools.partial(Downloader, pause=0.0, timeout=5.0))
     served = Mirror(tmp_path / "mirror")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, served))
     served.url = f"http://127.0.0.1:{server.server_port}"

@@ -22,7 +22,7 @@ from sysevent.decode import build_id, dwarf
 from sysevent.decode.btf import Btf
 from sysevent.decode.structs import find, holes, leaves
 from sysevent.errors import SyseventError
-from sysevent.images.debian import apt, deb, keyring, package_index, release_file
+from sysevent.images.debian import apt, deb, keyring, mirror_list, package_index, release_file
 from sysevent.images.kernel import bootfile, identity, modules, payload
 from sysevent.images.rootfs import newc
 from sysevent.qemu import console
@@ -152,9 +152,9 @@ def _keyring(data):
 
 def _apt(data):
     text = data.decode("utf-8", "replace")
-    for sources in (apt.parse_list(text), apt.parse_deb822(text)):
-        for source in sources:
-            apt._is_main_archive(source)
+    with contextlib.suppress(SyseventError):
+        apt.mirrors(ask=lambda words: (text, text))
+    mirror_list.parse(text)
     apt.parse_proxies(text, "mirror.example", {})
 
 

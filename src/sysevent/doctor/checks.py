@@ -20,8 +20,8 @@ from sysevent.build import compiler as compilers
 from sysevent.doctor.package_managers import KEYRING
 from sysevent.doctor.system_packages import Installer
 from sysevent.errors import BuildFailed, SyseventError
-from sysevent.images.debian import apt
 from sysevent.images.debian import keyring as certificates
+from sysevent.images.debian import own_mirror
 from sysevent.model import Progress
 from sysevent.qemu import accel
 from sysevent.qemu import version as versions
@@ -153,7 +153,7 @@ def mirror(settings: Settings) -> CheckResult:
         return CheckResult("mirror", ok=True, found="not used: offline")
     if settings.mirror:
         return CheckResult("mirror", ok=True, found=f"{settings.mirror} (as set)")
-    return CheckResult("mirror", ok=True, found=f"{apt.mirror()} (from apt's configuration)")
+    return CheckResult("mirror", ok=True, found=f"{own_mirror.configured()} (from apt's configuration)")
 
 
 def keyring(settings: Settings) -> CheckResult:

@@ -55,6 +55,8 @@ class Downloader(msgspec.Struct, frozen=True):
     # Scheme -> URL; None: the proxies that the environment names.
     proxies: Mapping[str, str] | None = None
     attempts: int = 4
+    # Value of the header of this name for the mirror; "": none.
+    authorization: str = ""
     # Seconds before the second attempt; doubled before each further one, up to 10.
     pause: float = 0.5
     # Seconds without data from the server.
@@ -163,6 +165,9 @@ class Downloader(msgspec.Struct, frozen=True):
         from sysevent.images import connection
 
         request = urllib.request.Request(url, headers={"User-Agent": "sysevent", **headers})
+        if self.authorization:
+            # Not for the server that this one may redirect to.
+            request.add_unredirected_header("Authorization", self.authorization)
         try:
             response = connection.opener(self.proxies, deadline).open(request, timeout=self.timeout)
         except urllib.error.HTTPError as error:

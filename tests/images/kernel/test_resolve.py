@@ -220,9 +220,9 @@ def test_processes_share_one_download(trixie, settings):
     trixie.delay = 0.1
     script = (
         "import sys; from pathlib import Path; from sysevent.arches import architecture;"
-        "from sysevent.images.kernel import resolve; from sysevent.images.debian import apt;"
+        "from sysevent.images.kernel import resolve; from sysevent.images.debian import own_mirror;"
         "from sysevent.settings import Settings;"
-        "apt.proxies = lambda host: {};"
+        "own_mirror.apt.proxies = lambda url: {};"
         "settings = Settings(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), offline=False);"
         "print(resolve.find('debian:6.12', architecture('arm64'), settings, lambda line: None).image)"
     )

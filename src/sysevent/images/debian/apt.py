@@ -1,126 +1,202 @@
-"""Reads this machine's apt configuration: a Debian mirror near it, and the proxy to it.
+"""Asks this machine's apt for what its configuration means: the Debian mirrors that it uses, and the proxies to them.
 
-Formats: sources.list(5), apt.conf(5).
+apt itself reads sources.list(5), apt.conf(5) and apt_auth.conf(5). Nothing here needs root or the network.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import tempfile
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from sysevent.errors import ImageError
+from sysevent.text import one_line
 
+ETC = Path("/etc/apt")
+_NAME_ONE = "name one with --mirror URL or SYSEVENT_MIRROR"
 # Suites of Debian's main archive, by codename and by role.
 _CODENAMES = {"buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "rc-buggy"}
 _ROLES = {"oldoldstable", "oldstable", "stable", "testing", "unstable", "experimental"}
 _POCKETS = re.compile(r"-(updates|proposed-updates|backports|backports-sloppy)$")
-# Values of Enabled that apt takes for false: StringToBool, apt-pkg/contrib/strutl.cc.
-_DISABLED = frozenset({"no", "false", "without", "off", "disable", "0"})
+# A line of `apt-get update --print-uris`: a URI in quotes, and the name of the file in apt's directory of lists.
+_INDEX = re.compile(r"^'.*' ([^/\s]+_Packages) ", re.MULTILINE)
+# Between records and fields of what apt prints: no URI contains them.
+_RECORD, _FIELD = "\x1e", "\x1f"
+# "http://user:password@host/"; printed without the password.
+_PASSWORD = re.compile(r"//[^/@\s]*@")
+# Seconds for one program of apt.
+_PATIENCE = 30
+# Settings with which apt's downloads differ from those of a plain HTTP client.
+_OWN_TLS = re.compile(
+    r'^Acquire::https(?:::[^\s":]+)*::(?:CAInfo|CAPath|SslCert|SslKey|Verify-\w+)\b', re.M | re.I
+)
+_DETECTED = re.compile(r'^Acquire::(?:https?::)?Proxy-?Auto-?Detect(?:::\S+)? "[^"]', re.M | re.I)
+
+Ask = Callable[[Sequence[str]], tuple[str, str]]
+"""Runs a program of apt, and returns what it printed and its complaints."""
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One package source of apt: a URI and a suite."""
+    """A place from which apt takes packages: the base URI, without a slash at its end, and a suite."""
 
     uri: str
     suite: str
-    components: tuple[str, ...]
-    signed_by: str
+
+    @property
+    def scheme(self) -> str:
+        """How apt fetches from it: "http", "mirror+file", "cdrom"."""
+        return self.uri.partition(":")[0]
 
 
-def sources(etc: Path) -> Iterator[Source]:
-    """Yield the enabled sources of binary packages below etc (/etc/apt), in the order in which apt reads them."""
-    directory = etc / "sources.list.d"
-    paths = [etc / "sources.list"]
-    if directory.is_dir():
-        paths += sorted(p for p in directory.iterdir() if re.fullmatch(r"[\w.-]+\.(list|sources)", p.name))
-    for path in paths:
-        try:
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            # A file that is missing or unreadable is left to apt, which reports it.
-            continue
-        yield from parse_deb822(text) if path.suffix == ".sources" else parse_list(text)
+def shown(text: str) -> str:
+    """Return a text for a terminal, with the names of users and the passwords in its URLs left out."""
+    return _PASSWORD.sub("//", text)
 
 
-def parse_list(text: str) -> Iterator[Source]:
-    """Yield the enabled sources of a file in one-line style: `deb [option=value ...] uri suite component ...`."""
-    for line in text.splitlines():
-        line = line.split("#", 1)[0].strip()
-        match = re.fullmatch(r"deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)((?:\s+\S+)*)", line)
-        if not match:
-            continue
-        options, uri, suite, components = match.groups()
-        pairs = dict(word.partition("=")[::2] for word in (options or "").split())
-        if pairs.get("enabled", "yes").lower() in _DISABLED:
-            continue
-        yield Source(uri, suite, tuple(components.split()), pairs.get("signed-by", ""))
+def ask(words: Sequence[str]) -> tuple[str, str]:
+    """Return what a program of apt prints, and its complaints; ImageError if it is not installed or hangs."""
+    try:
+        ran = subprocess.run(
+            words,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=os.environ | {"LC_ALL": "C.UTF-8"},
+        )
+    except OSError:
+        raise ImageError(
+            f"{words[0]} is not installed, so no Debian mirror near this machine is known: {_NAME_ONE}"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise ImageError(f"`{' '.join(words[:2])}` did not end within {_PATIENCE} s: {_NAME_ONE}") from None
+    return ran.stdout, ran.stderr
 
 
-def parse_deb822(text: str) -> Iterator[Source]:
-    """Yield the enabled sources of a file in deb822 style: Types, URIs, Suites, Components, Enabled, Signed-By."""
-    # Imported here: slow, and only needed when no mirror is set.
-    from debian import deb822
+def sources(etc: Path = ETC, ask: Ask = ask) -> tuple[tuple[Source, ...], str]:
+    """Return where apt takes packages of a component "main" from, in its order, and apt's complaints.
 
-    # As lines: a text of one line would be taken for the name of a file.
-    for fields in deb822.Deb822.iter_paragraphs(text.split("\n"), use_apt_pkg=False):
-        if (
-            fields.get("Enabled", "yes").strip().lower() in _DISABLED
-            or "deb" not in fields.get("Types", "").split()
-        ):
-            continue
-        for uri in fields.get("URIs", "").split():
-            for suite in fields.get("Suites", "").split():
-                components = tuple(fields.get("Components", "").split())
-                yield Source(uri, suite, components, fields.get("Signed-By", ""))
-
-
-def mirror(etc: Path = Path("/etc/apt")) -> str:
-    """Return the base URL of the Debian mirror that this machine uses, without a slash at its end.
-
-    Third parties publish under suites of the same name, but sign with other keys: they are ignored, and so are
-    sources other than HTTP (cdrom:, file:, mirror+file:). ImageError when none is left.
+    etc: the directory of its configuration. ImageError if apt is not installed.
     """
-    found = [source for source in sources(etc) if _is_main_archive(source)]
-    # The sort is stable: among sources that say they are signed by Debian, the first one of apt wins.
-    for source in sorted(found, key=lambda s: "debian-archive" not in s.signed_by):
-        return source.uri.rstrip("/")
+    with tempfile.TemporaryDirectory(prefix="sysevent-apt-") as lists:
+        options = ["-o", f"Dir::State::lists={lists}", "-o", "Acquire::Languages=none"]
+        if etc != ETC:
+            options += ["-o", f"Dir::Etc={etc}"]
+        printed, complaints = ask(["apt-get", "update", "--print-uris", *options])
+        # The second command tells more, and in apt's order, but leaves out indices that were not fetched yet.
+        for name in _INDEX.findall(printed):
+            Path(lists, name).touch()
+        fields = ("$(REPO_URI)", "$(RELEASE)", "$(COMPONENT)")
+        shape = _RECORD + _FIELD.join(fields) + _FIELD
+        printed, more = ask(["apt-get", "indextargets", *options, "--format", shape, "Created-By: Packages"])
+    found = []
+    for record in printed.split(_RECORD)[1:]:
+        uri, suite, component, *_ = record.split(_FIELD) + [""] * 3
+        if component == "main":
+            # apt has decoded it.
+            found.append(Source(uri.rstrip("/").replace(" ", "%20"), suite.rstrip("/")))
+    said = [line[3:] for line in (complaints + more).splitlines() if line.startswith("E: ")]
+    return tuple(dict.fromkeys(found)), "; ".join(dict.fromkeys(said))
+
+
+def mirrors(etc: Path = ETC, ask: Ask = ask) -> tuple[Source, ...]:
+    """Return the mirrors of Debian's main archive that apt uses, each once, with one of their suites.
+
+    Others publish under suites of the same name: the signature of their release files shows which are Debian's.
+    ImageError when there is none.
+    """
+    found, complaints = sources(etc, ask)
+    usable: dict[str, Source] = {}
+    for source in found:
+        if _is_main_archive(source) and source.scheme != "cdrom":
+            usable.setdefault(source.uri, source)
+    if usable:
+        return tuple(usable.values())
+    known = ", ".join(dict.fromkeys(shown(source.uri) for source in found)) or "none"
+    said = f"; apt says: {one_line(complaints)[:300]}" if complaints else ""
     raise ImageError(
-        f"no Debian mirror is configured in {etc} (this machine may not run Debian): "
-        "name one with --mirror URL or SYSEVENT_MIRROR"
+        f"no Debian mirror is configured in {etc} (this machine may not run Debian; its sources: {known}{said}): "
+        f"{_NAME_ONE}"
     )
 
 
 def _is_main_archive(source: Source) -> bool:
     try:
         url = urllib.parse.urlsplit(source.uri)
+        host = url.hostname or ""
     except ValueError:
-        # Not a URL: left to apt, which reports it.
+        # Of a cdrom, which has brackets in its name.
         return False
-    if url.scheme not in ("http", "https") or "security" in url.path or "security" in (url.hostname or ""):
+    if "security" in url.path or "security" in host:
         return False
-    if source.signed_by and "debian-archive" not in source.signed_by:
-        return False
-    return "main" in source.components and _POCKETS.sub("", source.suite) in _CODENAMES | _ROLES
+    return _POCKETS.sub("", source.suite) in _CODENAMES | _ROLES
 
 
-def proxies(host: str) -> Mapping[str, str]:
-    """Return the proxies for a mirror's host, by scheme; as in apt, its own settings win over the environment."""
+def _dump(ask: Ask) -> str:
+    """Return apt's whole configuration as it prints it; "" without apt."""
     try:
-        run = subprocess.run(
-            ["apt-config", "dump", "Acquire"], capture_output=True, text=True, timeout=20, check=False
-        )
-        text = run.stdout if run.returncode == 0 else ""
-    except (OSError, subprocess.TimeoutExpired):
-        text = ""
+        return ask(["apt-config", "dump"])[0]
+    except ImageError:
+        return ""
+
+
+def only_apt_reaches(url: str, ask: Ask = ask) -> bool:
+    """Return whether apt has settings for a URL that a plain HTTP client does not: a password, or certificates.
+
+    Whether its password files have an entry is not read out of them, only whether they name the host.
+    """
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        return True
+    dump = _dump(ask)
+    if parts.scheme == "https" and _OWN_TLS.search(dump):
+        return True
+    return any((parts.hostname or "") in _text(path) for path in _password_files(ask))
+
+
+def _password_files(ask: Ask) -> list[Path]:
+    try:
+        names = ask(["apt-config", "shell", "file", "Dir::Etc::netrc/f", "parts", "Dir::Etc::netrcparts/d"])[
+            0
+        ]
+    except ImageError:
+        return []
+    values = dict(re.findall(r"^(\w+)='(.*)'$", names, re.MULTILINE))
+    parts = Path(values.get("parts") or "/nonexistent")
+    inside = sorted(parts.glob("*.conf")) if os.access(parts, os.R_OK | os.X_OK) else []
+    return [*([Path(values["file"])] if values.get("file") else []), *inside]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        # Usually readable for root only; apt could not use it either.
+        return ""
+
+
+def proxies(url: str, ask: Ask = ask) -> Mapping[str, str]:
+    """Return the proxies for a mirror, by scheme; as in apt, its own settings win over the environment."""
     # Imported here: it imports http.client and ssl.
     import urllib.request
 
-    return parse_proxies(text, host, urllib.request.getproxies())
+    dump = _dump(ask)
+    found = parse_proxies(dump, urllib.parse.urlsplit(url).hostname or "", urllib.request.getproxies())
+    if _DETECTED.search(dump):
+        # A program of the administrator decides, and apt-helper asks it.
+        said, _ = ask(["/usr/lib/apt/apt-helper", "auto-detect-proxy", url])
+        match = re.search(r"^Using proxy '([^']*)'", said, re.MULTILINE)
+        if match and match[1]:
+            return {**found, url.partition(":")[0]: match[1]}
+    return found
 
 
 def parse_proxies(dump: str, host: str, environment: Mapping[str, str]) -> Mapping[str, str]:
@@ -128,11 +204,18 @@ def parse_proxies(dump: str, host: str, environment: Mapping[str, str]) -> Mappi
 
     "DIRECT" means no proxy, and a line for this host wins over the general one (apt-transport-http(1)).
     """
-    settings = dict(re.findall(r'^(Acquire::https?::Proxy(?:::[^\s"]+)?) "([^"]*)";$', dump, re.MULTILINE))
+    settings = {
+        name.lower(): value
+        for name, value in re.findall(
+            r'^(Acquire::https?::Proxy(?:::[^\s"]+)?) "([^"]*)";$', dump, re.MULTILINE | re.IGNORECASE
+        )
+    }
     result = dict(environment)
-    plain = settings.get(f"Acquire::http::Proxy::{host}") or settings.get("Acquire::http::Proxy")
-    secure = settings.get(f"Acquire::https::Proxy::{host}") or settings.get("Acquire::https::Proxy") or plain
-    for scheme, proxy in (("http", plain), ("https", secure)):
+    plain, secure = (
+        settings.get(f"acquire::{scheme}::proxy::{host.lower()}") or settings.get(f"acquire::{scheme}::proxy")
+        for scheme in ("http", "https")
+    )
+    for scheme, proxy in (("http", plain), ("https", secure or plain)):
         if proxy == "DIRECT":
             result.pop(scheme, None)
         elif proxy:

@@ -20,7 +20,9 @@ from sysevent.cache import Cache
 from sysevent.digests import digest
 from sysevent.errors import BadSignature, ImageError, NotCached
 from sysevent.images import compression
-from sysevent.images.debian import apt, keyring, package_index, release_file
+from sysevent.images.debian import keyring, own_mirror, package_index, release_file
+from sysevent.images.debian.apt import shown
+from sysevent.images.debian.apt_helper import AptHelper
 from sysevent.images.debian.release_file import ReleaseFile
 from sysevent.images.download import Downloader, Expected
 from sysevent.model import Progress
@@ -75,11 +77,16 @@ class Archive(msgspec.Struct, frozen=True, dict=True):
         """The cache of the settings."""
         return Cache(self.settings.cache)
 
-    @functools.cached_property
+    @property
     def mirror(self) -> str:
-        """The mirror's base URL, without a slash at its end; UsageError for one that HTTP cannot fetch from."""
+        """The mirror's base URL, without a slash at its end, and without a password."""
+        return shown(self._with_password)
+
+    @functools.cached_property
+    def _with_password(self) -> str:
+        """The mirror's base URL as it was given; UsageError for one that HTTP cannot fetch from."""
         if self.settings.mirror is None:
-            return apt.mirror()
+            return own_mirror.find(self.keyring, self.progress)
         return option_values.mirror(self.settings.mirror)
 
     @functools.cached_property
@@ -88,10 +95,9 @@ class Archive(msgspec.Struct, frozen=True, dict=True):
         return keyring.load(self.settings)
 
     @functools.cached_property
-    def downloader(self) -> Downloader:
-        """The downloader, with the proxies for this mirror."""
-        proxies = apt.proxies(urllib.parse.urlsplit(self.mirror).hostname or "")
-        return Downloader(self.progress, proxies, self.attempts)
+    def downloader(self) -> Downloader | AptHelper:
+        """The downloader for this mirror: with its proxies, or apt's own."""
+        return own_mirror.downloader(self._with_password, self.progress, self.attempts)
 
     def suite(self, name: str, *, refresh: bool = False) -> Suite:
         """Return the release file of a suite: the cached one if it is fresh, or if the settings are offline.
