@@ -1,5 +1,6 @@
 """Requests to a host over SSH, and the message of one that cannot be used."""
 
+import subprocess
 import time
 
 import pytest
@@ -24,3 +25,10 @@ def refused(host, error):
     assert time.monotonic() - begin < SOON
     assert type(caught.value) is error
     return str(caught.value)
+
+
+def knows_sessiontype():
+    """Whether the ssh of this machine has `Match sessiontype`, which came with OpenSSH 10."""
+    words = ["ssh", "-G", "-F", "/dev/stdin", "x"]
+    text = b"Match sessiontype shell\n"
+    return subprocess.run(words, input=text, capture_output=True, timeout=60, check=False).returncode == 0

@@ -28,7 +28,9 @@ def argv(target: TargetSpec, *, terminal: bool) -> list[str]:
         command += ["-o", f"ProxyCommand={' '.join(_quoted(word) for word in via)}"]
     elif target.jump:
         command += ["-J", target.jump]
-    where = f"{target.user}@{target.address}" if target.user else target.address
+    # ssh takes an IPv6 address without brackets.
+    address = target.address.strip("[]")
+    where = f"{target.user}@{address}" if target.user else address
     return [*command, "--", where]
 
 

@@ -1,7 +1,9 @@
 """Host keys against known_hosts: a key is valid only for the names on its line."""
 
 import base64
+import shutil
 import subprocess
+from pathlib import Path
 
 import paramiko
 import pytest
@@ -117,6 +119,44 @@ def test_revoked(file):
     with pytest.raises(HostUnreachable, match="@revoked"):
         check(file(f"board {text(KEYS[0])}", f"@revoked * {text(KEYS[0])}"))
     check(file(f"board {text(KEYS[0])}", f"@revoked * {text(KEYS[1])}"))
+
+
+def test_authority(file):
+    """A certificate of the machine cannot be checked: the message says so, and what to do instead."""
+    path = file(f"@cert-authority *.lab,board {text(KEYS[1])}")
+    with pytest.raises(
+        HostUnreachable, match=rf"the authority in {path}:1 is not asked.*ssh-keyscan .* >> {path}"
+    ):
+        check(path)
+    # Neither is its key the machine's own, nor is the machine's own key unknown because of it.
+    with pytest.raises(HostUnreachable):
+        check(path, KEYS[1])
+    check(file(f"@cert-authority board {text(KEYS[1])}", f"board {text(KEYS[0])}"))
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
+@pytest.mark.parametrize("form", ["list", "krl"])
+def test_revocations(file, tmp_path, form):
+    """RevokedHostKeys is a list of keys or a KRL; a file that cannot be read refuses every key, as in ssh."""
+    revoked = tmp_path / "revoked"
+    revoked.write_text(f"{text(KEYS[1])}\n")
+    if form == "krl":
+        subprocess.run(["ssh-keygen", "-q", "-k", "-f", tmp_path / "krl", revoked], check=True, timeout=60)
+        revoked = tmp_path / "krl"
+    path = file(*(f"board {text(key)}" for key in KEYS))
+    check(path, revoked=revoked)
+    with pytest.raises(HostUnreachable, match=r"is refused by RevokedHostKeys .*REVOKED"):
+        check(path, KEYS[1], revoked=revoked)
+    with pytest.raises(HostUnreachable, match="is refused by RevokedHostKeys"):
+        check(path, revoked=tmp_path / "none")
+
+
+def test_advice_without_a_file_to_write_to(tmp_path):
+    """As with UserKnownHostsFile /dev/null: host keys are verified all the same, and the target's row names a file."""
+    with pytest.raises(HostUnreachable) as caught:
+        known.verify("lab", Hop("board", "board", 22, "me", (), True, (Path("/dev/null"),)), KEYS[0], None)
+    assert ">> ~/.ssh/known_hosts, and `known_hosts = " in str(caught.value)
+    assert "host keys are always verified" in str(caught.value)
 
 
 def test_alias(file):

@@ -1,13 +1,21 @@
 """The route to a target: its row takes precedence over ~/.ssh/config, and that over ssh's defaults."""
 
 import getpass
+import re
+import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
+from lab_hosts import knows_sessiontype
 
 from sysevent.errors import HostUnreachable
+from sysevent.hosts.ssh import config
 from sysevent.hosts.ssh.route import route
 from sysevent.targets.spec import TargetSpec
+
+pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="ssh is not installed")
+SYSTEM = [Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2")]
 
 
 @pytest.fixture
@@ -33,7 +41,7 @@ def test_defaults(way, tmp_path):
     assert hop.known_hosts == (
         tmp_path / ".ssh" / "known_hosts",
         tmp_path / ".ssh" / "known_hosts2",
-        Path("/etc/ssh/ssh_known_hosts"),
+        *SYSTEM,
     )
     assert hop.known_as == "board"
 
@@ -58,7 +66,7 @@ def test_config(way, tmp_path):
     assert (hop.address, hop.port, hop.user) == ("10.0.0.7", 2222, "kvm")
     assert hop.identities[0].name == "lab"
     assert not hop.agent
-    assert hop.known_hosts == (tmp_path / "a", Path("/b"), Path("/etc/ssh/ssh_known_hosts"))
+    assert hop.known_hosts == (tmp_path / "a", Path("/b"), *SYSTEM)
     assert hop.known_as == "rack"
 
 
@@ -112,33 +120,112 @@ def test_proxy_command(way):
     assert way(config, jump="door")[-1].command == ""
 
 
-@pytest.mark.parametrize("include", ["Include boards", "include=~/.ssh/board*", '  Include none "boards"'])
-def test_included(way, include):
-    """Included files are read, which paramiko does not do; lines after an Include apply to all hosts again."""
-    (hop,) = way(f"{include}\nUser me\nHost other\n User you\n")
+@pytest.mark.parametrize(
+    "include", ["Include {}/.ssh/boards", "include={}/.ssh/board*", '  Include /none "{}/.ssh/boards"']
+)
+def test_included(way, tmp_path, include):
+    """Lines after an Include apply to all hosts again."""
+    (hop,) = way(f"{include.format(tmp_path)}\nUser me\nHost other\n User you\n")
     assert (hop.address, hop.port, hop.user) == ("10.0.0.7", 2222, "me")
 
 
-def test_included_below_a_host(way):
+def test_included_below_a_section(way, tmp_path):
     """The included lines, and those after the Include, apply to that host only."""
-    config = "Host board\n Include plain\n HostName 10.0.0.8\n"
+    config = f"Host board\n Include {tmp_path}/.ssh/plain\n HostName 10.0.0.8\n"
     assert [(hop.address, hop.user) for hop in way(config)] == [("10.0.0.8", "them")]
     assert [hop.user for hop in way(config, address="other")] != ["them"]
+    config = f"Host somethingelse\n User x\nMatch all\nInclude {tmp_path}/.ssh/boards\n"
+    assert [(hop.address, hop.port) for hop in way(config)] == [("10.0.0.7", 2222)]
+    assert [hop.address for hop in way(config.replace("Match all", "Host other"))] == ["board"]
+
+
+def test_brackets_around_an_address(way):
+    (hop,) = way(address="[::1]", port=2222)
+    assert (hop.address, hop.known_as) == ("::1", "[::1]:2222")
+    assert way("Host board\n HostName ::1\n")[0].known_as == "::1"
 
 
 @pytest.mark.parametrize(
     ("config", "row", "words"),
     [
         ("", {"address": ""}, "has no address"),
-        ("Host board\n ProxyJump board\n", {}, "a loop"),
-        ("gibberish\n", {}, "cannot be used for board: Unparsable line"),
+        ("Host board\n ProxyJump board\n", {}, "loop"),
+        ("Host board\n ProxyJump door\nHost door\n ProxyJump board\n", {}, "a loop"),
+        ("gibberish\n", {}, "cannot be used for board: ssh refuses it: "),
         ("Port many\n", {}, "many"),
         ("", {"jump": "a:b"}, "is not [user@]host[:port]"),
-        ("Include ~/.ssh/config\n", {}, "includes itself"),
-        ("Host other\n Include boards\n", {}, "move the Include above the first Host"),
+        ("Include {home}/.ssh/config\n", {}, "Too many recursive"),
+        ("Host other\n Include boards\n", {}, "line 2: .*give an absolute path there"),
+        ("Match sessiontype sftp\n User uploads\n", {}, "cannot be used"),
+        ("ProxyUseFdpass yes\nProxyCommand x\n", {}, "ProxyUseFdpass is not supported"),
+        ("IdentityFile /k/%C\n", {}, "%C is not supported here"),
+        ("IdentityFile ${{NO_SUCH}}/k\n", {}, "has no NO_SUCH"),
     ],
 )
-def test_no_route(way, config, row, words):
+def test_no_route(way, tmp_path, config, row, words):
+    if "sessiontype" in config and knows_sessiontype():
+        pytest.skip("this ssh understands it")
     with pytest.raises(HostUnreachable) as caught:
-        way(config, **row)
-    assert words in str(caught.value)
+        way(config.format(home=tmp_path), **row)
+    assert re.search(words, str(caught.value)) or words in str(caught.value)
+
+
+def test_words_of_ssh(way, tmp_path, monkeypatch):
+    """Comments at the end of a line, other encodings, tokens, quotes, agents and certificates are as ssh reads them."""
+    monkeypatch.setenv("LAB_AGENT", "/run/lab")
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/config").write_bytes(
+        b'# Serverraum B\xfcro 3\nHost labbox\n  HostName 127.0.0.1\n  Port 2222 # lab rack 3\n  User "root"\n'
+        b"  IdentityFile ~/.ssh/%n_%r\n  UserKnownHostsFile /khd/%n /k/%h-%p-%% \n  IdentityAgent /run/agent-%u\n"
+        b"  CertificateFile /c/%h\n  RevokedHostKeys /r\n  ControlMaster auto\n  ControlPath /c/%C\n"
+        b"Host none\n  IdentityAgent none\nHost variable\n  IdentityAgent $LAB_AGENT\n"
+    )
+    (hop,) = way(None, address="labbox")
+    assert (hop.address, hop.port, hop.user) == ("127.0.0.1", 2222, "root")
+    assert hop.identities == (tmp_path / ".ssh/labbox_root",)
+    assert hop.known_hosts == (Path("/khd/labbox"), Path("/k/127.0.0.1-2222-%"), *SYSTEM)
+    assert hop.agent_socket == f"/run/agent-{getpass.getuser()}"
+    assert (hop.certificates, hop.revoked) == ((Path("/c/127.0.0.1"),), Path("/r"))
+    assert way(None, address="none")[0].agent_socket == "none"
+    assert way(None, address="variable")[0].agent_socket == "/run/lab"
+
+
+UNDERSTOOD = [
+    "Host board\n HostName 10.0.0.7\n User me\n ProxyCommand nc %h %p\n ControlMaster auto\n",
+    "# B\xfcro\nHost board\n\tUserKnownHostsFile ~/khd/%n\nMatch all\n User you\n",
+    "Host *\n Port=2222\nHost board !other\n IdentityFile ~/.ssh/lab\n IdentitiesOnly yes\n",
+]
+
+
+@pytest.mark.parametrize("text", UNDERSTOOD)
+def test_without_an_ssh_client(way, tmp_path, monkeypatch, text):
+    """paramiko reads what it reads as ssh does."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/config").write_bytes(text.encode("latin-1"))
+    spec = TargetSpec(name="lab", arch="arm64", where="ssh", address="board")
+    alone = route(spec, tmp_path, lambda *words: config.lookup(*words, ssh=None))
+    assert [msgspec.structs.replace(hop, known_hosts=hop.known_hosts[:1]) for hop in alone] == [
+        msgspec.structs.replace(hop, known_hosts=hop.known_hosts[:1]) for hop in way(None)
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Match sessiontype sftp",
+        "Match exec true",
+        "Include boards",
+        "IdentityAgent /x",
+        "Port 2222 # lab rack 3",
+        'User "a b"',
+        "NoSuchOption yes",
+        "gibberish",
+    ],
+)
+def test_refused_without_an_ssh_client(tmp_path, line):
+    """A line that paramiko would leave out, or apply where ssh does not, is refused by name."""
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/config").write_text(f"Host labbox\n{line}\n User uploads\n")
+    with pytest.raises(ValueError, match=r"line 2: only ssh understands .*openssh-client"):
+        config.lookup("labbox", "", 0, tmp_path, ssh=None)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import logging
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import paramiko
 import tenacity
 
 from sysevent.errors import HostUnreachable
-from sysevent.hosts.ssh import known
+from sysevent.hosts.ssh import keys, known
 from sysevent.hosts.ssh.route import Hop
 from sysevent.process import die_with_parent
 
@@ -25,7 +22,6 @@ TRIES = 3
 _KEEPALIVE = 15
 # Seconds before the second try; twice that before the third.
 _WAIT = 0.5
-_DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 
 # Our own messages say what failed. Without a handler paramiko's tracebacks would go to the terminal.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -108,7 +104,7 @@ class Connection:
 
     def _log_in(self, transport: paramiko.Transport, hop: Hop, left: Callable[[], float]) -> None:
         tried: list[str] = []
-        for name, key in _keys(hop, tried):
+        for name, key in keys.usable(hop, tried):
             left()
             try:
                 more = transport.auth_publickey(hop.user, key)
@@ -224,37 +220,3 @@ def _prefer_key_types(transport: paramiko.Transport, wanted: Sequence[str]) -> N
     options = transport.get_security_options()
     first = [name for name in dict.fromkeys(names) if name in options.key_types]
     options.key_types = [*first, *(name for name in options.key_types if name not in first)]
-
-
-def _keys(hop: Hop, unusable: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
-    """Names and keys to try: the hop's own files, then the usual ones, then the agent's.
-
-    Appends the name of each file that is not a usable key to unusable, with the reason.
-    """
-    usual = [Path.home() / ".ssh" / name for name in _DEFAULT_KEYS] if hop.agent or not hop.identities else []
-    for path in dict.fromkeys((*hop.identities, *usual)):
-        if path in usual and path not in hop.identities and not path.exists():
-            continue
-        try:
-            yield str(path), paramiko.PKey.from_path(path)
-        except paramiko.PasswordRequiredException:
-            unusable.append(f"{path} (locked: ssh-add it)")
-        except (OSError, ValueError, TypeError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
-            # cryptography raises TypeError when the passphrase is missing.
-            locked = isinstance(error, TypeError) or "password" in str(error).lower()
-            why = "locked: ssh-add it" if locked else getattr(error, "strerror", None) or str(error)
-            unusable.append(f"{path} ({why})")
-    # The agent may hold the decrypted key of a locked file: compare their public keys.
-    public_keys = {_public_key(path) for path in hop.identities}
-    agent = paramiko.Agent()
-    with contextlib.closing(agent):
-        for key in agent.get_keys():
-            if hop.agent or key.asbytes() in public_keys:
-                yield f"the agent's {key.get_name()} {known.fingerprint(key.asbytes())}", key
-
-
-def _public_key(path: Path) -> bytes:
-    """The public key beside a private key's file; b"" when there is none."""
-    with contextlib.suppress(OSError, IndexError, ValueError):
-        return base64.b64decode(path.with_name(f"{path.name}.pub").read_text().split()[1])
-    return b""

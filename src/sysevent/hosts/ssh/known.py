@@ -1,7 +1,8 @@
 """The check of a machine's host key against known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
 
 paramiko's HostKeys is not used: it keeps one key of each type for a host, and supports neither patterns nor revoked
-keys. Certificates (@cert-authority) are not supported here: known_hosts must have the machine's own key.
+keys. Certificates of hosts (@cert-authority) are not supported by paramiko: known_hosts must have the machine's own
+key, and the message says so.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ import base64
 import contextlib
 import fnmatch
 import hashlib
+import os
 import shlex
+import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,7 +23,15 @@ import paramiko
 
 from sysevent.errors import HostUnreachable
 from sysevent.hosts.ssh.route import Hop
+from sysevent.reading import read_file
+from sysevent.text import one_line
 
+# The start of a KRL (OpenSSH, PROTOCOL.krl); any other file is a list of public keys.
+_KRL = b"SSHKRL\n\0"
+# Bytes of a list of revoked keys.
+_REVOCATIONS_MAX = 16 << 20
+# Seconds for ssh-keygen.
+_KEYGEN = 20
 # Types as `ssh-keyscan -t` names them; all others are ecdsa.
 _KEYSCAN = {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa"}
 
@@ -32,6 +44,8 @@ class KnownKey(msgspec.Struct, frozen=True):
     type: str
     key: bytes
     revoked: bool
+    # True: the key of an authority (@cert-authority), not of the machine.
+    authority: bool = False
 
     def __str__(self) -> str:
         return f"{self.type} {fingerprint(self.key)} ({self.path}:{self.number})"
@@ -52,11 +66,17 @@ def known_keys(name: str, files: Iterable[Path]) -> Iterator[KnownKey]:
                 if not words or words[0].startswith("#"):
                     continue
                 marker = words.pop(0) if words[0].startswith("@") else ""
-                if marker not in ("", "@revoked") or len(words) < 3 or not _matches(name, words[0]):
+                if (
+                    marker not in ("", "@revoked", "@cert-authority")
+                    or len(words) < 3
+                    or not _matches(name, words[0])
+                ):
                     continue
                 with contextlib.suppress(ValueError):
                     key = base64.b64decode(words[2], validate=True)
-                    yield KnownKey(path, number, words[1], key, marker == "@revoked")
+                    yield KnownKey(
+                        path, number, words[1], key, marker == "@revoked", marker == "@cert-authority"
+                    )
 
 
 def _matches(name: str, patterns: str) -> bool:
@@ -77,8 +97,9 @@ def _matches(name: str, patterns: str) -> bool:
 
 
 def key_types(hop: Hop) -> list[str]:
-    """The types of the keys that known_hosts has for a machine, revoked ones excluded."""
-    return [known.type for known in known_keys(hop.known_as, hop.known_hosts) if not known.revoked]
+    """The types of the keys that known_hosts has for a machine, without those that are revoked or of authorities."""
+    lines = known_keys(hop.known_as, hop.known_hosts)
+    return [known.type for known in lines if not known.revoked and not known.authority]
 
 
 def verify(target: str, hop: Hop, key: paramiko.PKey, via: Hop | None) -> None:
@@ -88,20 +109,27 @@ def verify(target: str, hop: Hop, key: paramiko.PKey, via: Hop | None) -> None:
     """
     shown = key.asbytes()
     known = list(known_keys(hop.known_as, hop.known_hosts))
-    if any(line.revoked and line.key == shown for line in known):
+    theirs = f"{key.get_name()} {fingerprint(shown)}"
+    if withdrawn := [line for line in known if line.revoked and line.key == shown]:
         raise HostUnreachable(
-            f"{target}: {hop} shows a key that is marked @revoked in {hop.known_hosts[0]}: "
-            f"{key.get_name()} {fingerprint(shown)}: it was withdrawn, do not connect"
+            f"{target}: {hop} shows a key that is marked @revoked in {withdrawn[0].path}: {theirs}: it was withdrawn, "
+            "do not connect"
         )
-    valid = [line for line in known if not line.revoked]
+    if hop.revoked is not None:
+        _check_revocations(target, hop, key, hop.revoked)
+    valid = [line for line in known if not line.revoked and not line.authority]
     if any(line.key == shown for line in valid):
         return
     command = _command_to_add(hop, key, via)
-    theirs = f"{key.get_name()} {fingerprint(shown)}"
+    compare = "Compare that with the output of `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the machine itself, then"
     if not valid:
+        unused = "".join(
+            f"; the authority in {line.path}:{line.number} is not asked, since certificates of hosts are not supported"
+            for line in known
+            if line.authority
+        )
         raise HostUnreachable(
-            f"{target}: the key of {hop} is not in {hop.known_hosts[0]}: it shows {theirs}. Compare that with the "
-            f"output of `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the machine itself, then: {command}"
+            f"{target}: the key of {hop} is not in {_names(hop)}: it shows {theirs}{unused}. {compare}: {command}"
         )
     file = shlex.quote(str(valid[0].path))
     raise HostUnreachable(
@@ -109,6 +137,45 @@ def verify(target: str, hop: Hop, key: paramiko.PKey, via: Hop | None) -> None:
         "Either the connection is intercepted, or the machine was reinstalled. Only if you know that it was: "
         f"ssh-keygen -f {file} -R {shlex.quote(hop.known_as)} && {command}"
     )
+
+
+def _check_revocations(target: str, hop: Hop, key: paramiko.PKey, revocations: Path) -> None:
+    """Raise HostUnreachable unless a list or KRL of revoked keys can be read and does not have this key."""
+    try:
+        reason = _revoked(key, read_file(revocations, _REVOCATIONS_MAX), revocations)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    if reason:
+        raise HostUnreachable(
+            f"{target}: the key of {hop}, {key.get_name()} {fingerprint(key.asbytes())}, is refused by RevokedHostKeys "
+            f"{revocations}: {reason}"
+        )
+
+
+def _revoked(key: paramiko.PKey, content: bytes, path: Path) -> str:
+    """Return why a key counts as revoked; "" if it does not. A KRL is read by ssh-keygen."""
+    public = key.get_base64()
+    if not content.startswith(_KRL):
+        return "REVOKED" if public.encode() in content else ""
+    with tempfile.NamedTemporaryFile("w", suffix=".pub") as file:
+        file.write(f"{key.get_name()} {public}\n")
+        file.flush()
+        words = ["ssh-keygen", "-Q", "-f", str(path), file.name]
+        ran = subprocess.run(
+            words, capture_output=True, stdin=subprocess.DEVNULL, timeout=_KEYGEN, check=False
+        )
+        said = os.fsdecode(ran.stdout + ran.stderr).strip().replace(file.name, "its key")
+    return (one_line(said)[:300] or "ssh-keygen failed") if ran.returncode else ""
+
+
+def _names(hop: Hop) -> str:
+    """Return the file that a message names; the rest are searched as well."""
+    return str(_writable(hop) or "any file of known hosts")
+
+
+def _writable(hop: Hop) -> Path | None:
+    """Return the first file of known hosts that can have a line; None if there is none, as with /dev/null."""
+    return next((path for path in hop.known_hosts if not path.is_relative_to("/dev")), None)
 
 
 def _command_to_add(hop: Hop, key: paramiko.PKey, via: Hop | None) -> str:
@@ -119,4 +186,11 @@ def _command_to_add(hop: Hop, key: paramiko.PKey, via: Hop | None) -> str:
         scan = f"ssh -p {via.port} {via.user}@{via.address} {scan}"
     if hop.alias:
         scan += f" | sed 's/^[^ ]*/{hop.alias}/'"
-    return f"{scan} >> {shlex.quote(str(hop.known_hosts[0]))}"
+    file = _writable(hop)
+    if file is None or file.is_relative_to("/etc"):
+        where = ", ".join(map(str, hop.known_hosts)) or "none"
+        return (
+            f'{scan} >> ~/.ssh/known_hosts, and `known_hosts = "~/.ssh/known_hosts"` in the target\'s row, because its '
+            f"own files are {where} and host keys are always verified"
+        )
+    return f"{scan} >> {shlex.quote(str(file))}"

@@ -1,10 +1,13 @@
-"""The route to a target: its jump hosts and the target itself. The only I/O is reading ~/.ssh/config."""
+"""The route to a target: its jump hosts and the target itself. The only I/O is asking for ssh's configuration."""
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import re
+import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -16,14 +19,17 @@ from sysevent.targets.spec import TargetSpec
 
 # Jump hosts; more are a loop.
 _DEPTH = 8
-_SYSTEM_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
-_USER_KNOWN_HOSTS = ("known_hosts", "known_hosts2")
+_SYSTEM_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts"
+_USER_KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
+# The files that ssh tries without an IdentityFile: ssh_config(5). They need not exist.
+_USUAL_KEYS = frozenset(
+    f"~/.ssh/id_{kind}" for kind in ["rsa", "ecdsa", "ecdsa_sk", "ed25519", "ed25519_sk", "xmss", "dsa"]
+)
 _JUMP = re.compile(r"(?:(?P<user>.+)@)?(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:]+|.*:.*:.*))(?::(?P<port>\d+))?")
-# Raised for a configuration that paramiko cannot use. ImportError: `Match exec` needs another library.
+# Raised for a configuration that cannot be used.
 _CONFIG_ERRORS = (
     paramiko.ssh_exception.ConfigParseError,
     paramiko.ssh_exception.CouldNotCanonicalize,
-    ImportError,
     KeyError,
     OSError,
     ValueError,
@@ -48,6 +54,12 @@ class Hop(msgspec.Struct, frozen=True):
     alias: str = ""
     # ProxyCommand; only the first hop has one.
     command: str = ""
+    # IdentityAgent: the agent's socket; "": that of SSH_AUTH_SOCK; "none": no agent is asked.
+    agent_socket: str = ""
+    # CertificateFile: certificates of the user's keys.
+    certificates: tuple[Path, ...] = ()
+    # RevokedHostKeys, read by ssh-keygen; None: there is none.
+    revoked: Path | None = None
 
     @property
     def known_as(self) -> str:
@@ -61,7 +73,7 @@ class Hop(msgspec.Struct, frozen=True):
         return f"{self.address} port {self.port}"
 
 
-def route(spec: TargetSpec, home: Path) -> tuple[Hop, ...]:
+def route(spec: TargetSpec, home: Path, lookup: config.Lookup = config.lookup) -> tuple[Hop, ...]:
     """The hops to a target, the target last. Keys of its row take precedence over ~/.ssh/config.
 
     The row's identity and known_hosts also apply to jump hosts, because a lab has one of each.
@@ -69,8 +81,10 @@ def route(spec: TargetSpec, home: Path) -> tuple[Hop, ...]:
     """
     if not spec.address:
         raise HostUnreachable(f"{spec.id}: the target has no address: give it one in the target file")
+    # As in a URL: [::1].
+    name = spec.address[1:-1] if re.fullmatch(r"\[[0-9a-fA-F:.]+(%\w+)?\]", spec.address) else spec.address
     try:
-        return _hops(spec, config.read(home), home, spec.address, spec.user, spec.port, spec.jump, _DEPTH)
+        return _hops(spec, lookup, home, name, spec.user, spec.port, spec.jump, _DEPTH)
     except _CONFIG_ERRORS as error:
         path = home / ".ssh" / "config"
         raise HostUnreachable(f"{spec.id}: {path} cannot be used for {spec.address}: {error}") from error
@@ -78,7 +92,7 @@ def route(spec: TargetSpec, home: Path) -> tuple[Hop, ...]:
 
 def _hops(
     spec: TargetSpec,
-    settings: str,
+    lookup: config.Lookup,
     home: Path,
     name: str,
     user: str,
@@ -88,39 +102,92 @@ def _hops(
 ) -> tuple[Hop, ...]:
     if depth == 0:
         raise ValueError(f"more than {_DEPTH} jump hosts, or a loop of them")
-    # The first value of an option wins, also for the %-tokens of ProxyCommand.
-    first = [f"Port {port}"] if port else []
-    first += [f"User {user}"] if user else []
-    options = paramiko.SSHConfig.from_text("\n".join(["Host *", *first, settings])).lookup(name)
-    jump = jump or options.get("proxyjump") or ""
+    options = lookup(name, user, port, home)
+    jump = jump or _first(options, "proxyjump")
     before: tuple[Hop, ...] = ()
-    command = ""
     if jump and jump.lower() != "none":
         rest, _, last = jump.rpartition(",")
         match = _JUMP.fullmatch(last.strip().removeprefix("ssh://"))
         if match is None:
             raise ValueError(f"jump = {last!r} is not [user@]host[:port]")
         via, via_user, via_port = match["six"] or match["host"], match["user"] or "", int(match["port"] or 0)
-        before = _hops(spec, settings, home, via, via_user, via_port, rest, depth - 1)
-    else:
-        command = options.get("proxycommand") or ""
-    named = [spec.identity] if spec.identity else options.get("identityfile", [])
-    files = spec.known_hosts or options.get("userknownhostsfile", "")
-    known = [_path(file, home) for file in files.split()] or [
-        home / ".ssh" / name for name in _USER_KNOWN_HOSTS
+        before = _hops(spec, lookup, home, via, via_user, via_port, rest, depth - 1)
+    return (*before, _hop(spec, options, home, name, proxied=bool(before)))
+
+
+def _hop(spec: TargetSpec, options: config.Options, home: Path, name: str, *, proxied: bool) -> Hop:
+    tokens = _tokens(options, home, name)
+
+    def paths(texts: list[str]) -> tuple[Path, ...]:
+        return tuple(Path(config.expand(text, tokens, home)) for text in texts if text.lower() != "none")
+
+    named = [
+        text
+        for text in options.get("identityfile", [])
+        if text not in _USUAL_KEYS or Path(config.expand(text, tokens, home)).exists()
     ]
-    hop = Hop(
+    known = _first(options, "userknownhostsfile", _USER_KNOWN_HOSTS).split()
+    known += _first(options, "globalknownhostsfile", _SYSTEM_KNOWN_HOSTS).split()
+    command = _first(options, "proxycommand", "none")
+    if _first(options, "proxyusefdpass") == "yes" and command != "none" and not proxied:
+        raise ValueError("ProxyUseFdpass is not supported: let the ProxyCommand pass the data on itself")
+    revoked = paths(list(options.get("revokedhostkeys", [])))
+    return Hop(
         name=name,
-        address=options["hostname"],
-        port=int(options.get("port", 22)),
-        user=options.get("user") or getpass.getuser(),
-        identities=tuple(_path(file, home) for file in named),
-        agent=options.get("identitiesonly", "no").lower() != "yes",
-        known_hosts=(*known, *([] if spec.known_hosts else [_SYSTEM_KNOWN_HOSTS])),
-        alias=options.get("hostkeyalias", ""),
-        command=command,
+        address=options["hostname"][0].strip("[]"),
+        port=int(_first(options, "port", "22")),
+        user=_first(options, "user") or getpass.getuser(),
+        identities=(_path(spec.identity, home),) if spec.identity else paths(named),
+        agent=_first(options, "identitiesonly").lower() != "yes",
+        known_hosts=tuple(_path(file, home) for file in spec.known_hosts.split())
+        or tuple(_known_hosts(file, tokens, home) for file in known if file.lower() != "none"),
+        alias=_first(options, "hostkeyalias"),
+        command="" if proxied or command.lower() == "none" else config.expand(command, tokens, home),
+        agent_socket=_agent(_first(options, "identityagent"), tokens, home),
+        certificates=() if spec.identity else paths(list(options.get("certificatefile", []))),
+        revoked=revoked[0] if revoked else None,
     )
-    return (*before, hop)
+
+
+def _first(options: config.Options, key: str, default: str = "") -> str:
+    return next(iter(options.get(key, ())), "") or default
+
+
+def _tokens(options: config.Options, home: Path, name: str) -> Mapping[str, str]:
+    """Return what the tokens of ssh_config(5) stand for, except %C, whose definition has changed between releases."""
+    here = socket.gethostname()
+    return {
+        "%": "%",
+        "h": options["hostname"][0],
+        "n": name,
+        "k": _first(options, "hostkeyalias") or name,
+        "p": _first(options, "port", "22"),
+        "r": _first(options, "user") or getpass.getuser(),
+        "j": _first(options, "proxyjump"),
+        "u": getpass.getuser(),
+        "i": str(os.getuid()),
+        "d": str(home),
+        "l": here,
+        "L": here.partition(".")[0],
+    }
+
+
+def _known_hosts(text: str, tokens: Mapping[str, str], home: Path) -> Path:
+    # Newer releases of `ssh -G` have replaced its tokens already. A wrong file has no key, so that nothing is trusted.
+    with contextlib.suppress(ValueError):
+        return Path(config.expand(text, tokens, home))
+    return Path(text)
+
+
+def _agent(text: str, tokens: Mapping[str, str], home: Path) -> str:
+    """Return the agent's socket that IdentityAgent names; "" for that of SSH_AUTH_SOCK, and "none"."""
+    if text in ("", "SSH_AUTH_SOCK"):
+        return ""
+    if text.lower() == "none":
+        return "none"
+    if text.startswith("$") and text[1:2] != "{":
+        return os.environ.get(text[1:], "none")
+    return config.expand(text, tokens, home)
 
 
 def _path(text: str, home: Path) -> Path:
