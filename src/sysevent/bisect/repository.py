@@ -14,7 +14,7 @@ from sysevent.bisect.search import HistoryDoesNotFit, Position
 from sysevent.build import source_tree
 from sysevent.build.git import GitFailed, git
 from sysevent.errors import UsageError
-from sysevent.text import escape
+from sysevent.text import escape, one_line
 
 _FIRST = re.compile(r"^([0-9a-f]{40,64}) is the first (?:bad|fixed) commit$", re.MULTILINE)
 _MERGE_BASE = re.compile(r"^The merge base ([0-9a-f]{40,64}) is bad\.$", re.MULTILINE)
@@ -33,7 +33,9 @@ class Tree:
         try:
             self.git_dir = Path(git(path, "rev-parse", "--absolute-git-dir").strip())
         except GitFailed as error:
-            raise UsageError(f"--tree {path} is not a git repository: {error}") from error
+            # git's own words: it may be none, or one of another user, or of a format that this git does not know.
+            said = one_line(" ".join(str(error).partition(":\n")[2].split()))
+            raise UsageError(f"--tree {path} cannot be used: git: {said}") from error
         self.path = path
 
     def commit(self, revision: str) -> str:

@@ -17,11 +17,17 @@ _FOREIGN = (
     "GIT_DIR",
     "GIT_EXTERNAL_DIFF",
     "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
     "GIT_OBJECT_DIRECTORY",
     "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
     "GIT_WORK_TREE",
 )
-COMMAND = ("git", "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false", "-c", "gc.auto=0")
+COMMAND = (
+    *("git", "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false", "-c", "gc.auto=0"),
+    # A repository is never searched for: the user has named it.
+    *("-c", "safe.bareRepository=all"),
+)
 
 
 class GitFailed(InfrastructureError):
