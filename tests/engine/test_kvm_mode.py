@@ -3,9 +3,9 @@
 import pytest
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.engine.kvm_mode import complaints, kvm_mode
+from sysevent.engine.kvm_mode import complaints, kvm_mode, why_no_kvm
 from sysevent.hosts.traits import MODE, TRAITS
-from sysevent.model import Answer, KernelIdentity, Proof
+from sysevent.model import Answer, ExpectedKernel, KernelIdentity, Proof
 
 PTIMER = "11: 0 GICv3 30 Level kvm guest ptimer\n12: 0 GICv3 27 Level kvm guest vtimer\n"
 VTIMER = "12: 0 GICv3 27 Level kvm guest vtimer\n"
@@ -138,6 +138,11 @@ def test_in_reports():
             "kvm: RT requires X86_FEATURE_CONSTANT_TSC; kvm_intel: VMX not supported by CPU 0",
         ),
         (record("HYP mode not available"), "kvm [1]: HYP mode not available"),
+        (record("KVM disabled from command line"), "kvm [1]: KVM disabled from command line"),
+        (
+            "6,3,1,-;kvm: support for 'kvm_intel' disabled by bios\n",
+            "kvm: support for 'kvm_intel' disabled by bios",
+        ),
         ("6,360,1,-;kvm_amd: Nested Paging enabled\n" + record("VHE mode initialized successfully"), ""),
         ("", ""),
     ],
@@ -145,3 +150,24 @@ def test_in_reports():
 def test_why_there_is_no_kvm(log, found):
     """In the kernel's own words."""
     assert complaints({"kvm's log": Answer(0, 0, log.encode())}) == found
+
+
+@pytest.mark.parametrize(
+    ("given", "loaded", "log", "words"),
+    [
+        ((), (), "", "no module of KVM was given: if it is not built in, --modules names its directory"),
+        (("kvm_amd",), (), "", "the kernel did not load its kvm_amd (the guest's log has the errno)"),
+        (("kvm_amd", "kvm_intel"), ("kvm_amd",), "", ""),
+        (("kvm_amd",), ("kvm_amd",), "3,1,1,-;kvm: no\x1b\n", r"its kernel says: kvm: no\x1b"),
+    ],
+    ids=["no modules", "not loaded", "one is enough", "log"],
+)
+def test_modules_and_words(given, loaded, log, words):
+    expected = ExpectedKernel(image="bzImage", modules=dict.fromkeys(given, ""))
+    answers = {"kvm's log": Answer(0, 0, log.encode())}
+    assert why_no_kvm(("kvm-amd", "kvm-intel"), expected, loaded, answers) == words
+
+
+def test_kvm_that_is_built_in():
+    """As on arm64: there are no modules to miss."""
+    assert why_no_kvm((), ExpectedKernel(image="Image"), (), {}) == ""

@@ -6,11 +6,12 @@ What cannot be found out is UNKNOWN: a log that the kernel has overwritten, or t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
-from sysevent.model import Answer
+from sysevent.model import Answer, ExpectedKernel
 from sysevent.scenario import kvm_mode as files
 from sysevent.scenario.steps import File
+from sysevent.text import first_line
 
 UNKNOWN = "unknown"
 
@@ -20,6 +21,12 @@ _RECORD = re.compile(r"^([0-7]),\d+,\d+,[^;]*;(kvm[\w ]*(?:\[\d+\])?): (.*)$", r
 _WARNING = 4
 _ARM64 = re.compile(r"(Protected |Hyp |)([nh]?VHE|)(\+NV2|) ?mode initialized successfully")
 _ON = {"Y": "on", "N": "off", "0": "off"}
+
+# Of messages that are no errors to the kernel: arch/arm64/kvm/arm.c, arch/x86/kvm, arch/riscv/kvm/main.c.
+_REFUSAL = re.compile(
+    r"not (?:supported|available|enabled)|no hardware|disabled|unsupported|requires|cannot|failed",
+    re.IGNORECASE,
+)
 
 # Messages and bytes of them that are quoted.
 _QUOTED, _QUOTED_LENGTH = 3, 100
@@ -41,9 +48,29 @@ def complaints(answers: Answers) -> str:
     found = [
         f"{who}: {message}"[:_QUOTED_LENGTH]
         for level, who, message in _records(answers)
-        if int(level) < _WARNING or re.search(r"not (?:supported|available)|no hardware", message)
+        if int(level) < _WARNING or _REFUSAL.search(message)
     ]
     return "; ".join(found[:_QUOTED])
+
+
+def why_no_kvm(
+    wanted: Collection[str], expected: ExpectedKernel, loaded: Collection[str], answers: Answers
+) -> str:
+    """Return why there is no /dev/kvm, for the case that there is none: what KVM logged, and modules; "" if unknown.
+
+    wanted: the modules of KVM that such a kernel may have; loaded: those that its guest has loaded. Control characters
+    are escaped.
+    """
+    said = complaints(answers)
+    reasons = [f"its kernel says: {first_line(said)}"] if said else []
+    names = [name.replace("-", "_") for name in wanted]
+    given = [name for name in names if name in expected.modules]
+    absent = [name for name in given if name not in loaded]
+    if absent and len(absent) == len(given):
+        reasons.append(f"the kernel did not load its {', '.join(absent)} (the guest's log has the errno)")
+    elif names and not given and expected.image:
+        reasons.append("no module of KVM was given: if it is not built in, --modules names its directory")
+    return "; ".join(reasons)
 
 
 def _records(answers: Answers) -> list[tuple[str, str, str]]:

@@ -33,13 +33,14 @@ class Request(msgspec.Struct, eq=False):
 def decoded(request: Request, reply: Reply | BadWire, why_no_kvm: str = "") -> Observation | SyseventError:
     """The answer to a request: what decode() of scenario/request.py gives, its errors included.
 
-    why_no_kvm: what the kernel said if its KVM refused to run; "" if it said nothing.
+    why_no_kvm: the reason if its KVM refused to run, from the guest; "" if it is not known.
     """
     if isinstance(reply, BadWire):
         return reply
     try:
         return decode(request.scenario, request.payloads, request.abi.name, reply)
     except NoKvm as error:
-        return NoKvm(f"{error}; its kernel says: {why_no_kvm}") if why_no_kvm else error
+        # Instead of what it could be.
+        return NoKvm(f"{str(error).partition(': ')[0]}: {why_no_kvm}") if why_no_kvm else error
     except SyseventError as error:
         return error

@@ -9,7 +9,7 @@ from pathlib import Path
 from sysevent.arches import ARCHITECTURES
 from sysevent.engine.identity import identify
 from sysevent.engine.kernel_logs import KernelLogs
-from sysevent.engine.kvm_mode import UNKNOWN, complaints
+from sysevent.engine.kvm_mode import UNKNOWN, why_no_kvm
 from sysevent.engine.listeners import Listeners
 from sysevent.engine.same_machine import SameMachine
 from sysevent.engine.session import Session
@@ -19,7 +19,6 @@ from sysevent.hosts.traits import MODE
 from sysevent.model import ExpectedKernel, Incident, KernelIdentity, KernelImage, Observation, Progress
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
-from sysevent.text import first_line
 from sysevent.wire import Hello
 
 # Boots, or connections, of one target; a host that was lost this often would be lost again.
@@ -239,7 +238,8 @@ class Restarts:
                     self._opener.forget(session.hello)
             self._refuse(session.refused)
             raise copy_of(session.refused) from None
-        self.identity, self.why_no_kvm = found, first_line(complaints(answer.answers))
+        wanted = ARCHITECTURES[self._spec.arch].kvm_modules
+        self.identity, self.why_no_kvm = found, why_no_kvm(wanted, expected, found.modules, answer.answers)
 
     def check(self) -> None:
         """Raise GuestLost if the host is lost or a deadline has passed; other errors as Host.loss() gives them."""

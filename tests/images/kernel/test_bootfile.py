@@ -94,7 +94,7 @@ def test_zboot(arm64_image, kind, compress):
             "compressed as well",
         ),
         (lambda image: zboot(image, b"\x1b[2J"), r"compressed with \?\[2J"),
-        (lambda image: b"!<arch>\ndebian-binary   ", "a Debian package: unpack it with `dpkg-deb -x"),
+        (lambda image: b"!<arch>\ndebian-binary   ", "a Debian package, and no kernel image"),
         (lambda image: lzma.compress(image), "compressed with xz"),
         (lambda image: b"070701" + bytes(600), "a cpio archive"),
     ],

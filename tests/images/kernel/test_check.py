@@ -25,10 +25,19 @@ def test_kernels(tmp_path, data):
 
 
 @pytest.mark.parametrize(
-    "spec", ["debian:6.12", "debian:newest", "debian:6.12.94-1", "debian:7.3~rc7-1~exp1"]
+    "spec",
+    [
+        "debian:6.12",
+        "debian:newest",
+        "debian:6.12.94-1",
+        "debian:7.3~rc7-1~exp1",
+        "debian:linux-image-6.12.94+deb13-rt-arm64",
+        "debian:linux-image-6.12.94+deb13-rt-arm64=6.12.94-1",
+        "debian:linux-binary-7.2.6+deb13-arm64-16k",
+    ],
 )
-def test_tracks_and_versions(spec):
-    """Whether Debian has such a version is only known to its mirror."""
+def test_tracks_versions_and_packages(spec):
+    """Whether Debian has such a version or package is only known to its mirror."""
     mistakes.check(spec, ARCHS)
 
 
@@ -39,6 +48,8 @@ def test_tracks_and_versions(spec):
         ("debian:612", "did you mean debian:6.12?"),
         ("debian:", "no kernel track"),
         ("debian:nonsense-", "expected one of debian:5.10"),
+        ("debian:linux-image-rt-arm64", "`apt-cache depends NAME` shows on which one a meta package depends"),
+        ("debian:linux-libc-dev", "not the name of a package with a kernel"),
         ("debain:6.12", "did you mean debian:6.12?"),
         ("6.1", "did you mean debian:6.1?"),
         ("./6.1", "did you mean debian:6.1?"),
@@ -86,12 +97,17 @@ def test_trees_that_cannot_be_booted(tmp_path, make, words):
     ("data", "words"),
     [
         (b"", "has only 0 bytes"),
-        (b"!<arch>\ndebian-binary", "is a Debian package: unpack it with"),
+        (b"\x7fELF\2\1\1" + bytes(9) + b"\2\0\x15\0" + bytes(1000), "EM_PPC64: no target runs that"),
+        (b"\x7fELF\2\2\1" + bytes(9) + b"\0\2\0\x16" + bytes(1000), "EM_S390: no target runs that"),
+        (
+            b"MZ" + bytes(58) + b"\x40\0\0\0PE\0\0" + bytes(1000),
+            "objcopy -O binary --only-section=.linux FILE",
+        ),
         (b"#!/bin/sh\n" * 100, "is a script"),
         (bytes(1000), "is not a known kernel image"),
-        (b"\xed\xab\xee\xdb" + bytes(1000), "is an RPM package"),
+        (b"\xed\xab\xee\xdb" + bytes(1000), "is an RPM package: unpack it .*rpm2cpio FILE"),
     ],
-    ids=["empty", "deb", "script", "zeros", "rpm"],
+    ids=["empty", "ppc64le", "s390x", "uki", "script", "zeros", "rpm"],
 )
 def test_other_files(tmp_path, data, words):
     path = tmp_path / "x"

@@ -40,7 +40,16 @@ def kernel_image(path: Path) -> bytes:
         for member in _members(archive, path):
             if _IMAGE.fullmatch(member.name):
                 return _content(archive, member, compression.OUTPUT_MAX, path)
-    raise ImageError(f"the package {path} holds no kernel image (boot/vmlinuz-*, lib/modules/*/vmlinuz)")
+    raise ImageError(
+        f"the package {path} holds no kernel image (boot/vmlinuz-*, lib/modules/*/vmlinuz): if the kernel and its "
+        "modules are in two packages, unpack both into one directory (dpkg-deb -x FILE DIRECTORY), and name that"
+    )
+
+
+def has_modules(path: Path) -> bool:
+    """Return whether a package has kernel modules; ImageError when it is damaged."""
+    with _files(path) as archive, _damage_reported(path):
+        return any(MODULE_NAME.search(member.name) for member in _members(archive, path))
 
 
 def extract(path: Path, into: Path, wanted: re.Pattern[str]) -> None:

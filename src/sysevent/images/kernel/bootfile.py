@@ -42,11 +42,12 @@ _NOTES_MAX = 1 << 16
 _ZBOOT_HEADER, _PE_HEADER, _X86_HEADER = 56, 0x40, 0x250
 # How other files begin that are named by mistake, and what to do instead.
 _MISTAKES = (
+    (b"!<arch>\n", "a Debian package, and no kernel image"),
     (
-        b"!<arch>\n",
-        "a Debian package: unpack it with `dpkg-deb -x FILE DIRECTORY`, and name DIRECTORY/boot/vmlinuz-*",
+        b"\xed\xab\xee\xdb",
+        "an RPM package: unpack it (`mkdir DIR && rpm2cpio FILE | cpio -idmu -D DIR`; the packages with its modules "
+        "as well), and name DIR",
     ),
-    (b"\xed\xab\xee\xdb", "an RPM package: unpack it, and name the vmlinuz in it"),
     (b"\xfd7zXZ\0", "compressed with xz: unpack it with `unxz`, and name the result"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd: unpack it with `unzstd`, and name the result"),
     (b"BZh", "compressed with bzip2: unpack it with `bunzip2`, and name the result"),
@@ -77,16 +78,39 @@ def check_start(start: bytes, size: int, name: str) -> None:
     for magic, words in _MISTAKES:
         if start.startswith(magic):
             raise ImageError(f"{name} is {words}")
+    if start[:4] == b"\x7fELF":
+        _check_machine(start, name)
     known = any(start[image.offset :].startswith(image.magic) for image in _IMAGES.values())
     wrapped = start[:2] == b"\x1f\x8b" or (start[:2] == b"MZ" and start[4:8] == b"zimg")
     if known or wrapped or start[:4] == b"\x7fELF":
         return
+    if start[:2] == b"MZ" and len(start) >= _PE_HEADER:
+        raise ImageError(
+            f"{name} is an EFI program, but no kernel for {', '.join(ARCHITECTURES)}: if it is a unified kernel image, "
+            "take the kernel out with `objcopy -O binary --only-section=.linux FILE vmlinuz`, and name that"
+        )
     if size < 0x206:
         raise ImageError(f"{name} has only {size} bytes: not a kernel image, or truncated")
     raise ImageError(
         f"{name} is not a known kernel image: expected an arm64 or riscv Image, an x86 bzImage, "
         f"an ELF vmlinux, or one of them in gzip or EFI zboot; it begins with {start[:8].hex(' ')}"
     )
+
+
+def _check_machine(start: bytes, name: str) -> None:
+    """Raise ImageError if an ELF file is for a machine that no target has (e_machine)."""
+    from elftools.elf.enums import ENUM_E_MACHINE
+
+    order = ">" if start[5:6] == b"\2" else "<"
+    if len(start) < 20:
+        return
+    (number,) = struct.unpack_from(f"{order}H", start, 18)
+    machine = next((known for known, value in ENUM_E_MACHINE.items() if value == number), str(number))
+    if machine not in {arch.elf_machine for arch in ARCHITECTURES.values()}:
+        raise ImageError(
+            f"{name} is an ELF file for {machine}: no target runs that; expected a kernel for "
+            f"{', '.join(ARCHITECTURES)}"
+        )
 
 
 def inspect(data: bytes, name: str) -> BootFile:

@@ -10,8 +10,11 @@ from sysevent.arches import ARCHITECTURES
 from sysevent.build import source_tree
 from sysevent.errors import ImageError, UsageError
 from sysevent.images import track_names
+from sysevent.images.kernel import user_package
 from sysevent.reading import read_start
 
+# The name of a package with a kernel, and perhaps its version.
+_PACKAGE = re.compile(r"linux-(?:image|binary)-\d[0-9a-z.+-]*(?:=[0-9A-Za-z.+~:-]+)?")
 # The version of a Debian package: "6.12.94-1", "7.3~rc7-1~exp1". Names of tracks with a hyphen look alike.
 _VERSION = re.compile(r"\d[0-9A-Za-z.+~:]*-[0-9A-Za-z.+~]+")
 
@@ -21,7 +24,7 @@ def check(spec: str, archs: Iterable[str]) -> None:
 
     archs: the architectures of the selected targets that boot their kernel. A track must be known, a tree must have
     been built for one of the architectures, and a path must be a regular file that begins as a kernel image does.
-    Versions of Debian's packages are not checked, since that needs the mirror.
+    Whether Debian has a package or version is not checked, since that needs the mirror.
     """
     check_name(spec)
     kind, colon, rest = spec.partition(":")
@@ -38,12 +41,22 @@ def check_name(spec: str) -> None:
     """
     kind, colon, rest = spec.partition(":")
     if colon and kind == "debian":
-        if not _VERSION.fullmatch(rest):
+        if rest.startswith("linux-"):
+            _check_package(spec, rest)
+        elif not _VERSION.fullmatch(rest):
             track_names.require(spec)
     elif colon and kind == "tree":
         require_tree(spec, Path(rest).expanduser())
     else:
         require_file(spec, Path(spec).expanduser())
+
+
+def _check_package(spec: str, package: str) -> None:
+    if not _PACKAGE.fullmatch(package):
+        raise UsageError(
+            f"--kernel {spec}: not the name of a package with a kernel, as linux-image-6.12.94+deb13-rt-arm64, with "
+            "=VERSION behind it or not; `apt-cache depends NAME` shows on which one a meta package depends"
+        )
 
 
 def check_modules(modules: str, kernels: Iterable[str]) -> None:
@@ -83,7 +96,10 @@ def _check_image(spec: str, path: Path) -> None:
     from sysevent.images.kernel import bootfile
 
     try:
+        path = user_package.image(path, spec) if path.is_dir() else path
         start = read_start(path, 1024, bootfile.FILE_MAX)
+        if user_package.is_deb(start):
+            return
         bootfile.check_start(start, path.stat().st_size, f"--kernel {spec}")
     except OSError as error:
         raise UsageError(f"--kernel {spec} cannot be read: {error.strerror}") from None
@@ -92,9 +108,11 @@ def _check_image(spec: str, path: Path) -> None:
 
 
 def require_file(spec: str, path: Path) -> None:
-    """Raise UsageError if the path that spec means does not exist, or is a directory."""
+    """Raise UsageError if the path that spec means does not exist, or is a directory without a package's kernel."""
     try:
         if path.is_dir():
+            if user_package.images(path):
+                return
             hint = f"for a kernel tree write tree:{spec}" if _is_tree(path) else "name an image in it"
             raise UsageError(f"--kernel {spec} is a directory: {hint}")
         # Not exists(): since Python 3.14 it is False for every error.

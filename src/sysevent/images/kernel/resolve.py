@@ -13,12 +13,12 @@ from sysevent.images import tracks
 from sysevent.images.debian.archive import Archive
 from sysevent.images.debian.track_resolution import Resolution, resolve
 from sysevent.images.download import Gone
-from sysevent.images.kernel import bootfile
+from sysevent.images.kernel import bootfile, user_package
 from sysevent.images.kernel.bootfile import FILE_MAX
 from sysevent.images.kernel.mistakes import require_file, require_tree
 from sysevent.images.tracks import Track
 from sysevent.model import KernelImage, Progress
-from sysevent.reading import read_file
+from sysevent.reading import read_file, read_start
 from sysevent.settings import Settings
 
 
@@ -33,9 +33,9 @@ def find(
 ) -> KernelImage:
     """Return the kernel that spec names for an architecture, as files on this machine.
 
-    spec is `debian:TRACK`, `debian:VERSION` (of a package, such as 6.12.94-1), `tree:PATH` (a built kernel
-    tree), or the path of an image. Debian's kernels are downloaded when needed; their modules stay in the
-    package, and KernelImage.modules is that package's file.
+    spec is `debian:TRACK`, `debian:VERSION` (of a package, such as 6.12.94-1), `debian:PACKAGE` (its name),
+    `tree:PATH` (a built kernel tree), or the path of an image, of a .deb, or of an unpacked package. Debian's kernels
+    are downloaded when needed; their modules stay in the package, and KernelImage.modules is that package's file.
     modules is the directory of --modules, for a tree or an image.
     refresh: True asks the mirror what a track means even if it was asked within a day.
 
@@ -47,7 +47,7 @@ def find(
         if modules is not None:
             raise UsageError(f"{spec} has its own modules: --modules goes with the path of a kernel image")
         known = tracks.load()
-        # With a hyphen it is the whole version of a package.
+        # With a hyphen it is the whole version of a package, or its name.
         if "-" in rest and all(rest != track.name for track in known):
             return _published(rest, arch, settings, progress)
         return _debian(tracks.track(rest, known), arch, settings, progress, refresh=refresh)
@@ -57,7 +57,27 @@ def find(
         return _tree(spec, Path(rest).expanduser(), arch, settings, modules)
     path = Path(spec).expanduser()
     require_file(spec, path)
+    if path.is_dir():
+        image = user_package.image(path, spec)
+        return _file(spec, image, arch, settings, modules or user_package.modules(path, image), "")
+    if user_package.is_deb(read_start(path, 8, FILE_MAX)):
+        return _deb(spec, path, arch, settings, modules)
     return _file(spec, path, arch, settings, modules, "")
+
+
+def _deb(spec: str, path: Path, arch: Architecture, settings: Settings, modules: Path | None) -> KernelImage:
+    # Here: few runs name a package.
+    from sysevent.images.debian import deb
+
+    cache = Cache(settings.cache)
+    package = user_package.stored(path, cache)
+    image = cache.root / "unwrapped" / f"package-{package.name[:16]}" / "Image"
+    if not cache.intact_hash(image):
+        _store(image, deb.kernel_image(path), arch, cache)
+    cache.touch(image)
+    if modules is None and deb.has_modules(package):
+        modules = package
+    return _file(spec, image, arch, settings, modules, "")
 
 
 def _debian(
@@ -73,15 +93,19 @@ def _debian(
         return obtain(resolve(track, arch, archive, refresh=True), track, arch, archive)
 
 
-def _published(version: str, arch: Architecture, settings: Settings, progress: Progress) -> KernelImage:
+def _published(wanted: str, arch: Architecture, settings: Settings, progress: Progress) -> KernelImage:
+    """Return a kernel by the name or by the version of its package."""
     # Here: few runs name a version.
     from sysevent.images.debian import published
 
     archive = Archive(settings, progress)
-    one = published.choose(published.all_kernels(arch, archive), version)
-    track = Track(version, (one.suite,), {arch.name: (one.kernel.image.name,)})
+    if wanted.startswith("linux-"):
+        one = published.named(wanted, arch, archive)
+    else:
+        one = published.choose(published.all_kernels(arch, archive), wanted)
+    track = Track(wanted, (one.suite,), {arch.name: (one.kernel.image.name,)})
     resolution = Resolution(
-        track=version,
+        track=wanted,
         arch=arch.name,
         rule=track.rule,
         mirror=settings.mirror or "",
