@@ -9,7 +9,7 @@ import pytest
 from sysevent import cli
 from sysevent.cli import layout as verb
 from sysevent.decode.structs import Layout, Member, Struct
-from sysevent.errors import NotApplicable
+from sysevent.errors import BuildFailed, NotApplicable
 
 DATA = Path(__file__).parents[1] / "data" / "layout"
 
@@ -91,6 +91,40 @@ def test_scan_says_where_there_was_no_kvm(capsys):
     captured = capsys.readouterr()
     assert "no KVM there" in captured.out
     assert "5.10, riscv64: that kernel had no KVM there" in captured.err
+
+
+class Broken(Recorded):
+    """Headers that do not compile for some ABIs."""
+
+    def __init__(self, *names):
+        super().__init__()
+        self.names = names
+
+    def __call__(self, spec, arch, userspaces, settings):
+        for one in userspaces:
+            if one.name in self.names:
+                raise BuildFailed(
+                    f"the KVM headers for {one.name} do not compile: kvm.h:9: error: __u128\nmore"
+                )
+        return super().__call__(spec, arch, userspaces, settings)
+
+
+def test_an_abi_that_does_not_compile_takes_no_other_along(capsys):
+    """Its first error is printed, the others are shown, and the exit code is not that of a success."""
+    assert layout("scan", "7.2", recorded=Broken("arm")) == 1
+    printed = capsys.readouterr()
+    assert (
+        "7.2, arm: the KVM headers for arm do not compile: kvm.h:9: error: __u128\n"
+        in printed.out + printed.err
+    )
+    assert "i386" in printed.out
+    assert layout("show", "--kernel", "7.2", recorded=Broken("i386")) == 1
+    assert "x86_64  |" in capsys.readouterr().out
+
+
+def test_headers_that_do_not_compile(capsys):
+    assert layout("show", "--kernel", "7.2", recorded=Broken("i386", "x86_64")) not in (0, 1)
+    assert "error: __u128" in capsys.readouterr().err
 
 
 def test_scan_gives_json(capsys):

@@ -15,7 +15,7 @@ from rich.text import Text
 from sysevent.arches import ABIS, ARCHITECTURES, Abi, Architecture, abi, native, others
 from sysevent.cli import say
 from sysevent.decode.structs import Layout
-from sysevent.errors import NotApplicable
+from sysevent.errors import BuildFailed, NotApplicable, copy_of
 from sysevent.headers import compiled, resolve
 from sysevent.headers.compare import compare
 from sysevent.headers.lookup import lookup
@@ -23,7 +23,7 @@ from sysevent.headers.scan import padding, scan
 from sysevent.report import layout_text
 from sysevent.report.drawing import Line, Look, StructView, draw
 from sysevent.settings import Settings, from_options
-from sysevent.text import escape
+from sysevent.text import escape, first_line
 
 _STYLES = {
     Look.PLAIN: "",
@@ -51,11 +51,13 @@ Layouts = Callable[[str, Sequence[Abi]], dict[str, Layout]]
 def run(args: argparse.Namespace, compile_: Compile = compile_layouts) -> int:
     """Run the sub-verb; its exit code."""
     settings = from_options(vars(args))
+    failed: list[BuildFailed] = []
 
     def layouts(spec: str, chosen: Sequence[Abi]) -> dict[str, Layout]:
-        return _layouts(spec, chosen, settings, compile_)
+        return _layouts(spec, chosen, settings, compile_, failed)
 
-    return {"show": _show, "scan": _scan, "diff": _diff}[args.layout_verb](args, layouts)
+    code = {"show": _show, "scan": _scan, "diff": _diff}[args.layout_verb](args, layouts)
+    return code or (1 if failed else 0)
 
 
 def _show(args: argparse.Namespace, layouts: Layouts) -> int:
@@ -81,6 +83,8 @@ def _scan(args: argparse.Namespace, layouts: Layouts) -> int:
                 continue
             known = layouts(spec, [native(arch), *foreign])
             own = known.get(native(arch).name)
+            # One whose headers do not compile has been printed.
+            foreign = [found for found in foreign if own is None or found.name in known]
             if own is None:
                 report += [layout_text.Scanned(spec, found, None, ()) for found in foreign]
                 continue
@@ -126,8 +130,13 @@ def _layouts(
     chosen: Sequence[Abi],
     settings: Settings,
     compile_: Compile,
+    failed: list[BuildFailed],
 ) -> dict[str, Layout]:
-    """The layout of each ABI, without those whose architecture had no KVM in that kernel, which are printed."""
+    """The layout of each ABI, without those whose architecture had no KVM in that kernel, which are printed.
+
+    An ABI for which the headers do not compile is left out, too: its error is printed, and appended to failed.
+    BuildFailed if there is no other.
+    """
     found: dict[str, Layout] = {}
     for arch in ARCHITECTURES.values():
         mine = [one for one in chosen if one.arch == arch.name]
@@ -137,6 +146,16 @@ def _layouts(
             found |= compile_(spec, arch, mine, settings)
         except NotApplicable as error:
             say(f"{spec}, {arch.name}: {error}")
+        except BuildFailed:
+            # One by one, because one of them must not take the others along.
+            for one in mine:
+                try:
+                    found |= compile_(spec, arch, [one], settings)
+                except BuildFailed as error:
+                    failed.append(error)
+                    say(f"{spec}, {one.name}: {first_line(str(error))}")
+    if failed and not found:
+        raise copy_of(failed[0])
     return {one.name: found[one.name] for one in chosen if one.name in found}
 
 

@@ -180,7 +180,9 @@ def _values(
 
 def _check(done: subprocess.CompletedProcess[str], what: str) -> None:
     if done.returncode:
-        raise BuildFailed(f"{what} do not compile:\n{done.stderr.strip()[-2000:]}")
+        said = done.stderr.strip() or done.stdout.strip() or f"the compiler ended with {done.returncode}"
+        first = next((line for line in said.splitlines() if "error" in line), said.splitlines()[0])
+        raise BuildFailed(f"{what} do not compile: {first.strip()}\n{said[:2000]}")
 
 
 def _check_origin(depends: Path, allowed: tuple[Path, ...]) -> None:

@@ -61,10 +61,11 @@ def test_deb_without_a_kernel(found, tmp_path, make_module):
 
 @pytest.mark.parametrize("size", [8, 60, 200])
 def test_damaged_deb(found, tmp_path, size):
+    """Before anything is collected."""
     path = tmp_path / "x.deb"
     path.write_bytes(build_deb({f"boot/vmlinuz-{R}": arm64_image(R)})[:size])
-    with pytest.raises(ImageError, match="damaged or truncated Debian package"):
-        found(path)
+    with pytest.raises(UsageError, match="damaged or truncated Debian package"):
+        mistakes.check(str(path), ["arm64"])
 
 
 @pytest.mark.parametrize("place", ["boot/vmlinuz-{}", "lib/modules/{}/vmlinuz", "usr/lib/modules/{}/vmlinuz"])

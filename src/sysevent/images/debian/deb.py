@@ -46,6 +46,12 @@ def kernel_image(path: Path) -> bytes:
     )
 
 
+def check(path: Path) -> None:
+    """Raise ImageError unless a file is a Debian package, as far as its headers show. Nothing is unpacked."""
+    with _damage_reported(path), path.open("rb") as file:
+        _find_data(file, path)
+
+
 def has_modules(path: Path) -> bool:
     """Return whether a package has kernel modules; ImageError when it is damaged."""
     with _files(path) as archive, _damage_reported(path):

@@ -99,6 +99,10 @@ def _check_image(spec: str, path: Path) -> None:
         path = user_package.image(path, spec) if path.is_dir() else path
         start = read_start(path, 1024, bootfile.FILE_MAX)
         if user_package.is_deb(start):
+            # Here: few runs name a package.
+            from sysevent.images.debian import deb
+
+            deb.check(path)
             return
         bootfile.check_start(start, path.stat().st_size, f"--kernel {spec}")
     except OSError as error:
