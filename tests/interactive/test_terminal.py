@@ -1,11 +1,11 @@
 """The user's terminal while a guest's console is connected with it."""
 
 import os
-import pty
 import signal
 import termios
 
 import pytest
+from processes import open_terminal
 
 from sysevent.interactive import terminal
 
@@ -13,7 +13,7 @@ from sysevent.interactive import terminal
 @pytest.mark.parametrize("ending", [None, signal.SIGTERM, signal.SIGHUP, ValueError])
 def test_terminal_is_restored(ending):
     """And the handlers of signals, after every way to end."""
-    other, ours = pty.openpty()
+    other, ours = open_terminal()
     try:
         before, handler = termios.tcgetattr(ours), signal.getsignal(signal.SIGTERM)
 

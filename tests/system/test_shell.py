@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pexpect
+import processes
 import pytest
 
 from sysevent.arches import ARCHITECTURES
@@ -36,15 +37,10 @@ def commands(target, text, *options):
 
 
 def children(pid):
-    """The processes below one, by name."""
-    found = subprocess.run(
-        ["ps", "--ppid", str(pid), "-o", "pid=,comm="],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    return [line.split() for line in found.stdout.splitlines()]
+    """The processes below one: id and name, as words."""
+    return [
+        [str(one), processes.name(one)] for one in processes.pids() if processes.stat(one)[1:2] == [str(pid)]
+    ]
 
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))

@@ -6,6 +6,7 @@ import os
 import termios
 
 import pytest
+from processes import open_terminal
 from vmm_sources import changed
 
 from sysevent import wire
@@ -33,7 +34,7 @@ class Kernel:
 def kernel(logging):
     """A kernel that has logged nothing yet and is not tainted."""
     folder = logging[1]
-    master, slave = os.openpty()
+    master, slave = open_terminal()
     attributes = termios.tcgetattr(slave)
     attributes[3] &= ~termios.ECHO
     termios.tcsetattr(slave, termios.TCSANOW, attributes)

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import processes
 import pytest
 
 from sysevent.hosts.ssh import remote
@@ -61,15 +62,7 @@ class Server:
 
     def below(self):
         """Number -> name of all its descendants."""
-        ran = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid=,comm="], capture_output=True, text=True, check=True, timeout=60
-        )
-        rows = [line.split(maxsplit=2) for line in ran.stdout.splitlines()]
-        found, level = {}, {self.process.pid}
-        while level:
-            level = {int(pid) for pid, parent, _ in rows if int(parent) in level}
-            found |= {int(pid): name for pid, _, name in rows if int(pid) in level}
-        return found
+        return processes.below(self.process.pid)
 
     def cut(self):
         """Kill the processes of all connections, of which each may have two, but not the programs that they run."""

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from processes import members
 
 from sysevent import wire
 from sysevent.hosts.ssh import remote
@@ -51,15 +52,6 @@ def served(shell, lab, monkeypatch, tick):
     running.wait(SOON)
     running.stdin.close()
     running.stdout.close()
-
-
-def members(group):
-    """The command lines of a process group's processes, without zombies."""
-    ran = subprocess.run(
-        ["ps", "-A", "-o", "pgid=,stat=,args="], capture_output=True, text=True, check=True, timeout=60
-    )
-    rows = (line.split(maxsplit=2) for line in ran.stdout.splitlines())
-    return [row[2] for row in rows if int(row[0]) == group and not row[1].startswith("Z")]
 
 
 def all_gone(served, lab, seconds=SOON):
