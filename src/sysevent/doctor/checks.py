@@ -17,6 +17,7 @@ import msgspec
 
 from sysevent.arches import ARCHITECTURES, Architecture
 from sysevent.build import compiler as compilers
+from sysevent.doctor import machine
 from sysevent.doctor.package_managers import KEYRING
 from sysevent.doctor.system_packages import Installer
 from sysevent.errors import BuildFailed, SyseventError
@@ -53,6 +54,8 @@ def all_checks(settings: Settings, installer: Installer, progress: Progress) -> 
     """The result of every check, the quick ones first; a check runs when its result is taken."""
     yield python()
     yield dependencies()
+    for line in machine.peculiarities(machine.look()):
+        yield CheckResult("machine", ok=True, found=line)
     for arch in ARCHITECTURES.values():
         yield qemu(arch, installer)
     yield cache(settings.cache)
