@@ -1,6 +1,9 @@
-"""Recordings of real kernels: runs, and the layouts of their headers."""
+"""Recordings of real kernels: runs, and the layouts of their headers; and machines on which not everything can run."""
 
 import functools
+import os
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +16,42 @@ from sysevent.report import records, run_log
 
 RUNS = Path(__file__).parent / "data" / "runs"
 LAYOUTS = Path(__file__).parent / "data" / "layout"
+
+
+# Tests write programs and execute them.
+if os.statvfs(tempfile.gettempdir()).f_flag & os.ST_NOEXEC:
+    places = [Path("/var/tmp"), Path.home(), Path("/dev/shm")]
+    usable = [
+        place for place in places if os.access(place, os.W_OK) and not os.statvfs(place).f_flag & os.ST_NOEXEC
+    ]
+    if usable:
+        # pytest's own variable: the directory of tmp_path.
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(usable[0])
+
+
+def _skip_without_git(error):
+    if error.filename == "git" and shutil.which("git") is None:
+        pytest.skip("git is not installed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    """A test that needs git is skipped where there is none."""
+    try:
+        return (yield)
+    except FileNotFoundError as error:
+        _skip_without_git(error)
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """As above, for what is not in a fixture."""
+    try:
+        return (yield)
+    except FileNotFoundError as error:
+        _skip_without_git(error)
+        raise
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def mirror(settings: Settings) -> CheckResult:
         return CheckResult("mirror", ok=True, found="not used: offline")
     if settings.mirror:
         return CheckResult("mirror", ok=True, found=f"{settings.mirror} (as set)")
-    return CheckResult("mirror", ok=True, found=f"{own_mirror.configured()} (from apt's configuration)")
+    return CheckResult("mirror", ok=True, found=own_mirror.configured())
 
 
 def keyring(settings: Settings) -> CheckResult:

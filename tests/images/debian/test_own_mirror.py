@@ -125,6 +125,34 @@ def test_mirror_on_a_disk(etc, found, mirror, progress, tmp_path, scheme):
     assert not part.exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "usr/share/python-apt/templates/Debian.info",
+            "Suite: bookworm/updates\nBaseURI: https://security.example/\n\nBaseURI: http://mirror.example/debian/\n",
+        ),
+        ("usr/sbin/debootstrap", '#!/bin/sh\nDEF_MIRROR="http://mirror.example/debian"\n'),
+    ],
+    ids=["python-apt", "debootstrap"],
+)
+def test_another_distribution(tmp_path, settings, progress, name, text):
+    """As Ubuntu and Fedora: a package there proposes a mirror of Debian, and a line says so."""
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text(text)
+
+    def without_apt(words):
+        raise ImageError("apt-get is not installed")
+
+    found = own_mirror.find(keyring.load(settings), progress, ask=without_apt, root=tmp_path)
+    assert found == "http://mirror.example/debian"
+    assert progress == [
+        f"no Debian mirror is configured here: using {found}, from {tmp_path / name} (--mirror names another)"
+    ]
+    with pytest.raises(ImageError, match="apt-get is not installed"):
+        own_mirror.find(keyring.load(settings), progress, ask=without_apt, root=tmp_path / "none")
+
+
 def _ask_for_password(handler, data):
     # "me:secret"
     good = handler.headers.get("Authorization") == "Basic bWU6c2VjcmV0"
@@ -167,7 +195,7 @@ def test_password_in_the_url(mirror, settings, progress):
 def test_proxy_of_apt(etc, monkeypatch):
     """What apt's own configuration says, including a program that detects it."""
     # apt runs it as another user, who may not enter the directories of a test.
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         detect = Path(folder, "detect")
         detect.write_text("#!/bin/sh\necho http://found.example:3142\n")
         for path in (detect, detect.parent):

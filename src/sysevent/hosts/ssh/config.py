@@ -49,7 +49,11 @@ def lookup(name: str, user: str, port: int, home: Path, ssh: str | None = "") ->
     if client is None:
         return _of_paramiko(name, user, port, home)
     words = [client, "-G", *(["-l", user] if user else []), *(["-p", str(port)] if port else [])]
-    own = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    try:
+        own = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        # ssh says so in its own words.
+        own = home
     if home == own:
         return _ask([*words, "--", name])
     # ssh takes the home directory of the password database. The files are included, and not given with -F, so that

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +23,36 @@ Fetch = Callable[[str], bytes]
 """Returns the content of a small file at a URL; ImageError when it cannot be obtained."""
 
 
-def configured(etc: Path = apt.ETC) -> str:
-    """Return the base URI of the first Debian mirror in the configuration of apt, unread; raises ImageError."""
-    return shown(apt.mirrors(etc)[0].uri)
+# Where packages of other distributions have the mirror that Debian proposes: python-apt (on every Ubuntu), debootstrap.
+_PROPOSALS = (
+    (
+        "usr/share/python-apt/templates/Debian.info",
+        re.compile(r"^BaseURI: (https?://\S+/debian)/?$", re.MULTILINE),
+    ),
+    ("usr/sbin/debootstrap", re.compile(r'^DEF_MIRROR="(https?://[^"]+?)/?"$', re.MULTILINE)),
+)
+
+
+def proposed(root: Path = Path("/")) -> tuple[str, Path] | None:
+    """Return the mirror that a package of this machine proposes for Debian, and the file; None without one."""
+    for name, pattern in _PROPOSALS:
+        try:
+            found = pattern.search((root / name).read_text(encoding="utf-8", errors="replace"))
+        except OSError:
+            continue
+        if found:
+            return found[1], root / name
+    return None
+
+
+def configured(etc: Path = apt.ETC, root: Path = Path("/")) -> str:
+    """Return apt's first Debian mirror, or the one that is proposed, and where it comes from; raises ImageError."""
+    try:
+        return f"{shown(apt.mirrors(etc)[0].uri)} (from apt's configuration)"
+    except ImageError:
+        if found := proposed(root):
+            return f"{found[0]} (from {found[1]})"
+        raise
 
 
 def find(
@@ -33,18 +61,28 @@ def find(
     etc: Path = apt.ETC,
     fetch: Fetch | None = None,
     ask: apt.Ask = apt.ask,
+    root: Path = Path("/"),
 ) -> str:
     """Return the base URL of the Debian mirror that this machine's apt uses, without a slash at its end.
 
     If several could be, it is the first that has a release file signed by a key of the keyring: third parties publish
-    under suites of the same name. If none answers, it is the first. ImageError when there is none.
+    under suites of the same name. If none answers, it is the first. Where apt has none, as on Ubuntu and Fedora, it is
+    the one that a package below root proposes, with a line to progress. ImageError when there is none.
     """
 
     def download(url: str) -> bytes:
         return downloader(url, progress, 1).fetch(shown(url), f"{shown(url)}: asking", _LIMIT)
 
     get = fetch or download
-    candidates = apt.mirrors(etc, ask)
+    try:
+        candidates = apt.mirrors(etc, ask)
+    except ImageError:
+        if (found := proposed(root)) is None:
+            raise
+        progress(
+            f"no Debian mirror is configured here: using {found[0]}, from {found[1]} (--mirror names another)"
+        )
+        return found[0]
     bases: list[str] = []
     refused: list[ImageError] = []
     for source in candidates:
