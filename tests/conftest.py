@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from sysevent.decode.structs import Layout
+from sysevent.errors import ToolMissing
 from sysevent.model import Facts, Observation
 from sysevent.report import records, run_log
 
@@ -29,28 +30,32 @@ if os.statvfs(tempfile.gettempdir()).f_flag & os.ST_NOEXEC:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(usable[0])
 
 
-def _skip_without_git(error):
-    if error.filename == "git" and shutil.which("git") is None:
+def _skip_what_cannot_run(error):
+    """Skip a test that failed because this machine has no git, or no pseudo terminals."""
+    lacks_git = "git is not installed" in str(error) or getattr(error, "filename", "") == "git"
+    if lacks_git and shutil.which("git") is None:
         pytest.skip("git is not installed")
+    if "out of pty devices" in str(error):
+        pytest.skip("no pseudo terminal here (/dev/pts)")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item):
-    """A test that needs git is skipped where there is none."""
+    """What a test's fixtures cannot do here skips it."""
     try:
         return (yield)
-    except FileNotFoundError as error:
-        _skip_without_git(error)
+    except (OSError, ToolMissing) as error:
+        _skip_what_cannot_run(error)
         raise
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
-    """As above, for what is not in a fixture."""
+    """As above, for the test itself."""
     try:
         return (yield)
-    except FileNotFoundError as error:
-        _skip_without_git(error)
+    except (OSError, ToolMissing) as error:
+        _skip_what_cannot_run(error)
         raise
 
 

@@ -1,11 +1,19 @@
 """The command line of ssh for a lab machine."""
 
+import os
+import pwd
 import shlex
 
 import pytest
 
 from sysevent.interactive import ssh_command
 from sysevent.targets.spec import TargetSpec
+
+
+@pytest.fixture(autouse=True)
+def usual_home(monkeypatch):
+    """HOME is that of the password database, which ssh takes; with another one, there are more words."""
+    monkeypatch.setenv("HOME", pwd.getpwuid(os.getuid()).pw_dir)
 
 
 def lab(**row):

@@ -134,7 +134,7 @@ def test_a_session_without_targets(shown):
     assert "\x1b[J" not in shown("other").sent
 
 
-def test_a_pipe(runs):
+def test_a_pipe(shown, runs):
     """A line for each target that is finished; with -q none."""
     assert "  arm64-tcg: 4 judged: 4 PASS" in runs["piped"].out
     assert "  x86_64-tcg: 4 judged: 4 PASS" in runs["piped"].out
