@@ -198,8 +198,11 @@ class Downloader(msgspec.Struct, frozen=True):
             except urllib.error.URLError as error:
                 why = getattr(error.reason, "strerror", None) or error.reason
                 # Another attempt does not make a certificate verify.
-                kind = DownloadFailed if "CERTIFICATE_VERIFY_FAILED" in str(error.reason) else _Transient
-                raise kind(f"{url}: {why}") from None
+                if "CERTIFICATE_VERIFY_FAILED" in str(error.reason):
+                    raise DownloadFailed(
+                        f"{url}: {why} (behind a proxy with certificates of its own, name their file in SSL_CERT_FILE)"
+                    ) from None
+                raise _Transient(f"{url}: {why}") from None
             except (OSError, http.client.HTTPException) as error:
                 raise _Transient(f"{url}: {_words(error)}") from None
             # Of a redirect to what is not a URL.

@@ -40,7 +40,7 @@ def test_deb(found, tmp_path, settings, progress, make_module, place, compressio
     assert [module.name for module in kernel_modules(kernel, ARM64, ["kvm"], settings, progress)] == ["kvm"]
     inode = kernel.image.stat().st_ino
     assert found(path).image.stat().st_ino == inode
-    with pytest.raises(WrongArchitecture):
+    with pytest.raises(WrongArchitecture, match=f"the kernel in {path} is a kernel for arm64"):
         found(path, architecture("x86_64"))
 
 

@@ -77,7 +77,7 @@ def _deb(spec: str, path: Path, arch: Architecture, settings: Settings, modules:
     cache.touch(image)
     if modules is None and deb.has_modules(package):
         modules = package
-    return _file(spec, image, arch, settings, modules, "")
+    return _file(spec, image, arch, settings, modules, "", f"the kernel in {path}")
 
 
 def _debian(
@@ -178,14 +178,21 @@ def _tree(spec: str, tree: Path, arch: Architecture, settings: Settings, modules
 
 
 def _file(
-    spec: str, path: Path, arch: Architecture, settings: Settings, modules: Path | None, release: str
+    spec: str,
+    path: Path,
+    arch: Architecture,
+    settings: Settings,
+    modules: Path | None,
+    release: str,
+    name: str = "",
 ) -> KernelImage:
+    """Return the kernel in a file. name: what messages call it; "": its path."""
     try:
         data = read_file(path, FILE_MAX)
     except OSError as error:
         raise ImageError(f"cannot read {path}: {error.strerror}") from None
-    found = bootfile.inspect(data, str(path))
-    _check_arch(found, arch, str(path))
+    found = bootfile.inspect(data, name or str(path))
+    _check_arch(found, arch, name or str(path))
     image, sha256 = path.resolve(), hashlib.sha256(data).hexdigest()
     if found.unwrapped is not None:
         # QEMU before 8.2 cannot read zboot, and for riscv64 no version reads gzip: give it the plain image.
