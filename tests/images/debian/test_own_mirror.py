@@ -64,6 +64,14 @@ def test_list_that_cannot_be_used(etc, found, text):
 
 
 @needs_apt
+def test_configuration_that_apt_refuses(etc, found):
+    """It may have a mirror of Debian: none that is proposed elsewhere is used instead."""
+    (etc / "sources.list").write_text("deb nonsense\n")
+    with pytest.raises(ImageError, match="apt says: Malformed entry 1"):
+        found()
+
+
+@needs_apt
 def test_list_of_a_server(etc, found, mirror):
     mirror.write("list.txt", b"http://mirror.example/debian\n")
     (etc / "sources.list").write_text(f"deb {mirror.url.replace('http', 'mirror')}/list.txt trixie main\n")
@@ -142,7 +150,7 @@ def test_another_distribution(tmp_path, settings, progress, name, text):
     (tmp_path / name).write_text(text)
 
     def without_apt(words):
-        raise ImageError("apt-get is not installed")
+        raise apt.NoDebianSource("apt-get is not installed")
 
     found = own_mirror.find(keyring.load(settings), progress, ask=without_apt, root=tmp_path)
     assert found == "http://mirror.example/debian"

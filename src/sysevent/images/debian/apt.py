@@ -42,6 +42,10 @@ Ask = Callable[[Sequence[str]], tuple[str, str]]
 """Runs a program of apt, and returns what it printed and its complaints."""
 
 
+class NoDebianSource(ImageError):
+    """This machine's apt works and has no mirror of Debian, or there is no apt, as on another distribution."""
+
+
 class Source(msgspec.Struct, frozen=True):
     """A place from which apt takes packages: the base URI, without a slash at its end, and a suite."""
 
@@ -73,7 +77,7 @@ def ask(words: Sequence[str]) -> tuple[str, str]:
             env=os.environ | {"LC_ALL": "C.UTF-8"},
         )
     except OSError:
-        raise ImageError(
+        raise NoDebianSource(
             f"{words[0]} is not installed, so no Debian mirror near this machine is known: {_NAME_ONE}"
         ) from None
     except subprocess.TimeoutExpired:
@@ -111,7 +115,7 @@ def mirrors(etc: Path = ETC, ask: Ask = ask) -> tuple[Source, ...]:
     """Return the mirrors of Debian's main archive that apt uses, each once, with one of their suites.
 
     Others publish under suites of the same name: the signature of their release files shows which are Debian's.
-    ImageError when there is none.
+    NoDebianSource when there is none, ImageError when there may be one that apt cannot read.
     """
     found, complaints = sources(etc, ask)
     usable: dict[str, Source] = {}
@@ -122,7 +126,8 @@ def mirrors(etc: Path = ETC, ask: Ask = ask) -> tuple[Source, ...]:
         return tuple(usable.values())
     known = ", ".join(dict.fromkeys(shown(source.uri) for source in found)) or "none"
     said = f"; apt says: {one_line(complaints)[:300]}" if complaints else ""
-    raise ImageError(
+    kind = ImageError if complaints else NoDebianSource
+    raise kind(
         f"no Debian mirror is configured in {etc} (this machine may not run Debian; its sources: {known}{said}): "
         f"{_NAME_ONE}"
     )

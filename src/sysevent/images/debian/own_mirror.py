@@ -49,7 +49,7 @@ def configured(etc: Path = apt.ETC, root: Path = Path("/")) -> str:
     """Return apt's first Debian mirror, or the one that is proposed, and where it comes from; raises ImageError."""
     try:
         return f"{shown(apt.mirrors(etc)[0].uri)} (from apt's configuration)"
-    except ImageError:
+    except apt.NoDebianSource:
         if found := proposed(root):
             return f"{found[0]} (from {found[1]})"
         raise
@@ -76,7 +76,7 @@ def find(
     get = fetch or download
     try:
         candidates = apt.mirrors(etc, ask)
-    except ImageError:
+    except apt.NoDebianSource:
         if (found := proposed(root)) is None:
             raise
         progress(
