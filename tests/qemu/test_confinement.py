@@ -26,7 +26,9 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a pr
 @pytest.fixture
 def stub():
     """stub(script): the path of a QEMU that is a shell script, which every user can run."""
-    with tempfile.TemporaryDirectory(dir="/tmp", prefix="sysevent-test-") as folder:
+    # Where every user may go, and programs can be executed: tests/conftest.py.
+    place = os.environ.get("PYTEST_DEBUG_TEMPROOT", "/tmp")
+    with tempfile.TemporaryDirectory(dir=place, prefix="sysevent-test-") as folder:
         Path(folder).chmod(0o755)
 
         def write(script):
