@@ -22,6 +22,7 @@ def git(folder, *words):
 def make(folder, *options):
     """Create a repository of a kernel with two commits, and return its directory."""
     (folder / "arch").mkdir(parents=True)
+    (folder / "Makefile").touch()
     git(folder, "init", "-q", "-b", "main", *options)
     for text in ("one", "two"):
         (folder / "Kbuild").write_text(text)
