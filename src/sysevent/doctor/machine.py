@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from sysevent.checkout import RESULTS, ROOT, WRITTEN
+from sysevent.checkout import INSTALLED, ROOT, obstacle, results_home
 
 # MB of memory for the guests of three architectures, and for the compiler.
 _MEMORY_MB = 2500
@@ -40,7 +40,7 @@ class Machine(msgspec.Struct, frozen=True):
     temporary: Path
     # Whether a program in the directory for temporary files can be executed.
     executable: bool
-    # Whether the checkout can be written to.
+    # Whether the checkout can be written to; also True for an installed package, which need not be.
     writable: bool
     absent: tuple[str, ...]
 
@@ -61,7 +61,7 @@ def look() -> Machine:
         terminals=Path("/dev/pts/ptmx").exists() and Path("/dev/ptmx").exists(),
         temporary=temporary,
         executable=not os.statvfs(temporary).f_flag & os.ST_NOEXEC,
-        writable=WRITTEN == ROOT,
+        writable=INSTALLED or not obstacle(ROOT),
         absent=tuple(name for name in _PROGRAMS if shutil.which(name) is None),
     )
 
@@ -94,6 +94,6 @@ def peculiarities(machine: Machine) -> Iterator[str]:
     if not machine.executable:
         yield f"no program can be executed in {machine.temporary} (noexec): none is put there by a run"
     if not machine.writable:
-        yield f"the checkout {ROOT} is read-only: results are in {RESULTS}"
+        yield f"the checkout {ROOT} is read-only: results are in {results_home()}"
     for name in machine.absent:
         yield f"{name} is not on PATH: {_PROGRAMS[name]}"
