@@ -23,7 +23,7 @@ def read(run: Sequence[Record]) -> list[tuple[str, Reading]]:
     An event that several claims are about is read once.
     """
     facts = {record.name: record.facts() for record in run if isinstance(record, records.Target)}
-    claims = _by_scenario(catalogue.load().exits)
+    claims = by_scenario(catalogue.load().exits)
     found = []
     for record in run:
         if not isinstance(record, records.Observation) or record.target not in facts:
@@ -36,7 +36,7 @@ def read(run: Sequence[Record]) -> list[tuple[str, Reading]]:
     return found
 
 
-def _by_scenario(claims: Iterable[ExitClaim]) -> dict[str, ExitClaim]:
+def by_scenario(claims: Iterable[ExitClaim]) -> dict[str, ExitClaim]:
     """For each scenario the claim that says what its event holds: the one of its name, or else the first."""
     found: dict[str, ExitClaim] = {}
     for claim in claims:
