@@ -1,6 +1,8 @@
-"""The documents: links, paths, commands, options and names in them exist. tests/test_recipes.py reads docs/ci."""
+"""The documents: links, paths, commands, options and names in them exist. tests/docs reads more.
 
-import argparse
+tests/test_recipes.py reads docs/ci.
+"""
+
 import re
 import shlex
 from functools import cache
@@ -12,7 +14,6 @@ from sysevent import cli, options
 from sysevent.arches import ARCHITECTURES
 from sysevent.checkout import ROOT
 from sysevent.contract import catalogue
-from sysevent.prompt.verbs import add_arguments
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
@@ -118,23 +119,6 @@ def test_what_is_named_exists(path):
 )
 def test_what_does_not_exist_is_noticed(text, found):
     assert problems(text, ROOT) == found
-
-
-def commands():
-    """Every command in a block of a document: words of ./sysevent or sysevent, until a comment."""
-    for path in DOCUMENTS:
-        for line in re.findall(r"^    (?:\./)?sysevent ([a-z]+ [^\n…]*)$", path.read_text(), re.MULTILINE):
-            words = shlex.split(line, comments=True)
-            if words[0] in cli.VERBS:
-                yield pytest.param(words, id=f"{path.name}-{' '.join(words)}")
-
-
-@pytest.mark.parametrize("words", list(commands()))
-def test_command_is_accepted(words):
-    verb, *rest = words
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    add_arguments(parser, verb)
-    parser.parse_args(rest[: rest.index("--")] if "--" in rest else rest)
 
 
 def test_the_table_of_packages_is_the_list_of_layers():
