@@ -36,6 +36,8 @@ PROGRAMS = {
     "reuse": ("tox.ini", "reuse lint"),
     "ruff": ("tox.ini", "ruff check"),
     "tox": (".ci/run", "tox/bin/tox"),
+    "mkdocs": ("tests/docs/test_site.py", '"mkdocs", "build"'),
+    "mkdocs-material": ("mkdocs.yml", "name: material"),
 }
 
 
