@@ -7,7 +7,7 @@ import pytest
 from sample_exits import event, poke
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.checkout import ROOT
+from sysevent.checkout import RECORDINGS, ROOT
 from sysevent.contract.terms import EventDefinition
 from sysevent.report import abi_page, run_log
 from sysevent.report.abi_drawing import drawing
@@ -22,7 +22,7 @@ def plain(picture):
 
 
 def test_the_page_is_up_to_date():
-    runs = [list(run_log.read(path)) for path in sorted(abi_page.RECORDINGS.glob("*.jsonl"))]
+    runs = [list(run_log.read(path)) for path in sorted(RECORDINGS.glob("*.jsonl"))]
     committed = (ROOT / "docs" / "abi.md").read_text(encoding="utf-8")
     assert committed == abi_page.page(runs), "regenerate it: python -m sysevent.report.abi_page > docs/abi.md"
 

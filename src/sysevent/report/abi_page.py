@@ -17,7 +17,7 @@ from sysevent.abi import names
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.registers import PC
-from sysevent.checkout import ROOT
+from sysevent.checkout import RECORDINGS
 from sysevent.contract import catalogue
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.terms import EventDefinition, Terms
@@ -30,8 +30,6 @@ from sysevent.report.abi_events import EVENTS, NOT_RECORDED, REGISTERS, Shown
 from sysevent.report.abi_tables import numbers, readers_rows, release
 from sysevent.report.difference import TargetRun, by_target
 from sysevent.report.records import Record
-
-RECORDINGS = ROOT / "tests" / "data" / "runs"
 
 _HEAD = """# The ABI of system events
 
