@@ -1,17 +1,21 @@
 """The guides in docs/: their code works as it stands there, and their output is what is printed."""
 
 import re
+from pathlib import Path
 
 import pytest
 from recorded_edits import u32
 
+from sysevent import checkout, settings
 from sysevent.checkout import ROOT
 from sysevent.contract import catalogue
 from sysevent.contract.exit_claim import ExitEvidence
 from sysevent.contract.terms import Terms
 from sysevent.errors import NotApplicable
+from sysevent.hosts.ssh import remote
 from sysevent.model import Status
 from sysevent.report import failure
+from sysevent.targets.leases import locks
 
 GUIDE = "writing-a-claim"
 
@@ -102,3 +106,16 @@ def test_the_failure_that_is_walked_through_is_what_is_printed(recording):
     assert blocks("reading-a-failure", "text") == [explained(claim, evidence)]
     # Without --floor it passes, as the page says.
     assert claim.judge(ExitEvidence(evidence.facts, evidence.seen)).status is Status.PASS
+
+
+def test_the_page_on_removal_names_every_place(monkeypatch):
+    """Cache, state, locks and the directory on a lab machine are those of the code."""
+    for name in ("SYSEVENT_CACHE", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    text = (ROOT / "docs" / "removal.md").read_text(encoding="utf-8")
+    places = [settings.from_environment().cache, checkout.state_home()]
+    assert all(f"~/{place.relative_to(Path.home())}" in text for place in places)
+    assert str(locks.directory()) in text
+    # mktemp replaces each X by one character.
+    assert "/tmp/sysevent-??????" in text
+    assert "sysevent-XXXXXX" in Path(remote.__file__).read_text(encoding="utf-8")

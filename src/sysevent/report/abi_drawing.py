@@ -15,7 +15,7 @@ _ROW = 16
 # Before v5.18: the bytes between the members have no name.
 _OLD = (kvm_run.TYPE, Field("padding", 36, 4), kvm_run.FLAGS)
 # A byte that the kernel did not write.
-_LEFT = "··"
+LEFT = "··"
 # Classes of docs/site.css for members, in turn, so that neighbours differ.
 _CLASSES = ("m0", "m1", "m2")
 
@@ -60,7 +60,7 @@ def _equal(rows: Sequence[Sequence[str]]) -> int:
 
 def _texts(raw: RawExit, before: RawExit | None, row: int) -> list[str]:
     poison = before.poison if before else raw.poison
-    return [_LEFT if raw.head[at] == poison else f"{raw.head[at]:02x}" for at in range(row, row + _ROW)]
+    return [LEFT if raw.head[at] == poison else f"{raw.head[at]:02x}" for at in range(row, row + _ROW)]
 
 
 def _range(first: int, last: int) -> str:
@@ -89,9 +89,9 @@ def _marked(texts: Sequence[str], name: str, tag: str) -> Iterator[str]:
     """Yield a member's bytes: those that are not poison in the element of this tag, the others in italics."""
     start = 0
     while start < len(texts):
-        left = texts[start] == _LEFT
+        left = texts[start] == LEFT
         end = start
-        while end < len(texts) and (texts[end] == _LEFT) is left:
+        while end < len(texts) and (texts[end] == LEFT) is left:
             end += 1
         part = " ".join(texts[start:end])
         kind = f' class="{name}"' if name else ""

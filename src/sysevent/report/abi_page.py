@@ -15,6 +15,7 @@ import msgspec
 
 from sysevent.abi import names
 from sysevent.abi.exits import ExitReason
+from sysevent.abi.kvm_run import DATA, NDATA, Field
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.registers import PC
 from sysevent.checkout import RECORDINGS
@@ -25,7 +26,7 @@ from sysevent.decode.event import decode
 from sysevent.errors import NotApplicable
 from sysevent.model import Facts, Observation, RawExit
 from sysevent.report import run_log
-from sysevent.report.abi_drawing import drawing
+from sysevent.report.abi_drawing import LEFT, drawing
 from sysevent.report.abi_events import EVENTS, NOT_RECORDED, REGISTERS, Shown
 from sysevent.report.abi_tables import numbers, readers_rows, release
 from sysevent.report.difference import TargetRun, by_target
@@ -98,8 +99,8 @@ def _event(arch: str, event: Shown, targets: Sequence[TargetRun]) -> Iterator[st
     yield f"- Source: {claim.source}."
     yield ""
     seen = list(_seen(arch, event, targets))
-    yield f"| kernel | exit | type | ndata | data[0] | {PC[arch]} | registers | caller | others |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield f"| kernel | event | ndata | data[0] | {PC[arch]} | registers | caller | others |"
+    yield "|---|---|---|---|---|---|---|---|"
     for row, kernels in _grouped((_row(arch, event, one), one.name) for one in seen):
         yield f"| {kernels} | {row} |"
     yield ""
@@ -146,25 +147,24 @@ def _row(arch: str, event: Shown, one: Seen) -> str:
     """Return the cells of one kernel, without its name."""
     raw = one.observation.exits[event.labels[-1]]
     found = decode(raw, arch)
-    cells = [names.exit_reason(found.exit_reason)]
     if found.exit_reason == ExitReason.SYSTEM_EVENT:
         data = Terms().definition(one.facts) is EventDefinition.DATA
-        cells += [names.event_type(found.field("type"))]
-        cells += [_value(raw, 36, 40) if data else "-", _value(raw, 40, 48)]
+        ndata = _value(raw, NDATA) if data else "-"
+        cells = [names.event_type(found.field("type")), ndata, _value(raw, DATA[0])]
     elif found.exit_reason == ExitReason.SHUTDOWN:
-        cells += ["-", "-", "-"]
+        cells = [f"exit {names.exit_reason(found.exit_reason)}", "-", "-"]
     else:
-        cells += ["no event: the guest goes on", "-", "-"]
+        cells = [f"none: the guest goes on, exit {names.exit_reason(found.exit_reason)}", "-", "-"]
     cells.append(_place(found.registers.get(PC[arch], 0), one.observation.symbols))
     cells.append(" ".join(f"{name}={found.registers[name]:#x}" for name in REGISTERS[arch]))
     cells += _states(one)
     return " | ".join(cells)
 
 
-def _value(raw: RawExit, start: int, end: int) -> str:
+def _value(raw: RawExit, member: Field) -> str:
     """Return a member as a number, or "··" if it still has its poison."""
-    part = raw.head[start:end]
-    return "··" if raw.poison is not None and part == bytes([raw.poison]) * len(part) else _hex(part)
+    part = raw.head[member.offset : member.offset + member.size]
+    return LEFT if raw.poison is not None and part == bytes([raw.poison]) * len(part) else _hex(part)
 
 
 def _hex(part: bytes) -> str:
@@ -179,7 +179,7 @@ def _place(address: int, symbols: dict[str, int]) -> str:
     if not below:
         return hex(address)
     at, name = max(below)
-    return words.get(name, f"`{name}`") + (f" + {address - at}" if address > at else "")
+    return words.get(name, name) + (f" + {address - at}" if address > at else "")
 
 
 def _states(one: Seen) -> list[str]:

@@ -48,12 +48,8 @@ def numbers() -> Iterator[str]:
         for row in rows:
             value = hex(row) if row > 999 else str(row.value)
             since = f"v{version(row.since)}" if row.since != BEFORE_ALL else "before v5.10"
-            yield f"| {kind}{row.macro or prefix + row.name} | {value} | {since} | {_commit(row.commit)} |"
+            yield f"| {kind}{row.macro or prefix + row.name} | {value} | {since} | {row.commit} |"
     yield ""
-
-
-def _commit(commit: str) -> str:
-    return f"`{commit}`" if commit else ""
 
 
 def readers_rows(targets: Sequence[TargetRun]) -> Iterator[str]:
