@@ -3,6 +3,7 @@
 import html.parser
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from urllib.parse import unquote, urlsplit
@@ -88,3 +89,18 @@ def test_every_link_leads_somewhere(pages):
                 if unquote(parts.fragment) not in anchors | {"__skip"}:
                     broken.add((path.name, address))
     assert broken == set()
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]), ids=lambda p: p.name
+)
+def test_what_follows_in_a_list_is_indented_by_four(path):
+    """GitHub takes two spaces for a second paragraph in a list, and six for code; mkdocs does not."""
+    wrong, item, blank = [], False, False
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith(" "):
+            item = re.match(r"- |\d+\. ", line) is not None
+        elif line and item and blank and (len(line) - len(line.lstrip())) % 4:
+            wrong.append(line)
+        blank = not line
+    assert wrong == []
