@@ -64,5 +64,14 @@ SET_MSR_FILTER: Final = 0x4188_AEC6
 # KVM_MSR_FILTER_WRITE, in struct kvm_msr_filter_range.flags
 MSR_FILTER_WRITE: Final = 1 << 1
 
+# IA32_APIC_BASE: the address, enabled, in x2APIC mode, of the processor that boots. In CPUID leaf 1: ECX, and EDX.
+MSR_APIC_BASE: Final = 0x1B
+APIC_BASE_X2APIC: Final = 0xFEE0_0D00
+CPUID_X2APIC: Final = 1 << 21
+CPUID_APIC: Final = 1 << 9
+# MSR_KVM_SYSTEM_TIME_NEW and MSR_KVM_STEAL_TIME of arch/x86/include/uapi/asm/kvm_para.h: an address, and bit 0.
+MSR_KVM_SYSTEM_TIME: Final = 0x4B56_4D01
+MSR_KVM_STEAL_TIME: Final = 0x4B56_4D03
+
 # The hypercall KVM_HC_KICK_CPU of include/uapi/linux/kvm_para.h: flags in rbx, the APIC ID of a vCPU in rcx.
 HC_KICK_CPU: Final = 5
