@@ -44,7 +44,8 @@ MASKED = scenario(
         for word, vcpu in (IN_SMM, WITH_SMI)
         for state in (*DELAYED, *OTHERS)
         for step in (
-            ioctls.set_mp_state(vcpu, MpState.RUNNABLE),
+            # Labelled: also if it is refused, the others are asked.
+            ioctls.set_mp_state(vcpu, MpState.RUNNABLE, f"before {int(state)} {word}"),
             ioctls.set_mp_state(vcpu, state, f"set {int(state)} {word}"),
         )
     ),

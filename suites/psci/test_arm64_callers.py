@@ -9,7 +9,7 @@ from sysevent.abi.arm64 import SMCCC_FILTER_DENY, SMCCC_FILTER_FWD_TO_USER, VCPU
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.events import EventType, ResetFlag
 from sysevent.abi.exits import ExitReason
-from sysevent.abi.psci import NOT_SUPPORTED, Function
+from sysevent.abi.psci import CPU_ON_64, FEATURES, NOT_SUPPORTED, Function
 from sysevent.contract.arm64 import INDICATE, PREPARE, RESET2, guest_continues
 from sysevent.contract.checks import Exits, Holds, PcAt, RegisterHolds, RegisterHoldsOneOf
 from sysevent.contract.claim import claims
@@ -21,6 +21,7 @@ from sysevent.scenario.arm64 import COOKIE, RETURNED_MMIO, call, smccc_filter
 
 LOW = 0xFFFF_FFFF
 SMC_HANDLER = "arch/arm64/kvm/handle_exit.c, handle_smc"
+ALLOWED = "arch/arm64/kvm/psci.c, kvm_psci_check_allowed_function"
 FILTER_DOC = "Documentation/virt/kvm/devices/vm.rst, KVM_ARM_VM_SMCCC_FILTER"
 
 # KVM of 6.1 does not pass an SMC on to PSCI, KVM of 6.12 does. Releases between them may have it.
@@ -31,9 +32,19 @@ AARCH32 = Need(
 )
 
 
-def aarch32(name, fid):
+def aarch32(name, fid, argument=0):
     """Return the scenario of one call by a guest whose EL1 is 32-bit."""
-    return call(f"aarch32.{name}", fid, 0, 0, features=VCPU_PSCI_0_2 | VCPU_EL1_32BIT, payload="call_aarch32")
+    features = VCPU_PSCI_0_2 | VCPU_EL1_32BIT
+    return call(f"aarch32.{name}", fid, argument, 0, features=features, payload="call_aarch32")
+
+
+# A call that is refused: the guest goes on, with NOT_SUPPORTED in r0 and 0 in r1 to r3.
+REFUSED = (
+    Exits(ExitReason.MMIO),
+    Holds("mmio.phys_addr", RETURNED_MMIO),
+    RegisterHoldsOneOf("x0", (LOW, NOT_SUPPORTED)),
+    *(RegisterHolds(f"x{n}", 0) for n in (1, 2, 3)),
+)
 
 
 SMC_CLAIMS = claims(
@@ -141,12 +152,8 @@ AARCH32_CLAIMS = claims(
             f"aarch32.{name}",
             f"A 32-bit guest may not make the 64-bit call {name.upper()}: no event, NOT_SUPPORTED (-1) in r0.",
             asks=aarch32(name, fid),
-            gives=(
-                Exits(ExitReason.MMIO),
-                Holds("mmio.phys_addr", RETURNED_MMIO),
-                RegisterHoldsOneOf("x0", (LOW, NOT_SUPPORTED)),
-            ),
-            source="arch/arm64/kvm/psci.c, kvm_psci_check_allowed_function",
+            gives=REFUSED,
+            source=ALLOWED,
             needs=(AARCH32,),
         )
         for name, fid in (
@@ -154,6 +161,16 @@ AARCH32_CLAIMS = claims(
             ("suspend_64", Function.SYSTEM_SUSPEND_64),
             ("off2_64", Function.SYSTEM_OFF2_64),
         )
+    ),
+    ExitClaim(
+        "aarch32.features",
+        "PSCI_FEATURES tells a 32-bit guest that there is no 64-bit call: NOT_SUPPORTED (-1) in r0.",
+        asks=aarch32("features", FEATURES, CPU_ON_64),
+        gives=REFUSED,
+        # Linux 5.10 answers for calls that the guest may not make.
+        before_5_18=(Exits(ExitReason.MMIO), Holds("mmio.phys_addr", RETURNED_MMIO)),
+        source=ALLOWED,
+        needs=(AARCH32,),
     ),
 )
 

@@ -25,7 +25,6 @@ from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.scenario_checks import Blocks, BufferHolds
 from sysevent.contract.system_events import API, old_system_event, system_event
-from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.arm64 import (
     IRQ_OFF,
@@ -227,21 +226,6 @@ CLAIMS = claims(
             BufferHolds("mp_state 1", MpState.STOPPED),
         ),
         source=SOURCE.format("kvm_psci_0_2_call"),
-    ),
-    ExitClaim(
-        "psci.cpu_off.returns",
-        "A vCPU that userspace makes RUNNABLE after CPU_OFF goes on behind its call, with SUCCESS (0) in x0.",
-        asks=scenario(
-            "psci.cpu_off.returns",
-            *vm_with_vcpus(),
-            Entry("call", registers(psci.CPU_OFF)),
-            *run("off", milliseconds=SETTLE_MS),
-            ioctls.set_mp_state(0, MpState.RUNNABLE),
-            *run("after"),
-        ),
-        gives=(Blocks("off"), *guest_continues(SUCCESS, "after")),
-        source=f"{SOURCE.format('kvm_psci_0_2_call')}; the specification lets the call not return",
-        level=Level.OBSERVED,
     ),
     ExitClaim(
         "psci.cpu_suspend",

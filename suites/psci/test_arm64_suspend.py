@@ -118,13 +118,16 @@ CLAIMS = claims(
         )
         for width, _, fid in WIDTHS
     ),
-    ExitClaim(
-        "psci.suspend.features",
-        "PSCI_FEATURES reports SYSTEM_SUSPEND as supported once KVM_CAP_ARM_SYSTEM_SUSPEND is enabled.",
-        asks=call("psci.suspend.features", psci.FEATURES, Function.SYSTEM_SUSPEND, setup=(ENABLE_SUSPEND,)),
-        gives=guest_continues(0),
-        source=CAP_SUSPEND_DOC,
-        needs=(CAP_SUSPEND,),
+    *(
+        ExitClaim(
+            f"psci.suspend.features{width}",
+            f"PSCI_FEATURES reports SUSPEND{width} as supported once KVM_CAP_ARM_SYSTEM_SUSPEND is enabled.",
+            asks=call(f"psci.suspend.features{width}", psci.FEATURES, fid, setup=(ENABLE_SUSPEND,)),
+            gives=guest_continues(0),
+            source=CAP_SUSPEND_DOC,
+            needs=(CAP_SUSPEND,),
+        )
+        for width, _, fid in WIDTHS
     ),
     ExitClaim(
         "psci.suspend.enable",
