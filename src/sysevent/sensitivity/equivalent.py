@@ -6,6 +6,7 @@ import importlib.resources
 
 import msgspec
 
+from sysevent.arches import ARCHITECTURES
 from sysevent.sensitivity.mutants import Mutant
 
 # Whatever is done to the line, because it is not reached.
@@ -46,9 +47,10 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load() -> tuple[Equivalent, ...]:
-    """Return the list, from equivalent.toml."""
-    text = importlib.resources.files("sysevent.sensitivity").joinpath("equivalent.toml").read_bytes()
-    return msgspec.toml.decode(text, type=_File).equivalent
+    """Return the list, from the files equivalent_<arch>.toml."""
+    folder = importlib.resources.files("sysevent.sensitivity")
+    texts = (folder.joinpath(f"equivalent_{arch}.toml").read_bytes() for arch in ARCHITECTURES)
+    return tuple(row for text in texts for row in msgspec.toml.decode(text, type=_File).equivalent)
 
 
 def reason(mutant: Mutant, known: tuple[Equivalent, ...]) -> str:
