@@ -78,7 +78,7 @@ SUSPENDED = scenario(
     ioctls.get_mp_state(0, "mp_state suspended"),
     IRQ_OFF,
     *run("asleep", milliseconds=SETTLE_MS),
-    *run("asleep still", milliseconds=1),
+    *run("asleep still", milliseconds=SETTLE_MS),
     ioctls.set_mp_state(0, MpState.RUNNABLE),
     *run("exit"),
 )
@@ -174,6 +174,14 @@ CLAIMS = claims(
         asks=STOPPED,
         gives=(Blocks("first"), Blocks("second"), Sleeps(("first", "second"))),
         source="arch/arm64/kvm/arm.c, kvm_vcpu_sleep",
+    ),
+    ExitClaim(
+        "mp_state.suspended.sleeps",
+        "A vCPU that userspace suspends sleeps in KVM_RUN: it uses no CPU time while it blocks.",
+        asks=SUSPENDED,
+        gives=(Blocks("asleep"), Blocks("asleep still"), Sleeps(("asleep", "asleep still"))),
+        source="arch/arm64/kvm/arm.c, kvm_vcpu_suspend",
+        needs=(CAP_SUSPEND,),
     ),
     ExitClaim(
         "mp_state.power_off",
