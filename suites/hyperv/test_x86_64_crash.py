@@ -8,15 +8,22 @@ a VMM reads them from HV_X64_MSR_CRASH_P0 to P4 with KVM_GET_MSRS.
 from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.hyperv import CRASH_NOTIFY, MSR_CRASH_CTL, MSR_CRASH_P0, MSR_RESET
-from sysevent.abi.ioctls import Request
 from sysevent.contract.checks import Exits, Holds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.scenario_checks import BufferHolds, Returns
 from sysevent.contract.system_events import old_system_event, system_event
 from sysevent.contract.x86_64 import ENTER, HYPERV, TLFS, guest_continues
-from sysevent.scenario.steps import Entry, Ioctl, run
-from sysevent.scenario.x86_64 import DEBUG_OFF, DEBUG_STEP, msrs, registers, scenario, vm_with_vcpus
+from sysevent.scenario.steps import Entry, run
+from sysevent.scenario.x86_64 import (
+    DEBUG_OFF,
+    DEBUG_STEP,
+    get_msrs,
+    registers,
+    scenario,
+    set_msrs,
+    vm_with_vcpus,
+)
 
 # The guest reports a crash.
 CRASHES = Entry("wrmsr", registers(MSR_CRASH_CTL, CRASH_NOTIFY))
@@ -38,7 +45,7 @@ CLAIMS = claims(
             # After the Entry: KVM steps from the RIP of this moment (x86.c, kvm_arch_vcpu_ioctl_set_guest_debug).
             DEBUG_STEP,
             *run("step"),
-            Ioctl(0, Request.SET_MSRS, buffer=msrs({MSR_RESET: 1}), label="set reset"),
+            set_msrs("set reset", {MSR_RESET: 1}),
             DEBUG_OFF,
             *run("exit"),
             *run("second"),
@@ -65,15 +72,10 @@ CLAIMS = claims(
         asks=scenario(
             "crash.parameters",
             *vm_with_vcpus("wrmsr"),
-            Ioctl(
-                0,
-                Request.SET_MSRS,
-                buffer=msrs({MSR_CRASH_P0 + n: value for n, value in enumerate(PARAMETERS)}),
-                label="set",
-            ),
+            set_msrs("set", {MSR_CRASH_P0 + n: value for n, value in enumerate(PARAMETERS)}),
             CRASHES,
             *run("exit"),
-            Ioctl(0, Request.GET_MSRS, buffer=msrs({MSR_CRASH_P0 + n: 0 for n in range(5)}), label="get"),
+            get_msrs("get", *(MSR_CRASH_P0 + n for n in range(5))),
         ),
         gives=(
             Returns("set", 5),

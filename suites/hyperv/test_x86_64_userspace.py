@@ -17,7 +17,6 @@ from sysevent.abi.hyperv import (
     MSR_REENLIGHTENMENT_CONTROL,
     MSR_RESET,
 )
-from sysevent.abi.ioctls import Request
 from sysevent.abi.kvm_run import MSR_ERROR
 from sysevent.abi.x86_64 import MSR_EXIT_FILTER, MSR_EXIT_INVAL, MSR_FILTER_WRITE, SET_MSR_FILTER
 from sysevent.contract.checks import Exits, Holds, NothingBeyond, RegisterHolds
@@ -32,10 +31,11 @@ from sysevent.scenario import ioctls
 from sysevent.scenario.steps import Entry, Ioctl, SetRunBytes, run
 from sysevent.scenario.x86_64 import (
     BARE_CPUID,
+    get_msrs,
     hyperv_cpuid,
-    msrs,
     registers,
     scenario,
+    set_msrs,
     vm_with_vcpus,
 )
 
@@ -44,16 +44,6 @@ FILTER_DOC = "Documentation/virt/kvm/api.rst, KVM_X86_SET_MSR_FILTER"
 USER_SPACE_DOC = "Documentation/virt/kvm/api.rst, KVM_CAP_X86_USER_SPACE_MSR, KVM_EXIT_X86_WRMSR"
 GATED = Need("check of Hyper-V's CPUID", (6, 1), "hyperv.gated")
 PARAMETERS = {MSR_CRASH_P0 + n: 0xC0DE_0000_0000_0000 + n for n in range(5)}
-
-
-def set_msrs(label, values, vcpu=0):
-    """Return the step KVM_SET_MSRS: it returns how many of these values, by index, were taken."""
-    return Ioctl(vcpu, Request.SET_MSRS, buffer=msrs(values), label=label)
-
-
-def get_msrs(label, *indices, vcpu=0):
-    """Return the step KVM_GET_MSRS. The first value is at offset 16, each next one 16 bytes after it."""
-    return Ioctl(vcpu, Request.GET_MSRS, buffer=msrs(dict.fromkeys(indices, 0)), label=label)
 
 
 def filtered(msr):

@@ -29,7 +29,7 @@ from sysevent.contract.x86_64 import HYPERV, MSRS, guest_continues
 from sysevent.scenario import ioctls
 from sysevent.scenario.configuration import Configuration
 from sysevent.scenario.steps import Entry, Ioctl, SetRunBytes, run
-from sysevent.scenario.x86_64 import HYPERV_CPUID, RAM, msrs, registers, scenario
+from sysevent.scenario.x86_64 import HYPERV_CPUID, RAM, registers, scenario, set_msrs
 from sysevent.scenario.x86_64_machine import machine
 
 WHERE = Configuration(irqchip="full")
@@ -42,11 +42,6 @@ X2APIC_CPUID = tuple(
 CLOCK, STEAL = RAM + 0xC001, RAM + 0xD001
 # struct kvm_guest_debug
 DEBUGGED = struct.pack("<II64x", GUESTDBG_ENABLE | GUESTDBG_USE_SW_BP, 0)
-
-
-def set_msr(label, index, value):
-    """Return the step KVM_SET_MSRS of one MSR: it returns 1 if it was taken."""
-    return Ioctl(0, Request.SET_MSRS, buffer=msrs({index: value}), label=label)
 
 
 # Name, the feature in words, CPUID, the steps that turn it on, the checks that it was; a kernel may lack steal time.
@@ -62,14 +57,14 @@ FEATURES = (
         "x2apic",
         "its local APIC in x2APIC mode",
         X2APIC_CPUID,
-        (set_msr("x2apic", MSR_APIC_BASE, APIC_BASE_X2APIC),),
+        (set_msrs("x2apic", {MSR_APIC_BASE: APIC_BASE_X2APIC}),),
         (Returns("x2apic", 1),),
     ),
     (
         "clock",
         "KVM's clock and steal time",
         HYPERV_CPUID,
-        (set_msr("clock", MSR_KVM_SYSTEM_TIME, CLOCK), set_msr("steal", MSR_KVM_STEAL_TIME, STEAL)),
+        (set_msrs("clock", {MSR_KVM_SYSTEM_TIME: CLOCK}), set_msrs("steal", {MSR_KVM_STEAL_TIME: STEAL})),
         (Returns("clock", 1),),
     ),
     (

@@ -121,23 +121,20 @@ def test_filter(check, claim):
 
 
 AARCH32_CLAIMS = claims(
-    ExitClaim(
-        "aarch32.off",
-        "PSCI SYSTEM_OFF of a 32-bit guest exits as SHUTDOWN with one datum, no flag set.",
-        asks=aarch32("off", Function.SYSTEM_OFF),
-        gives=system_event(EventType.SHUTDOWN, 0),
-        before_5_18=old_system_event(EventType.SHUTDOWN, 0),
-        source=f"{API}; {PREPARE}",
-        needs=(AARCH32,),
-    ),
-    ExitClaim(
-        "aarch32.reset",
-        "PSCI SYSTEM_RESET of a 32-bit guest exits as RESET with one datum, no flag set.",
-        asks=aarch32("reset", Function.SYSTEM_RESET),
-        gives=system_event(EventType.RESET, 0),
-        before_5_18=old_system_event(EventType.RESET, 0),
-        source=f"{API}; {PREPARE}",
-        needs=(AARCH32,),
+    *(
+        ExitClaim(
+            f"aarch32.{name}",
+            f"PSCI {fid.name} of a 32-bit guest exits as {kind.name} with one datum, no flag set.",
+            asks=aarch32(name, fid),
+            gives=system_event(kind, 0),
+            before_5_18=old_system_event(kind, 0),
+            source=f"{API}; {PREPARE}",
+            needs=(AARCH32,),
+        )
+        for name, fid, kind in (
+            ("off", Function.SYSTEM_OFF, EventType.SHUTDOWN),
+            ("reset", Function.SYSTEM_RESET, EventType.RESET),
+        )
     ),
     ExitClaim(
         "aarch32.reset2",

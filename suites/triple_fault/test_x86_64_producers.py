@@ -15,7 +15,6 @@ import msgspec
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.errno import Errno
 from sysevent.abi.exits import ExitReason
-from sysevent.abi.ioctls import Request
 from sysevent.abi.x86_64 import CR0_PE, CR0_RESET, DF_VECTOR, MSR_MC0_CTL, MSR_MCG_CTL, UD_VECTOR
 from sysevent.contract.checks import Check, Exits, NothingBeyond, PcAt, RegisterHolds, Written
 from sysevent.contract.claim import claims
@@ -24,8 +23,8 @@ from sysevent.contract.scenario_checks import Returns
 from sysevent.contract.terms import Need
 from sysevent.contract.x86_64 import MCE, SMM, TRIPLE_FAULT_DOC, guest_continues
 from sysevent.model import Level
-from sysevent.scenario.steps import Entry, Ioctl, Scenario, run
-from sysevent.scenario.x86_64 import BARE_CPUID, msrs, scenario, vm_with_vcpus
+from sysevent.scenario.steps import Entry, Scenario, run
+from sysevent.scenario.x86_64 import BARE_CPUID, scenario, set_msrs, vm_with_vcpus
 from sysevent.scenario.x86_64_state import (
     BROKEN_SMRAM,
     CORRECTED,
@@ -196,13 +195,13 @@ CLAIMS = claims(
             (
                 "disabled",
                 "With IA32_MCG_CTL 0 no machine check is reported",
-                (Ioctl(0, Request.SET_MSRS, buffer=msrs({MSR_MCG_CTL: 0})), machine_check("mce")),
+                (set_msrs("", {MSR_MCG_CTL: 0}), machine_check("mce")),
                 {"mce": 0},
             ),
             (
                 "disabled_bank",
                 "With IA32_MC0_CTL 0 bank 0 reports no machine check",
-                (Ioctl(0, Request.SET_MSRS, buffer=msrs({MSR_MC0_CTL: 0})), machine_check("mce")),
+                (set_msrs("", {MSR_MC0_CTL: 0}), machine_check("mce")),
                 {"mce": 0},
             ),
             (

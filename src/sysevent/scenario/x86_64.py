@@ -124,6 +124,16 @@ def msrs(values: dict[int, int]) -> bytes:
     return struct.pack("<II", len(values), 0) + entries
 
 
+def set_msrs(label: str, values: dict[int, int], vcpu: int = 0) -> Ioctl:
+    """Return the step KVM_SET_MSRS: it returns how many of these values, by index, were taken."""
+    return Ioctl(vcpu, Request.SET_MSRS, buffer=msrs(values), label=label)
+
+
+def get_msrs(label: str, *indices: int, vcpu: int = 0) -> Ioctl:
+    """Return the step KVM_GET_MSRS. The first value is at offset 16 of the answer, each next one 16 bytes after it."""
+    return Ioctl(vcpu, Request.GET_MSRS, buffer=msrs(dict.fromkeys(indices, 0)), label=label)
+
+
 def registers(msr: int, value: int) -> tuple[int, ...]:
     """Return rax, rbx, rcx, rdx, rsi and rdi for a WRMSR of value to msr. KVM must not change rbx, rsi and rdi."""
     return (value & 0xFFFF_FFFF, 0x5E01, msr, value >> 32, 0x5E04, 0x5E05)
@@ -185,7 +195,7 @@ FACTS = scenario(
     Entry("wrmsr", registers(MSR_RESET, 1)),
     *run("hyperv.gated"),
     # KVM_SET_MSRS returns how many MSRs it set: none if a guest may not use SVM (kvm_amd.nested=0), which makes a fact.
-    Ioctl(0, Request.SET_MSRS, buffer=msrs({EFER: _EFER_SVME}), label="nested.off"),
+    set_msrs("nested.off", {EFER: _EFER_SVME}),
 )
 
 
