@@ -49,14 +49,8 @@ def pytest_runtest_setup(item):
         raise
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item):
-    """As above, for the test itself."""
-    try:
-        return (yield)
-    except (OSError, ToolMissing) as error:
-        _skip_what_cannot_run(error)
-        raise
+# For the test itself.
+pytest_runtest_call = pytest_runtest_setup
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,11 @@ meaning: --json, which writes to stdout in some verbs and to a file in others, h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from sysevent.arches import ABIS, ARCHITECTURES, NATIVE
 
-Kind = Literal[
-    "flag",
-    "text",
-    "number",
-    "origin",
-    "arch",
-    "abi",
-    "url",
-    "target",
-    "claim",
+PathKind = Literal[
     "file",
     "directory",
     "output",
@@ -31,22 +22,13 @@ Kind = Literal[
     "kernel",
     "command",
 ]
+Kind = Literal["flag", "text", "number", "origin", "arch", "abi", "url", "target", "claim"] | PathKind
 """What a value is. An architecture can be given by its other names; a target and a claim by a glob. What is in PATHS
 names something on disk, relative to the current directory: a file that is read, a directory that exists, a file that is
 written, one whose directory is created as well, such a file behind its format (junit=FILE), a directory that is
 created, a file or directory, a kernel, which can also be the name of a track, such as debian:6.12, or a command of the
 shell that does so."""
-PATHS: tuple[Kind, ...] = (
-    "file",
-    "directory",
-    "output",
-    "created",
-    "export",
-    "results",
-    "path",
-    "kernel",
-    "command",
-)
+PATHS: tuple[Kind, ...] = get_args(PathKind)
 
 PYTEST = "pytest"
 # The verbs that hand these options on to pytest, which checks their values and knows their defaults.

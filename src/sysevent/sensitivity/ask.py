@@ -103,7 +103,7 @@ def target_file(target: TargetSpec) -> str:
     """Return the text of a target file with one row, which has what differs from the defaults."""
     default = TargetSpec(name="", arch=target.arch, where=target.where)
     lines = [f'arch = "{target.arch}"', f'where = "{target.where}"']
-    for field in ("name", "cpu", "machine", "memory", "channel", "boot", "kernel", "append"):
+    for field in ("name", *target.kind.keys):
         value = getattr(target, field)
         if value != getattr(default, field):
             # A string of JSON is one of TOML as well.

@@ -7,13 +7,13 @@ import pytest
 
 from sysevent.errors import DownloadFailed, ImageError
 from sysevent.images.debian import apt, keyring, mirror_list, own_mirror
-from sysevent.images.debian.apt_helper import PROGRAM, AptHelper
+from sysevent.images.debian.apt_helper import AptHelper
 from sysevent.images.debian.archive import Archive
 from sysevent.images.download import Downloader, Expected, Gone
 
 # The originals: fixtures replace them for other tests.
 PROXIES, ONLY_APT = apt.proxies, apt.only_apt_reaches
-needs_apt = pytest.mark.skipif(not Path(PROGRAM).exists(), reason="apt is not installed")
+needs_apt = pytest.mark.skipif(not Path(apt.HELPER).exists(), reason="apt is not installed")
 
 CLOUD_IMAGE = """\
 Types: deb deb-src

@@ -19,6 +19,8 @@ from sysevent.errors import ImageError
 from sysevent.text import one_line
 
 ETC = Path("/etc/apt")
+# In no directory of PATH.
+HELPER = "/usr/lib/apt/apt-helper"
 _NAME_ONE = "name one with --mirror URL or SYSEVENT_MIRROR"
 # Suites of Debian's main archive, by codename and by role.
 _CODENAMES = {"buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "rc-buggy"}
@@ -197,7 +199,7 @@ def proxies(url: str, ask: Ask = ask) -> Mapping[str, str]:
     found = parse_proxies(dump, urllib.parse.urlsplit(url).hostname or "", urllib.request.getproxies())
     if _DETECTED.search(dump):
         # A program of the administrator decides, and apt-helper asks it.
-        said, _ = ask(["/usr/lib/apt/apt-helper", "auto-detect-proxy", url])
+        said, _ = ask([HELPER, "auto-detect-proxy", url])
         match = re.search(r"^Using proxy '([^']*)'", said, re.MULTILINE)
         if match and match[1]:
             return {**found, url.partition(":")[0]: match[1]}

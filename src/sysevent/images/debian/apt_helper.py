@@ -13,13 +13,12 @@ import msgspec
 
 from sysevent.digests import digest
 from sysevent.errors import BadSignature, DownloadFailed
-from sysevent.images.debian.apt import shown
+from sysevent.images.debian.apt import HELPER, shown
 from sysevent.images.download import Expected, Gone
 from sysevent.model import Progress
 from sysevent.process import die_with_parent
 from sysevent.text import one_line
 
-PROGRAM = "/usr/lib/apt/apt-helper"
 # How apt's methods say that a file does not exist: http, then file and copy.
 _ABSENT = re.compile(r"\b(?:404|410)  |File not found|Failed to stat")
 
@@ -28,7 +27,7 @@ class AptHelper(msgspec.Struct, frozen=True):
     """Downloads files as apt does. It has the methods of Downloader."""
 
     progress: Progress
-    program: str = PROGRAM
+    program: str = HELPER
     # Bytes per second: a slower mirror counts as dead.
     slowest: float = 32_000.0
     # Seconds that a file may take besides, and at most.
