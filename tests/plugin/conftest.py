@@ -102,6 +102,7 @@ class Asker:
         self._told = listeners.observation
         # The second guest of a target has no plan.
         self._plan = options.get("plan")
+        self._closed = False
 
     def facts(self):
         why = PLAN.get("facts" if self._plan else "second", {}).get(self.spec.name.partition("/")[0])
@@ -118,6 +119,7 @@ class Asker:
     def observe(self, scenario, abi):
         name = scenario.name
         assert name in PLANNED
+        assert not self._closed
         how = PLAN.get("breaks", {}).get(name) or (self._plan and PLAN.get("once", {}).get(name))
         if how == "dies":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -144,6 +146,10 @@ class Asker:
         self._told(self.spec.id, seen)
         return seen
 
+    def awaits(self, scenario=None, abi=""):
+        """Whether this test would wait: those of PLAN["late"] do until so many questions have been asked."""
+        return len(ASKED) < PLAN.get("late", {}).get(self.spec.name, 0)
+
     def forget(self, scenario, abi):
         """Nothing is remembered."""
 
@@ -151,7 +157,7 @@ class Asker:
         return 0.5
 
     def close(self):
-        pass
+        self._closed = True
 
 
 class Scheduler:

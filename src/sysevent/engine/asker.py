@@ -21,6 +21,7 @@ from sysevent.engine.facts import facts as read_facts
 from sysevent.engine.listeners import Listeners
 from sysevent.engine.loop import Awaited, Loop
 from sysevent.engine.pipeline import Pipeline
+from sysevent.engine.planned import Planned
 from sysevent.engine.question import Key, Plan, Question
 from sysevent.engine.request import Request
 from sysevent.engine.restarts import Restarts
@@ -97,11 +98,7 @@ class Asker:
         self._seconds: dict[Key, float] = {}
         self._facts_scenarios = FACTS[spec.arch] if facts is None else tuple(facts)
         self._facts: Facts | None = None
-        # None once its questions are prefetched.
-        self._plan = plan
-        self._complete = complete and plan is not None
-        # Keys of the planned questions that have no answer yet, and how many were planned.
-        self._unanswered, self._planned = set[Key](), 0
+        self._planned = Planned(plan, complete=complete)
         if plan is not None:
             self._prefetch(Question(scenario) for scenario in self._facts_scenarios)
 
@@ -213,17 +210,18 @@ class Asker:
 
     def _record(self, key: Key, answer: Observation | SyseventError, seconds: float) -> None:
         self._observed[key], self._seconds[key] = answer, seconds
-        self._unanswered.discard(key)
+        self._planned.answered(key)
 
     def _prefetch_plan(self) -> None:
         """Prefetch the questions of the plan, once the facts are known."""
-        if self._plan is not None and all(self._key(s) in self._observed for s in self._facts_scenarios):
-            plan, self._plan = self._plan, None
+        plan = self._planned.plan
+        if plan is not None and all(self._key(s) in self._observed for s in self._facts_scenarios):
+            self._planned.plan = None
             try:
                 facts = self.facts()
             except SyseventError:
                 # The next call of facts() raises it again.
-                self._complete = False
+                self._planned.cannot_be_followed()
             else:
                 self._prefetch(plan(facts))
 
@@ -233,8 +231,7 @@ class Asker:
             key = self._key(question.scenario, question.abi)
             if key not in self._observed:
                 fresh.setdefault(key, self._request(question))
-        self._unanswered |= fresh.keys()
-        self._planned += len(fresh)
+        self._planned.add(fresh)
         self._pipeline.prefetch(fresh.values())
 
     def _request(self, question: Question) -> Request:
@@ -259,22 +256,25 @@ class Asker:
     @property
     def stage(self) -> Stage:
         """What the target does at the moment."""
-        return stage(self.restarts, len(self._unanswered), self._planned if self._plan is None else None)
+        return stage(self.restarts, len(self._planned.unanswered), self._planned.count)
 
     @property
     def finished(self) -> bool:
         """True if all questions of a complete plan are answered, so that the guest need not run on."""
-        return self._complete and self._plan is None and not self._unanswered and self._pipeline.idle
+        return self._planned.finished and self._pipeline.idle
+
+    def awaits(self, scenario: Scenario | None = None, abi: str = NATIVE) -> bool:
+        """Whether a planned question has no answer yet; None: any of them. False if the facts have an error instead."""
+        if self._planned.plan is not None:
+            return not isinstance(self._observed.get(self._key(self._facts_scenarios[0])), SyseventError)
+        return self._planned.awaits(self._key(scenario, abi) if scenario else None)
 
     def drain(self) -> None:
         """Wait for the answers to all planned questions; errors are raised by observe()."""
         self._pipeline.drain()
 
     def compile_payloads(self, stop: Callable[[], bool]) -> None:
-        """Compile every payload of the architecture, until stop() is True; may run in any thread.
-
-        A failure is raised when the payload is needed.
-        """
+        """Compile every payload of the architecture, until stop() is True; in any thread. A failure is raised later."""
         for path in sorted((programs.PAYLOADS / self.arch.name).glob("*.S")):
             if stop():
                 return
@@ -293,7 +293,7 @@ class Asker:
             self._pipeline.advance()
         except SyseventError:
             self._pipeline.stop_prefetch()
-            self._complete = False
+            self._planned.cannot_be_followed()
 
     def close(self) -> None:
         """End the host, if it runs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.hosts.base import Host, Opener
@@ -15,6 +16,9 @@ from sysevent.settings import Settings
 from sysevent.targets.kinds import KindName
 from sysevent.targets.spec import TargetSpec
 
+if TYPE_CHECKING:
+    from sysevent.hosts.qemu.opener import QemuOpener
+
 
 def opener(spec: TargetSpec, settings: Settings, modules: Path | None = None) -> Opener:
     """The opener for a target's kind of host. Does no work yet.
@@ -24,7 +28,8 @@ def opener(spec: TargetSpec, settings: Settings, modules: Path | None = None) ->
     return OPENERS[spec.where](spec, settings, modules)
 
 
-def _qemu(spec: TargetSpec, settings: Settings, modules: Path | None) -> Opener:
+def qemu_opener(spec: TargetSpec, settings: Settings, modules: Path | None) -> QemuOpener:
+    """The opener of a guest in QEMU, which can also prepare ahead."""
     # Imported here: collecting tests needs no kernel image.
     from sysevent.hosts.qemu.opener import QemuOpener
 
@@ -41,9 +46,9 @@ def _local(spec: TargetSpec, settings: Settings, modules: Path | None) -> Opener
 
 # By the names of targets/kinds.py. labgrid's places are also reached over SSH.
 OPENERS: dict[KindName, Callable[[TargetSpec, Settings, Path | None], Opener]] = {
-    "tcg": _qemu,
-    "kvm": _qemu,
-    "auto": _qemu,
+    "tcg": qemu_opener,
+    "kvm": qemu_opener,
+    "auto": qemu_opener,
     "ssh": _ssh,
     "labgrid": _ssh,
     "local": _local,

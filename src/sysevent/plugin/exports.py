@@ -10,7 +10,7 @@ import pytest
 
 from sysevent.checkout import typed
 from sysevent.plugin import formats
-from sysevent.plugin.fixtures import RUN
+from sysevent.plugin.run import RUN
 from sysevent.plugin.summary import written
 from sysevent.text import escape_line
 

@@ -17,12 +17,11 @@ from sysevent.engine.btf import kvm_run
 from sysevent.errors import HarnessError, NotApplicable, UsageError, WrongArchitecture, of_this_machine
 from sysevent.hosts.openers import obstacle
 from sysevent.model import Facts, Status
-from sysevent.plugin import confirmation, evidence
+from sysevent.plugin import confirmation, evidence, order
 from sysevent.plugin.case import CASE, HeadersOf, case_of, target_of
-from sysevent.plugin.run import Run
+from sysevent.plugin.run import RUN, Run
 from sysevent.targets.spec import TargetSpec
 
-RUN = pytest.StashKey[Run]()
 _NO_RESULTS = "no place for the results of this run"
 
 
@@ -84,16 +83,19 @@ def guest(target: TargetSpec, sysevent_run: Run, pytestconfig: pytest.Config) ->
     if lacks:
         pytest.skip(lacks)
     found = sysevent_run.guest(target)
+    asked = False
     try:
         facts = found.facts()
         sysevent_run.check(target)
         sysevent_run.record_target(found, facts)
+        asked = True
         yield found
     except (NotApplicable, WrongArchitecture) as error:
         pytest.skip(str(error))
     finally:
         # Also if it was lost: another guest waits for its slot.
-        sysevent_run.done(found)
+        if not (asked and order.returns_to(pytestconfig, target)):
+            sysevent_run.done(found)
 
 
 @pytest.fixture(scope="session")

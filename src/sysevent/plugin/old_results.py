@@ -15,7 +15,7 @@ import pytest
 
 from sysevent import interrupts
 from sysevent.checkout import results_home
-from sysevent.plugin.fixtures import RUN
+from sysevent.plugin.run import RUN
 from sysevent.report.results_directories import DAYS, NEWEST, old
 from sysevent.text import escape_line
 

@@ -16,7 +16,7 @@ import pytest
 
 from sysevent.errors import ToolMissing
 from sysevent.model import Status
-from sysevent.plugin.fixtures import RUN
+from sysevent.plugin.run import RUN
 from sysevent.plugin.summary import written
 from sysevent.process import die_with_parent
 from sysevent.pytest_process import here

@@ -17,7 +17,8 @@ from sysevent.errors import InfrastructureError
 from sysevent.model import Status, Verdict
 from sysevent.plugin import exceptions
 from sysevent.plugin.case import CASE, STATUS, Case, arch_of, target_of
-from sysevent.plugin.fixtures import RUN, ClaimBroken
+from sysevent.plugin.fixtures import ClaimBroken
+from sysevent.plugin.run import RUN
 from sysevent.report import failure, records, run_log
 from sysevent.text import escape
 

@@ -26,6 +26,7 @@ from sysevent.hosts.openers import obstacle, opener
 from sysevent.model import Facts, Incident, Observation, Status
 from sysevent.plugin import kernel_logs, live, options
 from sysevent.plugin import results as results_of
+from sysevent.plugin.ahead import opener_of
 from sysevent.plugin.case import case_of, target_of
 from sysevent.plugin.leased import Leased
 from sysevent.report import records, run_log
@@ -36,10 +37,6 @@ from sysevent.text import escape
 
 # Seconds. A restored guest answers after 0.2; one that has less time than this is not tried.
 _SHORTEST_TRIAL = 0.5
-
-
-def _unrecorded(_target: str, _seen: Observation) -> None:
-    """Do nothing: run.jsonl has the observations of a target's first guest."""
 
 
 class Run:
@@ -57,7 +54,8 @@ class Run:
                 f"the cache {cache.root} cannot be written to ({why}): nothing is kept for later runs; SYSEVENT_CACHE "
                 "names another one"
             )
-        self._items = items
+        # A copy: order.py rearranges the session's.
+        self._items = tuple(items)
         self._guests: dict[str, Asker] = {}
         # The second guest of each target of which a claim has failed.
         self._seconds: dict[str, Asker] = {}
@@ -86,8 +84,12 @@ class Run:
         """What a target does at the moment, by its id; None if nothing was started for it."""
         if target in self._seconds:
             return CONFIRMING
-        guest = self._guests.get(target)
+        guest = self.started(target)
         return guest.stage if guest else None
+
+    def started(self, target: str) -> Asker | None:
+        """The guest of a target, by its id, which is started or about to be; None if it is not."""
+        return self._guests.get(target)
 
     def verdict(self, record: records.Verdict) -> None:
         """Append a verdict to the log. If it cannot be written, end the session with the verdicts so far."""
@@ -116,7 +118,6 @@ class Run:
             slots=self._leased,
             keep=bool(self.settings.keep),
         )
-        # In place of the scheduler, which it serves.
         self._loop.background = live.Watched(scheduler, self.config)
         scheduler.begin()
         return scheduler
@@ -161,7 +162,8 @@ class Run:
                 self._incident(msgspec.structs.replace(what, target=name))
 
             self.progress(f"{name}: a claim failed; it is asked again in another guest")
-            listeners = Listeners(self.progress, incident, _unrecorded)
+            # Without observations: run.jsonl has the first's.
+            listeners = Listeners(self.progress, incident, lambda *_: None)
             logs = run_log.logs_in(self.results, name) / "confirmation"
             found = Asker(spec, self._opener(spec, own), own, logs, listeners, loop=self._loop)
             self._seconds[name] = found
@@ -171,10 +173,9 @@ class Run:
     def done(self, guest: Asker) -> None:
         """End the guests that no further test needs, or leave the first to the user if --keep says so."""
         self._keep(guest)
-        second = self._seconds.pop(guest.spec.id, None)
-        if second is not None:
-            self._scheduler.release(second)
-        self._scheduler.release(guest)
+        for ended in (self._seconds.pop(guest.spec.id, None), guest):
+            if ended is not None:
+                self._scheduler.release(ended)
         self._leased.release(guest.spec)
         # labgrid gives another machine the next time.
         if not guest.spec.booted:
@@ -197,7 +198,7 @@ class Run:
 
     def _asker(self, spec: TargetSpec) -> Asker:
         """A target whose plan is every scenario that its tests will ask, except those of claims that do not apply."""
-        items = [item for item in self._items if (target := target_of(item)) and target.id == spec.id]
+        items = [item for item in self._items if (at := target_of(item)) and at.id == spec.id]
         cases = [case for item in items if (case := case_of(item))]
 
         def plan(facts: Facts) -> Iterator[Question]:
@@ -211,7 +212,7 @@ class Run:
 
         return Asker(
             spec,
-            self._opener(spec, self.settings),
+            opener_of(self.config, spec) or self._opener(spec, self.settings),
             self.settings,
             run_log.logs_in(self.results, spec.id),
             Listeners(self.progress, self._incident, self._observation),
@@ -294,3 +295,6 @@ class Run:
         """Write the last record, end every guest and close the log."""
         self.log.write(records.End(counts=counts, exit=exit_code, reason=interrupts.reason()))
         self.leave()
+
+
+RUN = pytest.StashKey[Run]()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -122,15 +123,17 @@ def _abis(spec: TargetSpec, asked: list[str]) -> list[str]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Target by target, so that each guest is booted once; what fits no target is left out, not skipped.
 
+    The target with the most tests comes first: its guest works longest. Headers come last: no guest is needed for them.
     The claim about the kernel's log waits for the answers to all scenarios of its target, so it is the last there:
     every other claim can be judged before.
     """
-    targets = config.stash[TARGETS]
-    order = {spec.id: index for index, spec in enumerate(targets)}
+    tests = Counter(target.id for item in items if (target := target_of(item)))
+    order = {name: index for index, (name, _) in enumerate(tests.most_common())}
 
     def position(item: pytest.Item) -> tuple[int, bool]:
         target, case = target_of(item), case_of(item)
-        return order[target.id] if target else -1, case is not None and isinstance(case.claim, LogClaim)
+        last = case is not None and isinstance(case.claim, LogClaim)
+        return order[target.id] if target else len(order), last
 
     nowhere = [item for item in items if item.name.endswith(f"[{_NOWHERE}]")]
     if nowhere:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sysevent.plugin.fixtures import RUN
+from sysevent.plugin.run import RUN
 
 # Seconds for all targets of a run together; 0.3 each are usual.
 _TRIALS = 2.0

@@ -15,10 +15,9 @@ from sysevent.contract.claim import PREFIX
 from sysevent.model import Level, Status
 from sysevent.plugin import results
 from sysevent.plugin.case import STATUS, place
-from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.options import TARGETS
 from sysevent.plugin.outcome import again, what_next
-from sysevent.plugin.run import Run
+from sysevent.plugin.run import RUN, Run
 from sysevent.report import records, run_log
 
 if TYPE_CHECKING:

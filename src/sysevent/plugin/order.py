@@ -1,0 +1,112 @@
+"""Which test runs next: one whose answer has arrived, whatever the target. Verdicts come while other guests still work.
+
+pytest has decided on the next test when it runs one, because fixtures end between them: the one after it is chosen. A
+worker of pytest-xdist runs what its controller sends, in that order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+
+import pytest
+
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.hosts.openers import obstacle
+from sysevent.plugin.case import case_of, target_of
+from sysevent.plugin.run import RUN
+from sysevent.targets.spec import TargetSpec
+
+
+class Order:
+    """The tests of one session, whose list it rearranges while pytest walks through it."""
+
+    def __init__(self, items: list[pytest.Item], ready: Callable[[pytest.Item], bool]) -> None:
+        """ready: whether a test can run without waiting for a guest.
+
+        items: those of one target stand together, and run in their order; a target that comes first is preferred.
+        """
+        self._items = items
+        self._ready = ready
+        self._left: dict[str, deque[pytest.Item]] = {}
+        for item in items:
+            self._left.setdefault(_place(item), deque()).append(item)
+        # How many are chosen. pytest takes two at its start.
+        self._chosen = 0
+        for item in items[:2]:
+            self._take(_place(item))
+
+    def advance(self) -> None:
+        """Choose one more test."""
+        if self._chosen < len(self._items):
+            current = _place(self._items[self._chosen - 1])
+            left = [place for place in (current, *self._left) if self._left.get(place)]
+            ready = (place for place in left if self._ready(self._left[place][0]))
+            self._take(next(ready, left[0]))
+
+    def returns_to(self, spec: TargetSpec) -> bool:
+        """Whether a test of a target will still run, after those that pytest has begun or is about to begin."""
+        return bool(self._left.get(spec.id)) or any(
+            _place(item) == spec.id for item in self._items[self._chosen - 1 : self._chosen]
+        )
+
+    def _take(self, place: str) -> None:
+        self._items[self._chosen] = self._left[place].popleft()
+        self._chosen += 1
+
+    def settle(self) -> None:
+        """Put the tests that were not chosen at the end of the list, in their first order: it has each test once."""
+        self._items[self._chosen :] = [item for left in self._left.values() for item in left]
+
+
+ORDER = pytest.StashKey[Order]()
+
+
+def _place(item: pytest.Item) -> str:
+    spec = target_of(item)
+    return spec.id if spec else ""
+
+
+def returns_to(config: pytest.Config, spec: TargetSpec) -> bool:
+    """Whether this session runs another test of a target, after tests of others."""
+    return ORDER in config.stash and config.stash[ORDER].returns_to(spec)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Rearrange the tests while they run."""
+    config = session.config
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return (yield)
+    config.stash[ORDER] = order = Order(session.items, _ready)
+    try:
+        return (yield)
+    finally:
+        order.settle()
+        del config.stash[ORDER]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Choose the test after the next one, when a test has run."""
+    try:
+        return (yield)
+    finally:
+        if ORDER in item.config.stash:
+            item.config.stash[ORDER].advance()
+
+
+def _ready(item: pytest.Item) -> bool:
+    """Whether a test can run without waiting for a guest.
+
+    The tests of a machine that is leased are never interrupted by others, nor those of a target without a guest.
+    """
+    spec, case = target_of(item), case_of(item)
+    if spec is None or RUN not in item.config.stash:
+        return True
+    guest = item.config.stash[RUN].started(spec.id)
+    if guest is None or not spec.booted:
+        return not spec.booted or bool(obstacle(spec, item.config.getoption("kernel")))
+    if case is not None and isinstance(case.claim, ExitClaim):
+        return not guest.awaits(case.claim.asks, case.claim.abi or case.abi)
+    return not guest.awaits()
