@@ -20,7 +20,7 @@ from sysevent.scenario.x86_64 import scenario, vm_with_vcpus
 from sysevent.scenario.x86_64_state import LONG_CPUID, RESET_BASE, ROM, base_of, reset, set_mode
 
 # Milliseconds for the OUT, which takes less than one. Short, because on kernels with the defect it never comes.
-SOON = 100
+SOON = 50
 SOURCE = (
     "AMD64 Architecture Programmer's Manual, volume 2, 14.1: the processor's state after a reset; "
     "arch/x86/kvm/svm/svm.c, shutdown_interception"
