@@ -13,8 +13,8 @@ import pytest
 
 from sysevent.model import Status
 from sysevent.plugin.case import STATUS
-from sysevent.plugin.fixtures import RUN
-from sysevent.plugin.summary import markup, written
+from sysevent.plugin.run import RUN
+from sysevent.plugin.summary import OBSERVED, markup, written
 from sysevent.report import records
 from sysevent.report.grouping import Cause, causes, others_of
 from sysevent.text import escape_line
@@ -47,7 +47,9 @@ def pytest_terminal_summary(
         if any(name == STATUS for name, _ in getattr(report, "user_properties", ()))
     }
     if config.option.tbstyle != "no" and not terminalreporter.no_summary:
-        verdicts = [record for record in written(config.stash[RUN]) if isinstance(record, records.Verdict)]
+        verdicts = [
+            record for record in written(config.stash[RUN], OBSERVED) if isinstance(record, records.Verdict)
+        ]
         _print(terminalreporter, verdicts, texts, verbose=config.option.verbose > 0)
     for name, reports in kept.items():
         stats[name] = [report for report in reports if texts.get(report.nodeid) is not report]

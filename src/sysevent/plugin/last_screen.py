@@ -13,9 +13,9 @@ import pytest
 
 from sysevent.checkout import typed
 from sysevent.model import Status
-from sysevent.plugin.fixtures import RUN
 from sysevent.plugin.options import TARGETS
-from sysevent.plugin.summary import markup, unmet_requirements, written
+from sysevent.plugin.run import RUN
+from sysevent.plugin.summary import OBSERVED, markup, unmet_requirements, written
 from sysevent.report import (
     dimensions,
     errata_seen,
@@ -69,7 +69,7 @@ def pytest_terminal_summary(
 
 def _print(screen: _Screen, config: pytest.Config) -> None:
     run = config.stash[RUN]
-    everything = written(run)
+    everything = written(run, () if config.option.verbose > 0 else OBSERVED)
     report = f"{typed()} report" + (
         f" {shlex.quote(str(run.results))}" if config.getoption("results") else ""
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Sequence
 
 import pytest
 
 from sysevent.errors import UsageError
 from sysevent.model import Status
 from sysevent.plugin.case import status_of
-from sysevent.plugin.fixtures import RUN
-from sysevent.plugin.run import Run
+from sysevent.plugin.run import RUN, Run
 from sysevent.report import exit_code, readers_table, records, run_log
 from sysevent.report.grouping import grouped_verdicts
 from sysevent.report.matrix import last_verdicts, matrix
@@ -18,6 +18,9 @@ from sysevent.report.text_report import STYLES
 
 # How pytest's closing line names a status, and the letter of its progress. Scripts may read them.
 _COUNTED = {Status.MISS: ("missed", "M"), Status.ERROR: ("error", "E"), Status.DONE: ("noted", "n")}
+
+# The kinds of records that only some readers need, and that take most of the time to read.
+OBSERVED = ("observation", "reading")
 
 
 def markup(status: Status) -> dict[str, bool]:
@@ -61,11 +64,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     run.close(int(session.exitstatus), matrix(verdicts).counts)
 
 
-def written(run: Run) -> list[records.Record]:
-    """The records of the run so far; none if the file is gone, which ends the run with an error."""
+def written(run: Run, without: Sequence[str] = ()) -> list[records.Record]:
+    """The records of the run so far, except those of some kinds; none if the file is gone: the run ends with an error.
+
+    without: see run_log.read(); most of the time is needed for what was observed, and how it is read.
+    """
     run.log.restore()
     try:
-        return list(run_log.read(run.log.path))
+        return list(run_log.read(run.log.path, without))
     except UsageError as error:
         run.log.failed = run.log.failed or str(error)
         return []
