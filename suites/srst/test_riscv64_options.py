@@ -12,12 +12,13 @@ from sysevent.abi.debug import GUESTDBG_ENABLE
 from sysevent.abi.events import EventType
 from sysevent.abi.ioctls import Request
 from sysevent.abi.mp_state import MpState
+from sysevent.contract.checks import RegisterHoldsOneOf
 from sysevent.contract.claim import claims
 from sysevent.contract.riscv64 import REASON, event_claim
 from sysevent.contract.scenario_checks import BufferHolds, Interrupted
 from sysevent.contract.system_events import API
 from sysevent.scenario import ioctls
-from sysevent.scenario.riscv64 import call, ecall, registers, scenario, vm_with_vcpus
+from sysevent.scenario.riscv64 import RAM, call, ecall, next_call, registers, scenario, vm_with_vcpus
 from sysevent.scenario.steps import Entry, Ioctl, Start, Wait, run
 
 # A signal is pending when the guest enters; then the call is made.
@@ -45,6 +46,15 @@ OPTIONS = scenario(
     *call(0, sbi.SHUTDOWN, REASON),
     ioctls.get_mp_state(0, "mp_state"),
 )
+# Linux asks for steal time on every CPU that it starts (arch/riscv/kernel/paravirt.c). KVM then writes to the guest's
+# memory at each entry. A kernel without the extension refuses.
+STEAL_TIME = scenario(
+    "srst.steal_time",
+    *vm_with_vcpus(),
+    *call(0, RAM + 0xC000, 0, "asked", extension=sbi.STA, a2=0),
+    *next_call(0, sbi.WARM_REBOOT, REASON),
+    ioctls.get_mp_state(0, "mp_state"),
+)
 CLAIMS = claims(
     event_claim(
         "srst.signalled",
@@ -68,6 +78,17 @@ CLAIMS = claims(
         asks=OPTIONS,
         event=(EventType.SHUTDOWN, REASON),
         also=(BufferHolds("mp_state", MpState.STOPPED),),
+        source=API,
+    ),
+    event_claim(
+        "srst.steal_time",
+        "SBI SRST exits with its event for a guest that has asked for steal time.",
+        asks=STEAL_TIME,
+        event=(EventType.RESET, REASON),
+        also=(
+            RegisterHoldsOneOf("a0", (0, sbi.NOT_SUPPORTED), "asked"),
+            BufferHolds("mp_state", MpState.STOPPED),
+        ),
         source=API,
     ),
 )
