@@ -75,6 +75,15 @@ class GuestIll(GuestDistrusted):
     """A guest failed its control, a scenario that every working KVM passes."""
 
 
+class EventUnasked(GuestIll):
+    """A guest ended its control with a system event, although nothing in it had asked for one."""
+
+    def __init__(self, reason: str, seen: object = None) -> None:
+        """seen: the Observation of the control."""
+        super().__init__(reason)
+        self.seen = seen
+
+
 class Unconfirmed(InfrastructureError):
     """A claim failed in one guest, and not in a second one that was booted for it (verdict MISS)."""
 

@@ -5,8 +5,19 @@ from fakes import CONTROL, scenario
 from sample_exits import KICKED, event
 
 from sysevent.engine.controls import Controls, IllGuests, expense, is_doubtful
-from sysevent.errors import BadWire, GuestDistrusted, HarnessError, NoKvm, StepRefused, VcpuStuck
-from sysevent.model import Answer, Observation
+from sysevent.errors import (
+    BadWire,
+    EventUnasked,
+    GuestDistrusted,
+    GuestIll,
+    HarnessError,
+    NoKvm,
+    StepRefused,
+    VcpuStuck,
+    copy_of,
+)
+from sysevent.model import Answer, Observation, RawExit
+from sysevent.scenario.control import CONTROLS
 from sysevent.scenario.steps import Scenario, Wait
 
 PASSED = Observation("x86_64.control", "x86_64", "x86_64", {}, {"control": Answer(0, 0, b"")}, {})
@@ -85,18 +96,50 @@ def test_blame():
     """A scenario that was alone in one ill guest, and in another one as well, explains both."""
     a, b = ("a", "x86_64"), ("b", "x86_64")
     found = IllGuests()
-    found.add([a, b], "first")
-    found.add([b], "second")
+    found.add([a, b], GuestIll("first"))
+    found.add([b], GuestIll("second"))
     assert (found.blame(b), found.blame(a)) == ("first; then, in another guest: second", "")
     assert not found.hopeless
-    found.add([], "third")
+    found.add([], GuestIll("third"))
     assert not found.hopeless
-    found.add([], "fourth")
-    assert found.hopeless
+    found.add([], GuestIll("fourth"))
+    assert str(found.hopeless) == "fourth"
 
 
 def test_two_ill_guests_that_nothing_explains():
     found = IllGuests()
-    found.add([("a", "x86_64")], "first")
-    found.add([("b", "x86_64")], "second")
-    assert found.hopeless
+    found.add([("a", "x86_64")], GuestIll("first"))
+    found.add([("b", "x86_64")], GuestIll("second"))
+    assert str(found.hopeless) == "second"
+
+
+def control_that_gave(reason, kind=1, ret=0):
+    """The observation of a control that ended with this exit reason, and with this type of event."""
+    head = bytearray(320)
+    head[8:12], head[32:36] = reason.to_bytes(4, "little"), kind.to_bytes(4, "little")
+    raw = RawExit(ret, 0, False, 1, 0xAA, bytes(head), 0, 0, ())
+    return Observation("x86_64.control", "x86_64", "x86_64", {"exit": raw}, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("answers", "unasked"),
+    [
+        ([control_that_gave(24)] * 2, True),
+        ([control_that_gave(24), control_that_gave(24, kind=2)], False),
+        ([control_that_gave(24), control_that_gave(8)], False),
+        ([control_that_gave(8), control_that_gave(24)], False),
+        ([control_that_gave(24, ret=-1)] * 2, False),
+    ],
+)
+def test_events_that_nothing_asked_for(answers, unasked):
+    """They say something of the kernel if two guests gave the same one; else they are ill, and that is all."""
+    found = IllGuests()
+    for answer in answers:
+        asked = Controls("x86_64-tcg", CONTROLS["x86_64"])
+        asked.sent(Sent(CONTROLS["x86_64"].scenario))
+        with pytest.raises(GuestIll) as error:
+            list(asked.judge(answer))
+        found.add([], error.value)
+    assert isinstance(found.hopeless, EventUnasked) is unasked
+    copied = copy_of(found.hopeless)
+    assert getattr(copied, "seen", None) == (answers[1] if unasked else None)

@@ -14,6 +14,7 @@ import msgspec
 from sysevent.arches import Abi
 from sysevent.errors import (
     BadWire,
+    EventUnasked,
     GuestDistrusted,
     GuestIll,
     GuestLost,
@@ -24,7 +25,7 @@ from sysevent.errors import (
     VcpuStuck,
 )
 from sysevent.model import Observation
-from sysevent.scenario.control import Control
+from sysevent.scenario.control import Control, type_of_event
 from sysevent.scenario.steps import Scenario, Wait
 
 # Requests after which a control is due, so that the first answers of a long burst need not wait for its end.
@@ -147,7 +148,8 @@ class Controls(Generic[AskedT]):
     ) -> Iterator[Provisional[AskedT]]:
         """Yield the answers that count because of this answer to a control; each waits until it is yielded.
 
-        seconds: what the control took. GuestIll if the control failed; NoKvm and GuestLost if that was the answer.
+        seconds: what the control took. GuestIll if the control failed, EventUnasked if by an event; NoKvm and GuestLost
+        if that was the answer.
         """
         self._in_flight -= 1
         if isinstance(answer, NoKvm | GuestLost):
@@ -157,7 +159,10 @@ class Controls(Generic[AskedT]):
             names = [kept.request.scenario.name for kept in self.waiting]
             when = f"after {names[-1]}" if names else "before any other scenario"
             more = f", which {len(names) - 1} others preceded" if len(names) > 1 else ""
-            raise GuestIll(f"{self._name}: the guest is ill, it failed its control {when}{more}: {why}")
+            reason = f"{self._name}: the guest is ill, it failed its control {when}{more}: {why}"
+            if isinstance(answer, Observation) and type_of_event(answer) is not None:
+                raise EventUnasked(reason, answer)
+            raise GuestIll(reason)
         self._expense = 0
         if any(expense(kept.request.scenario, kept.answer) for kept in self.waiting):
             self.patience = max(_PATIENCE_MS, round(seconds * 1000 * _CONTROLS))
@@ -178,26 +183,44 @@ class IllGuests:
     """The ill guests of one target, and which scenarios ran in them since their last good control."""
 
     def __init__(self) -> None:
-        self._unexplained = 0
         self._reasons: dict[Suspect, list[str]] = {}
         # Scenarios that made two guests ill.
         self._blamed: set[Suspect] = set()
+        # Why each guest was ill, of those that no scenario explains.
+        self._errors: list[GuestIll] = []
 
-    def add(self, suspects: Sequence[Suspect], reason: str) -> None:
+    def add(self, suspects: Sequence[Suspect], error: GuestIll) -> None:
         """Record an ill guest. A scenario that was alone in it, and was in another one as well, explains both."""
         for one in suspects:
-            self._reasons.setdefault(one, []).append(reason)
+            self._reasons.setdefault(one, []).append(str(error))
         if len(suspects) == 1 and len(self._reasons[suspects[0]]) > 1:
             self._blamed.add(suspects[0])
-            self._unexplained = 0
+            self._errors.clear()
         else:
-            self._unexplained += 1
+            self._errors.append(error)
 
     @property
-    def hopeless(self) -> bool:
-        """True if nothing more should be asked: a second guest was ill, and one scenario does not explain it."""
-        return self._unexplained >= _MAX_ILL
+    def hopeless(self) -> GuestIll | None:
+        """Why nothing more should be asked: a second guest was ill, and one scenario does not explain it; or None.
+
+        EventUnasked only if every guest gave an event, and of the same type.
+        """
+        if len(self._errors) < _MAX_ILL:
+            return None
+        types = {_type_of_event(error) for error in self._errors}
+        return (
+            self._errors[-1]
+            if types and None not in types and len(types) == 1
+            else GuestIll(str(self._errors[-1]))
+        )
 
     def blame(self, one: Suspect) -> str:
         """Why a scenario is not asked once more: the reasons of both guests; "" if it may be."""
         return "; then, in another guest: ".join(self._reasons[one]) if one in self._blamed else ""
+
+
+def _type_of_event(error: GuestIll) -> int | None:
+    """The type of the event that a guest gave unasked; None if it gave none."""
+    if not isinstance(error, EventUnasked) or not isinstance(error.seen, Observation):
+        return None
+    return type_of_event(error.seen)

@@ -159,9 +159,9 @@ class Pipeline:
     def _close_lost(self, error: GuestLost | BadWire, *, final: bool) -> None:
         final = final or self._restarts.exhausted
         if isinstance(error, GuestIll):
-            self._ill_guests.add([suspect(kept.request) for kept in self._controls.waiting], str(error))
-            if self._ill_guests.hopeless:
-                final = True
+            self._ill_guests.add([suspect(kept.request) for kept in self._controls.waiting], error)
+            if hopeless := self._ill_guests.hopeless:
+                final, error = True, hopeless
                 self._restarts.refuse(error)
         self._forget()
         self._restarts.lost(error, retried=not final)

@@ -15,9 +15,9 @@ from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
 from sysevent.engine.btf import kvm_run
-from sysevent.errors import LeaseLost, SyseventError, Unconfirmed
+from sysevent.errors import EventUnasked, LeaseLost, SyseventError, Unconfirmed
 from sysevent.model import Status, Verdict
-from sysevent.plugin import evidence, options
+from sysevent.plugin import evidence, options, unasked
 from sysevent.plugin.case import Case, HeadersOf
 from sysevent.plugin.run import Run
 from sysevent.text import one_line
@@ -76,10 +76,15 @@ def judge(claim: Claim[Any], case: Case, request: pytest.FixtureRequest, run: Ru
     """Ask a kernel, judge its answer, and fill the case with the verdict.
 
     NotApplicable when the claim does not apply. Unconfirmed when it fails once, and not a second time, or cannot be
-    asked a second time. Under --gdb, which boots one guest only, a failure is not asked again.
+    asked a second time. EventUnasked for any claim but the one about it. Under --gdb, which boots one guest only, a
+    failure is not asked again.
     """
     terms = options.terms(request.config)
-    first = evidence.gather(claim, case, FirstSource(request), terms, run)
+    try:
+        first = evidence.gather(claim, case, FirstSource(request), terms, run)
+    except EventUnasked as error:
+        # All guests that were tried gave it.
+        return unasked.judge(claim, case, error, run.started(case.target))
     case.evidence, case.verdict = first.evidence, first.verdict
     if not first.failed:
         return first.verdict

@@ -55,6 +55,15 @@ def _fault(wanted: dict[str, int], register: str) -> Callable[[Observation], str
     return fault
 
 
+def type_of_event(seen: Observation) -> int | None:
+    """The type of the system event with which a control has ended; None if it has not ended with one."""
+    raw = seen.exits.get(_LABEL)
+    if raw is None or raw.ret < 0:
+        return None
+    event = decode(raw, seen.arch)
+    return event.field("type") if event.field("exit_reason") == ExitReason.SYSTEM_EVENT else None
+
+
 def _difference(event: Event, wanted: dict[str, int], register: str) -> str:
     """Return the first value that is not the payload's, in words; "" if there is none."""
     for name, value in wanted.items():
@@ -87,4 +96,10 @@ CONTROLS: dict[str, Control] = {
             "rax",
         ),
     ),
+}
+
+# By architecture: the same steps under another name, for a claim. A control itself is no question.
+ENTRIES = {
+    arch: msgspec.structs.replace(control.scenario, name=f"{arch}.entry")
+    for arch, control in CONTROLS.items()
 }
