@@ -116,6 +116,7 @@ def test_a_kernel_without_hyper_v(recording):
     subjects = {
         "after_shutdown",
         "capability",
+        "entry",
         "mp_state",
         "triple_fault",
         "options",
