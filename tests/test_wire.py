@@ -20,7 +20,7 @@ def hello(version=wire.VERSION, release=b"6.12.1", machine=b"x86_64", build=b"01
 
 
 def test_hello():
-    assert wire.unpack_hello(hello()) == wire.Hello(3, 3, "6.12.1", "x86_64", "0123abcd")
+    assert wire.unpack_hello(hello()) == wire.Hello(4, 3, "6.12.1", "x86_64", "0123abcd")
 
 
 def test_hello_with_hostile_names():
@@ -35,7 +35,7 @@ def test_hello_with_hostile_names():
     [
         (b"", "a HELLO of 0 bytes"),
         (hello()[:137], "a HELLO of 137 bytes"),
-        (hello(version=1), "speaks version 1 of the wire, this harness 3"),
+        (hello(version=1), "speaks version 1 of the wire, this harness 4"),
         (hello(version=0), "speaks version 0"),
     ],
 )
@@ -187,6 +187,9 @@ def test_constants_agree():
     )
     assert numbers["REPLY_HEADER"] == len(head())
     assert numbers["EXIT_FIXED"] == len(fixed())
+    for name in ("INPUT_MAX", "OUTPUT_MAX", "MERGED", "OPEN", "ENDED", "KILLED", "STUCK", "CUT", "FOUND"):
+        assert numbers[f"PROGRAM_{name}"] == getattr(wire, f"PROGRAM_{name}")
+    assert numbers["WIRE_SUPERVISOR"] == wire.SUPERVISOR
     registers = re.search(r"ARCH_REGISTERS_MAX (\d+)", (GUESTS / "vmm" / "arch.h").read_text())
     assert int(registers[1]) == wire.REGISTERS_MAX
 

@@ -6,6 +6,8 @@
 #include "sys.h"
 #include "frame.h"
 #include "kmsg.h"
+#include "launch.h"
+#include "program.h"
 #include "serve.h"
 
 #ifndef BUILD_ID
@@ -222,10 +224,16 @@ int serve(char **arguments, int count, char **envp)
 		if (request.kind != WIRE_REQUEST)
 			continue;
 		kmsg_begin();
-		ask_worker(&request, &reply, envp);
+		if (request.abi == WIRE_SUPERVISOR) {
+			reply = (struct frame){WIRE_REPLY, request.abi, request.sequence, 0, outgoing + WIRE_HEADER};
+			launch(&request, &reply);
+		} else {
+			ask_worker(&request, &reply, envp);
+		}
 		kmsg_end(&reply);
 		ret = frame_write(1, key, outgoing, &reply);
 	}
+	program_end();
 	if (ret < 0)
 		complain("the channel to the harness ended", ret);
 	return ret < 0;

@@ -22,6 +22,7 @@
 /* System calls return errors as -errno. Numbers from include/uapi/asm-generic/errno*.h. */
 #define E_INTR 4
 #define E_IO 5
+#define E_CHILD 10
 #define E_AGAIN 11
 #define E_NOMEM 12
 #define E_EXIST 17
@@ -49,11 +50,13 @@
 #define SIG_CHLD 17
 #define SIG_PIPE 13
 #define SIG_BLOCK 0
+#define SIG_SETMASK 2
 #define SIGMASK(signal) (1ull << ((signal) - 1))
 
 #define WNOHANG 1
 #define PR_SET_PDEATHSIG 1
 #define POLLIN 1
+#define POLLERR 8
 #define POLLHUP 0x10
 #define CLOCK_MONOTONIC 1
 #define CLOCK_THREAD_CPUTIME 3
@@ -147,6 +150,15 @@ static inline int sys_cpu_clock(int tid)
 static inline u32 sys_microseconds(void)
 {
 	return sys_clock(CLOCK_MONOTONIC);
+}
+
+/* The monotonic clock in milliseconds. */
+static inline u64 sys_milliseconds(void)
+{
+	struct timespec64 now = {0, 0};
+
+	SYS(clock_gettime, CLOCK_MONOTONIC, &now, 0, 0, 0, 0);
+	return (u64)now.sec * 1000 + (u32)now.nsec / 1000000u;
 }
 
 /* Waits until woken. 0, also when the word does not hold value; -E_TIMEDOUT. */

@@ -11,6 +11,7 @@
  *           | bytes of the log from before the scenario u32 | bytes of the log u32
  *   result  = op u16 | flags u16 | length u32 | ret i32 | errno i32 | body
  *
+ * A request whose abi is WIRE_SUPERVISOR is for the supervisor itself: OP_PROGRAM is its only step.
  * src/sysevent/framing.py says what the key is for.
  */
 #ifndef WIRE_H
@@ -18,7 +19,8 @@
 
 #include "types.h"
 
-#define WIRE_VERSION 3
+#define WIRE_VERSION 4
+#define WIRE_SUPERVISOR 0
 #define WIRE_KEY 16
 #define WIRE_NO_KEY "SEV2" /* then zeros */
 #define WIRE_HEADER 32
@@ -44,21 +46,22 @@ enum wire_state {
 };
 
 enum wire_op {
-	OP_VM = 1,	/* KVM_CREATE_VM's machine type u64; 0: arch_machine_type() */
-	OP_MEMORY = 2,	/* gpa u64, size u64, slot u32, optionally its flags u32 */
-	OP_WRITE = 3,	/* gpa u64, bytes */
-	OP_READ = 4,	/* gpa u64, length u32 -> bytes */
-	OP_VCPU = 5,	/* id u32, feature words u32[] */
-	OP_ENTRY = 6,	/* vcpu u32, 0 u32, pc u64, argument registers u64[] */
-	OP_IOCTL = 7,	/* fd u32, request u32, argument u64, buffer -> buffer */
-	OP_START = 8,	/* vcpu u32, poison u32 */
-	OP_WAIT = 9,	/* vcpu u32, milliseconds u32 -> exit */
-	OP_SLEEP = 10,	/* milliseconds u32: that many sleeps of 1 ms */
-	OP_HEAD = 12,	/* vcpu u32, offset u32, bytes: written to kvm_run at the next start, over the poison */
-	OP_OPEN = 13,	/* flags u32, path: opened and closed */
-	OP_FILE = 14,	/* offset u32, length u32, path, or path, 0 and text -> bytes, or lines with the text */
-	OP_WATCH = 15,	/* gpa u64, milliseconds u32, optionally u32: waits until the u64 there changes, or is not 0 */
-	OP_DEVICE = 16, /* type u32: KVM_CREATE_DEVICE, one for each VM */
+	OP_VM = 1,	 /* KVM_CREATE_VM's machine type u64; 0: arch_machine_type() */
+	OP_MEMORY = 2,	 /* gpa u64, size u64, slot u32, optionally its flags u32 */
+	OP_WRITE = 3,	 /* gpa u64, bytes */
+	OP_READ = 4,	 /* gpa u64, length u32 -> bytes */
+	OP_VCPU = 5,	 /* id u32, feature words u32[] */
+	OP_ENTRY = 6,	 /* vcpu u32, 0 u32, pc u64, argument registers u64[] */
+	OP_IOCTL = 7,	 /* fd u32, request u32, argument u64, buffer -> buffer */
+	OP_START = 8,	 /* vcpu u32, poison u32 */
+	OP_WAIT = 9,	 /* vcpu u32, milliseconds u32 -> exit */
+	OP_SLEEP = 10,	 /* milliseconds u32: that many sleeps of 1 ms */
+	OP_HEAD = 12,	 /* vcpu u32, offset u32, bytes: written to kvm_run at the next start, over the poison */
+	OP_OPEN = 13,	 /* flags u32, path: opened and closed */
+	OP_FILE = 14,	 /* offset u32, length u32, path, or path, 0 and text -> bytes, or lines with the text */
+	OP_WATCH = 15,	 /* gpa u64, milliseconds u32, optionally u32: waits until the u64 there changes, or is not 0 */
+	OP_DEVICE = 16,	 /* type u32: KVM_CREATE_DEVICE, one for each VM */
+	OP_PROGRAM = 17, /* a program, see below -> how it ended, and what it printed */
 };
 
 /* The part of a reply that the supervisor fills in: what the kernel logged. The worker leaves LOG_MAX bytes for the log. */
@@ -98,5 +101,32 @@ enum wire_op {
  */
 #define EXIT_FIXED 24
 #define RUN_HEAD 320 /* head, the 256 bytes of the union, kvm_valid_regs, kvm_dirty_regs, 16 bytes of s.regs */
+
+/*
+ * OP_PROGRAM starts a program, or continues to follow the one that runs when it has no arguments:
+ *   milliseconds u32 | flags u32 | length of the text u32 | of the input u32 | arguments u32 | variables u32
+ *   | text | input | arguments and variables, each with a final 0
+ * It lasts until the program has ended, until its standard output since the step began has the text, or until the
+ * program is killed after so many milliseconds. The result, in which the status is that of wait4():
+ *   status u32 | milliseconds u32 | milliseconds of CPU time u32 | most memory in KiB u32 | length of each stream u32[3]
+ *   | standard output | standard error | what it wrote to file descriptor 3
+ */
+#define PROGRAM_FIXED 28
+#define PROGRAM_STREAMS 3
+/* In all steps of a program: what a pipe holds, so that it can be written before the program reads. */
+#define PROGRAM_INPUT_MAX 16384
+/* Of each stream in one step; what follows is dropped. */
+#define PROGRAM_OUTPUT_MAX 131072
+
+/* flags of an OP_PROGRAM */
+#define PROGRAM_MERGED 1u /* standard error goes where standard output goes */
+#define PROGRAM_OPEN 2u	  /* standard input stays open behind the input */
+
+/* flags of its result */
+#define PROGRAM_ENDED 1u  /* it has ended: the status is valid */
+#define PROGRAM_KILLED 2u /* it was killed: its time was over, or the channel to the harness has ended */
+#define PROGRAM_STUCK 4u  /* it did not end although it was killed */
+#define PROGRAM_CUT 8u	  /* some output was dropped */
+#define PROGRAM_FOUND 16u /* its output had the text */
 
 #endif

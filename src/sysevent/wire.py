@@ -29,7 +29,9 @@ from sysevent.framing import pack as pack
 from sysevent.model import KernelLog
 from sysevent.text import printable
 
-VERSION = 3
+VERSION = 4
+# The ABI of requests that the supervisor carries out itself: their only step is PROGRAM.
+SUPERVISOR = 0
 # Bytes from the beginning of kvm_run that an exit contains.
 RUN_HEAD = 320
 # Bytes of kvm_run behind them that an exit contains at most: those of its first page.
@@ -102,6 +104,7 @@ class Op(enum.IntEnum):
     FILE = 14
     WATCH = 15
     DEVICE = 16
+    PROGRAM = 17
 
 
 # Flags of the kernel's log in a reply: the kernel overwrote messages before they were read; some did not fit.
@@ -116,6 +119,19 @@ START_SIGNALLED = 0x200
 # Flags of a WAIT's result: a signal of the watchdog ended KVM_RUN; KVM_RUN went on after the signal.
 EXIT_KICKED = 1
 EXIT_RUNNING = 2
+# Bytes of input of a PROGRAM, and of each stream of its output.
+PROGRAM_INPUT_MAX = 16384
+PROGRAM_OUTPUT_MAX = 131072
+# Flags of a PROGRAM: standard error goes where standard output goes; standard input stays open.
+PROGRAM_MERGED = 1
+PROGRAM_OPEN = 2
+# Flags of its result: the program has ended; it was killed; it did not end although it was; some output was dropped;
+# its output had the text.
+PROGRAM_ENDED = 1
+PROGRAM_KILLED = 2
+PROGRAM_STUCK = 4
+PROGRAM_CUT = 8
+PROGRAM_FOUND = 16
 
 
 class Hello(msgspec.Struct, frozen=True):

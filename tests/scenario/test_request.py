@@ -21,11 +21,13 @@ from sysevent.scenario.steps import (
     Load,
     Memory,
     Open,
+    Program,
     Read,
     Scenario,
     SetRunBytes,
     Sleep,
     Start,
+    Step,
     Vcpu,
     Vm,
     Wait,
@@ -87,6 +89,10 @@ STEPS = [
     (SetRunBytes(1, b"\1", 2), "0c00 0100 09000000  02000000 01000000 01"),
     (Open("/dev/kvm", "open"), "0d00 0000 0c000000  02000000 2f6465762f6b766d"),
     (File("/a", "file", 1, 2), "0e00 0000 0a000000  01000000 02000000 2f61"),
+    (
+        Program(("/a", "b"), "end", 9, ("C=d",), b"in", open=True, merged=True, until=b"u"),
+        "1100 0000 24000000 09000000 03000000 01000000 02000000 02000000 01000000 75 696e 2f6100 6200 433d6400",
+    ),
 ]
 
 
@@ -100,15 +106,9 @@ def test_bytes_of_a_step(step, literal):
 
 def test_every_kind_of_step_is_tested():
     """STEPS has every kind of step, and every op of the wire protocol that a request can hold."""
-    assert {type(step) for step, _ in STEPS} == set(wire_steps())
+    assert {type(step) for step, _ in STEPS} == set(Step.__args__)
     ops = {int.from_bytes(bytes.fromhex(text)[:2], "little") for _, text in STEPS}
     assert ops == {op.value for op in Op}
-
-
-def wire_steps():
-    from sysevent.scenario import steps as module
-
-    return module.Step.__args__
 
 
 def test_file_descriptors_equal_the_vmm_s():

@@ -18,6 +18,7 @@
 #define NR_sync 36
 #define NR_kill 37
 #define NR_ioctl 54
+#define NR_setsid 66
 #define NR_reboot 88
 #define NR_munmap 91
 #define NR_syslog 103
@@ -41,6 +42,7 @@
 #define NR_ppoll 414
 #define NR_rt_sigtimedwait 421
 #define NR_futex 422
+#define NR_pidfd_open 434
 #define ABI_CLOCK_NANOSLEEP 1
 
 static inline long syscall6(long nr, long a, long b, long c, long d, long e, long f)

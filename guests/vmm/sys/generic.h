@@ -27,6 +27,7 @@
 #define NR_rt_sigprocmask 135
 #define NR_rt_sigtimedwait 137
 #define NR_reboot 142
+#define NR_setsid 157
 #define NR_uname 160
 #define NR_prctl 167
 #define NR_getpid 172
@@ -37,5 +38,6 @@
 #define NR_mmap 222
 #define NR_wait4 260
 #define NR_finit_module 273
+#define NR_pidfd_open 434
 
 #endif

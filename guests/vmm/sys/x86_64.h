@@ -23,6 +23,7 @@
 #define NR_kill 62
 #define NR_uname 63
 #define NR_syslog 103
+#define NR_setsid 112
 #define NR_prctl 157
 #define NR_sync 162
 #define NR_mount 165
@@ -39,6 +40,7 @@
 #define NR_pipe2 293
 #define NR_finit_module 313
 #define NR_getdents64 217
+#define NR_pidfd_open 434
 #define NR_close 3
 
 static inline long syscall6(long nr, long a, long b, long c, long d, long e, long f)

@@ -18,6 +18,7 @@ class Errno(enum.IntEnum):
     ENXIO = 6
     E2BIG = 7
     ENOEXEC = 8
+    ECHILD = 10
     EAGAIN = 11
     ENOMEM = 12
     EACCES = 13

@@ -35,6 +35,7 @@ from sysevent.model import Observation
 from sysevent.scenario.control import Control
 from sysevent.scenario.facts import BUILD
 from sysevent.scenario.request import encode
+from sysevent.wire import SUPERVISOR
 
 # Seconds that a reply may take beyond its deadline. The VMM keeps it by its own clock, or kills its worker 4 s later
 # and says so (GRACE in guests/vmm/serve.c): the rest is for a guest under TCG on a loaded machine.
@@ -261,7 +262,8 @@ class Pipeline:
             self._on_answer(request)
             return
         seconds = _CONTROL if control else deadline / 1000 + _LATE
-        self._in_flight[session.send(body, request.abi.number, seconds)] = request
+        abi = SUPERVISOR if request.scenario.runs_programs else request.abi.number
+        self._in_flight[session.send(body, abi, seconds)] = request
         self._controls.sent(request)
 
     def _take(self, request: Request, answer: Observation | SyseventError) -> None:

@@ -55,6 +55,9 @@ def _line(step: s.Step) -> str:  # noqa: C901 - an arm a step
             values = " ".join(f"{value:#x}" for value in step.arguments)
             at = f"{step.payload}.{step.symbol}" if step.symbol else step.payload
             return f"vCPU {step.vcpu} starts at {at}" + (f", registers {values}" if values else "")
+        case s.Program():
+            what = " ".join(step.arguments) or "the same program goes on"
+            return f"{what}, {step.milliseconds / 1000:g} s at most -> {step.label!r}"
         case s.Device():
             return f"KVM_CREATE_DEVICE, type {step.type}{_answer(step.label)}"
         case s.Ioctl():

@@ -36,6 +36,7 @@ OPS: dict[type, Op] = {
     s.File: Op.FILE,
     s.Watch: Op.WATCH,
     s.Device: Op.DEVICE,
+    s.Program: Op.PROGRAM,
 }
 _FDS = {"system": 0, "vm": 1, "device": 0x100}
 _FD_VCPU = 2
@@ -52,6 +53,8 @@ _FROM_OUTSIDE = (9, 15)
 # Milliseconds for all that is not KVM_RUN, and again for each Wait: when its time is over, the VMM's watchdog repeats
 # its signal for as long (GRACE in guests/vmm/vcpu.c).
 _SLACK_MS = 2000
+# Milliseconds until a killed program is gone, and its last output has arrived: guests/vmm/program.c.
+_PROGRAM_SLACK_MS = 6000
 
 
 def encode(
@@ -72,6 +75,8 @@ def encode(
             deadline += step.milliseconds
         if isinstance(step, s.Wait):
             deadline += _SLACK_MS
+        if isinstance(step, s.Program):
+            deadline += step.milliseconds + _PROGRAM_SLACK_MS
     return wire.pack_request(deadline, steps), deadline
 
 
@@ -117,6 +122,18 @@ def _encode_step(step: s.Step, payloads: Mapping[str, Payload]) -> list[bytes]: 
         case s.File(path, _, offset, length, text):
             which = f"{path}\0{text}" if text else path
             return one(Op.FILE, struct.pack("<II", offset, length) + which.encode(), False)
+        case s.Program():
+            return one(Op.PROGRAM, _program(step), False)
+
+
+def _program(step: s.Program) -> bytes:
+    strings = [text.encode() for text in (*step.arguments, *step.variables)]
+    if any(b"\0" in text for text in strings) or len(step.input) > wire.PROGRAM_INPUT_MAX:
+        raise HarnessError(f"the program {step.label}: an argument has a NUL, or the input is too long")
+    flags = step.merged * wire.PROGRAM_MERGED | step.open * wire.PROGRAM_OPEN
+    lengths = len(step.until), len(step.input), len(step.arguments), len(step.variables)
+    head = struct.pack("<6I", step.milliseconds, flags, *lengths)
+    return head + step.until + step.input + b"".join(text + b"\0" for text in strings)
 
 
 def _ioctl(step: s.Ioctl) -> bytes:
@@ -152,6 +169,11 @@ def decode(scenario: s.Scenario, payloads: Mapping[str, Payload], abi: str, repl
             poisons[step.vcpu] = step.poison
         elif isinstance(step, s.Wait):
             exits[step.label] = _raw_exit(result, poisons.get(step.vcpu))
+        elif isinstance(step, s.Program):
+            # The flags of a result are not part of an answer.
+            answers[step.label] = Answer(
+                result.ret, result.errno, struct.pack("<H", result.flags) + result.body
+            )
         elif isinstance(step, s.Read | s.Vcpu | s.Device | s.Ioctl | s.Open | s.File) and step.label:
             answers[step.label] = Answer(result.ret, result.errno, _data(step, result))
     if next(results, None) is not None:

@@ -208,6 +208,31 @@ class File(msgspec.Struct, frozen=True):
     containing: str = ""
 
 
+class Program(msgspec.Struct, frozen=True):
+    """A program that is run in L1 itself, such as another VMM, beside ours. decode/program.py reads its answer.
+
+    It runs in a process group of its own, which ends with the step, or with the channel. With a text the step may end
+    before the program, which a later Program without arguments continues to follow. All steps of a scenario are
+    Programs, or none is.
+    """
+
+    # Its absolute path in L1, and its arguments. Empty: the program that an earlier step has started.
+    arguments: tuple[str, ...]
+    label: str
+    # After which it is killed, counted from the beginning of the step.
+    milliseconds: int = 30_000
+    # NAME=VALUE of each variable; it gets no others.
+    variables: tuple[str, ...] = ()
+    # Its standard input, up to wire.PROGRAM_INPUT_MAX bytes in all steps.
+    input: bytes = b""
+    # True: its standard input stays open behind that.
+    open: bool = False
+    # True: its standard error is part of its standard output.
+    merged: bool = False
+    # The step ends when the standard output since its beginning has this; empty: when the program ends.
+    until: bytes = b""
+
+
 Step = (
     Vm
     | Memory
@@ -225,6 +250,7 @@ Step = (
     | Device
     | Open
     | File
+    | Program
 )
 
 
@@ -242,6 +268,11 @@ class Scenario(msgspec.Struct, frozen=True):
     def payloads(self) -> tuple[str, ...]:
         """The names of the payloads that the scenario loads, each once."""
         return tuple(dict.fromkeys(step.payload for step in self.steps if isinstance(step, Load)))
+
+    @property
+    def runs_programs(self) -> bool:
+        """True if its steps are Programs: the supervisor carries them out, and no worker."""
+        return any(isinstance(step, Program) for step in self.steps)
 
 
 def scenario_of(arch: str, name: str, *steps: Step, configuration: Configuration = DEFAULT) -> Scenario:
