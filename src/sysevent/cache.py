@@ -10,6 +10,7 @@
     modules/HASH.bin         decompressed modules with their dependencies, in load order (images/rootfs/initramfs.py)
     initramfs/HASH.cpio      finished archives
     userland/HASH.bin        programs taken out of packages (images/rootfs/userland.py); ARCH.json: of which ones
+    kits/NAME-ARCH-HASH.*    VMMs as archives for guests (images/rootfs/kits)
     build/NAME-ABI-HASH      VMMs, payloads and other programs of this project, compiled (build/programs.py)
     headers/TRACK.json       which packages hold a track's headers; tree-*/: headers exported from a kernel tree
     layouts/ABI-HASH.json    what headers mean to an ABI (headers/compiled.py)

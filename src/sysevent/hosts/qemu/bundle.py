@@ -56,10 +56,12 @@ def prepare(
     settings: Settings,
     progress: Progress,
     kvm_obstacle: str = "",
+    archives: Sequence[Path] = (),
 ) -> Bundle:
     """The bundle of a target, after building what is missing of it in the cache.
 
     files: content of the initramfs, path -> bytes. kvm_obstacle: the reason to use TCG, when it is known already.
+    archives: more of its content, such as a kit's (images/rootfs/kits).
     Only writes files, so it may run in a thread while another guest is asked.
     Raises NoKvm for a target with `where = "kvm"` on a machine without usable KVM.
     """
@@ -80,7 +82,7 @@ def prepare(
         cpu=cpu_model.model(arch, accel.name, cpu),
         memory=spec.memory,
         kernel=boot.path,
-        initramfs=initramfs.pack(files, modules, Cache(settings.cache)),
+        initramfs=initramfs.pack(files, modules, Cache(settings.cache), archives),
         # The words of the target come last, so that they win.
         append=f"{clock.kernel_words(arch, accel.name)} {spec.append}".strip(),
         machine=spec.machine,

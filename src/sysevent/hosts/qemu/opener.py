@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -40,13 +41,15 @@ class QemuOpener:
         *,
         guest: type[QemuGuest] = QemuGuest,
         bundle: Bundle | None = None,
+        archives: Sequence[Path] = (),
     ) -> None:
-        """With a bundle, prepare() need not be called."""
+        """With a bundle, prepare() need not be called. archives: more content of the guest's root, such as a kit's."""
         self._guest = guest
         self._spec = spec
         self._arch = ARCHITECTURES[spec.arch]
         self._settings = settings
         self._modules = modules
+        self._archives = archives
         # Not under a debugger: the user wants to see the boot, and a stopped guest cannot be saved. Not with --keep:
         # those guests have a shell, and few runs use them.
         snapshots = settings.snapshots and not settings.debug and not settings.keep
@@ -93,12 +96,12 @@ class QemuOpener:
             files.setdefault("vmm", vmm)
         if settings.keep:
             files |= keep.files(self._arch, settings, progress)
-        bundle = prepare(self._spec, kernel, files, settings, progress)
+        bundle = prepare(self._spec, kernel, files, settings, progress, archives=self._archives)
         if self._spec.where == "auto" and bundle.config.accel == "kvm":
             # Not for `where = "kvm"`: there the run itself shows it.
             obstacle = nested.kvm_obstacle(bundle, settings, progress)
             if obstacle:
-                bundle = prepare(self._spec, kernel, files, settings, progress, obstacle)
+                bundle = prepare(self._spec, kernel, files, settings, progress, obstacle, self._archives)
         if self._spec.where != "tcg" and bundle.config.accel == "kvm":
             # A boot takes a second, and the CPU state of one host cannot be restored on another.
             self._snapshots = None

@@ -23,6 +23,7 @@ from sysevent.images import compression
 from sysevent.images.debian import keyring, own_mirror, package_index, release_file
 from sysevent.images.debian.apt import shown
 from sysevent.images.debian.apt_helper import AptHelper
+from sysevent.images.debian.catalogue import Catalogue
 from sysevent.images.debian.release_file import ReleaseFile
 from sysevent.images.download import Downloader, Expected
 from sysevent.model import Progress
@@ -148,6 +149,19 @@ class Archive(msgspec.Struct, frozen=True, dict=True):
         by_hash: True fetches the index under its hash, where mirrors keep older ones for a while; False under
         its plain name. Raises Gone when the mirror does not have it there, and otherwise what blob() raises.
         """
+        blob = self.index(suite, debian_arch, by_hash=by_hash)
+        if blob is None:
+            return None
+        return Listing(blob.name, parse_index(blob, _index_name(suite, debian_arch), wanted))
+
+    def catalogue(self, suite: Suite, debian_arch: str, *, by_hash: bool) -> Catalogue | None:
+        """Return all packages of a suite; None if it has no such architecture. Raises as listing() does."""
+        blob = self.index(suite, debian_arch, by_hash=by_hash)
+        name = _index_name(suite, debian_arch)
+        return None if blob is None else Catalogue(_content_of_index(blob, name), name)
+
+    def index(self, suite: Suite, debian_arch: str, *, by_hash: bool) -> Path | None:
+        """Return the compressed package index of a suite, a file with its hash for a name; as listing()."""
         entry = suite.release_file.index(debian_arch)
         if entry is None:
             return None
@@ -155,8 +169,7 @@ class Archive(msgspec.Struct, frozen=True, dict=True):
         name = f"dists/{suite.release_file.suite}/{path}"
         url = f"{name.rpartition('/')[0]}/by-hash/SHA256/{expected.sha256}"
         label = f"Debian {suite.release_file.suite} {debian_arch}: package index"
-        blob = self.blob(url if by_hash and suite.release_file.by_hash else name, expected, label)
-        return Listing(expected.sha256, parse_index(blob, name, wanted))
+        return self.blob(url if by_hash and suite.release_file.by_hash else name, expected, label)
 
     def blob(self, path: str, expected: Expected, label: str) -> Path:
         """Return the file with this hash, verified again, from the cache or from path on the mirror.
@@ -220,7 +233,15 @@ def parse_index(
 
     name is the index's, for messages.
     """
+    return package_index.parse(_content_of_index(blob, name), name, wanted)
+
+
+def _content_of_index(blob: Path, name: str) -> bytes:
     try:
-        return package_index.parse(compression.decompress("xz", blob.read_bytes(), name), name, wanted)
+        return compression.decompress("xz", blob.read_bytes(), name)
     except ImageError as error:
         raise BadSignature(str(error)) from None
+
+
+def _index_name(suite: Suite, debian_arch: str) -> str:
+    return f"dists/{suite.release_file.suite}/main/binary-{debian_arch}/Packages.xz"

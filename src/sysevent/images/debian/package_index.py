@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -88,18 +88,30 @@ def parse(index: bytes, name: str, wanted: re.Pattern[bytes] = KERNELS) -> tuple
 
 
 def _package(entry: bytes, name: str) -> Package:
-    """Return the package of an entry of the index called name; BadSignature when it is not valid."""
+    return package_of(fields_of(entry, name), name)
+
+
+def fields_of(entry: bytes, name: str) -> Mapping[str, str]:
+    """Return the fields of an entry of the index called name; BadSignature when it is not valid."""
     from debian import deb822
-    from debian.debian_support import Version
 
     if len(entry) > _ENTRY_MAX:
         raise BadSignature(f"{name}: an entry has {len(entry)} bytes, more than {_ENTRY_MAX}")
     try:
-        fields = deb822.Deb822(entry.decode("utf-8"))
+        return deb822.Deb822(entry.decode("utf-8"))
+    except ValueError as error:
+        raise _invalid(name, error) from None
+
+
+def package_of(fields: Mapping[str, str], name: str) -> Package:
+    """Return the package of an entry's fields in the index called name; BadSignature when one is not valid."""
+    from debian.debian_support import Version
+
+    try:
         # Raises ValueError for one that has no place in Debian's order.
         version = str(Version(fields.get("Version", "")))
     except ValueError as error:
-        raise BadSignature(f"{name}: an invalid entry: {one_line(error)[:200]}") from None
+        raise _invalid(name, error) from None
     package, filename, size, sha256 = (
         fields.get(key, "") for key in ("Package", "Filename", "Size", "SHA256")
     )
@@ -109,6 +121,10 @@ def _package(entry: bytes, name: str) -> Package:
             f"{name}: the entry of {printable(package[:80])} has no valid version, file name, size or hash"
         )
     return Package(package, version, filename, int(size), sha256)
+
+
+def _invalid(name: str, error: ValueError) -> BadSignature:
+    return BadSignature(f"{name}: an invalid entry: {one_line(error)[:200]}")
 
 
 def best(packages: Sequence[Package], patterns: Iterable[str]) -> Kernel | None:

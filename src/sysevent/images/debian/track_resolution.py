@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -17,6 +18,8 @@ from sysevent.images.debian.archive import FRESH, Archive, Listing, Suite
 from sysevent.images.download import Gone, LengthMismatch
 from sysevent.images.tracks import Track, load
 from sysevent.settings import Settings
+
+T = TypeVar("T")
 
 
 class Resolution(msgspec.Struct, frozen=True):
@@ -158,13 +161,26 @@ def fetch_listing(
     Raises Gone when the mirror does not have the suite, and LengthMismatch when its index does not belong to
     its release file, as on a mirror that is being updated.
     """
+    return fetch(
+        name,
+        archive,
+        lambda suite, by_hash: archive.listing(suite, arch.debian, by_hash=by_hash, wanted=wanted),
+        refresh=refresh,
+    )
+
+
+def fetch(name: str, archive: Archive, read: Callable[[Suite, bool], T], *, refresh: bool) -> tuple[Suite, T]:
+    """Return a suite, and what read() returns for it; its second argument: True to fetch indices by their hash.
+
+    Raises what fetch_listing() raises.
+    """
     suite = archive.suite(name, refresh=refresh)
     try:
-        return suite, archive.listing(suite, arch.debian, by_hash=True, wanted=wanted)
+        return suite, read(suite, True)
     # The mirror has newer indices than the cached release file, or does not keep them by hash.
     except Gone:
         suite = archive.suite(name, refresh=True)
-        return suite, archive.listing(suite, arch.debian, by_hash=False, wanted=wanted)
+        return suite, read(suite, False)
 
 
 def _not_applicable(track: Track, arch: Architecture, where: str) -> NotApplicable:

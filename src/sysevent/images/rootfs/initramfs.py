@@ -42,20 +42,34 @@ def build(
     return pack(files, loaded, Cache(settings.cache))
 
 
-def pack(files: Mapping[str, bytes], loaded: Sequence[Module], cache: Cache) -> Path:
-    """Return the path of an initramfs with these files and modules.
+def pack(
+    files: Mapping[str, bytes], loaded: Sequence[Module], cache: Cache, archives: Sequence[Path] = ()
+) -> Path:
+    """Return the path of an initramfs with these files and modules, and behind them what these archives hold.
 
     files is path in the guest -> content; all are executable. The modules are /modules/00-name.ko and so on, in
     the order in which they load. The archive is cached under the hash of its bytes, and is not compressed: a guest
-    takes 10 ms per MB to unpack it either way. UsageError when two files have one path or a path is invalid.
+    takes 10 ms per MB to unpack it either way. archives are sealed files of the cache, such as a kit's
+    (kits/archive.py), each padded to a multiple of four bytes; the kernel unpacks them one after the other.
+
+    UsageError when two files have one path or a path is invalid, ImageError when an archive is damaged.
     """
-    data = newc.archive(_entries(files, loaded))
+    data = newc.archive(_entries(files, loaded)) + b"".join(_sealed(path, cache) for path in archives)
     path = cache.root / "initramfs" / f"{hashlib.sha256(data).hexdigest()}.cpio"
     if _contains(path, data):
         cache.touch(path)
     else:
         cache.write(path, data)
     return path
+
+
+def _sealed(path: Path, cache: Cache) -> bytes:
+    content = cache.content(path)
+    if content is None:
+        raise ImageError(
+            f"{path} was damaged or removed while it was used: run the same command again, which makes it again"
+        )
+    return content
 
 
 def _contains(path: Path, data: bytes) -> bool:
