@@ -168,13 +168,16 @@ static void take_output(u32 index, struct program_result *result)
 		result->flags |= PROGRAM_CUT;
 }
 
-static int found(const struct program_step *step, u32 before)
+/* Whether a stream has the text; before: how many bytes each had when they were searched last. */
+static int found(const struct program_step *step, const u32 *before)
 {
-	u32 used = program_streams[0].used, start = before > step->text_length ? before - step->text_length : 0;
+	for (u32 i = 0; step->text_length && i < PROGRAM_STREAMS; i++) {
+		u32 at = before[i] > step->text_length ? before[i] - step->text_length : 0;
 
-	for (; step->text_length && start + step->text_length <= used; start++)
-		if (memcmp(program_streams[0].text + start, step->text, step->text_length) == 0)
-			return 1;
+		for (; at + step->text_length <= program_streams[i].used; at++)
+			if (memcmp(program_streams[i].text + at, step->text, step->text_length) == 0)
+				return 1;
+	}
 	return 0;
 }
 
@@ -213,8 +216,10 @@ static void follow(const struct program_step *step, struct program_result *resul
 	int ended = 0, hung_up = 0;
 
 	while (!ended && !hung_up && now < end) {
-		u32 before = program_streams[0].used;
+		u32 before[PROGRAM_STREAMS];
 
+		for (u32 i = 0; i < PROGRAM_STREAMS; i++)
+			before[i] = program_streams[i].used;
 		wait_once(end - now, &ended, &hung_up, result);
 		now = sys_milliseconds();
 		if (!ended && found(step, before)) {
@@ -222,6 +227,10 @@ static void follow(const struct program_step *step, struct program_result *resul
 			result->milliseconds = (u32)(now - child.since);
 			return;
 		}
+	}
+	if (!ended && !hung_up && step->flags & PROGRAM_LEAVE) {
+		result->milliseconds = (u32)(now - child.since);
+		return;
 	}
 	if (!ended)
 		result->flags |= PROGRAM_KILLED;

@@ -106,7 +106,7 @@ enum wire_op {
  * OP_PROGRAM starts a program, or continues to follow the one that runs when it has no arguments:
  *   milliseconds u32 | flags u32 | length of the text u32 | of the input u32 | arguments u32 | variables u32
  *   | text | input | arguments and variables, each with a final 0
- * It lasts until the program has ended, until its standard output since the step began has the text, or until the
+ * It lasts until the program has ended, until one of its streams has the text since the step began, or until the
  * program is killed after so many milliseconds. The result, in which the status is that of wait4():
  *   status u32 | milliseconds u32 | milliseconds of CPU time u32 | most memory in KiB u32 | length of each stream u32[3]
  *   | standard output | standard error | what it wrote to file descriptor 3
@@ -121,6 +121,7 @@ enum wire_op {
 /* flags of an OP_PROGRAM */
 #define PROGRAM_MERGED 1u /* standard error goes where standard output goes */
 #define PROGRAM_OPEN 2u	  /* standard input stays open behind the input */
+#define PROGRAM_LEAVE 4u  /* it goes on when its time is over */
 
 /* flags of its result */
 #define PROGRAM_ENDED 1u  /* it has ended: the status is valid */

@@ -122,9 +122,11 @@ EXIT_RUNNING = 2
 # Bytes of input of a PROGRAM, and of each stream of its output.
 PROGRAM_INPUT_MAX = 16384
 PROGRAM_OUTPUT_MAX = 131072
-# Flags of a PROGRAM: standard error goes where standard output goes; standard input stays open.
+# Flags of a PROGRAM: standard error goes where standard output goes; standard input stays open; the program goes on
+# when its time is over.
 PROGRAM_MERGED = 1
 PROGRAM_OPEN = 2
+PROGRAM_LEAVE = 4
 # Flags of its result: the program has ended; it was killed; it did not end although it was; some output was dropped;
 # its output had the text.
 PROGRAM_ENDED = 1

@@ -143,6 +143,25 @@ def test_the_second_step_may_come_with_another_request(vmm):
     assert seen.output == b"later\n"
 
 
+def test_a_text_in_any_stream(vmm):
+    for number in (1, 2, 3):
+        ask_for = shell(f"printf 'a.b.EN' >&{number}; printf D. >&{number}; sleep 65", until=b"END")
+        (seen,) = ask(vmm, ask_for)
+        assert seen.found
+        assert b"a.b.END." in seen.output + seen.errors + seen.side + b"."
+
+
+def test_a_program_that_outlives_its_step(vmm):
+    """The step ends when its time is over; the program goes on, and the next step sees its end."""
+    first, second = ask(
+        vmm,
+        shell("echo a; read line; echo $line", open=True, until=b"never", milliseconds=200, leave=True),
+        Program((), "b", 5000, input=b"b\n"),
+    )
+    assert (first.found, first.status, first.output) == (False, None, b"a\n")
+    assert (second.output, second.exit_code) == (b"b\n", 0)
+
+
 def test_nothing_to_continue(vmm):
     (seen,) = ask(vmm, Program((), "a"))
     assert "ECHILD" in str(seen)

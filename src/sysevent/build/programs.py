@@ -25,6 +25,7 @@ from sysevent.settings import Settings
 VMM = GUESTS / "vmm"
 INIT = GUESTS / "init"
 PAYLOADS = GUESTS / "payloads"
+VMMS = GUESTS / "vmms"
 # fmt: off
 _VMM_SOURCES = (
     "main.c", "serve.c", "launch.c", "program.c", "kmsg.c", "scenario.c", "steps.c", "files.c", "body.c", "vm.c",
@@ -68,6 +69,12 @@ def init(arch: Architecture, settings: Settings) -> Program:
     """Return init, the first process of a guest of arch; BuildFailed or ToolMissing."""
     sources = [INIT / "init.c", INIT / "parameters.c", VMM / "runtime.c"]
     return _program("init", arch.abis[0], sources, [*_headers(), INIT / "parameters.h"], settings)
+
+
+def guest_of_vmms(arch: Architecture, settings: Settings) -> Program:
+    """Return the ELF program that real VMMs run as their guest, guests/vmms/<arch>.S; BuildFailed or ToolMissing."""
+    source, script = VMMS / f"{arch.name}.S", VMMS / f"{arch.name}.ld"
+    return _compile("vmms", arch.payload_abi, (), [source], [script], settings, script=script)
 
 
 def payload(arch: Architecture, name: str, settings: Settings) -> Payload:

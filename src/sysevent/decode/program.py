@@ -34,7 +34,7 @@ class Ended(msgspec.Struct, frozen=True):
     status: int | None = None
     # True: it was killed because its time was over.
     killed: bool = False
-    # True: the step ended because its text was found, and the program goes on.
+    # True: its text was found, which ended the step. The program goes on.
     found: bool = False
     # True: it printed more than is kept.
     cut: bool = False

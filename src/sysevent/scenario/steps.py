@@ -229,8 +229,10 @@ class Program(msgspec.Struct, frozen=True):
     open: bool = False
     # True: its standard error is part of its standard output.
     merged: bool = False
-    # The step ends when the standard output since its beginning has this; empty: when the program ends.
+    # The step ends when one of its streams has this since the step began; empty: when the program ends.
     until: bytes = b""
+    # True: when the time is over, the step ends, and the program goes on.
+    leave: bool = False
 
 
 Step = (
