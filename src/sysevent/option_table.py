@@ -21,13 +21,14 @@ PathKind = Literal[
     "path",
     "kernel",
     "command",
+    "vmm",
 ]
 Kind = Literal["flag", "text", "number", "origin", "arch", "abi", "url", "target", "claim"] | PathKind
 """What a value is. An architecture can be given by its other names; a target and a claim by a glob. What is in PATHS
 names something on disk, relative to the current directory: a file that is read, a directory that exists, a file that is
 written, one whose directory is created as well, such a file behind its format (junit=FILE), a directory that is
-created, a file or directory, a kernel, which can also be the name of a track, such as debian:6.12, or a command of the
-shell that does so."""
+created, a file or directory, a kernel, which can also be the name of a track, such as debian:6.12, a command of the
+shell that does so, or a VMM, which can also be one of VMMS alone."""
 PATHS: tuple[Kind, ...] = get_args(PathKind)
 
 PYTEST = "pytest"
@@ -101,6 +102,21 @@ FORMATS: Mapping[str, str] = {
     "kcidb": "a report for KernelCI's database",
     "lava": "signals of LAVA's test shell",
     "html": "one self-contained page of HTML",
+}
+
+# The real VMMs with a name, and where they come from: what `--vmm NAME` takes. How each is made: images/rootfs/kits. A
+# user can give a program of any other name.
+VMMS: Mapping[str, str] = {
+    "qemu-5.2": "Debian bullseye",
+    "qemu-7.2": "Debian bookworm",
+    "qemu-10": "Debian trixie",
+    "qemu-11": "Debian forky",
+    "kvm-ioctls": "Debian's crates and this machine's Rust",
+    "kvm-ioctls-0.25": "Debian's crates and this machine's Rust",
+    "kvmtool": "--kvmtool DIR",
+    "crosvm": "--vmm crosvm=PATH",
+    "cloud-hypervisor": "--vmm cloud-hypervisor=PATH",
+    "firecracker": "--vmm firecracker=PATH",
 }
 
 # Boots of each kernel that a bisection asks.
@@ -196,6 +212,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("--refresh", "", "ask the mirror even if it was asked within a day", _in("images fetch"), "flag"),
     Option("--install-deps", "", "first install a missing QEMU with the package manager (as root, or with sudo)",
            _in("run", "doctor"), "flag"),
+
+    # Real VMMs in guests.
+    Option("--vmm", "NAME", f"a VMM: {', '.join(VMMS)}, or NAME=PATH, which is a program of yours",
+           _in("images fetch"), "vmm", repeatable=True),
+    Option("--kvmtool", "DIR", "source tree of kvmtool, which is built in a copy", _in("images fetch"), "directory"),
 
     # How guests start and end.
     Option("--fresh", "", "boot every guest; default: restore a guest that was ready before from its snapshot",

@@ -15,7 +15,7 @@ from typing import Any
 from sysevent import nearest
 from sysevent.arches import ARCHITECTURES, canonical
 from sysevent.errors import UsageError
-from sysevent.option_table import FORMATS, Option
+from sysevent.option_table import FORMATS, VMMS, Option
 from sysevent.reading import read_start
 
 _SCHEMES = ("http", "https")
@@ -23,6 +23,10 @@ _SCHEMES = ("http", "https")
 _ORIGIN = re.compile(r"[a-z0-9_]+")
 # Bytes of the largest file that an option can name to be read.
 _FILE_MAX = 16 << 20
+# Bytes of the largest program; a crosvm with debug information has 300 MB.
+_PROGRAM_MAX = 1 << 30
+# It is part of paths, here and in guests.
+_VMM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,39}")
 
 
 def converter(option: Option) -> Callable[[str], Any]:
@@ -171,6 +175,31 @@ def _export(name: str, value: str) -> None:
     _created(f"--{form}", file)
 
 
+def _vmm(name: str, value: str) -> None:
+    vmm, equals, path = value.partition("=")
+    if not equals:
+        try:
+            one_of(VMMS, vmm)
+        except UsageError as error:
+            raise UsageError(f"{name} {error}, or NAME=PATH for a program of yours") from None
+    elif not _VMM_NAME.fullmatch(vmm):
+        raise UsageError(f"{name} {value}: a name has letters, digits, dots and hyphens, 40 at most")
+    elif VMMS.get(vmm, f"{name} {vmm}=PATH") != f"{name} {vmm}=PATH":
+        raise UsageError(f"{name} {value}: {vmm} comes from {VMMS[vmm]}; give your program another name")
+    else:
+        _program(f"{name} {vmm}=", path)
+
+
+def _program(name: str, value: str) -> None:
+    path = Path(value).expanduser()
+    try:
+        start = read_start(path, 4, _PROGRAM_MAX)
+    except OSError as error:
+        raise UsageError(f"{name}{value} cannot be read: {error.strerror}{_sibling(path)}") from None
+    if start != b"\x7fELF":
+        raise UsageError(f"{name}{value} is not an ELF file; expected a program")
+
+
 def _results(name: str, value: str) -> None:
     path = Path(value).expanduser().absolute()
     there = next(place for place in (path, *path.parents) if place.exists())
@@ -187,5 +216,6 @@ _CHECKS: Mapping[str, Callable[[str, str], object]] = {
     "created": _created,
     "export": _export,
     "results": _results,
+    "vmm": _vmm,
     "url": lambda _, value: mirror(value),
 }

@@ -59,7 +59,7 @@ def read(content: bytes, arch: Architecture, name: str) -> Linked:
     ImageError when it is no ELF file or a damaged one, WrongArchitecture when it is of another machine.
     """
     if not content.startswith(b"\x7fELF"):
-        raise ImageError(f"{name} is not an ELF file; expected a program for {arch.name}")
+        raise ImageError(f"{name} is not an ELF file")
     # Imported here: 30 ms.
     from elftools.elf.dynamic import DynamicSegment
     from elftools.elf.elffile import ELFFile

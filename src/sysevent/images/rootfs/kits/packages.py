@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -56,18 +56,34 @@ class Chosen(msgspec.Struct, frozen=True):
     checked: float
 
 
-def kit(recipe: Recipe, arch: Architecture, archive: Archive) -> Kit:
+Make = Callable[[Recipe, Architecture, Chosen, Archive], Contents]
+"""Returns the files of a kit."""
+
+
+def kit(
+    recipe: Recipe,
+    arch: Architecture,
+    archive: Archive,
+    make: Make | None = None,
+    parts: Sequence[str] = (),
+    name: str = "",
+) -> Kit:
     """Return the kit of a recipe; the mirror is asked at most once a day, and never offline.
+
+    make: what makes its files out of the packages; by default contents(). parts: what it is made of besides. name: of
+    the kit, if it is not the recipe's.
 
     Raises NotApplicable when no suite has the program, NotCached, DownloadFailed, BadSignature and ImageError.
     """
     cache, settings = archive.cache, archive.settings
-    note = cache.root / kit_archive.FOLDER / f"{recipe.name}-{arch.name}.json"
+    name = name or recipe.name
+    note = cache.root / kit_archive.FOLDER / f"{name}-{arch.name}.json"
     known = cache.read(note, Meaning)
-    asked = (settings.mirror or "", str(settings.keyring or ""), _rule(recipe, arch))
+    rule = kit_archive.key_of([msgspec.json.encode(recipe).decode(), name, arch.name, *parts])
+    asked = (settings.mirror or "", str(settings.keyring or ""), rule)
     if known and (known.mirror, known.keyring, known.rule) != asked:
         known = None
-    found = known and kit_archive.stored(cache, recipe.name, arch.name, known.key)
+    found = known and kit_archive.stored(cache, name, arch.name, known.key)
     if known and found and (settings.offline or time.time() - known.checked < FRESH):
         return found
     try:
@@ -77,18 +93,19 @@ def kit(recipe: Recipe, arch: Architecture, archive: Archive) -> Kit:
     except DownloadFailed as error:
         if not found:
             raise
-        archive.progress(f"{recipe.name} for {arch.name}: the mirror failed ({error}); using the kit at hand")
+        archive.progress(f"{name} for {arch.name}: the mirror failed ({error}); using the kit at hand")
         return found
-    key = kit_archive.key_of([*asked[2:], *(entry.package.sha256 for entry in chosen.closure.entries)])
+    key = kit_archive.key_of([rule, *(entry.package.sha256 for entry in chosen.closure.entries)])
     made = kit_archive.make(
-        cache, recipe.name, arch.name, key, archive.progress, lambda: contents(recipe, arch, chosen, archive)
+        cache,
+        name,
+        arch.name,
+        key,
+        archive.progress,
+        lambda: (make or contents)(recipe, arch, chosen, archive),
     )
     cache.record(note, Meaning(*asked, chosen.suite, chosen.index, key, chosen.checked))
     return made
-
-
-def _rule(recipe: Recipe, arch: Architecture) -> str:
-    return kit_archive.key_of([msgspec.json.encode(recipe).decode(), arch.name])
 
 
 def choose(recipe: Recipe, arch: Architecture, archive: Archive) -> Chosen:
@@ -109,7 +126,7 @@ def choose(recipe: Recipe, arch: Architecture, archive: Archive) -> Chosen:
             absent.append(f"{name} has no {arch.debian}")
             continue
         index, catalogue = read
-        names = recipe.packages[arch.qemu]
+        names = recipe.packages[arch.name]
         root = next((entry for package in names if (entry := catalogue.newest(package))), None)
         if root is None:
             absent.append(f"{name} has no {' or '.join(names)} for {arch.debian}")
@@ -137,7 +154,7 @@ def upstream(version: str) -> str:
 def contents(recipe: Recipe, arch: Architecture, chosen: Chosen, archive: Archive) -> Contents:
     """Return the files of a kit out of its packages. Raises ImageError, and what Archive.deb() raises."""
     root, *others = chosen.closure.entries
-    path = recipe.program(arch)
+    path = f"usr/bin/{arch.qemu}"
     packages = Packages(others, archive, f"Debian {chosen.suite} {arch.debian}", chosen.closure.unmet)
     with tempfile.TemporaryDirectory(dir=archive.cache.scratch(), prefix="kit-") as folder:
         program = packages.files(root, re.compile(rf"(?:\./)?{re.escape(path)}"), Path(folder))
@@ -145,7 +162,7 @@ def contents(recipe: Recipe, arch: Architecture, chosen: Chosen, archive: Archiv
             raise ImageError(f"{root.package.filename} holds no {path}; earlier versions of the package did")
         packages.open(root, Path(folder))
         files = linked.with_libraries(path, program[path], arch, packages)
-        data = _data(recipe.data.get(arch.qemu, {}), chosen.closure, packages, Path(folder))
+        data = _data(recipe.data.get(arch.name, {}), chosen.closure, packages, Path(folder))
     return Contents(
         root.package.version,
         f"/{path}",

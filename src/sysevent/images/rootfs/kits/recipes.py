@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 
-from sysevent.arches import Architecture
+from sysevent.arches import ARCHITECTURES, ArchName
 
 
 class Recipe(msgspec.Struct, frozen=True):
-    """A VMM out of Debian's packages."""
+    """A VMM, or what it is built of, out of Debian's packages."""
 
     # Of the kit.
     name: str
     # Suites in this order; the first with the version counts.
     suites: tuple[str, ...]
-    # How the upstream version begins: a suite moves on to later ones.
+    # How the upstream version of the package begins: a suite moves on to later ones.
     version: str
-    # By the emulator's name (Architecture.qemu): the packages that may have it, the smallest first.
-    packages: Mapping[str, tuple[str, ...]]
-    # By the emulator's name: package -> paths in it, of what the program reads at run time.
-    data: Mapping[str, Mapping[str, tuple[str, ...]]]
-
-    def program(self, arch: Architecture) -> str:
-        """Return the path of the program, without a slash at its start."""
-        return f"usr/bin/{arch.qemu}"
+    # By architecture: the packages that may have it, the smallest first.
+    packages: Mapping[ArchName, tuple[str, ...]]
+    # By architecture: package -> paths in it, of what the program reads at run time.
+    data: Mapping[ArchName, Mapping[str, tuple[str, ...]]] = {}
 
 
 # As in the indices of 2026-11: qemu-system-misc has RISC-V up to 9.x, and 40 MB of other machines.
-_PACKAGES = {
-    "qemu-system-aarch64": ("qemu-system-arm",),
-    "qemu-system-riscv64": ("qemu-system-riscv", "qemu-system-misc"),
-    "qemu-system-x86_64": ("qemu-system-x86",),
+_PACKAGES: Mapping[ArchName, tuple[str, ...]] = {
+    "arm64": ("qemu-system-arm",),
+    "riscv64": ("qemu-system-riscv", "qemu-system-misc"),
+    "x86_64": ("qemu-system-x86",),
 }
 # Without -bios none, QEMU's other machines would need firmware as well. kvmvapic.bin: hw/i386/vapic.c, which maps it
 # over the ROM of every guest of KVM without an APIC that is virtualised by the CPU.
-_DATA = {"qemu-system-x86_64": {"qemu-system-data": ("usr/share/qemu/kvmvapic.bin",)}}
+_DATA: Mapping[ArchName, Mapping[str, tuple[str, ...]]] = {
+    "arm64": {},
+    "riscv64": {},
+    "x86_64": {"qemu-system-data": ("usr/share/qemu/kvmvapic.bin",)},
+}
 
 QEMU: tuple[Recipe, ...] = tuple(
     Recipe(f"qemu-{release}", suites, f"{release}.", _PACKAGES, _DATA)
@@ -50,24 +49,18 @@ QEMU: tuple[Recipe, ...] = tuple(
     )
 )
 
-Origin = Literal["debian", "crates", "tree", "given"]
-"""Debian's packages; a program of ours and Debian's crates; the source tree of --kvmtool; a binary that --vmm names."""
+# A VMM of this project on rust-vmm's crates. The older one compiles with Rust 1.63, and the newer one needs 1.85, as
+# the crates of 2026-11 say.
+_CRATE: Mapping[ArchName, tuple[str, ...]] = {
+    arch.name: ("librust-kvm-ioctls-dev",) for arch in ARCHITECTURES.values()
+}
+CRATES: tuple[Recipe, ...] = (
+    Recipe("kvm-ioctls", ("trixie",), "0.19.", _CRATE),
+    Recipe("kvm-ioctls-0.25", ("forky", "sid"), "0.25.", _CRATE),
+)
 
-# The programs of this project on rust-vmm's crate, and the VMM whose source a user has.
-KVM_IOCTLS = "kvm-ioctls"
+# A VMM of which a user has the source. x86-64 has no device tree, and so needs no libfdt.
 KVMTOOL = "kvmtool"
-
-# Not in Debian, so that a user has to bring their programs.
-GIVEN: Mapping[str, str] = {
-    "crosvm": "cargo build --release",
-    "cloud-hypervisor": "a static release binary, or cargo build --release",
-    "firecracker": "a static release binary",
-}
-
-ORIGINS: Mapping[str, Origin] = {
-    **{recipe.name: "debian" for recipe in QEMU},
-    KVM_IOCTLS: "crates",
-    KVMTOOL: "tree",
-    **dict.fromkeys(GIVEN, "given"),
-}
-"""The VMMs with a name, in the order in which they are shown. A user can give a binary of any other name."""
+LIBFDT = Recipe(
+    "libfdt", ("trixie",), "", {"arm64": ("libfdt-dev",), "riscv64": ("libfdt-dev",), "x86_64": ()}
+)
