@@ -71,14 +71,15 @@ class Mirror:
     delay: float = 0.0
 
     def add(self, suite, arch, packages, **fields):
-        """Publish a suite with one architecture; packages are (name, version, bytes of the .deb)."""
+        """Publish a suite with one architecture; packages: name, version, bytes of the .deb, more lines."""
         paragraphs = ["Package: bash\nVersion: 5\nFilename: pool/b.deb\nSize: 1\nSHA256: " + "0" * 64 + "\n"]
-        for name, version, data in packages:
+        for name, version, data, *lines in packages:
             filename = f"pool/main/l/linux/{name}_{version}_{arch}.deb"
             self.write(filename, data)
             paragraphs.append(
                 f"Package: {name}\nVersion: {version}\nArchitecture: {arch}\nDescription: a\n kernel\n"
-                f"Filename: {filename}\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n"
+                + "".join(f"{line}\n" for line in lines)
+                + f"Filename: {filename}\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n"
             )
         index = lzma.compress("\n".join(paragraphs).encode())
         path, digest = f"main/binary-{arch}/Packages.xz", hashlib.sha256(index).hexdigest()

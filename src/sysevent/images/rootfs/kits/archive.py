@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from sysevent.cache import Cache
+from sysevent.errors import ImageError
 from sysevent.images.rootfs import newc
 from sysevent.model import Progress
 
@@ -122,7 +123,10 @@ def make(
         if found := stored(cache, name, arch, key):
             return found
         began = time.monotonic()
-        made = contents()
+        try:
+            made = contents()
+        except OSError as error:
+            raise ImageError(f"{label} cannot be made: {error.strerror or error}") from None
         plain = newc.archive(entries(made))
         progress(f"{label}: packing {len(plain) / 1e6:.0f} MB")
         packed = compress(plain)

@@ -21,8 +21,12 @@ _DEADLINE = 900
 _LINES = 12
 
 
-def build(words: Sequence[str], folder: Path, environment: Mapping[str, str], what: str) -> None:
-    """Run a command in a folder; BuildFailed, with what it printed last, if it fails or does not end in time.
+def build(
+    words: Sequence[str], folder: Path, environment: Mapping[str, str], what: str, program: Path
+) -> bytes:
+    """Run a command in a folder, and return the program that it makes.
+
+    BuildFailed, with what it printed last, if it fails, does not end in time, or makes no such file.
 
     All that it started is ended with it. what names the work, for messages.
     """
@@ -50,9 +54,15 @@ def build(words: Sequence[str], folder: Path, environment: Mapping[str, str], wh
         said.seek(0, os.SEEK_END)
         said.seek(max(0, said.tell() - (1 << 16)))
         output = said.read().decode("utf-8", "replace")
+    lines = "\n  ".join(last_lines(output, _LINES))
     if process.returncode:
-        lines = "\n  ".join(last_lines(output, _LINES))
         raise BuildFailed(f"{what}: `{shlex.join(words[:3])}` failed with {process.returncode}:\n  {lines}")
+    try:
+        return program.read_bytes()
+    except OSError as error:
+        raise BuildFailed(
+            f"{what}: `{shlex.join(words[:3])}` has not made {program.name} ({error.strerror}):\n  {lines}"
+        ) from None
 
 
 def output(words: Sequence[str], seconds: float = 30) -> str:

@@ -131,12 +131,12 @@ def _contents(rust: Rust, recipe: Recipe, arch: Architecture, chosen: Chosen, ar
         archive.progress(f"{label}: compiling with {rust.identity.splitlines()[0]}")
         words = ["cargo", "build", "--release", "--offline", "--target", rust.target]
         environment = rust.environment(folder / "home", folder / "built", version)
-        commands.build(words, folder / "source", environment, label)
-        program = (folder / "built" / rust.target / "release" / "kvm-ioctls").read_bytes()
+        path = folder / "built" / rust.target / "release" / "kvm-ioctls"
+        program = commands.build(words, folder / "source", environment, label, path)
     if linked.read(program, arch, label).interpreter:
         raise BuildFailed(
             f"{label}: cargo has not linked it statically: a static C library may be missing (apt install libc6-dev)"
         )
-    path = f"usr/bin/{recipe.name}"
+    guest_path = f"usr/bin/{recipe.name}"
     used = tuple(f"{crate.name} {crate.version}" for crate in sorted(crates, key=lambda crate: crate.name))
-    return Contents(version, f"/{path}", {path: program}, packages=used)
+    return Contents(version, f"/{guest_path}", {guest_path: program}, packages=used)

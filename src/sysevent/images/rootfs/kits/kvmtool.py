@@ -144,8 +144,8 @@ def _build(tree: Path, arch: Architecture, tools: Tools, archive: Archive, chose
             environment = (
                 toolchain.plain_environment() | variables | {"CPPFLAGS": tools.flags, "LDFLAGS": "-s"}
             )
-            commands.build([*words, "lkvm-static"], folder / "source", environment, label)
-        program = (folder / "source" / "lkvm-static").read_bytes()
+            made = folder / "source" / "lkvm-static"
+            program = commands.build([*words, made.name], made.parent, environment, label, made)
     if linked.read(program, arch, label).interpreter:
         raise BuildFailed(f"{label}: make lkvm-static has linked a program that is not static")
     used = () if chosen is None else (chosen.closure.entries[0].package,)

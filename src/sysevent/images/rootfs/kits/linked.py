@@ -103,7 +103,8 @@ def with_libraries(path: str, program: bytes, arch: Architecture, supply: Supply
     loader = linked.interpreter.lstrip("/")
     if loader:
         folder, _, name = loader.rpartition("/")
-        supply.expect([name])
+        # It is in one package with the C library, which has that one's name.
+        supply.expect([*linked.needed, name])
         files[loader] = _found(supply, name, [folder, *usual_folders(arch)], f"/{path}")[1]
     pending = [(path, linked)]
     # A library that is loaded once counts for all that need its name.
