@@ -214,9 +214,9 @@ OPTIONS: tuple[Option, ...] = (
            _in("run", "doctor"), "flag"),
 
     # Real VMMs in guests.
-    Option("--vmm", "NAME", f"a VMM: {', '.join(VMMS)}, or NAME=PATH, which is a program of yours",
-           _in("images fetch"), "vmm", repeatable=True),
-    Option("--kvmtool", "DIR", "source tree of kvmtool, which is built in a copy", _in("images fetch"), "directory"),
+    Option("--vmm", "NAME", f"real VMM: {', '.join(VMMS)}, or NAME=PATH, a program of yours", _in("images fetch"),
+           "vmm", repeatable=True),
+    Option("--kvmtool", "DIR", "source tree of the VMM kvmtool, which is only read", _in("images fetch"), "directory"),
 
     # How guests start and end.
     Option("--fresh", "", "boot every guest; default: restore a guest that was ready before from its snapshot",

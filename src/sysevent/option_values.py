@@ -184,7 +184,9 @@ def _vmm(name: str, value: str) -> None:
             raise UsageError(f"{name} {error}, or NAME=PATH for a program of yours") from None
     elif not _VMM_NAME.fullmatch(vmm):
         raise UsageError(f"{name} {value}: a name has letters, digits, dots and hyphens, 40 at most")
-    elif VMMS.get(vmm, f"{name} {vmm}=PATH") != f"{name} {vmm}=PATH":
+    elif vmm == "kvmtool":
+        _directory(name, path)
+    elif vmm in VMMS and "=PATH" not in VMMS[vmm]:
         raise UsageError(f"{name} {value}: {vmm} comes from {VMMS[vmm]}; give your program another name")
     else:
         _program(f"{name} {vmm}=", path)

@@ -22,6 +22,7 @@ from sysevent.option_table import (
     PATHS,
     PYTEST,
     RELAYING,
+    VMMS,
     Option,
     Use,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "OPTIONS",
     "PYTEST",
     "RELAYING",
+    "VMMS",
     "Option",
     "Use",
     "absolute",
@@ -123,7 +125,7 @@ def formats(values: Mapping[str, Any]) -> list[str]:
 
 
 def absolute(option: Option, value: str, here: Path) -> str:
-    """A path, tree:PATH or FORMAT=PATH, made absolute against here; the name of a kernel track stays as it is.
+    """A path, tree:PATH, FORMAT=PATH or NAME=PATH, made absolute against here; names of tracks and VMMs stay.
 
     A command of the shell is run there.
     """
@@ -132,6 +134,9 @@ def absolute(option: Option, value: str, here: Path) -> str:
     if option.kind == "export":
         name, equals, path = value.partition("=")
         return f"{name}{equals}{here / Path(path).expanduser()}" if path not in ("", "-") else value
+    if option.kind == "vmm":
+        name, equals, path = value.partition("=")
+        return f"{name}={here / Path(path).expanduser()}" if equals else value
     if option.kind == "kernel":
         scheme, colon, path = value.partition(":")
         if colon and scheme == "tree":

@@ -1,4 +1,4 @@
-"""sysevent images: the kernels that guests boot. list, fetch, verify, prune."""
+"""sysevent images: the kernels that guests boot, and the VMMs for them. list, fetch, verify, prune."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES, Architecture, architecture
+from sysevent.cache import Cache
 from sysevent.cli import show
 from sysevent.errors import ImageError, NotApplicable, UsageError
 from sysevent.hosts.qemu.snapshots import Snapshots
 from sysevent.images import inventory, tracks
 from sysevent.images.debian import keyring
 from sysevent.images.kernel import resolve
-from sysevent.images.rootfs import initramfs
+from sysevent.images.rootfs import initramfs, kits
 from sysevent.images.tracks import Track
 from sysevent.model import Progress
 from sysevent.settings import Settings, from_options
@@ -43,6 +44,10 @@ def _list(args: argparse.Namespace, settings: Settings) -> int:
             lines.append((row.track.spec, row.arch, "-", "not in Debian", "", "", ""))
         else:
             lines.append((row.track.spec, row.arch, row.state, row.version, row.suite, size, _ago(row.age)))
+    for kit in [] if args.kernel else kits.all_stored(Cache(settings.cache)):
+        if not args.arch or kit.arch in args.arch:
+            size = f"{kit.compressed / 1e6:.0f} MB"
+            lines.append((kit.name, kit.arch, "cached", kit.version, kit.origin, size, ""))
     console = Console()
     if console.is_terminal:
         table = Table(*lines[0], box=None, padding=(0, 1, 0, 0), header_style="bold")
@@ -57,10 +62,20 @@ def _list(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _fetch(args: argparse.Namespace, settings: Settings) -> int:
-    chosen = [(track, arch) for track in _tracks(args) for arch in _archs(args)]
     if settings.keyring is not None:
         # One line, instead of one for each kernel whose index must be verified.
         keyring.load(settings)
+    if wanted := kits.wanted(args.vmm or (), args.kvmtool):
+        if args.kernel:
+            raise UsageError("images fetch takes --kernel, or --vmm and --kvmtool, and not both")
+        for spec in wanted:
+            _fetch_kit(spec, args, settings)
+        return 0
+    return _fetch_kernels(args, settings)
+
+
+def _fetch_kernels(args: argparse.Namespace, settings: Settings) -> int:
+    chosen = [(track, arch) for track in _tracks(args) for arch in _archs(args)]
     failed: list[ImageError] = []
     for track, arch in chosen:
         refresh = args.refresh or (not settings.offline and inventory.lacks_files(track, arch, settings))
@@ -88,6 +103,24 @@ def _fetch(args: argparse.Namespace, settings: Settings) -> int:
             f"{len(failed)} of {len(chosen)} kernels could not be fetched; the first: {failed[0]}"
         )
     return 0
+
+
+def _fetch_kit(spec: str, args: argparse.Namespace, settings: Settings) -> None:
+    """Make the kits of a VMM. That it cannot be had for an architecture is an error if it is so for all."""
+    refused: list[NotApplicable] = []
+    for arch in _archs(args):
+        try:
+            with _progress() as progress:
+                kit = kits.kit(spec, arch, settings, progress)
+        except NotApplicable as error:
+            refused.append(error)
+        else:
+            sizes = f"{kit.size / 1e6:.0f} MB, compressed {kit.compressed / 1e6:.0f} MB"
+            show(f"{kit.name} {kit.arch}: {kit.version}, {kit.libraries} libraries, {sizes}")
+    if len(refused) == len(_archs(args)):
+        raise refused[0]
+    for reason in dict.fromkeys(map(str, refused)):
+        print(as_text(reason), file=sys.stderr)
 
 
 def _verify(args: argparse.Namespace, settings: Settings) -> int:

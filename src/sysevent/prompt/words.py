@@ -90,6 +90,8 @@ def _values(row: Option, verb: str, claims: Sequence[str]) -> Values:
         return Values(tuple(claims))
     if row.kind == "kernel":
         return _kernels(verb.partition(" ")[0])
+    if row.kind == "vmm":
+        return Values(tuple(options.VMMS))
     if row.kind == "export":
         return Values(tuple(f"{name}=" for name in options.FORMATS))
     return Values(files=_FILES.get(row.kind, ""))

@@ -9,7 +9,7 @@ from elf_programs import elf_program
 
 from sysevent.arches import architecture, of_machine
 from sysevent.errors import NotApplicable, UsageError
-from sysevent.images.rootfs.kits import Wanted, given, kit, wanted
+from sysevent.images.rootfs.kits import given, kit, wanted
 
 OWN = of_machine(platform.machine())
 OTHER = architecture("arm64" if OWN.name != "arm64" else "x86_64")
@@ -84,7 +84,7 @@ def test_a_program_for_another_architecture(settings, progress, program):
     """A claim about this architecture is skipped: the program may be for the other targets."""
     path = program(elf_program(arch=OTHER.name))
     with pytest.raises(NotApplicable, match=f"is a program for {OTHER.name}: give one for {OWN.name}"):
-        kit("crosvm", OWN, settings, progress, path)
+        kit(f"crosvm={path}", OWN, settings, progress)
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,10 @@ def test_what_is_wanted(program, tmp_path):
     (tmp_path / "builtin-run.c").touch()
     words = ["qemu-10", f"crosvm={first}", f"crosvm={second}", "qemu-10", "kvmtool"]
     assert wanted(words, str(tmp_path)) == (
-        Wanted("qemu-10"),
-        Wanted("crosvm", first),
-        Wanted("crosvm", second),
-        Wanted("kvmtool", tmp_path),
+        "qemu-10",
+        f"crosvm={first}",
+        f"crosvm={second}",
+        f"kvmtool={tmp_path}",
     )
 
 

@@ -39,6 +39,8 @@ class Contents(msgspec.Struct, frozen=True):
     data: frozenset[str] = frozenset()
     # Packages as "name version".
     packages: tuple[str, ...] = ()
+    # Where it comes from: the suite, or "" for what is of the user's.
+    origin: str = ""
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -53,6 +55,7 @@ class Note(msgspec.Struct, frozen=True):
     compressed: int
     libraries: int
     packages: tuple[str, ...]
+    origin: str
     seconds: float
 
 
@@ -78,6 +81,8 @@ class Kit(msgspec.Struct, frozen=True):
     libraries: int
     # What it was made of: "libc6 2.41-12".
     packages: tuple[str, ...]
+    # The suite that has the packages; "" if the program is the user's.
+    origin: str
     # That making it took.
     seconds: float
 
@@ -140,6 +145,7 @@ def make(
             compressed=len(packed),
             libraries=sum(1 for path in made.files if f"/{path}" != made.program and path not in made.data),
             packages=made.packages,
+            origin=made.origin,
             seconds=round(time.monotonic() - began, 1),
         )
         path = _path(cache, name, arch, key)

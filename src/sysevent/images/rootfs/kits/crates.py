@@ -139,4 +139,4 @@ def _contents(rust: Rust, recipe: Recipe, arch: Architecture, chosen: Chosen, ar
         )
     guest_path = f"usr/bin/{recipe.name}"
     used = tuple(f"{crate.name} {crate.version}" for crate in sorted(crates, key=lambda crate: crate.name))
-    return Contents(version, f"/{guest_path}", {guest_path: program}, packages=used)
+    return Contents(version, f"/{guest_path}", {guest_path: program}, packages=used, origin=chosen.suite)

@@ -53,7 +53,7 @@ class Tools(msgspec.Struct, frozen=True):
 def check(tree: Path) -> None:
     """Raise UsageError unless a directory is a source tree of kvmtool."""
     if not (tree / _MARK).is_file() or not (tree / "Makefile").is_file():
-        raise UsageError(f"--kvmtool {tree}: not a source tree of kvmtool, which has {_MARK} and a Makefile")
+        raise UsageError(f"{tree} is not a source tree of kvmtool, which has {_MARK} and a Makefile")
 
 
 def kit(tree: Path, arch: Architecture, archive: Archive, ask: Ask = commands.output) -> Kit:
@@ -104,7 +104,9 @@ def content_hash(tree: Path) -> str:
     for number, path in enumerate(_sources(tree)):
         size += path.stat().st_size
         if size > _TREE_MAX or number == _FILES_MAX:
-            raise UsageError(f"--kvmtool {tree}: more than {_FILES_MAX} files or {_TREE_MAX >> 20} MiB")
+            raise UsageError(
+                f"{tree} is not a source tree of kvmtool: more than {_FILES_MAX} files or {_TREE_MAX >> 20} MiB"
+            )
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         total.update(f"{content}  {path.relative_to(tree)}\n".encode("utf-8", "surrogateescape"))
     return total.hexdigest()

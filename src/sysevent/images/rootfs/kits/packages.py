@@ -169,6 +169,7 @@ def contents(recipe: Recipe, arch: Architecture, chosen: Chosen, archive: Archiv
         files | data,
         frozenset(data),
         tuple(f"{package.name} {package.version}" for package in packages.used),
+        chosen.suite,
     )
 
 
