@@ -15,7 +15,7 @@ from rich.table import Table
 from sysevent.arches import ARCHITECTURES, CHANNEL_MODULES, Architecture, architecture
 from sysevent.cache import Cache
 from sysevent.cli import show
-from sysevent.errors import ImageError, NotApplicable, UsageError
+from sysevent.errors import ImageError, NotApplicable, UsageError, copy_of
 from sysevent.hosts.qemu.snapshots import Snapshots
 from sysevent.images import inventory, tracks
 from sysevent.images.debian import keyring
@@ -118,7 +118,7 @@ def _fetch_kit(spec: str, args: argparse.Namespace, settings: Settings) -> None:
             sizes = f"{kit.size / 1e6:.0f} MB, compressed {kit.compressed / 1e6:.0f} MB"
             show(f"{kit.name} {kit.arch}: {kit.version}, {kit.libraries} libraries, {sizes}")
     if len(refused) == len(_archs(args)):
-        raise refused[0]
+        raise copy_of(refused[0])
     for reason in dict.fromkeys(map(str, refused)):
         print(as_text(reason), file=sys.stderr)
 

@@ -60,6 +60,9 @@ pub fn load(vm: &VmFd, program: &[u8], writes: &[(u64, Vec<u8>)]) -> u64 {
     let ram = Memory::new(vm, 0, RAM, RAM_SIZE);
     let entry = if program.starts_with(b"\x7fELF") {
         load_elf(&ram, program)
+    } else if !cfg!(target_arch = "x86_64") {
+        ram.write(RAM, program);
+        RAM
     } else {
         let base = FOUR_GIB - program.len().next_multiple_of(PAGE) as u64;
         let rom = Memory::new(vm, 1, base, program.len().next_multiple_of(PAGE));

@@ -3,9 +3,10 @@
 //!
 //!     kvm-ioctls PROGRAM [--hyperv] [--write ADDRESS=VALUE:BYTES]... [--most N]
 //!
-//! PROGRAM is an ELF file, which starts at its entry, or on x86-64 also a ROM, which ends at 4 GiB. --hyperv gives an
-//! x86-64 guest the CPUID leaves of Hyper-V. --write puts a number into the guest's memory before it starts. It ends
-//! with status 0 at the first exit after which a VMM would not simply go on, and with 3 after N exits.
+//! PROGRAM is an ELF file, which starts at its entry, or the plain content of memory: on x86-64 a ROM, which ends at
+//! 4 GiB, elsewhere of the start of RAM, which is where it starts. --hyperv gives an x86-64 guest the CPUID leaves of
+//! Hyper-V. --write puts a number into the guest's memory before it starts. It ends with status 0 at the first exit
+//! after which a VMM would not simply go on, and with 3 after N exits.
 //!
 //! No error is handled: what the library does with an exit is what is tested, so a panic must be seen.
 

@@ -30,6 +30,11 @@ _FILES = ("Cargo.toml", "src/main.rs", "src/exits.rs", "src/machine.rs")
 _CPUS: dict[ArchName, str] = {"arm64": "aarch64", "riscv64": "riscv64gc", "x86_64": "x86_64"}
 # C libraries that programs can be linked to statically, the one that needs nothing else first.
 _LIBRARIES = ("musl", "gnu")
+# Path in guests, of whichever release of the crate.
+_PROGRAM = "usr/bin/kvm-ioctls"
+# How it is compiled. A panic prints where in the source it is: without the path of a temporary folder.
+_COMMAND = ("cargo", "build", "--release", "--offline", "--target")
+_FLAGS = ("-C", "target-feature=+crt-static", "--remap-path-prefix={registry}/=")
 # Where Debian's packages have the source of a crate.
 _REGISTRY = "usr/share/cargo/registry"
 _CONFIG = """[source.crates-io]
@@ -52,8 +57,8 @@ class Rust(msgspec.Struct, frozen=True):
     # The linker; "" for the default one.
     linker: str
 
-    def environment(self, home: Path, built: Path, version: str) -> dict[str, str]:
-        """Return the environment for cargo: home has its configuration, and built gets what it makes."""
+    def environment(self, folder: Path, version: str) -> dict[str, str]:
+        """Return the environment for cargo, which is configured in folder/home and builds in folder/built."""
         # Variables that a user has set for other builds, or that name another toolchain, are left out.
         kept = {
             name: value
@@ -65,11 +70,11 @@ class Rust(msgspec.Struct, frozen=True):
             kept
             | ({name: self.linker} if self.linker else {})
             | {
-                "CARGO_HOME": str(home),
-                "CARGO_TARGET_DIR": str(built),
+                "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(_FLAGS).format(registry=folder / _REGISTRY),
+                "CARGO_HOME": str(folder / "home"),
+                "CARGO_TARGET_DIR": str(folder / "built"),
                 "KVM_IOCTLS_VERSION": version,
                 "LC_ALL": "C",
-                "RUSTFLAGS": "-C target-feature=+crt-static",
             }
         )
 
@@ -86,7 +91,7 @@ def kit(recipe: Recipe, arch: Architecture, archive: Archive, ask: Ask = command
         arch,
         archive,
         functools.partial(_contents, rust),
-        (rust.target, rust.identity, rust.linker, *hashes),
+        (*_COMMAND, *_FLAGS, _PROGRAM, rust.target, rust.identity, rust.linker, *hashes),
     )
 
 
@@ -129,14 +134,13 @@ def _contents(rust: Rust, recipe: Recipe, arch: Architecture, chosen: Chosen, ar
             _CONFIG.format(folder=folder / _REGISTRY), encoding="utf-8"
         )
         archive.progress(f"{label}: compiling with {rust.identity.splitlines()[0]}")
-        words = ["cargo", "build", "--release", "--offline", "--target", rust.target]
-        environment = rust.environment(folder / "home", folder / "built", version)
+        words = [*_COMMAND, rust.target]
+        environment = rust.environment(folder, version)
         path = folder / "built" / rust.target / "release" / "kvm-ioctls"
         program = commands.build(words, folder / "source", environment, label, path)
     if linked.read(program, arch, label).interpreter:
         raise BuildFailed(
             f"{label}: cargo has not linked it statically: a static C library may be missing (apt install libc6-dev)"
         )
-    guest_path = f"usr/bin/{recipe.name}"
     used = tuple(f"{crate.name} {crate.version}" for crate in sorted(crates, key=lambda crate: crate.name))
-    return Contents(version, f"/{guest_path}", {guest_path: program}, packages=used, origin=chosen.suite)
+    return Contents(version, f"/{_PROGRAM}", {_PROGRAM: program}, packages=used, origin=chosen.suite)

@@ -29,6 +29,8 @@ from sysevent.images.rootfs.kits.recipes import KVMTOOL, LIBFDT
 _PROGRAM = "usr/bin/lkvm"
 # A file that a tree has, and trees of other projects have not.
 _MARK = "builtin-run.c"
+# How it is built. Warnings are of compilers that are newer than the tree.
+_MAKE = ("make", "WERROR=0", "lkvm-static")
 # What make leaves in a tree, and git's own files.
 _MADE = shutil.ignore_patterns(".git", "*.o", "*.d", "*.elf", "*.bin", "lkvm*", "KVMTOOLS-VERSION-FILE")
 # Bytes and files of a tree; kvmtool has 1.5 MB in 400.
@@ -64,7 +66,7 @@ def kit(tree: Path, arch: Architecture, archive: Archive, ask: Ask = commands.ou
     """
     check(tree)
     tools = find(arch, ask)
-    parts = (content_hash(tree), tools.identity, tools.command, tools.flags)
+    parts = (*_MAKE, content_hash(tree), tools.identity, tools.command, tools.flags)
     made = functools.partial(_build, tree, arch, tools, archive)
     if LIBFDT.packages[arch.name]:
         return packages.kit(
@@ -134,7 +136,7 @@ def version(tree: Path) -> str:
 
 def _build(tree: Path, arch: Architecture, tools: Tools, archive: Archive, chosen: Chosen | None) -> Contents:
     label = f"{KVMTOOL} for {arch.name}"
-    words = ["make", f"-j{os.cpu_count() or 1}", f"ARCH={arch.kernel}", f"CC={tools.command}", "WERROR=0"]
+    words = [*_MAKE, f"-j{os.cpu_count() or 1}", f"ARCH={arch.kernel}", f"CC={tools.command}"]
     with tempfile.TemporaryDirectory(dir=archive.cache.scratch(), prefix="kit-") as name:
         folder = Path(name)
         # A copy: kvmtool can only be built in its own tree.
@@ -147,7 +149,7 @@ def _build(tree: Path, arch: Architecture, tools: Tools, archive: Archive, chose
                 toolchain.plain_environment() | variables | {"CPPFLAGS": tools.flags, "LDFLAGS": "-s"}
             )
             made = folder / "source" / "lkvm-static"
-            program = commands.build([*words, made.name], made.parent, environment, label, made)
+            program = commands.build(words, made.parent, environment, label, made)
     if linked.read(program, arch, label).interpreter:
         raise BuildFailed(f"{label}: make lkvm-static has linked a program that is not static")
     used = () if chosen is None else (chosen.closure.entries[0].package,)
