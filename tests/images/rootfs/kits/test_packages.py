@@ -127,6 +127,15 @@ def test_a_suite_that_is_not_on_the_mirror(qemu, recipe, archive):
         kits.kit(old, ARM64, archive)
 
 
+def test_a_mirror_that_is_being_updated(qemu, recipe, archive):
+    """Its index is not the one that its release file names: nothing is known of the suite."""
+    for path in list(qemu.root.rglob("*")):
+        if path.name == "Packages.xz" or path.parent.name == "SHA256":
+            path.write_bytes(path.read_bytes() + b"longer")
+    with pytest.raises(DownloadFailed, match=r"trixie is not on the mirror"):
+        kits.kit(recipe, ARM64, archive)
+
+
 def test_a_later_suite_has_it(qemu, recipe, archive):
     assert kits.kit(msgspec.structs.replace(recipe, suites=("bullseye", "trixie")), ARM64, archive)
 

@@ -111,15 +111,15 @@ def kit(
 def choose(recipe: Recipe, arch: Architecture, archive: Archive) -> Chosen:
     """Return the first suite of a recipe that has its version for an architecture. Raises what kit() raises."""
     absent: list[str] = []
-    gone: DownloadFailed | None = None
+    # True: the mirror lacks a suite, which another mirror may have.
+    unknown = False
     for name in recipe.suites:
         try:
             suite, read = track_resolution.fetch(
                 name, archive, lambda suite, by_hash: _read(suite, arch, archive, by_hash), refresh=False
             )
         except (Gone, LengthMismatch) as error:
-            if isinstance(error, Gone):
-                gone = error
+            unknown = True
             absent.append(f"{name} is not on the mirror ({error})")
             continue
         if read is None:
@@ -135,7 +135,7 @@ def choose(recipe: Recipe, arch: Architecture, archive: Archive) -> Chosen:
         else:
             return Chosen(name, index, catalogue.closure([root]), suite.checked)
     why = f"no {recipe.name} for {arch.name}: {'; '.join(absent)}"
-    if gone:
+    if unknown:
         raise DownloadFailed(f"{why}; --mirror URL names a mirror that has it, such as one of old releases")
     raise NotApplicable(why)
 
