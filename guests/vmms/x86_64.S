@@ -42,6 +42,8 @@ _start:
 	je	protected
 	cmp	$4, %eax
 	je	paged
+	cmp	$5, %eax
+	je	beyond
 	jmp	finished
 
 reset:
@@ -67,6 +69,9 @@ crash:
 	jmp	returned
 
 	/* The flat 32-bit code is entered with where it continues in ebp. */
+beyond:
+	mov	$(after_mmio - base), %ebp
+	jmp	1f
 paged:
 	mov	$(with_paging - base), %ebp
 	jmp	1f
@@ -147,6 +152,40 @@ without_paging:
 	/* Neither #UD nor the double fault behind it can be delivered: the IDT is empty. */
 	lidtl	0xffff0000 + (empty - base)
 	ud2
+
+	/*
+	 * A store to an address beyond 4 GiB, whose upper half is the second parameter, then the reset. PAE: the first and
+	 * the last 2 MiB at their own addresses, that address at 1 GiB.
+	 */
+after_mmio:
+	mov	$PAGE_DIRECTORY, %edi
+	xor	%eax, %eax
+	mov	$(5 * 1024), %ecx
+	rep stosl
+	movl	$(PAGE_DIRECTORY + 0x1001), PAGE_DIRECTORY
+	movl	$(PAGE_DIRECTORY + 0x2001), PAGE_DIRECTORY + 8
+	movl	$(PAGE_DIRECTORY + 0x3001), PAGE_DIRECTORY + 24
+	movl	$0x83, PAGE_DIRECTORY + 0x1000
+	movl	$0x83, PAGE_DIRECTORY + 0x2000
+	mov	PARAMETERS + 8, %eax
+	mov	%eax, PAGE_DIRECTORY + 0x2004
+	movl	$0xffe00083, PAGE_DIRECTORY + 0x3000 + 8 * 511
+	mov	$PAGE_DIRECTORY, %eax
+	mov	%eax, %cr3
+	mov	%cr4, %eax
+	or	$0x20, %eax
+	mov	%eax, %cr4
+	mov	%cr0, %eax
+	or	$0x80000000, %eax
+	mov	%eax, %cr0
+	jmp	1f
+1:	movl	$0x5e5e5e5e, 0x40000000
+	mov	$HV_X64_MSR_RESET, %ecx
+	mov	$1, %eax
+	xor	%edx, %edx
+	wrmsr
+2:	hlt
+	jmp	2b
 
 	.balign	8
 table:

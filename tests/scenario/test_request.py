@@ -148,7 +148,7 @@ def test_every_scenario_encodes(name):
     fakes = {payload: Payload(payload, ((0, b"x"), (8, b"y")), 0, Anywhere()) for payload in found.payloads}
     body, deadline = request.encode(found, fakes)
     assert len(body) <= wire.BODY_MAX
-    assert deadline < 60_000
+    assert deadline < 60_000 or found.runs_programs
     count = int.from_bytes(body[4:8], "little")
     assert count == len(found.steps) + sum(isinstance(step, Load) for step in found.steps)
     results = []

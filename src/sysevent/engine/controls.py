@@ -124,7 +124,9 @@ class Controls(Generic[AskedT]):
         control = self.is_control(request)
         self._in_flight += control
         self._due = self._due and not control
-        self._unproven = 0 if control else self._unproven + 1
+        # A program takes seconds, so its answer must not wait for those of others.
+        alone = _EVERY if request.scenario.runs_programs else 1
+        self._unproven = 0 if control else self._unproven + alone
 
     def answered(self, request: AskedT, answer: Observation | SyseventError, behind: int) -> None:
         """Keep an answer until a control has passed.

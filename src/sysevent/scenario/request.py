@@ -130,7 +130,9 @@ def _program(step: s.Program) -> bytes:
     strings = [text.encode() for text in (*step.arguments, *step.variables)]
     if any(b"\0" in text for text in strings) or len(step.input) > wire.PROGRAM_INPUT_MAX:
         raise HarnessError(f"the program {step.label}: an argument has a NUL, or the input is too long")
-    flags = step.merged * wire.PROGRAM_MERGED | step.open * wire.PROGRAM_OPEN | step.leave * wire.PROGRAM_LEAVE
+    flags = (
+        step.merged * wire.PROGRAM_MERGED | step.open * wire.PROGRAM_OPEN | step.leave * wire.PROGRAM_LEAVE
+    )
     lengths = len(step.until), len(step.input), len(step.arguments), len(step.variables)
     head = struct.pack("<6I", step.milliseconds, flags, *lengths)
     return head + step.until + step.input + b"".join(text + b"\0" for text in strings)
