@@ -32,9 +32,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _find(name: str) -> Claim[Any]:
-    """The claim of this name, or the only one whose name ends with it after a dot."""
+    """The claim of this name, or the only one that has it behind its architecture, or ends with it after a dot."""
     known = {claim.name: claim for claim in catalogue.load()}
-    ending = [claim for other, claim in known.items() if other.endswith(f".{name}")]
+    ending = [claim for other, claim in known.items() if other.partition(".")[2] == name] or [
+        claim for other, claim in known.items() if other.endswith(f".{name}")
+    ]
     if name in known or len(ending) == 1:
         return known.get(name) or ending[0]
     near = [claim.name for claim in ending] or nearest.names(name, known, _PROPOSED, tails=True)

@@ -40,8 +40,7 @@ class Catalogue:
                 raise HarnessError(f"two claims are called {claim.name!r}")
             self._claims[claim.name] = claim
         self._scenarios: dict[str, Scenario] = {}
-        for exit_claim in self.exits:
-            asked = exit_claim.asks
+        for asked in (claim.asks for claim in self._claims.values() if isinstance(claim, ExitClaim)):
             if self._scenarios.setdefault(asked.name, asked) != asked:
                 raise HarnessError(f"two scenarios are called {asked.name!r}")
 
@@ -53,13 +52,18 @@ class Catalogue:
 
     @property
     def exits(self) -> Sequence[ExitClaim]:
-        """The claims about exits."""
-        return [claim for claim in self._claims.values() if isinstance(claim, ExitClaim)]
+        """The claims about exits of our own VMM."""
+        return [
+            claim
+            for claim in self._claims.values()
+            if isinstance(claim, ExitClaim) and not claim.asks.runs_programs
+        ]
 
     @property
     def of_guests(self) -> Sequence[ExitClaim | LogClaim]:
         """The claims that a running kernel is asked: about exits, and about its log."""
-        return [claim for claim in self._claims.values() if isinstance(claim, ExitClaim | LogClaim)]
+        logs = [claim for claim in self._claims.values() if isinstance(claim, LogClaim)]
+        return [*self.exits, *logs]
 
     def applicable(self, arch: str, abi: str, facts: Facts, terms: Terms) -> Iterator[ExitClaim]:
         """Yield the claims about exits that apply to a kernel, and are judged on it for VMMs of an ABI."""
