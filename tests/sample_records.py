@@ -2,6 +2,7 @@
 
 from sysevent.model import Level, Proof, Status
 from sysevent.report import records
+from sysevent.report.recorded_outcome import Seen
 
 RUN = records.Run(
     schema=records.SCHEMA, id="1", start="2026-01-01T00:00:00+00:00", argv=("a b",), versions={}
@@ -25,6 +26,27 @@ TARGET = records.Target(
 )
 INCIDENT = records.Incident(
     target="arm64-tcg", reason="panic\nend of the console", log="console.log", retried=True
+)
+OUTCOME = records.Outcome(
+    target="arm64-tcg",
+    kernel="6.1.0",
+    test="kvm.system_event.arm64.vmm.qemu.psci.reset",
+    vmm="qemu-10",
+    seen=Seen(
+        version="10.0.13",
+        events=("RESET guest-reset",),
+        data={},
+        restarted=True,
+        starts=2,
+        returned="",
+        refused=False,
+        state="running",
+        exit_code=0,
+        ended="exit code 0",
+        seconds=0.03,
+        start_seconds=1.5,
+        memory=40960,
+    ),
 )
 READING = records.Reading(
     target="arm64-tcg", event="arm64.psci.off", reader="type", abi="arm64", finding="right", told="type 1"

@@ -187,7 +187,18 @@ def test_constants_agree():
     )
     assert numbers["REPLY_HEADER"] == len(head())
     assert numbers["EXIT_FIXED"] == len(fixed())
-    for name in ("INPUT_MAX", "OUTPUT_MAX", "MERGED", "OPEN", "LEAVE", "ENDED", "KILLED", "STUCK", "CUT", "FOUND"):
+    for name in (
+        "INPUT_MAX",
+        "OUTPUT_MAX",
+        "MERGED",
+        "OPEN",
+        "LEAVE",
+        "ENDED",
+        "KILLED",
+        "STUCK",
+        "CUT",
+        "FOUND",
+    ):
         assert numbers[f"PROGRAM_{name}"] == getattr(wire, f"PROGRAM_{name}")
     assert numbers["WIRE_SUPERVISOR"] == wire.SUPERVISOR
     registers = re.search(r"ARCH_REGISTERS_MAX (\d+)", (GUESTS / "vmm" / "arch.h").read_text())

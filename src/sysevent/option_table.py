@@ -33,7 +33,7 @@ PATHS: tuple[Kind, ...] = get_args(PathKind)
 
 PYTEST = "pytest"
 # The verbs that hand these options on to pytest, which checks their values and knows their defaults.
-RELAYING = ("run",)
+RELAYING = ("run", "vmms")
 
 
 class Use(NamedTuple):
@@ -124,26 +124,27 @@ DEFAULT_BOOTS = 2
 
 _SUITE = (PYTEST, "run")
 # The verbs that may fetch what Debian publishes, besides the suite.
-_FETCHING = ("images", "layout", "bisect", "shell", "sensitivity")
+_FETCHING = ("images", "layout", "bisect", "shell", "sensitivity", "vmms")
 _ARCHES = ", ".join(ARCHITECTURES)
 _ONCE = Use(once=True)
 _BOOTING = Use(once=True, help="target that boots the kernels; default: ARCH-tcg")
 _HEADERS = "kernel whose headers are read: debian:6.12 (or 6.12), tree:PATH, or machine"
 _TRACK = "debian:6.12"
+_VMM = "real VMM, such as qemu-10, that runs in the guests beside this project's own: its claims are asked as well"
 
 # fmt: off
 OPTIONS: tuple[Option, ...] = (
     # What is asked, and where.
     Option("--target", "GLOB", "targets whose name matches",
-           _in(*_SUITE, "targets", "diff", "bench", bisect=_BOOTING, sensitivity=_BOOTING), "target",
+           _in(*_SUITE, "targets", "vmms", "diff", "bench", bisect=_BOOTING, sensitivity=_BOOTING), "target",
            repeatable=True),
     Option("--arch", "ARCH", f"only this architecture: {_ARCHES}",
-           _in(*_SUITE, "targets", "diff", "images", "list", bisect=_ONCE, sensitivity=_ONCE), "arch",
+           _in(*_SUITE, "targets", "vmms", "diff", "images", "list", bisect=_ONCE, sensitivity=_ONCE), "arch",
            repeatable=True),
     Option("--targets", "FILE", "TOML file with more targets, such as a lab's",
            _in(*_SUITE, "targets", "diff", "bisect", "shell", "sensitivity"), "file", repeatable=True),
     Option("--kernel", "SPEC", "kernel to boot: debian:6.12, the path of an image, or tree:PATH",
-           _in(*_SUITE, "targets",
+           _in(*_SUITE, "targets", "vmms",
                shell=_ONCE, bench=Use(once=True, default=_TRACK), images=Use(help="kernel track: debian:6.12"),
                bisect=Use(once=True, help="with `run`: this kernel, instead of a build of the tree here"),
                layout_show=Use(once=True, default=_TRACK, help=_HEADERS)),
@@ -188,7 +189,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("--results", "DIR", "directory for the results; default: results/<time>",
            _in(*_SUITE, bisect=Use(help="directory for state, logs and report; "
                                         "default: results/bisect-ARCH-KEY"),
-               sensitivity=Use(help="directory for state and reports; default: results/sensitivity")), "results",
+               sensitivity=Use(help="directory for state and reports; default: results/sensitivity"),
+               vmms=Use(help="directory for the results of all runs; default: results/vmms-<time>")), "results",
            again=False),
     *(Option(f"--{name}", "FILE", f"write {content} to FILE",
              _in("report", run=Use(help=f"at the end, write {content} to FILE")), "created")
@@ -214,8 +216,10 @@ OPTIONS: tuple[Option, ...] = (
            _in("run", "doctor"), "flag"),
 
     # Real VMMs in guests.
-    Option("--vmm", "NAME", f"real VMM: {', '.join(VMMS)}, or NAME=PATH, a program of yours", _in("images fetch"),
-           "vmm", repeatable=True),
+    Option("--vmm", "NAME", f"real VMM: {', '.join(VMMS)}, or NAME=PATH, a program of yours",
+           _in("images fetch",
+               pytest=Use(once=True, help=_VMM), run=Use(once=True, help=_VMM),
+               vmms=Use(help="VMM to run, such as qemu-10; default: each QEMU of Debian")), "vmm", repeatable=True),
     Option("--kvmtool", "DIR", "source tree of the VMM kvmtool, which is only read", _in("images fetch"), "directory"),
 
     # How guests start and end.

@@ -210,6 +210,7 @@ def run_logs():
         sample_records.RUN,
         sample_records.TARGET,
         sample_records.INCIDENT,
+        sample_records.OUTCOME,
         sample_records.READING,
         sample_records.KEPT,
         sample_records.verdict("kvm.a", "arm64-tcg", "FAIL"),

@@ -34,6 +34,7 @@ EVERY_KIND = [
     sample_records.verdict("a.b", "arm64-tcg", "PASS"),
     sample_records.INCIDENT,
     records.Observation.of("arm64-tcg", SEEN),
+    sample_records.OUTCOME,
     sample_records.READING,
     sample_records.KEPT,
     sample_records.END,

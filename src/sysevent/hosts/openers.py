@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from sysevent.hosts.qemu.opener import QemuOpener
 
 
-def opener(spec: TargetSpec, settings: Settings, modules: Path | None = None) -> Opener:
+def opener(spec: TargetSpec, settings: Settings, modules: Path | None = None, vmm: str = "") -> Opener:
     """The opener for a target's kind of host. Does no work yet.
 
-    modules: the directory of the kernel's modules, for a kernel that is given by path.
+    modules: the directory of the kernel's modules, for a kernel that is given by path. vmm: of --vmm; a kernel that
+    runs already gets none.
     """
+    if vmm and spec.booted:
+        # Imported here: it reads the modules for Debian packages.
+        from sysevent.hosts.qemu.kit_opener import KitOpener
+
+        return KitOpener(spec, settings, modules, vmm)
     return OPENERS[spec.where](spec, settings, modules)
 
 

@@ -15,7 +15,7 @@ from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.decode.event import decode
 from sysevent.errors import InfrastructureError
 from sysevent.model import Status, Verdict
-from sysevent.plugin import exceptions
+from sysevent.plugin import exceptions, vmms
 from sysevent.plugin.case import CASE, STATUS, Case, arch_of, target_of
 from sysevent.plugin.fixtures import ClaimBroken
 from sysevent.plugin.run import RUN
@@ -146,6 +146,7 @@ def _record(item: pytest.Item, case: Case, verdict: Verdict) -> None:
         run.failed.add(case.target)
     seen = case.evidence.seen if isinstance(case.evidence, ExitEvidence) else None
     exits = seen.exits if seen else {}
+    vmm = vmms.record(item.config, case, seen, run)
     run.verdict(
         records.Verdict(
             test=verdict.test,
@@ -162,7 +163,7 @@ def _record(item: pytest.Item, case: Case, verdict: Verdict) -> None:
             written={label: decode(raw, seen.arch).written for label, raw in exits.items()} if seen else {},
             nodeid=item.nodeid,
             seconds=round(case.seconds, 4),
-            dimensions=case.claim.dimensions if isinstance(case.claim, ExitClaim) else {},
+            dimensions=(case.claim.dimensions if isinstance(case.claim, ExitClaim) else {}) | vmm,
             confirmed=case.confirmed if verdict.status is Status.FAIL else 0,
             erratum=verdict.erratum,
         )

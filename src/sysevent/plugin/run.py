@@ -225,7 +225,7 @@ class Run:
 
     def _opener(self, spec: TargetSpec, settings: Settings) -> Opener:
         modules = self.config.getoption("modules")
-        return opener(spec, settings, Path(modules) if modules else None)
+        return opener(spec, settings, Path(modules) if modules else None, self.config.getoption("vmm") or "")
 
     def record_incident(self, target: str, reason: str) -> None:
         """Record what happened, without a log and without another try."""

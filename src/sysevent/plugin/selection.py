@@ -14,7 +14,7 @@ from sysevent.contract.claim import Claim, of_test
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.layout_claim import LayoutClaim, Layouts
 from sysevent.contract.log_claim import LogClaim
-from sysevent.plugin import mistakes
+from sysevent.plugin import mistakes, vmms
 from sysevent.plugin.case import HEADERS, HeadersOf, case_of, target_of
 from sysevent.plugin.options import TARGETS
 from sysevent.targets.spec import TargetSpec
@@ -59,7 +59,7 @@ def _on_target(
     for abi in _abis(spec, config.getoption("abi")):
         place = _place_id(spec, abi)
         for claim in claims:
-            if isinstance(claim, ExitClaim) and claim.arch == spec.arch:
+            if isinstance(claim, ExitClaim) and claim.arch == spec.arch and vmms.selected(claim, abi, config):
                 # A claim that needs a VMM of its own does not depend on the ABI that was selected.
                 if not claim.abi or abi == first:
                     yield _Instance(f"{place}-{claim.title}", claim, spec, abi=abi)
@@ -136,7 +136,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return order[target.id] if target else len(order), last
 
     nowhere = [item for item in items if item.name.endswith(f"[{_NOWHERE}]")]
-    if nowhere:
-        config.hook.pytest_deselected(items=nowhere)
+    # Without --vmm nothing is said of claims that need one.
+    shown = [item for item in nowhere if not vmms.needed(item, config)]
+    if shown:
+        config.hook.pytest_deselected(items=shown)
+    if items and not shown and len(nowhere) == len(items):
+        raise pytest.UsageError("all of these claims are about real VMMs: name one, such as --vmm qemu-10")
     mistakes.check_expressions(config, left=len(items) - len(nowhere))
     items[:] = sorted((item for item in items if item not in nowhere), key=position)

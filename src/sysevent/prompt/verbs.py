@@ -87,6 +87,7 @@ VERBS: Mapping[str, Verb] = {
         epilog=f"{document('bisect.md')} has examples and the table of exit codes",
     ),
     "sensitivity": Verb("how many kernels with one wrong edit each the contract notices"),
+    "vmms": Verb("what users of real VMMs get of each event: QEMU of several releases, in the same guests"),
     "bench": Verb("how long each step takes, and whether restored guests answer as booted ones do"),
     "diff": Verb(
         "what differs between two kernels, or two runs, byte by byte",

@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 
 from sysevent.contract.claim import Claim
-from sysevent.contract.exit_claim import ExitEvidence
+from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.contract.log_claim import LogEvidence
-from sysevent.model import Mismatch, RawExit, Verdict
+from sysevent.decode.program import read_program
+from sysevent.model import Mismatch, Observation, RawExit, Verdict
+from sysevent.text import last_lines
 
 # Bytes per row.
 _ROW = 16
@@ -21,6 +23,8 @@ _SHOWN = 64
 _EXITS = 2
 # Lines of a kernel's log, and splats, that are shown.
 _LOG_LINES = 40
+# Lines of what a program printed in one step.
+_PRINTED = 8
 _SPLATS = 3
 
 
@@ -35,7 +39,21 @@ def explain(
         *(f"  {one.what}: got {one.got}, expected {one.expected}" for one in wrong),
         f"  rests on {claim.source}",
         *_details(verdict, evidence),
+        *(_of_program(claim, evidence.seen) if isinstance(evidence, ExitEvidence) else []),
     ]
+
+
+def _of_program(claim: Claim[Any], seen: Observation) -> list[str]:
+    """What a real VMM printed, the last lines of each step."""
+    if not (isinstance(claim, ExitClaim) and claim.asks.runs_programs):
+        return []
+    lines = []
+    for label, answer in seen.answers.items():
+        ended = read_program(answer)
+        lines.append(f"  the program at {label!r}: {ended}")
+        text = (ended.output + ended.errors + ended.side).decode("ascii", "replace")
+        lines += [f"    {line}" for line in last_lines(text, _PRINTED)]
+    return lines
 
 
 def _details(verdict: Verdict, evidence: ExitEvidence | HeaderFacts | LogEvidence) -> list[str]:

@@ -24,6 +24,7 @@ from sysevent import model
 from sysevent.contract import readers
 from sysevent.model import Level, Status
 from sysevent.report.recorded_observation import Answer, Exit, Hex, Log, Natural
+from sysevent.report.recorded_outcome import Seen
 
 SCHEMA: Final = 1
 
@@ -215,6 +216,21 @@ class Observation(_Record, frozen=True, kw_only=True):
         )
 
 
+class Outcome(_Record, frozen=True, kw_only=True):
+    """What a user of a real VMM (`--vmm`) saw of an event, made from the observation of the claim's scenario."""
+
+    target: str
+    """Name of the target in whose guest the VMM ran."""
+    kernel: str
+    """Release of the kernel."""
+    test: str
+    """Name of the claim: `kvm.system_event.arm64.vmm.qemu.psci.off`."""
+    vmm: str
+    """The VMM, as `--vmm` named it: `qemu-10`."""
+    seen: Seen
+    """What it showed."""
+
+
 class Reading(_Record, frozen=True, kw_only=True):
     """How one generation of userspace reads one event. Written at the end of a run, made from its observations."""
 
@@ -269,5 +285,5 @@ class End(_Record, frozen=True, kw_only=True):
     """Name of the signal that interrupted the run: `SIGTERM`. Empty if it ran to its end."""
 
 
-Record = Run | Target | Verdict | Incident | Observation | Reading | Kept | End
+Record = Run | Target | Verdict | Incident | Observation | Outcome | Reading | Kept | End
 KINDS: Final = frozenset(kind.__struct_config__.tag for kind in get_args(Record))

@@ -8,7 +8,18 @@ import msgspec
 
 from sysevent.contract.readers import ReadResult
 from sysevent.model import Status
-from sysevent.report import dimensions, errata_seen, families, kernels, matrix, merging, readers_table, skips
+from sysevent.report import (
+    dimensions,
+    errata_seen,
+    families,
+    kernels,
+    matrix,
+    merging,
+    readers_table,
+    records,
+    skips,
+    vmm_table,
+)
 from sysevent.report.grouping import noteworthy_causes, others_of
 from sysevent.report.records import Record
 from sysevent.text import escape_line
@@ -69,6 +80,8 @@ def _lines(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
         yield Line(text, Status.SKIP)
     yield from map(Line, errata_seen.lines(run))
     yield from _readings(run, reader)
+    if any(isinstance(record, records.Outcome) for record in run):
+        yield from map(Line, vmm_table.lines(run))
     yield from (Line(text, Status.MISS) for text in merging.notes(run))
     yield Line(matrix.summary(found), heading=True)
 

@@ -1,0 +1,77 @@
+"""sysevent vmms: what users of real VMMs get of each event, for several VMMs and kernels, as one table."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sysevent.checkout import results_home
+from sysevent.cli import say, show
+from sysevent.cli.run import Start, pytest_options, start_pytest
+from sysevent.contract import catalogue
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.outcome_checks import beside
+from sysevent.doctor.requirements import ensure_qemu, needed_architectures
+from sysevent.errors import UsageError
+from sysevent.images.rootfs.kits.recipes import QEMU
+from sysevent.report import run_log, vmm_table
+from sysevent.report.records import Record
+
+# Exit codes of pytest: interrupted, and no test was selected.
+_INTERRUPTED, _NOTHING = 2, 5
+
+
+def run(args: argparse.Namespace, start: Start = start_pytest) -> int:
+    """Run the claims of each VMM on each kernel, one VMM after the other, and print the table; the exit code.
+
+    0 if every run passed, else the highest exit code of pytest. UsageError if the results would be mixed with others.
+    """
+    ensure_qemu(needed_architectures(args.target, args.arch), say, install=False, explicit=bool(args.arch))
+    folder = _folder(args.results)
+    code = 0
+    recorded: list[Sequence[Record]] = []
+    begin = time.monotonic()
+    for vmm in args.vmm or [recipe.name for recipe in QEMU]:
+        place = folder / re.sub(r"[^\w.-]", "_", vmm)
+        say(f"{vmm}: running, with its output in {place}.out")
+        since = time.monotonic()
+        words = pytest_options(
+            argparse.Namespace(**vars(args) | {"vmm": vmm, "results": str(place), "abi": ["native"]}),
+            Path.cwd(),
+        )
+        ended = start([*words, f"-k={' or '.join(_keywords())}"], Path(f"{place}.out"))
+        say(f"{vmm}: exit code {ended} after {time.monotonic() - since:.0f} s")
+        path = run_log.path_in(place)
+        if path.exists():
+            recorded.append(list(run_log.read(path)))
+        if ended == _INTERRUPTED:
+            return ended
+        code = max(code, 0 if ended == _NOTHING else ended)
+    for line in vmm_table.lines([record for one in recorded for record in one]):
+        show(line)
+    show(f"{time.monotonic() - begin:.0f} s; results: {folder}")
+    return code
+
+
+def _folder(given: str | None) -> Path:
+    name = f"vmms-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
+    folder = Path(given).expanduser().absolute() if given else results_home() / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        used = any(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"--results {folder} cannot be used: {error.strerror}") from error
+    if used:
+        raise UsageError(f"--results {folder} is not empty: name a new directory")
+    return folder
+
+
+def _keywords() -> list[str]:
+    """The ends of the ids of the tests: the claims about real VMMs, and those about the same events' bytes."""
+    claims = [c for c in catalogue.load() if isinstance(c, ExitClaim) and c.asks.runs_programs]
+    raw = dict.fromkeys(name.partition(".")[2] for claim in claims if (name := beside(claim)))
+    return ["-vmm.", *(f"-{title}]" for title in raw)]

@@ -1,0 +1,28 @@
+"""Opens guests that hold a real VMM as well, which a run with --vmm names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sysevent.arches import ARCHITECTURES
+from sysevent.hosts.qemu.opener import QemuOpener
+from sysevent.images.rootfs import kits, vmm_guest
+from sysevent.model import Progress
+from sysevent.settings import Settings
+from sysevent.targets.spec import TargetSpec
+
+
+class KitOpener(QemuOpener):
+    """The Opener (hosts/base.py) of a target whose guests have the files of a kit, and the guest program of its VMM."""
+
+    def __init__(self, spec: TargetSpec, settings: Settings, modules: Path | None, vmm: str) -> None:
+        """vmm: the value of --vmm."""
+        super().__init__(spec, settings, modules)
+        self._vmm = vmm
+
+    def prepare(self, progress: Progress) -> None:
+        """See Opener. Raises what kits.kit() raises as well: NotApplicable if the architecture has no such VMM."""
+        arch = ARCHITECTURES[self._spec.arch]
+        kit = kits.kit(self._vmm, arch, self._settings, progress)
+        self._archives = (kit.archive, vmm_guest.archive(arch, self._settings))
+        super().prepare(progress)

@@ -1,0 +1,66 @@
+"""Claims about real VMMs: they are asked only if --vmm names the VMM that they are about."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from sysevent.arches import native
+from sysevent.contract.claim import Claim, of_test
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.outcome_checks import outcome_of
+from sysevent.model import Observation
+from sysevent.plugin.case import Case
+from sysevent.plugin.run import Run
+from sysevent.report import records
+from sysevent.report.recorded_outcome import Seen
+
+# In the titles of such claims: "vmm.qemu.psci.off".
+_TITLE = re.compile(r"vmm\.([a-z0-9_]+)\.")
+
+
+def family(vmm: str) -> str:
+    """Which VMM the value of --vmm names, whatever release: "qemu" of qemu-10, "crosvm" of crosvm=PATH."""
+    return re.split(r"[-=]\d|=", vmm, maxsplit=1)[0].replace("-", "_")
+
+
+def selected(claim: ExitClaim, abi: str, config: pytest.Config) -> bool:
+    """Whether a claim is asked in this run, of a VMM of this ABI. A real VMM has no ABI but the kernel's own."""
+    if not claim.asks.runs_programs:
+        return True
+    found = _TITLE.match(claim.title)
+    vmm = config.getoption("vmm")
+    return bool(vmm and found and found[1] == family(vmm) and abi == native(claim.arch).name)
+
+
+def needed(item: pytest.Item, config: pytest.Config) -> bool:
+    """Whether a test is left out because all its claims are about real VMMs, and --vmm names none."""
+    claims = of_test(getattr(item, "function", None)) or ()
+    return bool(claims) and not config.getoption("vmm") and all(_runs_programs(claim) for claim in claims)
+
+
+def _runs_programs(claim: Claim[Any]) -> bool:
+    return isinstance(claim, ExitClaim) and claim.asks.runs_programs
+
+
+def record(config: pytest.Config, case: Case, seen: Observation | None, run: Run) -> dict[str, str]:
+    """Append what the VMM of a claim showed to run.jsonl; returns the dimension of the claim's verdict.
+
+    seen: what the verdict rests on, which can be read, since it was judged. {} for any other claim.
+    """
+    if not (isinstance(case.claim, ExitClaim) and case.claim.asks.runs_programs):
+        return {}
+    vmm = str(config.getoption("vmm"))
+    if seen is not None:
+        run.log.write(
+            records.Outcome(
+                target=case.target,
+                kernel=case.kernel,
+                test=case.claim.test(),
+                vmm=vmm,
+                seen=Seen.of(outcome_of(case.claim, seen)),
+            )
+        )
+    return {"vmm": vmm}

@@ -1,0 +1,126 @@
+"""The table of what users of real VMMs got: VMM, release, architecture, event and kernel. From records, without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from sysevent.contract import catalogue
+from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.kernel_release import parse
+from sysevent.contract.outcome_checks import beside
+from sysevent.model import Status
+from sysevent.report import records
+from sysevent.report.recorded_outcome import Seen
+from sysevent.report.records import Record
+from sysevent.text import escape_line, printable
+
+_HEADINGS = ("event", "what a user got", "bytes", "where")
+# Of a test's name, before that of its claim.
+_PREFIX = "kvm.system_event."
+_NONE = "-"
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One event on the kernels and VMMs on which a user got the same."""
+
+    arch: str
+    # The title of the claim: "psci.off".
+    event: str
+    # What a user got, or why it is not known.
+    got: str
+    # The status of the claim about the bytes, with that of an erratum.
+    raw: str
+    # VMM -> releases of kernels.
+    where: dict[str, list[str]]
+
+    def cells(self) -> tuple[str, ...]:
+        """The row as text, in the order of the headings."""
+        same: dict[tuple[str, ...], list[str]] = {}
+        for vmm, kernels in self.where.items():
+            same.setdefault(tuple(kernels), []).append(vmm)
+        places = (f"{', '.join(vmms)} on {', '.join(kernels)}" for kernels, vmms in same.items())
+        return (self.event, self.got, self.raw, "; ".join(places))
+
+
+def words(seen: Seen) -> str:
+    """What a user got of an event, in one line: events, what became of the guest, and how the VMM ended."""
+    parts = [", ".join(seen.events) or "no event"]
+    parts += [f"{name}={value}" for name, value in seen.data.items() if name in ("action", "arg1")]
+    if seen.restarted:
+        parts.append("guest runs again")
+    elif any(event.startswith("RESET") for event in seen.events):
+        parts.append("guest never runs again")
+    if seen.returned:
+        parts.append(f"call returns {seen.returned}")
+    if seen.refused:
+        parts.append("guest gets #GP")
+    if seen.state in ("", "running"):
+        # A VMM whose guest runs is ended by its monitor.
+        parts += [] if seen.state else [seen.ended]
+    else:
+        parts.append(f"machine stopped: {seen.state}")
+    return "; ".join(parts)
+
+
+def rows(run: Sequence[Record]) -> list[Row]:
+    """The rows of the table, by architecture and in the order of the claims; claims that do not apply are left out."""
+    verdicts = {(r.target, r.test): r for r in run if isinstance(r, records.Verdict) and r.native}
+    outcomes = {(r.target, r.test, r.vmm): r for r in run if isinstance(r, records.Outcome)}
+    claims = [c for c in catalogue.load() if isinstance(c, ExitClaim) and c.asks.runs_programs]
+    found: dict[tuple[str, str, str, str], Row] = {}
+    for claim in claims:
+        for record in (r for r in run if isinstance(r, records.Verdict) and r.test == claim.test()):
+            vmm = record.dimensions.get("vmm", "")
+            outcome = outcomes.get((record.target, record.test, vmm))
+            if record.status is Status.SKIP:
+                continue
+            got = words(outcome.seen) if outcome else f"{record.status}: {printable(record.reason)[:120]}"
+            raw = _raw(verdicts.get((record.target, f"{_PREFIX}{beside(claim)}")))
+            event = claim.title.split(".", 2)[2]
+            row = found.setdefault((claim.arch, event, got, raw), Row(claim.arch, event, got, raw, {}))
+            kernels = row.where.setdefault(vmm, [])
+            if (release := _release(record)) not in kernels:
+                kernels.append(release)
+    return list(found.values())
+
+
+def _raw(verdict: records.Verdict | None) -> str:
+    if verdict is None:
+        return _NONE
+    return f"{verdict.status} {verdict.erratum}".strip()
+
+
+def _release(record: records.Verdict) -> str:
+    """The kernel as a series of releases, such as "6.12"; as the run names the target if it did not answer."""
+    if not record.kernel:
+        return printable(record.target)
+    major, minor = parse(record.kernel)
+    return f"{major}.{minor}"
+
+
+def lines(run: Sequence[Record]) -> Iterator[str]:
+    """The table as text, a part for each architecture, and below it what it cost."""
+    table = rows(run)
+    for arch in dict.fromkeys(row.arch for row in table):
+        cells = [_HEADINGS, *(row.cells() for row in table if row.arch == arch)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        yield f"{arch}"
+        for cell in cells:
+            line = "  ".join(text.ljust(width) for text, width in zip(cell, widths, strict=True))
+            yield escape_line(f"  {line.rstrip()}")
+    yield from _costs([r for r in run if isinstance(r, records.Outcome)])
+
+
+def _costs(outcomes: Sequence[records.Outcome]) -> Iterator[str]:
+    for vmm in dict.fromkeys(one.vmm for one in outcomes):
+        own = [one.seen for one in outcomes if one.vmm == vmm]
+        version = next((one.version for one in own if one.version), "")
+        starts, events = sorted(one.start_seconds for one in own), sorted(one.seconds for one in own)
+        memory = max(one.memory for one in own)
+        middle = len(own) // 2
+        yield escape_line(
+            f"{vmm} ({version}): {len(own)} runs; median {starts[middle]:.1f} s from its start to a guest that can "
+            f"run, {events[middle]:.3f} s from there to the event; {memory / 1024:.0f} MB of memory at most"
+        )

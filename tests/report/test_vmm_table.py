@@ -1,0 +1,82 @@
+"""The table of what users of real VMMs got, from records."""
+
+import msgspec
+import vmm_runs as runs
+from sample_records import verdict
+
+from sysevent.decode.outcome import outcome
+from sysevent.model import Status
+from sysevent.report import records, vmm_table
+from sysevent.report.recorded_outcome import Seen
+
+TEST = "kvm.system_event.x86_64.vmm.qemu.triple_fault.unpaged"
+BESIDE = "kvm.system_event.x86_64.after_shutdown.protected"
+
+
+def records_of(kernel, seen, vmm="qemu-10", status="PASS", raw="PASS", erratum=""):
+    target = f"x86_64-tcg@{kernel}"
+    return [
+        records.Outcome(target=target, kernel=f"{kernel}.1", test=TEST, vmm=vmm, seen=Seen.of(outcome(seen))),
+        verdict(TEST, target, status, kernel=f"{kernel}.1", abi="x86_64", dimensions={"vmm": vmm}),
+        verdict(BESIDE, target, raw, kernel=f"{kernel}.1", abi="x86_64", erratum=erratum),
+    ]
+
+
+def test_the_same_on_several_kernels_and_vmms_is_one_row():
+    """What differs is a row of its own, beside the verdict on the bytes of that kernel."""
+    run = [
+        *records_of("5.10", runs.reset()),
+        *records_of("5.10", runs.reset(), vmm="qemu-5.2"),
+        *records_of("6.12", runs.reset(again=False), status="DONE", raw="DONE", erratum="svm"),
+        *records_of("7.2", runs.reset(again=False), status="DONE", raw="DONE", erratum="svm"),
+    ]
+    assert [row.cells() for row in vmm_table.rows(run)] == [
+        ("triple_fault.unpaged", "RESET guest-reset; guest runs again", "PASS", "qemu-10, qemu-5.2 on 5.10"),
+        ("triple_fault.unpaged", "RESET guest-reset; guest never runs again", "DONE svm", "qemu-10 on 6.12, 7.2"),
+    ]  # fmt: skip
+
+
+def test_a_claim_that_was_not_judged():
+    """MISS has its reason; what does not apply is left out."""
+    missed = verdict(
+        TEST, "x86_64-tcg", "MISS", abi="x86_64", reason="lost\x1b", dimensions={"vmm": "qemu-10"}
+    )
+    skipped = msgspec.structs.replace(missed, status=Status.SKIP, target="b")
+    (row,) = vmm_table.rows([missed, skipped])
+    assert row.cells() == ("triple_fault.unpaged", "MISS: lost?", "-", "qemu-10 on 6.1")
+
+
+def test_words():
+    """Each thing that a user sees."""
+    said = [vmm_table.words(Seen.of(outcome(seen))) for seen in (
+        runs.shutdown(), runs.returned(1), runs.returned(0, kind="g"), runs.panic()
+    )]  # fmt: skip
+    assert said == [
+        "SHUTDOWN guest-shutdown; exit code 0",
+        "no event; call returns 0x1",
+        "no event; guest gets #GP",
+        "GUEST_PANICKED, SHUTDOWN guest-panic; action=poweroff; arg1=17; exit code 0",
+    ]
+
+
+def test_lines():
+    """A part for each architecture; then the cost of each VMM."""
+    lines = list(vmm_table.lines(records_of("5.10", runs.reset())))
+    assert lines[0] == "x86_64"
+    assert lines[1].split() == ["event", "what", "a", "user", "got", "bytes", "where"]
+    assert lines[-1] == (
+        "qemu-10 (10.0.13): 1 runs; median 1.5 s from its start to a guest that can run, 0.500 s from there to the "
+        "event; 40 MB of memory at most"
+    )
+
+
+def test_nothing():
+    assert list(vmm_table.lines([])) == []
+
+
+def test_recorded_texts_are_safe_to_print():
+    panicked = runs.event("RESET", reason="a\x1b[31m", **{"k\x07": "v\n"})
+    seen = runs.seen(runs.answer(runs.qmp(panicked), side=runs.report("m", 1)))
+    found = Seen.of(outcome(seen))
+    assert found.events == ("RESET a?[31m",)
+    assert found.data == {"k?": "v?"}
