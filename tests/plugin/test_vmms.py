@@ -46,6 +46,13 @@ def test_the_claims_of_a_vmm(vmm, own):
     assert all(f"[x86_64-tcg-{own}" in line for line in asked)
 
 
+def test_a_kernel_that_runs_already_is_not_asked():
+    """It has no kit beside it."""
+    code, out = collected("suites/vmms", "--vmm", "qemu-10", "--target", "local")
+    assert code == 5
+    assert "vmm." not in out
+
+
 @pytest.mark.parametrize(
     ("vmm", "family"),
     [

@@ -59,7 +59,11 @@ def _on_target(
     for abi in _abis(spec, config.getoption("abi")):
         place = _place_id(spec, abi)
         for claim in claims:
-            if isinstance(claim, ExitClaim) and claim.arch == spec.arch and vmms.selected(claim, abi, config):
+            if (
+                isinstance(claim, ExitClaim)
+                and claim.arch == spec.arch
+                and vmms.selected(claim, spec, abi, config)
+            ):
                 # A claim that needs a VMM of its own does not depend on the ABI that was selected.
                 if not claim.abi or abi == first:
                     yield _Instance(f"{place}-{claim.title}", claim, spec, abi=abi)

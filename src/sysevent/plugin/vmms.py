@@ -16,6 +16,7 @@ from sysevent.plugin.case import Case
 from sysevent.plugin.run import Run
 from sysevent.report import records
 from sysevent.report.recorded_outcome import Seen
+from sysevent.targets.spec import TargetSpec
 
 # In the titles of such claims: "vmm.qemu.psci.off".
 _TITLE = re.compile(r"vmm\.([a-z0-9_]+)\.")
@@ -26,10 +27,15 @@ def family(vmm: str) -> str:
     return re.split(r"[-=]\d|=", vmm, maxsplit=1)[0].replace("-", "_")
 
 
-def selected(claim: ExitClaim, abi: str, config: pytest.Config) -> bool:
-    """Whether a claim is asked in this run, of a VMM of this ABI. A real VMM has no ABI but the kernel's own."""
+def selected(claim: ExitClaim, spec: TargetSpec, abi: str, config: pytest.Config) -> bool:
+    """Whether a claim is asked of a target in this run, for a VMM of this ABI.
+
+    A real VMM has no ABI but the kernel's own, and a kernel that runs already has no kit beside it.
+    """
     if not claim.asks.runs_programs:
         return True
+    if not spec.booted:
+        return False
     found = _TITLE.match(claim.title)
     vmm = config.getoption("vmm")
     return bool(vmm and found and found[1] == family(vmm) and abi == native(claim.arch).name)

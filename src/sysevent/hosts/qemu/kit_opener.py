@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from sysevent.arches import ARCHITECTURES
+from sysevent.arches import ARCHITECTURES, Architecture
 from sysevent.hosts.qemu.opener import QemuOpener
 from sysevent.images.rootfs import kits, vmm_guest
 from sysevent.model import Progress
@@ -15,14 +16,25 @@ from sysevent.targets.spec import TargetSpec
 class KitOpener(QemuOpener):
     """The Opener (hosts/base.py) of a target whose guests have the files of a kit, and the guest program of its VMM."""
 
-    def __init__(self, spec: TargetSpec, settings: Settings, modules: Path | None, vmm: str) -> None:
-        """vmm: the value of --vmm."""
+    def __init__(
+        self,
+        spec: TargetSpec,
+        settings: Settings,
+        modules: Path | None,
+        vmm: str,
+        *,
+        kit: Callable[[str, Architecture, Settings, Progress], kits.Kit] = kits.kit,
+        guest: Callable[[Architecture, Settings], Path] = vmm_guest.archive,
+    ) -> None:
+        """vmm: the value of --vmm. kit and guest are replaced by tests."""
         super().__init__(spec, settings, modules)
         self._vmm = vmm
+        self._kit = kit
+        self._guest_program = guest
 
     def prepare(self, progress: Progress) -> None:
         """See Opener. Raises what kits.kit() raises as well: NotApplicable if the architecture has no such VMM."""
         arch = ARCHITECTURES[self._spec.arch]
-        kit = kits.kit(self._vmm, arch, self._settings, progress)
-        self._archives = (kit.archive, vmm_guest.archive(arch, self._settings))
+        kit = self._kit(self._vmm, arch, self._settings, progress)
+        self._archives = (kit.archive, self._guest_program(arch, self._settings))
         super().prepare(progress)
