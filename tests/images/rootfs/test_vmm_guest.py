@@ -7,8 +7,8 @@ import pytest
 
 from sysevent import settings
 from sysevent.arches import ARCHITECTURES
-from sysevent.images.rootfs import newc, vmm_guest
-from sysevent.scenario.vmms import GUEST
+from sysevent.images.rootfs import vmm_guest
+from sysevent.scenario.vmms import GUEST, OTHER_GUEST
 
 pytestmark = pytest.mark.skipif(
     not importlib.util.find_spec("ziglang"), reason="the ziglang wheel is not installed, which compiles it"
@@ -26,13 +26,30 @@ def test_an_archive_for_each_architecture(arch, here):
     path = vmm_guest.archive(ARCHITECTURES[arch], here)
     assert path == vmm_guest.archive(ARCHITECTURES[arch], here)
     assert f"{vmm_guest.PATH}\0".encode() in path.read_bytes()
-    assert f"/{vmm_guest.PATH}" == GUEST
+    assert (f"/{vmm_guest.PATH}", f"/{vmm_guest.OTHER_PATH}") == (GUEST, OTHER_GUEST)
+
+
+def files(archive):
+    """The size of each file in an archive, by its path."""
+    found, at = {}, 0
+    while b"TRAILER!!!" not in archive[at + 110 : at + 121]:
+        size, name = int(archive[at + 54 : at + 62], 16), int(archive[at + 94 : at + 102], 16)
+        found[archive[at + 110 : at + 109 + name].decode()] = size
+        at += (110 + name + 3) // 4 * 4 + (size + 3) // 4 * 4
+    return found
 
 
 def test_a_rom_for_x86(here):
-    """64 KiB, whose last 16 bytes jump to its first: where the CPU starts after a reset."""
+    """64 KiB for every VMM. Its last 16 bytes, where the CPU starts after a reset, jump to its first."""
     data = vmm_guest.archive(ARCHITECTURES["x86_64"], here).read_bytes()
-    directory = newc.archive([newc.directory("sysevent"), newc.plain(vmm_guest.PATH, b"")])
-    assert len(data) == len(directory) + (1 << 16)
+    assert files(data) == {"sysevent": 0, vmm_guest.PATH: 1 << 16, vmm_guest.OTHER_PATH: 1 << 16}
     start = data.index(b"\xfa\x31\xc0")
     assert data[start + 0xFFF0 : start + 0xFFF3] == b"\xe9\x0d\x00"
+
+
+def test_two_forms_for_riscv64(here):
+    """QEMU loads it as it lies in memory, and other VMMs as an ELF file."""
+    data = vmm_guest.archive(ARCHITECTURES["riscv64"], here).read_bytes()
+    sizes = files(data)
+    assert sizes[vmm_guest.PATH] < 1000 < sizes[vmm_guest.OTHER_PATH]
+    assert data.count(b"\x7fELF") == 1
