@@ -17,6 +17,7 @@ from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.outcome_checks import beside
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures
 from sysevent.errors import UsageError
+from sysevent.images.rootfs import kits
 from sysevent.images.rootfs.kits.recipes import QEMU
 from sysevent.report import run_log, vmm_table
 from sysevent.report.records import Record
@@ -28,8 +29,10 @@ _INTERRUPTED, _NOTHING = 2, 5
 def run(args: argparse.Namespace, start: Start = start_pytest) -> int:
     """Run the claims of each VMM on each kernel, one VMM after the other, and print the table; the exit code.
 
-    0 if every run passed, else the highest exit code of pytest. UsageError if the results would be mixed with others.
+    0 if every run passed, else the highest exit code of pytest. UsageError if the results would be mixed with others, or
+    if a program of the user's cannot be used.
     """
+    kits.wanted(args.vmm or ())
     ensure_qemu(needed_architectures(args.target, args.arch), say, install=False, explicit=bool(args.arch))
     folder = _folder(args.results)
     code = 0

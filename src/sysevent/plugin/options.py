@@ -64,6 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
             *(glob.escape(row.id) for row in config.stash[TARGETS] if row.require),
         ]
         _check_images(config)
+        _check_vmm(config)
         terms(config)
         if config.getoption("gdb"):
             _one_in_a_debugger(config.stash[TARGETS], config.getoption("numprocesses", None))
@@ -86,6 +87,15 @@ def _targets(config: pytest.Config) -> list[TargetSpec]:
     from sysevent.targets import built
 
     return built.on_targets(selected, os.environ)
+
+
+def _check_vmm(config: pytest.Config) -> None:
+    """Raise UsageError if --vmm names a program or a tree that cannot be used. Nothing is fetched."""
+    if vmm := config.getoption("vmm"):
+        # Here: few runs have a VMM.
+        from sysevent.images.rootfs import kits
+
+        kits.wanted([vmm])
 
 
 def _check_images(config: pytest.Config) -> None:

@@ -61,6 +61,9 @@ CRATES: tuple[Recipe, ...] = (
 
 # A VMM of which a user has the source. x86-64 has no device tree, and so needs no libfdt.
 KVMTOOL = "kvmtool"
-LIBFDT = Recipe(
-    "libfdt", ("trixie",), "", {"arm64": ("libfdt-dev",), "riscv64": ("libfdt-dev",), "x86_64": ()}
-)
+_LIBFDT: Mapping[ArchName, tuple[str, ...]] = {
+    "arm64": ("libfdt-dev",),
+    "riscv64": ("libfdt-dev",),
+    "x86_64": (),
+}
+LIBFDT = Recipe("libfdt", ("trixie",), "", _LIBFDT)
