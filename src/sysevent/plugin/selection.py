@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,6 +31,11 @@ class _Instance(msgspec.Struct, frozen=True):
     claim: Claim[Any] | None = None
     target: TargetSpec | HeadersOf | None = None
     abi: str = ""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Read no claims about real VMMs without one."""
+    return True if vmms.ignored(collection_path, config) else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

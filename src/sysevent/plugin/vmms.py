@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sysevent.arches import native
+from sysevent.checkout import SUITES
 from sysevent.contract.claim import Claim, of_test
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.outcome_checks import outcome_of
 from sysevent.model import Observation
 from sysevent.plugin.case import Case
 from sysevent.plugin.run import Run
 from sysevent.report import records
-from sysevent.report.recorded_outcome import Seen
 from sysevent.targets.spec import TargetSpec
 
+FOLDER = SUITES / "vmms"
 # In the titles of such claims: "vmm.qemu.psci.off".
 _TITLE = re.compile(r"vmm\.([a-z0-9_]+)\.")
 
@@ -41,6 +42,16 @@ def selected(claim: ExitClaim, spec: TargetSpec, abi: str, config: pytest.Config
     return bool(vmm and found and found[1] == family(vmm) and abi == native(claim.arch).name)
 
 
+def ignored(path: Path, config: pytest.Config) -> bool:
+    """Whether the files of a folder are not even read: those of suites/vmms without --vmm, unless they were named."""
+    named = (Path(word.partition("::")[0]).resolve() for word in config.args)
+    return (
+        path == FOLDER
+        and not config.getoption("vmm")
+        and not any(one.is_relative_to(FOLDER) for one in named)
+    )
+
+
 def needed(item: pytest.Item, config: pytest.Config) -> bool:
     """Whether a test is left out because all its claims are about real VMMs, and --vmm names none."""
     claims = of_test(getattr(item, "function", None)) or ()
@@ -60,6 +71,10 @@ def record(config: pytest.Config, case: Case, seen: Observation | None, run: Run
         return {}
     vmm = str(config.getoption("vmm"))
     if seen is not None:
+        # Here: only a run with --vmm reads what programs print.
+        from sysevent.contract.outcome_checks import outcome_of
+        from sysevent.report.recorded_outcome import Seen
+
         run.log.write(
             records.Outcome(
                 target=case.target,

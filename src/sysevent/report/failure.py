@@ -11,7 +11,6 @@ from sysevent.contract.claim import Claim
 from sysevent.contract.exit_claim import ExitClaim, ExitEvidence
 from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.contract.log_claim import LogEvidence
-from sysevent.decode.program import read_program
 from sysevent.model import Mismatch, Observation, RawExit, Verdict
 from sysevent.text import last_lines
 
@@ -47,6 +46,9 @@ def _of_program(claim: Claim[Any], seen: Observation) -> list[str]:
     """What a real VMM printed, the last lines of each step."""
     if not (isinstance(claim, ExitClaim) and claim.asks.runs_programs):
         return []
+    # Here: only a run with --vmm has programs.
+    from sysevent.decode.program import read_program
+
     lines = []
     for label, answer in seen.answers.items():
         ended = read_program(answer)
