@@ -65,8 +65,8 @@ def test_lines():
     assert lines[0] == "x86_64"
     assert lines[1].split() == ["event", "what", "a", "user", "got", "bytes", "where"]
     assert lines[-1] == (
-        "qemu-10 (10.0.13): 1 runs; median 1.5 s from its start to a guest that can run, 0.500 s from there to the "
-        "event; 40 MB of memory at most"
+        "qemu-10 (10.0.13): 1 runs; median 1.5 s from its start to a guest that can run, 0.500 s to the event; "
+        "40 MB of memory at most"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -116,11 +117,14 @@ def lines(run: Sequence[Record]) -> Iterator[str]:
 def _costs(outcomes: Sequence[records.Outcome]) -> Iterator[str]:
     for vmm in dict.fromkeys(one.vmm for one in outcomes):
         own = [one.seen for one in outcomes if one.vmm == vmm]
-        version = next((one.version for one in own if one.version), "")
-        starts, events = sorted(one.start_seconds for one in own), sorted(one.seconds for one in own)
+        version = next((f" ({one.version})" for one in own if one.version), "")
         memory = max(one.memory for one in own)
-        middle = len(own) // 2
-        yield escape_line(
-            f"{vmm} ({version}): {len(own)} runs; median {starts[middle]:.1f} s from its start to a guest that can "
-            f"run, {events[middle]:.3f} s from there to the event; {memory / 1024:.0f} MB of memory at most"
-        )
+        times = ""
+        # Those that report when they are ready.
+        if timed := [one for one in own if one.version]:
+            start = statistics.median(one.start_seconds for one in timed)
+            event = statistics.median(one.seconds for one in timed)
+            times = (
+                f"median {start:.1f} s from its start to a guest that can run, {event:.3f} s to the event; "
+            )
+        yield escape_line(f"{vmm}{version}: {len(own)} runs; {times}{memory / 1024:.0f} MB of memory at most")
