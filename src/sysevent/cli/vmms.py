@@ -29,8 +29,8 @@ _INTERRUPTED, _NOTHING = 2, 5
 def run(args: argparse.Namespace, start: Start = start_pytest) -> int:
     """Run the claims of each VMM on each kernel, one VMM after the other, and print the table; the exit code.
 
-    0 if every run passed, else the highest exit code of pytest. UsageError if the results would be mixed with others, or
-    if a program of the user's cannot be used.
+    0 if every run passed, else the highest exit code of pytest. UsageError if the results would be mixed with others,
+    or if a program of the user's cannot be used.
     """
     kits.wanted(args.vmm or ())
     ensure_qemu(needed_architectures(args.target, args.arch), say, install=False, explicit=bool(args.arch))
