@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sysevent.arches import ARCHITECTURES
 from sysevent.hosts.base import Host, Opener
@@ -15,9 +14,6 @@ from sysevent.model import Progress
 from sysevent.settings import Settings
 from sysevent.targets.kinds import KindName
 from sysevent.targets.spec import TargetSpec
-
-if TYPE_CHECKING:
-    from sysevent.hosts.qemu.opener import QemuOpener
 
 
 def opener(spec: TargetSpec, settings: Settings, modules: Path | None = None, vmm: str = "") -> Opener:
@@ -34,8 +30,7 @@ def opener(spec: TargetSpec, settings: Settings, modules: Path | None = None, vm
     return OPENERS[spec.where](spec, settings, modules)
 
 
-def qemu_opener(spec: TargetSpec, settings: Settings, modules: Path | None) -> QemuOpener:
-    """The opener of a guest in QEMU, which can also prepare ahead."""
+def _qemu(spec: TargetSpec, settings: Settings, modules: Path | None) -> Opener:
     # Imported here: collecting tests needs no kernel image.
     from sysevent.hosts.qemu.opener import QemuOpener
 
@@ -52,9 +47,9 @@ def _local(spec: TargetSpec, settings: Settings, modules: Path | None) -> Opener
 
 # By the names of targets/kinds.py. labgrid's places are also reached over SSH.
 OPENERS: dict[KindName, Callable[[TargetSpec, Settings, Path | None], Opener]] = {
-    "tcg": qemu_opener,
-    "kvm": qemu_opener,
-    "auto": qemu_opener,
+    "tcg": _qemu,
+    "kvm": _qemu,
+    "auto": _qemu,
     "ssh": _ssh,
     "labgrid": _ssh,
     "local": _local,

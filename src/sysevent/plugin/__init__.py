@@ -8,7 +8,6 @@ pytest_plugins = (
     "sysevent.plugin.interrupts",
     "sysevent.plugin.options",
     "sysevent.plugin.selection",
-    "sysevent.plugin.ahead",
     "sysevent.plugin.order",
     "sysevent.plugin.fixtures",
     "sysevent.plugin.exceptions",

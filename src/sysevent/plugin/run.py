@@ -26,7 +26,6 @@ from sysevent.hosts.openers import obstacle, opener
 from sysevent.model import Facts, Incident, Observation, Status
 from sysevent.plugin import kernel_logs, live, options
 from sysevent.plugin import results as results_of
-from sysevent.plugin.ahead import opener_of
 from sysevent.plugin.case import case_of, target_of
 from sysevent.plugin.leased import Leased
 from sysevent.report import records, run_log
@@ -212,7 +211,7 @@ class Run:
 
         return Asker(
             spec,
-            opener_of(self.config, spec) or self._opener(spec, self.settings),
+            self._opener(spec, self.settings),
             self.settings,
             run_log.logs_in(self.results, spec.id),
             Listeners(self.progress, self._incident, self._observation),

@@ -6,7 +6,7 @@ import pytest
 
 from sysevent import wire
 from sysevent.cache import Cache
-from sysevent.errors import GuestLost, ImageError
+from sysevent.errors import GuestLost
 from sysevent.hosts.base import Failure
 from sysevent.hosts.qemu.bundle import Bundle
 from sysevent.hosts.qemu.guest import QemuGuest
@@ -192,20 +192,3 @@ def test_a_damaged_snapshot_does_not_count_as_one_that_cannot_be_restored(opened
     assert found._snapshots.kept == {}
     assert found._snapshots.given_up == (["key"] if intact else [])
     assert bool(text) == intact
-
-
-def test_ahead_nothing_is_fetched_and_nothing_fails(tmp_path):
-    """What is not in the cache is left to prepare(), which tells why."""
-    settings = Settings(cache=tmp_path, mirror=None, keyring=None, offline=True, snapshots=True)
-    found = QemuOpener(SPEC, settings, None)
-    found.prepare_ahead()
-    with pytest.raises(ImageError):
-        found.prepare(print)
-
-
-def test_ahead_is_once(opened):
-    """A host that is prepared already is not prepared again."""
-    found, _, _ = opened()
-    bundle = found._bundle
-    found.prepare(print)
-    assert found._bundle is bundle

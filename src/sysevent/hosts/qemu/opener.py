@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-
-import msgspec
 
 from sysevent import wire
 from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
 from sysevent.cache import Cache
-from sysevent.errors import BadWire, GuestLost, SyseventError
+from sysevent.errors import BadWire, GuestLost
 from sysevent.hosts import waiting
 from sysevent.hosts.base import Host
 from sysevent.hosts.qemu import keep, nested
@@ -56,7 +52,6 @@ class QemuOpener:
         self._snapshots = Snapshots(settings.cache) if snapshots else None
         self._kernel: KernelImage | None = None
         self._bundle = bundle
-        self._preparing = threading.Lock()
         # The snapshot that the last host was opened from; None if it was booted.
         self._snapshot: Snapshot | None = None
         # The snapshot that this run has saved and not tried yet, and the logs of the guest that it is of.
@@ -65,43 +60,31 @@ class QemuOpener:
 
     def kernel(self, progress: Progress) -> KernelImage:
         """See Opener. The kernel is fetched at the first call."""
-        return self._find_kernel(self._settings, progress)
-
-    def _find_kernel(self, settings: Settings, progress: Progress) -> KernelImage:
         if self._kernel is None:
-            self._kernel = resolve.find(self._spec.kernel, self._arch, settings, progress, self._modules)
+            self._kernel = resolve.find(
+                self._spec.kernel, self._arch, self._settings, progress, self._modules
+            )
         return self._kernel
 
     def prepare(self, progress: Progress) -> None:
         """See Opener. For `where = "auto"` it may boot a guest under KVM to learn whether KVM nests."""
-        with self._preparing:
-            if self._bundle is None:
-                self._prepare(self._settings, progress)
-
-    def prepare_ahead(self) -> None:
-        """Do what prepare() will do, if it only takes files of the cache, and raise nothing. In any thread."""
-        if self._spec.where != "tcg":
-            return
-        offline = msgspec.structs.replace(self._settings, offline=True)
-        with self._preparing, contextlib.suppress(SyseventError, OSError, MemoryError):
-            self._prepare(offline, lambda _: None)
-
-    def _prepare(self, settings: Settings, progress: Progress) -> None:
-        kernel = self._find_kernel(settings, progress)
-        files = {"init": programs.init(self._arch, settings).content}
+        kernel = self.kernel(progress)
+        files = {"init": programs.init(self._arch, self._settings).content}
         for abi in self._arch.abis:
-            vmm = programs.vmm(self._arch, abi, settings).content
+            vmm = programs.vmm(self._arch, abi, self._settings).content
             files[f"vmm.{abi.number}"] = vmm
             # The native VMM, which is first, also supervises.
             files.setdefault("vmm", vmm)
-        if settings.keep:
-            files |= keep.files(self._arch, settings, progress)
-        bundle = prepare(self._spec, kernel, files, settings, progress, archives=self._archives)
+        if self._settings.keep:
+            files |= keep.files(self._arch, self._settings, progress)
+        bundle = prepare(self._spec, kernel, files, self._settings, progress, archives=self._archives)
         if self._spec.where == "auto" and bundle.config.accel == "kvm":
             # Not for `where = "kvm"`: there the run itself shows it.
-            obstacle = nested.kvm_obstacle(bundle, settings, progress)
+            obstacle = nested.kvm_obstacle(bundle, self._settings, progress)
             if obstacle:
-                bundle = prepare(self._spec, kernel, files, settings, progress, obstacle, self._archives)
+                bundle = prepare(
+                    self._spec, kernel, files, self._settings, progress, obstacle, self._archives
+                )
         if self._spec.where != "tcg" and bundle.config.accel == "kvm":
             # A boot takes a second, and the CPU state of one host cannot be restored on another.
             self._snapshots = None
