@@ -88,16 +88,13 @@ int text_equal(const char *a, const char *b)
 	return length == text_length(b) && memcmp(a, b, length) == 0;
 }
 
-void complain(const char *what, int error)
+usize describe(char *line, usize size, const char *what, int error)
 {
-	char line[160];
 	char digits[12];
 	usize at = 0, count = 0;
 	u32 number = error < 0 ? (u32)-error : (u32)error;
 
-	for (const char *c = "sysevent: "; *c; c++)
-		line[at++] = *c;
-	for (; *what && at < sizeof(line) - 24; what++)
+	for (; *what && at < size - 24; what++)
 		line[at++] = *what;
 	if (error) {
 		for (const char *c = ": errno "; *c; c++)
@@ -109,5 +106,15 @@ void complain(const char *what, int error)
 			line[at++] = digits[--count];
 	}
 	line[at++] = '\n';
-	sys_write(2, line, at);
+	return at;
+}
+
+void complain(const char *what, int error)
+{
+	static const char name[] = "sysevent: ";
+	char line[160];
+	usize at = sizeof(name) - 1;
+
+	memcpy(line, name, at);
+	sys_write(2, line, at + describe(line + at, sizeof(line) - at, what, error));
 }

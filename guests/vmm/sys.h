@@ -224,6 +224,8 @@ int memcmp(const void *a, const void *b, usize length);
 int contains(const u8 *at, usize length, const char *text);
 usize text_length(const char *text);
 int text_equal(const char *a, const char *b);
+/* Puts "what: errno error" and a newline into a line of size bytes; returns their number. error 0 is left out. */
+usize describe(char *line, usize size, const char *what, int error);
 /* Writes "sysevent: what: errno error" to standard error, which in a guest is the console. error 0 is left out. */
 void complain(const char *what, int error);
 

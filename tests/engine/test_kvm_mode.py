@@ -156,11 +156,23 @@ def test_why_there_is_no_kvm(log, found):
     ("given", "loaded", "log", "words"),
     [
         ((), (), "", "no module of KVM was given: if it is not built in, --modules names its directory"),
-        (("kvm_amd",), (), "", "the kernel did not load its kvm_amd (the guest's log has the errno)"),
+        (("kvm_amd",), (), "", "the kernel did not load its kvm_amd (the log of the guest has the errno)"),
+        (
+            ("kvm_amd",),
+            (),
+            "14,1,1,-;kvm_amd: not loaded: errno 95\n14,2,1,-;kvm_intel: not loaded: errno 5\n",
+            "the kernel did not load its kvm_amd (errno 95 (EOPNOTSUPP))",
+        ),
+        (
+            ("kvm_amd",),
+            (),
+            "14,1,1,-;kvm_amd: not loaded: errno ?\n",
+            "the kernel did not load its kvm_amd (the log of the guest has the errno)",
+        ),
         (("kvm_amd", "kvm_intel"), ("kvm_amd",), "", ""),
         (("kvm_amd",), ("kvm_amd",), "3,1,1,-;kvm: no\x1b\n", r"its kernel says: kvm: no\x1b"),
     ],
-    ids=["no modules", "not loaded", "one is enough", "log"],
+    ids=["no modules", "not loaded", "errno", "damaged", "one is enough", "log"],
 )
 def test_modules_and_words(given, loaded, log, words):
     expected = ExpectedKernel(image="bzImage", modules=dict.fromkeys(given, ""))

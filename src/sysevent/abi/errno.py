@@ -31,4 +31,7 @@ class Errno(enum.IntEnum):
     EMFILE = 24
     ENOTTY = 25
     ENOSYS = 38
+    EOPNOTSUPP = 95
     ETIMEDOUT = 110
+    ENOKEY = 126
+    EKEYREJECTED = 129

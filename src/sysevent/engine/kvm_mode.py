@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 
+from sysevent.abi import names
 from sysevent.model import Answer, ExpectedKernel
 from sysevent.scenario import kvm_mode as files
 from sysevent.scenario.steps import File
@@ -17,6 +18,8 @@ UNKNOWN = "unknown"
 
 # A message of the kernel itself, whose facility is 0: programs write with another one.
 _RECORD = re.compile(r"^([0-7]),\d+,\d+,[^;]*;(kvm[\w ]*(?:\[\d+\])?): (.*)$", re.MULTILINE)
+# What the guest's init wrote there about a module: guests/init/init.c, not_loaded().
+_NOT_LOADED = re.compile(r"^14,\d+,\d+,[^;]*;(kvm\w*): not loaded: errno (\d+)$", re.MULTILINE)
 # include/linux/kern_levels.h: less than this is an error or worse.
 _WARNING = 4
 _ARM64 = re.compile(r"(Protected |Hyp |)([nh]?VHE|)(\+NV2|) ?mode initialized successfully")
@@ -63,12 +66,15 @@ def why_no_kvm(
     """
     said = complaints(answers)
     reasons = [f"its kernel says: {first_line(said)}"] if said else []
-    names = [name.replace("-", "_") for name in wanted]
-    given = [name for name in names if name in expected.modules]
+    modules = [name.replace("-", "_") for name in wanted]
+    given = [name for name in modules if name in expected.modules]
     absent = [name for name in given if name not in loaded]
     if absent and len(absent) == len(given):
-        reasons.append(f"the kernel did not load its {', '.join(absent)} (the guest's log has the errno)")
-    elif names and not given and expected.image:
+        failed = dict(_NOT_LOADED.findall(_text(answers, files.LOG) or ""))
+        why = {name: f"errno {names.errno(int(failed[name]))}" for name in absent if name in failed}
+        shown = (f"{name} ({why.get(name, 'the log of the guest has the errno')})" for name in absent)
+        reasons.append(f"the kernel did not load its {', '.join(shown)}")
+    elif modules and not given and expected.image:
         reasons.append("no module of KVM was given: if it is not built in, --modules names its directory")
     return "; ".join(reasons)
 
