@@ -9,7 +9,6 @@ because a kernel or CPU that lacks one must be asked about the others.
 import struct
 
 from sysevent.abi.arm64 import (
-    VCPU_HAS_EL2,
     VCPU_PMU_V3,
     VCPU_PMU_V3_CTRL,
     VCPU_PMU_V3_INIT,
@@ -160,22 +159,6 @@ CLAIMS = claims(
             needs=needs,
         )
         for name, words, asks, more, needs in TRACKED
-    ),
-    # The guest hypervisor's own EL2 gets the call; its conduit is SMC, because HVC is its guest's.
-    ExitClaim(
-        "options.nested",
-        "PSCI SYSTEM_OFF by SMC of a guest that runs at its own EL2 exits as SHUTDOWN with one datum, no flag set.",
-        asks=turned_off("nested", features=VCPU_PSCI_0_2 | VCPU_HAS_EL2, irqchip="gicv3", symbol="smc"),
-        gives=(*system_event(EventType.SHUTDOWN, 0), *AFTER),
-        source=f"{API}; Documentation/virt/kvm/api.rst, KVM_CAP_ARM_EL2; arch/arm64/kvm/handle_exit.c, handle_smc",
-        needs=(
-            GICV3,
-            has(
-                Capability.ARM_EL2,
-                "Linux since v6.16 with kvm-arm.mode=nested, and a CPU with FEAT_NV2 and FEAT_VHE, which QEMU emulates "
-                "since 9.0",
-            ),
-        ),
     ),
 )
 

@@ -19,7 +19,7 @@ def select(globs=(), archs=(), kernels=()):
 
 
 # Other modes of KVM, which are asked only if they are named.
-ARM64_MODES = ["arm64-nvhe", "arm64-hvhe", "arm64-v8.0", "arm64-gicv2", "arm64-protected"]
+ARM64_MODES = ["arm64-nvhe", "arm64-hvhe", "arm64-v8.0", "arm64-gicv2", "arm64-protected", "arm64-nested"]
 MODES = [*ARM64_MODES, "x86_64-shadow", "x86_64-rt"]
 
 

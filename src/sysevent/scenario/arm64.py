@@ -90,9 +90,9 @@ def vm_with_vcpus(
     )
 
 
-def vcpu_init(*, off: bool = False) -> bytes:
+def vcpu_init(*, off: bool = False, features: int = VCPU_PSCI_0_2) -> bytes:
     """Return the struct kvm_vcpu_init, target and features, of the vCPUs of vm_with_vcpus(); off: as STOPPED."""
-    features = VCPU_PSCI_0_2 | (VCPU_POWER_OFF if off else 0)
+    features |= VCPU_POWER_OFF if off else 0
     return struct.pack("<8I", TARGET_GENERIC_V8, features, 0, 0, 0, 0, 0, 0)
 
 
