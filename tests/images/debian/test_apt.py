@@ -156,13 +156,24 @@ def test_a_proxy_that_a_program_detects(name):
         ("https://mirror.example/debian", 'Acquire::https::CAInfo "/etc/ca.pem";\n', True),
         ("https://mirror.example/debian", 'Acquire::https::mirror.example::SslCert "/etc/c.pem";\n', True),
         ("http://mirror.example/debian", 'Acquire::https::CAInfo "/etc/ca.pem";\n', False),
+        ("http://mirror.example/debian", 'Acquire::http::Proxy "socks5h://localhost:9050";\n', True),
+        ("https://mirror.example/debian", 'Acquire::http::Proxy "https://proxy.example";\n', True),
+        ("http://mirror.example/debian", 'Acquire::http::Proxy "http://proxy.example:1";\n', False),
+        ("http://mirror.example/debian", 'Acquire::http::Proxy "proxy.example:1";\n', False),
+        (
+            "http://mirror.example/debian",
+            'Acquire::http::Proxy "socks5h://x";\nAcquire::http::Proxy::mirror.example "DIRECT";\n',
+            False,
+        ),
+        ("http://mirror.example/debian", 'Acquire::ForceIPv4 "true";\n', True),
+        ("http://mirror.example/debian", 'Acquire::ForceIPv4 "false";\n', False),
         ("http://secret.example/debian", "", True),
         ("file:/srv/debian", "", True),
         ("tor+http://mirror.example/debian", "", True),
     ],
 )
 def test_what_only_apt_reaches(tmp_path, url, dump, alone):
-    """Passwords, certificates, and other protocols than HTTP."""
+    """Passwords, certificates, and other protocols than HTTP, also of proxies."""
     (tmp_path / "auth.conf.d").mkdir()
     (tmp_path / "auth.conf.d/lab.conf").write_text("machine secret.example/debian login me password x\n")
     shell = f"file='{tmp_path}/auth.conf'\nparts='{tmp_path}/auth.conf.d/'\n"

@@ -38,6 +38,7 @@ _PATIENCE = 30
 _OWN_TLS = re.compile(
     r'^Acquire::https(?:::[^\s":]+)*::(?:CAInfo|CAPath|SslCert|SslKey|Verify-\w+)\b', re.M | re.I
 )
+_ADDRESSES = re.compile(r'^Acquire::ForceIPv[46] "(?:1|yes|true|with|on|enable)";', re.M | re.I)
 _DETECTED = re.compile(r'^Acquire::(?:https?::)?Proxy-?Auto-?Detect(?:::\S+)? "[^"]', re.M | re.I)
 
 Ask = Callable[[Sequence[str]], tuple[str, str]]
@@ -156,15 +157,20 @@ def _dump(ask: Ask) -> str:
 
 
 def only_apt_reaches(url: str, ask: Ask = ask) -> bool:
-    """Return whether apt has settings for a URL that a plain HTTP client does not: a password, or certificates.
+    """Return whether apt has settings for a URL that a plain HTTP client does not.
 
+    These are passwords, certificates, proxies of another protocol than HTTP (SOCKS), and one family of addresses only.
     Whether its password files have an entry is not read out of them, only whether they name the host.
     """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https"):
         return True
     dump = _dump(ask)
-    if parts.scheme == "https" and _OWN_TLS.search(dump):
+    if (parts.scheme == "https" and _OWN_TLS.search(dump)) or _ADDRESSES.search(dump):
+        return True
+    # Those of the environment are for all programs: urllib reads them itself.
+    proxy = parse_proxies(dump, parts.hostname or "", {}).get(parts.scheme, "")
+    if proxy and not proxy.lower().startswith("http://") and "://" in proxy:
         return True
     return any((parts.hostname or "") in _text(path) for path in _password_files(ask))
 
