@@ -78,7 +78,60 @@ def borrowing(source, place):
     return place
 
 
-KINDS = [plain, bare, worktree, shallow, partial, submodule, sha256, borrowing]
+def partial_of_a_neighbour(source, place):
+    partial(source, place)
+    git(place, "config", "remote.origin.url", f"../{source.name}")
+    return place
+
+
+def partial_with_a_rewritten_address(source, place):
+    partial(source, place)
+    git(place, "config", f"url.file://{source.parent}/.insteadOf", "lab:")
+    git(place, "config", "remote.origin.url", f"lab:{source.name}")
+    return place
+
+
+def bare_partial_of_a_neighbour(source, place):
+    git(source, "config", "uploadpack.allowFilter", "true")
+    git(source, "clone", "-q", "--bare", "--filter=blob:none", f"file://{source}", place)
+    git(place, "config", "remote.origin.url", f"../{source.name}")
+    return place
+
+
+def separate(source, place):
+    git(source, "init", "-q", f"--separate-git-dir={place.parent / 'elsewhere'}")
+    return source
+
+
+def worktree_of_the_configuration(source, place):
+    (source / ".git").rename(place)
+    git(place, "config", "core.worktree", str(source))
+    return place
+
+
+def borrowing_twice(source, place):
+    git(source, "clone", "-q", "--shared", ".", place.parent / "between")
+    git(place.parent, "clone", "-q", "--shared", "between", place)
+    (place / ".git/objects/info/alternates").write_text("../../../between/.git/objects\n")
+    return place
+
+
+def strange_name(source, place):
+    return source.rename(place.parent / '"a" #b\'c d')
+
+
+def packed(source, place):
+    git(source, "repack", "-qad", "--write-midx")
+    git(source, "pack-refs", "--all")
+    git(source, "commit-graph", "write", "--reachable")
+    return source
+
+
+KINDS = [
+    *(plain, bare, worktree, shallow, partial, submodule, sha256, borrowing, partial_of_a_neighbour),
+    *(partial_with_a_rewritten_address, bare_partial_of_a_neighbour, separate, worktree_of_the_configuration),
+    *(borrowing_twice, strange_name, packed),
+]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -122,6 +175,22 @@ def test_repository_of_another_user(source, monkeypatch):
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     with pytest.raises(UsageError, match=r"dubious ownership .*git config --global --add safe\.directory"):
         Tree(source)
+
+
+def test_directory_below_the_top(source):
+    """It is refused with what it lacks."""
+    known = Tree(source / "arch")
+    with pytest.raises(UsageError, match="is not a kernel tree: HEAD lacks one of"):
+        known.require_kernel(known.commit("HEAD"), "HEAD")
+
+
+def test_replaced_history(source, tmp_path):
+    """As `git log` shows it to the user."""
+    orphan = git(source, "commit-tree", "-m", "zero", git(source, "rev-parse", "HEAD^{tree}"))
+    git(source, "replace", "--graft", git(source, "rev-parse", "HEAD~1"), orphan)
+    work = Workspace(Tree(source), tmp_path / "work")
+    log = ("log", "--format=%s")
+    assert git(work.path, *log, git(source, "rev-parse", "HEAD")).split() == ["two", "one", "zero"]
 
 
 def test_no_repository(tmp_path):

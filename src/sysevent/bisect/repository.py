@@ -21,6 +21,14 @@ _MERGE_BASE = re.compile(r"^The merge base ([0-9a-f]{40,64}) is bad\.$", re.MULT
 _LEFT = re.compile(
     r"^Bisecting: (\d+) revisions? left to test after this \(roughly (\d+) steps?\)", re.MULTILINE
 )
+# Settings of a repository that fetching from its remotes takes.
+_BORROWED = (
+    r"^(extensions\.partialclone|remote\..*\.(url|promisor|partialclonefilter|uploadpack|proxy)|http\..*|credential\..*"
+    r"|core\.(sshcommand|gitproxy|askpass)|ssh\.variant|protocol\..*)$"
+)
+_URL_OF = re.compile(r"remote\.(.*)\.url")
+# A URL, an address of ssh (host:path), or an absolute path (gitglossary(7), git-fetch(1), GIT URLS).
+_ABSOLUTE = re.compile(r"/|[^/]*:")
 _ONLY_SKIPPED = "There are only 'skip'ped commits left to test."
 
 
@@ -81,21 +89,39 @@ class Workspace:
             (own / "shallow").write_bytes(shallow.read_bytes())
         else:
             (own / "shallow").unlink(missing_ok=True)
+        self._borrow_replacements()
         self._borrow_promises()
 
     def _format(self) -> tuple[str, ...]:
         kind = git(self.tree.path, "rev-parse", "--show-object-format", accept=(0, 1, 128, 129)).strip()
         return (f"--object-format={kind}",) if kind == "sha256" else ()
 
+    def _borrow_replacements(self) -> None:
+        """Have the same history: `git replace` joins and cuts histories."""
+        words = ("for-each-ref", "--format=%(refname) %(objectname)", "refs/replace")
+        for line in git(self.tree.path, *words).splitlines():
+            git(self.path, "update-ref", *line.split())
+
     def _borrow_promises(self) -> None:
-        """Configure the remote of a partial clone, from which git fetches missing objects on demand."""
-        pattern = r"^(extensions\.partialclone|remote\..*\.(url|promisor|partialclonefilter))$"
-        known = git(self.tree.path, "config", "--get-regexp", pattern, accept=(0, 1)).splitlines()
-        if any(".promisor true" in line for line in known):
-            git(self.path, "config", "core.repositoryformatversion", "1")
-            for line in known:
-                key, _, value = line.partition(" ")
-                git(self.path, "config", key, value)
+        """Configure the remotes of a partial clone, from which git fetches missing objects on demand.
+
+        With what that takes: the address as the user's repository rewrites it, programs and passwords.
+        """
+        words = ("config", "--local", "--null", "--get-regexp")
+        lines = git(self.tree.path, *words, _BORROWED, accept=(0, 1)).split("\0")
+        known = [line.partition("\n")[::2] for line in lines if line]
+        if not any(key.endswith(".promisor") and value == "true" for key, value in known):
+            return
+        git(self.path, "config", "core.repositoryformatversion", "1")
+        for key, value in known:
+            git(self.path, "config", "--replace-all", key, value)
+            if found := _URL_OF.fullmatch(key):
+                url = git(self.tree.path, "ls-remote", "--get-url", found[1]).strip()
+                if not _ABSOLUTE.match(url):
+                    # git reads it as relative to the top of the working tree, or to a bare repository.
+                    top = git(self.tree.path, "rev-parse", "--show-toplevel", accept=(0, 128)).strip()
+                    url = str(Path(top or self.tree.git_dir, url))
+                git(self.path, "config", key, url)
 
     def checkout(self, commit: str) -> None:
         """Check out the files of a commit and remove all others. Unchanged files keep their times, for make."""
