@@ -86,8 +86,19 @@ def test_other_port(file):
     check(path, port=2222)
     with pytest.raises(HostUnreachable, match="is not in"):
         check(path)
+
+
+def test_known_without_its_port(file):
+    """As ssh: if there is no key for the port, one for the name alone counts, but a wrong one there says nothing."""
+    check(file(f"board {text(KEYS[0])}"), port=2222)
     with pytest.raises(HostUnreachable, match="is not in"):
-        check(file(f"board {text(KEYS[0])}"), port=2222)
+        check(file(f"board {text(KEYS[1])}"), port=2222)
+    with pytest.raises(HostUnreachable, match="has CHANGED"):
+        check(file(f"board {text(KEYS[0])}", f"[board]:2222 {text(KEYS[1])}"), port=2222)
+    with pytest.raises(HostUnreachable, match="@revoked"):
+        check(file(f"board {text(KEYS[0])}", f"@revoked board {text(KEYS[0])}"), port=2222)
+    with pytest.raises(HostUnreachable, match="is not in"):
+        check(file(f"board {text(KEYS[0])}"), port=2222, alias="rack")
 
 
 def test_no_file(tmp_path):

@@ -158,7 +158,7 @@ def test_brackets_around_an_address(way):
         ("Host other\n Include boards\n", {}, "line 2: .*give an absolute path there"),
         ("Match sessiontype sftp\n User uploads\n", {}, "cannot be used"),
         ("ProxyUseFdpass yes\nProxyCommand x\n", {}, "ProxyUseFdpass is not supported"),
-        ("IdentityFile /k/%C\n", {}, "%C is not supported here"),
+        ("IdentityFile /k/%Z\n", {}, "%Z is not supported here"),
         ("IdentityFile ${{NO_SUCH}}/k\n", {}, "has no NO_SUCH"),
     ],
 )
@@ -188,6 +188,26 @@ def test_words_of_ssh(way, tmp_path, monkeypatch):
     assert (hop.certificates, hop.revoked) == ((Path("/c/127.0.0.1"),), Path("/r"))
     assert way(None, address="none")[0].agent_socket == "none"
     assert way(None, address="variable")[0].agent_socket == "/run/lab"
+
+
+def test_hash_of_the_connection(way):
+    """%C is what ssh says it is, with its own ControlPath left alone."""
+    (hop,) = way("IdentityFile /k/%C\nControlPath /c/%h\n")
+    assert re.fullmatch(r"/k/[0-9a-f]{40}", str(hop.identities[0]))
+
+
+def test_names_with_spaces(way, tmp_path):
+    """ssh prints names of files without their quotes: the longest that exists is meant."""
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b" / "known").touch()
+    (hop,) = way(f'UserKnownHostsFile "{tmp_path}/a b/known" /c\n')
+    assert hop.known_hosts[:2] == (tmp_path / "a b/known", Path("/c"))
+
+
+def test_addresses(way):
+    (hop,) = way("AddressFamily inet6\nBindAddress ::1\n")
+    assert (hop.family, hop.bind) == ("inet6", "::1")
+    assert (way("")[0].family, way("")[0].bind) == ("any", "")
 
 
 UNDERSTOOD = [

@@ -24,6 +24,9 @@ Options = Mapping[str, Sequence[str]]
 # Seconds for ssh, which runs the programs of `Match exec`, and may ask the DNS.
 _PATIENCE = 30
 _SYSTEM = Path("/etc/ssh/ssh_config")
+# Before the value of %C in what ssh prints: a hash whose definition has changed between releases. Connections are not
+# shared, so the ControlPath of the configuration is not needed.
+_HASH = "/sysevent/"
 _LINE = re.compile(r"\s*(\w+)(?:\s*=\s*|\s+)(.*?)\s*")
 # Options that paramiko reads as ssh does, or that route.py reads.
 _READ = """
@@ -48,7 +51,8 @@ def lookup(name: str, user: str, port: int, home: Path, ssh: str | None = "") ->
     client = shutil.which("ssh") if ssh == "" else ssh
     if client is None:
         return _of_paramiko(name, user, port, home)
-    words = [client, "-G", *(["-l", user] if user else []), *(["-p", str(port)] if port else [])]
+    words = [client, "-G", "-o", f"ControlPath={_HASH}%C"]
+    words += [*(["-l", user] if user else []), *(["-p", str(port)] if port else [])]
     try:
         own = Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
@@ -96,6 +100,12 @@ def _ask(words: Sequence[str]) -> dict[str, list[str]]:
         key, _, value = line.partition(" ")
         found.setdefault(key.lower(), []).append(value)
     return found
+
+
+def connection_hash(options: Options) -> str | None:
+    """Return what the token %C stands for; None if ssh has not said it."""
+    (path,) = options.get("controlpath", ("",))[:1]
+    return path.removeprefix(_HASH) if path.startswith(_HASH) and "%" not in path else None
 
 
 def _refuse_relative_includes(config: Path) -> None:

@@ -20,6 +20,8 @@ from sysevent.process import die_with_parent
 TRIES = 3
 # Seconds between two keepalive packets.
 _KEEPALIVE = 15
+# Values of AddressFamily.
+_FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 # Seconds before the second try; twice that before the third.
 _WAIT = 0.5
 
@@ -89,7 +91,7 @@ class Connection:
                 "direct-tcpip", destination, ("127.0.0.1", 0), timeout=seconds
             )
         if not hop.command:
-            return socket.create_connection((hop.address, hop.port), timeout=seconds)
+            return _connected(hop, seconds)
         ours, theirs = socket.socketpair()
         with theirs:
             # Dies with the thread that runs this, which hosts/ssh/host.py keeps until close().
@@ -165,6 +167,20 @@ class Connection:
         if self._proxy is not None:
             self._proxy.kill()
             self._proxy.wait(10)
+
+
+def _connected(hop: Hop, seconds: float) -> socket.socket:
+    """Return a connection from the hop's BindAddress, to an address of its AddressFamily. Raises OSError."""
+    source = (hop.bind, 0) if hop.bind else None
+    if (family := _FAMILIES.get(hop.family)) is None:
+        return socket.create_connection((hop.address, hop.port), timeout=seconds, source_address=source)
+    failed: OSError | None = None
+    for *_, found in socket.getaddrinfo(hop.address, hop.port, family, socket.SOCK_STREAM):
+        try:
+            return socket.create_connection((str(found[0]), hop.port), timeout=seconds, source_address=source)
+        except OSError as error:
+            failed = error
+    raise failed or OSError(f"it has no address of {hop.family}")
 
 
 def connect(

@@ -30,6 +30,9 @@ def usable(hop: Hop, unusable: list[str]) -> Iterator[tuple[str, paramiko.PKey]]
     for path in dict.fromkeys((*hop.identities, *usual)):
         if path in usual and path not in hop.identities and not path.exists():
             continue
+        if _key_in(path):
+            # A public key: only an agent can sign with its private half.
+            continue
         try:
             key = paramiko.PKey.from_path(path)
         except paramiko.PasswordRequiredException:
@@ -106,7 +109,18 @@ def _agent_keys(path: str) -> Iterator[Sequence[paramiko.PKey]]:
 
 
 def _public_key(path: Path) -> bytes:
-    """Return the public key beside a private key's file; b"" when there is none."""
-    with contextlib.suppress(OSError, IndexError, ValueError):
-        return base64.b64decode(path.with_name(f"{path.name}.pub").read_text().split()[1])
+    """Return the public key in a file, or in the one beside a private key; b"" when there is none.
+
+    IdentityFile may name a public key, whose private half only an agent has.
+    """
+    return _key_in(path) or _key_in(path.with_name(f"{path.name}.pub"))
+
+
+def _key_in(file: Path) -> bytes:
+    with contextlib.suppress(OSError, ValueError):
+        kind, blob = file.read_text(encoding="utf-8").split()[:2]
+        key = base64.b64decode(blob, validate=True)
+        # A public key begins with its type as a string of SSH.
+        if key.startswith(len(kind).to_bytes(4, "big") + kind.encode()):
+            return key
     return b""

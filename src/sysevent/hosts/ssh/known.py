@@ -96,10 +96,22 @@ def _matches(name: str, patterns: str) -> bool:
     return found
 
 
+def _known(hop: Hop) -> tuple[list[KnownKey], list[KnownKey]]:
+    """Return the lines for a machine, and if none has a key of it those for its name without the port, as ssh does."""
+    lines = list(known_keys(hop.known_as, hop.known_hosts))
+    if hop.alias or hop.port == 22 or _valid(lines):
+        return lines, []
+    return lines, list(known_keys(hop.address.lower(), hop.known_hosts))
+
+
+def _valid(lines: Iterable[KnownKey]) -> list[KnownKey]:
+    """Return the lines with keys that are neither revoked nor of authorities."""
+    return [line for line in lines if not line.revoked and not line.authority]
+
+
 def key_types(hop: Hop) -> list[str]:
     """The types of the keys that known_hosts has for a machine, without those that are revoked or of authorities."""
-    lines = known_keys(hop.known_as, hop.known_hosts)
-    return [known.type for known in lines if not known.revoked and not known.authority]
+    return [line.type for lines in _known(hop) for line in _valid(lines)]
 
 
 def verify(target: str, hop: Hop, key: paramiko.PKey, via: Hop | None) -> None:
@@ -108,17 +120,17 @@ def verify(target: str, hop: Hop, key: paramiko.PKey, via: Hop | None) -> None:
     via: the jump host before it, if any. The message has the fingerprints to compare and the command to paste.
     """
     shown = key.asbytes()
-    known = list(known_keys(hop.known_as, hop.known_hosts))
+    known, without_port = _known(hop)
     theirs = f"{key.get_name()} {fingerprint(shown)}"
-    if withdrawn := [line for line in known if line.revoked and line.key == shown]:
+    if withdrawn := [line for line in (*known, *without_port) if line.revoked and line.key == shown]:
         raise HostUnreachable(
             f"{target}: {hop} shows a key that is marked @revoked in {withdrawn[0].path}: {theirs}: it was withdrawn, "
             "do not connect"
         )
     if hop.revoked is not None:
         _check_revocations(target, hop, key, hop.revoked)
-    valid = [line for line in known if not line.revoked and not line.authority]
-    if any(line.key == shown for line in valid):
+    valid = _valid(known)
+    if any(line.key == shown for line in (*valid, *_valid(without_port))):
         return
     command = _command_to_add(hop, key, via)
     compare = "Compare that with the output of `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the machine itself, then"

@@ -56,6 +56,10 @@ class Hop(msgspec.Struct, frozen=True):
     command: str = ""
     # IdentityAgent: the agent's socket; "": that of SSH_AUTH_SOCK; "none": no agent is asked.
     agent_socket: str = ""
+    # BindAddress: this machine's address; "": any.
+    bind: str = ""
+    # AddressFamily: "any", "inet" or "inet6".
+    family: str = "any"
     # CertificateFile: certificates of the user's keys.
     certificates: tuple[Path, ...] = ()
     # RevokedHostKeys, read by ssh-keygen; None: there is none.
@@ -126,8 +130,8 @@ def _hop(spec: TargetSpec, options: config.Options, home: Path, name: str, *, pr
         for text in options.get("identityfile", [])
         if text not in _USUAL_KEYS or Path(config.expand(text, tokens, home)).exists()
     ]
-    known = _first(options, "userknownhostsfile", _USER_KNOWN_HOSTS).split()
-    known += _first(options, "globalknownhostsfile", _SYSTEM_KNOWN_HOSTS).split()
+    known = _file_names(_first(options, "userknownhostsfile", _USER_KNOWN_HOSTS))
+    known += _file_names(_first(options, "globalknownhostsfile", _SYSTEM_KNOWN_HOSTS))
     command = _first(options, "proxycommand", "none")
     if _first(options, "proxyusefdpass") == "yes" and command != "none" and not proxied:
         raise ValueError("ProxyUseFdpass is not supported: let the ProxyCommand pass the data on itself")
@@ -143,10 +147,24 @@ def _hop(spec: TargetSpec, options: config.Options, home: Path, name: str, *, pr
         or tuple(_known_hosts(file, tokens, home) for file in known if file.lower() != "none"),
         alias=_first(options, "hostkeyalias"),
         command="" if proxied or command.lower() == "none" else config.expand(command, tokens, home),
+        bind=_first(options, "bindaddress"),
+        family=_first(options, "addressfamily", "any"),
         agent_socket=_agent(_first(options, "identityagent"), tokens, home),
         certificates=() if spec.identity else paths(list(options.get("certificatefile", []))),
         revoked=revoked[0] if revoked else None,
     )
+
+
+def _file_names(text: str) -> list[str]:
+    """Return the files in a line of `ssh -G`, which has left out the quotes around names with spaces."""
+    words, found = text.split(" "), list[str]()
+    while words:
+        # The longest name of an existing file, else one word.
+        sizes = (n for n in range(len(words), 1, -1) if Path(" ".join(words[:n])).exists())
+        size = next(sizes, 1)
+        found.append(" ".join(words[:size]))
+        del words[:size]
+    return [name for name in found if name]
 
 
 def _first(options: config.Options, key: str, default: str = "") -> str:
@@ -154,9 +172,11 @@ def _first(options: config.Options, key: str, default: str = "") -> str:
 
 
 def _tokens(options: config.Options, home: Path, name: str) -> Mapping[str, str]:
-    """Return what the tokens of ssh_config(5) stand for, except %C, whose definition has changed between releases."""
+    """Return what the tokens of ssh_config(5) stand for; %C only if ssh has said it."""
     here = socket.gethostname()
+    connection = config.connection_hash(options)
     return {
+        **({"C": connection} if connection else {}),
         "%": "%",
         "h": options["hostname"][0],
         "n": name,
