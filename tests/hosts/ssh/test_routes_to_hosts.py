@@ -140,6 +140,23 @@ def test_identity_agent(sshd, lab, agent, closing):
 
 
 @needs_ssh
+def test_public_key_as_identity(sshd, lab, agent, closing):
+    """Of the keys of an agent it names the one to use, also if the private half is nowhere else."""
+    server = sshd("one")
+    lab.knows(server)
+    (lab.path / "id").rename(lab.path / "away")
+    config = lab.home / ".ssh" / "config"
+    text = f"Host labbox\n HostName 127.0.0.1\n IdentityAgent {agent}\n IdentitiesOnly yes\n"
+    config.write_text(f"{text} IdentityFile {lab.path / 'id.pub'}\n")
+    host = closing(lab.host(lab.spec(server, address="labbox", identity="")))
+    host.start()
+    assert waiting.hello(host)
+    config.write_text(f"{text} IdentityFile {lab.path / 'one' / 'host_key.pub'}\n")
+    message = refused(closing(lab.host(lab.spec(server, address="labbox", identity=""))), HostUnreachable)
+    assert "does not let" in message
+
+
+@needs_ssh
 def test_certificate(sshd, lab, closing):
     """The server knows the authority of the certificate in CertificateFile, and no key."""
     words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", lab.path / "authority"]
