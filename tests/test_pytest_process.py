@@ -24,6 +24,16 @@ def test_an_installed_package_is_not_written_to(monkeypatch, tmp_path):
     assert pytest_process.settings(["-k", "x"], installed=True) == ["--assert=plain", *none]
 
 
+def test_a_clone_that_cannot_be_written_to(monkeypatch, tmp_path):
+    """As an installed package: otherwise pytest warns in every run."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    clone = tmp_path / "clone"
+    # For root no directory is read-only: a file in its place is an obstacle for all.
+    clone.touch()
+    cache = ["-o", f"cache_dir={tmp_path}/sysevent/pytest_cache"]
+    assert pytest_process.settings([], installed=False, root=clone) == cache
+
+
 @pytest.mark.parametrize("words", [["-p", "no:cacheprovider"], ["-pno:cacheprovider"]])
 def test_without_a_cache_its_directory_is_not_named(words):
     """pytest refuses the setting then."""

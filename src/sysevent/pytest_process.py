@@ -56,15 +56,15 @@ def here() -> Path:
     return Path(os.environ.get(HERE) or Path.cwd())
 
 
-def settings(arguments: Sequence[str], *, installed: bool = INSTALLED) -> list[str]:
+def settings(arguments: Sequence[str], *, installed: bool = INSTALLED, root: Path = ROOT) -> list[str]:
     """Return what pytest is given before its arguments; all else is in pyproject.toml, also if it is installed.
 
     An installed package is not written to: pytest has its cache elsewhere, and does not rewrite the suites, which have
-    no assert, to keep the result beside them.
+    no assert, to keep the result beside them. The cache of a clone that cannot be written to is elsewhere, too.
     """
-    if not installed:
-        return []
-    found = ["--assert=plain"]
+    found = ["--assert=plain"] if installed else []
+    if not installed and not obstacle(root / ".pytest_cache"):
+        return found
     if any(word.endswith("no:cacheprovider") for word in arguments):
         # Without its plugin, pytest does not know the setting of its directory, and refuses it.
         return found
