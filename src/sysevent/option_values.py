@@ -182,6 +182,8 @@ def _vmm(name: str, value: str) -> None:
             one_of(VMMS, vmm)
         except UsageError as error:
             raise UsageError(f"{name} {error}, or NAME=PATH for a program of yours") from None
+        if vmm in VMMS and "=PATH" in VMMS[vmm]:
+            raise UsageError(f"{name} {vmm}: no suite of Debian has it; name your program with {VMMS[vmm]}")
     elif not _VMM_NAME.fullmatch(vmm):
         raise UsageError(f"{name} {value}: a name has letters, digits, dots and hyphens, 40 at most")
     elif vmm == "kvmtool":

@@ -64,6 +64,7 @@ def test_it_ends_with_us(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", code])
     end = time.monotonic() + SOON
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
+        assert process.poll() is None
         assert time.monotonic() < end
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

@@ -54,7 +54,7 @@ class Restarts:
         self.seconds_to_boot = 0.0
         self.arch = ARCHITECTURES[spec.arch]
         self._spec = spec
-        self._opener = opener
+        self.opener = opener
         self._logs = logs
         self._listeners = listeners
         self._snapshots = settings.snapshots
@@ -87,7 +87,7 @@ class Restarts:
 
     def kernel(self, progress: Progress | None = None) -> KernelImage | None:
         """The image that the target boots, fetched on the first call; None if its kernel runs already. ImageError."""
-        return self._opener.kernel(progress or self._listeners.progress)
+        return self.opener.kernel(progress or self._listeners.progress)
 
     @property
     def prepared(self) -> bool:
@@ -102,7 +102,7 @@ class Restarts:
         with self._preparing:
             if not self._prepared:
                 try:
-                    self._opener.prepare(progress or self._listeners.progress)
+                    self.opener.prepare(progress or self._listeners.progress)
                 except SyseventError as error:
                     self._refused = error
                 except (OSError, MemoryError) as error:
@@ -114,7 +114,7 @@ class Restarts:
         self.prepare()
         if self._refused is not None:
             raise copy_of(self._refused)
-        if self.exhausted and (self._restore_disabled or not self._opener.restorable()):
+        if self.exhausted and (self._restore_disabled or not self.opener.restorable()):
             lost = self._boots + self._excused
             times = "once" if lost == 1 else f"{lost} times"
             raise GuestLost(f"{self._spec.id}: lost {times}; no further boot is tried")
@@ -126,14 +126,14 @@ class Restarts:
         later call as well.
         """
         self.require_startable()
-        restore = not self._restore_disabled and self._opener.restorable()
+        restore = not self._restore_disabled and self.opener.restorable()
         if not restore:
             self._boots += 1
         self._starts += 1
         self.log = self._logs if self._starts == 1 else self._logs / f"boot-{self._starts}"
-        self.origin = "snapshot" if restore else self._opener.origin
+        self.origin = "snapshot" if restore else self.opener.origin
         progress = self._listeners.progress
-        host = self._opener.open(self.log, progress, restore=restore)
+        host = self.opener.open(self.log, progress, restore=restore)
         session = Session(self._spec.id, host, self.log, self.origin, progress)
         try:
             session.start()
@@ -202,14 +202,14 @@ class Restarts:
         self._listeners.progress(
             f"{self._spec.id}: Linux {hello.release} answers after {self.seconds_to_boot:.1f} s{source}"
         )
-        trouble = self._opener.hello_received(session.host, hello, self._listeners.progress)
+        trouble = self.opener.hello_received(session.host, hello, self._listeners.progress)
         if trouble:
             self._incident(trouble, retried=False)
         return True
 
     def expected(self) -> ExpectedKernel | None:
         """What the kernel of the host that runs must say of itself; None if it is not asked."""
-        return self._opener.expected()
+        return self.opener.expected()
 
     def identify(self, answer: Observation | SyseventError) -> None:
         """Take the answer to BUILD, which comes before every other one.
@@ -217,7 +217,7 @@ class Restarts:
         GuestLost if the guest was lost, or if a restored one is not the expected kernel: then it boots. WrongKernel if
         that is so for a booted one, WrongHost if the target file expects another build ID.
         """
-        session, expected = self.session, self._opener.expected()
+        session, expected = self.session, self.opener.expected()
         assert session is not None
         assert session.hello is not None
         assert expected is not None
@@ -235,7 +235,7 @@ class Restarts:
                     session.refused = GuestLost(f"{error}. It came from a snapshot, which is discarded")
                     self._machine.forget()
                 else:
-                    self._opener.forget(session.hello)
+                    self.opener.forget(session.hello)
             self._refuse(session.refused)
             raise copy_of(session.refused) from None
         wanted = ARCHITECTURES[self._spec.arch].kvm_modules
@@ -263,7 +263,7 @@ class Restarts:
         """Record that the host is lost, and close it. No snapshot is used from now on: it may have caused the loss."""
         reason = str(error)
         if self.session is not None and self.session.origin == "snapshot":
-            incident_text = self._opener.forget(self.session.hello)
+            incident_text = self.opener.forget(self.session.hello)
             reason = f"{self._spec.id}: {incident_text}. {reason}" if incident_text else reason
         self._incident(reason, retried=retried)
         self._restore_disabled = True
@@ -281,7 +281,7 @@ class Restarts:
         self._listeners.incident(self._as_incident(reason, retried=retried))
 
     def _as_incident(self, reason: str, *, retried: bool) -> Incident:
-        return Incident(self._spec.id, reason, str(self.log / self._opener.log), retried)
+        return Incident(self._spec.id, reason, str(self.log / self.opener.log), retried)
 
     def keep(self) -> int:
         """Let the host run on after close(); the process id to end it by, or 0 if it cannot be kept. No errors."""
@@ -289,7 +289,7 @@ class Restarts:
 
     def try_snapshot(self, within: float) -> None:
         """Try the snapshot that this run has saved, if there is one: see Opener. Call it after close()."""
-        self._opener.try_snapshot(within)
+        self.opener.try_snapshot(within)
 
     def close(self) -> None:
         """End the host, if one runs."""

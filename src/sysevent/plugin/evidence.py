@@ -17,7 +17,7 @@ from sysevent.contract.terms import Terms
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
 from sysevent.errors import HarnessError, NotApplicable, UsageError
-from sysevent.plugin import kernel_logs
+from sysevent.plugin import kernel_logs, vmms
 from sysevent.plugin.case import Case, HeadersOf
 from sysevent.plugin.run import Run
 
@@ -61,6 +61,8 @@ def _exits(claim: ExitClaim, case: Case, guest: Asker, terms: Terms) -> Sighting
     """Run the claim's scenario on the target. A kernel without the feature is not asked."""
     facts = guest.facts()
     case.kernel = facts.release
+    if claim.asks.runs_programs:
+        vmms.require(guest)
     abi = claim.abi or case.abi
     found = sighting(claim, facts, terms, lambda: guest.observe(claim.asks, abi))
     if found.evidence is not None:

@@ -12,6 +12,8 @@ from sysevent.arches import native
 from sysevent.checkout import SUITES
 from sysevent.contract.claim import Claim, of_test
 from sysevent.contract.exit_claim import ExitClaim
+from sysevent.engine.asker import Asker
+from sysevent.errors import SyseventError, copy_of
 from sysevent.model import Observation
 from sysevent.plugin.case import Case
 from sysevent.plugin.run import Run
@@ -50,6 +52,13 @@ def ignored(path: Path, config: pytest.Config) -> bool:
         and not config.getoption("vmm")
         and not any(one.is_relative_to(FOLDER) for one in named)
     )
+
+
+def require(guest: Asker) -> None:
+    """Raise why the guests of a target lack the VMM of --vmm; nothing if they have it."""
+    error: SyseventError | None = getattr(guest.restarts.opener, "vmm_error", None)
+    if error is not None:
+        raise copy_of(error)
 
 
 def needed(item: pytest.Item, config: pytest.Config) -> bool:

@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from sysevent.errors import NotApplicable
+from sysevent.errors import ImageError, NotApplicable
 from sysevent.hosts.openers import opener
 from sysevent.hosts.qemu.kit_opener import KitOpener
 from sysevent.hosts.qemu.opener import QemuOpener
+from sysevent.plugin import vmms
 from sysevent.settings import from_environment
 from sysevent.targets.spec import TargetSpec
 
@@ -33,6 +34,7 @@ def packed(monkeypatch):
         )
         with pytest.raises(Prepared) as caught:
             found.prepare(lambda _: None)
+        of.last = found
         return caught.value.args
 
     return of
@@ -45,15 +47,18 @@ def test_the_kit_and_its_guest(packed):
     assert packed(kit) == ("qemu-10 x86_64", "guest x86_64")
 
 
-def test_an_architecture_without_the_vmm():
-    """Its tests are skipped with the reason."""
+@pytest.mark.parametrize("error", [NotApplicable("bookworm has no riscv64"), ImageError("no network")])
+def test_without_the_kit(packed, error):
+    """The guest boots without it: claims about other things are asked. Those about the VMM get the reason."""
 
     def kit(*_):
-        raise NotApplicable("bookworm has no riscv64")
+        raise error
 
-    found = KitOpener(SPEC, from_environment(), None, "qemu-7.2", kit=kit)
-    with pytest.raises(NotApplicable, match="bookworm has no riscv64"):
-        found.prepare(lambda _: None)
+    assert packed(kit) == ()
+    guest = SimpleNamespace(restarts=SimpleNamespace(opener=packed.last))
+    with pytest.raises(type(error), match=str(error)):
+        vmms.require(guest)
+    vmms.require(SimpleNamespace(restarts=SimpleNamespace(opener=object())))
 
 
 @pytest.mark.parametrize(

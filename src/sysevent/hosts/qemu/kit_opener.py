@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sysevent.arches import ARCHITECTURES, Architecture
+from sysevent.errors import SyseventError
 from sysevent.hosts.qemu.opener import QemuOpener
 from sysevent.images.rootfs import kits, vmm_guest
 from sysevent.model import Progress
@@ -28,13 +29,19 @@ class KitOpener(QemuOpener):
     ) -> None:
         """vmm: the value of --vmm. kit and guest are replaced by tests."""
         super().__init__(spec, settings, modules)
+        # Why guests lack the VMM, as kits.kit() raised it; None if they have it.
+        self.vmm_error: SyseventError | None = None
         self._vmm = vmm
         self._kit = kit
         self._guest_program = guest
 
     def prepare(self, progress: Progress) -> None:
-        """See Opener. Raises what kits.kit() raises as well: NotApplicable if the architecture has no such VMM."""
+        """See Opener. Without its kit the guest boots all the same: other claims are asked there as well."""
         arch = ARCHITECTURES[self._spec.arch]
-        kit = self._kit(self._vmm, arch, self._settings, progress)
-        self._archives = (kit.archive, self._guest_program(arch, self._settings))
+        try:
+            kit = self._kit(self._vmm, arch, self._settings, progress)
+        except SyseventError as error:
+            self.vmm_error = error
+        else:
+            self._archives = (kit.archive, self._guest_program(arch, self._settings))
         super().prepare(progress)
