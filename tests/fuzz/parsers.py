@@ -16,7 +16,7 @@ from pathlib import Path
 import kernel_images
 import pysequoia
 
-from fuzz import reports, samples
+from fuzz import reports, samples, vmms
 from sysevent.build import programs
 from sysevent.decode import build_id, dwarf
 from sysevent.decode.btf import Btf
@@ -278,6 +278,8 @@ PARSERS = {
         Parser("labgrid", lambda: [samples.LABGRID], _labgrid, _PLACES, text=True),
         Parser("qmp", lambda: [samples.QMP], _qmp, _JSON, text=True),
         Parser("console", lambda: [samples.CONSOLE], _console, _PANICS, text=True),
+        Parser("program", vmms.programs, vmms.program),
+        Parser("catalogue", lambda: [vmms.CATALOGUE], vmms.catalogue, _DEB822, text=True),
         Parser("newc", lambda: [b"init\nbin/busybox\nmodules/00-kvm.ko"], _newc, _PATHS, text=True),
     )
 }

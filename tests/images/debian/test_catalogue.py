@@ -97,9 +97,22 @@ def test_only_asked_entries_are_parsed():
         found.newest("bad")
 
 
-def test_an_invalid_version_in_a_relation():
-    found = catalogue(entry("root", "Depends: aa (>= 1:x:y~!)"))
-    assert closure(found)[0] == ["root 1"]
+@pytest.mark.parametrize(
+    "relation",
+    ["aa (~ 1)", "aa bb", "Aa", "aa (>= 1", "aa (>= \x1b[2J)", f"aa (= {'9' * 300})"],
+)
+def test_an_invalid_relation(relation):
+    """Nothing of it is printed unescaped."""
+    found = catalogue(entry("root", f"Depends: {relation}"))
+    with pytest.raises(BadSignature, match="a relation that is not valid") as raised:
+        found.newest("root")
+    assert str(raised.value).isprintable()
+
+
+def test_relations_of_every_form():
+    text = "aa:any (>=1), bb [arm64 !amd64] , cc<!nocheck>, dd ( << 2 ),"
+    found = catalogue(entry("root", f"Depends: {text}"), *map(entry, ("aa", "bb", "cc", "dd")))
+    assert closure(found) == (["root 1", "aa 1", "bb 1", "cc 1", "dd 1"], ())
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,15 @@ from __future__ import annotations
 import functools
 import operator
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from sysevent.errors import BadSignature
 from sysevent.images.debian import package_index
 from sysevent.images.debian.package_index import Package
-from sysevent.text import one_line
+from sysevent.text import printable
 
 if TYPE_CHECKING:
     from debian.debian_support import Version
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 _PACKAGE = re.compile(rb"^Package: (\S+)$", re.MULTILINE)
 _PROVIDES = re.compile(rb"^Provides: (.+)$", re.MULTILINE)
 _PROVIDED = re.compile(rb"[a-z0-9][a-z0-9+.-]+(?= *(?:,|\(|$))")
+# Debian Policy, 7.1: a name, an architecture, a version, and where a source package needs it.
+_RELATION = re.compile(
+    r"(?P<name>[a-z0-9][a-z0-9+.-]{1,200})(?::[a-z0-9-]+)?"
+    r"(?:\s*\(\s*(?P<relation><<|<=|=|>=|>>)\s*(?P<version>[A-Za-z0-9.+:~-]{1,200})\s*\))?"
+    r"(?:\s*\[[^\]]*\])?(?:\s*<[^>]*>)*"
+)
 # Packages of one closure; QEMU's have 150.
 _CLOSURE_MAX = 5000
 # Debian Policy, 7.1. Versions of Debian compare by these operators.
@@ -168,22 +174,18 @@ def _version(text: str) -> Version:
 
 
 def _relations(text: str, name: str) -> tuple[tuple[Relation, ...], ...]:
-    """Parse a field with relations; BadSignature if a version in it is not valid."""
-    from debian.deb822 import PkgRelation
+    """Parse a field with relations; BadSignature if one is not valid. Not python-debian, which logs what it reads."""
+    groups = [group for group in text.split(",") if group.strip()]
+    return tuple(tuple(_relation(one, name) for one in group.split("|")) for group in groups)
 
-    if not text.strip():
-        return ()
+
+def _relation(text: str, name: str) -> Relation:
+    match = _RELATION.fullmatch(text.strip())
     try:
-        return tuple(tuple(map(_relation, group)) for group in PkgRelation.parse_relations(text))
-    except (KeyError, ValueError) as error:
-        raise BadSignature(
-            f"{name}: an entry has a relation that is not valid: {one_line(error)[:200]}"
-        ) from None
-
-
-def _relation(parsed: Mapping[str, Any]) -> Relation:
-    """Return a relation as python-debian has parsed it; KeyError or ValueError if its version is not valid."""
-    relation, version = parsed.get("version") or ("", "")
-    if relation:
-        _RELATIONS[relation], _version(version)
-    return Relation(parsed["name"], relation, version)
+        if match:
+            # Raises ValueError for one that has no place in Debian's order.
+            _version(match["version"] or "0")
+            return Relation(match["name"], match["relation"] or "", match["version"] or "")
+    except ValueError:
+        pass
+    raise BadSignature(f"{name}: an entry has a relation that is not valid: {printable(text.strip()[:80])}")

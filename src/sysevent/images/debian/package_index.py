@@ -28,6 +28,8 @@ _ENTRY_MAX = 1 << 18
 _PACKAGES_MAX = 20_000
 # Bytes of a package. The kernels' debug information, which is never fetched, has one gigabyte.
 _SIZE_MAX = 4 << 30
+# Characters of a version; the longest ones have 50.
+_VERSION_MAX = 200
 _UNSIGNED = "-unsigned"
 
 
@@ -115,7 +117,9 @@ def package_of(fields: Mapping[str, str], name: str) -> Package:
     package, filename, size, sha256 = (
         fields.get(key, "") for key in ("Package", "Filename", "Size", "SHA256")
     )
-    valid = _NAME.fullmatch(package) and is_sha256(sha256) and is_size(size) and _is_relative(filename)
+    # Python refuses to compare numbers with thousands of digits.
+    named = _NAME.fullmatch(package) and len(version) <= _VERSION_MAX
+    valid = named and is_sha256(sha256) and is_size(size) and _is_relative(filename)
     if not valid or int(size) > _SIZE_MAX:
         raise BadSignature(
             f"{name}: the entry of {printable(package[:80])} has no valid version, file name, size or hash"
