@@ -8,7 +8,7 @@ from sysevent.images.rootfs.kits import linked
 
 ARM64 = ARCHITECTURES["arm64"]
 CATALOGUE = "\n\n".join(
-    f"Package: {name}\nVersion: 1:2-{number}\nArchitecture: arm64\nDepends: {depends}\nProvides: virtual (= 2), lib-old\n"
+    f"Package: {name}\nVersion: 1:2-{number}\nArchitecture: arm64\nDepends: {depends}\nProvides: virtual (= 2), xx\n"
     f"Filename: pool/{name}.deb\nSize: 1\nSHA256: {'0' * 64}"
     for number, (name, depends) in enumerate(
         (("qemu", "lib-a (>= 1:1) | lib-b, virtual"), ("lib-a", "lib-c:any"), ("lib-b", "qemu"))
