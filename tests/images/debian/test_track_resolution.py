@@ -11,6 +11,7 @@ from sysevent.errors import BadSignature
 from sysevent.images import tracks
 from sysevent.images.debian.archive import LastFetch
 from sysevent.images.debian.track_resolution import Resolution, cached_resolution, cached_resolutions
+from sysevent.images.download import Gone
 
 ARM64 = architecture("arm64")
 
@@ -52,6 +53,21 @@ def test_the_last_resolution_is_used_when_the_mirror_fails(find, trixie, setting
     assert find().version == "6.12.1-1"
     assert "using its answer of 30 hours ago" in progress.text
     assert trixie.request_count("InRelease") == 2, "with an older resolution there is one attempt only"
+
+
+def test_a_release_that_left_the_mirror(find, trixie, settings, progress, tmp_path):
+    """It is fetched once from a mirror of old releases; from then on its own mirror need not have it."""
+    (trixie.root / "dists").rename(tmp_path / "away")
+    with pytest.raises(
+        Gone, match=r"debian:6\.12 --mirror URL` with one of those keeps the kernel in the cache"
+    ):
+        find()
+    (tmp_path / "away").rename(trixie.root / "dists")
+    find(mirror=f"{settings.mirror}/")
+    (trixie.root / "dists").rename(tmp_path / "away")
+    age(settings, 24 * 30)
+    assert find().version == "6.12.1-1"
+    assert "using its answer of 720 hours ago" in progress.text
 
 
 def test_a_forged_release_file_is_an_error_despite_an_older_resolution(find, trixie, settings):

@@ -138,6 +138,11 @@ def _ask_mirror(track: Track, arch: Architecture, archive: Archive, *, refresh: 
         found.append(resolution)
         if track.pick == "first":
             break
+    if not found and len(absent) == len(track.suites) and isinstance(absent[0], Gone):
+        raise Gone(
+            f"{absent[0]}; Debian moves releases that it no longer supports to a mirror of old releases: "
+            f"`sysevent images fetch {track.spec} --mirror URL` with one of those keeps the kernel in the cache"
+        )
     if not found and absent:
         raise copy_of(absent[0])
     if not found:
