@@ -17,6 +17,8 @@
     btf/HASH.json            layouts in the BTF of a kernel (engine/btf.py)
     snapshots/KEY.state      guests that were ready, to be restored (hosts/qemu/snapshots.py)
     bisect/TREE-HASH-ARCH/   a bisection's checked-out tree and builds (bisect/session.py)
+    sources/VERSION-HASH/    what is needed of a kernel's source (images/debian/linux_source.py); VERSION.json: package
+    peers/ARCH-HASH.cpio     the kernel's own tests, compiled (peers/compilation.py); ARCH-HASH.json: which ones
     nested/HASH.json         whether a guest under this machine's KVM has a KVM of its own
     parts/, locks/           unfinished downloads
 

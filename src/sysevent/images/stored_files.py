@@ -19,7 +19,7 @@ _NAMED_BY_HASH = ("blobs/sha256", "initramfs")
 # fmt: off
 _SEALED = (
     "kernels", "unwrapped", "vmlinux", "modules", "userland", "build", "suites", "tracks", "published", "headers",
-    "layouts", "btf", "nested", "kits",
+    "layouts", "btf", "nested", "kits", "sources", "peers",
 )
 # fmt: on
 CHECKED = (*_NAMED_BY_HASH, *_SEALED)

@@ -84,6 +84,20 @@ def extract(path: Path, into: Path, wanted: re.Pattern[str]) -> None:
 
 
 @contextlib.contextmanager
+def opened(path: Path, wanted: re.Pattern[str]) -> Iterator[IO[bytes]]:
+    """Give the first file of a package whose name matches wanted, to be read forwards while the context lasts.
+
+    ImageError when the package has none, or is damaged.
+    """
+    with _files(path) as archive, _damage_reported(path):
+        for member in _members(archive, path):
+            if wanted.fullmatch(member.name) and (file := archive.extractfile(member)) is not None:
+                yield file
+                return
+    raise ImageError(f"the package {path} has no file called {wanted.pattern}")
+
+
+@contextlib.contextmanager
 def modules(path: Path, scratch: Path) -> Iterator[FileModules]:
     """Give the modules in a package, readable in any order while the context lasts.
 
