@@ -51,6 +51,18 @@ OUTCOME = records.Outcome(
 READING = records.Reading(
     target="arm64-tcg", event="arm64.psci.off", reader="type", abi="arm64", finding="right", told="type 1"
 )
+PEER = records.Peer(
+    target="arm64-tcg",
+    suite="selftests",
+    program="psci_test",
+    source="linux-source 6.12.117-1",
+    status=Status.FAIL,
+    reason="exit code 254: arm64/psci_test.c:1: x == y",
+    exit=254,
+    seconds=0.2,
+    confirmed=2,
+    output=("==== Test Assertion Failure ====",),
+)
 KEPT = records.Kept(target="arm64-tcg", pid=1234, directory="/results/arm64-tcg", limit=3600)
 END = records.End(counts={Status.PASS: 1}, exit=0)
 

@@ -212,6 +212,7 @@ def run_logs():
         sample_records.INCIDENT,
         sample_records.OUTCOME,
         sample_records.READING,
+        sample_records.PEER,
         sample_records.KEPT,
         sample_records.verdict("kvm.a", "arm64-tcg", "FAIL"),
         sample_records.END,

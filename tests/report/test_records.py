@@ -36,6 +36,7 @@ EVERY_KIND = [
     records.Observation.of("arm64-tcg", SEEN),
     sample_records.OUTCOME,
     sample_records.READING,
+    sample_records.PEER,
     sample_records.KEPT,
     sample_records.END,
 ]

@@ -28,7 +28,7 @@ from sysevent.plugin import kernel_logs, live, options
 from sysevent.plugin import results as results_of
 from sysevent.plugin.case import case_of, target_of
 from sysevent.plugin.leased import Leased
-from sysevent.report import records, run_log
+from sysevent.report import asked, records, run_log
 from sysevent.settings import Settings
 from sysevent.targets.leases.lease import Leases
 from sysevent.targets.spec import TargetSpec
@@ -244,31 +244,7 @@ class Run:
         if spec.id in self._recorded:
             return
         self._recorded.add(spec.id)
-        # None for a machine that is not booted by us.
-        kernel, identity = guest.kernel, facts.identity
-        self.log.write(
-            records.Target(
-                name=spec.id,
-                arch=spec.arch,
-                where=guest.restarts.traits.get("accel") or spec.where,
-                fallback=guest.restarts.traits.get("fallback", ""),
-                kernel=facts.release,
-                spec=kernel.spec if kernel else "",
-                package=kernel.version if kernel else "",
-                qemu=guest.restarts.traits.get("qemu", ""),
-                vmm=facts.build_id,
-                build_id=identity.build_id if identity else "",
-                module_build_ids=identity.modules if identity else {},
-                identity=identity.proof if identity else None,
-                identity_reason=identity.reason if identity else "",
-                mode=facts.mode,
-                capabilities=facts.capabilities,
-                features=facts.features,
-                origin=guest.restarts.origin,
-                seconds_to_boot=round(guest.restarts.seconds_to_boot, 3),
-                kernel_log=kernel_logs.unreadable(guest),
-            )
-        )
+        self.log.write(asked.target(guest, facts, kernel_logs.unreadable(guest)))
 
     def leave(self) -> None:
         """End every guest and close the log; other processes go on with this run."""

@@ -23,12 +23,11 @@ import msgspec
 from sysevent import model
 from sysevent.contract import readers
 from sysevent.model import Level, Status
-from sysevent.report.recorded_observation import Answer, Exit, Hex, Log, Natural
+from sysevent.report.recorded_observation import Answer, Exit, Hex, Log, Natural, Seconds
 from sysevent.report.recorded_outcome import Seen
+from sysevent.report.recorded_peer import Peer as Peer
 
 SCHEMA: Final = 1
-
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=str.lower):
@@ -285,5 +284,5 @@ class End(_Record, frozen=True, kw_only=True):
     """Name of the signal that interrupted the run: `SIGTERM`. Empty if it ran to its end."""
 
 
-Record = Run | Target | Verdict | Incident | Observation | Outcome | Reading | Kept | End
+Record = Run | Target | Verdict | Incident | Observation | Outcome | Reading | Peer | Kept | End
 KINDS: Final = frozenset(kind.__struct_config__.tag for kind in get_args(Record))

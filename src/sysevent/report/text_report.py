@@ -15,6 +15,7 @@ from sysevent.report import (
     kernels,
     matrix,
     merging,
+    peers_table,
     readers_table,
     records,
     skips,
@@ -82,6 +83,7 @@ def _lines(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
     yield from _readings(run, reader)
     if any(isinstance(record, records.Outcome) for record in run):
         yield from map(Line, vmm_table.lines(run))
+    yield from (Line(text, status, heading=status is None) for text, status in peers_table.lines(run))
     yield from (Line(text, Status.MISS) for text in merging.notes(run))
     yield Line(matrix.summary(found), heading=True)
 
