@@ -11,18 +11,11 @@ from typing import Literal, NamedTuple, get_args
 
 from sysevent.arches import ABIS, ARCHITECTURES, NATIVE
 
+# fmt: off
 PathKind = Literal[
-    "file",
-    "directory",
-    "output",
-    "created",
-    "export",
-    "results",
-    "path",
-    "kernel",
-    "command",
-    "vmm",
+    "file", "directory", "output", "created", "export", "results", "path", "kernel", "command", "vmm",
 ]
+# fmt: on
 Kind = Literal["flag", "text", "number", "origin", "arch", "abi", "url", "target", "claim"] | PathKind
 """What a value is. An architecture can be given by its other names; a target and a claim by a glob. What is in PATHS
 names something on disk, relative to the current directory: a file that is read, a directory that exists, a file that is
@@ -124,7 +117,7 @@ DEFAULT_BOOTS = 2
 
 _SUITE = (PYTEST, "run")
 # The verbs that may fetch what Debian publishes, besides the suite.
-_FETCHING = ("images", "layout", "bisect", "shell", "sensitivity", "vmms")
+_FETCHING = ("images", "layout", "bisect", "shell", "sensitivity", "vmms", "peers")
 _ARCHES = ", ".join(ARCHITECTURES)
 _ONCE = Use(once=True)
 _BOOTING = Use(once=True, help="target that boots the kernels; default: ARCH-tcg")
@@ -136,15 +129,15 @@ _VMM = "real VMM, such as qemu-10, that runs in the guests beside this project's
 OPTIONS: tuple[Option, ...] = (
     # What is asked, and where.
     Option("--target", "GLOB", "targets whose name matches",
-           _in(*_SUITE, "targets", "vmms", "diff", "bench", bisect=_BOOTING, sensitivity=_BOOTING), "target",
+           _in(*_SUITE, "targets", "vmms", "diff", "bench", "peers", bisect=_BOOTING, sensitivity=_BOOTING), "target",
            repeatable=True),
     Option("--arch", "ARCH", f"only this architecture: {_ARCHES}",
-           _in(*_SUITE, "targets", "vmms", "diff", "images", "list", bisect=_ONCE, sensitivity=_ONCE), "arch",
+           _in(*_SUITE, "targets", "vmms", "diff", "images", "list", "peers", bisect=_ONCE, sensitivity=_ONCE), "arch",
            repeatable=True),
     Option("--targets", "FILE", "TOML file with more targets, such as a lab's",
-           _in(*_SUITE, "targets", "diff", "bisect", "shell", "sensitivity"), "file", repeatable=True),
+           _in(*_SUITE, "targets", "diff", "bisect", "shell", "sensitivity", "peers"), "file", repeatable=True),
     Option("--kernel", "SPEC", "kernel to boot: debian:6.12, the path of an image, or tree:PATH",
-           _in(*_SUITE, "targets", "vmms",
+           _in(*_SUITE, "targets", "vmms", "peers",
                shell=_ONCE, bench=Use(once=True, default=_TRACK), images=Use(help="kernel track: debian:6.12"),
                bisect=Use(once=True, help="with `run`: this kernel, instead of a build of the tree here"),
                layout_show=Use(once=True, default=_TRACK, help=_HEADERS)),
@@ -153,7 +146,7 @@ OPTIONS: tuple[Option, ...] = (
            _in("run", pytest=Use(help="the kernel tree that `sysevent run` has built")), "directory",
            short="-C"),
     Option("--modules", "DIR", "directory of kernel modules for a --kernel that is a path",
-           _in(*_SUITE, "shell", "bisect"), "directory"),
+           _in(*_SUITE, "shell", "bisect", "peers"), "directory"),
     Option("--abi", "ABI", "ABI of the VMM: native, or i386 on x86_64",
            _in(*_SUITE, "diff", bisect=Use(once=True, default=NATIVE)), "abi", repeatable=True),
     Option("--abi", "ABI", f"userspace ABI: {', '.join(ABIS)}; default: all, for show x86_64 and i386", _in("layout"),
@@ -175,19 +168,21 @@ OPTIONS: tuple[Option, ...] = (
 
     # What a bisection searches.
     Option("--tree", "DIR", "git repository of a kernel; it is only read",
-           _in("bisect", sensitivity=Use(help="source of a kernel; it is only read")), "directory"),
+           _in("bisect", sensitivity=Use(help="source of a kernel; it is only read"),
+               peers=Use(help="source of a --kernel that is a path; it is only read")), "directory"),
     Option("--packages", "", "search a distribution's kernels instead", _in("bisect"), choices=("debian",)),
     Option("--good", "REV", "a commit, or a version such as 6.12, where the claims hold", _in("bisect")),
     Option("--bad", "REV", "a commit or version where they fail", _in("bisect")),
     Option("--layout", "", "ask the exported headers only: builds no kernel", _in("bisect"), "flag"),
     Option("--config", "FILE", "more kernel configuration", _in("bisect", "sensitivity"), "file", repeatable=True),
-    Option("--jobs", "N", "jobs of make; default: one for each CPU", _in("bisect", "sensitivity", "run"), "number"),
+    Option("--jobs", "N", "jobs of make; default: one for each CPU",
+           _in("bisect", "sensitivity", "run", "peers"), "number"),
     Option("--resume", "", "continue the latest bisection that has not ended", _in("bisect"), "flag"),
     Option("--anew", "", "begin again, and ignore the steps that are on disk", _in("bisect"), "flag"),
 
     # Where things come from and go to.
     Option("--results", "DIR", "directory for the results; default: results/<time>",
-           _in(*_SUITE, bisect=Use(help="directory for state, logs and report; "
+           _in(*_SUITE, "peers", bisect=Use(help="directory for state, logs and report; "
                                         "default: results/bisect-ARCH-KEY"),
                sensitivity=Use(help="directory for state and reports; default: results/sensitivity"),
                vmms=Use(help="directory for the results of all runs; default: results/vmms-<time>")), "results",
@@ -241,6 +236,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("--survivors", "", "ask those no more that were caught once, although claims have changed since",
            _in("sensitivity"), "flag"),
     Option("--sample", "N", "only one mutant of N, always the same", _in("sensitivity"), "number", default=1),
+    Option("--kvm-unit-tests", "DIR", "tree of kvm-unit-tests, which are run as well; it is only read",
+           _in("peers", sensitivity=Use(help="with --peers: tree of kvm-unit-tests, which are run as well")),
+           "directory"),
+    Option("--peers", "", "also run the kernel's selftests on each mutant: who catches what", _in("sensitivity"),
+           "flag"),
     Option("--list", "", "only list the mutants", _in("sensitivity"), "flag"),
     Option("--on-end", "COMMAND", "command of the shell, run at the end with SYSEVENT_RESULTS and other variables, and "
            "the report on its standard input", _in(*_SUITE), "command", again=False),

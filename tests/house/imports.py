@@ -21,6 +21,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("plugin",),
     # What drives many runs.
     ("bisect", "bench", "sensitivity", "interactive"),
+    # Test programs of others in the same guests.
+    ("peers",),
     # What this machine has for all of that.
     ("doctor",),
     # Records, and what is rendered from them.

@@ -88,6 +88,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "sensitivity": Verb("how many kernels with one wrong edit each the contract notices"),
     "vmms": Verb("what users of real VMMs get of each event: QEMU of several releases, in the same guests"),
+    "peers": Verb("the kernel's own selftests of KVM, in the same guests as the claims"),
     "bench": Verb("how long each step takes, and whether restored guests answer as booted ones do"),
     "diff": Verb(
         "what differs between two kernels, or two runs, byte by byte",
