@@ -1,7 +1,9 @@
 """The report of a measurement."""
 
+import msgspec
+
 from sysevent.model import Status
-from sysevent.sensitivity import report
+from sysevent.sensitivity import others, report
 from sysevent.sensitivity.drive import Judged, Measurement
 from sysevent.sensitivity.mutants import Mutant
 from sysevent.sensitivity.operators import Edit
@@ -85,3 +87,59 @@ def test_json():
     assert (found["counted"], found["kill_rate"], found["counts"]["killed"]) == (4, 0.25, 1)
     assert found["failing"] == ["kvm.system_event.e"]
     assert found["mutants"][0]["killers"] == ["kvm.system_event.a", "kvm.system_event.b"]
+
+
+SELFTEST, UNIT = "selftests.psci_test", "kvm-unit-tests.psci"
+
+
+def both(key, fate, *killers, peers=Fate.KILLED):
+    return msgspec.structs.replace(judged(key, fate), peers=Result(peers, killers=killers))
+
+
+COMPARED = msgspec.structs.replace(
+    FOUND,
+    peers=Verdicts({SELFTEST: Status.PASS, UNIT: Status.PASS}),
+    judged=(
+        both("m1", Fate.KILLED, SELFTEST, UNIT),
+        both("m2", Fate.KILLED, peers=Fate.SURVIVED),
+        both("m3", Fate.SURVIVED, SELFTEST),
+        both("m4", Fate.SURVIVED, peers=Fate.INCONCLUSIVE),
+        # Not given to others, because it is the original.
+        judged("m5", Fate.EQUIVALENT),
+    ),
+)
+
+
+def test_who_catches_what():
+    assert list(others.lines(COMPARED)) == [
+        "| killed by | of 4 mutants | alone |",
+        "|---|---:|---:|",
+        "| claims | 2 | 1 |",
+        "| selftests | 2 | 1 |",
+        "| kvm-unit-tests | 1 | 0 |",
+        "| none of them | 1 | |",
+        "programs of others have no result on 1 of them, and none fails",
+        f"m3 f: delete: g();: survived, and killed by {SELFTEST}",
+    ]
+
+
+def test_who_catches_what_in_numbers():
+    found = others.as_json(COMPARED)
+    assert found["mutants"] == 4
+    assert found["killed"] == {"claims": 2, "selftests": 2, "kvm-unit-tests": 1}
+    assert found["killed_alone"] == {"claims": 1, "selftests": 1, "kvm-unit-tests": 0}
+    assert found["killed_by_none"] == 1
+
+
+def test_others_are_in_every_form():
+    assert "| selftests | 2 | 1 |" in report.text(COMPARED)
+    first = report.as_json(COMPARED, "arm64")["mutants"][0]
+    assert first["peers"] == {"fate": "killed", "reason": "", "killers": [SELFTEST, UNIT], "missed": []}
+    heading, *rows = report.matrix(COMPARED).splitlines()
+    assert SELFTEST in heading.split("\t")
+    assert rows[0].split("\t")[heading.split("\t").index(SELFTEST)] == "F"
+
+
+def test_nothing_of_others_if_they_were_not_asked():
+    assert "killed by" not in report.text(FOUND)
+    assert report.as_json(FOUND, "arm64")["peers"] is None

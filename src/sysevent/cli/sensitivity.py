@@ -19,8 +19,12 @@ from sysevent.checkout import results_home
 from sysevent.cli import say, show
 from sysevent.doctor.requirements import ensure_kernel_build, ensure_qemu
 from sysevent.errors import UsageError
+from sysevent.images.debian.archive import Archive
 from sysevent.images.kernel.identity import file_build_id
-from sysevent.sensitivity import ask, drive, equivalent, mutants, places, report
+from sysevent.peers import session, unit_tests
+from sysevent.peers.source import of_tree
+from sysevent.sensitivity import ask, beside, drive, equivalent, mutants, places, report
+from sysevent.sensitivity.beside import Beside, ProgramAsker
 from sysevent.sensitivity.drive import Measurement, Workshop
 from sysevent.sensitivity.mutants import Found
 from sysevent.sensitivity.state import State
@@ -90,7 +94,9 @@ def _measure(
         arch, folder / "build", say, build_id=file_build_id, jobs=args.jobs, fragments=fragments
     )
     say(f"{arch.name}: {len(found.mutants)} mutants; state and logs: {results}")
+    state = State(results)
     with Cache(settings.cache).lock(f"sensitivity-{folder.name}", "sensitivity", say):
+        peers = _beside(args, source, arch, target, results, state, settings) if args.peers else None
         workshop = Workshop(
             copy=partial(TreeCopy.make, source, folder / "tree", found.files),
             builder=builder,
@@ -99,15 +105,39 @@ def _measure(
             images=folder / "images",
             logs=results / "logs",
             asking=ask.asking_key(target),
+            beside=peers,
         )
         return drive.measure(
             found,
-            State(results),
+            state,
             workshop,
             say,
             known=equivalent.load(),
             killed_before=args.survivors,
         )
+
+
+def _beside(
+    args: argparse.Namespace,
+    source: Path,
+    arch: Architecture,
+    target: TargetSpec,
+    results: Path,
+    state: State,
+    settings: Settings,
+) -> Beside:
+    """The selftests of the same tree, compiled, for --peers; without those that take tens of seconds."""
+    archive = Archive(settings, say, f"sysevent sensitivity --peers --arch {arch.name}")
+    log = results / "logs" / "selftests.log"
+    suite = session.selftests(of_tree(source), arch, archive, jobs=args.jobs or 0, log=log, slow=False)
+    suites = [suite]
+    if args.kvm_unit_tests:
+        log = results / "logs" / "kvm-unit-tests.log"
+        suites.append(
+            unit_tests.suite(Path(args.kvm_unit_tests), arch, archive, jobs=args.jobs or 0, log=log)
+        )
+    asks = ProgramAsker(target, suites, settings)
+    return Beside(asks, beside.asking_key(target, suites), state, results / "logs")
 
 
 def _pytest_options(args: argparse.Namespace) -> Sequence[str]:

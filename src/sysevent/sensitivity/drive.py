@@ -16,11 +16,12 @@ from sysevent.errors import HarnessError, InfrastructureError, KernelNotBuilt
 from sysevent.model import Progress
 from sysevent.sensitivity import equivalent, verdicts
 from sysevent.sensitivity.ask import Asks
+from sysevent.sensitivity.beside import Beside
 from sysevent.sensitivity.equivalent import Equivalent
 from sysevent.sensitivity.mutants import Found, Mutant
 from sysevent.sensitivity.state import Asked, Built, Decided, State
 from sysevent.sensitivity.tree import TreeCopy
-from sysevent.sensitivity.verdicts import Fate, Result, Verdicts
+from sysevent.sensitivity.verdicts import COUNTED, Fate, Result, Verdicts
 from sysevent.text import one_line
 
 # Seconds that a mutant may take to answer: this many times what the original takes, and not less than this.
@@ -50,6 +51,8 @@ class Workshop(msgspec.Struct, frozen=True):
     asking: str
     # Build ID of a vmlinux; "" if it has none.
     read_build_id: Callable[[Path], str] = proof.of_vmlinux
+    # The programs of others; None: they are not asked.
+    beside: Beside | None = None
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -59,6 +62,8 @@ class Judged(msgspec.Struct, frozen=True):
     result: Result
     # Seconds for building and asking; 0 if both were done in an earlier run.
     seconds: float = 0.0
+    # What programs of others say of it; None if they were not asked.
+    peers: Result | None = None
 
 
 class Measurement(msgspec.Struct, frozen=True):
@@ -70,6 +75,8 @@ class Measurement(msgspec.Struct, frozen=True):
     judged: tuple[Judged, ...]
     # Names of places that the tree does not have.
     absent: tuple[str, ...]
+    # What programs of others gave on the original kernel; None if they were not asked.
+    peers: Verdicts | None = None
 
 
 def measure(
@@ -132,6 +139,9 @@ class _Bench:
                 )
             self._state.add(Asked(self._id, self._workshop.asking, base))
         self._base = base
+        if self._workshop.beside is not None:
+            self._say("running the programs of others on the original kernel")
+            self._workshop.beside.original(self._id, image)
 
     def mutants(self) -> Measurement:
         """Decide all mutants, in their order."""
@@ -140,15 +150,35 @@ class _Bench:
         for count, mutant in enumerate(self._found.mutants, 1):
             begin = time.monotonic()
             result, is_new = self._one(mutant)
+            peers, is_newer = self._beside(mutant, result)
+            is_new = is_new or is_newer
             seconds = time.monotonic() - begin if is_new else 0.0
             if is_new:
                 spent, tried = spent + seconds, tried + 1
                 left = spent / tried * (number - count) / 60
+                others = f"; others: {_words(peers)}" if peers else ""
                 self._say(
-                    f"{count}/{number} {mutant.title}: {_words(result)} ({seconds:.0f} s; about {left:.0f} min left)"
+                    f"{count}/{number} {mutant.title}: {_words(result)}{others} "
+                    f"({seconds:.0f} s; about {left:.0f} min left)"
                 )
-            judged.append(Judged(mutant, result, round(seconds, 1)))
-        return Measurement(self._id, self._base, tuple(judged), self._found.absent)
+            judged.append(Judged(mutant, result, round(seconds, 1), peers))
+        base = self._workshop.beside.base if self._workshop.beside else None
+        return Measurement(self._id, self._base, tuple(judged), self._found.absent, base)
+
+    def _beside(self, mutant: Mutant, result: Result) -> tuple[Result | None, bool]:
+        """What programs of others say of a mutant, None if they are not asked, and whether that is new."""
+        beside = self._workshop.beside
+        if beside is None or result.fate not in COUNTED:
+            return None, False
+        if (known := beside.known(mutant)) is not None:
+            return known, False
+        built = self._state.built(self._id, mutant.key)
+        image = self._image(built.build_id if built else "")
+        if not image.is_file():
+            _, image, error = self._build(mutant)
+            if error is not None:
+                return None, True
+        return beside.mutant(mutant, image), True
 
     def _one(self, mutant: Mutant) -> tuple[Result, bool]:
         """What became of a mutant, and whether something was done to find out."""

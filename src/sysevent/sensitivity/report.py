@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sysevent.contract.claim import PREFIX
+from sysevent.sensitivity import others
 from sysevent.sensitivity.drive import Judged, Measurement
 from sysevent.sensitivity.verdicts import Fate, Rate
 
@@ -24,6 +25,8 @@ _COLUMNS = (
 def text(found: Measurement) -> str:
     """Return the report: the table, the rates, and every mutant that is not killed with its difference."""
     lines = [*table(found), "", *rates(found)]
+    if found.peers is not None:
+        lines += ["", *others.lines(found)]
     if found.absent:
         lines.append(f"not in this tree: {', '.join(found.absent)}")
     for fate in (Fate.SURVIVED, Fate.NOTICED, Fate.INCONCLUSIVE):
@@ -66,6 +69,7 @@ def as_json(found: Measurement, arch: str) -> dict[str, Any]:
         "counted": rate.counted,
         "kill_rate": round(rate.share(Fate.KILLED), 4),
         "absent": list(found.absent),
+        "peers": others.as_json(found),
         "mutants": [_as_json(one) for one in found.judged],
     }
 
@@ -88,6 +92,14 @@ def _as_json(one: Judged) -> dict[str, Any]:
         "skipped": list(result.skipped),
         "diff": mutant.diff,
         "seconds": one.seconds,
+        "peers": None
+        if one.peers is None
+        else {
+            "fate": str(one.peers.fate),
+            "reason": one.peers.reason,
+            "killers": list(one.peers.killers),
+            "missed": list(one.peers.missed),
+        },
     }
 
 
@@ -97,7 +109,7 @@ def matrix(found: Measurement) -> str:
         {
             claim
             for one in found.judged
-            for claim in (*one.result.killers, *one.result.noticed, *one.result.missed)
+            for claim in (*one.result.killers, *one.result.noticed, *one.result.missed, *others.killers(one))
         }
     )
     lines = ["\t".join(["mutant", "function", "line", "operator", "fate", *map(_short, columns)])]
@@ -105,7 +117,7 @@ def matrix(found: Measurement) -> str:
         marks = {
             **dict.fromkeys(one.result.missed, "M"),
             **dict.fromkeys(one.result.noticed, "D"),
-            **dict.fromkeys(one.result.killers, "F"),
+            **dict.fromkeys((*one.result.killers, *others.killers(one)), "F"),
         }
         mutant = one.mutant
         head = [mutant.key, mutant.function, str(mutant.line), mutant.operator, str(one.result.fate)]

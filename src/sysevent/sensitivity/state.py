@@ -18,6 +18,8 @@ from sysevent.sensitivity.verdicts import Result, Verdicts
 from sysevent.text import one_line
 
 NAME = "sensitivity.jsonl"
+PEERS = "peers-"
+"""How the keys of what programs of others were asked begin: see beside.py."""
 # Bytes; a mutant has one kilobyte.
 _LARGEST = 256 << 20
 
@@ -66,7 +68,7 @@ class State:
         self._built: dict[tuple[str, str], Built] = {}
         self._asked: dict[tuple[str, str], Verdicts] = {}
         self._decided: dict[tuple[str, str, str], Decided] = {}
-        # By original and mutant, whatever was asked.
+        # By original and mutant, whichever claims were asked.
         self._latest: dict[tuple[str, str], Decided] = {}
         for record in _read(self._path):
             self._remember(record)
@@ -102,7 +104,8 @@ class State:
             self._asked[record.original, record.asking] = record.verdicts
         else:
             self._decided[record.original, record.asking, record.mutant] = record
-            self._latest[record.original, record.mutant] = record
+            if not record.asking.startswith(PEERS):
+                self._latest[record.original, record.mutant] = record
 
 
 def _read(path: Path) -> list[Record]:
