@@ -2,10 +2,10 @@
 
 import msgspec
 import pytest
-from sample_records import PEER, RUN, TARGET
+from sample_records import END, PEER, RUN, TARGET
 
 from sysevent.model import Status
-from sysevent.report import peers_table, text_report
+from sysevent.report import exit_code, peers_table, text_report
 
 
 def peer(status, **more):
@@ -51,3 +51,14 @@ def test_the_report_of_a_run_has_it():
 )
 def test_exit_code(statuses, code):
     assert peers_table.exit_code([peer(status) for status in statuses]) == code
+
+
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_a_report_of_programs_alone_has_the_exit_code_of_their_run(code):
+    end = msgspec.structs.replace(END, counts={}, exit=code)
+    assert exit_code.of([RUN, TARGET, peer(Status.PASS), end]) == code
+
+
+def test_a_run_that_asked_nothing_has_none_of_it():
+    """Without programs of others nothing was found out."""
+    assert exit_code.of([RUN, TARGET, msgspec.structs.replace(END, counts={}, exit=0)]) == exit_code.NOTHING

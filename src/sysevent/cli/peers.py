@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import sysevent
+from sysevent import interrupts
 from sysevent.arches import architecture
 from sysevent.checkout import obstacle, results_home
 from sysevent.cli import say, show
@@ -55,13 +56,13 @@ def run(args: argparse.Namespace) -> int:
         log.write(record)
         found.append(record)
 
-    code, reason = _NO_RESULT, "it ended too early"
+    code = _NO_RESULT
     try:
         asked = [_ask(args, target, results, write, found, alone=len(targets) == 1) for target in targets]
-        code, reason = peers_table.exit_code([one for one in found if isinstance(one, Peer)]), ""
+        code = peers_table.exit_code([one for one in found if isinstance(one, Peer)])
         code = code if all(asked) else code or _NO_RESULT
     finally:
-        log.write(records.End(counts={}, exit=code, reason=reason))
+        log.write(records.End(counts={}, exit=code, reason=interrupts.reason()))
         log.close()
     say(f"results: {results}")
     return code

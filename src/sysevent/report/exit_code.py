@@ -41,7 +41,11 @@ def of(run: Sequence[Record]) -> int:
     5 only if none of them has judged anything.
     """
     worst = min(map(_of_one, split(run)), key=_rank, default=NOTHING)
-    return of_verdicts(last_verdicts(run).values()) if worst in (PASSED, NOTHING) else worst
+    if worst not in (PASSED, NOTHING):
+        return worst
+    found = of_verdicts(last_verdicts(run).values())
+    # Programs of others have passed, and no claim was asked.
+    return worst if found == NOTHING else found
 
 
 def _of_one(run: Sequence[Record]) -> int:
@@ -50,6 +54,8 @@ def _of_one(run: Sequence[Record]) -> int:
     end = next((record for record in reversed(run) if isinstance(record, records.End)), None)
     if end is None:
         return FAILED if found == FAILED else INTERRUPTED
+    if found == NOTHING and any(isinstance(record, records.Peer) for record in run):
+        return end.exit
     return end.exit or found
 
 
