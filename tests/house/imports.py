@@ -29,6 +29,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("report",),
     # Claims and their judge.
     ("contract",),
+    # The contract as a model that can be executed.
+    ("conformance",),
     # Conversations with guests.
     ("engine",),
     # Steps to bytes, bytes to observations.

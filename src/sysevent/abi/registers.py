@@ -35,6 +35,8 @@ _ARM64_CORE: Final = 0x0010_0000
 # KVM_REG_RISCV_CORE; an index into struct kvm_riscv_core.
 _RISCV_CORE: Final = 0x0200_0000
 _RISCV_A0: Final = 10
+# KVM_REG_RISCV_CSR; an index into struct kvm_riscv_csr.
+_RISCV_CSR: Final = 0x0300_0000
 # KVM_REG_RISCV_SBI_EXT | KVM_REG_RISCV_SBI_SINGLE, v6.4; the index is a number of abi/sbi.py, EXT_*.
 _RISCV_SBI_EXT: Final = 0x0800_0000
 # KVM_REG_RISCV_SBI_MULTI_EN, KVM_REG_RISCV_SBI_MULTI_DIS; their index is 0 for extensions 0 to 63.
@@ -57,6 +59,11 @@ def arm64_x(number: int) -> int:
 def riscv64_a(number: int) -> int:
     """The id of the argument register a<number>."""
     return _RISCV | _SIZE_U64 | _RISCV_CORE | _RISCV_A0 + number
+
+
+def riscv64_csr(number: int) -> int:
+    """The id of a control register by its number in struct kvm_riscv_csr."""
+    return _RISCV | _SIZE_U64 | _RISCV_CSR | number
 
 
 def riscv64_sbi_many(on: int) -> int:

@@ -1,0 +1,273 @@
+"""The model of arm64: vCPUs that call PSCI, and a VMM that starts, stops, suspends and initializes them again.
+
+Read from arch/arm64/kvm of Linux 6.12; what later kernels have besides is decided by what the kernel says of itself.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+import msgspec
+
+from sysevent.abi import psci
+from sysevent.abi.arm64 import VCPU_POWER_OFF, VCPU_PSCI_0_2
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.errno import Errno
+from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.ioctls import Request
+from sysevent.abi.mp_state import MpState
+from sysevent.abi.registers import ARM64_PSCI_VERSION, arm64_x
+from sysevent.conformance import arm64_rules as rule
+from sysevent.conformance.arm64_choices import VERSIONS, choices
+from sysevent.conformance.arm64_psci import Machine, Vcpu, handle
+from sysevent.conformance.contract import Configuration, Contract, Next
+from sysevent.conformance.machine import Action, Answer, Mode, Phase
+from sysevent.conformance.rules import Rule
+from sysevent.model import Facts
+from sysevent.scenario import gic, ioctls
+from sysevent.scenario.arm64 import RAM, RETURNED_MMIO, registers, vcpu_init, vm_with_vcpus
+from sysevent.scenario.steps import Entry, Ioctl, Step
+
+# The payload "call" by its instructions: HVC; MOVZ of x16; the store of x0; the branch to the HVC.
+_CALL, _RETURNED, _STORE, _BRANCH = (RAM + 4 * number for number in range(4))
+_PAYLOAD_REGISTERS = 16
+# PSTATE of a vCPU that was reset: D, A, I, F, EL1h (arch/arm64/kvm/reset.c, VCPU_RESET_PSTATE_EL1).
+_PSTATE = 0x3C5
+# Variants: a vCPU that begins as STOPPED, one without the feature PSCI_0_2.
+_OFF, _OLD = "off", "psci_0_1"
+_KEPT = {int(MpState.STOPPED): rule.STOPPED, int(MpState.SUSPENDED): rule.SLEEPS}
+
+
+class Arm64(Contract):
+    """arm64's KVM, of a kernel with these facts. The kernel must have KVM_CAP_ARM_SYSTEM_SUSPEND."""
+
+    arch = "arm64"
+    rules = rule.RULES
+    values_of_call = range(1, _PAYLOAD_REGISTERS + 1)
+    configurations = tuple(
+        Configuration(vcpus, variant)
+        for vcpus, variant in ((1, ""), (2, ""), (2, _OFF), (3, ""), (4, _OFF), (2, _OLD))
+    )
+
+    def __init__(self, facts: Facts) -> None:
+        """facts: what the kernel says of itself; its latest PSCI version decides what guests have."""
+        self._latest = facts.features["psci.default"]
+
+    @staticmethod
+    def fits(facts: Facts) -> str:
+        """Return why the model does not describe a kernel; "" if it does."""
+        needed = (Capability.SYSTEM_EVENT_DATA, Capability.ARM_SYSTEM_SUSPEND)
+        if (
+            any(facts.capabilities.get(one.on_vm, 0) <= 0 for one in needed)
+            or "psci.default" not in facts.features
+        ):
+            return "the model of arm64 begins with KVM_CAP_ARM_SYSTEM_SUSPEND (216), v5.19"
+        return ""
+
+    def machine(self, made: Configuration) -> Machine:
+        old = made.variant == _OLD
+        first = Vcpu()
+        others = Vcpu(mp_state=MpState.STOPPED if made.variant else MpState.RUNNABLE)
+        return Machine(
+            vcpus=(first, *(others,) * (made.vcpus - 1)),
+            latest=self._latest,
+            version=psci.version(0, 1) if old else self._latest,
+            psci=not old,
+        )
+
+    def setup(self, made: Configuration) -> tuple[Step, ...]:
+        off = range(1, made.vcpus) if made.variant else ()
+        features = 0 if made.variant == _OLD else VCPU_PSCI_0_2
+        return vm_with_vcpus(features=features, vcpus=made.vcpus, off=off)
+
+    def choices(self, machine: Machine, vcpu: int) -> tuple[tuple[Action, ...], ...]:
+        one = machine.vcpus[vcpu]
+        kept = one.mp_state != MpState.RUNNABLE or one.reset
+        return choices(vcpu, len(machine.vcpus), machine.psci, one.mmio, one.x is not None, kept)
+
+    def during_run(self, vcpu: int) -> tuple[Action, ...]:
+        return tuple(Action("line", vcpu, (level,)) for level in (1, 0))
+
+    def lacking(self) -> tuple[Rule, ...]:
+        return () if self._latest >= psci.version(1, 3) else (rule.OFF2, rule.OFF2_INVALID)
+
+    def steps(self, action: Action, label: str) -> tuple[Step, ...]:
+        n, values = action.vcpu, action.values
+        match action.kind:
+            case "call":
+                return (Entry("call", registers(*values), n),)
+            case "next":
+                return tuple(
+                    ioctls.set_one_reg(n, arm64_x(number), value) for number, value in enumerate(values)
+                )
+            case "set_state":
+                return (ioctls.set_mp_state(n, values[0], label),)
+            case "get_state":
+                return (ioctls.get_mp_state(n, label),)
+            case "line":
+                line = gic.set_line("", n, values[0])
+                return (msgspec.structs.replace(line, label=label),)
+            case "init":
+                buffer = struct.pack("<II", struct.unpack_from("<I", vcpu_init())[0], values[0]).ljust(
+                    32, b"\0"
+                )
+                return (Ioctl(n, Request.ARM_VCPU_INIT, buffer=buffer, label=label),)
+            case "set_version":
+                return (ioctls.set_one_reg(n, ARM64_PSCI_VERSION, values[0], label),)
+            case "get_version":
+                return (ioctls.get_one_reg(n, ARM64_PSCI_VERSION, label),)
+            case "enable":
+                cap = Capability.ARM_SYSTEM_SUSPEND
+                return (ioctls.enable_cap("vm", cap, flags=values[0], label=label),)
+        return ()
+
+    def ask(  # noqa: C901 - an arm an ioctl
+        self, machine: Machine, action: Action
+    ) -> Iterator[tuple[Machine, Rule, Answer]]:
+        n, invalid = action.vcpu, Answer(Errno.EINVAL)
+        m = self.read(machine, n) if action.kind in ("get_version", "set_version") else machine
+        value = action.values[0] if action.values else 0
+        match action.kind:
+            case "get_state":
+                yield m, rule.GET_STATE, Answer(value=m.vcpus[n].mp_state)
+            case "set_state" if value in (MpState.RUNNABLE, MpState.STOPPED, MpState.SUSPENDED):
+                yield m.put(n, mp_state=value), rule.SET_STATE, Answer()
+            case "set_state":
+                yield m, rule.SET_STATE_REFUSED, invalid
+            case "line" if n < len(m.vcpus):
+                yield m.put(n, line=bool(value)), rule.LINE, Answer()
+            case "line":
+                yield m, rule.LINE, invalid
+            case "init" if bool(value & VCPU_PSCI_0_2) is not m.psci:
+                yield m, rule.INIT_CHANGED, invalid
+            case "init":
+                yield from _initialized(m, n, off=bool(value & VCPU_POWER_OFF))
+            case "get_version":
+                yield m, rule.GET_VERSION, Answer(value=m.version)
+            case "set_version":
+                old = value == psci.version(0, 1)
+                takes = old is not m.psci and (old or value in VERSIONS[:5]) and value <= m.latest
+                if takes:
+                    yield msgspec.structs.replace(m, version=value), rule.SET_VERSION, Answer()
+                else:
+                    yield m, rule.SET_VERSION_REFUSED, invalid
+            case "enable" if value:
+                yield m, rule.ENABLE, invalid
+            case "enable":
+                yield msgspec.structs.replace(m, suspend=True), rule.ENABLE, Answer()
+
+    def set_up_call(self, machine: Machine, action: Action) -> Machine:
+        machine = self.read(machine, action.vcpu)
+        vcpu = machine.vcpus[action.vcpu]
+        if action.kind == "next":
+            if vcpu.x is None:
+                return machine
+            changed: Machine = machine.put(action.vcpu, x=(*action.values, *vcpu.x[len(action.values) :]))
+            return changed
+        set_ = registers(*action.values)
+        rest = vcpu.x[len(set_) :] if vcpu.x is not None else (0,) * (31 - len(set_))
+        called: Machine = machine.put(action.vcpu, x=(*set_, *rest), pc=_CALL)
+        return called
+
+    def enter(self, machine: Machine, action: Action) -> Iterator[Next]:
+        n, mode = action.vcpu, action.mode
+        vcpu = machine.vcpus[n]
+        page = vcpu.page.entered(keep=bool(mode & Mode.KEEP))
+        m, entered = machine.put(n, page=page, ran=True), None
+        if page.reason == ExitReason.MMIO and vcpu.mmio:
+            m, entered = m.put(n, mmio=False, pc=vcpu.pc + 4), rule.COMPLETED
+        if mode & Mode.IMMEDIATE:
+            yield m.done(n, rule.IMMEDIATE, page, Errno.EINTR), rule.IMMEDIATE
+            return
+        page = msgspec.structs.replace(page, reason=ExitReason.UNKNOWN, flags=0)
+        m = m.put(n, page=page, phase=Phase.LOOP)
+        if mode & Mode.SIGNALLED:
+            yield m.interrupted(n, rule.SIGNALLED), rule.SIGNALLED
+        else:
+            yield m, entered or rule.SIGNALLED
+
+    def advance(self, machine: Machine, vcpu: int) -> Iterator[Next]:
+        one = machine.vcpus[vcpu]
+        match one.phase:
+            case Phase.LOOP if one.mp_state != MpState.STOPPED:
+                yield from _loop(machine, vcpu)
+            case Phase.TRAPPED:
+                yield from handle(machine, vcpu)
+            case Phase.WAITING if one.line and one.mp_state != MpState.STOPPED:
+                yield _awake(machine, vcpu), rule.CPU_SUSPEND
+
+    def kick(self, machine: Machine, vcpu: int) -> Iterator[Next]:
+        one = machine.vcpus[vcpu]
+        if one.phase is Phase.WAITING:
+            reason = rule.CPU_SUSPEND_STOPPED if one.mp_state == MpState.STOPPED else rule.CPU_SUSPEND
+            yield _awake(machine, vcpu).interrupted(vcpu, reason), reason
+        elif one.phase is Phase.LOOP:
+            reason = _kept_by(one)
+            if one.reset:
+                machine, reason = _reset(machine, vcpu)
+            yield machine.interrupted(vcpu, reason), reason
+
+    def read(self, machine: Machine, vcpu: int) -> Machine:
+        return _reset(machine, vcpu)[0] if machine.vcpus[vcpu].reset else machine
+
+    def registers(self, machine: Machine, vcpu: int) -> tuple[int | None, ...]:
+        one = machine.vcpus[vcpu]
+        if one.x is None:
+            return (None,) * 34
+        return (*one.x, 0, one.pc, _PSTATE)
+
+
+def _kept_by(vcpu: Vcpu) -> Rule:
+    """Return the rule by which a vCPU in LOOP does not go on, or by which a signal may come before it does."""
+    if vcpu.mp_state in _KEPT:
+        return _KEPT[vcpu.mp_state]
+    return rule.NOWHERE if vcpu.x is None else rule.SIGNALLED
+
+
+def _awake(m: Machine, n: int) -> Machine:
+    x = m.vcpus[n].x
+    assert x is not None
+    woken: Machine = m.put(n, phase=Phase.LOOP, x=(psci.SUCCESS, 0, 0, 0, *x[4:]))
+    return woken
+
+
+def _loop(m: Machine, n: int) -> Iterator[Next]:
+    """Yield the machine after a vCPU that may run has handled a request, or run its guest up to the next trap."""
+    vcpu = m.vcpus[n]
+    if vcpu.reset:
+        yield _reset(m, n)
+    elif vcpu.mp_state == MpState.SUSPENDED:
+        if vcpu.line:
+            yield m.done(n, rule.WAKEUP, vcpu.page.event(EventType.WAKEUP, ())), rule.WAKEUP
+    elif vcpu.x is None:
+        return
+    elif vcpu.pc in (_CALL, _BRANCH):
+        yield m.put(n, phase=Phase.TRAPPED, pc=_RETURNED), rule.STORE
+    elif vcpu.pc == _RETURNED:
+        x = (*vcpu.x[:_PAYLOAD_REGISTERS], RETURNED_MMIO, *vcpu.x[_PAYLOAD_REGISTERS + 1 :])
+        page = vcpu.page.store(RETURNED_MMIO, x[0])
+        yield m.done(n, rule.STORE, page, x=x, pc=_STORE, mmio=True), rule.STORE
+    else:
+        yield m.put(n, x=None), rule.NOWHERE
+
+
+def _reset(m: Machine, n: int) -> Next:
+    """Return the machine after the reset that CPU_ON has requested. Without an entry point the guest is lost."""
+    on = m.vcpus[n].on
+    if on is None:
+        return m.put(n, reset=False, x=None, pc=0), rule.RESET_LEFT
+    return m.put(n, reset=False, on=None, x=(on[1], *(0,) * 30), pc=on[0]), rule.RESET_AT_RUN
+
+
+def _initialized(m: Machine, n: int, *, off: bool) -> Iterator[tuple[Machine, Rule, Answer]]:
+    """Yield the machine after KVM_ARM_VCPU_INIT. Whether the interrupt line stays depends on the release."""
+    vcpu = m.vcpus[n]
+    entry, context = vcpu.on or (0, 0)
+    state = MpState.STOPPED if off else MpState.RUNNABLE
+    m = m.put(n, x=(context, *(0,) * 30), pc=entry, on=None, mp_state=state)
+    reason = rule.INIT_ON if vcpu.on else rule.INIT
+    yield m.put(n, line=False), reason, Answer()
+    if vcpu.line and vcpu.ran:
+        yield m, reason, Answer()

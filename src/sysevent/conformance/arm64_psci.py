@@ -1,0 +1,224 @@
+"""PSCI calls of arm64 guests, as KVM handles them: from the machine at the call to the machine behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+
+from sysevent.abi import psci
+from sysevent.abi.events import EventType, ResetFlag, ShutdownFlag
+from sysevent.abi.mp_state import MpState
+from sysevent.abi.number import as_register
+from sysevent.abi.psci import Function
+from sysevent.conformance import arm64_rules as rule
+from sysevent.conformance import machine as base
+from sysevent.conformance.contract import Next
+from sysevent.conformance.machine import Phase
+from sysevent.conformance.rules import Rule
+
+_LOW = (1 << 32) - 1
+# MPIDR_HWID_BITMASK: the affinity fields of MPIDR_EL1. vCPU n has n in the lowest one.
+_HWID = 0xFF_00FF_FFFF
+_SMCCC_1_1 = 0x1_0001
+
+
+class Vcpu(base.Vcpu, frozen=True, kw_only=True):
+    """A vCPU. Its stack pointer stays 0, and its PSTATE as the reset left it."""
+
+    # x0 to x30; None: nothing is known of the registers.
+    x: tuple[int, ...] | None = (0,) * 31
+    pc: int = 0
+    # The interrupt input is high (HCR_EL2.VI).
+    line: bool = False
+    # Entry point and context of a CPU_ON that the next reset uses up.
+    on: tuple[int, int] | None = None
+    # A reset is requested (KVM_REQ_VCPU_RESET).
+    reset: bool = False
+    # The store of the last MMIO exit is not completed.
+    mmio: bool = False
+    # KVM_RUN was entered once.
+    ran: bool = False
+
+
+class Machine(base.Machine, frozen=True, kw_only=True):
+    """A virtual machine without an interrupt controller in the kernel."""
+
+    vcpus: tuple[Vcpu, ...]
+    # Of the kernel: its latest version of PSCI, which new VMs have.
+    latest: int
+    # The version of PSCI that the VM has.
+    version: int
+    # The vCPUs have the feature KVM_ARM_VCPU_PSCI_0_2.
+    psci: bool = True
+    # KVM_CAP_ARM_SYSTEM_SUSPEND is enabled.
+    suspend: bool = False
+
+
+def returned(m: Machine, n: int, rule_: Rule, *values: int) -> Next:
+    """Return the machine after a call came back with these values, and zeros, in x0 to x3."""
+    vcpu = m.vcpus[n]
+    assert vcpu.x is not None
+    x = (*values, *(0,) * (4 - len(values)), *vcpu.x[4:])
+    return m.put(n, x=x, phase=Phase.LOOP), rule_
+
+
+def _final(m: Machine, n: int, rule_: Rule, kind: int, flag: int, *, keep: bool = False) -> Next:
+    """Return the machine after an event that stops every vCPU; keep: x1 to x3 stay."""
+    vcpu = m.vcpus[n]
+    assert vcpu.x is not None
+    rest = vcpu.x[1:4] if keep else (0, 0, 0)
+    stopped = msgspec.structs.replace(
+        m, vcpus=tuple(msgspec.structs.replace(one, mp_state=MpState.STOPPED) for one in m.vcpus)
+    )
+    x = (psci.INTERNAL_FAILURE, *rest, *vcpu.x[4:])
+    return stopped.done(n, rule_, vcpu.page.event(kind, (flag,)), x=x), rule_
+
+
+def _narrowed(m: Machine, n: int, fid: int) -> Machine:
+    """Return the machine after a 32-bit call lost the upper halves of its arguments."""
+    vcpu = m.vcpus[n]
+    assert vcpu.x is not None
+    if fid >> 30 & 1:
+        return m
+    x = (vcpu.x[0], *(value & _LOW for value in vcpu.x[1:4]), *vcpu.x[4:])
+    narrowed: Machine = m.put(n, x=x)
+    return narrowed
+
+
+def _argument(m: Machine, n: int, number: int) -> int:
+    x = m.vcpus[n].x
+    assert x is not None
+    return x[number]
+
+
+def _version(m: Machine, n: int, fid: int) -> Next:
+    return returned(m, n, rule.VERSION, m.version)
+
+
+def _off(m: Machine, n: int, fid: int) -> Next:
+    return _final(m, n, rule.OFF, EventType.SHUTDOWN, 0)
+
+
+def _reset(m: Machine, n: int, fid: int) -> Next:
+    return _final(m, n, rule.RESET, EventType.RESET, 0)
+
+
+def _reset2(m: Machine, n: int, fid: int) -> Next:
+    m = _narrowed(m, n, fid)
+    if 0 < _argument(m, n, 1) & _LOW < psci.RESET2_VENDOR_FIRST:
+        return returned(m, n, rule.RESET2_INVALID, psci.INVALID_PARAMETERS)
+    return _final(m, n, rule.RESET2, EventType.RESET, ResetFlag.PSCI_RESET2, keep=True)
+
+
+def _off2(m: Machine, n: int, fid: int) -> Next:
+    m = _narrowed(m, n, fid)
+    if _argument(m, n, 1) & _LOW > 1 or _argument(m, n, 2):
+        return returned(m, n, rule.OFF2_INVALID, psci.INVALID_PARAMETERS)
+    return _final(m, n, rule.OFF2, EventType.SHUTDOWN, ShutdownFlag.PSCI_OFF2)
+
+
+def _suspend(m: Machine, n: int, fid: int) -> Next:
+    m = _narrowed(m, n, fid)
+    if not m.suspend:
+        return returned(m, n, rule.SUSPEND_OFF, psci.NOT_SUPPORTED)
+    return m.done(n, rule.SUSPEND, m.vcpus[n].page.event(EventType.SUSPEND, ())), rule.SUSPEND
+
+
+def _cpu_off(m: Machine, n: int, fid: int) -> Next:
+    return returned(m.put(n, mp_state=MpState.STOPPED), n, rule.CPU_OFF)
+
+
+def _cpu_on(m: Machine, n: int, fid: int) -> Next:
+    m = _narrowed(m, n, fid) if m.psci else m
+    target, entry, context = (_argument(m, n, number) for number in (1, 2, 3))
+    if target >= len(m.vcpus):
+        return returned(m, n, rule.CPU_ON_REFUSED, psci.INVALID_PARAMETERS)
+    if m.vcpus[target].mp_state != MpState.STOPPED:
+        refusal = psci.ALREADY_ON if m.psci else psci.INVALID_PARAMETERS
+        return returned(m, n, rule.CPU_ON_REFUSED, refusal)
+    m = m.put(target, mp_state=MpState.RUNNABLE, on=(entry, context), reset=True)
+    return returned(m, n, rule.CPU_ON)
+
+
+def _affinity(m: Machine, n: int, fid: int) -> Next:
+    m = _narrowed(m, n, fid)
+    target, level = _argument(m, n, 1), _argument(m, n, 2)
+    if target & ~_HWID or level > 3:
+        return returned(m, n, rule.AFFINITY, psci.INVALID_PARAMETERS)
+    mask = _HWID & ~((1 << 8 * level) - 1)
+    states = [vcpu.mp_state for number, vcpu in enumerate(m.vcpus) if number & mask == target & mask]
+    if not states:
+        return returned(m, n, rule.AFFINITY, psci.INVALID_PARAMETERS)
+    stopped = all(state == MpState.STOPPED for state in states)
+    return returned(m, n, rule.AFFINITY, psci.AFFINITY_OFF if stopped else psci.AFFINITY_ON)
+
+
+def _cpu_suspend(m: Machine, n: int, fid: int) -> Next:
+    return m.put(n, phase=Phase.WAITING), rule.CPU_SUSPEND
+
+
+def _migrate_type(m: Machine, n: int, fid: int) -> Next:
+    return returned(m, n, rule.MIGRATE_TYPE, psci.TOS_MP)
+
+
+def _features(m: Machine, n: int, fid: int) -> Next:
+    asked = _argument(m, n, 1) & _LOW
+    if asked in (Function.SYSTEM_OFF2, Function.SYSTEM_OFF2_64) and _since(asked) <= m.version:
+        # Bit 0: HIBERNATE_OFF.
+        return returned(m, n, rule.FEATURES, 1)
+    known = asked in _CALLS and asked not in (psci.MIGRATE, psci.MIGRATE_INFO_UP_CPU)
+    if asked in (Function.SYSTEM_SUSPEND, Function.SYSTEM_SUSPEND_64):
+        known = m.suspend
+    known = (known and _since(asked) <= m.version) or asked == psci.SMCCC_VERSION
+    return returned(m, n, rule.FEATURES, psci.SUCCESS if known else psci.NOT_SUPPORTED)
+
+
+_V0_2, _V1_0, _V1_1, _V1_3 = (psci.version(*one) for one in ((0, 2), (1, 0), (1, 1), (1, 3)))
+# By function ID: the first version of PSCI that has it, and what it does.
+_CALLS: Mapping[int, tuple[int, Callable[[Machine, int, int], Next]]] = {
+    psci.VERSION: (_V0_2, _version),
+    psci.CPU_SUSPEND: (_V0_2, _cpu_suspend),
+    psci.CPU_SUSPEND_64: (_V0_2, _cpu_suspend),
+    psci.CPU_OFF: (_V0_2, _cpu_off),
+    psci.CPU_ON: (_V0_2, _cpu_on),
+    psci.CPU_ON_64: (_V0_2, _cpu_on),
+    psci.AFFINITY_INFO: (_V0_2, _affinity),
+    psci.AFFINITY_INFO_64: (_V0_2, _affinity),
+    psci.MIGRATE_INFO_TYPE: (_V0_2, _migrate_type),
+    Function.SYSTEM_OFF: (_V0_2, _off),
+    Function.SYSTEM_RESET: (_V0_2, _reset),
+    psci.FEATURES: (_V1_0, _features),
+    Function.SYSTEM_SUSPEND: (_V1_0, _suspend),
+    Function.SYSTEM_SUSPEND_64: (_V1_0, _suspend),
+    Function.SYSTEM_RESET2: (_V1_1, _reset2),
+    Function.SYSTEM_RESET2_64: (_V1_1, _reset2),
+    Function.SYSTEM_OFF2: (_V1_3, _off2),
+    Function.SYSTEM_OFF2_64: (_V1_3, _off2),
+}
+# The same for PSCI 0.1, as KVM has it.
+_OLD_CALLS: Mapping[int, Callable[[Machine, int, int], Next]] = {
+    psci.V0_1_CPU_OFF: _cpu_off,
+    psci.V0_1_CPU_ON: _cpu_on,
+}
+# Every function that is called; those above, and some that no version has.
+FUNCTIONS = (*_CALLS, psci.MIGRATE, psci.MIGRATE_INFO_UP_CPU, psci.NO_FUNCTION, psci.SMCCC_VERSION)
+OLD_FUNCTIONS = (*_OLD_CALLS, psci.V0_1_CPU_SUSPEND, psci.V0_1_MIGRATE)
+
+
+def _since(fid: int) -> int:
+    return _CALLS[fid][0] if fid in _CALLS else as_register(-1)
+
+
+def handle(m: Machine, n: int) -> Iterator[Next]:
+    """Yield the machine after KVM has handled the call of a vCPU."""
+    fid = _argument(m, n, 0) & _LOW
+    if fid == psci.SMCCC_VERSION:
+        yield returned(m, n, rule.SMCCC, _SMCCC_1_1)
+    elif not m.psci:
+        found = _OLD_CALLS.get(fid)
+        yield found(m, n, fid) if found else returned(m, n, rule.UNKNOWN, psci.NOT_SUPPORTED)
+    elif _since(fid) <= m.version:
+        yield _CALLS[fid][1](m, n, fid)
+    else:
+        yield returned(m, n, rule.UNKNOWN, psci.NOT_SUPPORTED)

@@ -1,0 +1,278 @@
+"""The model of riscv64: harts that call SBI, and a VMM that starts and stops them and turns SBI extensions off.
+
+Read from arch/riscv/kvm of Linux 6.12.
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+from collections.abc import Iterator
+
+from sysevent.abi import sbi
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.errno import Errno
+from sysevent.abi.exits import ExitReason
+from sysevent.abi.ioctls import Request
+from sysevent.abi.mp_state import MpState
+from sysevent.abi.registers import riscv64_a, riscv64_csr, riscv64_sbi
+from sysevent.conformance import riscv64_rules as rule
+from sysevent.conformance.contract import Configuration, Contract, Next
+from sysevent.conformance.machine import Action, Answer, Mode, Phase
+from sysevent.conformance.riscv64_sbi import Machine, Vcpu, handle
+from sysevent.conformance.rules import Rule
+from sysevent.model import Facts
+from sysevent.scenario import ioctls
+from sysevent.scenario.riscv64 import RAM, RETURNED_MMIO, STARTED_AT, vm_with_vcpus
+from sysevent.scenario.steps import Entry, Ioctl, Step
+
+# The payload "call" by its instructions: the call, what follows it up to the store, the jump back. From STARTED_AT on:
+# up to the store of a1; behind it, up to the second call; the jump to what follows the first one.
+_CALL, _RETURNED, _STORE, _JUMP = (RAM + 4 * number for number in range(4))
+_STARTED_STORE, _STARTED_BEHIND = STARTED_AT + 4, STARTED_AT + 8
+_STARTED_CALL, _STARTED_JUMP = STARTED_AT + 0x14, STARTED_AT + 0x18
+# t0, among x1 to x31, and the mode of a guest's kernel (KVM_RISCV_MODE_S).
+_T0, _SUPERVISOR = 4, 1
+# KVM_INTERRUPT_SET, KVM_INTERRUPT_UNSET.
+_INTERRUPTS = (0xFFFF_FFFE, 0xFFFF_FFFF)
+# sie, by its number in struct kvm_riscv_csr: supervisor external interrupts.
+_SIE, _EXTERNAL = 1, 1 << 9
+_WAKES = "interrupts"
+_UPPER, _OPAQUE = 1 << 32, 0xC0DE_0000_8BAD_F00D
+# fmt: off
+# Groups of calls: a0, a1, a2, function, extension.
+_SRST_CALLS = tuple(
+    (kind, reason, 2, function, sbi.SRST)
+    for kind, reason, function in (
+        (0, 0, 0), (0, 0xDEAD_BEEF_0000_0001, 0), (1, 1, 0), (2, 0xE000_0000, 0), (_UPPER, 5, 0), (_UPPER | 1, 0, 0),
+        (3, 0, 0), (0xF000_0000, 0, 0), (0, 0, 1), (1, 0, _UPPER),
+    )
+)
+_BASE_CALLS = tuple(
+    (asked, 0, 2, sbi.PROBE_EXTENSION, sbi.BASE) for asked in (sbi.SRST, sbi.HSM, sbi.LEGACY_SHUTDOWN, 0x0BAD_0000)
+)
+_OTHER_CALLS = ((0, 0, 2, 0, sbi.LEGACY_SHUTDOWN), (0, 0, 2, 0, 0x0BAD_0000), (0, 0, 2, 0, _UPPER | sbi.SRST))
+# fmt: on
+
+
+@functools.cache
+def _choices(
+    n: int, vcpus: int, mmio: bool, kept: bool, ran: bool, begun: bool
+) -> tuple[tuple[Action, ...], ...]:
+    """Return the groups of actions on a hart.
+
+    mmio: its store is not completed; kept: KVM_RUN does not begin with its guest; ran: it was entered; begun: its guest
+    has a program.
+    """
+    targets = range(vcpus + 1)
+    hsm = (
+        tuple(
+            (target, address, _OPAQUE, sbi.HART_START)
+            for target in targets
+            for address in (STARTED_AT, RAM + 4)
+        ),
+        ((0, 0, 0, sbi.HART_STOP),),
+        tuple((target, 0, 0, sbi.HART_STATUS) for target in targets),
+        ((0, RAM, 0, sbi.HART_SUSPEND),),
+        ((sbi.NON_RETENTIVE, RAM, 0, sbi.HART_SUSPEND), (1, RAM, 0, sbi.HART_SUSPEND), (0, 0, 0, 9)),
+    )
+    groups = (_SRST_CALLS, _SRST_CALLS, *(tuple((*one, sbi.HSM) for one in group) for group in hsm))
+    kind = "next" if mmio else "call"
+    calls = tuple(
+        tuple(
+            Action(kind, n, (a0, a1, a2, 0x5E03, 0x5E04, 0x5E05, function, extension))
+            for a0, a1, a2, function, extension in group
+        )
+        for group in (*groups, _BASE_CALLS, _OTHER_CALLS)
+    )
+    runs = tuple(Action("run", n, (), mode) for mode in (0, Mode.KEEP, Mode.IMMEDIATE, Mode.SIGNALLED))
+    runnable = (Action("set_state", n, (0,)),)
+    states = tuple(Action("set_state", n, (state,)) for state in (5, 5, 0, 2, 10, 0x1_0005))
+    enables = tuple(Action("enable", n, (value,)) for value in (0, 1, 2))
+    always = (states, (Action("get_state", n),), _interrupts(n), enables, (Action("is_enabled", n),))
+    if kept:
+        return (*(runnable,) * 6, *(runs,) * 3, *always, calls[0], calls[4])
+    return (
+        *((runs,) if begun else ()),
+        *always,
+        *((enables,) if not ran else ()),
+        *calls,
+        *(calls[2:4]),
+        *((tuple(Action("call", n, one.values) for one in calls[0]),) if mmio else ()),
+    )
+
+
+def _interrupts(n: int) -> tuple[Action, ...]:
+    return tuple(Action("interrupt", n, (value,)) for value in reversed(_INTERRUPTS))
+
+
+class Riscv64(Contract):
+    """riscv64's KVM, of a kernel with these facts. The kernel must have registers that turn SBI extensions off."""
+
+    arch = "riscv64"
+    rules = rule.RULES
+    values_of_call = (8,)
+    configurations = (
+        Configuration(1),
+        Configuration(2),
+        Configuration(1, _WAKES),
+        Configuration(2, _WAKES),
+        Configuration(3),
+        Configuration(4, _WAKES),
+    )
+
+    def __init__(self, facts: Facts) -> None:
+        """facts: what the kernel says of itself."""
+        self._legacy = facts.features.get("sbi.probe.legacy_shutdown") == 0
+
+    @staticmethod
+    def fits(facts: Facts) -> str:
+        """Return why the model does not describe a kernel; "" if it does."""
+        has_data = facts.capabilities.get(Capability.SYSTEM_EVENT_DATA.on_vm, 0) > 0
+        if not has_data or "sbi.enable.srst" not in facts.features:
+            return "the model of riscv64 begins with the registers of SBI extensions, v6.4"
+        return ""
+
+    def lacking(self) -> tuple[Rule, ...]:
+        return () if self._legacy else (rule.LEGACY,)
+
+    def machine(self, made: Configuration) -> Machine:
+        harts = (
+            Vcpu(mp_state=MpState.STOPPED if n else MpState.RUNNABLE, enabled=made.variant == _WAKES)
+            for n in range(made.vcpus)
+        )
+        return Machine(vcpus=tuple(harts), legacy=self._legacy)
+
+    def setup(self, made: Configuration) -> tuple[Step, ...]:
+        enabled = (
+            ioctls.set_one_reg(n, riscv64_csr(_SIE), _EXTERNAL)
+            for n in range(made.vcpus)
+            if made.variant == _WAKES
+        )
+        return (*vm_with_vcpus(vcpus=made.vcpus), *enabled)
+
+    def choices(self, machine: Machine, vcpu: int) -> tuple[tuple[Action, ...], ...]:
+        one = machine.vcpus[vcpu]
+        kept = one.mp_state != MpState.RUNNABLE or one.start is not None
+        return _choices(vcpu, len(machine.vcpus), one.mmio, kept, one.ran, one.pc != 0)
+
+    def during_run(self, vcpu: int) -> tuple[Action, ...]:
+        return _interrupts(vcpu)
+
+    def steps(self, action: Action, label: str) -> tuple[Step, ...]:
+        n, values = action.vcpu, action.values
+        match action.kind:
+            case "call":
+                return (Entry("call", values, n),)
+            case "next":
+                return tuple(ioctls.set_one_reg(n, riscv64_a(at), value) for at, value in enumerate(values))
+            case "set_state":
+                return (ioctls.set_mp_state(n, values[0], label),)
+            case "get_state":
+                return (ioctls.get_mp_state(n, label),)
+            case "interrupt":
+                return (Ioctl(n, Request.INTERRUPT, buffer=struct.pack("<I", values[0]), label=label),)
+            case "enable":
+                return (ioctls.set_one_reg(n, riscv64_sbi(sbi.EXT_SRST), values[0], label),)
+            case "is_enabled":
+                return (ioctls.get_one_reg(n, riscv64_sbi(sbi.EXT_SRST), label),)
+        return ()
+
+    def ask(self, machine: Machine, action: Action) -> Iterator[tuple[Machine, Rule, Answer]]:
+        m, n = machine, action.vcpu
+        value = action.values[0] if action.values else 0
+        match action.kind:
+            case "get_state":
+                yield m, rule.GET_STATE, Answer(value=m.vcpus[n].mp_state)
+            case "set_state" if value in (MpState.RUNNABLE, MpState.STOPPED):
+                yield m.put(n, mp_state=value), rule.SET_STATE, Answer()
+            case "set_state":
+                yield m, rule.SET_STATE_REFUSED, Answer(Errno.EINVAL)
+            case "interrupt":
+                yield m.put(n, line=value == _INTERRUPTS[1]), rule.INTERRUPT, Answer()
+            case "is_enabled":
+                yield m, rule.IS_ENABLED, Answer(value=int(m.vcpus[n].srst))
+            case "enable" if m.vcpus[n].ran:
+                yield m, rule.ENABLE_LATE, Answer(Errno.EBUSY)
+            case "enable" if value > 1:
+                yield m, rule.ENABLE, Answer(Errno.EINVAL)
+            case "enable":
+                yield m.put(n, srst=bool(value)), rule.ENABLE, Answer()
+
+    def set_up_call(self, machine: Machine, action: Action) -> Machine:
+        hart = machine.vcpus[action.vcpu]
+        x = hart.with_a(0, *action.values)
+        pc = _CALL if action.kind == "call" else hart.pc
+        called: Machine = machine.put(action.vcpu, x=x, pc=pc)
+        return called
+
+    def enter(self, machine: Machine, action: Action) -> Iterator[Next]:
+        n, mode = action.vcpu, action.mode
+        hart = machine.vcpus[n]
+        page = hart.page.entered(keep=bool(mode & Mode.KEEP))
+        m = machine.put(n, page=page, ran=True)
+        reason = rule.SIGNALLED
+        if page.reason == ExitReason.MMIO and hart.mmio:
+            m, reason = m.put(n, mmio=False, pc=hart.pc + 4), rule.COMPLETED
+        if mode & Mode.IMMEDIATE:
+            yield m.done(n, rule.IMMEDIATE, page, Errno.EINTR), rule.IMMEDIATE
+            return
+        m = m.put(n, page=page.exit(ExitReason.UNKNOWN), phase=Phase.LOOP)
+        yield (m.interrupted(n, rule.SIGNALLED), rule.SIGNALLED) if mode & Mode.SIGNALLED else (m, reason)
+
+    def advance(self, machine: Machine, vcpu: int) -> Iterator[Next]:
+        hart = machine.vcpus[vcpu]
+        match hart.phase:
+            case Phase.LOOP if hart.mp_state != MpState.STOPPED:
+                yield _reset(machine, vcpu) if hart.start else _guest(machine, vcpu)
+            case Phase.TRAPPED:
+                yield from handle(machine, vcpu)
+            case Phase.WAITING if hart.line and hart.enabled and hart.mp_state != MpState.STOPPED:
+                yield _awake(machine, vcpu), rule.HART_SUSPEND
+
+    def kick(self, machine: Machine, vcpu: int) -> Iterator[Next]:
+        hart = machine.vcpus[vcpu]
+        stopped = hart.mp_state == MpState.STOPPED
+        if hart.phase is Phase.WAITING:
+            reason = rule.HART_SUSPEND_STOPPED if stopped else rule.HART_SUSPEND
+            yield _awake(machine, vcpu).interrupted(vcpu, reason), reason
+        elif hart.phase is Phase.LOOP:
+            reason = rule.STOPPED if stopped else rule.SIGNALLED
+            if hart.start:
+                machine, reason = _reset(machine, vcpu)
+            yield machine.interrupted(vcpu, reason), reason
+
+    def registers(self, machine: Machine, vcpu: int) -> tuple[int | None, ...]:
+        hart = machine.vcpus[vcpu]
+        return (hart.pc, *hart.x, _SUPERVISOR)
+
+
+def _awake(m: Machine, n: int) -> Machine:
+    hart = m.vcpus[n]
+    woken: Machine = m.put(n, phase=Phase.LOOP, x=hart.with_a(0, 0, 0), pc=hart.pc + 4)
+    return woken
+
+
+def _reset(m: Machine, n: int) -> Next:
+    """Return the machine after the reset that HART_START has requested."""
+    hart = m.vcpus[n]
+    assert hart.start is not None
+    address, opaque = hart.start
+    x = Vcpu().with_a(0, n, opaque)
+    return m.put(n, x=x, pc=address, start=None, line=False, enabled=False), rule.RESET_AT_RUN
+
+
+def _guest(m: Machine, n: int) -> Next:
+    """Return the machine after a hart has run its guest up to the next trap."""
+    hart = m.vcpus[n]
+    x = (*hart.x[:_T0], RETURNED_MMIO, *hart.x[_T0 + 1 :])
+    if hart.pc in (_CALL, _JUMP, _STARTED_CALL):
+        pc = _CALL if hart.pc == _JUMP else hart.pc
+        return m.put(n, phase=Phase.TRAPPED, pc=pc), rule.STORE
+    if hart.pc == _STARTED_BEHIND:
+        called = hart.with_a(6, 0, sbi.SRST)
+        return m.put(n, phase=Phase.TRAPPED, pc=_STARTED_CALL, x=called), rule.STORE
+    first = hart.pc == STARTED_AT
+    page = hart.page.store(RETURNED_MMIO, hart.a(1 if first else 0))
+    pc = _STARTED_STORE if first else _STORE
+    return m.done(n, rule.STORE, page, x=x, pc=pc, mmio=True), rule.STORE

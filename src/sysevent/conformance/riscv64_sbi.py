@@ -1,0 +1,137 @@
+"""SBI calls of riscv64 guests, as KVM handles them: from the machine at the call to the machine behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from sysevent.abi import sbi
+from sysevent.abi.events import EventType
+from sysevent.abi.mp_state import MpState
+from sysevent.abi.number import as_register
+from sysevent.conformance import machine as base
+from sysevent.conformance import riscv64_rules as rule
+from sysevent.conformance.contract import Next
+from sysevent.conformance.machine import Phase
+from sysevent.conformance.rules import Rule
+
+_LOW = (1 << 32) - 1
+# Numbers of a0, a1, … among x1 to x31, of which ra, x1, is the first.
+_A0 = 9
+_FAILED, _SUSPENDED = as_register(-1), 4
+
+
+class Vcpu(base.Vcpu, frozen=True, kw_only=True):
+    """A hart."""
+
+    # x1 to x31.
+    x: tuple[int, ...] = (0,) * 31
+    pc: int = 0
+    # An external interrupt is pending; it is enabled (sie).
+    line: bool = False
+    enabled: bool = False
+    # Address and a1 of a HART_START whose reset is still to come (KVM_REQ_VCPU_RESET).
+    start: tuple[int, int] | None = None
+    # The store of the last MMIO exit is not completed.
+    mmio: bool = False
+    # KVM_RUN was entered once.
+    ran: bool = False
+    # SRST is turned on.
+    srst: bool = True
+
+    def a(self, number: int) -> int:
+        """Return an argument register."""
+        return self.x[_A0 + number]
+
+    def with_a(self, first: int, *values: int) -> tuple[int, ...]:
+        """Return the registers x1 to x31 with argument registers replaced, from the first one on."""
+        at = _A0 + first
+        return (*self.x[:at], *values, *self.x[at + len(values) :])
+
+
+class Machine(base.Machine, frozen=True, kw_only=True):
+    """A virtual machine. Harts but the first begin as STOPPED."""
+
+    vcpus: tuple[Vcpu, ...]
+    # The kernel was built with the legacy calls (CONFIG_RISCV_SBI_V01).
+    legacy: bool = False
+
+
+def returned(m: Machine, n: int, rule_: Rule, error: int = 0, value: int = 0) -> Next:
+    """Return the machine after a call came back with an error in a0 and a value in a1."""
+    hart = m.vcpus[n]
+    return m.put(n, x=hart.with_a(0, error, value), pc=hart.pc + 4, phase=Phase.LOOP), rule_
+
+
+def _final(m: Machine, n: int, rule_: Rule, kind: int, reason: int) -> Next:
+    """Return the machine after an event that stops every hart."""
+    stopped = msgspec.structs.replace(
+        m, vcpus=tuple(msgspec.structs.replace(one, mp_state=MpState.STOPPED) for one in m.vcpus)
+    )
+    return stopped.done(n, rule_, m.vcpus[n].page.event(kind, (reason,))), rule_
+
+
+def handle(m: Machine, n: int) -> Iterator[Next]:
+    """Yield the machine after KVM has handled the call of a hart."""
+    hart = m.vcpus[n]
+    extension, function = hart.a(7), hart.a(6)
+    if extension == sbi.SRST and hart.srst:
+        yield _srst(m, n, function)
+    elif extension == sbi.HSM:
+        yield from _hsm(m, n, function)
+    elif extension == sbi.BASE and function == sbi.PROBE_EXTENSION:
+        known = {sbi.BASE: True, sbi.HSM: True, sbi.SRST: hart.srst, sbi.LEGACY_SHUTDOWN: m.legacy}
+        yield returned(m, n, rule.PROBE, value=int(known.get(hart.a(0), False)))
+    elif extension == sbi.LEGACY_SHUTDOWN and m.legacy:
+        yield _final(m, n, rule.LEGACY, EventType.SHUTDOWN, 0)
+    else:
+        yield returned(m, n, rule.UNKNOWN, sbi.NOT_SUPPORTED)
+
+
+def _srst(m: Machine, n: int, function: int) -> Next:
+    kind, reason = m.vcpus[n].a(0) & _LOW, m.vcpus[n].a(1) & _LOW
+    if function or kind > sbi.WARM_REBOOT:
+        return returned(m, n, rule.SRST_REFUSED, sbi.NOT_SUPPORTED)
+    if kind == sbi.SHUTDOWN:
+        return _final(m, n, rule.SHUTDOWN, EventType.SHUTDOWN, reason)
+    return _final(m, n, rule.REBOOT, EventType.RESET, reason)
+
+
+def _hsm(m: Machine, n: int, function: int) -> Iterator[Next]:
+    hart = m.vcpus[n]
+    target = hart.a(0)
+    other = m.vcpus[target] if target < len(m.vcpus) else None
+    match function:
+        case sbi.HART_START if other is None:
+            yield returned(m, n, rule.HART_START_REFUSED, sbi.INVALID_PARAM)
+        case sbi.HART_START if other is not None and other.mp_state != MpState.STOPPED:
+            yield returned(m, n, rule.HART_START_REFUSED, sbi.ALREADY_AVAILABLE)
+        case sbi.HART_START:
+            started = m.put(target, mp_state=MpState.RUNNABLE, start=(hart.a(1), hart.a(2)))
+            yield returned(started, n, rule.HART_START)
+        case sbi.HART_STOP if hart.mp_state == MpState.STOPPED:
+            yield returned(m, n, rule.HART_STOP, _FAILED)
+        case sbi.HART_STOP:
+            yield returned(m.put(n, mp_state=MpState.STOPPED), n, rule.HART_STOP)
+        case sbi.HART_STATUS:
+            yield from _status(m, n, other)
+        case sbi.HART_SUSPEND if target & _LOW == sbi.RETENTIVE:
+            yield m.put(n, phase=Phase.WAITING), rule.HART_SUSPEND
+        case sbi.HART_SUSPEND:
+            reserved = target & _LOW != sbi.NON_RETENTIVE
+            error = sbi.INVALID_PARAM if reserved else sbi.NOT_SUPPORTED
+            yield returned(m, n, rule.HART_SUSPEND_REFUSED, error)
+        case _:
+            yield returned(m, n, rule.HSM_UNKNOWN, sbi.NOT_SUPPORTED)
+
+
+def _status(m: Machine, n: int, other: Vcpu | None) -> Iterator[Next]:
+    if other is None:
+        yield returned(m, n, rule.HART_STATUS, sbi.INVALID_PARAM)
+    elif other.mp_state == MpState.STOPPED:
+        yield returned(m, n, rule.HART_STATUS, value=sbi.HART_STOPPED)
+    else:
+        yield returned(m, n, rule.HART_STATUS, value=sbi.HART_STARTED)
+        if other.phase is Phase.WAITING:
+            yield returned(m, n, rule.HART_STATUS, value=_SUSPENDED)

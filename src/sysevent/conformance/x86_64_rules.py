@@ -1,0 +1,104 @@
+"""The rules of x86's KVM: Hyper-V's MSRs (TLFS), triple faults, MP states, and what ends KVM_RUN."""
+
+from __future__ import annotations
+
+from sysevent.conformance.rules import Rules
+
+RULES = Rules("x86_64")
+_HYPERV = "arch/x86/kvm/hyperv.c, {}"
+_X86 = "arch/x86/kvm/x86.c, {}"
+
+# fmt: off
+RESET = RULES.add("hyperv.reset",
+    "A guest's write of 1 to HV_X64_MSR_RESET exits as RESET without data, behind the WRMSR: type and ndata are "
+    "written, and no other byte of the union. No vCPU is stopped.",
+    _HYPERV.format("kvm_hv_set_msr_pw; arch/x86/kvm/x86.c, vcpu_enter_guest, KVM_REQ_HV_RESET"))
+RESET_IGNORED = RULES.add("hyperv.reset.ignored",
+    "A guest's write of another value to HV_X64_MSR_RESET does nothing.", _HYPERV.format("kvm_hv_set_msr_pw"))
+CRASH = RULES.add("hyperv.crash",
+    "A guest's write to HV_X64_MSR_CRASH_CTL with bit 63 exits as CRASH without data, and is else as a reset.",
+    _HYPERV.format("kvm_hv_set_msr_pw; arch/x86/kvm/x86.c, vcpu_enter_guest, KVM_REQ_HV_CRASH"))
+CRASH_IGNORED = RULES.add("hyperv.crash.ignored",
+    "A guest's write to HV_X64_MSR_CRASH_CTL without bit 63 does nothing.", _HYPERV.format("kvm_hv_set_msr_pw"))
+PARAMETER = RULES.add("hyperv.crash.parameter",
+    "A guest's write to HV_X64_MSR_CRASH_P0 to P4 is kept for the whole VM.",
+    _HYPERV.format("kvm_hv_msr_set_crash_data"))
+ABSENT = RULES.add("hyperv.absent",
+    "Without Hyper-V's CPUID a guest's write to its MSRs is #GP, which without an IDT exits as SHUTDOWN, with no byte "
+    "of the union written. The reset by SVM leaves other registers than the fault.",
+    _HYPERV.format("kvm_hv_set_msr_common; arch/x86/kvm/svm/svm.c, shutdown_interception; arch/x86/kvm/vmx/vmx.c, "
+                   "handle_triple_fault"))
+ENFORCED = RULES.add("hyperv.enforced",
+    "Once CPUID is enforced, a guest's write to an MSR whose feature bit is clear is #GP, too.",
+    _HYPERV.format("hv_check_msr_access"))
+UNKNOWN_MSR = RULES.add("msr.unknown",
+    "A guest's write to an MSR that no CPU has is #GP, too.", _X86.format("kvm_set_msr_common"))
+HOST_RESET = RULES.add("host.reset",
+    "Userspace that sets HV_X64_MSR_RESET to 1 requests the same event, whatever the guest's CPUID says; it comes at "
+    "the next KVM_RUN, before the guest.",
+    _HYPERV.format("kvm_hv_set_msr_pw"))
+HOST_SET = RULES.add("host.set",
+    "Userspace's other writes to HV_X64_MSR_RESET and those to HV_X64_MSR_CRASH_CTL and HV_X64_MSR_CRASH_P0 to P4 "
+    "request nothing.",
+    _HYPERV.format("kvm_hv_set_msr_pw: host"))
+HOST_GET = RULES.add("host.get",
+    "Userspace reads 0 from HV_X64_MSR_RESET, bit 63 as it has set it from HV_X64_MSR_CRASH_CTL, and the last value "
+    "that guest or userspace wrote from HV_X64_MSR_CRASH_P0 to P4.",
+    _HYPERV.format("kvm_hv_get_msr_pw"))
+ORDER = RULES.add("run.order",
+    "Events that are requested come one at each KVM_RUN: triple fault, then CRASH, then RESET; a signal that is "
+    "pending waits for each of them.",
+    _X86.format("vcpu_enter_guest"))
+TRIPLE_FAULT = RULES.add("events.triple_fault",
+    "KVM_SET_VCPU_EVENTS with triple_fault.pending, once enabled, makes the next KVM_RUN exit as SHUTDOWN, with no "
+    "byte of the union written and no register changed; the guest goes on after that.",
+    _X86.format("kvm_vcpu_ioctl_x86_set_vcpu_events, vcpu_enter_guest; ed2351174e38, v6.0"))
+TRIPLE_FAULT_REFUSED = RULES.add("events.triple_fault.disabled",
+    "Unless it is enabled, KVM_SET_VCPU_EVENTS refuses it with EINVAL.",
+    _X86.format("kvm_vcpu_ioctl_x86_set_vcpu_events; ed2351174e38, v6.0"))
+EVENTS = RULES.add("events.get",
+    "KVM_GET_VCPU_EVENTS says whether a triple fault is pending, once that is enabled, and 0 before.",
+    _X86.format("kvm_vcpu_ioctl_x86_get_vcpu_events"))
+OUT = RULES.add("io.out",
+    "An OUT exits as IO: direction, size, port, count and offset of the data are written, and no other byte of the "
+    "union.",
+    _X86.format("emulator_pio_in_out"))
+COMPLETED = RULES.add("io.completed",
+    "KVM_RUN after such an exit moves the program counter past the OUT, unless userspace has moved it, before it looks "
+    "at immediate_exit or signals.",
+    _X86.format("complete_fast_pio_out, kvm_arch_vcpu_ioctl_run"))
+IMMEDIATE = RULES.add("run.immediate_exit",
+    "KVM_RUN with immediate_exit returns EINTR, writes nothing to kvm_run but its flags, and delivers no event.",
+    "Documentation/virt/kvm/api.rst, immediate_exit; arch/x86/kvm/x86.c, kvm_arch_vcpu_ioctl_run")
+SIGNALLED = RULES.add("run.signal",
+    "KVM_RUN with a signal pending and no event returns EINTR with the exit reason INTR, and runs nothing.",
+    _X86.format("vcpu_run, xfer_to_guest_mode_handle_work"))
+BLOCKS = RULES.add("run.blocks",
+    "KVM_RUN of a vCPU that is HALTED, in AP_RESET_HOLD or UNINITIALIZED blocks until a signal, also if userspace has "
+    "requested a reset, which stays requested.",
+    _X86.format("vcpu_block, kvm_arch_vcpu_ioctl_run"))
+WAKES = RULES.add("run.wakes",
+    "A triple fault that userspace has requested wakes a vCPU that is HALTED or in AP_RESET_HOLD, which becomes "
+    "RUNNABLE and exits as SHUTDOWN, or is interrupted before that if a signal is pending. KVM_RUN of one that is "
+    "UNINITIALIZED returns EAGAIN then, and writes nothing to kvm_run but its flags.",
+    _X86.format("kvm_vcpu_has_events, kvm_is_exception_pending, vcpu_block, kvm_arch_vcpu_ioctl_run"))
+GET_STATE = RULES.add("mp_state.get",
+    "KVM_GET_MP_STATE gives the state that KVM_SET_MP_STATE left; no event but a triple fault that wakes changes it. "
+    "With local APICs in the kernel all vCPUs but the first begin as UNINITIALIZED.",
+    _X86.format("kvm_arch_vcpu_ioctl_get_mpstate, kvm_arch_vcpu_create"))
+SET_STATE = RULES.add("mp_state.set",
+    "KVM_SET_MP_STATE takes RUNNABLE, and with local APICs in the kernel UNINITIALIZED, HALTED and AP_RESET_HOLD.",
+    _X86.format("kvm_arch_vcpu_ioctl_set_mpstate"))
+SET_STATE_REFUSED = RULES.add("mp_state.refused",
+    "KVM_SET_MP_STATE refuses those three without local APICs in the kernel, and all states of other architectures, "
+    "with EINVAL, and changes nothing.",
+    _X86.format("kvm_arch_vcpu_ioctl_set_mpstate"))
+ENABLE = RULES.add("cap.triple_fault_event",
+    "KVM_ENABLE_CAP of KVM_CAP_X86_TRIPLE_FAULT_EVENT turns it on (1) and off (0) at any time; with flags it "
+    "is EINVAL.",
+    _X86.format("kvm_vm_ioctl_enable_cap"))
+ENFORCE = RULES.add("cap.enforce_cpuid",
+    "KVM_ENABLE_CAP of KVM_CAP_HYPERV_ENFORCE_CPUID turns it on (1) and off (0) for one vCPU, at any time; with flags "
+    "it is EINVAL.",
+    _HYPERV.format("kvm_hv_set_enforce_cpuid; 644f706719f0, v5.14"))
+# fmt: on
