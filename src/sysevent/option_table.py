@@ -117,7 +117,7 @@ DEFAULT_BOOTS = 2
 
 _SUITE = (PYTEST, "run")
 # The verbs that may fetch what Debian publishes, besides the suite.
-_FETCHING = ("images", "layout", "bisect", "shell", "sensitivity", "vmms", "peers")
+_FETCHING = ("images", "layout", "bisect", "shell", "sensitivity", "explore", "vmms", "peers")
 _ARCHES = ", ".join(ARCHITECTURES)
 _ONCE = Use(once=True)
 _BOOTING = Use(once=True, help="target that boots the kernels; default: ARCH-tcg")
@@ -129,24 +129,24 @@ _VMM = "real VMM, such as qemu-10, that runs in the guests beside this project's
 OPTIONS: tuple[Option, ...] = (
     # What is asked, and where.
     Option("--target", "GLOB", "targets whose name matches",
-           _in(*_SUITE, "targets", "vmms", "diff", "bench", "peers", bisect=_BOOTING, sensitivity=_BOOTING), "target",
-           repeatable=True),
+           _in(*_SUITE, "targets", "vmms", "diff", "bench", "peers", "explore", bisect=_BOOTING, sensitivity=_BOOTING),
+           "target", repeatable=True),
     Option("--arch", "ARCH", f"only this architecture: {_ARCHES}",
-           _in(*_SUITE, "targets", "vmms", "diff", "images", "list", "peers", bisect=_ONCE, sensitivity=_ONCE), "arch",
-           repeatable=True),
+           _in(*_SUITE, "targets", "vmms", "diff", "images", "list", "peers", "explore", bisect=_ONCE,
+               sensitivity=_ONCE), "arch", repeatable=True),
     Option("--targets", "FILE", "TOML file with more targets, such as a lab's",
-           _in(*_SUITE, "targets", "diff", "bisect", "shell", "sensitivity", "peers"), "file", repeatable=True),
+           _in(*_SUITE, "targets", "diff", "bisect", "shell", "sensitivity", "peers", "explore"), "file",
+           repeatable=True),
     Option("--kernel", "SPEC", "kernel to boot: debian:6.12, the path of an image, or tree:PATH",
-           _in(*_SUITE, "targets", "vmms", "peers",
+           _in(*_SUITE, "targets", "vmms", "peers", "explore",
                shell=_ONCE, bench=Use(once=True, default=_TRACK), images=Use(help="kernel track: debian:6.12"),
                bisect=Use(once=True, help="with `run`: this kernel, instead of a build of the tree here"),
                layout_show=Use(once=True, default=_TRACK, help=_HEADERS)),
            "kernel", repeatable=True),
     Option("--build", "DIR", "build this kernel tree first, with its edits, and ask that kernel; it is only read",
-           _in("run", pytest=Use(help="the kernel tree that `sysevent run` has built")), "directory",
-           short="-C"),
+           _in("run", pytest=Use(help="the kernel tree that `sysevent run` has built")), "directory", short="-C"),
     Option("--modules", "DIR", "directory of kernel modules for a --kernel that is a path",
-           _in(*_SUITE, "shell", "bisect", "peers"), "directory"),
+           _in(*_SUITE, "shell", "bisect", "peers", "explore"), "directory"),
     Option("--abi", "ABI", "ABI of the VMM: native, or i386 on x86_64",
            _in(*_SUITE, "diff", bisect=Use(once=True, default=NATIVE)), "abi", repeatable=True),
     Option("--abi", "ABI", f"userspace ABI: {', '.join(ABIS)}; default: all, for show x86_64 and i386", _in("layout"),
@@ -182,8 +182,8 @@ OPTIONS: tuple[Option, ...] = (
 
     # Where things come from and go to.
     Option("--results", "DIR", "directory for the results; default: results/<time>",
-           _in(*_SUITE, "peers", bisect=Use(help="directory for state, logs and report; "
-                                        "default: results/bisect-ARCH-KEY"),
+           _in(*_SUITE, "peers", "explore",
+               bisect=Use(help="directory for state, logs and report; default: results/bisect-ARCH-KEY"),
                sensitivity=Use(help="directory for state and reports; default: results/sensitivity"),
                vmms=Use(help="directory for the results of all runs; default: results/vmms-<time>")), "results",
            again=False),
@@ -198,8 +198,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("--html", "FILE", "file for the difference as one page of HTML", _in("diff"), "output"),
     Option("--json", "FILE", "file for all values, as JSON",
            _in("bench", bisect=Use(help="file for the report as JSON; - prints it instead of the text"),
-               sensitivity=Use(help="file for the reports as JSON")),
-           "output"),
+               sensitivity=Use(help="file for the reports as JSON")), "output"),
     Option("--svg", "FILE", "file for a picture of the milestones", _in("bench"), "output"),
     Option("--mirror", "URL", "Debian mirror; default: this machine's apt's", _in(*_SUITE, "doctor", *_FETCHING),
            "url"),
@@ -242,6 +241,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("--peers", "", "also run the kernel's selftests on each mutant: who catches what", _in("sensitivity"),
            "flag"),
     Option("--list", "", "only list the mutants", _in("sensitivity"), "flag"),
+    Option("--budget", "SECONDS", "how long each kernel is asked", _in("explore"), "number", default=60),
+    Option("--seed", "N", "the same seed draws the same sequences", _in("explore"), "number", default=1, least=0),
+    Option("--max-examples", "N", "sequences that each kernel is asked, at most", _in("explore"), "number"),
+    Option("--replay", "FILE", "ask only the sequences of this file", _in("explore"), "file", repeatable=True),
     Option("--on-end", "COMMAND", "command of the shell, run at the end with SYSEVENT_RESULTS and other variables, and "
            "the report on its standard input", _in(*_SUITE), "command", again=False),
     Option("--newest", "N", "runs that stay, however old they are", _in("results prune"), "number", default=50),
@@ -260,8 +263,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("--suite", "WORDS", 'time `pytest WORDS`, such as "suites -k reset"', _in("bench"), repeatable=True),
     Option("--verify-snapshots", "N", "only compare N restored guests with booted ones, byte for byte; exit code 1 if "
            "they differ", _in("bench"), "number"),
-    Option("--compare", "PEER", "virtme-ng or tuxrun", _in("bench"), repeatable=True,
-           choices=("virtme-ng", "tuxrun")),
+    Option("--compare", "PEER", "virtme-ng or tuxrun", _in("bench"), repeatable=True, choices=("virtme-ng", "tuxrun")),
     Option("--root", "PATH", "what a peer boots into: a directory or an image; {arch} in it is replaced",
            _in("bench"), "path"),
 

@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # What pytest sees.
     ("plugin",),
     # What drives many runs.
-    ("bisect", "bench", "sensitivity", "interactive"),
+    ("bisect", "bench", "explore", "sensitivity", "interactive"),
     # Test programs of others in the same guests.
     ("peers",),
     # What this machine has for all of that.

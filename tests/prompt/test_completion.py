@@ -18,8 +18,8 @@ TRACKS = [track.spec for track in tracks.load()]
 # What is typed, and all words that it is completed to.
 TYPED = [
     ("sysevent ", list(VERBS)),
-    ("sysevent exp", ["explain"]),
-    ("/some/where/sysevent exp", ["explain"]),
+    ("sysevent expla", ["explain"]),
+    ("/some/where/sysevent expla", ["explain"]),
     ("sysevent images ", ["list", "fetch", "verify", "prune"]),
     ("sysevent images fetch --ref", ["--refresh"]),
     ("sysevent run --ker", ["--kernel"]),
@@ -130,8 +130,8 @@ def terminal(request, script, place):
 @pytest.mark.parametrize(
     ("typed", "word"),
     [
-        ("sysevent exp", "explain"),
-        ("/some/where/sysevent exp", "explain"),
+        ("sysevent expla", "explain"),
+        ("/some/where/sysevent expla", "explain"),
         ("sysevent images fe", "fetch"),
         ("sysevent images fetch --ref", "--refresh"),
         ("sysevent run --fresh --ker", "--kernel"),

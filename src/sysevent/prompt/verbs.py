@@ -87,6 +87,10 @@ VERBS: Mapping[str, Verb] = {
         epilog=f"{document('bisect.md')} has examples and the table of exit codes",
     ),
     "sensitivity": Verb("how many kernels with one wrong edit each the contract notices"),
+    "explore": Verb(
+        "random sequences of actions against a model of the contract",
+        epilog=f"{document('explore.md')} says what the model has, and how a finding is read",
+    ),
     "vmms": Verb("what users of real VMMs get of each event: QEMU of several releases, in the same guests"),
     "peers": Verb("the kernel's own selftests of KVM, in the same guests as the claims"),
     "bench": Verb("how long each step takes, and whether restored guests answer as booted ones do"),

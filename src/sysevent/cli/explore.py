@@ -1,0 +1,176 @@
+"""sysevent explore: random sequences of actions against the model of the contract.
+
+Exit codes: 0 the kernel follows every rule that was reached, 1 it does not, 3 nothing can be said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+from pathlib import Path
+
+import msgspec
+
+from sysevent import interrupts
+from sysevent.checkout import obstacle, results_home, typed
+from sysevent.cli import say, show
+from sysevent.conformance.contracts import CONTRACTS
+from sysevent.conformance.judge import describe
+from sysevent.conformance.play import Sequence
+from sysevent.doctor.requirements import ensure_qemu
+from sysevent.engine.asker import Asker
+from sysevent.errors import InfrastructureError, NotApplicable, UsageError
+from sysevent.explore import corpus, generate, recording
+from sysevent.explore.kernels import guests
+from sysevent.explore.session import Limits, Report, Session
+from sysevent.images.kernel import mistakes
+from sysevent.model import Incident, Status
+from sysevent.report import asked, records, run_log
+from sysevent.report.exit_code import INTERRUPTED, of_verdicts
+from sysevent.settings import Settings, from_options
+from sysevent.targets import spec
+from sysevent.targets.spec import TargetSpec
+from sysevent.text import one_line
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explore one target after the other, and write a verdict for each rule."""
+    targets = [
+        one
+        for one in spec.select(spec.known(args.targets), args.target, args.arch, args.kernel)
+        if one.booted
+    ]
+    if not targets:
+        raise UsageError("explores guests of this machine's QEMU, and no such target is selected")
+    replayed = [sequence for name in args.replay for sequence in corpus.read(Path(name))]
+    if replayed:
+        archs = {sequence.arch for sequence in replayed}
+        targets = [one for one in targets if one.arch in archs]
+        if not targets:
+            raise UsageError(f"--replay is about {', '.join(sorted(archs))}, and no target of it is selected")
+    for kernel in dict.fromkeys(args.kernel):
+        mistakes.check(kernel, dict.fromkeys(one.arch for one in targets))
+    ensure_qemu(list(dict.fromkeys(one.arch for one in targets)), say)
+    results = _results(args.results)
+    settings = from_options(vars(args))
+    with contextlib.closing(run_log.RunLog(run_log.path_in(results))) as log:
+        log.write(recording.beginning(recording.now(), os.getpid()))
+        verdicts: list[records.Verdict] = []
+        try:
+            for target in targets:
+                verdicts += _explore(target, settings, results, log, args, replayed)
+        except KeyboardInterrupt:
+            log.write(records.End(counts={}, exit=INTERRUPTED, reason=interrupts.reason()))
+            raise
+        code = of_verdicts(verdicts)
+        counts = {status: sum(one.status is status for one in verdicts) for status in Status}
+        log.write(records.End(counts={status: n for status, n in counts.items() if n}, exit=code))
+    show(f"results: {results}")
+    failed = any(one.status is Status.FAIL for one in verdicts)
+    return 1 if failed else 3 if code else 0
+
+
+def _results(given: str | None) -> Path:
+    """Return the directory of the results, which is new or empty. UsageError if it cannot be used."""
+    path = (
+        Path(given).expanduser().resolve()
+        if given
+        else results_home() / f"{recording.now():%Y-%m-%dT%H-%M-%S}"
+    )
+    if why := obstacle(path):
+        raise UsageError(f"results cannot be written to {path}: {why}; name another place with --results")
+    path.mkdir(parents=True, exist_ok=True)
+    if any(path.iterdir()):
+        raise UsageError(f"--results {path} is not empty: name a new directory")
+    return path
+
+
+def _explore(
+    target: TargetSpec,
+    settings: Settings,
+    results: Path,
+    log: run_log.RunLog,
+    args: argparse.Namespace,
+    replayed: list[Sequence],
+) -> list[records.Verdict]:
+    """Explore one target; the verdicts that were written."""
+
+    def incident(what: Incident) -> None:
+        log.write(records.Incident(**msgspec.structs.asdict(msgspec.structs.replace(what, target=target.id))))
+        say(f"{target.id}: {what.reason.splitlines()[0]}")
+
+    def progress(line: str) -> None:
+        say(f"{target.id}: {line.removeprefix(f'{target.id}: ')}")
+
+    modules = Path(args.modules) if args.modules else None
+    logs = run_log.logs_in(results, target.id)
+    boots = guests(target, settings, logs, progress, incident, modules)
+    limits = Limits(float(args.budget), args.max_examples or 0)
+    contract_of = CONTRACTS[target.arch]
+    session = Session(boots, limits, args.seed, progress)
+    try:
+        facts = session.open()
+        if isinstance(session.kernel, Asker):
+            log.write(asked.target(session.kernel, facts))
+        if why := contract_of.fits(facts):
+            raise NotApplicable(f"{target.id}: Linux {facts.release}: {why}")
+        contract = contract_of(facts)
+        own = [sequence for sequence in replayed if sequence.arch == target.arch]
+        if not all(generate.valid(contract, sequence) for sequence in own):
+            raise UsageError(
+                "--replay has a sequence that the model of this version of sysevent does not have"
+            )
+        first = own or corpus.known(settings, target.arch)
+        report = session.run(contract, first, only_first=bool(replayed))
+    except NotApplicable as error:
+        say(str(error))
+        return []
+    except InfrastructureError as error:
+        incident(Incident(target.id, one_line(error), "", retried=False))
+        return []
+    finally:
+        session.close()
+    found = list(recording.verdicts(contract, facts, target.id, report, replayed=bool(replayed)))
+    for verdict in found:
+        log.write(verdict)
+    _write(report, target, settings, results, log)
+    _show(report, target, contract_of.arch, args.seed)
+    if report.interrupted:
+        raise KeyboardInterrupt
+    return found
+
+
+def _write(
+    report: Report, target: TargetSpec, settings: Settings, results: Path, log: run_log.RunLog
+) -> None:
+    """Write the sequences with which the kernel disagrees, and print how each is asked again."""
+    for finding in report.findings:
+        log.write(records.Observation.of(target.id, finding.seen))
+        line = corpus.line(finding.sequence)
+        path = recording.keep(results / "found", finding.sequence, finding.asked.name, line)
+        with contextlib.suppress(OSError):
+            recording.keep(corpus.found_before(settings), finding.sequence, finding.asked.name, line)
+        wrong = finding.disagreement
+        show(f"FAIL {target.id} {wrong.rule.claim}: {wrong.rule.says}")
+        show("\n".join(f"  {one}" for one in describe(finding.sequence, len(finding.sequence.actions))))
+        show(
+            "\n".join(f"  {one.what}: got {one.got}, expected {one.expected}" for one in wrong.mismatches[:8])
+        )
+        kernel = ["--kernel", target.kernel] if target.kernel else []
+        words = ["explore", "--target", target.name, *kernel, "--replay", str(path)]
+        show(f"  again: {typed()} {shlex.join(words)}")
+    for reason, sequence in report.losses:
+        if sequence is not None:
+            path = recording.keep(results / "lost", sequence, "guest-lost", corpus.line(sequence))
+            show(f"MISS {target.id}: {reason}; the sequence: {path}")
+
+
+def _show(report: Report, target: TargetSpec, arch: str, seed: int) -> None:
+    rules = {rule.name for rule in report.rules}
+    show(
+        f"{target.id}: {report.sequences} sequences, {report.actions} actions, {report.runs} calls of KVM_RUN, "
+        f"{report.rate:.1f} sequences/s, {len(rules)} rules of {arch} followed, {len(report.findings)} findings, "
+        f"seed {seed}"
+    )

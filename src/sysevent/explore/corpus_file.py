@@ -1,0 +1,124 @@
+"""Makes corpus.jsonl: for each rule of each model the shortest sequence among many random ones that reaches it.
+
+python -m sysevent.explore.corpus_file > src/sysevent/explore/corpus.jsonl
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from sysevent.abi import psci, sbi
+from sysevent.abi.hyperv import MSR_RESET
+from sysevent.conformance.contract import Configuration, Contract
+from sysevent.conformance.contracts import CONTRACTS
+from sysevent.conformance.judge import judge
+from sysevent.conformance.machine import Action, Mode
+from sysevent.conformance.play import Sequence
+from sysevent.conformance.rules import Rule
+from sysevent.conformance.simulation import observation
+from sysevent.explore import corpus, generate
+from sysevent.model import Facts
+
+# Seeds, and sequences of each.
+_SEEDS, _SIZE = 20, 100
+# A kernel that has all that the models know.
+_FACTS = {
+    "arm64": {"psci.default": psci.version(1, 3)},
+    "riscv64": {"sbi.enable.srst": 1, "sbi.probe.legacy_shutdown": 0},
+    "x86_64": {"hyperv.gated": 0},
+}
+
+
+_HSM_SUSPEND = (0, 0, 0, 3, 4, 5, sbi.HART_SUSPEND, sbi.HSM)
+_SHUTDOWN = (0, 0, 0, 3, 4, 5, 0, sbi.SRST)
+# Sequences of rules that random ones seldom reach.
+_BY_HAND = (
+    Sequence(
+        "arm64",
+        Configuration(2),
+        (
+            Action("call", 1, (psci.CPU_SUSPEND_64, 0, 0, 0), Mode.ASYNC),
+            Action("call", 0, (psci.Function.SYSTEM_OFF, 0, 0, 0)),
+            Action("line", 1, (1,)),
+            Action("wait", 1),
+        ),
+    ),
+    Sequence(
+        "x86_64",
+        Configuration(1),
+        (
+            Action("enable", 0, (1, 0)),
+            Action("set_msr", 0, (MSR_RESET, 1)),
+            Action("triple_fault", 0, (1,)),
+            Action("call", 0, (MSR_RESET, 0)),
+            Action("run"),
+        ),
+    ),
+    Sequence(
+        "x86_64",
+        Configuration(2, "split"),
+        (
+            Action("enable", 0, (1, 0)),
+            Action("triple_fault", 1, (1,)),
+            Action("run", 1),
+            Action("set_state", 1, (3,)),
+            Action("run", 1),
+            Action("get_state", 1),
+        ),
+    ),
+    Sequence(
+        "riscv64",
+        Configuration(2, "interrupts"),
+        (
+            Action("set_state", 1, (0,)),
+            Action("call", 1, _HSM_SUSPEND, Mode.ASYNC),
+            Action("call", 0, _SHUTDOWN),
+            Action("interrupt", 1, (0xFFFF_FFFF,)),
+            Action("wait", 1),
+        ),
+    ),
+)
+
+
+def complete(arch: str) -> Facts:
+    """Return the facts of a kernel that has all that the model of an architecture knows."""
+    numbers = (44, 199, 215, 216, 218)
+    return Facts(arch, "", {f"vm/{number}": 1 for number in numbers}, dict(_FACTS[arch]))
+
+
+def reached(contract: Contract, sequence: Sequence) -> frozenset[Rule]:
+    """Return the rules that explain what a kernel gives for a sequence that does everything as the model says."""
+    return judge(contract, sequence, observation(contract, sequence)).rules
+
+
+def shortest(contract: Contract) -> Iterator[Sequence]:
+    """Yield a short sequence for each rule, each sequence once."""
+    best: dict[Rule, Sequence] = {}
+    for sequence in _BY_HAND:
+        if sequence.arch == contract.arch:
+            best |= dict.fromkeys(reached(contract, sequence), sequence)
+    for seed in range(_SEEDS):
+        for sequence in generate.batch(contract, seed, _SIZE):
+            for rule in reached(contract, sequence):
+                if rule not in best or len(sequence.actions) < len(best[rule].actions):
+                    best[rule] = sequence
+    for rule in contract.rules:
+        if rule in best:
+
+            def still(one: Sequence, wanted: Rule = rule) -> bool:
+                return wanted in reached(contract, one)
+
+            best[rule] = generate.drop_actions(contract, best[rule], still)
+    yield from dict.fromkeys(best[rule] for rule in contract.rules if rule in best)
+
+
+def main() -> None:
+    """Print the file."""
+    for arch, contract_of in CONTRACTS.items():
+        for sequence in shortest(contract_of(complete(arch))):
+            sys.stdout.write(corpus.line(sequence))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""Makes sequences by Hypothesis, and lets it shrink those with which a kernel disagrees.
+
+A sequence is drawn action by action from those that the model has in its present state. Asking a kernel for one
+sequence at a time is slow, so a batch is drawn first, and all of it is asked. The same seed draws the same batch again:
+if a kernel disagrees with one of its sequences, Hypothesis gets to that one without a guest, and then asks for each
+shorter one that it tries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sysevent.abi.mp_state import MpState
+from sysevent.conformance import play
+from sysevent.conformance.contract import Contract
+from sysevent.conformance.machine import Action, Mode
+from sysevent.conformance.machine import Phase as RunPhase
+from sysevent.conformance.play import Sequence
+from sysevent.errors import ToolMissing
+
+try:
+    import hypothesis
+    from hypothesis import HealthCheck, Phase, strategies
+except ImportError as missing:
+    raise ToolMissing(
+        "hypothesis is not installed, which draws the sequences: pip install 'sysevent[explore]'"
+    ) from missing
+
+# Actions in a sequence.
+LONGEST = 24
+# vCPUs that are in KVM_RUN at the same time, and of actions that enter KVM_RUN one in so many that is not waited for.
+_AT_ONCE, _ASYNC_ONE_IN = 3, 8
+# Sequences that Hypothesis tries when it shrinks one.
+_ASKS = 80
+_QUIET = hypothesis.settings(
+    database=None,
+    deadline=None,
+    derandomize=False,
+    suppress_health_check=list(HealthCheck),
+    print_blob=False,
+    report_multiple_bugs=False,
+    verbosity=hypothesis.Verbosity.quiet,
+)
+
+
+@strategies.composite
+def sequences(draw: Any, contract: Contract, longest: int = LONGEST) -> Sequence:
+    """Return a sequence of actions that the model has, after which no vCPU is in KVM_RUN."""
+    made = _one(draw, contract.configurations)
+    states = play.begin(contract, made)
+    actions: list[Action] = []
+    try:
+        for _ in range(draw(strategies.integers(1, longest))):
+            action = _action(draw, contract, states)
+            alone = not action.enters or made.vcpus == 1 or len(_running(states)) >= _AT_ONCE
+            if not alone and draw(_below(_ASYNC_ONE_IN)) == _ASYNC_ONE_IN - 1:
+                action = Action(action.kind, action.vcpu, action.values, action.mode | Mode.ASYNC)
+            states = play.after(contract, states, action)
+            actions.append(action)
+        for vcpu in _running(states):
+            action = Action("wait", vcpu)
+            states = play.after(contract, states, action)
+            actions.append(action)
+    except play.TooManyStates:
+        hypothesis.reject()
+    return Sequence(contract.arch, made, tuple(actions))
+
+
+def _running(states: play.States) -> list[int]:
+    """Return the vCPUs whose KVM_RUN was entered and not waited for: the same in every state."""
+    machine = next(iter(states))
+    return [n for n, vcpu in enumerate(machine.vcpus) if vcpu.phase is not RunPhase.OUT]
+
+
+def _action(draw: Any, contract: Contract, states: play.States) -> Action:
+    """Return an action on one of the vCPUs: a wait for one that is in KVM_RUN, anything else for the others."""
+    machine = next(iter(states))
+    vcpu = _one(draw, range(len(machine.vcpus)))
+    if machine.vcpus[vcpu].phase is not RunPhase.OUT:
+        meanwhile: Action = _one(draw, (Action("wait", vcpu), *contract.during_run(vcpu)))
+        return meanwhile
+    chosen: Action = _one(draw, _one(draw, contract.choices(machine, vcpu)))
+    return chosen
+
+
+def _one(draw: Any, values: Any) -> Any:
+    return values[draw(_below(len(values)))]
+
+
+@functools.cache
+def _below(count: int) -> Any:
+    return strategies.integers(0, count - 1)
+
+
+def batch(contract: Contract, seed: int, size: int, longest: int = LONGEST) -> list[Sequence]:
+    """Return the sequences that a seed gives, at most so many."""
+    found: list[Sequence] = []
+    _draw(contract, seed, size, longest, found.append, [Phase.generate])
+    return found
+
+
+class _Found(Exception):
+    """The kernel disagrees with the sequence."""
+
+
+class _Enough(BaseException):
+    """Hypothesis has asked often enough. Not an Exception: it would take that for another failure."""
+
+
+def shrink(
+    contract: Contract,
+    seed: int,
+    size: int,
+    wanted: Sequence,
+    disagrees: Callable[[Sequence], bool],
+    longest: int = LONGEST,
+) -> Sequence:
+    """Return the shortest sequence that Hypothesis finds with which the kernel still disagrees.
+
+    wanted: a sequence of batch() with the same seed and sizes. disagrees: asks the kernel, a limited number of times.
+    The sequence itself is returned if Hypothesis cannot draw it again.
+    """
+    best, reached, asked = wanted, False, 0
+
+    def one(sequence: Sequence) -> None:
+        nonlocal best, reached, asked
+        reached = reached or sequence == wanted
+        if not reached:
+            return
+        asked += 1
+        if asked > _ASKS:
+            raise _Enough
+        if sequence == wanted or disagrees(sequence):
+            best = min(best, sequence, key=lambda each: len(each.actions))
+            raise _Found
+
+    # Flaky: a disagreement that depends on time, or is not looked for any more.
+    with contextlib.suppress(_Found, _Enough, hypothesis.errors.Flaky):
+        _draw(contract, seed, size, longest, one, [Phase.generate, Phase.shrink])
+    return best
+
+
+def _draw(
+    contract: Contract,
+    seed: int,
+    size: int,
+    longest: int,
+    take: Callable[[Sequence], None],
+    phases: list[Phase],
+) -> None:
+    @hypothesis.seed(seed)
+    @hypothesis.settings(_QUIET, max_examples=size, phases=phases)
+    @hypothesis.given(sequences(contract, longest))
+    def each(sequence: Sequence) -> None:
+        take(sequence)
+
+    each()
+
+
+def with_waits(sequence: Sequence) -> Sequence:
+    """Return a sequence with a wait at its end for each vCPU that is still in KVM_RUN."""
+    running: dict[int, None] = {}
+    for action in sequence.actions:
+        if action.enters and action.mode & Mode.ASYNC:
+            running[action.vcpu] = None
+        elif action.kind == "wait":
+            running.pop(action.vcpu, None)
+    waits = tuple(Action("wait", vcpu) for vcpu in running)
+    return Sequence(sequence.arch, sequence.made, (*sequence.actions, *waits))
+
+
+def drop_actions(contract: Contract, sequence: Sequence, disagrees: Callable[[Sequence], bool]) -> Sequence:
+    """Return a sequence without those actions that the disagreement does not need.
+
+    For what Hypothesis leaves: it shrinks how actions are drawn, and what can be drawn depends on the actions before.
+    """
+    changed = True
+    while changed:
+        changed, at = False, 0
+        while at < len(sequence.actions):
+            for actions in _simpler(sequence.actions, at):
+                simpler = Sequence(sequence.arch, sequence.made, actions)
+                if valid(contract, simpler) and disagrees(simpler):
+                    sequence, changed = simpler, True
+                    break
+            else:
+                at += 1
+    return sequence
+
+
+def _simpler(actions: tuple[Action, ...], at: int) -> Iterator[tuple[Action, ...]]:
+    """Yield simpler actions: without one of them, and with one that is simpler.
+
+    A "next" goes on where the call before it came back. Without that it must be a "call".
+    """
+    action, before, behind = actions[at], actions[:at], actions[at + 1 :]
+    yield (*before, *behind)
+    following = next(
+        (n for n, one in enumerate(behind) if one.vcpu == action.vcpu and one.kind == "next"), None
+    )
+    if following is not None:
+        one = behind[following]
+        called = Action("call", one.vcpu, one.values, one.mode)
+        yield (*before, *behind[:following], called, *behind[following + 1 :])
+    if action.mode:
+        yield (*before, Action(action.kind, action.vcpu, action.values), *behind)
+
+
+def valid(contract: Contract, sequence: Sequence) -> bool:
+    """Return whether the model has a sequence: its machine, its actions, and a wait for each vCPU in KVM_RUN."""
+    if sequence.arch != contract.arch or sequence.made not in contract.configurations:
+        return False
+    running: set[int] = set()
+    for action in sequence.actions:
+        if not _known(contract, sequence, action):
+            return False
+        meanwhile = (*contract.during_run(action.vcpu), Action("wait", action.vcpu))
+        if action.vcpu in running and action not in meanwhile:
+            return False
+        if action.kind == "wait" and action.vcpu not in running:
+            return False
+        if action.kind == "wait":
+            running.discard(action.vcpu)
+        elif action.enters and action.mode & Mode.ASYNC:
+            running.add(action.vcpu)
+    return not running
+
+
+def _known(contract: Contract, sequence: Sequence, action: Action) -> bool:
+    """Return whether the model has an action. Calls can have values that are never drawn."""
+    if action.kind == "wait":
+        return 0 <= action.vcpu < sequence.made.vcpus
+    if action.enters:
+        numbers = contract.values_of_call if action.kind != "run" else (0,)
+        return 0 <= action.vcpu < sequence.made.vcpus and len(action.values) in numbers
+    return action in _ioctls(contract, sequence.made.vcpus)
+
+
+@functools.cache
+def _ioctls(contract: Contract, vcpus: int) -> frozenset[Action]:
+    return frozenset(
+        action
+        for one in contract.configurations
+        if one.vcpus == vcpus
+        for vcpu in range(vcpus)
+        # What is chosen depends on whether KVM_RUN would block.
+        for state in MpState
+        for group in contract.choices(contract.machine(one).put(vcpu, mp_state=state), vcpu)
+        for action in group
+        if not action.enters
+    )

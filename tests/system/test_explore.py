@@ -1,0 +1,34 @@
+"""sysevent explore on real kernels: they follow the model, and the results are those of any run."""
+
+import pytest
+
+from sysevent import cli
+from sysevent.arches import ARCHITECTURES
+from sysevent.model import Status
+from sysevent.report import records, run_log
+
+pytest.importorskip("hypothesis", reason="Hypothesis is not installed: pip install 'sysevent[explore]'")
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_a_real_kernel_follows_the_model(arch, tmp_path):
+    """Every rule that the kernel gives an occasion for is reached, and none is broken."""
+    words = [
+        "explore",
+        "--arch",
+        arch,
+        "--max-examples",
+        "100",
+        "--budget",
+        "120",
+        "--results",
+        str(tmp_path / "out"),
+    ]
+    assert cli.main(words) == 0
+    found = list(run_log.read(run_log.path_in(tmp_path / "out")))
+    verdicts = [record for record in found if isinstance(record, records.Verdict)]
+    assert {verdict.status for verdict in verdicts} <= {Status.PASS, Status.SKIP}
+    assert {one.reason for one in verdicts if one.status is Status.SKIP} <= {
+        "this kernel gives no occasion for it"
+    }
+    assert isinstance(found[-1], records.End)
