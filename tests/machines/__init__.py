@@ -1,0 +1,1 @@
+"""Machines as others have them: the commands of the README in bootstrapped distributions. No test of pytest."""
