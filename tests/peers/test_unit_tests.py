@@ -1,7 +1,5 @@
 """kvm-unit-tests: the command lines of QEMU, and compiling by a fake tree."""
 
-import gzip
-
 import pytest
 
 from sysevent.arches import ARCHITECTURES
@@ -9,7 +7,6 @@ from sysevent.build import toolchain
 from sysevent.build.toolchain import Toolchain
 from sysevent.cache import Cache
 from sysevent.errors import BuildFailed, UsageError
-from sysevent.images.rootfs.kits import Kit
 from sysevent.peers import unit_tests
 
 ARM64 = ARCHITECTURES["arm64"]
@@ -95,16 +92,3 @@ def test_arguments(test):
 
 def test_every_architecture_has_one():
     assert {test.arch for test in unit_tests.UNIT_TESTS} == set(ARCHITECTURES)
-
-
-def test_a_kit_without_compression(tmp_path):
-    """For kernels that unpack none; padded as the kernel expects of an archive behind another one."""
-    cache = Cache(tmp_path / "cache")
-    packed = tmp_path / "qemu.cpio.gz"
-    packed.write_bytes(gzip.compress(b"070701 archive"))
-    vmm = Kit("qemu-10", "arm64", "10.0", "/usr/bin/qemu", packed, "ab" * 32, 14, 30, 0, (), "", 1.0)
-    path = unit_tests.plain_archive(vmm, cache)
-    assert path.read_bytes() == b"070701 archive\0\0"
-    assert cache.is_intact(path)
-    packed.unlink()
-    assert unit_tests.plain_archive(vmm, cache) == path

@@ -134,9 +134,7 @@ def _beside(
     if args.kvm_unit_tests:
         log = results / "logs" / "kvm-unit-tests.log"
         suites.append(
-            unit_tests.suite(
-                Path(args.kvm_unit_tests), arch, archive, jobs=args.jobs or 0, log=log, plain=True
-            )
+            unit_tests.suite(Path(args.kvm_unit_tests), arch, archive, jobs=args.jobs or 0, log=log)
         )
     asks = ProgramAsker(target, suites, settings)
     return Beside(asks, beside.asking_key(target, suites), state, results / "logs")

@@ -23,11 +23,10 @@ from sysevent.build import toolchain
 from sysevent.cache import Cache
 from sysevent.digests import digest
 from sysevent.errors import BuildFailed, ImageError, UsageError
-from sysevent.images import compression
 from sysevent.images.debian import deb, track_resolution
 from sysevent.images.debian.archive import Archive
 from sysevent.images.rootfs import newc
-from sysevent.images.rootfs.kits import Kit, kit
+from sysevent.images.rootfs.kits import kit
 from sysevent.model import Progress
 from sysevent.peers import compilation, outcome
 from sysevent.peers.compilation import IN_GUEST
@@ -100,35 +99,20 @@ def suite(
     *,
     jobs: int = 0,
     log: Path | None = None,
-    plain: bool = False,
 ) -> Suite:
     """Return the tests of a tree for an architecture, compiled, with the QEMU that runs them.
 
-    jobs: of make; 0: one for each CPU. log: a file for its output. plain: no archive is compressed, for kernels with
-    this project's configuration, which unpack none. UsageError if it is no such tree, BuildFailed if it cannot be
-    compiled; what kit() raises if QEMU cannot be obtained.
+    jobs: of make; 0: one for each CPU. log: a file for its output. UsageError if it is no such tree, BuildFailed if it
+    cannot be compiled; what kit() raises if QEMU cannot be obtained.
     """
     root = require(tree)
     vmm = kit(VMM, arch, archive.settings, archive.progress)
-    qemu = plain_archive(vmm, archive.cache) if plain else vmm.archive
     firmware = _firmware(arch, archive)
     packed = compiled(root, arch, firmware, archive.cache, archive.progress, jobs=jobs, log=log)
     cases = tuple(
         Case(NAME, test.name, (vmm.program, *arguments(test)), outcome.UNIT_TESTS) for test in of(arch.name)
     )
-    return Suite(f"kvm-unit-tests {tree} with QEMU {vmm.version}", cases, (packed, qemu))
-
-
-def plain_archive(vmm: Kit, cache: Cache) -> Path:
-    """Return the archive of a kit without compression, sealed as well; ImageError if it is damaged."""
-    path = cache.root / "peers" / f"{vmm.name}-{vmm.arch}-{vmm.digest[:24]}.cpio"
-    if not cache.is_intact(path):
-        data = vmm.archive.read_bytes()
-        if kind := compression.kind_of(data):
-            data = compression.decompress(kind, data, str(vmm.archive))
-        cache.seal(path, data + bytes(-len(data) % 4))
-    cache.touch(path)
-    return path
+    return Suite(f"kvm-unit-tests {tree} with QEMU {vmm.version}", cases, (packed, vmm.archive))
 
 
 def require(tree: Path) -> Path:

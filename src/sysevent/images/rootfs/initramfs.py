@@ -13,6 +13,7 @@ from sysevent.arches import Architecture
 from sysevent.cache import Cache
 from sysevent.digests import digest
 from sysevent.errors import ImageError, NotCached, UsageError
+from sysevent.images import compression
 from sysevent.images.kernel import modules
 from sysevent.images.kernel.modules import Module
 from sysevent.images.rootfs import newc
@@ -50,7 +51,8 @@ def pack(
     files is path in the guest -> content; all are executable. The modules are /modules/00-name.ko and so on, in
     the order in which they load. The archive is cached under the hash of its bytes, and is not compressed: a guest
     takes 10 ms per MB to unpack it either way. archives are sealed files of the cache, such as a kit's
-    (kits/archive.py), each padded to a multiple of four bytes; the kernel unpacks them one after the other.
+    (kits/archive.py), which the kernel unpacks one after the other: without compression, because not every kernel knows
+    gzip: those of images/kconfig/ would leave out the files.
 
     UsageError when two files have one path or a path is invalid, ImageError when an archive is damaged.
     """
@@ -69,7 +71,10 @@ def _sealed(path: Path, cache: Cache) -> bytes:
         raise ImageError(
             f"{path} was damaged or removed while it was used: run the same command again, which makes it again"
         )
-    return content
+    if kind := compression.kind_of(content):
+        content = compression.decompress(kind, content, str(path))
+    # A cpio archive begins at a multiple of four bytes; init/initramfs.c skips the zeros.
+    return content + bytes(-len(content) % 4)
 
 
 def _contains(path: Path, data: bytes) -> bool:
