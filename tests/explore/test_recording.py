@@ -1,8 +1,10 @@
 """The verdicts of an exploration."""
 
 import msgspec
+import pytest
 from conformance.model_kernels import FACTS
 
+from sysevent.cli.explore import _exit_code
 from sysevent.conformance import arm64_rules as rule
 from sysevent.conformance.arm64 import Arm64
 from sysevent.conformance.contract import Configuration
@@ -13,7 +15,7 @@ from sysevent.conformance.scenario import scenario
 from sysevent.conformance.simulation import observation
 from sysevent.explore import recording
 from sysevent.explore.session import Finding, Report
-from sysevent.model import Mismatch, Status
+from sysevent.model import Level, Mismatch, Status
 
 FACTS_6_12 = msgspec.structs.replace(FACTS["arm64"], features={"psci.default": 0x1_0001})
 CONTRACT = Arm64(FACTS_6_12)
@@ -26,8 +28,7 @@ def verdicts(report, *, replayed=False):
     return {one.test.partition(".explore.")[2]: one for one in found}
 
 
-def finding():
-    wrong = Mismatch("0 call 0: data[0]", "0x0", "0x5", (40, 48))
+def finding(wrong=Mismatch("0 call 0: data[0]", "0x0", "0x5", (40, 48))):  # noqa: B008 - it is frozen
     seen = observation(CONTRACT, SEQUENCE)
     return Finding(
         SEQUENCE, scenario(CONTRACT, SEQUENCE), Disagreement(rule.RESET, 0, (wrong,)), seen, confirmed=True
@@ -57,6 +58,22 @@ def test_a_finding_is_a_failure_with_its_bytes():
     assert list(failed.raw) == ["0 call 0"]
     assert failed.written == {"0 call 0": ((32, 168),)}
     assert "1 vCPUs; 0 vCPU 0 call(0x84000009)" in failed.reason
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status"),
+    [
+        (Mismatch("0 call 0: exit_reason", "KVM_RUN returns by itself", "no exit"), Status.FAIL),
+        (Mismatch("0 call 0: x0", "0x0", "0x5"), Status.DONE),
+        (Mismatch("0 set_state", "EINVAL", "0"), Status.DONE),
+    ],
+)
+def test_what_is_not_promised_is_no_failure(wrong, status):
+    found = verdicts(Report(sequences=1, findings=[finding(wrong)]))["psci.system_reset"]
+    assert found.status is status
+    assert (found.level is Level.ABI) is (status is Status.FAIL)
+    assert found.reason.startswith("Behaviour that is not promised") is (status is Status.DONE)
+    assert _exit_code([found]) == 1
 
 
 def test_a_replay_says_nothing_about_other_rules():

@@ -64,12 +64,18 @@ def run(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             log.write(records.End(counts={}, exit=INTERRUPTED, reason=interrupts.reason()))
             raise
-        code = of_verdicts(verdicts)
+        code = _exit_code(verdicts)
         counts = {status: sum(one.status is status for one in verdicts) for status in Status}
         log.write(records.End(counts={status: n for status, n in counts.items() if n}, exit=code))
     show(f"results: {results}")
-    failed = any(one.status is Status.FAIL for one in verdicts)
-    return 1 if failed else 3 if code else 0
+    return code
+
+
+def _exit_code(verdicts: list[records.Verdict]) -> int:
+    """DONE is a finding, too: about behaviour that is not promised."""
+    if any(one.status in (Status.FAIL, Status.DONE) for one in verdicts):
+        return 1
+    return 3 if of_verdicts(verdicts) else 0
 
 
 def _results(given: str | None) -> Path:
