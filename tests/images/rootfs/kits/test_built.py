@@ -1,6 +1,7 @@
 """Kits that are compiled on this machine: kvm-ioctls with Debian's crates, and kvmtool from a tree."""
 
 import platform
+import shutil
 import sys
 import time
 
@@ -16,6 +17,9 @@ from sysevent.images.rootfs.kits.recipes import CRATES, LIBFDT, QEMU
 from sysevent.option_table import VMMS
 
 OWN = of_machine(platform.machine())
+needs_make = pytest.mark.skipif(
+    shutil.which("make") is None, reason="make is not installed: apt-get install make"
+)
 OTHER = architecture("riscv64" if OWN.name != "riscv64" else "arm64")
 
 
@@ -182,6 +186,7 @@ def has_libc(words):
     return "/usr/lib/libc.a\n" if "-print-file-name=libc.a" in words else "gcc 14\n"
 
 
+@needs_make
 @pytest.mark.parametrize("arch", ARCHITECTURES.values(), ids=lambda arch: arch.name)
 def test_kvmtool(tree, mirror, archive, monkeypatch, arch):
     """Built in a copy; another source is another kit, and what make leaves is no source."""
@@ -210,6 +215,7 @@ def test_the_compiler_of_kvmtool(monkeypatch):
     assert "libgen.h" in tools.flags
 
 
+@needs_make
 def test_a_tree_that_does_not_build(tree, archive, monkeypatch):
     arch = architecture("x86_64")
     monkeypatch.setenv("CC_x86_64", "cc")
