@@ -58,6 +58,12 @@ ROWS = (
         first=True,
         suites=tuple(SUITES),
     ),
+    # The first brings the keys of Debian, the second names a mirror.
+    Row(
+        "the packages debian-archive-keyring and debootstrap",
+        script="apt-get install -qy --no-install-recommends debian-archive-keyring debootstrap >/dev/null",
+        suites=("noble",),
+    ),
     Row("apt as in a cloud image: deb822, `mirror+file:`", script=_CLOUD + "rm -rf ~/.cache/sysevent"),
     Row("not root", script=_USER, prefix="setpriv --reuid=me --regid=me --clear-groups env HOME=/home/me"),
     Row(
