@@ -24,6 +24,7 @@ from sysevent.pytest_process import HERE, become_pytest, pytest_command
 from sysevent.report import repetition, run_log
 from sysevent.report.records import Record
 from sysevent.report.repetition import RepeatedRun
+from sysevent.settings import from_options
 from sysevent.targets import built
 
 # Exit codes of pytest with which every other run would end as well, and that of an interrupted one.
@@ -52,6 +53,11 @@ def run(args: argparse.Namespace) -> int:
         if args.build is None:
             archs = needed_architectures(args.target, args.arch)
             ensure_qemu(archs, say, install=args.install_deps, explicit=bool(args.target or args.arch))
+            if args.install_deps:
+                # Here: few runs install anything.
+                from sysevent.doctor import debian_access
+
+                debian_access.install(debian_access.lacking(from_options(vars(args))), say)
         else:
             # Here: a run without it does not wait for these modules.
             from sysevent.cli.building import build_first

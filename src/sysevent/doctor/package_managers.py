@@ -11,6 +11,8 @@ import msgspec
 OS_RELEASE = Path("/etc/os-release")
 KEYRING = "debian-keyring"
 """The key of the certificates that sign Debian's release files."""
+MIRROR = "debian-mirror"
+"""The key of a package that names a mirror of Debian: images/debian/own_mirror.py reads it there."""
 
 
 class Manager(msgspec.Struct, frozen=True):
@@ -27,7 +29,7 @@ class Manager(msgspec.Struct, frozen=True):
     install: tuple[str, ...]
     # The line for a user to paste, without sudo. It asks before it changes anything.
     paste: str
-    # Names separated by spaces, by key: Architecture.qemu_package, KEYRING, or the keys of build/toolchain.py.
+    # Names separated by spaces, by key: Architecture.qemu_package, KEYRING, MIRROR, or the keys of build/toolchain.py.
     packages: Mapping[str, str]
 
 
@@ -53,6 +55,7 @@ MANAGERS = (
             # Depends on seabios.
             "qemu-x86": "qemu-system-x86",
             KEYRING: "debian-archive-keyring",
+            MIRROR: "debootstrap",
             **_SAME,
             "gcc": "gcc libc6-dev",
             "libelf": "libelf-dev",
@@ -74,6 +77,7 @@ MANAGERS = (
             "qemu-riscv": "qemu-system-riscv-core",
             "qemu-x86": "qemu-system-x86-core",
             KEYRING: "debian-keyring",
+            MIRROR: "debootstrap",
             **_SAME,
             "gcc": "gcc",
             "libelf": "elfutils-libelf-devel",
@@ -97,6 +101,7 @@ MANAGERS = (
             # Depends on seabios.
             "qemu-x86": "qemu-system-x86",
             KEYRING: "debian-archive-keyring",
+            MIRROR: "debootstrap",
             **_SAME,
             "gcc": "gcc",
             "libelf": "libelf",
@@ -141,6 +146,7 @@ MANAGERS = (
             "qemu-riscv": "qemu-system-riscv64",
             "qemu-x86": "qemu-system-x86_64",
             KEYRING: "debian-archive-keyring",
+            MIRROR: "debootstrap",
             **_SAME,
             "gcc": "gcc musl-dev linux-headers",
             "libelf": "elfutils-dev",

@@ -32,6 +32,9 @@ _PROPOSALS = (
     ("usr/sbin/debootstrap", re.compile(r'^DEF_MIRROR="(https?://[^"]+?)/?"$', re.MULTILINE)),
 )
 
+# Proposals that progress was given: each architecture asks again.
+_said: set[tuple[str, Path]] = set()
+
 
 def proposed(root: Path = Path("/")) -> tuple[str, Path] | None:
     """Return the mirror that a package of this machine proposes for Debian, and the file; None without one."""
@@ -79,9 +82,11 @@ def find(
     except apt.NoDebianSource:
         if (found := proposed(root)) is None:
             raise
-        progress(
-            f"no Debian mirror is configured here: using {found[0]}, from {found[1]} (--mirror names another)"
-        )
+        if found not in _said:
+            _said.add(found)
+            progress(
+                f"no Debian mirror is configured here: using {found[0]}, from {found[1]} (--mirror names another)"
+            )
         return found[0]
     bases: list[str] = []
     refused: list[ImageError] = []
