@@ -26,7 +26,7 @@ from sysevent.arches import (
 )
 from sysevent.checkout import GUESTS, IMAGES, ROOT
 from sysevent.doctor.package_managers import MANAGERS
-from sysevent.errors import UsageError
+from sysevent.errors import ToolMissing, UsageError
 from sysevent.images import tracks
 from sysevent.targets import spec
 
@@ -53,10 +53,16 @@ def tables():
     """Every mapping of a module of ours that has the name of an architecture among its keys."""
     found = {}
     for module in pkgutil.walk_packages(sysevent.__path__, "sysevent."):
-        if not module.name.endswith("__main__"):
-            for name, value in vars(importlib.import_module(module.name)).items():
-                if isinstance(value, Mapping) and not ARCHITECTURES.keys().isdisjoint(value):
-                    found.setdefault(id(value), (f"{module.name}.{name}", value))
+        if module.name.endswith("__main__"):
+            continue
+        try:
+            imported = importlib.import_module(module.name)
+        except ToolMissing:
+            # It needs an extra that is not installed here.
+            continue
+        for name, value in vars(imported).items():
+            if isinstance(value, Mapping) and not ARCHITECTURES.keys().isdisjoint(value):
+                found.setdefault(id(value), (f"{module.name}.{name}", value))
     return dict(found.values())
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from sysevent.abi import kvm_run
 from sysevent.conformance.machine import Action, Answer, Machine, Mode
 from sysevent.conformance.rules import Rule, Rules
 from sysevent.scenario import ioctls
@@ -105,7 +106,11 @@ class Contract(abc.ABC):
 
     def run_steps(self, action: Action) -> tuple[Step, ...]:
         """Return the steps that enter KVM_RUN."""
-        immediate = (SetRunBytes(1, b"\x01", action.vcpu),) if action.mode & Mode.IMMEDIATE else ()
+        immediate = (
+            (SetRunBytes(kvm_run.IMMEDIATE_EXIT.offset, b"\x01", action.vcpu),)
+            if action.mode & Mode.IMMEDIATE
+            else ()
+        )
         keep, signalled = bool(action.mode & Mode.KEEP), bool(action.mode & Mode.SIGNALLED)
         start = Start(action.vcpu, None, signalled) if keep else Start(action.vcpu, signalled=signalled)
         return (*immediate, start)

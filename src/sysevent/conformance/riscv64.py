@@ -44,8 +44,8 @@ _UPPER, _OPAQUE = 1 << 32, 0xC0DE_0000_8BAD_F00D
 _SRST_CALLS = tuple(
     (kind, reason, 2, function, sbi.SRST)
     for kind, reason, function in (
-        (0, 0, 0), (0, 0xDEAD_BEEF_0000_0001, 0), (1, 1, 0), (2, 0xE000_0000, 0), (_UPPER, 5, 0), (_UPPER | 1, 0, 0),
-        (3, 0, 0), (0xF000_0000, 0, 0), (0, 0, 1), (1, 0, _UPPER),
+        (0, 0, 0), (0, 0xDEAD_BEEF_0000_0001, 0), (1, 1, 0), (2, sbi.VENDOR_REASON, 0), (_UPPER, 5, 0),
+        (_UPPER | 1, 0, 0), (3, 0, 0), (sbi.VENDOR_TYPE, 0, 0), (0, 0, 1), (1, 0, _UPPER),
     )
 )
 _BASE_CALLS = tuple(
