@@ -6,6 +6,7 @@ import io
 import os
 import select
 import sys
+from collections.abc import Iterable
 
 _MODES = {0: os.O_RDONLY, 1: os.O_WRONLY, 2: os.O_WRONLY}
 
@@ -36,9 +37,17 @@ def reader_has_ended() -> bool:
     return any(events & select.POLLERR for _, events in poll.poll(0))
 
 
-def discard() -> None:
+def discard(fds: Iterable[int] = (1, 2)) -> None:
     """Discard what is still to be written: Python would report it when it exits."""
     null = os.open(os.devnull, os.O_WRONLY)
-    for fd in (1, 2):
+    for fd in fds:
         os.dup2(null, fd)
     os.close(null)
+
+
+def discard_refused() -> None:
+    """Discard what standard output does not take, such as on a full disk: Python's exit code would be 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        discard([1])

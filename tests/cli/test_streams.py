@@ -1,5 +1,6 @@
 """Standard output and error as callers leave them."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -39,9 +40,11 @@ def test_closed_streams(closed):
     assert (b"nothing differs" in out) == (">&-" not in closed.replace("2>&-", ""))
 
 
-def test_full_device():
-    """An output that cannot be written is an error, in one line."""
-    code, _, err = shell(f'"$@" report {RUN} > /dev/full')
+@pytest.mark.parametrize("unbuffered", ["1", ""])
+def test_full_device(unbuffered):
+    """An output that cannot be written is an error, in one line; also of what Python writes when it exits."""
+    env = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    code, _, err = shell(f'"$@" report {RUN} > /dev/full', **env)
     assert code == 3
     assert err.startswith(b"sysevent: failed: No space left on device: free some space, or name another")
     assert err.count(b"\n") == 1

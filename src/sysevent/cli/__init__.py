@@ -123,6 +123,7 @@ def _exit_code(stop: int | None, usage: int, action: Callable[[], int]) -> int:
             standard_streams.discard()
             return stop or _READER_ENDED
         say(str(of_this_machine("failed", error)))
+        standard_streams.discard_refused()
         return stop or 3
     except Exception as error:
         say(f"an error of sysevent itself: {tracebacks.with_frames(error)}")
