@@ -46,6 +46,11 @@ def restored(filled, tmp_path):
         shutil.copytree(tmp_path / "saved" / folder, cache / folder)
 
 
+def there(cache, folders):
+    """The folders that a run here has made: without zstd(1), no ELF kernel is taken out of Debian's bzImages."""
+    return [folder for folder in folders if folder != "vmlinux" or (cache / folder).is_dir()]
+
+
 def damage(cache, folder, fault):
     """Inject a fault into every file of a folder; the number of files."""
     files = [path for path in (cache / folder).rglob("*") if path.is_file() and path.suffix != SEAL]
@@ -61,7 +66,7 @@ def damage(cache, folder, fault):
 def test_damage_changes_no_verdict(filled, restored, tmp_path, folders, fault):
     """What is damaged counts as absent, without an incident."""
     cache, expected = filled
-    for folder in folders:
+    for folder in there(cache, folders):
         assert damage(restored(folder), folder, fault)
     # Only without snapshots does a guest boot from the files.
     found = runs.run(cache, tmp_path / "results", *([] if "snapshots" in folders else ["--fresh"]))
@@ -99,7 +104,7 @@ def test_verify_finds_all_damage(filled, restored, monkeypatch, capsys):
     cache, _ = filled
     monkeypatch.setenv("SYSEVENT_CACHE", str(cache))
     assert main(["images", "verify"]) == 0, capsys.readouterr().out
-    for folder in FOLDERS:
+    for folder in there(cache, FOLDERS):
         number = damage(restored(folder), folder, "flipped")
         assert main(["images", "verify"]) == 1
         assert capsys.readouterr().out.count("its content is not what was stored") >= number // 2
