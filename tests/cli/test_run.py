@@ -12,6 +12,7 @@ from processes import has_ended
 from sample_records import RUN, verdict
 
 from sysevent.cli import run
+from sysevent.doctor import debian_access
 from sysevent.errors import UsageError
 from sysevent.prompt.verbs import add_arguments
 from sysevent.report.run_log import RunLog
@@ -44,6 +45,31 @@ def test_defaults_are_left_to_pytest():
     """Only what was given is handed on."""
     assert options() == []
     assert options("--keep", "failed", "--keep-for", "60") == ["--keep=failed", "--keep-for=60"]
+
+
+class Begun(Exception):
+    """pytest is started."""
+
+
+def begin(*_):
+    raise Begun
+
+
+def test_install_deps_also_brings_what_debian_needs(monkeypatch):
+    """With the settings of the command line; without the option nothing is looked for."""
+    asked = []
+    monkeypatch.setattr(run, "ensure_qemu", lambda *_, **__: None)
+    monkeypatch.setattr(run, "become_pytest", begin)
+    monkeypatch.setattr(debian_access, "lacking", lambda settings: asked.append(settings) or ("key",))
+    monkeypatch.setattr(debian_access, "install", lambda keys, progress: asked.append(keys))
+    parser = argparse.ArgumentParser()
+    add_arguments(parser, "run")
+    for words in (["--install-deps", "--mirror", "https://mirror.invalid/debian"], []):
+        with pytest.raises(Begun):
+            run.run(argparse.Namespace(**vars(parser.parse_args(words)), pytest_args=[]))
+    settings, keys = asked
+    assert settings.mirror == "https://mirror.invalid/debian"
+    assert keys == ("key",)
 
 
 def test_install_deps_is_not_passed():

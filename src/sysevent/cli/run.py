@@ -24,7 +24,7 @@ from sysevent.pytest_process import HERE, become_pytest, pytest_command
 from sysevent.report import repetition, run_log
 from sysevent.report.records import Record
 from sysevent.report.repetition import RepeatedRun
-from sysevent.settings import from_options
+from sysevent.settings import from_environment
 from sysevent.targets import built
 
 # Exit codes of pytest with which every other run would end as well, and that of an interrupted one.
@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
                 # Here: few runs install anything.
                 from sysevent.doctor import debian_access
 
-                debian_access.install(debian_access.lacking(from_options(vars(args))), say)
+                found = from_environment(mirror=args.mirror, keyring=args.keyring, offline=bool(args.offline))
+                debian_access.install(debian_access.lacking(found), say)
         else:
             # Here: a run without it does not wait for these modules.
             from sysevent.cli.building import build_first
