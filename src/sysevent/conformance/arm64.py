@@ -249,6 +249,9 @@ def _loop(m: Machine, n: int) -> Iterator[Next]:
         x = (*vcpu.x[:_PAYLOAD_REGISTERS], RETURNED_MMIO, *vcpu.x[_PAYLOAD_REGISTERS + 1 :])
         page = vcpu.page.store(RETURNED_MMIO, x[0])
         yield m.done(n, rule.STORE, page, x=x, pc=_STORE, mmio=True), rule.STORE
+    elif vcpu.pc == _STORE and not vcpu.x[_PAYLOAD_REGISTERS]:
+        # CPU_ON has begun it at _RETURNED, and the end of an earlier store has moved its PC on: the address is 0.
+        yield m.done(n, rule.STORE, vcpu.page.store(0, vcpu.x[0]), mmio=True), rule.STORE
     else:
         yield m.put(n, x=None), rule.NOWHERE
 
