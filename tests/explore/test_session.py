@@ -177,6 +177,8 @@ def test_only_sequences_of_the_model_are_asked():
         (one, Action("call")),
         (one, Action("call", 0, (0,) * 17)),
         (one, Action("wait")),
+        # It goes on where a call came back, and none has been made.
+        (one, Action("next", 0, (1, 2))),
         (one, Action("run", 0, (), Mode.ASYNC)),
         (one, Action("run", 0, (), Mode.ASYNC), Action("run"), Action("wait")),
     ):
