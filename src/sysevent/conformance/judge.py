@@ -69,6 +69,8 @@ def _rules(states: States) -> frozenset[Rule]:
     return frozenset.intersection(*every) if every else frozenset()
 
 
+# What a Mismatch has got where a KVM_RUN did not return by itself.
+ENDED = "the watchdog ended KVM_RUN"
 _Wrong = tuple[Rule, tuple[Mismatch, ...]] | None
 
 
@@ -138,7 +140,7 @@ def _unexpected(end: play.Waited, action: Action, where: str, event: Event | Non
 
 
 def _shown(event: Event) -> str:
-    return "the watchdog ended KVM_RUN" if event.raw.kicked else str(event)
+    return ENDED if event.raw.kicked else str(event)
 
 
 def _exit_mismatches(
