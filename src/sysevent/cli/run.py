@@ -101,13 +101,13 @@ def start_pytest(arguments: Sequence[str], output: Path) -> int:
             raise
 
 
-def repeat(args: argparse.Namespace, times: int, start: Start = start_pytest) -> int:
-    """Run everything several times, with a line for each run, and print what differs; the exit code.
+def new_folder(given: str | None, kind: str) -> Path:
+    """Create the directory for the results of several runs: that of --results, or one of this second.
 
-    The results of the runs are below the directory of --results, by their number. UsageError if it is not empty.
+    UsageError if it cannot be used, or is not empty: results would be mixed with others.
     """
-    name = f"repeat-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
-    folder = Path(args.results).expanduser().absolute() if args.results else results_home() / name
+    name = f"{kind}-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
+    folder = Path(given).expanduser().absolute() if given else results_home() / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         used = any(folder.iterdir())
@@ -115,6 +115,15 @@ def repeat(args: argparse.Namespace, times: int, start: Start = start_pytest) ->
         raise UsageError(f"--results {folder} cannot be used: {error.strerror}") from error
     if used:
         raise UsageError(f"--results {folder} is not empty: name a new directory")
+    return folder
+
+
+def repeat(args: argparse.Namespace, times: int, start: Start = start_pytest) -> int:
+    """Run everything several times, with a line for each run, and print what differs; the exit code.
+
+    The results of the runs are below the directory of --results, by their number. UsageError if it is not empty.
+    """
+    folder = new_folder(args.results, "repeat")
     runs: list[RepeatedRun] = []
     try:
         for number in range(1, times + 1):

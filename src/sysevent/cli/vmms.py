@@ -6,17 +6,14 @@ import argparse
 import re
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-from sysevent.checkout import results_home
 from sysevent.cli import say, show
-from sysevent.cli.run import Start, pytest_options, start_pytest
+from sysevent.cli.run import Start, new_folder, pytest_options, start_pytest
 from sysevent.contract import catalogue
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.outcome_checks import beside
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures
-from sysevent.errors import UsageError
 from sysevent.images.rootfs import kits
 from sysevent.images.rootfs.kits.recipes import QEMU
 from sysevent.report import run_log, vmm_table
@@ -34,7 +31,7 @@ def run(args: argparse.Namespace, start: Start = start_pytest) -> int:
     """
     kits.wanted(args.vmm or ())
     ensure_qemu(needed_architectures(args.target, args.arch), say, install=False, explicit=bool(args.arch))
-    folder = _folder(args.results)
+    folder = new_folder(args.results, "vmms")
     code = 0
     recorded: list[Sequence[Record]] = []
     begin = time.monotonic()
@@ -58,19 +55,6 @@ def run(args: argparse.Namespace, start: Start = start_pytest) -> int:
         show(line)
     show(f"{time.monotonic() - begin:.0f} s; results: {folder}")
     return code
-
-
-def _folder(given: str | None) -> Path:
-    name = f"vmms-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
-    folder = Path(given).expanduser().absolute() if given else results_home() / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        used = any(folder.iterdir())
-    except OSError as error:
-        raise UsageError(f"--results {folder} cannot be used: {error.strerror}") from error
-    if used:
-        raise UsageError(f"--results {folder} is not empty: name a new directory")
-    return folder
 
 
 def _keywords() -> list[str]:
