@@ -136,6 +136,7 @@ class Live:
         with printing(self._config):
             self._reporter.ensure_newline()
             self._reporter.write_line(f"  {line}", light=True)
+            self._reporter.flush()
 
 
 LIVE = pytest.StashKey[Live]()

@@ -77,6 +77,8 @@ class Run:
         with live.printing(self.config):
             reporter.ensure_newline()
             reporter.write_line(f"  {escape(text)}", light=True)
+            # A pipe or a file would have it much later.
+            reporter.flush()
         live.refresh(self.config, now=True)
 
     def stage(self, target: str) -> Stage | None:
