@@ -77,7 +77,9 @@ def sysevent_run(request: pytest.FixtureRequest) -> Run:
 
 
 @pytest.fixture(scope="session")
-def guest(target: TargetSpec, sysevent_run: Run, pytestconfig: pytest.Config) -> Iterator[Asker]:
+def guest(
+    request: pytest.FixtureRequest, target: TargetSpec, sysevent_run: Run, pytestconfig: pytest.Config
+) -> Iterator[Asker]:
     """The target, booted, with its facts read."""
     lacks = obstacle(target, pytestconfig.getoption("kernel"))
     if lacks:
@@ -94,7 +96,8 @@ def guest(target: TargetSpec, sysevent_run: Run, pytestconfig: pytest.Config) ->
         pytest.skip(str(error))
     finally:
         # Also if it was lost: another guest waits for its slot.
-        if not (asked and order.returns_to(pytestconfig, target)):
+        stopping = bool(request.session.shouldstop or request.session.shouldfail)
+        if not (asked and order.returns_to(pytestconfig, target, stopping=stopping)):
             sysevent_run.done(found)
 
 

@@ -33,11 +33,13 @@ class Order:
             self._left.setdefault(_place(item), deque()).append(item)
         # How many are chosen. pytest takes two at its start.
         self._chosen = 0
+        self._ran = 0
         for item in items[:2]:
             self._take(_place(item))
 
     def advance(self) -> None:
-        """Choose one more test."""
+        """Choose one more test, after one has run."""
+        self._ran += 1
         if self._chosen < len(self._items):
             current = _place(self._items[self._chosen - 1])
             left = [place for place in (current, *self._left) if self._left.get(place)]
@@ -47,7 +49,7 @@ class Order:
     def returns_to(self, spec: TargetSpec) -> bool:
         """Whether a test of a target will still run, after those that pytest has begun or is about to begin."""
         return bool(self._left.get(spec.id)) or any(
-            _place(item) == spec.id for item in self._items[self._chosen - 1 : self._chosen]
+            _place(item) == spec.id for item in self._items[self._ran + 1 : self._chosen]
         )
 
     def _take(self, place: str) -> None:
@@ -67,9 +69,9 @@ def _place(item: pytest.Item) -> str:
     return spec.id if spec else ""
 
 
-def returns_to(config: pytest.Config, spec: TargetSpec) -> bool:
-    """Whether this session runs another test of a target, after tests of others."""
-    return ORDER in config.stash and config.stash[ORDER].returns_to(spec)
+def returns_to(config: pytest.Config, spec: TargetSpec, *, stopping: bool = False) -> bool:
+    """Whether this session runs another test of a target, after tests of others. stopping: it runs no further test."""
+    return ORDER in config.stash and config.stash[ORDER].returns_to(spec) and not stopping
 
 
 @pytest.hookimpl(wrapper=True)
