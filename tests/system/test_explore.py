@@ -28,7 +28,7 @@ def test_a_real_kernel_follows_the_model(arch, tmp_path):
     found = list(run_log.read(run_log.path_in(tmp_path / "out")))
     verdicts = [record for record in found if isinstance(record, records.Verdict)]
     assert {verdict.status for verdict in verdicts} <= {Status.PASS, Status.SKIP}
-    assert {one.reason for one in verdicts if one.status is Status.SKIP} <= {
-        "this kernel gives no occasion for it"
-    }
+    unreached = [one.test for one in verdicts if "has reached it" in one.reason]
+    # A hart must be stopped by another one while it is on its way into its suspension, which depends on timing.
+    assert unreached in ([], ["kvm.system_event.riscv64.explore.hsm.suspend.stopped"])
     assert isinstance(found[-1], records.End)
