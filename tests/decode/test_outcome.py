@@ -17,7 +17,7 @@ def test_a_shutdown():
 
 @pytest.mark.parametrize("again", [True, False])
 def test_a_reset(again):
-    """The count in the guest's memory tells whether it came back; the end that the harness causes is no event."""
+    """The count in the guest's memory shows that it came back. An end that the harness causes is not an event."""
     found = outcome(runs.reset(again))
     assert (found.happened, found.restarted, found.state) == ("RESET guest-reset", again, "running")
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import shlex
+import sys
 from pathlib import Path
 
 import msgspec
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     results = _results(args.results)
     settings = from_options(vars(args))
     with contextlib.closing(run_log.RunLog(run_log.path_in(results))) as log:
-        log.write(recording.beginning(recording.now(), os.getpid()))
+        log.write(run_log.beginning(recording.now(), sys.argv))
         verdicts: list[records.Verdict] = []
         try:
             for target in targets:

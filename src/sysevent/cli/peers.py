@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import sysevent
 from sysevent import interrupts
 from sysevent.arches import architecture
 from sysevent.checkout import obstacle, results_home
@@ -49,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     start = datetime.now(UTC)
     results = _results(args.results, start)
     log = RunLog(run_log.path_in(results))
-    log.write(_beginning(start))
+    log.write(run_log.beginning(start, sys.argv))
     found: list[Record] = []
 
     def write(record: Record) -> None:
@@ -105,16 +103,6 @@ def _results(asked: str | None, start: datetime) -> Path:
     if why := obstacle(folder):
         raise UsageError(f"no results can be kept in {folder}: {why}; name another place with --results DIR")
     return folder
-
-
-def _beginning(start: datetime) -> records.Run:
-    return records.Run(
-        schema=records.SCHEMA,
-        id=f"{start:%Y%m%dT%H%M%SZ}-{os.getpid()}",
-        start=start.isoformat(timespec="seconds"),
-        argv=tuple(sys.argv),
-        versions={"sysevent": sysevent.__version__, "python": platform.python_version()},
-    )
 
 
 def _ask(

@@ -210,11 +210,8 @@ class IllGuests:
         if len(self._errors) < _MAX_ILL:
             return None
         types = {_type_of_event(error) for error in self._errors}
-        return (
-            self._errors[-1]
-            if types and None not in types and len(types) == 1
-            else GuestIll(str(self._errors[-1]))
-        )
+        alike = len(types) == 1 and None not in types
+        return self._errors[-1] if alike else GuestIll(str(self._errors[-1]))
 
     def blame(self, one: Suspect) -> str:
         """Why a scenario is not asked once more: the reasons of both guests; "" if it may be."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import sysevent
 from sysevent.arches import native
 from sysevent.conformance.contract import Contract
 from sysevent.conformance.judge import describe
@@ -23,17 +20,6 @@ from sysevent.report import records
 
 # Actions of a sequence that a reason names.
 _SHOWN = 12
-
-
-def beginning(start: datetime, number: int) -> records.Run:
-    """Return the first record of a run. number: the id of this process."""
-    return records.Run(
-        schema=records.SCHEMA,
-        id=f"{start:%Y%m%dT%H%M%SZ}-{number}",
-        start=start.isoformat(timespec="seconds"),
-        argv=tuple(sys.argv),
-        versions={"sysevent": sysevent.__version__, "python": platform.python_version()},
-    )
 
 
 def verdicts(

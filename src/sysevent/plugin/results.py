@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,11 +14,9 @@ from typing import Any
 
 import pytest
 
-import sysevent
 from sysevent.checkout import obstacle, results_home
 from sysevent.plugin.mistakes import asks_suites
-from sysevent.report import records
-from sysevent.report.run_log import RunLog, path_in
+from sysevent.report.run_log import RunLog, beginning, path_in
 
 # The key of the directory in the input that pytest-xdist gives its workers.
 _WORKER = "sysevent_results"
@@ -38,19 +35,8 @@ def opened(config: pytest.Config, shared: Path | None = None) -> tuple[Path, Run
     path.mkdir(parents=True, exist_ok=True)
     log, first = RunLog.shared(path_in(path))
     if first:
-        log.write(
-            records.Run(
-                schema=records.SCHEMA,
-                id=f"{start:%Y%m%dT%H%M%SZ}-{os.getpid()}",
-                start=start.isoformat(timespec="seconds"),
-                argv=tuple(given.get("mainargv", sys.argv)),
-                versions={
-                    "sysevent": sysevent.__version__,
-                    "python": platform.python_version(),
-                    "pytest": pytest.__version__,
-                },
-            )
-        )
+        argv = given.get("mainargv", sys.argv)
+        log.write(beginning(start, argv, pytest=pytest.__version__))
         if path.parent == results_home():
             _point(path.parent / "latest", path.name)
     return path, log

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
+import sysevent
 from sysevent.errors import UsageError
 from sysevent.reading import read_file
-from sysevent.report.records import KINDS, SCHEMA, Record
+from sysevent.report.records import KINDS, SCHEMA, Record, Run
 from sysevent.text import escape
 
 # The name of the file in the results directory of a run.
@@ -98,6 +101,17 @@ class RunLog:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def beginning(start: datetime, argv: Sequence[str], **versions: str) -> Run:
+    """Return the first record of a run of this process. versions: of what takes part, besides sysevent and Python."""
+    return Run(
+        schema=SCHEMA,
+        id=f"{start:%Y%m%dT%H%M%SZ}-{os.getpid()}",
+        start=start.isoformat(timespec="seconds"),
+        argv=tuple(argv),
+        versions={"sysevent": sysevent.__version__, "python": platform.python_version(), **versions},
+    )
 
 
 def read(path: Path, without: Sequence[str] = ()) -> Iterator[Record]:
