@@ -9,11 +9,11 @@ from sysevent.abi.mp_state import MpState
 from sysevent.contract.checks import RegisterHolds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.scenario_checks import AllOrNone, BufferHolds, Returns
+from sysevent.contract.scenario_checks import AllOrNone, BufferHolds, RefusedThere, Returns
 from sysevent.contract.x86_64 import SMM, guest_continues
 from sysevent.scenario import ioctls
 from sysevent.scenario.configuration import Configuration
-from sysevent.scenario.steps import Memory, Write, run
+from sysevent.scenario.steps import SETTLE_MS, Entry, Memory, Write, run
 from sysevent.scenario.x86_64 import scenario
 from sysevent.scenario.x86_64_machine import machine
 from sysevent.scenario.x86_64_state import OUT, SMM_MEMORY, set_events
@@ -52,6 +52,29 @@ MASKED = scenario(
     configuration=THREE,
 )
 SET = "arch/x86/kvm/x86.c, kvm_arch_vcpu_ioctl_set_mpstate"
+# Linux 6.12 refuses it in KVM_SET_MP_STATE, and 7.2 in KVM_RUN, so that the order of a VMM's ioctls does not matter.
+NOT_IN_SMM = (
+    "AMD64 Architecture Programmer's Manual, volume 2, System-Management Mode: INIT is held pending; "
+    "arch/x86/kvm/lapic.c, kvm_apic_accept_events: a CPU in SMM cannot be in INIT_RECEIVED"
+)
+# Each state that waits for, or begins with, a SIPI, and its vCPU.
+IMPOSSIBLE = tuple(zip(DELAYED, (1, 2), strict=True))
+WAITS_IN_SMM = scenario(
+    "mp_state.waits_in_smm",
+    *machine(THREE),
+    SMM_MEMORY,
+    *(
+        step
+        for state, vcpu in IMPOSSIBLE
+        for step in (
+            Entry("wrmsr", (), vcpu, "returned"),
+            set_events(vcpu, smm=True),
+            ioctls.set_mp_state(vcpu, state, f"set {int(state)}"),
+            *run(f"exit {int(state)}", vcpu, milliseconds=SETTLE_MS),
+        )
+    ),
+    configuration=THREE,
+)
 
 CLAIMS = claims(
     ExitClaim(
@@ -67,6 +90,18 @@ CLAIMS = claims(
             *(Returns(f"set {int(state)} {word}") for word, _ in (IN_SMM, WITH_SMI) for state in OTHERS),
         ),
         source=SET,
+        needs=(SMM,),
+        abi="x86_64",
+    ),
+    ExitClaim(
+        "mp_state.waits_in_smm",
+        "A vCPU in SMM, which holds back INIT and SIPI, never waits for SIPI: KVM_SET_MP_STATE or the next KVM_RUN "
+        "is refused with EINVAL.",
+        asks=WAITS_IN_SMM,
+        gives=tuple(
+            RefusedThere(f"set {int(state)}", f"exit {int(state)}", Errno.EINVAL) for state, _ in IMPOSSIBLE
+        ),
+        source=NOT_IN_SMM,
         needs=(SMM,),
         abi="x86_64",
     ),

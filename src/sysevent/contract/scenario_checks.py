@@ -245,6 +245,28 @@ class AllOrNone(msgspec.Struct, frozen=True):
         return [Mismatch(", ".join(self.labels), wanted, words)]
 
 
+class RefusedThere(msgspec.Struct, frozen=True):
+    """An ioctl that must not take effect failed with this errno, or succeeded, and the KVM_RUN after it failed so."""
+
+    # Label of the ioctl, and of the exit.
+    label: str
+    exit: str
+    errno: int
+    gate: bool = False
+
+    def mismatches(self, seen: Observation) -> list[Mismatch]:
+        answer, raw = seen.answers.get(self.label), seen.exits.get(self.exit)
+        wanted = f"errno {names.errno(self.errno)} of it, or of KVM_RUN after it"
+        if answer is None or raw is None:
+            return [Mismatch(self.label if answer is None else self.exit, wanted, "it was not asked")]
+        if answer.ret < 0:
+            refused = answer.errno == self.errno
+            return [] if refused else [Mismatch(self.label, wanted, f"errno {names.errno(answer.errno)}")]
+        if raw.ret < 0 and raw.errno == self.errno and not raw.kicked:
+            return []
+        return [Mismatch(self.exit, wanted, f"{self.label!r} succeeded; {event(seen, self.exit)}")]
+
+
 class BufferHolds(msgspec.Struct, frozen=True):
     """The buffer of an ioctl, after the kernel filled it, holds this little-endian number."""
 
