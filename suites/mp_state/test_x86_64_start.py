@@ -9,7 +9,7 @@ from sysevent.abi.mp_state import MpState
 from sysevent.contract.checks import RegisterHolds
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.contract.scenario_checks import AllOrNone, BufferHolds, RefusedThere, Returns
+from sysevent.contract.scenario_checks import AllOrNone, Blocks, BufferHolds, RefusedThere, Returns
 from sysevent.contract.x86_64 import SMM, guest_continues
 from sysevent.scenario import ioctls
 from sysevent.scenario.configuration import Configuration
@@ -57,6 +57,23 @@ NOT_IN_SMM = (
     "AMD64 Architecture Programmer's Manual, volume 2, System-Management Mode: INIT is held pending; "
     "arch/x86/kvm/lapic.c, kvm_apic_accept_events: a CPU in SMM cannot be in INIT_RECEIVED"
 )
+DROPPED = scenario(
+    "mp_state.sipi.dropped",
+    *machine(WHERE),
+    Memory(START, 0x1000, 1),
+    Write(START, OUT),
+    set_events(1, sipi_vector=VECTOR),
+    ioctls.set_mp_state(1, MpState.SIPI_RECEIVED),
+    *run("exit", 1),
+    # Nothing but KVM_SET_MP_STATE lets KVM look for a SIPI here: KVM_SET_REGS and KVM_GET_MP_STATE would, too.
+    ioctls.set_mp_state(1, MpState.SIPI_RECEIVED, "sipi"),
+    ioctls.set_mp_state(1, MpState.RUNNABLE, "runnable"),
+    *run("again", 1),
+    ioctls.set_mp_state(1, MpState.INIT_RECEIVED, "init"),
+    *run("waits", 1, milliseconds=SETTLE_MS),
+    ioctls.get_mp_state(1, "mp_state"),
+    configuration=WHERE,
+)
 # Each state that waits for, or begins with, a SIPI, and its vCPU.
 IMPOSSIBLE = tuple(zip(DELAYED, (1, 2), strict=True))
 WAITS_IN_SMM = scenario(
@@ -103,6 +120,20 @@ CLAIMS = claims(
         ),
         source=NOT_IN_SMM,
         needs=(SMM,),
+        abi="x86_64",
+    ),
+    ExitClaim(
+        "mp_state.sipi.dropped",
+        "A SIPI is dropped that reaches a vCPU which does not wait for it, so that the vCPU waits after the next INIT.",
+        asks=DROPPED,
+        gives=(
+            *guest_continues(),
+            *map(Returns, ("sipi", "runnable", "init")),
+            *guest_continues("again"),
+            Blocks("waits"),
+            BufferHolds("mp_state", MpState.INIT_RECEIVED),
+        ),
+        source="arch/x86/kvm/lapic.c, kvm_apic_accept_events: SIPIs are dropped if the CPU isn't in wait-for-SIPI",
         abi="x86_64",
     ),
     ExitClaim(
