@@ -11,12 +11,13 @@ from sysevent.checkout import SUITES
 from sysevent.contract import catalogue
 from sysevent.contract.checks import Holds, PcAt, RegisterHolds
 from sysevent.contract.claim import Claims, of_test
+from sysevent.contract.scenario_checks import RefusedThere
 from sysevent.errors import HarnessError, UsageError
 from sysevent.model import Level
 from sysevent.scenario.steps import Wait
 
 # Kinds of checks whose labels are those of answers, not of exits.
-ANSWERED = ("Returns", "SameReturn", "BufferHolds", "Counters")
+ANSWERED = ("Returns", "SameReturn", "BufferHolds", "Counters", "RefusedThere")
 
 CATALOGUE = catalogue.load()
 CLAIMS = CATALOGUE.exits
@@ -52,6 +53,8 @@ def test_checks_use_what_the_scenario_records(claim):
             label = getattr(check, name, None)
             if label is not None:
                 assert label in (answers if kind in ANSWERED else exits), check
+        if isinstance(check, RefusedThere):
+            assert check.exit in exits
         if isinstance(check, Holds):
             assert check.field in kvm_run.FIELDS
         if isinstance(check, RegisterHolds):
