@@ -19,7 +19,7 @@ from sysevent.contract.scenario_checks import Blocks, BufferHolds, Returns, Slee
 from sysevent.contract.system_events import old_system_event, system_event
 from sysevent.scenario import ioctls
 from sysevent.scenario.arm64 import IRQ_OFF, IRQ_ON, registers, scenario, vcpu_init, vm_with_vcpus
-from sysevent.scenario.steps import SETTLE_MS, Entry, Ioctl, run
+from sysevent.scenario.steps import BLOCKED_MS, SETTLE_MS, Entry, Ioctl, run
 
 DOC = "Documentation/virt/kvm/api.rst, KVM_GET_MP_STATE, KVM_SET_MP_STATE"
 SOURCE = f"{DOC}; arch/arm64/kvm/arm.c, kvm_arch_vcpu_ioctl_set_mpstate"
@@ -56,7 +56,8 @@ STOPPED = scenario(
     ioctls.set_mp_state(0, MpState.STOPPED),
     *run("first", milliseconds=SETTLE_MS),
     IRQ_ON,
-    *run("second", milliseconds=SETTLE_MS),
+    # Long, so that the CPU time of its beginning and end is little of it, on a busy machine as well.
+    *run("second", milliseconds=BLOCKED_MS),
     IRQ_OFF,
     *run("third", milliseconds=1),
     ioctls.get_mp_state(0, "mp_state"),
@@ -78,7 +79,7 @@ SUSPENDED = scenario(
     ioctls.get_mp_state(0, "mp_state suspended"),
     IRQ_OFF,
     *run("asleep", milliseconds=SETTLE_MS),
-    *run("asleep still", milliseconds=SETTLE_MS),
+    *run("asleep still", milliseconds=BLOCKED_MS),
     ioctls.set_mp_state(0, MpState.RUNNABLE),
     *run("exit"),
 )
