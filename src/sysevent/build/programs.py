@@ -77,6 +77,14 @@ def guest_of_vmms(arch: Architecture, settings: Settings) -> Program:
     return _compile("vmms", arch.payload_abi, (), [source], [script], settings, script=script)
 
 
+def image_of_vmms(arch: Architecture, settings: Settings) -> Program:
+    """Return the same as an ELF program that can be loaded as a kernel; BuildFailed or ToolMissing."""
+    source, script = VMMS / f"{arch.name}_image.S", VMMS / f"{arch.name}_image.ld"
+    if not source.is_file():
+        source, script = VMMS / f"{arch.name}.S", VMMS / f"{arch.name}.ld"
+    return _compile("image", arch.abis[0], ("-DIMAGE",), [source], [script], settings, script=script)
+
+
 def payload(arch: Architecture, name: str, settings: Settings) -> Payload:
     """Return the payload guests/payloads/<arch>/<name>.S; HarnessError if there is no such file.
 

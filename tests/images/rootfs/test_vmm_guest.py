@@ -42,7 +42,8 @@ def files(archive):
 def test_a_rom_for_x86(here):
     """64 KiB for every VMM. Its last 16 bytes, where the CPU starts after a reset, jump to its first."""
     data = vmm_guest.archive(ARCHITECTURES["x86_64"], here).read_bytes()
-    assert files(data) == {"sysevent": 0, vmm_guest.PATH: 1 << 16, vmm_guest.OTHER_PATH: 1 << 16}
+    sizes = files(data)
+    assert (sizes["sysevent"], sizes[vmm_guest.PATH], sizes[vmm_guest.OTHER_PATH]) == (0, 1 << 16, 1 << 16)
     start = data.index(b"\xfa\x31\xc0")
     assert data[start + 0xFFF0 : start + 0xFFF3] == b"\xe9\x0d\x00"
 
@@ -53,3 +54,33 @@ def test_two_forms_for_riscv64(here):
     sizes = files(data)
     assert sizes[vmm_guest.PATH] < 1000 < sizes[vmm_guest.OTHER_PATH]
     assert data.count(b"\x7fELF") == 1
+
+
+def content(archive, path):
+    """The content of a file in an archive."""
+    at = archive.index(path.encode() + b"\0") - 110
+    size, name = int(archive[at + 54 : at + 62], 16), int(archive[at + 94 : at + 102], 16)
+    begin = at + (110 + name + 3) // 4 * 4
+    return archive[begin : begin + size]
+
+
+@pytest.mark.parametrize(("arch", "at", "magic"), [("arm64", 56, b"ARM\x64"), ("riscv64", 56, b"RSC\x05")])
+def test_a_kernel(here, arch, at, magic):
+    """With Linux's header, the same for every VMM."""
+    data = vmm_guest.archive(ARCHITECTURES[arch], here).read_bytes()
+    image = content(data, vmm_guest.IMAGE_PATH)
+    assert image[at : at + 4] == magic
+    assert image == content(data, vmm_guest.KERNEL_PATH)
+
+
+def test_a_kernel_for_x86(here):
+    """A bzImage, whose first sectors come before the rest, and an ELF file with the entry of PVH."""
+    data = vmm_guest.archive(ARCHITECTURES["x86_64"], here).read_bytes()
+    image = content(data, vmm_guest.IMAGE_PATH)
+    assert (image[0x1F1], image[0x1FE:0x200], image[0x202:0x206]) == (1, b"\x55\xaa", b"HdrS")
+    # kvmtool reads as much as struct boot_params has.
+    assert len(image) >= 4096
+    kernel = content(data, vmm_guest.KERNEL_PATH)
+    assert kernel.startswith(b"\x7fELF\x02")
+    assert b"Xen\0" in kernel
+    assert b"sysevent=" in image

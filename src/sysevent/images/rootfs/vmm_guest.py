@@ -11,10 +11,13 @@ from sysevent.cache import Cache
 from sysevent.images.rootfs import newc
 from sysevent.settings import Settings
 
-# Paths in L1, without a slash at their start: the form that QEMU loads, and the one that other VMMs load.
-# scenario/vmms.py names them.
+# Paths in L1, without a slash at their start: the form that QEMU loads, the one that kvm-ioctls loads, and as a kernel
+# an Image or a bzImage, and what VMMs load that take an ELF file on x86-64. scenario/vmms.py and scenario/kernels.py
+# name them.
 PATH = "sysevent/guest"
 OTHER_PATH = "sysevent/guest.other"
+IMAGE_PATH = "sysevent/guest.image"
+KERNEL_PATH = "sysevent/guest.kernel"
 # Bytes of a ROM of x86, which ends at 4 GiB.
 _ROM = 1 << 16
 # A flat image: the address of its first byte, and its least size. None: the ELF file, which starts at its entry. QEMU
@@ -25,6 +28,10 @@ _FLAT: dict[str, tuple[int, int] | None] = {
     "x86_64": (0xFFFF_0000, _ROM),
 }
 
+# The label of a bzImage's first sectors, and the least size of the whole file: of struct boot_params.
+_SETUP = "setup"
+_BZIMAGE_MIN = 4096
+
 
 def archive(arch: Architecture, settings: Settings) -> Path:
     """Return the path of an archive in newc format with the program; BuildFailed or ToolMissing."""
@@ -32,11 +39,17 @@ def archive(arch: Architecture, settings: Settings) -> Path:
     flat = _flat(arch, elf)
     # A ROM is a ROM to every VMM.
     other = flat if flat is not None and len(flat) == _ROM else elf
+    image = programs.image_of_vmms(arch, settings).content
+    bare = _bare_image(image)
     data = newc.archive(
         [
             newc.directory(str(PurePosixPath(PATH).parent)),
             newc.plain(PATH, elf if flat is None else flat),
             newc.plain(OTHER_PATH, other),
+            newc.plain(IMAGE_PATH, bare),
+            newc.plain(
+                KERNEL_PATH, image if _SETUP in programs.read_payload("image", image).symbols else bare
+            ),
         ]
     )
     cache = Cache(settings.cache)
@@ -56,3 +69,14 @@ def _flat(arch: Architecture, elf: bytes) -> bytes | None:
     for at, data in segments:
         flat[at - base : at - base + len(data)] = data
     return bytes(flat)
+
+
+def _bare_image(elf: bytes) -> bytes:
+    """Return a kernel without ELF headers. Where it has first sectors of its own, they come before the rest."""
+    program = programs.read_payload("image", elf)
+    ((base, data),) = program.segments
+    if _SETUP not in program.symbols:
+        return data
+    at = program.symbols[_SETUP] - base
+    # kvmtool takes a shorter file for no bzImage.
+    return (data[at:] + data[:at]).ljust(_BZIMAGE_MIN, b"\0")
