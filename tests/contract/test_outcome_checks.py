@@ -72,7 +72,7 @@ def test_hostile_text_is_escaped():
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "vmms"
 # Claims that are judged, and how many of them are DONE for an erratum: (x86-64's unpaged triple fault, kvm-ioctls).
-RECORDED = {"qemu-10": (74, 2), "qemu-5.2": (47, 2), "kvm-ioctls": (8, 3)}
+RECORDED = {"qemu-10": (74, 2), "qemu-5.2": (47, 2), "kvm-ioctls": (8, 3), "kvmtool": (40, 0)}
 
 
 @pytest.mark.parametrize("vmm", RECORDED)

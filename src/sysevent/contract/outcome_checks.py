@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from sysevent.contract.exit_claim import ExitClaim
-from sysevent.decode.outcome import Outcome, outcome
+from sysevent.decode.outcome import Outcome
+from sysevent.decode.printed_outcome import GOES_ON, outcome
 from sysevent.decode.vcpu_exits import last_exit
 from sysevent.model import Mismatch, Observation
 from sysevent.text import escape_line
@@ -24,7 +25,8 @@ class Shows(msgspec.Struct, frozen=True):
     refused: bool = False
     # What the VMM says of its guest afterwards; "": it has ended.
     state: str = ""
-    exit_code: int = 0
+    # Of the VMM; None: it goes on with its guest, until it is killed.
+    exit_code: int | None = 0
     # Members of the events' data.
     data: dict[str, str] = {}
     # The name of the claim about what the kernel writes then, without the architecture; "" if there is none.
@@ -39,7 +41,7 @@ class Shows(msgspec.Struct, frozen=True):
             "returned": _number(self.returned),
             "fault": _answer(self.refused),
             "state": self.state or "ended",
-            "VMM ended": f"exit code {self.exit_code}",
+            "VMM ended": GOES_ON if self.exit_code is None else f"exit code {self.exit_code}",
             **self.data,
         }
         if not seen.answers:

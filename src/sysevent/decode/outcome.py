@@ -84,10 +84,10 @@ def outcome(seen: Observation) -> Outcome:
     started, ran, end = (read_program(seen.answers[label]) for label in (START, RUN, END))
     _require_started(seen.scenario, started)
     said = read_qmp(started.output + ran.output + end.output)
-    reports = _reports(started.side + ran.side + end.side)
-    if not said.version or "m" not in reports:
+    found = reports(started.side + ran.side + end.side)
+    if not said.version or "m" not in found:
         raise GuestLost(
-            f"{seen.scenario}: the VMM ran, and its guest did not: {_last_words(started, ran, end)}"
+            f"{seen.scenario}: the VMM ran, and its guest did not: {last_words(started, ran, end)}"
         )
     if any(one.cut for one in (started, ran, end)):
         raise BadWire(f"{seen.scenario}: the VMM printed more than is kept")
@@ -97,9 +97,9 @@ def outcome(seen: Observation) -> Outcome:
     return Outcome(
         said.version,
         _without_repetitions(events),
-        reports["m"],
-        reports.get("r"),
-        "g" in reports,
+        found["m"],
+        found.get("r"),
+        "g" in found,
         _state(said) if last is end else "",
         last.exit_code,
         str(last),
@@ -112,19 +112,20 @@ def outcome(seen: Observation) -> Outcome:
 def _require_started(name: str, started: Ended) -> None:
     if started.found:
         return
-    words = _last_words(started)
+    words = last_words(started)
     if found := _UNKNOWN.search(words):
         raise NotApplicable(f"this VMM has no such option: {found[0]}")
     raise GuestLost(f"{name}: the VMM did not start its guest: {started}: {words}")
 
 
-def _last_words(*parts: Ended) -> str:
+def last_words(*parts: Ended) -> str:
+    """Return the first line of what a VMM printed as errors, in words for a message."""
     text = b"".join(one.errors for one in parts).decode("ascii", "replace")
     return first_line(text) or "it printed no error"
 
 
-def _reports(side: bytes) -> dict[str, int]:
-    """The last report of each kind. Later lines win, as the marker counts up."""
+def reports(side: bytes) -> dict[str, int]:
+    """Return the last report of the guest of each kind. Later lines win, as the marker counts up."""
     return {found[1].decode(): int(found[2], 16) for found in _REPORT.finditer(side)}
 
 

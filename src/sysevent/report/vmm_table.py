@@ -121,7 +121,7 @@ def _costs(outcomes: Sequence[records.Outcome]) -> Iterator[str]:
         memory = max(one.memory for one in own)
         times = ""
         # Those that report when they are ready.
-        if timed := [one for one in own if one.version]:
+        if timed := [one for one in own if one.start_seconds]:
             start = statistics.median(one.start_seconds for one in timed)
             event = statistics.median(one.seconds for one in timed)
             times = (
