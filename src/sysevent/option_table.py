@@ -106,7 +106,7 @@ VMMS: Mapping[str, str] = {
     "qemu-11": "Debian forky",
     "kvm-ioctls": "Debian's crates and this machine's Rust",
     "kvm-ioctls-0.25": "Debian's crates and this machine's Rust",
-    "kvmtool": "--kvmtool DIR",
+    "kvmtool": "--vmm kvmtool=DIR",
     "crosvm": "--vmm crosvm=PATH",
     "cloud-hypervisor": "--vmm cloud-hypervisor=PATH",
     "firecracker": "--vmm firecracker=PATH",

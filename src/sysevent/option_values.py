@@ -27,6 +27,13 @@ _FILE_MAX = 16 << 20
 _PROGRAM_MAX = 1 << 30
 # It is part of paths, here and in guests.
 _VMM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,39}")
+# How to get the VMMs that no suite of Debian has.
+ORIGINS: Mapping[str, str] = {
+    "kvmtool": "clone will/kvmtool from git.kernel.org, which is built here",
+    "crosvm": "build it with `cargo build --release` in a clone of google/crosvm",
+    "cloud-hypervisor": "build it with `cargo build --release` in a clone of cloud-hypervisor/cloud-hypervisor",
+    "firecracker": "build it with `tools/devtool build --release` in a clone of firecracker-microvm/firecracker",
+}
 
 
 def converter(option: Option) -> Callable[[str], Any]:
@@ -183,7 +190,9 @@ def _vmm(name: str, value: str) -> None:
         except UsageError as error:
             raise UsageError(f"{name} {error}, or NAME=PATH for a program of yours") from None
         if vmm in VMMS and "=PATH" in VMMS[vmm]:
-            raise UsageError(f"{name} {vmm}: no suite of Debian has it; name your program with {VMMS[vmm]}")
+            raise UsageError(
+                f"{name} {vmm}: no suite of Debian has it; {ORIGINS[vmm]}, and give it with {VMMS[vmm]}"
+            )
     elif not _VMM_NAME.fullmatch(vmm):
         raise UsageError(f"{name} {value}: a name has letters, digits, dots and hyphens, 40 at most")
     elif vmm == "kvmtool":

@@ -58,6 +58,12 @@ MISTAKES = [
     ),
     ("images fetch --vmm mine=DIR/text", "is not an ELF file"),
     ("images fetch --vmm crosvm=DIR/none", "cannot be read: No such file"),
+    ("run --vmm crosvm", "google/crosvm, and give it with --vmm crosvm=PATH"),
+    (
+        "vmms --vmm firecracker",
+        "firecracker-microvm/firecracker, and give it with --vmm firecracker=PATH",
+    ),
+    ("vmms --vmm cloud-hypervisor", "and give it with --vmm cloud-hypervisor=PATH"),
     ("images fetch --vmm a/b=DIR/text", "a name has letters, digits, dots and hyphens"),
     ("images fetch --vmm kvmtool=DIR/none", "no such directory"),
     ("images fetch --kvmtool DIR", "is not a source tree of kvmtool"),
@@ -123,7 +129,9 @@ MISTAKES = [
 ]
 
 # What pytest refuses, if this command does not, with the exit code of its usage errors.
-OF_PYTEST = [typed for typed, _ in MISTAKES if re.match(r"run --(kernel|target|mirror|modules)s? ", typed)]
+OF_PYTEST = [
+    typed for typed, _ in MISTAKES if re.match(r"run --(kernel|target|mirror|modules|vmm)s? ", typed)
+]
 
 
 @pytest.fixture

@@ -36,7 +36,10 @@ def test_asked_without_a_vmm():
     assert "all of these claims are about real VMMs: name one, such as --vmm qemu-10" in out
 
 
-@pytest.mark.parametrize(("vmm", "own"), [("qemu-7.2", "vmm.qemu."), ("kvm-ioctls", "vmm.kvm_ioctls.")])
+@pytest.mark.parametrize(
+    ("vmm", "own"),
+    [("qemu-7.2", "vmm.qemu."), ("kvm-ioctls", "vmm.kvm_ioctls."), ("kvmtool", "vmm.kvmtool.")],
+)
 def test_the_claims_of_a_vmm(vmm, own):
     """Those of the VMM that is named, for the kernel's own ABI only."""
     code, out = collected("suites/vmms", "--vmm", vmm, "--arch", "x86_64")

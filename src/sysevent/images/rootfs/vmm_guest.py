@@ -39,17 +39,14 @@ def archive(arch: Architecture, settings: Settings) -> Path:
     flat = _flat(arch, elf)
     # A ROM is a ROM to every VMM.
     other = flat if flat is not None and len(flat) == _ROM else elf
-    image = programs.image_of_vmms(arch, settings).content
-    bare = _bare_image(image)
+    images = kernels(arch, settings)
     data = newc.archive(
         [
             newc.directory(str(PurePosixPath(PATH).parent)),
             newc.plain(PATH, elf if flat is None else flat),
             newc.plain(OTHER_PATH, other),
-            newc.plain(IMAGE_PATH, bare),
-            newc.plain(
-                KERNEL_PATH, image if _SETUP in programs.read_payload("image", image).symbols else bare
-            ),
+            newc.plain(IMAGE_PATH, images["image"]),
+            newc.plain(KERNEL_PATH, images["kernel"]),
         ]
     )
     cache = Cache(settings.cache)
@@ -69,6 +66,17 @@ def _flat(arch: Architecture, elf: bytes) -> bytes | None:
     for at, data in segments:
         flat[at - base : at - base + len(data)] = data
     return bytes(flat)
+
+
+def kernels(arch: Architecture, settings: Settings) -> dict[str, bytes]:
+    """Return the program as a kernel: "image" is an Image or a bzImage, "kernel" the same or, on x86-64, an ELF file.
+
+    Raises BuildFailed or ToolMissing.
+    """
+    elf = programs.image_of_vmms(arch, settings).content
+    image = _bare_image(elf)
+    has_sectors = _SETUP in programs.read_payload("image", elf).symbols
+    return {"image": image, "kernel": elf if has_sectors else image}
 
 
 def _bare_image(elf: bytes) -> bytes:

@@ -15,6 +15,7 @@ from sysevent.errors import BuildFailed, NotApplicable, UsageError
 from sysevent.images.rootfs.kits import commands, crates, kvmtool
 from sysevent.images.rootfs.kits.recipes import CRATES, LIBFDT, QEMU
 from sysevent.option_table import VMMS
+from sysevent.option_values import ORIGINS
 
 OWN = of_machine(platform.machine())
 needs_make = pytest.mark.skipif(
@@ -27,6 +28,7 @@ def test_every_name_has_a_recipe():
     """And every recipe has a row in the help."""
     named = {recipe.name for recipe in (*QEMU, *CRATES)}
     assert named == {name for name, origin in VMMS.items() if origin.startswith("Debian")}
+    assert ORIGINS.keys() == VMMS.keys() - named
 
 
 # The two kinds of commands.

@@ -128,7 +128,14 @@ def test_a_tree_of_another_project(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("crosvm", "--vmm crosvm=PATH brings it"), ("kvmtool", "--kvmtool DIR brings it")]
+    ("name", "words"),
+    [
+        (
+            "crosvm",
+            "no suite of Debian has crosvm; build it with .* google/crosvm, and give it with --vmm crosvm=PATH",
+        ),
+        ("kvmtool", "clone will/kvmtool .* give it with --vmm kvmtool=DIR"),
+    ],
 )
 def test_what_debian_does_not_have(settings, progress, name, words):
     with pytest.raises(NotApplicable, match=words):

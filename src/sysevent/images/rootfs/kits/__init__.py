@@ -13,6 +13,7 @@ from sysevent.images.rootfs.kits.archive import Kit, all_stored
 from sysevent.model import Progress
 from sysevent.nearest import hint
 from sysevent.option_table import VMMS
+from sysevent.option_values import ORIGINS
 from sysevent.settings import Settings
 
 __all__ = ["Kit", "all_stored", "kit", "wanted"]
@@ -67,7 +68,7 @@ def kit(spec: str, arch: Architecture, settings: Settings, progress: Progress) -
     if name in _CRATES:
         return crates.kit(_CRATES[name], arch, archive)
     if name in VMMS:
-        raise NotApplicable(f"{name} is in no suite of Debian: {VMMS[name]} brings it")
+        raise NotApplicable(f"no suite of Debian has {name}; {ORIGINS[name]}, and give it with {VMMS[name]}")
     raise UsageError(
         f"no VMM is called {name}{hint(name, VMMS)}; expected one of {', '.join(VMMS)}, or NAME=PATH"
     )
