@@ -1,6 +1,7 @@
 """The table of what users of real VMMs got, from records."""
 
 import msgspec
+import pytest
 import vmm_runs as runs
 from sample_records import verdict
 
@@ -34,6 +35,38 @@ def test_the_same_on_several_kernels_and_vmms_is_one_row():
         ("triple_fault.unpaged", "RESET guest-reset; guest runs again", "PASS", "qemu-10, qemu-5.2 on 5.10"),
         ("triple_fault.unpaged", "RESET guest-reset; guest never runs again", "DONE svm", "qemu-10 on 6.12, 7.2"),
     ]  # fmt: skip
+
+
+def test_the_kernels_are_in_the_order_of_their_releases():
+    """In whichever order they were asked."""
+    run = [record for kernel in ("7.2", "5.10", "6.12", "5.9") for record in records_of(kernel, runs.reset())]
+    (row,) = vmm_table.rows(run)
+    assert row.cells()[-1] == "qemu-10 on 5.9, 5.10, 6.12, 7.2"
+
+
+@pytest.mark.parametrize(
+    ("vmms", "where"),
+    [
+        (("kvmtool=/a",), "kvmtool on 5.10"),
+        (("crosvm=/a", "kvmtool=/a"), "crosvm, kvmtool on 5.10"),
+        (("kvmtool=/a", "kvmtool=/b"), "kvmtool=/a, kvmtool=/b on 5.10"),
+    ],
+)
+def test_programs_of_a_user(vmms, where):
+    """They are called by their names alone, unless two have the same."""
+    run = [record for vmm in vmms for record in records_of("5.10", runs.reset(), vmm=vmm)]
+    assert vmm_table.rows(run)[0].cells()[-1] == where
+    assert list(vmm_table.lines(run))[-1].startswith(
+        f"{where.removesuffix(' on 5.10').split(', ')[-1]} (10.0.13): "
+    )
+
+
+def test_a_vmm_without_a_monitor():
+    """It does not say when it is ready, so there are no times of it."""
+    outcome_of_kvmtool = msgspec.structs.replace(outcome(runs.reset()), start_seconds=0.0)
+    first, *others = records_of("5.10", runs.reset(), vmm="kvmtool=/a")
+    first = msgspec.structs.replace(first, seen=Seen.of(outcome_of_kvmtool))
+    assert list(vmm_table.lines([first, *others]))[-1] == "kvmtool (10.0.13): 1 runs; 40 MB of memory at most"
 
 
 def test_a_claim_that_was_not_judged():

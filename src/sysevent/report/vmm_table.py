@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -70,6 +71,7 @@ def rows(run: Sequence[Record]) -> list[Row]:
     verdicts = {(r.target, r.test): r for r in run if isinstance(r, records.Verdict) and r.native}
     outcomes = {(r.target, r.test, r.vmm): r for r in run if isinstance(r, records.Outcome)}
     claims = [c for c in catalogue.load() if isinstance(c, ExitClaim) and c.asks.runs_programs]
+    names = _names(run)
     found: dict[tuple[str, str, str, str], Row] = {}
     for claim in claims:
         for record in (r for r in run if isinstance(r, records.Verdict) and r.test == claim.test()):
@@ -81,10 +83,23 @@ def rows(run: Sequence[Record]) -> list[Row]:
             raw = _raw(verdicts.get((record.target, f"{_PREFIX}{beside(claim)}")))
             event = claim.title.split(".", 2)[2]
             row = found.setdefault((claim.arch, event, got, raw), Row(claim.arch, event, got, raw, {}))
-            kernels = row.where.setdefault(vmm, [])
+            kernels = row.where.setdefault(names.get(vmm, vmm), [])
             if (release := _release(record)) not in kernels:
                 kernels.append(release)
+                kernels.sort(key=_order)
     return list(found.values())
+
+
+def _names(run: Sequence[Record]) -> dict[str, str]:
+    """What the table calls each VMM: without the path of the user's program, unless there are several of a name."""
+    vmms = {r.dimensions["vmm"] for r in run if isinstance(r, records.Verdict) and "vmm" in r.dimensions}
+    short = {vmm: vmm.partition("=")[0] for vmm in vmms}
+    return {vmm: name if list(short.values()).count(name) == 1 else vmm for vmm, name in short.items()}
+
+
+def _order(release: str) -> tuple[list[int], str]:
+    """Sorts releases by number."""
+    return [int(number) for number in re.findall(r"\d+", release)], release
 
 
 def _raw(verdict: records.Verdict | None) -> str:
@@ -111,10 +126,10 @@ def lines(run: Sequence[Record]) -> Iterator[str]:
         for cell in cells:
             line = "  ".join(text.ljust(width) for text, width in zip(cell, widths, strict=True))
             yield escape_line(f"  {line.rstrip()}")
-    yield from _costs([r for r in run if isinstance(r, records.Outcome)])
+    yield from _costs([r for r in run if isinstance(r, records.Outcome)], _names(run))
 
 
-def _costs(outcomes: Sequence[records.Outcome]) -> Iterator[str]:
+def _costs(outcomes: Sequence[records.Outcome], names: Mapping[str, str]) -> Iterator[str]:
     for vmm in dict.fromkeys(one.vmm for one in outcomes):
         own = [one.seen for one in outcomes if one.vmm == vmm]
         version = next((f" ({one.version})" for one in own if one.version), "")
@@ -127,4 +142,6 @@ def _costs(outcomes: Sequence[records.Outcome]) -> Iterator[str]:
             times = (
                 f"median {start:.1f} s from its start to a guest that can run, {event:.3f} s to the event; "
             )
-        yield escape_line(f"{vmm}{version}: {len(own)} runs; {times}{memory / 1024:.0f} MB of memory at most")
+        yield escape_line(
+            f"{names.get(vmm, vmm)}{version}: {len(own)} runs; {times}{memory / 1024:.0f} MB of memory at most"
+        )
