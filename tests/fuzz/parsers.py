@@ -279,6 +279,7 @@ PARSERS = {
         Parser("qmp", lambda: [samples.QMP], _qmp, _JSON, text=True),
         Parser("console", lambda: [samples.CONSOLE], _console, _PANICS, text=True),
         Parser("program", vmms.programs, vmms.program),
+        Parser("printed", lambda: [vmms.PRINTED], vmms.printed, text=True),
         Parser("catalogue", lambda: [vmms.CATALOGUE], vmms.catalogue, _DEB822, text=True),
         Parser("newc", lambda: [b"init\nbin/busybox\nmodules/00-kvm.ko"], _newc, _PATHS, text=True),
     )
