@@ -10,6 +10,7 @@ from sysevent.model import Status
 from sysevent.report import records, vmm_table
 from sysevent.report.recorded_outcome import Seen
 
+SCENARIO = "x86_64.vmm.qemu.triple_fault.unpaged"
 TEST = "kvm.system_event.x86_64.vmm.qemu.triple_fault.unpaged"
 BESIDE = "kvm.system_event.x86_64.after_shutdown.protected"
 
@@ -72,7 +73,12 @@ def test_a_vmm_without_a_monitor():
 def test_a_claim_that_was_not_judged():
     """MISS has its reason; what does not apply is left out."""
     missed = verdict(
-        TEST, "x86_64-tcg", "MISS", abi="x86_64", reason="lost\x1b", dimensions={"vmm": "qemu-10"}
+        TEST,
+        "x86_64-tcg",
+        "MISS",
+        abi="x86_64",
+        reason=f"{SCENARIO}: lost\x1b",
+        dimensions={"vmm": "qemu-10"},
     )
     skipped = msgspec.structs.replace(missed, status=Status.SKIP, target="b")
     (row,) = vmm_table.rows([missed, skipped])

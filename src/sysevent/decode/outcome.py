@@ -18,6 +18,8 @@ START, RUN, END = "start", "run", "end"
 # Events that follow from others: the machine was started by the harness, or stopped because of what is listed.
 _CONSEQUENCES = ("RESUME", "STOP")
 _QUIT = "host-qmp-quit"
+# Characters of what a VMM printed that are part of a message.
+WORDS_MAX = 200
 # A line of the guest: guests/vmms/<arch>.S.
 _REPORT = re.compile(rb"([mrge])([0-9a-f]{16})\n")
 # What QEMU says of an option that it does not know, or that its machine does not have.
@@ -121,7 +123,7 @@ def _require_started(name: str, started: Ended) -> None:
 def last_words(*parts: Ended) -> str:
     """Return the first line of what a VMM printed as errors, in words for a message."""
     text = b"".join(one.errors for one in parts).decode("ascii", "replace")
-    return first_line(text) or "it printed no error"
+    return first_line(text)[:WORDS_MAX] or "it printed no error"
 
 
 def reports(side: bytes) -> dict[str, int]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from sysevent.decode import outcome as qmp
-from sysevent.decode.outcome import END, RUN, START, Outcome, VmmEvent, last_words, reports
+from sysevent.decode.outcome import END, RUN, START, WORDS_MAX, Outcome, VmmEvent, last_words, reports
 from sysevent.decode.program import Ended, read_program
 from sysevent.errors import BadWire, GuestLost
 from sysevent.model import Observation
@@ -107,8 +107,8 @@ def _version(name: str, printing: Printing, said: Ended) -> str:
     found = printing.version.match(line)
     if said.exit_code != 0 or not found:
         raise GuestLost(
-            f"{name}: the program is not this VMM, or cannot start: asked for its version, it printed {line!r}, and "
-            f"ended with {said}: {last_words(said)}"
+            f"{name}: this program is another one, or cannot start: asked for its version, it printed "
+            f"{line[:WORDS_MAX]!r}, then {said}: {last_words(said)}"
         )
     return found[1][:40]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sysevent.decode.outcome import RUN, Outcome, VmmEvent
+from sysevent.decode.outcome import RUN, WORDS_MAX, Outcome, VmmEvent
 from sysevent.decode.program import read_program
 from sysevent.errors import BadWire, GuestLost
 from sysevent.model import Observation
@@ -78,5 +78,5 @@ def _panic(errors: str) -> str:
     lines = [line for line in errors.splitlines() if line.strip() and not line.startswith("note:")]
     found = next((n for n, line in enumerate(lines) if "panicked at" in line), None)
     if found is None:
-        return first_line(errors)
-    return first_line(lines[found + 1] if found + 1 < len(lines) else lines[found])
+        return first_line(errors)[:WORDS_MAX]
+    return first_line(lines[found + 1] if found + 1 < len(lines) else lines[found])[:WORDS_MAX]

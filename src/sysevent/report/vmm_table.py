@@ -79,7 +79,8 @@ def rows(run: Sequence[Record]) -> list[Row]:
             outcome = outcomes.get((record.target, record.test, vmm))
             if record.status is Status.SKIP:
                 continue
-            got = words(outcome.seen) if outcome else f"{record.status}: {printable(record.reason)[:120]}"
+            why = record.reason.removeprefix(f"{claim.asks.name}: ")
+            got = words(outcome.seen) if outcome else f"{record.status}: {printable(why)[:120]}"
             raw = _raw(verdicts.get((record.target, f"{_PREFIX}{beside(claim)}")))
             event = claim.title.split(".", 2)[2]
             row = found.setdefault((claim.arch, event, got, raw), Row(claim.arch, event, got, raw, {}))
