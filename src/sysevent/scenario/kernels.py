@@ -37,8 +37,6 @@ class KernelVmm(msgspec.Struct, frozen=True):
     version: tuple[str, ...]
     # Returns the command that runs the kernel with a command line; True gives the guest Hyper-V's CPUID.
     command: Callable[[str, bool], Sequence[str]]
-    # By architecture: the address of its first UART, on x86-64 the port.
-    uart: Mapping[str, int]
     # Returns what is written to its standard input, which is closed then.
     input: Callable[[str], bytes] = lambda _: b""
     # What ends the run of a guest that is started again.
@@ -51,24 +49,14 @@ _CROSVM, _CLOUD, _FIRECRACKER = (
 )
 
 
+# fmt: off
 def _cloud_hypervisor(line: str, hyperv: bool) -> Sequence[str]:
     cpus = "boot=1,kvm_hyperv=on" if hyperv else "boot=1"
     return (
-        *(
-            _CLOUD,
-            "--kernel",
-            KERNEL,
-            "--cmdline",
-            line,
-            "--cpus",
-            cpus,
-            "--memory",
-            "size=128M",
-            "--console",
-            "off",
-        ),
-        *("--serial", "file=/proc/self/fd/3", "--event-monitor", "path=/proc/self/fd/1"),
+        _CLOUD, "--kernel", KERNEL, "--cmdline", line, "--cpus", cpus, "--memory", "size=128M", "--console", "off",
+        "--serial", "file=/proc/self/fd/3", "--event-monitor", "path=/proc/self/fd/1",
     )
+# fmt: on
 
 
 def _firecracker(line: str) -> bytes:
@@ -78,10 +66,22 @@ def _firecracker(line: str) -> bytes:
     return msgspec.json.encode({"boot-source": boot, "drives": [], "machine-config": machine})
 
 
-# The addresses are those of each VMM's source. kvmtool (2024-07): ARM_UART_MMIO_BASE, RISCV_UART_MMIO_BASE and
-# serial_iobase_0; without --nodefaults it makes a root file system for its guest. The others as of 2026-08, and never
-# run: crosvm (f1e797a68dad), SERIAL_ADDR; --extended-status tells a reset from a shutdown. cloud-hypervisor
-# (ae44c2971c83), LEGACY_SERIAL_MAPPED_IO_START, a PL011 on arm64. Firecracker (81b38b9dad60), SERIAL_MEM_START.
+# The address of each VMM's first UART, on x86-64 its port, as its source has it. kvmtool (2024-07): ARM_UART_MMIO_BASE,
+# RISCV_UART_MMIO_BASE and serial_iobase_0. The others as of 2026-08, and never run: crosvm (f1e797a68dad), SERIAL_ADDR;
+# cloud-hypervisor (ae44c2971c83), LEGACY_SERIAL_MAPPED_IO_START, on arm64 a PL011; Firecracker (81b38b9dad60), which
+# riscv64 lacks, SERIAL_MEM_START.
+UARTS: Mapping[str, Mapping[str, int]] = {
+    "arm64": {
+        "kvmtool": 0x100_0000,
+        "crosvm": 0x3F8,
+        "cloud_hypervisor": 0x900_0000 | _WORDS,
+        "firecracker": 0x4000_2000,
+    },
+    "riscv64": {"kvmtool": 0x1000_0000, "crosvm": 0x3F8, "cloud_hypervisor": 0x800_0000},
+    "x86_64": {"kvmtool": 0x3F8, "crosvm": 0x3F8, "cloud_hypervisor": 0x3F8, "firecracker": 0x3F8},
+}
+# Without --nodefaults kvmtool makes a root file system for its guest. --extended-status of crosvm tells a reset from a
+# shutdown.
 VMMS: Mapping[str, KernelVmm] = {
     "kvmtool": KernelVmm(
         (_LKVM, "version"),
@@ -89,7 +89,6 @@ VMMS: Mapping[str, KernelVmm] = {
             *(_LKVM, "run", "--nodefaults", "--kernel", IMAGE, "--mem", "64", "--cpus", "1"),
             *("--console", "serial", "--network", "mode=none", "--params", line),
         ),
-        {"arm64": 0x100_0000, "riscv64": 0x1000_0000, "x86_64": 0x3F8},
     ),
     "crosvm": KernelVmm(
         (_CROSVM, "version"),
@@ -97,12 +96,10 @@ VMMS: Mapping[str, KernelVmm] = {
             *(_CROSVM, "--no-syslog", "--extended-status", "run", "--disable-sandbox", "--mem", "128"),
             *("--serial", "type=stdout,hardware=serial,num=1", "--params", line, KERNEL),
         ),
-        {"arm64": 0x3F8, "riscv64": 0x3F8, "x86_64": 0x3F8},
     ),
     "cloud_hypervisor": KernelVmm(
         (_CLOUD, "--version"),
         _cloud_hypervisor,
-        {"arm64": 0x900_0000 | _WORDS, "riscv64": 0x800_0000, "x86_64": 0x3F8},
         again=TWICE,
     ),
     "firecracker": KernelVmm(
@@ -111,7 +108,6 @@ VMMS: Mapping[str, KernelVmm] = {
             *(_FIRECRACKER, "--no-api", "--config-file", "/proc/self/fd/0"),
             *("--level", "Info", "--log-path", "/proc/self/fd/3"),
         ),
-        {"arm64": 0x4000_2000, "x86_64": 0x3F8},
         _firecracker,
     ),
 }
@@ -126,7 +122,7 @@ def kernel(
     hyperv: True if it has Hyper-V's CPUID.
     """
     row = VMMS[vmm]
-    line = "sysevent=" + ",".join(f"{number:016x}" for number in (row.uart[arch], *numbers))
+    line = "sysevent=" + ",".join(f"{number:016x}" for number in (UARTS[arch][vmm], *numbers))
     # kvmtool makes a folder there.
     home = ("HOME=/sysevent",)
     return scenario_of(
