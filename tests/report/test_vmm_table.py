@@ -62,6 +62,13 @@ def test_programs_of_a_user(vmms, where):
     )
 
 
+def test_a_program_for_each_architecture():
+    """It is one VMM."""
+    first = records_of("5.10", runs.reset(), vmm="crosvm=/a")
+    skipped = verdict(TEST, "x86_64-tcg", "SKIP", abi="x86_64", dimensions={"vmm": "crosvm=/b"})
+    assert vmm_table.rows([*first, skipped])[0].cells()[-1] == "crosvm on 5.10"
+
+
 def test_a_vmm_without_a_monitor():
     """It does not say when it is ready, so there are no times of it."""
     outcome_of_kvmtool = msgspec.structs.replace(outcome(runs.reset()), start_seconds=0.0)

@@ -92,10 +92,19 @@ def rows(run: Sequence[Record]) -> list[Row]:
 
 
 def _names(run: Sequence[Record]) -> dict[str, str]:
-    """What the table calls each VMM: without the path of the user's program, unless there are several of a name."""
-    vmms = {r.dimensions["vmm"] for r in run if isinstance(r, records.Verdict) and "vmm" in r.dimensions}
-    short = {vmm: vmm.partition("=")[0] for vmm in vmms}
-    return {vmm: name if list(short.values()).count(name) == 1 else vmm for vmm, name in short.items()}
+    """What the table calls each VMM: without the path of a program, unless two of a name were asked the same."""
+    asked: dict[str, set[str]] = {}
+    for record in run:
+        if isinstance(record, records.Verdict) and (vmm := record.dimensions.get("vmm")):
+            tests = asked.setdefault(vmm, set())
+            # A program for one architecture is skipped on the others.
+            tests |= set() if record.status is Status.SKIP else {record.test}
+    names: dict[str, str] = {}
+    for vmm, tests in asked.items():
+        name = vmm.partition("=")[0]
+        others = (asked[one] for one in asked if one != vmm and one.partition("=")[0] == name)
+        names[vmm] = name if all(tests.isdisjoint(other) for other in others) else vmm
+    return names
 
 
 def _order(release: str) -> tuple[list[int], str]:
