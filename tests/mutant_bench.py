@@ -28,7 +28,7 @@ class Bench:
         self.build_ids = {}
         self.built, self.asked, self.said = [], [], []
         self.fails = set()
-        self.beside = None
+        self.beside = ()
 
     def build(self, tree, log, *, configured=False):
         text = (tree / FILE).read_bytes()

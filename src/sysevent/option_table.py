@@ -211,8 +211,8 @@ OPTIONS: tuple[Option, ...] = (
 
     # Real VMMs in guests.
     Option("--vmm", "NAME", f"real VMM: {', '.join(VMMS)}, or NAME=PATH, a program of yours",
-           _in("images fetch",
-               pytest=Use(once=True, help=_VMM), run=Use(once=True, help=_VMM),
+           _in("images fetch", pytest=Use(once=True, help=_VMM), run=Use(once=True, help=_VMM),
+               sensitivity=Use(help="also compare what a user of this VMM gets on each mutant"),
                vmms=Use(help="VMM to run, such as qemu-10; default: each QEMU of Debian")), "vmm", repeatable=True),
     Option("--kvmtool", "DIR", "source tree of the VMM kvmtool, which is only read", _in("images fetch"), "directory"),
 

@@ -56,22 +56,6 @@ def test_a_kernel_that_runs_already_is_not_asked():
     assert "vmm." not in out
 
 
-@pytest.mark.parametrize(
-    ("vmm", "family"),
-    [
-        ("qemu-10", "qemu"),
-        ("qemu-5.2", "qemu"),
-        ("kvm-ioctls", "kvm_ioctls"),
-        ("kvm-ioctls-0.25", "kvm_ioctls"),
-        ("kvmtool=/a-1", "kvmtool"),
-        ("cloud-hypervisor=/x/y", "cloud_hypervisor"),
-        ("mine=/qemu-10", "mine"),
-    ],
-)
-def test_family(vmm, family):
-    assert vmms.family(vmm) == family
-
-
 @pytest.fixture
 def written():
     """written(claim, seen): the dimension and the records of a verdict on a claim."""

@@ -1,4 +1,4 @@
-"""A measurement with programs of others beside the claims."""
+"""A measurement with others beside the claims."""
 
 import math
 
@@ -29,11 +29,28 @@ class Others:
     def __init__(self, bench):
         self.results, self.asked, self.bench = {}, [], bench
         (bench.folder / "results").mkdir()
-        bench.beside = Beside(self, f"{PEERS}1", State(bench.folder / "results"), bench.folder / "logs")
+        self.again()
 
-    def __call__(self, image, logs, budget):
-        self.asked.append((image.read_text(), budget))
-        return Verdicts(self.results.get(image.read_text(), ORIGINAL), seconds=20.0)
+    def again(self):
+        """As a later run with the same results."""
+        folder = self.bench.folder
+        one = Beside("selftests", self, f"{PEERS}1", State(folder / "results"), folder / "logs")
+        self.bench.beside = (one,)
+
+    def __call__(self, image, logs, budget, original):
+        name = image.read_text()
+        self.asked.append((name, budget))
+        # The first one that is asked is the original; the others can be compared with it.
+        assert (original is None) is (name == "original")
+        assert original is None or (original.image.read_text(), original.verdicts.seconds) == (
+            "original",
+            20.0,
+        )
+        return Verdicts(self.results.get(name, ORIGINAL), seconds=20.0)
+
+
+def fates(measured):
+    return [one.beside["selftests"].fate for one in measured.judged]
 
 
 @pytest.fixture
@@ -46,20 +63,20 @@ def test_programs_of_others_beside(bench, others):
     bench.answers = {DELETED: PASSED | {"a": Status.FAIL}}
     others.results = {SECOND: {"selftests.a": Status.FAIL, "selftests.b": Status.SKIP}}
     _, measured = bench.measure()
-    assert [one.peers.fate for one in measured.judged] == [Fate.SURVIVED, Fate.SURVIVED, Fate.KILLED]
-    assert measured.judged[2].peers.killers == ("selftests.a",)
-    assert measured.peers.statuses == ORIGINAL
+    assert fates(measured) == [Fate.SURVIVED, Fate.SURVIVED, Fate.KILLED]
+    assert measured.judged[2].beside["selftests"].killers == ("selftests.a",)
+    assert measured.beside["selftests"].statuses == ORIGINAL
     assert [name for name, _ in others.asked] == ["original", DELETED, CONSTANT, SECOND]
     # Without a limit for the original, and five times as long as that for the others.
     assert [budget for _, budget in others.asked] == [math.inf, 100.0, 100.0, 100.0]
-    assert any("others: killed by selftests.a" in line for line in bench.said)
+    assert any("; selftests: killed by selftests.a" in line for line in bench.said)
 
 
 def test_programs_of_others_are_asked_once(bench, others):
-    first = [one.peers for one in bench.measure()[1].judged]
+    first = [one.beside for one in bench.measure()[1].judged]
     del others.asked[:]
-    bench.beside = Beside(others, f"{PEERS}1", State(bench.folder / "results"), bench.folder / "logs")
-    assert [one.peers for one in bench.measure()[1].judged] == first
+    others.again()
+    assert [one.beside for one in bench.measure()[1].judged] == first
     assert others.asked == []
 
 
@@ -74,12 +91,12 @@ def test_a_mutant_that_was_killed_before_is_known_by_its_claims(bench, others):
 
 def test_an_image_that_is_gone_is_built_again(bench, others):
     others.results = {SECOND: {"selftests.a": Status.FAIL}}
-    bench.beside = None
+    bench.beside = ()
     bench.measure()
     for image in (bench.folder / "images").iterdir():
         image.unlink()
-    bench.beside = Beside(others, f"{PEERS}1", State(bench.folder / "results"), bench.folder / "logs")
-    assert bench.measure()[1].judged[2].peers.killers == ("selftests.a",)
+    others.again()
+    assert bench.measure()[1].judged[2].beside["selftests"].killers == ("selftests.a",)
 
 
 @pytest.mark.parametrize(
@@ -94,10 +111,38 @@ def test_an_image_that_is_gone_is_built_again(bench, others):
 )
 def test_what_programs_of_others_show(bench, others, seen, fate):
     others.results = {SECOND: seen}
-    assert bench.measure()[1].judged[2].peers.fate is fate
+    assert fates(bench.measure()[1])[2] is fate
 
 
 def test_no_program_passes_on_the_original(bench, others):
     others.results = {"original": {"selftests.a": Status.MISS}}
-    with pytest.raises(InfrastructureError, match="no program of others passes"):
+    with pytest.raises(InfrastructureError, match="nothing of selftests passes"):
         bench.measure()
+
+
+def test_each_suite_has_a_result_of_its_own(bench, others):
+    """One that is asked later does not ask the others again."""
+    bench.measure()
+    del others.asked[:]
+    others.again()
+    folder = bench.folder
+    later = Beside("units", others, f"{PEERS}2", State(folder / "results"), folder / "logs")
+    bench.beside = (*bench.beside, later)
+    assert list(bench.measure()[1].judged[0].beside) == ["selftests", "units"]
+    assert [name for name, _ in others.asked] == ["original", DELETED, CONSTANT, SECOND]
+
+
+def test_what_a_user_gets_on_a_mutant_is_the_reason(bench):
+    """Of what others show in words."""
+    before, after = {"v.off": "SHUTDOWN"}, {"v.off": "no event"}
+
+    def asks(image, logs, budget, original):
+        if image.read_text() == SECOND:
+            return Verdicts({"v.off": Status.FAIL}, shown=after)
+        return Verdicts({"v.off": Status.PASS}, shown=before)
+
+    (bench.folder / "results").mkdir()
+    state = State(bench.folder / "results")
+    bench.beside = (Beside("v", asks, f"{PEERS}3", state, bench.folder / "logs"),)
+    found = bench.measure()[1].judged[2].beside["v"]
+    assert (found.fate, found.reason) == (Fate.KILLED, "v.off: SHUTDOWN -> no event")

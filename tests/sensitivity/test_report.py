@@ -89,21 +89,32 @@ def test_json():
     assert found["mutants"][0]["killers"] == ["kvm.system_event.a", "kvm.system_event.b"]
 
 
-SELFTEST, UNIT = "selftests.psci_test", "kvm-unit-tests.psci"
+SELFTEST, UNIT, EVENT = "selftests.psci_test", "kvm-unit-tests.psci", "qemu-5.2.psci.off"
+CHANGED = f"{EVENT}: SHUTDOWN guest-shutdown; exit code 0 -> no event"
 
 
-def both(key, fate, *killers, peers=Fate.KILLED):
-    return msgspec.structs.replace(judged(key, fate), peers=Result(peers, killers=killers))
+def all_of(key, fate, *killers, selftests=Fate.SURVIVED):
+    """A mutant that these kill; selftests: what becomes of it with them otherwise."""
+    found = {}
+    for suite, name in (("selftests", SELFTEST), ("kvm-unit-tests", UNIT), ("qemu-5.2", EVENT)):
+        said = Fate.KILLED if name in killers else selftests if suite == "selftests" else Fate.SURVIVED
+        reason = CHANGED if name == EVENT and name in killers else ""
+        found[suite] = Result(said, reason, killers=(name,) if name in killers else ())
+    return msgspec.structs.replace(judged(key, fate), beside=found)
 
 
 COMPARED = msgspec.structs.replace(
     FOUND,
-    peers=Verdicts({SELFTEST: Status.PASS, UNIT: Status.PASS}),
+    beside={
+        "selftests": Verdicts({SELFTEST: Status.PASS}),
+        "kvm-unit-tests": Verdicts({UNIT: Status.PASS}),
+        "qemu-5.2": Verdicts({EVENT: Status.PASS}),
+    },
     judged=(
-        both("m1", Fate.KILLED, SELFTEST, UNIT),
-        both("m2", Fate.KILLED, peers=Fate.SURVIVED),
-        both("m3", Fate.SURVIVED, SELFTEST),
-        both("m4", Fate.SURVIVED, peers=Fate.INCONCLUSIVE),
+        all_of("m1", Fate.KILLED, SELFTEST, UNIT, EVENT),
+        all_of("m2", Fate.KILLED),
+        all_of("m3", Fate.SURVIVED, SELFTEST),
+        all_of("m4", Fate.SURVIVED, selftests=Fate.INCONCLUSIVE),
         # Not given to others, because it is the original.
         judged("m5", Fate.EQUIVALENT),
     ),
@@ -112,34 +123,38 @@ COMPARED = msgspec.structs.replace(
 
 def test_who_catches_what():
     assert list(others.lines(COMPARED)) == [
-        "| killed by | of 4 mutants | alone |",
-        "|---|---:|---:|",
-        "| claims | 2 | 1 |",
-        "| selftests | 2 | 1 |",
-        "| kvm-unit-tests | 1 | 0 |",
-        "| none of them | 1 | |",
-        "programs of others have no result on 1 of them, and none fails",
+        "| killed by | of 4 mutants | alone | no result |",
+        "|---|---:|---:|---:|",
+        "| claims | 2 | 1 | 0 |",
+        "| selftests | 2 | 1 | 1 |",
+        "| kvm-unit-tests | 1 | 0 | 0 |",
+        "| qemu-5.2 | 1 | 0 | 0 |",
+        "| none of them | 1 | | |",
         f"m3 f: delete: g();: survived, and killed by {SELFTEST}",
+        f"m1 f: delete: g();: {CHANGED}",
     ]
 
 
 def test_who_catches_what_in_numbers():
     found = others.as_json(COMPARED)
     assert found["mutants"] == 4
-    assert found["killed"] == {"claims": 2, "selftests": 2, "kvm-unit-tests": 1}
-    assert found["killed_alone"] == {"claims": 1, "selftests": 1, "kvm-unit-tests": 0}
+    assert found["killed"] == {"claims": 2, "selftests": 2, "kvm-unit-tests": 1, "qemu-5.2": 1}
+    assert found["killed_alone"] == {"claims": 1, "selftests": 1, "kvm-unit-tests": 0, "qemu-5.2": 0}
     assert found["killed_by_none"] == 1
+    assert found["original"] == {SELFTEST: "PASS", UNIT: "PASS", EVENT: "PASS"}
 
 
 def test_others_are_in_every_form():
-    assert "| selftests | 2 | 1 |" in report.text(COMPARED)
+    assert "| selftests | 2 | 1 | 1 |" in report.text(COMPARED)
     first = report.as_json(COMPARED, "arm64")["mutants"][0]
-    assert first["peers"] == {"fate": "killed", "reason": "", "killers": [SELFTEST, UNIT], "missed": []}
+    assert list(first["beside"]) == ["selftests", "kvm-unit-tests", "qemu-5.2"]
+    expected = {"fate": "killed", "reason": CHANGED, "killers": [EVENT], "missed": []}
+    assert first["beside"]["qemu-5.2"] == expected
     heading, *rows = report.matrix(COMPARED).splitlines()
-    assert SELFTEST in heading.split("\t")
-    assert rows[0].split("\t")[heading.split("\t").index(SELFTEST)] == "F"
+    for killer in (SELFTEST, EVENT):
+        assert rows[0].split("\t")[heading.split("\t").index(killer)] == "F"
 
 
 def test_nothing_of_others_if_they_were_not_asked():
     assert "killed by" not in report.text(FOUND)
-    assert report.as_json(FOUND, "arm64")["peers"] is None
+    assert report.as_json(FOUND, "arm64")["beside"] is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -21,14 +21,18 @@ from sysevent.doctor.requirements import ensure_kernel_build, ensure_qemu
 from sysevent.errors import UsageError
 from sysevent.images.debian.archive import Archive
 from sysevent.images.kernel.identity import file_build_id
+from sysevent.images.rootfs import kits, vmm_guest
 from sysevent.peers import session, unit_tests
+from sysevent.peers.drive import Suite
+from sysevent.peers.guests import EngineGuest
 from sysevent.peers.source import of_tree
-from sysevent.sensitivity import ask, beside, drive, equivalent, mutants, places, report
-from sysevent.sensitivity.beside import Beside, ProgramAsker
+from sysevent.sensitivity import ask, beside, drive, equivalent, mutants, places, report, vmms
+from sysevent.sensitivity.beside import Beside, Guests, ProgramAsker
 from sysevent.sensitivity.drive import Measurement, Workshop
 from sysevent.sensitivity.mutants import Found
 from sysevent.sensitivity.state import State
 from sysevent.sensitivity.tree import TreeCopy
+from sysevent.sensitivity.vmms import VmmAsker
 from sysevent.settings import Settings, from_options
 from sysevent.targets import spec
 from sysevent.targets.spec import TargetSpec
@@ -51,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
                 f"{one.key} {one.file}:{one.line} {one.function}: {one.operator}: {one.before} -> {one.after}"
             )
         return 0
+    kits.wanted(args.vmm or ())
     ensure_qemu(list(chosen), say)
     for arch in chosen.values():
         ensure_kernel_build(arch)
@@ -96,7 +101,7 @@ def _measure(
     say(f"{arch.name}: {len(found.mutants)} mutants; state and logs: {results}")
     state = State(results)
     with Cache(settings.cache).lock(f"sensitivity-{folder.name}", "sensitivity", say):
-        peers = _beside(args, source, arch, target, results, state, settings) if args.peers else None
+        others = _beside(args, source, arch, target, results, state, settings)
         workshop = Workshop(
             copy=partial(TreeCopy.make, source, folder / "tree", found.files),
             builder=builder,
@@ -105,7 +110,7 @@ def _measure(
             images=folder / "images",
             logs=results / "logs",
             asking=ask.asking_key(target),
-            beside=peers,
+            beside=tuple(others),
         )
         return drive.measure(
             found,
@@ -125,19 +130,35 @@ def _beside(
     results: Path,
     state: State,
     settings: Settings,
-) -> Beside:
-    """The selftests of the same tree, compiled, for --peers; without those that take tens of seconds."""
+) -> Iterator[Beside]:
+    """What is asked beside the claims: suites of others, compiled, and the real VMMs of --vmm."""
+    logs, guests = results / "logs", Guests(target, settings)
+    for suite in _suites(args, source, arch, logs, settings) if args.peers else ():
+        key = beside.asking_key(target, beside.of_suite(suite), suite.archives)
+        yield Beside(suite.cases[0].suite, ProgramAsker(suite, guests), key, state, logs)
+    for vmm in args.vmm or ():
+        archives = (kits.kit(vmm, arch, settings, say).archive, vmm_guest.archive(arch, settings))
+        asks = VmmAsker(arch.name, vmm, partial(_with_vmm, guests, archives), vmms.claims())
+        key = beside.asking_key(target, asks.asked, archives)
+        yield Beside(asks.name, asks, key, state, logs)
+
+
+def _with_vmm(
+    guests: Guests, archives: Sequence[Path], image: Path, logs: Path, controlled: bool
+) -> EngineGuest:
+    return guests.guest(image, logs, archives, controlled=controlled)
+
+
+def _suites(
+    args: argparse.Namespace, source: Path, arch: Architecture, logs: Path, settings: Settings
+) -> Iterator[Suite]:
+    """The selftests of the same tree, without those that take tens of seconds, and kvm-unit-tests."""
     archive = Archive(settings, say, f"sysevent sensitivity --peers --arch {arch.name}")
-    log = results / "logs" / "selftests.log"
-    suite = session.selftests(of_tree(source), arch, archive, jobs=args.jobs or 0, log=log, slow=False)
-    suites = [suite]
+    jobs = args.jobs or 0
+    yield session.selftests(of_tree(source), arch, archive, jobs=jobs, log=logs / "selftests.log", slow=False)
     if args.kvm_unit_tests:
-        log = results / "logs" / "kvm-unit-tests.log"
-        suites.append(
-            unit_tests.suite(Path(args.kvm_unit_tests), arch, archive, jobs=args.jobs or 0, log=log)
-        )
-    asks = ProgramAsker(target, suites, settings)
-    return Beside(asks, beside.asking_key(target, suites), state, results / "logs")
+        tree, log = Path(args.kvm_unit_tests), logs / "kvm-unit-tests.log"
+        yield unit_tests.suite(tree, arch, archive, jobs=jobs, log=log)
 
 
 def _pytest_options(args: argparse.Namespace) -> Sequence[str]:

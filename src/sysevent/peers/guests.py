@@ -11,10 +11,10 @@ from sysevent.decode.program import Ended, read_program
 from sysevent.engine.asker import Asker
 from sysevent.engine.listeners import Listeners
 from sysevent.hosts.qemu.opener import QemuOpener
-from sysevent.model import Facts, Incident, Progress
+from sysevent.model import Facts, Incident, Observation, Progress
 from sysevent.peers.drive import Case
 from sysevent.scenario.control import CONTROLS, Control
-from sysevent.scenario.steps import Program, scenario_of
+from sysevent.scenario.steps import Program, Scenario, scenario_of
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
@@ -61,8 +61,16 @@ class EngineGuest:
             on_answer(self._asker, facts)
         step = Program(case.arguments, "ended", milliseconds=int(seconds * 1000), merged=True)
         scenario = scenario_of(self._asker.arch.name, f"peers.{case.suite}.{case.name}", step)
+        return read_program(self.observe(scenario).answers["ended"])
+
+    def observe(self, scenario: Scenario) -> Observation:
+        """Return what a scenario gives; it is run each time. Raises what Asker.observe() raises."""
         self._asker.forget(scenario)
-        return read_program(self._asker.observe(scenario, recorded=False).answers["ended"])
+        return self._asker.observe(scenario, recorded=False)
+
+    def facts(self) -> Facts:
+        """Return what the kernel reports about itself. Raises what Asker.facts() raises."""
+        return self._asker.facts()
 
     def close(self) -> None:
         """See Guest in drive.py."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from sysevent.arches import native
 from sysevent.checkout import SUITES
 from sysevent.contract.claim import Claim, of_test
 from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.vmm_claims import family, subject
 from sysevent.engine.asker import Asker
 from sysevent.errors import SyseventError, copy_of
 from sysevent.model import Observation
@@ -21,13 +21,6 @@ from sysevent.report import records
 from sysevent.targets.spec import TargetSpec
 
 FOLDER = SUITES / "vmms"
-# In the titles of such claims: "vmm.qemu.psci.off".
-_TITLE = re.compile(r"vmm\.([a-z0-9_]+)\.")
-
-
-def family(vmm: str) -> str:
-    """Which VMM the value of --vmm names, whatever release: "qemu" of qemu-10, "crosvm" of crosvm=PATH."""
-    return re.split(r"[-=]\d|=", vmm, maxsplit=1)[0].replace("-", "_")
 
 
 def selected(claim: ExitClaim, spec: TargetSpec, abi: str, config: pytest.Config) -> bool:
@@ -39,9 +32,8 @@ def selected(claim: ExitClaim, spec: TargetSpec, abi: str, config: pytest.Config
         return True
     if not spec.booted:
         return False
-    found = _TITLE.match(claim.title)
     vmm = config.getoption("vmm")
-    return bool(vmm and found and found[1] == family(vmm) and abi == native(claim.arch).name)
+    return bool(vmm and subject(claim)[0] == family(vmm) and abi == native(claim.arch).name)
 
 
 def ignored(path: Path, config: pytest.Config) -> bool:

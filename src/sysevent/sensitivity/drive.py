@@ -51,8 +51,8 @@ class Workshop(msgspec.Struct, frozen=True):
     asking: str
     # Build ID of a vmlinux; "" if it has none.
     read_build_id: Callable[[Path], str] = proof.of_vmlinux
-    # The programs of others; None: they are not asked.
-    beside: Beside | None = None
+    # Others that are asked as well.
+    beside: tuple[Beside, ...] = ()
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -62,8 +62,8 @@ class Judged(msgspec.Struct, frozen=True):
     result: Result
     # Seconds for building and asking; 0 if both were done in an earlier run.
     seconds: float = 0.0
-    # What programs of others say of it; None if they were not asked.
-    peers: Result | None = None
+    # What others say of it, by their names.
+    beside: dict[str, Result] = {}
 
 
 class Measurement(msgspec.Struct, frozen=True):
@@ -75,8 +75,8 @@ class Measurement(msgspec.Struct, frozen=True):
     judged: tuple[Judged, ...]
     # Names of places that the tree does not have.
     absent: tuple[str, ...]
-    # What programs of others gave on the original kernel; None if they were not asked.
-    peers: Verdicts | None = None
+    # What others gave on the original kernel, by their names.
+    beside: dict[str, Verdicts] = {}
 
 
 def measure(
@@ -139,9 +139,9 @@ class _Bench:
                 )
             self._state.add(Asked(self._id, self._workshop.asking, base))
         self._base = base
-        if self._workshop.beside is not None:
-            self._say("running the programs of others on the original kernel")
-            self._workshop.beside.original(self._id, image)
+        for one in self._workshop.beside:
+            self._say(f"asking the original kernel: {one.name}")
+            one.original(self._id, image)
 
     def mutants(self) -> Measurement:
         """Decide all mutants, in their order."""
@@ -150,35 +150,43 @@ class _Bench:
         for count, mutant in enumerate(self._found.mutants, 1):
             begin = time.monotonic()
             result, is_new = self._one(mutant)
-            peers, is_newer = self._beside(mutant, result)
+            beside, is_newer = self._beside(mutant, result)
             is_new = is_new or is_newer
             seconds = time.monotonic() - begin if is_new else 0.0
             if is_new:
                 spent, tried = spent + seconds, tried + 1
                 left = spent / tried * (number - count) / 60
-                others = f"; others: {_words(peers)}" if peers else ""
+                others = "".join(f"; {name}: {_words(found)}" for name, found in beside.items())
                 self._say(
                     f"{count}/{number} {mutant.title}: {_words(result)}{others} "
                     f"({seconds:.0f} s; about {left:.0f} min left)"
                 )
-            judged.append(Judged(mutant, result, round(seconds, 1), peers))
-        base = self._workshop.beside.base if self._workshop.beside else None
+            judged.append(Judged(mutant, result, round(seconds, 1), beside))
+        base = {one.name: one.base for one in self._workshop.beside}
         return Measurement(self._id, self._base, tuple(judged), self._found.absent, base)
 
-    def _beside(self, mutant: Mutant, result: Result) -> tuple[Result | None, bool]:
-        """What programs of others say of a mutant, None if they are not asked, and whether that is new."""
-        beside = self._workshop.beside
-        if beside is None or result.fate not in COUNTED:
-            return None, False
-        if (known := beside.known(mutant)) is not None:
-            return known, False
+    def _beside(self, mutant: Mutant, result: Result) -> tuple[dict[str, Result], bool]:
+        """What others say of a mutant that counts, and whether any of that is new."""
+        asked = self._workshop.beside if result.fate in COUNTED else ()
+        found, is_new = {}, False
+        for one in asked:
+            said = one.known(mutant)
+            if said is None:
+                is_new = True
+                if (image := self._built(mutant)) is None:
+                    break
+                said = one.mutant(mutant, image)
+            found[one.name] = said
+        return found, is_new
+
+    def _built(self, mutant: Mutant) -> Path | None:
+        """The image of a mutant that was built before, built again if it is gone; None if that fails."""
         built = self._state.built(self._id, mutant.key)
         image = self._image(built.build_id if built else "")
-        if not image.is_file():
-            _, image, error = self._build(mutant)
-            if error is not None:
-                return None, True
-        return beside.mutant(mutant, image), True
+        if image.is_file():
+            return image
+        _, image, error = self._build(mutant)
+        return None if error is not None else image
 
     def _one(self, mutant: Mutant) -> tuple[Result, bool]:
         """What became of a mutant, and whether something was done to find out."""

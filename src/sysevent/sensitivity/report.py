@@ -25,7 +25,7 @@ _COLUMNS = (
 def text(found: Measurement) -> str:
     """Return the report: the table, the rates, and every mutant that is not killed with its difference."""
     lines = [*table(found), "", *rates(found)]
-    if found.peers is not None:
+    if found.beside:
         lines += ["", *others.lines(found)]
     if found.absent:
         lines.append(f"not in this tree: {', '.join(found.absent)}")
@@ -69,7 +69,7 @@ def as_json(found: Measurement, arch: str) -> dict[str, Any]:
         "counted": rate.counted,
         "kill_rate": round(rate.share(Fate.KILLED), 4),
         "absent": list(found.absent),
-        "peers": others.as_json(found),
+        "beside": others.as_json(found),
         "mutants": [_as_json(one) for one in found.judged],
     }
 
@@ -92,13 +92,14 @@ def _as_json(one: Judged) -> dict[str, Any]:
         "skipped": list(result.skipped),
         "diff": mutant.diff,
         "seconds": one.seconds,
-        "peers": None
-        if one.peers is None
-        else {
-            "fate": str(one.peers.fate),
-            "reason": one.peers.reason,
-            "killers": list(one.peers.killers),
-            "missed": list(one.peers.missed),
+        "beside": {
+            name: {
+                "fate": str(said.fate),
+                "reason": said.reason,
+                "killers": list(said.killers),
+                "missed": list(said.missed),
+            }
+            for name, said in one.beside.items()
         },
     }
 

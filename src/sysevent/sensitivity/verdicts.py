@@ -45,13 +45,16 @@ class Verdicts(msgspec.Struct, frozen=True):
     obstacle: str = ""
     # Seconds.
     seconds: float = 0.0
+    # What a user of a real VMM got, in words; {} if that was not asked.
+    shown: dict[str, str] = {}
 
 
 class Result(msgspec.Struct, frozen=True):
     """What became of a mutant, with the claims that say so."""
 
     fate: Fate
-    # One line; of an equivalent or inconclusive mutant, and of one that was not built, the reason.
+    # One line; of an equivalent or inconclusive mutant, and of one that was not built, the reason. Of one that a real
+    # VMM kills, what its user gets instead.
     reason: str = ""
     # Claims that are FAIL.
     killers: tuple[str, ...] = ()
