@@ -17,6 +17,7 @@ from sysevent.build.kernel import KernelBuilder
 from sysevent.cache import Cache
 from sysevent.checkout import results_home
 from sysevent.cli import say, show
+from sysevent.contract import catalogue
 from sysevent.doctor.requirements import ensure_kernel_build, ensure_qemu
 from sysevent.errors import UsageError
 from sysevent.images.debian.archive import Archive
@@ -26,7 +27,7 @@ from sysevent.peers import session, unit_tests
 from sysevent.peers.drive import Suite
 from sysevent.peers.guests import EngineGuest
 from sysevent.peers.source import of_tree
-from sysevent.sensitivity import ask, beside, drive, equivalent, mutants, places, report, vmms
+from sysevent.sensitivity import ask, beside, drive, equivalent, mutants, places, report
 from sysevent.sensitivity.beside import Beside, Guests, ProgramAsker
 from sysevent.sensitivity.drive import Measurement, Workshop
 from sysevent.sensitivity.mutants import Found
@@ -138,7 +139,7 @@ def _beside(
         yield Beside(suite.cases[0].suite, ProgramAsker(suite, guests), key, state, logs)
     for vmm in args.vmm or ():
         archives = (kits.kit(vmm, arch, settings, say).archive, vmm_guest.archive(arch, settings))
-        asks = VmmAsker(arch.name, vmm, partial(_with_vmm, guests, archives), vmms.claims())
+        asks = VmmAsker(arch.name, vmm, partial(_with_vmm, guests, archives), catalogue.load().about_vmms)
         key = beside.asking_key(target, asks.asked, archives)
         yield Beside(asks.name, asks, key, state, logs)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from sysevent.cli import say, show
 from sysevent.cli.run import Start, new_folder, pytest_options, start_pytest
 from sysevent.contract import catalogue
-from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.outcome_checks import beside
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures
 from sysevent.images.rootfs import kits
@@ -59,6 +58,6 @@ def run(args: argparse.Namespace, start: Start = start_pytest) -> int:
 
 def _keywords() -> list[str]:
     """The ends of the ids of the tests: the claims about real VMMs, and those about the same events' bytes."""
-    claims = [c for c in catalogue.load() if isinstance(c, ExitClaim) and c.asks.runs_programs]
+    claims = catalogue.load().about_vmms
     raw = dict.fromkeys(name.partition(".")[2] for claim in claims if (name := beside(claim)))
     return ["-vmm.", *(f"-{title}]" for title in raw)]

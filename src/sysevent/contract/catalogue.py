@@ -60,6 +60,15 @@ class Catalogue:
         ]
 
     @property
+    def about_vmms(self) -> Sequence[ExitClaim]:
+        """The claims about what users of real VMMs get."""
+        return [
+            claim
+            for claim in self._claims.values()
+            if isinstance(claim, ExitClaim) and claim.asks.runs_programs
+        ]
+
+    @property
     def of_guests(self) -> Sequence[ExitClaim | LogClaim]:
         """The claims that a running kernel is asked: about exits, and about its log."""
         logs = [claim for claim in self._claims.values() if isinstance(claim, LogClaim)]

@@ -51,6 +51,8 @@ class Reader(msgspec.Struct, frozen=True):
     used_by: str
     # Called with the event, the program's ABI, and whether the kernel has capability 215.
     read: Callable[[Event, str, bool], Interpretation]
+    # Of those programs, the VMMs with claims of their own: see vmm_claims.family().
+    vmms: tuple[str, ...] = ()
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -98,10 +100,15 @@ def _bit_31(seen: Event, abi: str, capability: bool) -> Interpretation:
 
 # The names, and the programs, are columns of the report.
 READERS = (
-    Reader("type", "QEMU, kvmtool", _type_only),
+    Reader("type", "QEMU, kvmtool", _type_only, ("qemu", "kvmtool")),
     Reader("type and flags", "built before v5.18: crosvm, Android 13", _flags),
     Reader("ndata, if capable", "as api.rst asks for", _ndata_if_capable),
-    Reader("ndata, unasked", "kvm-ioctls, and all that is built on it", _ndata),
+    Reader(
+        "ndata, unasked",
+        "kvm-ioctls, and all that is built on it",
+        _ndata,
+        ("kvm_ioctls", "cloud_hypervisor", "firecracker"),
+    ),
     Reader("ndata, if bit 31", "the repair that was not taken, c24a950ec7d6", _bit_31),
 )
 

@@ -21,6 +21,7 @@ from sysevent.report import (
     errata_seen,
     families,
     kernels,
+    live_readings,
     next_step,
     readers_table,
     records,
@@ -118,10 +119,12 @@ def _details(screen: _Screen, everything: Sequence[records.Record]) -> None:
         screen.write(line, **(markup(worst) if worst else {"bold": True}))
     for line in dimensions.lines(everything):
         screen.write(line)
-    table = readers_table.lines(readers_table.read(everything))
+    readings = readers_table.read(everything)
+    live = live_readings.read(everything, readings)
+    table = readers_table.lines(readers_table.table(readings, live))
     if table:
         screen.reporter.section("how each generation of userspace reads these events")
-        for line in table:
+        for line in (*table, *(text for _, text in live_readings.notes(live))):
             screen.write(line)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from sysevent.arches import ABIS, ARCHITECTURES
 from sysevent.contract import catalogue, readers
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.readers import READERS, Reading, ReadResult
 from sysevent.report import records
+from sysevent.report.live_readings import Live, reader_of
 from sysevent.report.order import ColumnKey, column_key
 from sysevent.report.records import Record
 
@@ -45,26 +48,65 @@ def by_scenario(claims: Iterable[ExitClaim]) -> dict[str, ExitClaim]:
     return found
 
 
-def lines(found: Iterable[tuple[str, Reading]]) -> list[str]:
-    """Return the table: a row for each reader, a column for each target and ABI, how many events it reads how."""
+class Row(msgspec.Struct, frozen=True):
+    """One row of the table: a reader, or below it what a user of a VMM that reads so got."""
+
+    # Of the reader or the VMM, and which programs the reader stands for.
+    name: str
+    used_by: str
+    # For each column how many events have which result.
+    cells: tuple[tuple[tuple[str, int], ...], ...]
+    # True: the events were seen; False: the results are computed from the bytes.
+    live: bool = False
+
+
+class Table(msgspec.Struct, frozen=True):
+    """How each reader reads the events of a run, computed, and live where the run has a VMM that reads so."""
+
+    # The target and the ABI.
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def table(found: Iterable[tuple[str, Reading]], live: Iterable[Live] = ()) -> Table:
+    """Return the table. live: what users of real VMMs got, from live_readings.read()."""
     counts: dict[tuple[str, str], Counter[str]] = {}
     keys: dict[str, ColumnKey] = {}
-    for target, reading in found:
-        column = f"{target} {reading.abi}"
-        counts.setdefault((reading.reader, column), Counter())[reading.result.value] += 1
+    vmms: dict[str, str] = {}
+
+    def count(row: str, target: str, abi: str, result: str) -> None:
+        column = f"{target} {abi}"
+        counts.setdefault((row, column), Counter())[result] += 1
         # The ABI of a kernel has the name of its architecture.
-        keys[column] = column_key(target, reading.abi, native=reading.abi in ARCHITECTURES)
-    columns = sorted(keys, key=lambda column: keys[column])
-    if not columns:
-        return []
-    cells = {
-        key: ", ".join(f"{number} {word}" for word, number in sorted(counter.items(), reverse=True))
-        for key, counter in counts.items()
-    }
-    rows = [("reader", *columns)]
+        keys[column] = column_key(target, abi, native=abi in ARCHITECTURES)
+
+    for target, reading in found:
+        count(reading.reader, target, reading.abi, reading.result.value)
+    for one in live:
+        vmms[one.vmm] = reader_of(one.vmm)
+        count(one.vmm, one.target, one.abi, one.result.value)
+    columns = tuple(sorted(keys, key=lambda column: keys[column]))
+
+    def row(name: str, used_by: str, *, live: bool) -> Row:
+        cells = (counts.get((name, column), Counter()) for column in columns)
+        return Row(name, used_by, tuple(tuple(sorted(cell.items(), reverse=True)) for cell in cells), live)
+
+    rows = []
     for reader in READERS:
-        row = (cells.get((reader.name, column), "") for column in columns)
-        rows.append((f"{reader.name} ({reader.used_by})", *row))
+        rows.append(row(reader.name, reader.used_by, live=False))
+        rows += [row(vmm, "live", live=True) for vmm, name in vmms.items() if name == reader.name]
+    rows += [row(vmm, "live", live=True) for vmm, name in vmms.items() if not name]
+    return Table(columns, tuple(rows) if columns else ())
+
+
+def lines(found: Table) -> list[str]:
+    """Return the table as text: a row for each reader and VMM, a column for each target and ABI."""
+    if not found.columns:
+        return []
+    rows = [("reader", *found.columns)]
+    for row in found.rows:
+        cells = (", ".join(f"{number} {word}" for word, number in cell) for cell in row.cells)
+        rows.append((f"{'  ' if row.live else ''}{row.name} ({row.used_by})", *cells))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

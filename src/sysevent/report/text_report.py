@@ -13,6 +13,7 @@ from sysevent.report import (
     errata_seen,
     families,
     kernels,
+    live_readings,
     matrix,
     merging,
     peers_table,
@@ -90,7 +91,10 @@ def _lines(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
 
 def _readings(run: Sequence[Record], reader: str | None) -> Iterator[Line]:
     readings = readers_table.read(run)
-    yield from map(Line, readers_table.lines(readings))
+    live = live_readings.read(run, readings)
+    yield from map(Line, readers_table.lines(readers_table.table(readings, live)))
+    for result, text in live_readings.notes(live):
+        yield Line(text, result)
     if reader is None:
         for result, text in readers_table.misreadings(readings):
             yield Line(text, result)

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from sysevent.contract import catalogue
-from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.kernel_release import parse
 from sysevent.contract.outcome_checks import beside
 from sysevent.model import Status
@@ -70,8 +69,8 @@ def rows(run: Sequence[Record]) -> list[Row]:
     """The rows of the table, by architecture and in the order of the claims; claims that do not apply are left out."""
     verdicts = {(r.target, r.test): r for r in run if isinstance(r, records.Verdict) and r.native}
     outcomes = {(r.target, r.test, r.vmm): r for r in run if isinstance(r, records.Outcome)}
-    claims = [c for c in catalogue.load() if isinstance(c, ExitClaim) and c.asks.runs_programs]
-    names = _names(run)
+    claims = catalogue.load().about_vmms
+    called = names(run)
     found: dict[tuple[str, str, str, str], Row] = {}
     for claim in claims:
         for record in (r for r in run if isinstance(r, records.Verdict) and r.test == claim.test()):
@@ -84,27 +83,27 @@ def rows(run: Sequence[Record]) -> list[Row]:
             raw = _raw(verdicts.get((record.target, f"{_PREFIX}{beside(claim)}")))
             event = claim.title.split(".", 2)[2]
             row = found.setdefault((claim.arch, event, got, raw), Row(claim.arch, event, got, raw, {}))
-            kernels = row.where.setdefault(names.get(vmm, vmm), [])
+            kernels = row.where.setdefault(called.get(vmm, vmm), [])
             if (release := _release(record)) not in kernels:
                 kernels.append(release)
                 kernels.sort(key=_order)
     return list(found.values())
 
 
-def _names(run: Sequence[Record]) -> dict[str, str]:
-    """What the table calls each VMM: without the path of a program, unless two of a name were asked the same."""
+def names(run: Sequence[Record]) -> dict[str, str]:
+    """Return what tables call each VMM: without the path of a program, unless two of a name were asked the same."""
     asked: dict[str, set[str]] = {}
     for record in run:
         if isinstance(record, records.Verdict) and (vmm := record.dimensions.get("vmm")):
             tests = asked.setdefault(vmm, set())
             # A program for one architecture is skipped on the others.
             tests |= set() if record.status is Status.SKIP else {record.test}
-    names: dict[str, str] = {}
+    called: dict[str, str] = {}
     for vmm, tests in asked.items():
         name = vmm.partition("=")[0]
         others = (asked[one] for one in asked if one != vmm and one.partition("=")[0] == name)
-        names[vmm] = name if all(tests.isdisjoint(other) for other in others) else vmm
-    return names
+        called[vmm] = name if all(tests.isdisjoint(other) for other in others) else vmm
+    return called
 
 
 def _order(release: str) -> tuple[list[int], str]:
@@ -136,10 +135,10 @@ def lines(run: Sequence[Record]) -> Iterator[str]:
         for cell in cells:
             line = "  ".join(text.ljust(width) for text, width in zip(cell, widths, strict=True))
             yield escape_line(f"  {line.rstrip()}")
-    yield from _costs([r for r in run if isinstance(r, records.Outcome)], _names(run))
+    yield from _costs([r for r in run if isinstance(r, records.Outcome)], names(run))
 
 
-def _costs(outcomes: Sequence[records.Outcome], names: Mapping[str, str]) -> Iterator[str]:
+def _costs(outcomes: Sequence[records.Outcome], called: Mapping[str, str]) -> Iterator[str]:
     for vmm in dict.fromkeys(one.vmm for one in outcomes):
         own = [one.seen for one in outcomes if one.vmm == vmm]
         version = next((f" ({one.version})" for one in own if one.version), "")
@@ -153,5 +152,5 @@ def _costs(outcomes: Sequence[records.Outcome], names: Mapping[str, str]) -> Ite
                 f"median {start:.1f} s from its start to a guest that can run, {event:.3f} s to the event; "
             )
         yield escape_line(
-            f"{names.get(vmm, vmm)}{version}: {len(own)} runs; {times}{memory / 1024:.0f} MB of memory at most"
+            f"{called.get(vmm, vmm)}{version}: {len(own)} runs; {times}{memory / 1024:.0f} MB of memory at most"
         )

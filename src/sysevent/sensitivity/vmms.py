@@ -16,7 +16,7 @@ from typing import Protocol
 
 import msgspec
 
-from sysevent.contract import catalogue, vmm_claims
+from sysevent.contract import vmm_claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.outcome_checks import outcome_of
 from sysevent.contract.terms import Terms
@@ -177,11 +177,6 @@ def got(claim: ExitClaim, guest: Guest) -> Got:
     shown = Seen.of(outcome)
     more = [f"{name}={value}" for name, value in sorted(shown.data.items()) if name not in _IN_WORDS]
     return Got(Status.PASS, "; ".join([words(shown), *more])[:_KEPT])
-
-
-def claims() -> Sequence[ExitClaim]:
-    """Return all claims about real VMMs."""
-    return [one for one in catalogue.load() if isinstance(one, ExitClaim) and one.asks.runs_programs]
 
 
 def _differing(found: Mapping[str, Got], wanted: Mapping[str, str]) -> list[str]:

@@ -11,9 +11,18 @@ from typing import Any
 from urllib.parse import quote
 
 from sysevent.contract.claim import PREFIX
-from sysevent.contract.readers import READERS, Reading
 from sysevent.model import Status
-from sysevent.report import dimensions, errata_seen, families, grouping, matrix, readers_table, records, skips
+from sysevent.report import (
+    dimensions,
+    errata_seen,
+    families,
+    grouping,
+    live_readings,
+    matrix,
+    readers_table,
+    records,
+    skips,
+)
 from sysevent.report.html import assets, cells
 from sysevent.report.html.headline import MEANINGS, headline
 from sysevent.report.html.safe import clipped
@@ -107,21 +116,7 @@ def _kernels(run: Iterable[records.Record]) -> list[records.Target]:
 def _readers(run: Sequence[records.Record]) -> dict[str, Any]:
     """Return the table of readers, with the events that each does not read right."""
     readings = readers_table.read(run)
-    counts: dict[tuple[str, str], Counter[str]] = {}
-    for target, reading in readings:
-        place = _place(target, reading)
-        counts.setdefault((reading.reader, place), Counter())[reading.result.value] += 1
-    places = list(dict.fromkeys(_place(target, reading) for target, reading in readings))
-    rows = [
-        {
-            "name": reader.name,
-            "used_by": reader.used_by,
-            "cells": [sorted(counts.get((reader.name, place), {}).items(), reverse=True) for place in places],
-        }
-        for reader in READERS
-    ]
-    return {"places": places, "rows": rows, "lines": readers_table.misreadings(readings)}
-
-
-def _place(target: str, reading: Reading) -> str:
-    return f"{target} {reading.abi}"
+    live = live_readings.read(run, readings)
+    table = readers_table.table(readings, live)
+    lines = [*live_readings.notes(live), *readers_table.misreadings(readings)]
+    return {"places": table.columns, "rows": table.rows, "lines": lines}
