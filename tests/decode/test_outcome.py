@@ -54,6 +54,15 @@ def test_a_vmm_that_is_killed():
             "exit code 1: qemu: Could",
         ),
         (runs.answer(flags=runs.KILLED, status=9), GuestLost, "still ran after 1.5 s: it printed no error"),
+        # On a kernel without epoll, where that is not the reason.
+        (
+            runs.answer(
+                errors=b"Failed to create epoll instance: Function not implemented" * 2 + b"qemu: no",
+                status=0x100,
+            ),
+            GuestLost,
+            "exit code 1: qemu: no",
+        ),
         (runs.NOT_STARTED, GuestLost, "cannot be started: 10"),
         (
             runs.answer(errors=b"qemu: -action: invalid option", status=0x100),
