@@ -19,7 +19,7 @@ from sysevent.checkout import results_home
 from sysevent.cli import say, show
 from sysevent.contract import catalogue
 from sysevent.doctor.requirements import ensure_kernel_build, ensure_qemu
-from sysevent.errors import UsageError
+from sysevent.errors import NotApplicable, UsageError
 from sysevent.images.debian.archive import Archive
 from sysevent.images.kernel.identity import file_build_id
 from sysevent.images.rootfs import kits, vmm_guest
@@ -137,8 +137,13 @@ def _beside(
     for suite in _suites(args, source, arch, logs, settings) if args.peers else ():
         key = beside.asking_key(target, beside.of_suite(suite), suite.archives)
         yield Beside(suite.cases[0].suite, ProgramAsker(suite, guests), key, state, logs)
-    for vmm in args.vmm or ():
-        archives = (kits.kit(vmm, arch, settings, say).archive, vmm_guest.archive(arch, settings))
+    for vmm in kits.wanted(args.vmm or ()):
+        try:
+            kit = kits.kit(vmm, arch, settings, say)
+        except NotApplicable as error:
+            say(f"{arch.name}: {vmm} is left out: {error}")
+            continue
+        archives = (kit.archive, vmm_guest.archive(arch, settings))
         asks = VmmAsker(arch.name, vmm, partial(_with_vmm, guests, archives), catalogue.load().about_vmms)
         key = beside.asking_key(target, asks.asked, archives)
         yield Beside(asks.name, asks, key, state, logs)
