@@ -16,10 +16,13 @@ from sysevent.report import run_log
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """run(codes, *words): the verb, whose runs of pytest end so; its exit code, and the words of each run."""
+    """run(codes, *words): the verb, whose runs of pytest end so; its exit code, and the words of each run.
+
+    gives: the records of each run; those of an event that is as its claim says without.
+    """
     monkeypatch.setattr(vmms, "ensure_qemu", lambda *_, **__: None)
 
-    def with_codes(codes, *words):
+    def with_codes(codes, *words, gives=()):
         parser = argparse.ArgumentParser(exit_on_error=False)
         add_arguments(parser, "vmms")
         started = []
@@ -31,7 +34,7 @@ def run(tmp_path, monkeypatch):
             vmm = next(word.partition("=")[2] for word in arguments if word.startswith("--vmm="))
             if code in (0, 1):
                 log = run_log.RunLog(run_log.path_in(Path(results)))
-                for record in (RUN, *records_of("5.10", reset(), vmm=vmm)):
+                for record in (RUN, *(gives or records_of("5.10", reset(), vmm=vmm))):
                     log.write(record)
                 log.close()
             return code
@@ -62,6 +65,15 @@ def test_one_run_for_each_vmm(run, tmp_path, capsys):
         assert "-psci.off] or " in keywords
     shown = capsys.readouterr().out
     assert "RESET guest-reset; guest runs again  PASS   qemu-10, qemu-7.2 on 5.10" in shown
+
+
+def test_what_is_not_as_the_claims_say(run, capsys):
+    """Below the table, in a line for each VMM."""
+    seen = records_of("6.12", reset(again=False), status="DONE", raw="DONE", erratum="svm")
+    run([0], "--vmm", "qemu-10", gives=seen)
+    line = capsys.readouterr().out.splitlines()[-2]
+    assert line.startswith("guest dead: qemu-10 on x86_64-tcg@6.12, 1 event triple_fault.unpaged: RESET")
+    assert line.endswith("(bytes DONE svm)")
 
 
 def test_without_a_name_each_qemu_is_run(run):

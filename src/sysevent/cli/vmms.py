@@ -15,8 +15,9 @@ from sysevent.contract.outcome_checks import beside
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures
 from sysevent.images.rootfs import kits
 from sysevent.images.rootfs.kits.recipes import QEMU
-from sysevent.report import run_log, vmm_table
+from sysevent.report import live_readings, readers_table, run_log, vmm_table
 from sysevent.report.records import Record
+from sysevent.text import escape_line
 
 # Exit codes of pytest: interrupted, and no test was selected.
 _INTERRUPTED, _NOTHING = 2, 5
@@ -50,8 +51,11 @@ def run(args: argparse.Namespace, start: Start = start_pytest) -> int:
         if ended == _INTERRUPTED:
             return ended
         code = max(code, 0 if ended == _NOTHING else ended)
-    for line in vmm_table.lines([record for one in recorded for record in one]):
+    everything = [record for one in recorded for record in one]
+    for line in vmm_table.lines(everything):
         show(line)
+    for _, line in live_readings.notes(live_readings.read(everything, readers_table.read(everything))):
+        show(escape_line(line))
     show(f"{time.monotonic() - begin:.0f} s; results: {folder}")
     return code
 
