@@ -6,6 +6,7 @@ crosvm, cloud-hypervisor and Firecracker have no source that is verified here, s
 import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from sysevent.errors import GuestLost
 from sysevent.hosts.openers import opener
 from sysevent.images.rootfs import vmm_guest
 from sysevent.model import Status
+from sysevent.process import die_with_parent
 from sysevent.targets import spec as targets
 
 TREE = "SYSEVENT_TEST_KVMTOOL"
@@ -64,25 +66,17 @@ def test_a_kernel_runs(here, tmp_path, arch, form):
     path = tmp_path / form
     path.write_bytes(vmm_guest.kernels(ARCHITECTURES[arch], here)[form])
     line = "quiet sysevent=" + ",".join(f"{number:016x}" for number in (uart, *numbers)) + " x=y"
-    command = (
-        *(
-            "timeout",
-            "--signal=KILL",
-            str(PATIENCE),
-            qemu,
-            *machine,
-            "-m",
-            "128",
-            "-nodefaults",
-            "-display",
-            "none",
-        ),
-        *("-serial", "stdio", "-kernel", str(path), "-append", line),
-    )
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+    command = [qemu, *machine, "-m", "128", "-nodefaults", "-display", "none", "-serial", "stdio"]
+    command += ["-kernel", str(path), "-append", line]
+    with subprocess.Popen(
+        die_with_parent(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    ) as process:
+        deadline = threading.Timer(PATIENCE, process.kill)
+        deadline.start()
         try:
             assert reported(process, "e") == AGAIN
         finally:
+            deadline.cancel()
             process.kill()
 
 
