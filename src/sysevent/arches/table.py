@@ -24,6 +24,15 @@ class CpuWord(NamedTuple):
     before: tuple[int, ...]
 
 
+class CpuTrial(NamedTuple):
+    """A part of a CPU that some QEMUs get wrong, which the program guests/trials/<arch>.S finds out."""
+
+    # Removes that part from -cpu.
+    word: str
+    # What such a QEMU does, for messages.
+    text: str
+
+
 class Architecture(NamedTuple):
     """One architecture of guests."""
 
@@ -62,6 +71,8 @@ class Architecture(NamedTuple):
     qemu_cpu: str
     # More for that model, by the version of QEMU.
     qemu_cpu_words: tuple[CpuWord, ...]
+    # None if no QEMU is known to get a part wrong.
+    qemu_trial: CpuTrial | None
     # For `sysevent doctor`; None if no old version has a known defect.
     qemu_flaw: Flaw | None
     # The word of a kernel's command line for the rate of the counter that is its clock, in kHz (qemu/clock.py); "" if
@@ -135,6 +146,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             # Without pauth-impdef QEMU computes the architected QARMA cipher in software: boots take 2.2 times as long.
             qemu_cpu="max,pauth-impdef=on",
             qemu_cpu_words=(),
+            qemu_trial=None,
             qemu_flaw=None,
             counter_word="",
             host_counter="nanoseconds",
@@ -175,6 +187,7 @@ ARCHITECTURES: dict[str, Architecture] = {
                 CpuWord("x-ssaia=true", (7, 2), (9, 0)),
                 CpuWord("ssaia=true", (9, 0), (1000,)),
             ),
+            qemu_trial=None,
             qemu_flaw=None,
             counter_word="",
             host_counter="unknown",
@@ -212,6 +225,9 @@ ARCHITECTURES: dict[str, Architecture] = {
             # QEMU 7.2's cmpxchg16b leaves stale flags behind: 10 of 56 Debian boots died of it, and 0 of 129 without.
             qemu_cpu="max,-cx16",
             qemu_cpu_words=(),
+            # Before 7.2.15, and in 8.2.2, the addresses of a guest without paging are those of the machine: commit
+            # b56617bbcb47, "target/i386: Walk NPT in guest real mode". All guests of KVM start so.
+            qemu_trial=CpuTrial("npt=off", "its nested page tables do not apply to guests without paging"),
             qemu_flaw=Flaw(
                 (8, 0), "before 8.0, `-cpu max` corrupts x86 guests: use max,-cx16, as our guests do"
             ),

@@ -26,6 +26,7 @@ VMM = GUESTS / "vmm"
 INIT = GUESTS / "init"
 PAYLOADS = GUESTS / "payloads"
 VMMS = GUESTS / "vmms"
+TRIALS = GUESTS / "trials"
 # fmt: off
 _VMM_SOURCES = (
     "main.c", "serve.c", "launch.c", "program.c", "kmsg.c", "scenario.c", "steps.c", "files.c", "body.c", "vm.c",
@@ -83,6 +84,12 @@ def image_of_vmms(arch: Architecture, settings: Settings) -> Program:
     if not source.is_file():
         source, script = VMMS / f"{arch.name}.S", VMMS / f"{arch.name}.ld"
     return _compile("image", arch.abis[0], ("-DIMAGE",), [source], [script], settings, script=script)
+
+
+def cpu_trial(arch: Architecture, settings: Settings) -> Program:
+    """Return the ELF program guests/trials/<arch>.S, which QEMU boots as a kernel; BuildFailed or ToolMissing."""
+    source, script = TRIALS / f"{arch.name}.S", TRIALS / f"{arch.name}.ld"
+    return _compile("trial", arch.payload_abi, (), [source], [script], settings, script=script)
 
 
 def payload(arch: Architecture, name: str, settings: Settings) -> Payload:

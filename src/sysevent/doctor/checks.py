@@ -21,6 +21,7 @@ from sysevent.doctor import machine
 from sysevent.doctor.package_managers import KEYRING
 from sysevent.doctor.system_packages import Installer
 from sysevent.errors import BuildFailed, SyseventError
+from sysevent.hosts.qemu import cpu_trial
 from sysevent.images.debian import keyring as certificates
 from sysevent.images.debian import own_mirror
 from sysevent.model import Progress
@@ -57,7 +58,7 @@ def all_checks(settings: Settings, installer: Installer, progress: Progress) -> 
     for line in machine.peculiarities(machine.look()):
         yield CheckResult("machine", ok=True, found=line)
     for arch in ARCHITECTURES.values():
-        yield qemu(arch, installer)
+        yield qemu(arch, installer, partial(cpu_trial.works, arch, settings))
     yield cache(settings.cache)
     yield guarded("mirror", partial(mirror, settings), fix="--mirror URL, or SYSEVENT_MIRROR")
     yield guarded("keyring", partial(keyring, settings), fix=keyring_fix(installer))
@@ -119,8 +120,11 @@ def _installed(name: str) -> bool:
     return True
 
 
-def qemu(arch: Architecture, installer: Installer) -> CheckResult:
-    """QEMU's system emulator of an architecture, and its version."""
+def qemu(arch: Architecture, installer: Installer, works: Callable[[], bool] = lambda: True) -> CheckResult:
+    """QEMU's system emulator of an architecture, its version, and what of it is not used.
+
+    works: returns whether the part of its CPU that some QEMUs get wrong works.
+    """
     path = shutil.which(arch.qemu)
     if not path:
         fix = indented(installer.line([arch.qemu_package]))
@@ -132,6 +136,8 @@ def qemu(arch: Architecture, installer: Installer) -> CheckResult:
         return CheckResult(arch.qemu, ok=False, found=found)
     flaw = arch.qemu_flaw
     note = f"; {flaw.text}" if flaw and version < flaw.fixed else ""
+    if arch.qemu_trial and not works():
+        note += f"; {arch.qemu_trial.text}: guests run without them ({arch.qemu_trial.word})"
     return CheckResult(arch.qemu, ok=True, found=".".join(map(str, version)) + note)
 
 

@@ -14,13 +14,13 @@ from sysevent.cache import Cache
 from sysevent.decode import build_id
 from sysevent.digests import digest_once
 from sysevent.errors import ImageError
+from sysevent.hosts.qemu import cpu_trial
 from sysevent.images.kernel import vmlinux
 from sysevent.images.kernel.held import HeldFile
 from sysevent.images.kernel.modules import Module
 from sysevent.images.rootfs import initramfs
 from sysevent.model import ExpectedKernel, KernelImage, Progress
 from sysevent.qemu import clock, firmware
-from sysevent.qemu import cpu as cpu_model
 from sysevent.qemu.accel import Accel, choose
 from sysevent.qemu.argv import GuestConfig, argv
 from sysevent.qemu.files import installed_files
@@ -79,7 +79,7 @@ def prepare(
     config = GuestConfig(
         arch=arch,
         accel=accel.name,
-        cpu=cpu_model.model(arch, accel.name, cpu),
+        cpu=cpu_trial.model(arch, accel.name, cpu, settings, lambda text: progress(f"{spec.id}: {text}")),
         memory=spec.memory,
         kernel=boot.path,
         initramfs=initramfs.pack(files, modules, Cache(settings.cache), archives),
