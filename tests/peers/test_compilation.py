@@ -60,7 +60,7 @@ def tools(tmp_path):
 
 
 @pytest.fixture
-def build(tmp_path, tree, tools):
+def build(tmp_path, tree, tools, make):
     said = []
 
     def build(tools=tools, **more):

@@ -37,7 +37,7 @@ def tree(tmp_path):
 
 
 @pytest.fixture
-def build(tmp_path, tree, monkeypatch):
+def build(tmp_path, tree, monkeypatch, make):
     compiler = Toolchain("gcc", "12.2.0", "arm-gcc", ("CROSS_COMPILE=arm-",))
     monkeypatch.setattr(toolchain, "toolchains", lambda arch: [compiler])
     said = []

@@ -42,10 +42,11 @@ def run(args: argparse.Namespace) -> int:
     targets = _targets(args)
     if args.kvm_unit_tests:
         units.require(Path(args.kvm_unit_tests))
+    start = datetime.now(UTC)
+    # What is mistyped is said before what must be installed.
+    results = _results(args.results, start)
     ensure_qemu(list(dict.fromkeys(target.arch for target in targets)), say)
     _ensure_compilers(targets)
-    start = datetime.now(UTC)
-    results = _results(args.results, start)
     log = RunLog(run_log.path_in(results))
     log.write(run_log.beginning(start, sys.argv))
     found: list[Record] = []
