@@ -69,3 +69,15 @@ def test_qemu_under_kvm():
     broken = checks.accelerated("gives up with signal 6: kvm.c")
     assert (broken.ok, broken.needed, broken.found) == (False, False, "gives up with signal 6: kvm.c")
     assert checks.accelerated("").ok
+
+
+def test_dependencies_without_metadata(tmp_path):
+    """A clone on PYTHONPATH is no installed distribution; its project file says what it needs."""
+    project = tmp_path / "pyproject.toml"
+    project.write_text(
+        '[project]\ndependencies = ["pytest>=8", "no-such-thing[x] ; python_version > \'3\'"]\n'
+    )
+    assert checks.dependencies(project).found == "not installed: no-such-thing"
+    assert checks.dependencies().ok
+    found = checks.dependencies(tmp_path / "none")
+    assert (found.ok, "cannot be read" in found.found) == (False, True)

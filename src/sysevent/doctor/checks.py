@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ import msgspec
 
 from sysevent.arches import ARCHITECTURES, Architecture
 from sysevent.build import compiler as compilers
+from sysevent.checkout import ROOT
 from sysevent.doctor import machine
 from sysevent.doctor.package_managers import KEYRING
 from sysevent.doctor.system_packages import Installer
@@ -96,13 +98,16 @@ def python() -> CheckResult:
     return CheckResult("python", ok=True, found=f"{sys.version.split()[0]} ({sys.executable})")
 
 
-def dependencies() -> CheckResult:
-    """Whether each distribution that pyproject.toml names is installed; pip checks their versions."""
-    names = sorted(
-        re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
-        for requirement in importlib.metadata.requires("sysevent") or ()
-        if "extra ==" not in requirement
-    )
+def dependencies(project: Path = ROOT / "pyproject.toml") -> CheckResult:
+    """Whether each distribution that pyproject.toml names is installed; pip checks their versions.
+
+    The file is read, since a clone on PYTHONPATH has no metadata of a package.
+    """
+    try:
+        requirements = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
+    except (OSError, ValueError, KeyError) as error:
+        return CheckResult("dependencies", ok=False, found=f"unknown: {project} cannot be read: {error}")
+    names = sorted(re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0] for requirement in requirements)
     lacking = [name for name in names if not _installed(name)]
     return CheckResult(
         "dependencies",
