@@ -56,6 +56,11 @@ class Server:
         return " ".join((self.folder / "host_key.pub").read_text().split()[:2])
 
     @property
+    def authority(self):
+        """Type and base64 of the key of its certificate's authority."""
+        return " ".join((self.folder / "ca.pub").read_text().split()[:2])
+
+    @property
     def known(self):
         """Its line for known_hosts."""
         return f"[127.0.0.1]:{self.port} {self.key}\n"
@@ -74,15 +79,22 @@ class Server:
 
 @pytest.fixture
 def sshd(tmp_path):
-    """sshd("name", *configuration lines): a Server with a new host key, which accepts the test's key."""
+    """sshd("name", *configuration lines): a Server with a new host key, which accepts the test's key.
+
+    certify: names for a certificate of that key by a new authority.
+    """
     running = []
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
 
-    def start(name, *lines):
+    def start(name, *lines, certify=""):
         folder = tmp_path / name
         folder.mkdir()
         keygen(folder / "host_key")
+        if certify:
+            words = ["-s", keygen(folder / "ca"), "-I", name, "-h", "-n", certify, folder / "host_key.pub"]
+            subprocess.run(["ssh-keygen", "-q", *words], check=True, timeout=60)
+            lines = (*lines, f"HostCertificate {folder / 'host_key-cert.pub'}")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]

@@ -45,6 +45,15 @@ REACHED = {
     "key with a space": (PLAIN.replace("{path}/id", '"{path}/a b/id"'), KNOWN),
     "key by tokens": (PLAIN.replace("{path}/id", "{path}/%n-%r"), KNOWN),
     "negated host": ("Host * !labbox\n User uploads\n" + PLAIN, KNOWN),
+    "authority": (PLAIN, "@cert-authority [127.0.0.1]:{port} {ca}\n"),
+    "authority without the port": (PLAIN, "@cert-authority 127.0.0.1 {ca}\n"),
+    "authority for a pattern": (PLAIN + " HostKeyAlias rack-4\n", "@cert-authority rack-* {ca}\n"),
+    "authority, and an old key": (PLAIN, "@cert-authority * {ca}\n[127.0.0.1]:{port} {ca}\n"),
+    "authority of others, and the key": (PLAIN, "@cert-authority * {user_key}\n" + KNOWN),
+    "command": (PLAIN + ' KnownHostsCommand /bin/echo "%H {key}"\n', ""),
+    "command with the port": (PLAIN + ' KnownHostsCommand /bin/echo "[%h]:%p {key}"\n', ""),
+    "command with tokens": (PLAIN + ' KnownHostsCommand /bin/echo "%H {key} %I %n %r %f"\n', ""),
+    "command with an authority": (PLAIN + ' KnownHostsCommand /bin/echo "@cert-authority %H {ca}"\n', ""),
 }
 REFUSED = {
     "nothing known": (PLAIN, ""),
@@ -53,6 +62,14 @@ REFUSED = {
     "excluded": (PLAIN, "!127.0.0.1,![127.0.0.1]:{port},* {key}\n"),
     "revoked": (PLAIN, "@revoked * {key}\n" + KNOWN),
     "only the alias counts": (PLAIN + " HostKeyAlias rack-3\n", KNOWN),
+    "certificate for another name": (PLAIN + " HostKeyAlias rack-5\n", "@cert-authority * {ca}\n"),
+    "authority of another name": (PLAIN, "@cert-authority 127.0.0.2 {ca}\n"),
+    "another authority": (PLAIN, "@cert-authority * {user_key}\n"),
+    "authority that is revoked": (PLAIN, "@revoked * {ca}\n@cert-authority * {ca}\n"),
+    "its signature": (PLAIN + " CASignatureAlgorithms rsa-sha2-512\n", "@cert-authority * {ca}\n"),
+    "command that fails": (PLAIN + " KnownHostsCommand /bin/false\n", ""),
+    "command that revokes": (PLAIN + ' KnownHostsCommand /bin/echo "@revoked * {key}"\n', KNOWN),
+    "command with another key": (PLAIN + ' KnownHostsCommand /bin/echo "%H {ca}"\n', ""),
     "user of an earlier section": ("Host lab*\n User no-such-user\n" + PLAIN, KNOWN),
 }
 # fmt: on
@@ -64,12 +81,14 @@ REFUSED = {
 def test_as_ssh(sshd, lab, monkeypatch, request, config, known):
     """ssh is the reference: where it logs in, this does, and nowhere else."""
     monkeypatch.setenv("LAB_PLACE", str(lab.path))
-    server = sshd("one")
+    server = sshd("one", certify="127.0.0.1,rack-4")
     words = {
         "port": server.port,
         "user": getpass.getuser(),
         "path": lab.path,
         "key": server.key,
+        "ca": server.authority,
+        "user_key": " ".join((lab.path / "id.pub").read_text().split()[:2]),
         "hashed": _hashed(lab.path, f"[127.0.0.1]:{server.port} {server.key}\n"),
     }
     text = config.format(**words)

@@ -133,13 +133,14 @@ def test_revoked(file):
 
 
 def test_authority(file):
-    """A certificate of the machine cannot be checked: the message says so, and what to do instead."""
+    """The key of an authority is not the machine's own, and a machine may have no certificate."""
     path = file(f"@cert-authority *.lab,board {text(KEYS[1])}")
     with pytest.raises(
-        HostUnreachable, match=rf"the authority in {path}:1 is not asked.*ssh-keyscan .* >> {path}"
+        HostUnreachable,
+        match=rf"known is an authority \({path}:1\), and the machine shows no cert.*ssh-keyscan .* >> {path}",
     ):
         check(path)
-    # Neither is its key the machine's own, nor is the machine's own key unknown because of it.
+    assert known.key_types(hop(path)) == ([], True)
     with pytest.raises(HostUnreachable):
         check(path, KEYS[1])
     check(file(f"@cert-authority board {text(KEYS[1])}", f"board {text(KEYS[0])}"))
@@ -202,4 +203,4 @@ def test_fingerprints_are_those_of_ssh_keygen(tmp_path):
 
 def test_key_types(file):
     path = file(f"other ssh-rsa AAAA {text(KEYS[0])}", f"board {text(KEYS[0])}", "board ssh-ed25519 AAAA")
-    assert known.key_types(hop(path)) == [TYPE, "ssh-ed25519"]
+    assert known.key_types(hop(path)) == ([TYPE, "ssh-ed25519"], False)

@@ -13,7 +13,7 @@ import paramiko
 import tenacity
 
 from sysevent.errors import HostUnreachable
-from sysevent.hosts.ssh import keys, known
+from sysevent.hosts.ssh import certificates, keys, known
 from sysevent.hosts.ssh.route import Hop
 from sysevent.process import die_with_parent
 
@@ -27,6 +27,16 @@ _WAIT = 0.5
 
 # Our own messages say what failed. Without a handler paramiko's tracebacks would go to the terminal.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+class _CertificatesFirst(paramiko.Transport):  # type: ignore[misc]
+    """A transport to a machine for which an authority is known, as ssh asks for its certificate first."""
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        """The types of host keys in the order of preference."""
+        names = super().preferred_keys
+        return tuple(sorted(names, key=lambda name: not name.endswith(certificates.SUFFIX)))
 
 
 class TemporarilyUnreachable(HostUnreachable):
@@ -72,12 +82,14 @@ class Connection:
                 raise TimeoutError
             return end - time.monotonic()
 
-        transport = paramiko.Transport(self._open_socket(hop, left()))
+        kinds, has_authority = known.key_types(hop)
+        kind = _CertificatesFirst if has_authority else paramiko.Transport
+        transport = kind(self._open_socket(hop, left()))
         self._transports.append(transport)
         if self._closed:
             transport.close()
         transport.banner_timeout = transport.auth_timeout = transport.channel_timeout = left()
-        _prefer_key_types(transport, known.key_types(hop))
+        _prefer_key_types(transport, kinds)
         transport.start_client(timeout=left())
         key = transport.get_remote_server_key()
         known.verify(self._target, hop, key, via)

@@ -1,8 +1,7 @@
-"""The check of a machine's host key against known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
+"""The check of a machine's host key, or of its certificate, against known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
 
 paramiko's HostKeys is not used: it keeps one key of each type for a host, and supports neither patterns nor revoked
-keys. Certificates of hosts (@cert-authority) are not supported by paramiko: known_hosts must have the machine's own
-key, and the message says so.
+keys. What KnownHostsCommand prints counts like a file.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import os
 import shlex
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -22,7 +22,9 @@ import msgspec
 import paramiko
 
 from sysevent.errors import HostUnreachable
-from sysevent.hosts.ssh.route import Hop
+from sysevent.hosts.ssh import certificates
+from sysevent.hosts.ssh.certificates import Certificate
+from sysevent.hosts.ssh.route import KEY_TOKENS, Hop
 from sysevent.reading import read_file
 from sysevent.text import one_line
 
@@ -60,23 +62,54 @@ def known_keys(name: str, files: Iterable[Path]) -> Iterator[KnownKey]:
     """The keys that known_hosts files have for a machine. Files that cannot be read are skipped."""
     for path in files:
         with contextlib.suppress(OSError):
-            text = path.read_text(errors="replace")
-            for number, line in enumerate(text.splitlines(), 1):
-                words = line.split()
-                if not words or words[0].startswith("#"):
-                    continue
-                marker = words.pop(0) if words[0].startswith("@") else ""
-                if (
-                    marker not in ("", "@revoked", "@cert-authority")
-                    or len(words) < 3
-                    or not _matches(name, words[0])
-                ):
-                    continue
-                with contextlib.suppress(ValueError):
-                    key = base64.b64decode(words[2], validate=True)
-                    yield KnownKey(
-                        path, number, words[1], key, marker == "@revoked", marker == "@cert-authority"
-                    )
+            yield from _keys_in(path.read_text(errors="replace"), name, path)
+
+
+def _keys_in(text: str, name: str, path: Path) -> Iterator[KnownKey]:
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        marker = words.pop(0) if words[0].startswith("@") else ""
+        if (
+            marker not in ("", "@revoked", "@cert-authority")
+            or len(words) < 3
+            or not _matches(name, words[0])
+        ):
+            continue
+        with contextlib.suppress(ValueError):
+            key = base64.b64decode(words[2], validate=True)
+            yield KnownKey(path, number, words[1], key, marker == "@revoked", marker == "@cert-authority")
+
+
+def _printed_keys(hop: Hop, name: str, key: paramiko.PKey | None) -> Iterator[KnownKey]:
+    """The keys that KnownHostsCommand prints for a machine; none if it fails.
+
+    key: what the machine shows; None before that, when the order of the types is asked for.
+    """
+    if not hop.known_command:
+        return
+    values = {
+        "H": name,
+        "I": "HOSTNAME" if key else "ORDER",
+        "K": key.get_base64() if key else "NONE",
+        "t": key.get_name() if key else "NONE",
+        "f": fingerprint(key.asbytes()) if key else "NONE",
+    }
+    words = list(hop.known_command)
+    for letter, placeholder in KEY_TOKENS.items():
+        words = [word.replace(placeholder, values[letter]) for word in words]
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        ran = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_KEYGEN,
+            check=False,
+        )
+        if ran.returncode == 0:
+            yield from _keys_in(ran.stdout.decode("utf-8", "replace"), name, Path(words[0]))
 
 
 def _matches(name: str, patterns: str) -> bool:
@@ -96,12 +129,16 @@ def _matches(name: str, patterns: str) -> bool:
     return found
 
 
-def _known(hop: Hop) -> tuple[list[KnownKey], list[KnownKey]]:
+def _known(hop: Hop, key: paramiko.PKey | None = None) -> tuple[list[KnownKey], list[KnownKey]]:
     """Return the lines for a machine, and if none has a key of it those for its name without the port, as ssh does."""
-    lines = list(known_keys(hop.known_as, hop.known_hosts))
-    if hop.alias or hop.port == 22 or _valid(lines):
-        return lines, []
-    return lines, list(known_keys(hop.address.lower(), hop.known_hosts))
+
+    def lines(name: str) -> list[KnownKey]:
+        return [*_printed_keys(hop, name, key), *known_keys(name, hop.known_hosts)]
+
+    found = lines(hop.known_as)
+    if hop.alias or hop.port == 22 or _valid(found):
+        return found, []
+    return found, lines(hop.address.lower())
 
 
 def _valid(lines: Iterable[KnownKey]) -> list[KnownKey]:
@@ -109,39 +146,61 @@ def _valid(lines: Iterable[KnownKey]) -> list[KnownKey]:
     return [line for line in lines if not line.revoked and not line.authority]
 
 
-def key_types(hop: Hop) -> list[str]:
-    """The types of the keys that known_hosts has for a machine, without those that are revoked or of authorities."""
-    return [line.type for lines in _known(hop) for line in _valid(lines)]
+def key_types(hop: Hop) -> tuple[list[str], bool]:
+    """The types of the keys that known_hosts has for a machine, and whether it has an authority for its certificates.
+
+    Keys that are revoked or of authorities are left out.
+    """
+    known = _known(hop)
+    return [line.type for lines in known for line in _valid(lines)], any(
+        line.authority for lines in known for line in lines
+    )
 
 
 def verify(target: str, hop: Hop, key: paramiko.PKey, via: Hop | None) -> None:
-    """Raise HostUnreachable unless known_hosts has this key for this machine.
+    """Raise HostUnreachable unless known_hosts has this key for this machine, or an authority of its certificate.
 
     via: the jump host before it, if any. The message has the fingerprints to compare and the command to paste.
     """
     shown = key.asbytes()
-    known, without_port = _known(hop)
+    known, without_port = _known(hop, key)
     theirs = f"{key.get_name()} {fingerprint(shown)}"
-    if withdrawn := [line for line in (*known, *without_port) if line.revoked and line.key == shown]:
+    certificate, flaw = _certificate(key)
+    keys = (shown, *((certificate.authority,) if certificate else ()))
+    if withdrawn := [line for line in (*known, *without_port) if line.revoked and line.key in keys]:
         raise HostUnreachable(
-            f"{target}: {hop} shows a key that is marked @revoked in {withdrawn[0].path}: {theirs}: it was withdrawn, "
-            "do not connect"
+            f"{target}: {hop} shows a key that is marked @revoked in {withdrawn[0].path}, or a certificate by one: "
+            f"{theirs}: it was withdrawn, do not connect"
         )
     if hop.revoked is not None:
-        _check_revocations(target, hop, key, hop.revoked)
+        _check_revocations(target, hop, key, certificate, hop.revoked)
     valid = _valid(known)
     if any(line.key == shown for line in (*valid, *_valid(without_port))):
         return
+    # Those for the name alone only where there are none with the port, as in ssh.
+    authorities = [line for line in known if line.authority] or [
+        line for line in without_port if line.authority and not valid
+    ]
+    if certificate:
+        flaw = certificates.refusal(certificate, hop, {line.key for line in authorities}, time.time())
+        if not flaw:
+            return
     command = _command_to_add(hop, key, via)
     compare = "Compare that with the output of `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the machine itself, then"
-    if not valid:
-        unused = "".join(
-            f"; the authority in {line.path}:{line.number} is not asked, since certificates of hosts are not supported"
-            for line in known
-            if line.authority
+    if authorities:
+        theirs += (
+            f"; known is an authority ({authorities[0].path}:{authorities[0].number}), and the machine shows "
         )
+        theirs += f"a certificate that is refused: {flaw}" if flaw else "no certificate"
+    if not valid:
         raise HostUnreachable(
-            f"{target}: the key of {hop} is not in {_names(hop)}: it shows {theirs}{unused}. {compare}: {command}"
+            f"{target}: the key of {hop} is not in {_names(hop)}: it shows {theirs}. {compare}: {command}"
+        )
+    if valid[0].path not in hop.known_hosts:
+        raise HostUnreachable(
+            f"{target}: the key of {hop} has CHANGED: it shows {theirs}, KnownHostsCommand prints "
+            f"{' and '.join(map(str, valid))}. Either the connection is intercepted, or the machine was reinstalled, "
+            "and the program does not know it yet"
         )
     file = shlex.quote(str(valid[0].path))
     raise HostUnreachable(
@@ -151,10 +210,30 @@ def verify(target: str, hop: Hop, key: paramiko.PKey, via: Hop | None) -> None:
     )
 
 
-def _check_revocations(target: str, hop: Hop, key: paramiko.PKey, revocations: Path) -> None:
-    """Raise HostUnreachable unless a list or KRL of revoked keys can be read and does not have this key."""
+def _certificate(key: paramiko.PKey) -> tuple[Certificate | None, str]:
+    """Return the certificate that a machine shows with its key, or why it cannot be read; None and "" without one."""
+    if key.public_blob is None:
+        return None, ""
     try:
-        reason = _revoked(key, read_file(revocations, _REVOCATIONS_MAX), revocations)
+        return certificates.parse(key.public_blob.key_blob), ""
+    except ValueError as error:
+        return None, str(error)
+
+
+def _check_revocations(
+    target: str, hop: Hop, key: paramiko.PKey, certificate: Certificate | None, revocations: Path
+) -> None:
+    """Raise HostUnreachable unless a list or KRL of revoked keys can be read and has nothing that is shown."""
+    shown = [(key.get_name(), key.asbytes())]
+    if certificate:
+        # The type of an authority's key is in its content, too, and ssh-keygen compares the two.
+        size = int.from_bytes(certificate.authority[:4], "big")
+        kind = certificate.authority[4 : 4 + size].decode("ascii", "replace")
+        shown += [(certificate.type, certificate.blob), (kind, certificate.authority)]
+    try:
+        content = read_file(revocations, _REVOCATIONS_MAX)
+        reasons = (_revoked(kind, public, content, revocations) for kind, public in shown)
+        reason = next(filter(None, reasons), "")
     except (OSError, subprocess.TimeoutExpired) as error:
         reason = getattr(error, "strerror", None) or str(error)
     if reason:
@@ -164,13 +243,13 @@ def _check_revocations(target: str, hop: Hop, key: paramiko.PKey, revocations: P
         )
 
 
-def _revoked(key: paramiko.PKey, content: bytes, path: Path) -> str:
-    """Return why a key counts as revoked; "" if it does not. A KRL is read by ssh-keygen."""
-    public = key.get_base64()
+def _revoked(kind: str, key: bytes, content: bytes, path: Path) -> str:
+    """Return why a key or certificate counts as revoked; "" if it does not. A KRL is read by ssh-keygen."""
+    public = base64.b64encode(key).decode()
     if not content.startswith(_KRL):
         return "REVOKED" if public.encode() in content else ""
     with tempfile.NamedTemporaryFile("w", suffix=".pub") as file:
-        file.write(f"{key.get_name()} {public}\n")
+        file.write(f"{kind} {public}\n")
         file.flush()
         words = ["ssh-keygen", "-Q", "-f", str(path), file.name]
         ran = subprocess.run(

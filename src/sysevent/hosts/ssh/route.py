@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import os
 import re
+import shlex
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,8 @@ _USUAL_KEYS = frozenset(
     f"~/.ssh/id_{kind}" for kind in ["rsa", "ecdsa", "ecdsa_sk", "ed25519", "ed25519_sk", "xmss", "dsa"]
 )
 _JUMP = re.compile(r"(?:(?P<user>.+)@)?(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:]+|.*:.*:.*))(?::(?P<port>\d+))?")
+# Tokens of KnownHostsCommand that are known with the machine's key, and what stands for them until then.
+KEY_TOKENS = {letter: f"\0{letter}" for letter in "HIKft"}
 # Raised for a configuration that cannot be used.
 _CONFIG_ERRORS = (
     paramiko.ssh_exception.ConfigParseError,
@@ -64,6 +67,10 @@ class Hop(msgspec.Struct, frozen=True):
     certificates: tuple[Path, ...] = ()
     # RevokedHostKeys, read by ssh-keygen; None: there is none.
     revoked: Path | None = None
+    # KnownHostsCommand, in words, with KEY_TOKENS for what depends on the key; (): there is none.
+    known_command: tuple[str, ...] = ()
+    # CASignatureAlgorithms; (): the usual ones.
+    ca_algorithms: tuple[str, ...] = ()
 
     @property
     def known_as(self) -> str:
@@ -152,7 +159,22 @@ def _hop(spec: TargetSpec, options: config.Options, home: Path, name: str, *, pr
         agent_socket=_agent(_first(options, "identityagent"), tokens, home),
         certificates=() if spec.identity else paths(list(options.get("certificatefile", []))),
         revoked=revoked[0] if revoked else None,
+        # Files in the row are instead of everything that the configuration has.
+        known_command=()
+        if spec.known_hosts
+        else _command(_first(options, "knownhostscommand"), tokens, home),
+        ca_algorithms=tuple(_first(options, "casignaturealgorithms").replace(",", " ").split()),
     )
+
+
+def _command(text: str, tokens: Mapping[str, str], home: Path) -> tuple[str, ...]:
+    """Return the words of KnownHostsCommand; () without one. ValueError if ssh would not run it either."""
+    if text.lower() in ("", "none"):
+        return ()
+    words = shlex.split(text)
+    if not words[0].startswith("/"):
+        raise ValueError(f"KnownHostsCommand {text}: ssh wants the absolute path of a program there")
+    return tuple(config.expand(word, {**tokens, **KEY_TOKENS}, home) for word in words)
 
 
 def _file_names(text: str) -> list[str]:
