@@ -3,9 +3,10 @@
 import msgspec
 import pytest
 
-from sysevent.doctor import debian_access
+from sysevent.doctor import debian_access, package_managers, system_packages
 from sysevent.doctor.package_managers import KEYRING, MANAGERS, MIRROR
 from sysevent.errors import ImageError, ToolMissing, UsageError
+from sysevent.images.debian import own_mirror
 from sysevent.settings import from_environment
 
 SETTINGS = msgspec.structs.replace(from_environment(), mirror=None, keyring=None, offline=False)
@@ -75,3 +76,36 @@ def test_managers_have_both():
     """Or neither."""
     for manager in MANAGERS:
         assert (KEYRING in manager.packages) == (MIRROR in manager.packages), manager.name
+
+
+def test_fedora(tmp_path, monkeypatch):
+    """From os-release to the mirror, by a dnf that installs what Fedora's packages have."""
+    keyring, script = (
+        tmp_path / "usr/share/keyrings/debian-archive-keyring.gpg",
+        tmp_path / "usr/sbin/debootstrap",
+    )
+    for path in (keyring, script):
+        path.parent.mkdir(parents=True)
+    dnf = tmp_path / "bin" / "dnf"
+    dnf.parent.mkdir()
+    dnf.write_text(
+        f"""#!/bin/sh
+[ "$*" = "install -y --setopt=install_weak_deps=False debian-keyring debootstrap" ] || exit 1
+touch {keyring}
+echo 'DEF_MIRROR="https://mirror.invalid/debian"' > {script}
+"""
+    )
+    dnf.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{dnf.parent}:/usr/bin:/bin")
+    os_release = 'NAME="Fedora Linux"\nVERSION="44 (Server Edition)"\nID=fedora\nVARIANT_ID=server\n'
+    manager = package_managers.choose(package_managers.distribution(os_release), ["dnf"])
+
+    def mirror():
+        if (found := own_mirror.proposed(tmp_path)) is None:
+            raise ImageError("none")
+        return found[0]
+
+    lacking = debian_access.lacking(SETTINGS, [keyring], mirror)
+    debian_access.install(lacking, print, system_packages.Installer(manager, root=True))
+    assert debian_access.lacking(SETTINGS, [keyring], mirror) == ()
+    assert mirror() == "https://mirror.invalid/debian"

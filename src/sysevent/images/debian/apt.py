@@ -81,7 +81,8 @@ def ask(words: Sequence[str]) -> tuple[str, str]:
         )
     except OSError:
         raise NoDebianSource(
-            f"{words[0]} is not installed, so no Debian mirror near this machine is known: {_NAME_ONE}"
+            f"{words[0]} is not installed, so no Debian mirror near this machine is known: {_NAME_ONE}, or install "
+            "debootstrap, which proposes one, as --install-deps does"
         ) from None
     except subprocess.TimeoutExpired:
         raise ImageError(f"`{' '.join(words[:2])}` did not end within {_PATIENCE} s: {_NAME_ONE}") from None

@@ -83,8 +83,8 @@ def load(settings: Settings, installed: tuple[Path, ...] = INSTALLED_KEYRINGS) -
         path = next((p for p in installed if p.exists()), None)
     if path is None:
         raise ImageError(
-            "no keyring to check Debian's signatures with: install the package debian-archive-keyring "
-            "(apt install debian-archive-keyring), or give one with --keyring or SYSEVENT_KEYRING"
+            "no keyring to check Debian's signatures with: install the package debian-archive-keyring (on Fedora: "
+            "debian-keyring), or start the run with --install-deps, or give one with --keyring or SYSEVENT_KEYRING"
         )
     import pysequoia
 
