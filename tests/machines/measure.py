@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from machines.rows import PACKAGES, ROWS, SUITES, Row
+from machines.rows import COMPONENTS, PACKAGES, ROWS, SUITES, Row
 
 CLONE = Path(__file__).resolve().parents[2]
 # Seconds for one command; the tests take the longest.
@@ -73,7 +73,8 @@ def bootstrapped(folder: Path, suite: str, mirror: str) -> Path:
     """Return the root of a minimal distribution, with a copy of this clone in /src and without its .git."""
     root = folder / suite
     if not (root / "etc" / "os-release").exists():
-        words = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(root), mirror]
+        words = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}"]
+        words += [f"--components={COMPONENTS.get(suite, 'main')}", suite, str(root), mirror]
         subprocess.run(words, check=True, stdout=sys.stderr)
     shutil.rmtree(root / "src", ignore_errors=True)
     (root / "src").mkdir()

@@ -14,6 +14,8 @@ SUITES = {
     "forky": "Debian testing",
     "noble": "Ubuntu 24.04",
 }
+# Parts of the archive that an installer of the distribution sets up, where they are more than main.
+COMPONENTS = {"noble": "main,universe"}
 # What a machine must have before the first command: README.md. minbase has neither git, ps nor a pseudo terminal.
 PACKAGES = "python3,ca-certificates"
 RUN = "./sysevent run"
@@ -59,12 +61,6 @@ ROWS = (
         commands=(f"{RUN} --install-deps", TEST),
         first=True,
         suites=tuple(SUITES),
-    ),
-    # The first brings the keys of Debian, the second names a mirror.
-    Row(
-        "the packages debian-archive-keyring and debootstrap",
-        script="apt-get install -qy --no-install-recommends debian-archive-keyring debootstrap >/dev/null",
-        suites=("noble",),
     ),
     Row("apt as in a cloud image: deb822, `mirror+file:`", script=_CLOUD + "rm -rf ~/.cache/sysevent"),
     Row("not root", script=_USER, prefix="setpriv --reuid=me --regid=me --clear-groups env HOME=/home/me"),
