@@ -122,7 +122,8 @@ def test_an_expired_certificate_is_ignored(alice, load):
 
 def test_without_keyring_the_message_names_package_and_option(tmp_path):
     settings = Settings(tmp_path, None, None, offline=False)
-    with pytest.raises(ImageError, match=r"package debian-archive-keyring .*Fedora: debian-keyring.*--install-deps.*--keyring"):
+    words = r"package debian-archive-keyring .*Fedora: debian-keyring.*--install-deps.*--keyring"
+    with pytest.raises(ImageError, match=words):
         keyring.load(settings, installed=(tmp_path / "none.pgp",))
 
 
