@@ -88,7 +88,7 @@ def _note(cut: int) -> bytes:
 def last_lines_in(path: Path, count: int) -> list[str]:
     """Return the last lines of a log, escaped, at most count; none if it cannot be read."""
     try:
-        return last_lines(path.read_text(errors="replace").strip(), count)
+        return last_lines(path.read_text(encoding="utf-8", errors="replace").strip(), count)
     except OSError:
         return []
 

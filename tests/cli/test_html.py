@@ -36,7 +36,9 @@ def test_a_history_on_the_standard_output(results, capsys):
         (["{results}/run-00000/run.jsonl", "{results}/none", "--html", "x"], "none has no run.jsonl"),
     ],
 )
-def test_a_history_that_cannot_be_written(results, words, message, capsys):
+def test_a_history_that_cannot_be_written(results, words, message, capsys, tmp_path, monkeypatch):
+    # A checkout may be read-only.
+    monkeypatch.chdir(tmp_path)
     assert cli.main(["report", "--history", *(word.format(results=results) for word in words)]) == 2
     assert message in capsys.readouterr().err
 

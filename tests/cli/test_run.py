@@ -219,8 +219,10 @@ def test_formats_are_handed_on():
         (["--export", "junti=x"], "--export junti, did you mean junit\\?; expected one of text, json, "),
     ],
 )
-def test_formats_that_cannot_be_written(words, message):
+def test_formats_that_cannot_be_written(words, message, tmp_path, monkeypatch):
     """Before a kernel is built, which takes minutes."""
+    # A checkout may be read-only.
+    monkeypatch.chdir(tmp_path)
     parser = argparse.ArgumentParser()
     add_arguments(parser, "run")
     with pytest.raises(UsageError, match=f"^{message}"):

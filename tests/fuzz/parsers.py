@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import os
 import re
 import socket
 import tempfile
@@ -52,7 +53,7 @@ class Parser:
 @functools.cache
 def _folder():
     # In memory where possible.
-    root = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    root = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
     folder = tempfile.TemporaryDirectory(prefix="sysevent-fuzz-", dir=root)
     return folder, Path(folder.name)
 

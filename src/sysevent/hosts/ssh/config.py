@@ -62,7 +62,9 @@ def lookup(name: str, user: str, port: int, home: Path, ssh: str | None = "") ->
         return _ask([*words, "--", name])
     # ssh takes the home directory of the password database. The files are included, and not given with -F, so that
     # the system's configuration applies as well.
-    with tempfile.NamedTemporaryFile("w", prefix="sysevent-ssh-") as file:
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", errors="surrogateescape", prefix="sysevent-ssh-"
+    ) as file:
         config = home / ".ssh" / "config"
         _refuse_relative_includes(config)
         file.write(f'Include "{config}"\nInclude {_SYSTEM}\n')

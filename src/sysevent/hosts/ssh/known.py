@@ -62,7 +62,7 @@ def known_keys(name: str, files: Iterable[Path]) -> Iterator[KnownKey]:
     """The keys that known_hosts files have for a machine. Files that cannot be read are skipped."""
     for path in files:
         with contextlib.suppress(OSError):
-            yield from _keys_in(path.read_text(errors="replace"), name, path)
+            yield from _keys_in(path.read_text(encoding="utf-8", errors="replace"), name, path)
 
 
 def _keys_in(text: str, name: str, path: Path) -> Iterator[KnownKey]:
@@ -248,7 +248,7 @@ def _revoked(kind: str, key: bytes, content: bytes, path: Path) -> str:
     public = base64.b64encode(key).decode()
     if not content.startswith(_KRL):
         return "REVOKED" if public.encode() in content else ""
-    with tempfile.NamedTemporaryFile("w", suffix=".pub") as file:
+    with tempfile.NamedTemporaryFile("w", encoding="ascii", suffix=".pub") as file:
         file.write(f"{kind} {public}\n")
         file.flush()
         words = ["ssh-keygen", "-Q", "-f", str(path), file.name]
