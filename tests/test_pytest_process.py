@@ -9,8 +9,8 @@ from sysevent import pytest_process
 from sysevent.checkout import SUITES
 
 
-def test_a_clone_adds_nothing():
-    assert pytest_process.settings(["-k", "x"], installed=False) == []
+def test_a_clone_adds_nothing(tmp_path):
+    assert pytest_process.settings(["-k", "x"], installed=False, root=tmp_path) == []
     assert pytest_process.pytest_command(["-k", "x"])[1:] == ["-m", "pytest", "-k", "x"]
 
 

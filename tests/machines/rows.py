@@ -72,6 +72,14 @@ ROWS = (
     Row("`$HOME` that is not that of passwd", script="mkdir /elsewhere", prefix="env HOME=/elsewhere"),
     Row("ASCII locale", prefix="env LC_ALL=POSIX PYTHONUTF8=0 PYTHONCOERCECLOCALE=0"),
     Row("`/tmp` mounted `noexec`", script="mount -t tmpfs -o noexec,nosuid,nodev none /tmp"),
+    Row(
+        "all of these at once",
+        script="useradd --create-home me; mkdir /elsewhere; chown me /elsewhere\n"
+        "mount -t tmpfs -o noexec,nosuid,nodev none /tmp\n"
+        "mount --bind /src /src; mount -o remount,bind,ro /src",
+        prefix="setpriv --reuid=me --regid=me --clear-groups "
+        "env HOME=/elsewhere LC_ALL=POSIX PYTHONUTF8=0 PYTHONCOERCECLOCALE=0",
+    ),
     Row("one CPU", prefix="taskset 1"),
     Row(
         "2 GB of memory",
