@@ -22,9 +22,10 @@ from sysevent.conformance.play import Sequence
 from sysevent.doctor.requirements import ensure_qemu
 from sysevent.engine.asker import Asker
 from sysevent.errors import InfrastructureError, NotApplicable, UsageError
-from sysevent.explore import corpus, generate, recording
+from sysevent.explore import corpus, recording
 from sysevent.explore.kernels import guests
 from sysevent.explore.session import Limits, Report, Session
+from sysevent.explore.validity import valid
 from sysevent.images.kernel import mistakes
 from sysevent.model import Incident, Status
 from sysevent.report import asked, records, run_log
@@ -124,7 +125,7 @@ def _explore(
             raise NotApplicable(f"{target.id}: Linux {facts.release}: {why}")
         contract = contract_of(facts)
         own = [sequence for sequence in replayed if sequence.arch == target.arch]
-        if not all(generate.valid(contract, sequence) for sequence in own):
+        if not all(valid(contract, sequence) for sequence in own):
             raise UsageError(
                 "--replay has a sequence that the model of this version of sysevent does not have"
             )

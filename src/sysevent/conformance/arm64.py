@@ -198,6 +198,9 @@ class Arm64(Contract):
             case Phase.WAITING if one.line and one.mp_state != MpState.STOPPED:
                 yield _awake(machine, vcpu), rule.CPU_SUSPEND
 
+    def spins(self, machine: Machine, vcpu: int) -> bool:
+        return _kept_by(machine.vcpus[vcpu]) is rule.NOWHERE
+
     def kick(self, machine: Machine, vcpu: int) -> Iterator[Next]:
         one = machine.vcpus[vcpu]
         if one.phase is Phase.WAITING:

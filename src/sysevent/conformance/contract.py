@@ -92,6 +92,10 @@ class Contract(abc.ABC):
     def advance(self, machine: Any, vcpu: int) -> Iterator[Next]:
         """Yield the machine after the next step of a vCPU in KVM_RUN; nothing if it can take none."""
 
+    def spins(self, machine: Any, vcpu: int) -> bool:
+        """Return whether a vCPU that does not leave KVM_RUN by itself executes all the time, instead of waiting."""
+        return False
+
     @abc.abstractmethod
     def kick(self, machine: Any, vcpu: int) -> Iterator[Next]:
         """Yield the machine after a signal has ended KVM_RUN of a vCPU where it is now."""

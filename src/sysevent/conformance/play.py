@@ -105,6 +105,8 @@ class Waited(msgspec.Struct, frozen=True):
     kicked: States
     # False: it must return by itself; None: it may or may not; True: it must block.
     blocks: bool | None
+    # True: it must block, and the guest executes all the time meanwhile.
+    spins: bool
 
 
 def waited(contract: Contract, states: States, vcpu: int) -> Waited:
@@ -128,7 +130,8 @@ def waited(contract: Contract, states: States, vcpu: int) -> Waited:
     returned = {
         machine: rules for machine, rules in everywhere.items() if machine.vcpus[vcpu].phase is Phase.DONE
     }
-    return Waited(returned, kicked, blocks)
+    spins = blocks is True and all(contract.spins(machine, vcpu) for machine in settled)
+    return Waited(returned, kicked, blocks, spins)
 
 
 def out(contract: Contract, states: States, vcpu: int) -> States:

@@ -17,6 +17,9 @@ from sysevent.scenario.steps import Scenario, Step, Wait
 # Milliseconds for a KVM_RUN that must return, that must block, and that may do either.
 # More than 500 would count as a sign of an ill guest (engine/controls.py).
 RETURNS_MS, BLOCKS_MS, EITHER_MS = 500, 6, 20
+# For one whose guest executes until a signal comes. If this were more than one piece of a wait, the VMM would not count
+# ten pieces in which the vCPU uses CPU time (wait_until_back() in guests/vmm/vcpu.c).
+SPINS_MS = 5
 
 
 def label(number: int, action: Action) -> str:
@@ -43,17 +46,20 @@ def _steps(contract: Contract, sequence: Sequence) -> Iterator[Step]:
         if action.enters:
             yield from contract.run_steps(action)
         if action.waits:
-            blocks = _blocks(contract, states, action)
-            milliseconds = EITHER_MS if blocks is None else BLOCKS_MS if blocks else RETURNS_MS
-            yield Wait(label(number, action), action.vcpu, milliseconds)
+            yield Wait(label(number, action), action.vcpu, _milliseconds(contract, states, action))
         states = play.after(contract, states, action)
 
 
-def _blocks(contract: Contract, states: play.States, action: Action) -> bool | None:
-    """Return whether the KVM_RUN of an action must block (True), must return (False), or may do either (None)."""
+def _milliseconds(contract: Contract, states: play.States, action: Action) -> int:
+    """Return how long the end of the KVM_RUN of an action is waited for."""
     if action.enters:
         states = play.entered(contract, states, action)
-    return play.waited(contract, states, action.vcpu).blocks
+    end = play.waited(contract, states, action.vcpu)
+    if end.blocks is None:
+        return EITHER_MS
+    if end.spins:
+        return SPINS_MS
+    return BLOCKS_MS if end.blocks else RETURNS_MS
 
 
 def is_async(action: Action) -> bool:

@@ -18,6 +18,7 @@ from sysevent.errors import DiskFull, HarnessError, InfrastructureError, Syseven
 from sysevent.explore import generate
 from sysevent.explore.kernels import Boots, Kernel
 from sysevent.explore.shrinking import SHRINKING, Finding, Looking, ScenarioOf, in_words, judged
+from sysevent.explore.validity import valid
 from sysevent.model import Facts, Observation, Progress
 from sysevent.scenario.steps import Scenario
 from sysevent.text import one_line
@@ -235,4 +236,4 @@ def _suspect(error: SyseventError, origin: dict[str, tuple[Sequence, int | None]
 
 
 def _first(first: Iterable[Sequence], contract: Contract) -> Iterator[tuple[Sequence, int | None]]:
-    return ((sequence, None) for sequence in first if generate.valid(contract, sequence))
+    return ((sequence, None) for sequence in first if valid(contract, sequence))
