@@ -132,7 +132,7 @@ def _beside(
     state: State,
     settings: Settings,
 ) -> Iterator[Beside]:
-    """What is asked beside the claims: suites of others, compiled, and the real VMMs of --vmm."""
+    """What is asked beside the claims: suites of others, compiled, the real VMMs of --vmm, and random sequences."""
     logs, guests = results / "logs", Guests(target, settings)
     for suite in _suites(args, source, arch, logs, settings) if args.peers else ():
         key = beside.asking_key(target, beside.of_suite(suite), suite.archives)
@@ -147,6 +147,13 @@ def _beside(
         asks = VmmAsker(arch.name, vmm, partial(_with_vmm, guests, archives), catalogue.load().about_vmms)
         key = beside.asking_key(target, asks.asked, archives)
         yield Beside(asks.name, asks, key, state, logs)
+    if args.explore:
+        # It needs Hypothesis, which the others do not.
+        from sysevent.cli.explored_mutants import SUITE, ExploreAsker, exploring_key
+
+        seconds = float(args.explore)
+        key = beside.asking_key(target, exploring_key(seconds), ())
+        yield Beside(SUITE, ExploreAsker(target, settings, seconds), key, state, logs)
 
 
 def _with_vmm(

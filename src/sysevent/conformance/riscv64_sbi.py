@@ -81,8 +81,10 @@ def handle(m: Machine, n: int) -> Iterator[Next]:
     elif extension == sbi.HSM:
         yield from _hsm(m, n, function)
     elif extension == sbi.BASE and function == sbi.PROBE_EXTENSION:
-        known = {sbi.BASE: True, sbi.HSM: True, sbi.SRST: hart.srst, sbi.LEGACY_SHUTDOWN: m.legacy}
-        yield returned(m, n, rule.PROBE, value=int(known.get(hart.a(0), False)))
+        known = {sbi.BASE: True, sbi.HSM: True, sbi.SRST: hart.srst}
+        # All legacy calls, from 0 on, are one extension of KVM's: vcpu_sbi_ext_v01.
+        is_legacy = hart.a(0) <= sbi.LEGACY_SHUTDOWN
+        yield returned(m, n, rule.PROBE, value=int(m.legacy if is_legacy else known.get(hart.a(0), False)))
     elif extension == sbi.LEGACY_SHUTDOWN and m.legacy:
         yield _final(m, n, rule.LEGACY, EventType.SHUTDOWN, 0)
     else:

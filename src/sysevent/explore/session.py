@@ -64,6 +64,8 @@ class Limits(msgspec.Struct, frozen=True):
     budget: float = 60.0
     # Sequences; 0: as many as the budget permits.
     most: int = 0
+    # Findings; 0: go on.
+    findings: int = 0
 
 
 class Session:
@@ -106,6 +108,8 @@ class Session:
                 for seen in self._stream(contract, drawn, end, origin):
                     sequence, seed = origin.pop(seen.scenario)
                     self._take(contract, sequence, seed, seen)
+                    if 0 < self._limits.findings <= len(self.report.findings):
+                        break
                     if time.monotonic() >= next_line:
                         self._say(contract)
                         next_line = time.monotonic() + _EVERY
