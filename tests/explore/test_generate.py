@@ -5,7 +5,7 @@ from conformance.model_kernels import FACTS
 
 from sysevent.conformance.contract import Configuration
 from sysevent.conformance.contracts import CONTRACTS
-from sysevent.conformance.machine import Action
+from sysevent.conformance.machine import Action, Mode
 from sysevent.conformance.play import Sequence
 from sysevent.conformance.scenario import BLOCKS_MS, RETURNS_MS, SPINS_MS, scenario
 from sysevent.explore import generate, validity
@@ -43,3 +43,15 @@ def test_a_vcpu_that_executes_until_a_signal_comes_is_not_waited_for_as_one_that
     asked = scenario(contract, Sequence("arm64", Configuration(1), actions))
     waits = [step.milliseconds for step in asked.steps if isinstance(step, Wait)]
     assert waits == [RETURNS_MS, BLOCKS_MS, SPINS_MS]
+
+
+def test_what_needs_no_other_vcpu_is_shrunk_to_a_call_that_is_waited_for():
+    contract = CONTRACTS["arm64"](FACTS["arm64"])
+    begun = Action("call", 0, (0x84000000,), int(Mode.ASYNC | Mode.KEEP))
+    found = Sequence("arm64", Configuration(2), (begun, Action("get_state", 1), Action("wait", 0)))
+
+    def disagrees(sequence):
+        return any(one.values == begun.values for one in sequence.actions)
+
+    left = generate.drop_actions(contract, found, disagrees)
+    assert left.actions == (Action("call", 0, begun.values),)

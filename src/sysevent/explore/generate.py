@@ -221,7 +221,8 @@ def drop_actions(contract: Contract, sequence: Sequence, disagrees: Callable[[Se
 def _simpler(actions: tuple[Action, ...], at: int) -> Iterator[tuple[Action, ...]]:
     """Yield simpler actions: without one of them, and with one that is simpler.
 
-    A "next" goes on where the call before it came back. Without that it must be a "call".
+    A "next" goes on where the call before it came back. Without that it must be a "call". A KVM_RUN that is waited for
+    at once is simpler than one beside which others happen.
     """
     action, before, behind = actions[at], actions[:at], actions[at + 1 :]
     yield (*before, *behind)
@@ -232,5 +233,9 @@ def _simpler(actions: tuple[Action, ...], at: int) -> Iterator[tuple[Action, ...
         one = behind[following]
         called = Action("call", one.vcpu, one.values, one.mode)
         yield (*before, *behind[:following], called, *behind[following + 1 :])
+    if action.mode & Mode.ASYNC and (wait := Action("wait", action.vcpu)) in behind:
+        at_once = Action(action.kind, action.vcpu, action.values, action.mode & ~Mode.ASYNC)
+        end = behind.index(wait)
+        yield (*before, at_once, *behind[:end], *behind[end + 1 :])
     if action.mode:
         yield (*before, Action(action.kind, action.vcpu, action.values), *behind)
