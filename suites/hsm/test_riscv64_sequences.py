@@ -12,8 +12,8 @@ from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.riscv64 import guest_continues
 from sysevent.scenario import ioctls
-from sysevent.scenario.riscv64 import RETURNED_MMIO, STARTED_AT, call, scenario, vm_with_vcpus
-from sysevent.scenario.steps import run
+from sysevent.scenario.riscv64 import RETURNED_MMIO, STARTED_AT, call, registers, scenario, vm_with_vcpus
+from sysevent.scenario.steps import Entry, run
 
 OPAQUE = 0xC0DE_0000_8BAD_F00D
 
@@ -25,6 +25,8 @@ CLAIMS = claims(
         asks=scenario(
             "hsm.start.set_runnable",
             *vm_with_vcpus(vcpus=2),
+            # What hart 1 would do if it were not reset.
+            Entry("call", registers(0, 0, function=sbi.PROBE_EXTENSION, extension=sbi.BASE), 1),
             *call(0, 1, STARTED_AT, "start", a2=OPAQUE, function=sbi.HART_START, extension=HSM),
             ioctls.set_mp_state(1, MpState.RUNNABLE),
             *run("started", 1),

@@ -50,10 +50,11 @@ SUSPENDS = scenario(
     Entry("call", registers(Function.SYSTEM_SUSPEND, RAM, 0)),
     *run("exit"),
 )
-# vCPU 1 has its entry point, but has not been in KVM_RUN since.
+# vCPU 1 has its entry point, but has not been in KVM_RUN since. Without that it would make the call of its own Entry.
 STARTS = scenario(
     "psci.cpu_on.set_runnable",
     *vm_with_vcpus(vcpus=2, off=(1,)),
+    Entry("call", registers(psci.VERSION), 1),
     Entry("call", registers(psci.CPU_ON_64, 1, RAM, Function.SYSTEM_OFF)),
     *run("on"),
     ioctls.set_mp_state(1, MpState.RUNNABLE),
