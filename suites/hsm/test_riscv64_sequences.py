@@ -1,6 +1,7 @@
 """What KVM_SET_MP_STATE must leave as it is: a sequence that `sysevent explore` has found to matter on arm64.
 
-A kernel that is wrong in it alone follows every other claim, also on riscv64. Source: arch/riscv/kvm/vcpu.c and vcpu_sbi_hsm.c.
+A kernel that is wrong in it alone follows every other claim, also on riscv64. Source: arch/riscv/kvm/vcpu.c and
+vcpu_sbi_hsm.c.
 """
 
 from sysevent.abi import sbi
