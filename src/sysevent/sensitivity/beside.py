@@ -1,8 +1,8 @@
 """What others show of the same mutants: the kernel's selftests and kvm-unit-tests (`--peers`), real VMMs (`--vmm`).
 
 They are asked as the claims are, and so are random sequences (`--explore`): first the original kernel, and what fails
-there says nothing about mutants. A mutant is killed by a suite if one of its programs fails in two guests, and passes on
-the original, or if one of the rules of the model is broken so; by a VMM: see vmms.py.
+there says nothing about mutants. A mutant is killed by a suite if one of its programs fails in two guests, and passes
+on the original, or if one of the rules of the model is broken so; by a VMM: see vmms.py.
 """
 
 from __future__ import annotations
