@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 import pytest
-from report.test_vmm_table import records_of
-from sample_records import RUN
+from report.test_vmm_table import TEST, records_of
+from sample_records import RUN, verdict
 from vmm_runs import reset
 
 from sysevent.cli import vmms
@@ -87,6 +87,13 @@ def test_exit_codes(run, codes, code, count):
     """The highest one; no test for a VMM is no failure, and an interrupted run ends all."""
     found, started = run(codes, "--vmm=a", "--vmm=b")
     assert (found, len(started)) == (code, count)
+
+
+def test_nothing_is_known(run, capsys):
+    """Neither an event nor a failure: no success."""
+    skipped = verdict(TEST, "x86_64-tcg", "SKIP", reason="no tree", dimensions={"vmm": "kvmtool"})
+    assert run([0], "--vmm", "kvmtool", gives=[skipped])[0] == 3
+    assert "kvmtool was not asked on x86_64: no tree\n" in capsys.readouterr().out
 
 
 def test_results_are_not_mixed(run, tmp_path):

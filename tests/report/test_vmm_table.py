@@ -92,6 +92,22 @@ def test_a_claim_that_was_not_judged():
     assert row.cells() == ("triple_fault.unpaged", "MISS: lost?", "-", "qemu-10 on 6.1")
 
 
+def test_a_vmm_that_was_not_asked():
+    """The reason that most of its claims have, on each architecture where all of them are SKIP."""
+    asked = records_of("5.10", runs.reset(), vmm="crosvm=/a")
+    tests = ("arm64.vmm.crosvm.psci.off", "arm64.vmm.crosvm.psci.off2", "arm64.vmm.crosvm.psci.reset")
+    reasons = ("a program for x86_64\x1b", "needs Linux 6.13", "a program for x86_64\x1b")
+    skipped = [
+        verdict(
+            f"kvm.system_event.{test}", "arm64-tcg", "SKIP", reason=reason, dimensions={"vmm": "crosvm=/a"}
+        )
+        for test, reason in zip(tests, reasons, strict=True)
+    ]
+    assert list(vmm_table.lines([*asked, *skipped]))[-1] == (
+        "crosvm was not asked on arm64: a program for x86_64?"
+    )
+
+
 def test_words():
     """Each thing that a user sees."""
     said = [vmm_table.words(Seen.of(outcome(seen))) for seen in (

@@ -20,14 +20,14 @@ from sysevent.report.records import Record
 from sysevent.text import escape_line
 
 # Exit codes of pytest: interrupted, and no test was selected.
-_INTERRUPTED, _NOTHING = 2, 5
+_INTERRUPTED, _NO_RESULT, _NOTHING = 2, 3, 5
 
 
 def run(args: argparse.Namespace, start: Start = start_pytest) -> int:
     """Run the claims of each VMM on each kernel, one VMM after the other, and print the table; the exit code.
 
-    0 if every run passed, else the highest exit code of pytest. UsageError if the results would be mixed with others,
-    or if a program of the user's cannot be used.
+    0 if every run passed, else the highest exit code of pytest; at least 3 if nothing is known of any VMM. UsageError
+    if the results would be mixed with others, or if a program of the user's cannot be used.
     """
     kits.wanted(args.vmm or ())
     ensure_qemu(needed_architectures(args.target, args.arch), say, install=False, explicit=bool(args.arch))
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, start: Start = start_pytest) -> int:
     for _, line in live_readings.notes(live_readings.read(everything, readers_table.read(everything))):
         show(escape_line(line))
     show(f"{time.monotonic() - begin:.0f} s; results: {folder}")
-    return code
+    return code if vmm_table.rows(everything) else max(code, _NO_RESULT)
 
 
 def _keywords() -> list[str]:

@@ -126,7 +126,7 @@ def _release(record: records.Verdict) -> str:
 
 
 def lines(run: Sequence[Record]) -> Iterator[str]:
-    """The table as text, a part for each architecture, and below it what it cost."""
+    """The table as text, a part for each architecture, and below it what it cost, and which VMMs were not asked."""
     table = rows(run)
     for arch in dict.fromkeys(row.arch for row in table):
         cells = [_HEADINGS, *(row.cells() for row in table if row.arch == arch)]
@@ -135,7 +135,26 @@ def lines(run: Sequence[Record]) -> Iterator[str]:
         for cell in cells:
             line = "  ".join(text.ljust(width) for text, width in zip(cell, widths, strict=True))
             yield escape_line(f"  {line.rstrip()}")
-    yield from _costs([r for r in run if isinstance(r, records.Outcome)], names(run))
+    called = names(run)
+    yield from _costs([r for r in run if isinstance(r, records.Outcome)], called)
+    yield from _not_asked([r for r in run if isinstance(r, records.Verdict)], called)
+
+
+def _not_asked(verdicts: Sequence[records.Verdict], called: Mapping[str, str]) -> Iterator[str]:
+    """A line for each VMM and reason for which no claim about it was judged on an architecture."""
+    statuses: dict[tuple[str, str], list[records.Verdict]] = {}
+    for record in verdicts:
+        if vmm := record.dimensions.get("vmm"):
+            arch = record.test.removeprefix(_PREFIX).partition(".")[0]
+            statuses.setdefault((vmm, arch), []).append(record)
+    left: dict[tuple[str, str], list[str]] = {}
+    for (vmm, arch), own in statuses.items():
+        if all(record.status is Status.SKIP for record in own):
+            left.setdefault((vmm, statistics.mode(record.reason for record in own)), []).append(arch)
+    for (vmm, reason), archs in left.items():
+        yield escape_line(
+            f"{called.get(vmm, vmm)} was not asked on {', '.join(sorted(archs))}: {printable(reason)}"
+        )
 
 
 def _costs(outcomes: Sequence[records.Outcome], called: Mapping[str, str]) -> Iterator[str]:
