@@ -1,6 +1,7 @@
 """Where the files of a clone and of an installed package are, where results go, and what starts the program."""
 
 import ast
+import shlex
 import sys
 from pathlib import Path
 
@@ -30,6 +31,13 @@ def program(folder, name="sysevent", mode=0o755):
     path = folder / name
     path.touch(mode)
     return path
+
+
+def test_an_extra_of_a_clone():
+    """It is installed where the program runs: the name alone would be a package of the index, in another place."""
+    line = checkout.with_extra("explore", Path("/a clone"), installed=False)
+    assert shlex.split(line) == [sys.executable, "-m", "pip", "install", "-e", "/a clone[explore]"]
+    assert checkout.with_extra("explore", installed=True) == "pip install 'sysevent[explore]'"
 
 
 def test_this_is_a_clone():

@@ -7,6 +7,7 @@ the names that they have in a clone, put there by setup.py when the wheel was bu
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,6 +48,13 @@ def obstacle(path: Path) -> str:
     if not there.is_dir():
         return f"{there} is not a directory"
     return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written to"
+
+
+def with_extra(extra: str, root: Path = ROOT, *, installed: bool = INSTALLED) -> str:
+    """Return the line for a shell that installs what an extra of this package needs, where this program finds it."""
+    if installed:
+        return f"pip install 'sysevent[{extra}]'"
+    return shlex.join([sys.executable, "-m", "pip", "install", "-e", f"{root}[{extra}]"])
 
 
 def command(

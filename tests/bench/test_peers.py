@@ -56,5 +56,5 @@ def test_a_boot_without_its_command_is_an_error(tmp_path, monkeypatch, script):
 
 def test_a_peer_that_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolMissing, match=r"tuxrun is not installed: pip install 'sysevent\[bench\]'"):
+    with pytest.raises(ToolMissing, match=r"tuxrun is not installed: .* pip install .*\[bench\]"):
         peers.boot("tuxrun", kernel("x86_64"), None)

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pexpect
 
+from sysevent.checkout import with_extra
 from sysevent.errors import HarnessError, NotApplicable, ToolMissing
 from sysevent.model import KernelImage
 
@@ -29,7 +30,7 @@ def boot(peer: str, kernel: KernelImage, root: Path | None) -> float:
     """
     words = command(peer, kernel, root)
     if shutil.which(words[0]) is None:
-        raise ToolMissing(f"{peer} is not installed: pip install 'sysevent[bench]'")
+        raise ToolMissing(f"{peer} is not installed: {with_extra('bench')}")
     begin = time.monotonic()
     # With a terminal, which virtme-ng requires.
     child = pexpect.spawn(words[0], words[1:], timeout=_DEADLINE, encoding="utf-8", codec_errors="replace")

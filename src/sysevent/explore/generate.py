@@ -13,6 +13,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from sysevent.checkout import with_extra
 from sysevent.conformance import play
 from sysevent.conformance.contract import Contract
 from sysevent.conformance.machine import Action, Mode
@@ -26,7 +27,7 @@ try:
     from hypothesis import HealthCheck, Phase, strategies
 except ImportError as missing:
     raise ToolMissing(
-        "hypothesis is not installed, which draws the sequences: pip install 'sysevent[explore]'"
+        f"hypothesis is not installed, which draws the sequences: {with_extra('explore')}"
     ) from missing
 
 # Actions in a sequence.

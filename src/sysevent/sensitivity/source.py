@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from sysevent.checkout import with_extra
 from sysevent.errors import ToolMissing
 
 if TYPE_CHECKING:
     from tree_sitter import Node
-
-INSTALL = "pip install 'sysevent[sensitivity]'"
 
 
 class Region(msgspec.Struct, frozen=True):
@@ -40,7 +39,9 @@ def parse(text: bytes) -> Node:
         import tree_sitter
         import tree_sitter_c
     except ImportError as error:
-        raise ToolMissing(f"tree-sitter is not installed, which reads C: {INSTALL}") from error
+        raise ToolMissing(
+            f"tree-sitter is not installed, which reads C: {with_extra('sensitivity')}"
+        ) from error
     return tree_sitter.Parser(tree_sitter.Language(tree_sitter_c.language())).parse(text).root_node
 
 

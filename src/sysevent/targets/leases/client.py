@@ -19,11 +19,12 @@ from pathlib import Path
 
 import msgspec
 
+from sysevent.checkout import with_extra
 from sysevent.errors import NotLeased, ToolMissing
 from sysevent.process import die_with_parent
 from sysevent.text import one_line, printable
 
-INSTALL = "pip install 'sysevent[labgrid]', or labgrid itself, in a venv on PATH"
+INSTALL = f"{with_extra('labgrid')}, or labgrid itself, in a venv on PATH"
 # Seconds for a call that usually takes 0.5 s; a loaded machine is ten times slower.
 _CALL_TIMEOUT = 30
 
