@@ -38,7 +38,7 @@ def test_the_command_line_of_the_guest(vmm, arch):
 
 
 def test_firecracker_reads_its_configuration():
-    """From its standard input, because there is no file for it; arm64 has a UART only with a console."""
+    """Firecracker reads its configuration from standard input; on arm64 it has a UART only with a console."""
     _, run, _ = steps("firecracker", "arm64", 1)
     found = json.loads(run.input)
     assert found["boot-source"]["kernel_image_path"] == kernels.KERNEL
