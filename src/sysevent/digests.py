@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from sysevent.errors import ImageError
@@ -20,6 +21,17 @@ def digest(path: Path) -> str:
         return hashlib.sha256(listed.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def listing(root: Path, wanted: Callable[[Path], bool]) -> bytes:
+    """Return a line for each file in a folder that is wanted, sorted: its path in there, and its digest(). OSError.
+
+    wanted: is given the path in the folder.
+    """
+    named = ((path, path.relative_to(root)) for path in sorted(root.rglob("*")))
+    return b"".join(
+        f"{name} {digest(path)}\n".encode() for path, name in named if wanted(name) and path.is_file()
+    )
 
 
 # SHA-256 by the state of a file, see _state().

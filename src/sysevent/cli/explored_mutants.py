@@ -12,7 +12,7 @@ import msgspec
 from sysevent.checkout import GUESTS, PACKAGE
 from sysevent.conformance.contracts import CONTRACTS
 from sysevent.conformance.scenario import scenario
-from sysevent.digests import digest
+from sysevent.digests import listing
 from sysevent.errors import HarnessError, InfrastructureError, NotApplicable
 from sysevent.explore import corpus
 from sysevent.explore.kernels import Boots, guests
@@ -99,10 +99,7 @@ def exploring_key(seconds: float) -> str:
     """Return what changes with the sequences, the model and the VMM, and with the time for them."""
     total = hashlib.sha256(f"{seconds}".encode())
     for root in (*(PACKAGE / part for part in _PARTS), GUESTS):
-        for path in sorted(
-            one for one in root.rglob("*") if one.is_file() and "__pycache__" not in one.parts
-        ):
-            total.update(f"{path.name} {digest(path)}\n".encode())
+        total.update(listing(root, lambda name: "__pycache__" not in name.parts))
     return total.hexdigest()
 
 

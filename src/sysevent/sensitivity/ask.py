@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from sysevent.checkout import GUESTS, PACKAGE, ROOT, SUITES
-from sysevent.digests import digest
+from sysevent.digests import listing
 from sysevent.process import die_with_parent
 from sysevent.pytest_process import pytest_command
 from sysevent.report import records, run_log
@@ -114,11 +114,11 @@ def target_file(target: TargetSpec) -> str:
 def asking_key(target: TargetSpec) -> str:
     """Return 16 hex digits that change with everything that decides a verdict: claims, VMM, harness and target."""
     total = hashlib.sha256(target_file(target).encode())
-    for root in (SUITES, GUESTS, PACKAGE):
-        for path in sorted(root.rglob("*")):
-            name = path.relative_to(root)
-            if path.suffix in _KEPT and not (root == PACKAGE and name.parts[0] in _WITHOUT_VERDICTS):
-                total.update(f"{name} {digest(path)}\n".encode())
+    for root in (SUITES, GUESTS):
+        total.update(listing(root, lambda name: name.suffix in _KEPT))
+    total.update(
+        listing(PACKAGE, lambda name: name.suffix in _KEPT and name.parts[0] not in _WITHOUT_VERDICTS)
+    )
     return total.hexdigest()[:16]
 
 
