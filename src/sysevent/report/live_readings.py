@@ -16,7 +16,7 @@ from sysevent.model import Status
 from sysevent.report import records
 from sysevent.report.matrix import last_verdicts
 from sysevent.report.records import Record
-from sysevent.report.vmm_table import names, words
+from sysevent.report.vmm_table import names, status_of_bytes, words
 from sysevent.text import printable
 
 
@@ -93,7 +93,7 @@ def read(run: Sequence[Record], readings: Iterable[tuple[str, Reading]]) -> list
             subject(claim)[1],
             _result(verdict, seen, raw),
             words(seen.seen) if seen else f"{verdict.status}: {printable(verdict.reason)[:120]}",
-            f"{raw.status} {raw.erratum}".strip() if raw else "",
+            status_of_bytes(raw),
             computed.get((verdict.target, name, reader_of(vmm), verdict.abi)),
         )
     return list(found.values())

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from sysevent.contract import catalogue
+from sysevent.contract.claim import PREFIX
 from sysevent.contract.kernel_release import parse
 from sysevent.contract.outcome_checks import beside
+from sysevent.contract.vmm_claims import subject
 from sysevent.model import Status
 from sysevent.report import records
 from sysevent.report.recorded_outcome import Seen
@@ -18,8 +20,6 @@ from sysevent.report.records import Record
 from sysevent.text import escape_line, printable
 
 _HEADINGS = ("event", "what a user got", "bytes", "where")
-# Of a test's name, before that of its claim.
-_PREFIX = "kvm.system_event."
 _NONE = "-"
 
 
@@ -80,8 +80,8 @@ def rows(run: Sequence[Record]) -> list[Row]:
                 continue
             why = record.reason.removeprefix(f"{claim.asks.name}: ")
             got = words(outcome.seen) if outcome else f"{record.status}: {printable(why)[:120]}"
-            raw = _raw(verdicts.get((record.target, f"{_PREFIX}{beside(claim)}")))
-            event = claim.title.split(".", 2)[2]
+            raw = status_of_bytes(verdicts.get((record.target, f"{PREFIX}.{beside(claim)}"))) or _NONE
+            event = subject(claim)[1]
             row = found.setdefault((claim.arch, event, got, raw), Row(claim.arch, event, got, raw, {}))
             kernels = row.where.setdefault(called.get(vmm, vmm), [])
             if (release := _release(record)) not in kernels:
@@ -111,10 +111,9 @@ def _order(release: str) -> tuple[list[int], str]:
     return [int(number) for number in re.findall(r"\d+", release)], release
 
 
-def _raw(verdict: records.Verdict | None) -> str:
-    if verdict is None:
-        return _NONE
-    return f"{verdict.status} {verdict.erratum}".strip()
+def status_of_bytes(verdict: records.Verdict | None) -> str:
+    """Return the status of the claim about the bytes, with that of an erratum; "" without one."""
+    return f"{verdict.status} {verdict.erratum}".strip() if verdict else ""
 
 
 def _release(record: records.Verdict) -> str:
@@ -145,7 +144,7 @@ def _not_asked(verdicts: Sequence[records.Verdict], called: Mapping[str, str]) -
     statuses: dict[tuple[str, str], list[records.Verdict]] = {}
     for record in verdicts:
         if vmm := record.dimensions.get("vmm"):
-            arch = record.test.removeprefix(_PREFIX).partition(".")[0]
+            arch = record.test.removeprefix(f"{PREFIX}.").partition(".")[0]
             statuses.setdefault((vmm, arch), []).append(record)
     left: dict[tuple[str, str], list[str]] = {}
     for (vmm, arch), own in statuses.items():
