@@ -34,6 +34,8 @@ def listing(root: Path, wanted: Callable[[Path], bool]) -> bytes:
     )
 
 
+# Bytes of a file that are read at a time.
+_PIECE = 4 << 20
 # SHA-256 by the state of a file, see _state().
 _HASHED: dict[tuple[int, ...], str] = {}
 
@@ -49,12 +51,15 @@ def digest_once(path: Path) -> str:
 
 def digest_of_open(fd: int) -> str:
     """Return what digest_once() returns for an open file; OSError if it cannot be read."""
-    state = _state(os.fstat(fd))
+    status = os.fstat(fd)
+    state = _state(status)
     if state not in _HASHED:
         total, at = hashlib.sha256(), 0
-        while piece := os.pread(fd, 1 << 20, at):
-            total.update(piece)
-            at += len(piece)
+        # Few large pieces: both calls release the interpreter's lock, and get it back when another thread lets them.
+        buffer = memoryview(bytearray(min(_PIECE, status.st_size) or 1))
+        while count := os.preadv(fd, [buffer], at):
+            total.update(buffer[:count])
+            at += count
         # A file that was written to meanwhile has no content that could be remembered.
         if _state(os.fstat(fd)) != state:
             return total.hexdigest()

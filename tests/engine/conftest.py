@@ -28,14 +28,16 @@ class World:
         return FakeOpener(name, self.counter, **options)
 
     def asker(self, opener, *, facts=("x86_64.facts",), options=None, **row):
-        """The asker of a target like this row; options are those of Asker."""
+        """The asker of a target like this row; options are those of Asker and foresee()."""
+        options = dict(options or {})
+        foreseen = {name: options.pop(name) for name in ("plan", "complete", "weight") if name in options}
         spec = TargetSpec(**{"name": opener.name, "arch": "x86_64", "where": "tcg"} | row)
         listeners = Listeners(
             self.told.append,
             self.incidents.append,
             lambda target, seen: self.observations.append((target, seen.scenario, seen.abi)),
         )
-        return Asker(
+        made = Asker(
             spec,
             opener,
             self.settings,
@@ -47,8 +49,11 @@ class World:
                 "payload": payload,
                 "control": CONTROL,
             }
-            | (options or {}),
+            | options,
         )
+        if foreseen:
+            made.foresee(**{"plan": lambda _: ()} | foreseen)
+        return made
 
     @property
     def logs(self):

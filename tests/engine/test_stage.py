@@ -45,7 +45,7 @@ def test_an_asker(world):
     asker.restarts.prepare()
     assert asker.stage == WAITING
     asker.observe(many[0])
-    asker.drain()
+    asker.wait()
     assert asker.stage == ANSWERED
     asker.close()
     assert asker.stage == ANSWERED

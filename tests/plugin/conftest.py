@@ -68,7 +68,7 @@ from sysevent import errors
 from sysevent.arches import ARCHITECTURES
 from sysevent.engine.stage import Stage
 from sysevent.model import KernelIdentity, Proof
-from sysevent.plugin import leased, run
+from sysevent.plugin import early, leased, run
 from sysevent.report import records, run_log
 
 pytest_plugins = ["sysevent.plugin"]
@@ -101,8 +101,11 @@ class Asker:
         self.stage = Stage("asking", 1, 2)
         self._told = listeners.observation
         # The second guest of a target has no plan.
-        self._plan = options.get("plan")
+        self._plan = None
         self._closed = False
+
+    def foresee(self, plan, **_):
+        self._plan = plan
 
     def facts(self):
         why = PLAN.get("facts" if self._plan else "second", {}).get(self.spec.name.partition("/")[0])
@@ -146,6 +149,9 @@ class Asker:
         self._told(self.spec.id, seen)
         return seen
 
+    def wait(self, done):
+        return False
+
     def awaits(self, scenario=None, abi=""):
         """Whether this test would wait: those of PLAN["late"] do until so many questions have been asked."""
         return len(ASKED) < PLAN.get("late", {}).get(self.spec.name, 0)
@@ -161,26 +167,15 @@ class Asker:
 
 
 class Scheduler:
+    """Guests need not be started."""
+
     def __init__(self, *_, **__):
         pass
 
-    def begin(self):
-        pass
-
-    def require(self, guest):
-        pass
-
-    def add_second(self, first, second):
-        pass
-
-    def end_all(self):
-        pass
+    begin = attend = reorder = start_prepared = require = add_second = end_all = close = __init__
 
     def release(self, guest):
         guest.close()
-
-    def close(self):
-        pass
 
 
 def check(self, spec):
@@ -189,6 +184,8 @@ def check(self, spec):
 
 
 ASKED, PLANNED = [], set()
+if "suites" in PLAN:
+    early.SUITES = Path(PLAN["suites"])
 run.Asker, run.Scheduler = Asker, Scheduler
 if "lost" in PLAN:
     leased.Leased.check = check

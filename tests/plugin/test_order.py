@@ -21,7 +21,7 @@ def run(words, waiting=()):
     """The order in which pytest runs tests; waiting: those that would wait, until so many others have run."""
     items, ran = [item(word) for word in words.split()], []
     waiting = dict(waiting)
-    order = Order(items, lambda one: len(ran) >= waiting.get(one.word, 0))
+    order = Order(items, lambda one: len(ran) >= waiting.get(one.word, 0), lambda *_: None)
     for index, one in enumerate(items):
         following = items[index + 1].word if index + 1 < len(items) else ""
         ran.append(one.word)
@@ -54,10 +54,30 @@ def test_the_next_test(words, waiting, ran):
     assert run(words, waiting) == ran
 
 
+@pytest.mark.parametrize(
+    ("first", "stopping", "chosen"),
+    [("a", False, "a3"), ("b", False, "b1"), ("b", True, "a3"), ("", False, "a3")],
+)
+def test_the_first_that_becomes_ready(first, stopping, chosen):
+    """None is ready: the guest that answers first decides, not the one that is waited for; unless the session ends."""
+    items = [item(word) for word in ["a1", "a2", "a3", "b1"]]
+    answered, waited = set(), []
+
+    def wait(heads, done):
+        waited.append(([one.word for one in heads], done()))
+        answered.update(first)
+        waited.append(done())
+
+    order = Order(items, lambda one: one.word[0] in answered, wait)
+    order.advance(stopping=stopping)
+    assert items[2].word == chosen
+    assert waited == ([] if stopping else [(["a3", "b1"], False), bool(first)])
+
+
 def test_a_target_to_return_to():
     """Its guest must not end yet, nor be leased to another run. After the last test it may."""
     items = [item(word) for word in ["a1", "b1", "a2"]]
-    order = Order(items, lambda _: True)
+    order = Order(items, lambda _: True, lambda *_: None)
     # While a1 runs, b1 is promised and a2 is left; then a2 is promised; then it is the last.
     for a, b in ((True, True), (True, False), (False, False)):
         assert (order.returns_to(SPECS["a"]), order.returns_to(SPECS["b"])) == (a, b)
@@ -67,7 +87,7 @@ def test_a_target_to_return_to():
 def test_an_end_before_the_last_test():
     """With -x, say: the session has each of its tests once."""
     items = [item(word) for word in ["a1", "a2", "a3", "b1", "b2"]]
-    order = Order(items, lambda one: one.word[0] != "a")
+    order = Order(items, lambda one: one.word[0] != "a", lambda *_: None)
     order.advance()
     order.settle()
     assert sorted(one.word for one in items) == ["a1", "a2", "a3", "b1", "b2"]

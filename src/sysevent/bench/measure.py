@@ -50,7 +50,10 @@ def guest(
         raise HarnessError(f"not a measurement: {what.reason}")
 
     own = msgspec.structs.replace(settings, snapshots=not fresh)
-    return Asker(spec, opener(spec, own), own, logs, Listeners(silent, incident, _forget), plan=plan)
+    asked = Asker(spec, opener(spec, own), own, logs, Listeners(silent, incident, _forget))
+    if plan is not None:
+        asked.foresee(plan)
+    return asked
 
 
 def _forget(_target: str, _seen: Observation) -> None:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import msgspec
 
-from sysevent.arches import ARCHITECTURES, NATIVE, Abi, Architecture, resolve_abi
+from sysevent.arches import ARCHITECTURES, NATIVE, Abi, resolve_abi
 from sysevent.build import programs
 from sysevent.engine import target_file
 from sysevent.engine.facts import facts as read_facts
 from sysevent.engine.listeners import Listeners
 from sysevent.engine.loop import Awaited, Loop
+from sysevent.engine.payloads import Payloads, ReadPayload
 from sysevent.engine.pipeline import Pipeline
 from sysevent.engine.planned import Planned
 from sysevent.engine.question import Key, Plan, Question
@@ -45,8 +46,6 @@ from sysevent.scenario.steps import Scenario
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
-ReadPayload = Callable[[Architecture, str, Settings], programs.Payload]
-
 
 class Asker:
     """One target with one kernel. It boots for its first question, and again after a loss."""
@@ -59,9 +58,6 @@ class Asker:
         logs: Path,
         listeners: Listeners,
         *,
-        plan: Plan | None = None,
-        complete: bool = True,
-        weight: int = 0,
         facts: Sequence[Scenario] | None = None,
         loop: Loop | None = None,
         payload: ReadPayload = programs.payload,
@@ -69,9 +65,6 @@ class Asker:
     ) -> None:
         """Nothing starts yet.
 
-        plan: returns the questions to be prefetched, once the facts are known; the facts are prefetched as well.
-        complete: True if the plan returns every question: when all are answered, the guest need not run on.
-        weight: how many questions to expect, by which the scheduler orders its targets.
         facts: the scenarios that give the facts; the first must succeed. None: those of the architecture.
         loop: shared by all targets that run at the same time; None: this target runs alone.
         payload: how payloads are compiled and read.
@@ -79,17 +72,15 @@ class Asker:
         """
         self.spec = spec
         self.arch = ARCHITECTURES[spec.arch]
-        self.weight = weight
-        self._settings = settings
+        self.weight = 0
         self._listeners = listeners
-        self._read_payload = payload
-        self._payloads: dict[str, programs.Payload] = {}
+        self.payloads = Payloads(self.arch, settings, payload)
         # How its host was opened, and what the host reported about itself.
         self.restarts = Restarts(spec, opener, settings, logs, listeners)
         self._pipeline = Pipeline(
             self.restarts,
             loop or Loop(),
-            self._payload,
+            self.payloads.get,
             self._on_answer,
             control or CONTROLS[spec.arch],
             self.arch.abis[0],
@@ -98,9 +89,17 @@ class Asker:
         self._seconds: dict[Key, float] = {}
         self._facts_scenarios = FACTS[spec.arch] if facts is None else tuple(facts)
         self._facts: Facts | None = None
+        self._planned = Planned()
+
+    def foresee(self, plan: Plan, *, complete: bool = True, weight: int = 0) -> None:
+        """Prefetch the facts, and once they are known, the questions that the plan returns. Call it once.
+
+        complete: True if these are all questions: when they are answered, the guest need not run on.
+        weight: how many questions to expect, by which the scheduler orders its targets.
+        """
+        self.weight = weight
         self._planned = Planned(plan, complete=complete)
-        if plan is not None:
-            self._prefetch(Question(scenario) for scenario in self._facts_scenarios)
+        self._prefetch(Question(scenario) for scenario in self._facts_scenarios)
 
     def abi(self, name: str) -> Abi:
         """The row of a VMM ABI by its name; "native" is the architecture's first. UsageError if no VMM has that ABI."""
@@ -241,11 +240,6 @@ class Asker:
     def _key(self, scenario: Scenario, abi: str = NATIVE) -> Key:
         return Key(scenario.name, self.abi(abi).name)
 
-    def _payload(self, name: str) -> programs.Payload:
-        if name not in self._payloads:
-            self._payloads[name] = self._read_payload(self.arch, name, self._settings)
-        return self._payloads[name]
-
     # The methods below are for the scheduler, and for records of the run.
 
     @property
@@ -264,22 +258,17 @@ class Asker:
         return self._planned.finished and self._pipeline.idle
 
     def awaits(self, scenario: Scenario | None = None, abi: str = NATIVE) -> bool:
-        """Whether a planned question has no answer yet; None: any of them. False if the facts have an error instead."""
+        """Whether a foreseen question has no answer yet; None: any of them. False if the facts have an error."""
         if self._planned.plan is not None:
             return not isinstance(self._observed.get(self._key(self._facts_scenarios[0])), SyseventError)
         return self._planned.awaits(self._key(scenario, abi) if scenario else None)
 
-    def drain(self) -> None:
-        """Wait for the answers to all planned questions; errors are raised by observe()."""
-        self._pipeline.drain()
+    def wait(self, done: Callable[[], bool] | None = None) -> bool:
+        """Wait until done() is True; None: until all planned questions are answered. Errors are raised by observe().
 
-    def compile_payloads(self, stop: Callable[[], bool]) -> None:
-        """Compile every payload of the architecture, until stop() is True; in any thread. A failure is raised later."""
-        for path in sorted((programs.PAYLOADS / self.arch.name).glob("*.S")):
-            if stop():
-                return
-            with contextlib.suppress(SyseventError):
-                self._payload(path.stem)
+        False if no guest runs, or it is lost.
+        """
+        return self._pipeline.wait(done or (lambda: self._pipeline.idle))
 
     def sources(self) -> list[int]:
         """File descriptors that become readable when attend() has something to do."""

@@ -66,6 +66,10 @@ class Loop:
             # After the others: however long they took, what has arrived by now counts.
             awaited.advance()
 
+    def attend(self) -> None:
+        """Serve all targets once, without waiting."""
+        self._attend(None)
+
     def wait_in_background(self, done: Callable[[], bool], step: float) -> None:
         """Return when done() is True; done() is called every step seconds at least."""
         while not done():

@@ -1,7 +1,6 @@
 """Requests to one target: sent and answered in order, several in flight, and repeated once after a loss.
 
-An answer counts once the guest has passed a control after it (controls.py). If the guest turns out to be ill, it is
-dropped, and its request is sent to another guest.
+An answer counts once the guest has passed a control after it (controls.py). That of an ill guest is asked for again.
 """
 
 from __future__ import annotations
@@ -57,7 +56,6 @@ class Pipeline:
         control_abi: Abi,
     ) -> None:
         """on_answer: called with each request whose answer counts, unless that is a GuestLost.
-
         control: asked of every guest, of a VMM of control_abi, to see whether its answers count.
         """
         self._restarts = restarts
@@ -282,11 +280,13 @@ class Pipeline:
             behind = sum(not self._controls.is_control(other) for other in self._in_flight.values())
             self._controls.answered(request, answer, behind)
 
-    def drain(self) -> None:
-        """Wait until every request that is queued or in flight has its answer, or the guest is lost: no error."""
-        if self._restarts.session is not None:
-            with contextlib.suppress(SyseventError):
-                self._loop.wait(self, lambda: self.idle)
+    def wait(self, done: Callable[[], bool]) -> bool:
+        """Wait until done() is True; no error, and False, if no guest runs, or it is lost."""
+        with contextlib.suppress(SyseventError):
+            if self._restarts.session is not None:
+                self._loop.wait(self, done)
+                return True
+        return False
 
     def _forget(self) -> None:
         """Forget the session's requests, and its answers that do not count yet."""

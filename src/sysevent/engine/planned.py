@@ -10,7 +10,7 @@ from sysevent.engine.question import Key, Plan
 class Planned:
     """The questions of a plan, by their keys. They are known once the facts of the target are."""
 
-    def __init__(self, plan: Plan | None, *, complete: bool) -> None:
+    def __init__(self, plan: Plan | None = None, *, complete: bool = False) -> None:
         """complete: True if the plan returns every question: the guest need not run on after the last answer."""
         # None once its questions are known.
         self.plan = plan

@@ -26,6 +26,15 @@ _POLL = 0.5
 _LAST_COMPILATION = 2.0
 
 
+def at_a_time() -> int:
+    """How many guests run at a time: one more than this process has cores.
+
+    A guest that waits for its next request leaves its core idle: with three targets on two cores that is a fifth of
+    the time of a run.
+    """
+    return len(os.sched_getaffinity(0)) + 1
+
+
 class GuestSlots(Protocol):
     """The slots of this machine for guests, shared by all runs."""
 
@@ -64,14 +73,13 @@ class Scheduler:
     ) -> None:
         """The loop must be the one that the askers have. Nothing starts yet.
 
-        max_running: guests that may run at a time; None: one more than this process has cores. A guest that waits for
-        its next request leaves its core idle: with three targets on two cores that is a fifth of the time of a run.
+        max_running: guests that may run at a time; None: at_a_time().
         slots: limits the guests of all runs on this machine together; None: no such limit.
         keep: True if only release() may end a guest, and not the start of another one.
         """
-        # Not started yet. After the first, which is required at once, those with the most questions: the last
-        # target should have few, since no other guest runs beside it.
-        self._waiting = [*askers[:1], *sorted(askers[1:], key=lambda asker: -asker.weight)]
+        # Not started yet.
+        self._waiting = list(askers)
+        self.reorder()
         # Started or about to be, and not released.
         self._running: list[Asker] = []
         # Ended before release(), and able to start once more.
@@ -79,7 +87,7 @@ class Scheduler:
         self._loop = loop
         self._progress = progress
         self._slots = slots or _Unlimited()
-        self._max_running = max_running or len(os.sched_getaffinity(0)) + 1
+        self._max_running = max_running or at_a_time()
         self._keep = keep
         # Progress lines of the thread.
         self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -89,6 +97,13 @@ class Scheduler:
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
         loop.background = self
+
+    def reorder(self) -> None:
+        """Let those targets wait longest that have the fewest questions, since no other guest runs beside the last one.
+
+        Except for the first, which is required at once.
+        """
+        self._waiting[1:] = sorted(self._waiting[1:], key=lambda asker: -asker.weight)
 
     def begin(self) -> None:
         """Start preparing targets, the first one first."""
@@ -105,7 +120,7 @@ class Scheduler:
             asker.restarts.prepare(self._say)
             self._waker.wake()
         for asker in askers:
-            asker.compile_payloads(self._closing.is_set)
+            asker.payloads.compile_all(self._closing.is_set)
 
     def _say(self, line: str) -> None:
         self._said.put(line)
@@ -121,22 +136,30 @@ class Scheduler:
         while not self._said.empty():
             self._progress(self._said.get())
         self._end_finished()
-        self._start()
+        self.start_prepared()
         for asker in self._running:
             asker.attend(awaited)
 
-    def _start(self) -> None:
-        """Start targets in their order, as long as slots are free."""
-        while self._waiting and self._waiting[0].restarts.prepared and len(self._running) < self._max_running:
-            if not self._slots.try_take(self._waiting[0].spec):
+    def start_prepared(self) -> None:
+        """Start targets that are prepared, as long as slots are free. Nothing is sent or received."""
+        while (asker := self._next()) is not None:
+            if not self._slots.try_take(asker.spec):
                 break
-            asker = self._waiting.pop(0)
+            self._waiting.remove(asker)
             self._running.append(asker)
             # An error is stored, and raised by the next observe(). A target that was observed before its turn has
             # started by itself.
             with contextlib.suppress(SyseventError):
                 if asker.restarts.session is None:
                     asker.restarts.start()
+
+    def _next(self) -> Asker | None:
+        """The next target to start: in their order, except that one which is prepared need not wait for a free place.
+
+        There is one as long as each target before it has a place, too.
+        """
+        free = self._waiting[: max(0, self._max_running - len(self._running))]
+        return next((asker for asker in free if asker.restarts.prepared), None)
 
     def _end_finished(self) -> None:
         """End guests that have answered all questions, if another one waits for a slot.
@@ -184,7 +207,7 @@ class Scheduler:
         if (beside and self._slots.try_take(second.spec)) or first not in self._running or self._keep:
             self._running.append(second)
         else:
-            first.drain()
+            first.wait()
             first.close()
             self._ended.append(first)
             self._running[self._running.index(first)] = second

@@ -8,6 +8,7 @@ pytest_plugins = (
     "sysevent.plugin.interrupts",
     "sysevent.plugin.options",
     "sysevent.plugin.selection",
+    "sysevent.plugin.early",
     "sysevent.plugin.order",
     "sysevent.plugin.fixtures",
     "sysevent.plugin.exceptions",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -71,6 +72,12 @@ def target_of(item: pytest.Item) -> TargetSpec | None:
     """The target that a test runs on; None for a test without, and for a test of headers."""
     spec = getattr(getattr(item, "callspec", None), "params", {}).get("target")
     return spec if isinstance(spec, TargetSpec) else None
+
+
+def targets_of(items: Iterable[pytest.Item]) -> list[TargetSpec]:
+    """The targets of which tests need a guest, in the order of the tests."""
+    needed = (item for item in items if case_of(item) or "guest" in getattr(item, "fixturenames", ()))
+    return list({spec.id: spec for item in needed if (spec := target_of(item))}.values())
 
 
 def place(nodeid: str, targets: list[TargetSpec]) -> tuple[TargetSpec | None, str]:

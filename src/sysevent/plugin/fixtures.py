@@ -17,8 +17,8 @@ from sysevent.engine.btf import kvm_run
 from sysevent.errors import HarnessError, NotApplicable, UsageError, WrongArchitecture, of_this_machine
 from sysevent.hosts.openers import obstacle
 from sysevent.model import Facts, Status
-from sysevent.plugin import confirmation, evidence, order
-from sysevent.plugin.case import CASE, HeadersOf, case_of, target_of
+from sysevent.plugin import confirmation, early, evidence, order
+from sysevent.plugin.case import CASE, HeadersOf, case_of, target_of, targets_of
 from sysevent.plugin.run import RUN, Run
 from sysevent.targets.spec import TargetSpec
 
@@ -66,7 +66,7 @@ def sysevent_run(request: pytest.FixtureRequest) -> Run:
     config = request.config
     if RUN not in config.stash:
         try:
-            config.stash[RUN] = Run(config, request.session.items)
+            config.stash[RUN] = _begun(request.session)
         # Both end the session at once, not each of its tests.
         except (UsageError, pytest.UsageError) as error:
             pytest.exit(f"{_NO_RESULTS}: {tracebacks.reason(error)}", pytest.ExitCode.USAGE_ERROR)
@@ -74,6 +74,18 @@ def sysevent_run(request: pytest.FixtureRequest) -> Run:
             failed = of_this_machine(_NO_RESULTS, error)
             pytest.exit(tracebacks.reason(failed), pytest.ExitCode.INTERNAL_ERROR)
     return config.stash[RUN]
+
+
+def _begun(session: pytest.Session) -> Run:
+    """The run of a session, which knows its tests."""
+    # A worker of pytest-xdist runs some of its tests; which ones is not known yet.
+    items = () if hasattr(session.config, "workerinput") else session.items
+    # A lab machine is leased when it is needed: another run may use it until then.
+    run = early.taken(session.config) or Run(
+        session.config, [spec for spec in targets_of(items) if spec.booted]
+    )
+    run.foresee(session.items)
+    return run
 
 
 @pytest.fixture(scope="session")

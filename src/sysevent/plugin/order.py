@@ -7,7 +7,7 @@ worker of pytest-xdist runs what its controller sends, in that order.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 import pytest
 
@@ -21,13 +21,22 @@ from sysevent.targets.spec import TargetSpec
 class Order:
     """The tests of one session, whose list it rearranges while pytest walks through it."""
 
-    def __init__(self, items: list[pytest.Item], ready: Callable[[pytest.Item], bool]) -> None:
+    def __init__(
+        self,
+        items: list[pytest.Item],
+        ready: Callable[[pytest.Item], bool],
+        wait: Callable[[Sequence[pytest.Item], Callable[[], bool]], None],
+    ) -> None:
         """ready: whether a test can run without waiting for a guest.
+
+        wait: serves the guests of these tests, until one has answered so that the function returns True; it returns
+        earlier if that cannot be waited for, as if a guest is lost.
 
         items: those of one target stand together, and run in their order; a target that comes first is preferred.
         """
         self._items = items
         self._ready = ready
+        self._wait = wait
         self._left: dict[str, deque[pytest.Item]] = {}
         for item in items:
             self._left.setdefault(_place(item), deque()).append(item)
@@ -37,14 +46,23 @@ class Order:
         for item in items[:2]:
             self._take(_place(item))
 
-    def advance(self) -> None:
-        """Choose one more test, after one has run."""
+    def advance(self, *, stopping: bool = False) -> None:
+        """Choose one more test, after one has run; wait until one is ready, unless the session is stopping.
+
+        A test that waits for itself would wait for its own guest, while those of others become ready.
+        """
         self._ran += 1
-        if self._chosen < len(self._items):
-            current = _place(self._items[self._chosen - 1])
-            left = [place for place in (current, *self._left) if self._left.get(place)]
-            ready = (place for place in left if self._ready(self._left[place][0]))
-            self._take(next(ready, left[0]))
+        if self._chosen == len(self._items):
+            return
+        current = _place(self._items[self._chosen - 1])
+        left = {place: self._left[place][0] for place in (current, *self._left) if self._left.get(place)}
+
+        def ready() -> list[str]:
+            return [place for place, item in left.items() if self._ready(item)]
+
+        if not stopping:
+            self._wait(list(left.values()), lambda: bool(ready()))
+        self._take((ready() or list(left))[0])
 
     def returns_to(self, spec: TargetSpec) -> bool:
         """Whether a test of a target will still run, after those that pytest has begun or is about to begin."""
@@ -80,7 +98,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     config = session.config
     if hasattr(config, "workerinput") or config.option.collectonly:
         return (yield)
-    config.stash[ORDER] = order = Order(session.items, _ready)
+    config.stash[ORDER] = order = Order(session.items, _ready, _wait)
     try:
         return (yield)
     finally:
@@ -95,7 +113,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     finally:
         if ORDER in item.config.stash:
-            item.config.stash[ORDER].advance()
+            stopping = bool(item.session.shouldstop or item.session.shouldfail)
+            item.config.stash[ORDER].advance(stopping=stopping)
 
 
 def _ready(item: pytest.Item) -> bool:
@@ -112,3 +131,17 @@ def _ready(item: pytest.Item) -> bool:
     if case is not None and isinstance(case.claim, ExitClaim):
         return not guest.awaits(case.claim.asks, case.claim.abi or case.abi)
     return not guest.awaits()
+
+
+def _wait(items: Sequence[pytest.Item], done: Callable[[], bool]) -> None:
+    """Serve all guests at least once, so that none waits while tests are judged.
+
+    The deadlines are those of the first guest of these tests that runs. Without one, there is nothing to wait for.
+    """
+    stash = items[0].config.stash
+    if RUN not in stash:
+        return
+    stash[RUN].attend()
+    guests = (stash[RUN].started(spec.id) for item in items if (spec := target_of(item)))
+    if not done():
+        any(guest.wait(done) for guest in guests if guest is not None)

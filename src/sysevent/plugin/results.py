@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -37,9 +38,22 @@ def opened(config: pytest.Config, shared: Path | None = None) -> tuple[Path, Run
     if first:
         argv = given.get("mainargv", sys.argv)
         log.write(beginning(start, argv, pytest=pytest.__version__))
-        if path.parent == results_home():
-            _point(path.parent / "latest", path.name)
     return path, log
+
+
+def point_to(path: Path) -> None:
+    """Make the link "latest" in the usual place for results point to this directory, if it is there."""
+    if path.parent == results_home():
+        _point(path.parent / "latest", path.name)
+
+
+def discard(path: Path) -> None:
+    """Remove a log that says nothing of a kernel, the logs of its guests, and the directory if that was all."""
+    for one in path.iterdir():
+        shutil.rmtree(one) if one.is_dir() else one.unlink()
+    # That of --results may have been there before.
+    if path.parent == results_home():
+        path.rmdir()
 
 
 def reserve(config: pytest.Config) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -26,7 +26,7 @@ from sysevent.hosts.openers import obstacle, opener
 from sysevent.model import Facts, Incident, Observation, Status
 from sysevent.plugin import kernel_logs, live, options
 from sysevent.plugin import results as results_of
-from sysevent.plugin.case import case_of, target_of
+from sysevent.plugin.case import case_of, target_of, targets_of
 from sysevent.plugin.leased import Leased
 from sysevent.report import asked, records, run_log
 from sysevent.settings import Settings
@@ -42,8 +42,12 @@ class Run:
     """What belongs to one pytest session that asks kernels."""
 
     def __init__(
-        self, config: pytest.Config, items: Sequence[pytest.Item] = (), shared: Path | None = None
+        self, config: pytest.Config, specs: Sequence[TargetSpec] = (), shared: Path | None = None
     ) -> None:
+        """Start preparing the guests of some targets; a target with an obstacle is left out.
+
+        shared: the directory of the results, if other processes write to it as well.
+        """
         self.config = config
         self.settings = options.of(config)
         self.results, self.log = results_of.opened(config, shared)
@@ -53,8 +57,8 @@ class Run:
                 f"the cache {cache.root} cannot be written to ({why}): nothing is kept for later runs; SYSEVENT_CACHE "
                 "names another one"
             )
-        # A copy: order.py rearranges the session's.
-        self._items = tuple(items)
+        # Those that will be run; empty as long as they are not known.
+        self._items: tuple[pytest.Item, ...] = ()
         self._guests: dict[str, Asker] = {}
         # The second guest of each target of which a claim has failed.
         self._seconds: dict[str, Asker] = {}
@@ -65,9 +69,41 @@ class Run:
         self.failed: set[str] = set()
         leases = Leases(self.settings, waiting=self._end_guests)
         self._leased = Leased(leases, self.progress, self._incident, self._end)
-        self._scheduler = self._start(items)
-        if live.LIVE in config.stash:
-            config.stash[live.LIVE].stage = self.stage
+        for spec in specs:
+            if not obstacle(spec, config.getoption("kernel")):
+                self._guest(spec)
+        self._scheduler = Scheduler(
+            list(self._guests.values()),
+            self._loop,
+            self.progress,
+            slots=self._leased,
+            keep=bool(self.settings.keep),
+        )
+        self._loop.background = live.Watched(self._scheduler, config)
+        self._scheduler.begin()
+
+    def foresee(self, items: Sequence[pytest.Item]) -> None:
+        """Tell the guests what they will be asked, now that it is known which tests run; end those without a test."""
+        # A copy: order.py rearranges the session's.
+        self._items = tuple(items)
+        asked = {spec.id for spec in targets_of(items)}
+        for name, guest in list(self._guests.items()):
+            if name in asked:
+                self._foresee(guest)
+            else:
+                self._scheduler.release(self._guests.pop(name))
+        self._scheduler.reorder()
+        results_of.point_to(self.results)
+        if live.LIVE in self.config.stash:
+            self.config.stash[live.LIVE].stage = self.stage
+
+    def attend(self) -> None:
+        """Take in what guests have answered, and send them what can be sent; waits for nothing."""
+        self._loop.attend()
+
+    def start_prepared(self) -> None:
+        """Start the guests whose files are prepared; waits for nothing."""
+        self._scheduler.start_prepared()
 
     def progress(self, text: str) -> None:
         """Print a line for the user who waits, although pytest captures output."""
@@ -97,31 +133,6 @@ class Run:
         self.log.write(record)
         if self.log.failed:
             pytest.exit(escape(self.log.failed))
-
-    def _start(self, items: Sequence[pytest.Item]) -> Scheduler:
-        """Start the guests that these tests need, in the order of the tests."""
-        if hasattr(self.config, "workerinput"):
-            # A worker of pytest-xdist runs some of its tests; which ones is not known yet.
-            items = ()
-        for item in items:
-            spec = target_of(item)
-            if spec is None or not (case_of(item) or "guest" in getattr(item, "fixturenames", ())):
-                continue
-            # A lab machine is leased when it is needed: another run may use it until then.
-            if not spec.booted:
-                continue
-            if not obstacle(spec, self.config.getoption("kernel")):
-                self._guest(spec)
-        scheduler = Scheduler(
-            list(self._guests.values()),
-            self._loop,
-            self.progress,
-            slots=self._leased,
-            keep=bool(self.settings.keep),
-        )
-        self._loop.background = live.Watched(scheduler, self.config)
-        scheduler.begin()
-        return scheduler
 
     def guest(self, spec: TargetSpec) -> Asker:
         """The guest of a target, started, and leased to this run; NotLeased if it cannot be leased."""
@@ -194,11 +205,21 @@ class Run:
 
     def _guest(self, spec: TargetSpec) -> Asker:
         if spec.id not in self._guests:
-            self._guests[spec.id] = self._asker(spec)
+            self._guests[spec.id] = Asker(
+                spec,
+                self._opener(spec, self.settings),
+                self.settings,
+                run_log.logs_in(self.results, spec.id),
+                Listeners(self.progress, self._incident, self._observation),
+                loop=self._loop,
+            )
+            if self._items:
+                self._foresee(self._guests[spec.id])
         return self._guests[spec.id]
 
-    def _asker(self, spec: TargetSpec) -> Asker:
-        """A target whose plan is every scenario that its tests will ask, except those of claims that do not apply."""
+    def _foresee(self, guest: Asker) -> None:
+        """Let a guest be asked every scenario that its tests will ask, except those of claims that do not apply."""
+        spec = guest.spec
         items = [item for item in self._items if (at := target_of(item)) and at.id == spec.id]
         cases = [case for item in items if (case := case_of(item))]
 
@@ -211,17 +232,11 @@ class Run:
                 elif isinstance(case.claim, ExitClaim) and case.claim.applies(facts, terms):
                     yield Question(case.claim.asks, case.claim.abi or case.abi)
 
-        return Asker(
-            spec,
-            self._opener(spec, self.settings),
-            self.settings,
-            run_log.logs_in(self.results, spec.id),
-            Listeners(self.progress, self._incident, self._observation),
-            plan=plan,
+        guest.foresee(
+            plan,
             # A test without a claim may ask any scenario, so the plan does not foresee all questions.
             complete=not any("guest" in getattr(i, "fixturenames", ()) for i in items if not case_of(i)),
             weight=len({(c.claim.asks.name, c.abi) for c in cases if isinstance(c.claim, ExitClaim)}),
-            loop=self._loop,
         )
 
     def _opener(self, spec: TargetSpec, settings: Settings) -> Opener:
@@ -247,6 +262,11 @@ class Run:
             return
         self._recorded.add(spec.id)
         self.log.write(asked.target(guest, facts, kernel_logs.unreadable(guest)))
+
+    def discard(self) -> None:
+        """End every guest, and remove the results: nothing was asked."""
+        self.leave()
+        results_of.discard(self.results)
 
     def leave(self) -> None:
         """End every guest and close the log; other processes go on with this run."""

@@ -62,7 +62,7 @@ def _on_target(
     spec: TargetSpec, claims: tuple[Claim[Any], ...], config: pytest.Config
 ) -> Iterator[_Instance]:
     first = native(spec.arch).name
-    for abi in _abis(spec, config.getoption("abi")):
+    for abi in abis(spec, config.getoption("abi")):
         place = _place_id(spec, abi)
         for claim in claims:
             if (
@@ -108,7 +108,7 @@ def _on_each_target(metafunc: pytest.Metafunc) -> None:
     if "target" not in metafunc.fixturenames:
         return
     asked = metafunc.config.getoption("abi")
-    places = [(spec, abi) for spec in metafunc.config.stash[TARGETS] for abi in _abis(spec, asked)]
+    places = [(spec, abi) for spec in metafunc.config.stash[TARGETS] for abi in abis(spec, asked)]
     metafunc.parametrize(
         ("target", "abi"),
         places or [(None, None)],
@@ -122,11 +122,23 @@ def _place_id(spec: TargetSpec, abi: str) -> str:
     return spec.id if abi == native(spec.arch).name else f"{spec.id}-{abi}"
 
 
-def _abis(spec: TargetSpec, asked: list[str]) -> list[str]:
+def abis(spec: TargetSpec, asked: list[str]) -> list[str]:
     """The ABIs to run a target's claims with; none when it has none of those that were asked for."""
     names = [abi.name for abi in ARCHITECTURES[spec.arch].abis if abi.can_use_kvm]
     wanted = {resolve_abi(spec.arch, name) for name in asked}
     return [name for name in names if not asked or name in wanted]
+
+
+def _turn(item: pytest.Item) -> int:
+    """When a test runs, among those of its target: each waits for as much as possible of what those before it wait for.
+
+    0: for one scenario. 1: for a file, or what the plan does not foresee, so that order.py runs it when all scenarios
+    are answered. 2: for the kernel's log, which is judged when all of them are.
+    """
+    case = case_of(item)
+    if case is not None and isinstance(case.claim, LogClaim):
+        return 2
+    return 0 if case is not None and isinstance(case.claim, ExitClaim) else 1
 
 
 @pytest.hookimpl(trylast=True)
@@ -134,16 +146,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Target by target, so that each guest is booted once; what fits no target is left out, not skipped.
 
     The target with the most tests comes first: its guest works longest. Headers come last: no guest is needed for them.
-    The claim about the kernel's log waits for the answers to all scenarios of its target, so it is the last there:
-    every other claim can be judged before.
     """
     tests = Counter(target.id for item in items if (target := target_of(item)))
     order = {name: index for index, (name, _) in enumerate(tests.most_common())}
 
-    def position(item: pytest.Item) -> tuple[int, bool]:
-        target, case = target_of(item), case_of(item)
-        last = case is not None and isinstance(case.claim, LogClaim)
-        return order[target.id] if target else len(order), last
+    def position(item: pytest.Item) -> tuple[int, int]:
+        target = target_of(item)
+        return order[target.id] if target else len(order), _turn(item)
 
     nowhere = [item for item in items if item.name.endswith(f"[{_NOWHERE}]")]
     # Without --vmm nothing is said of claims that need one.

@@ -58,6 +58,13 @@ def test_a_file_that_cannot_be_read(take, tmp_path):
         assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
+@pytest.mark.parametrize("size", [0, 1, (4 << 20) - 1, 4 << 20, (8 << 20) + 3])
+def test_the_hash_of_a_file_that_is_read_in_pieces(tmp_path, size):
+    path = tmp_path / "kernel"
+    path.write_bytes(content := bytes(range(251)) * (size // 251) + bytes(size % 251))
+    assert digest_once(path) == sha256(content)
+
+
 def test_a_hash_is_remembered_until_the_file_changes(tmp_path):
     """Neither size nor time need to differ."""
     path = tmp_path / "kernel"
