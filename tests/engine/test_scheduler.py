@@ -1,6 +1,7 @@
 """Targets side by side: which guest runs when."""
 
 import gc
+import threading
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,27 @@ def test_the_first_and_then_those_with_most_to_answer(world):
     until(lambda: all(asker.restarts.prepared for asker in askers))
     scheduler.attend()
     assert world.counter.started == ["a", "c", "b"]
+    scheduler.close()
+
+
+@pytest.mark.parametrize(
+    ("most", "started"), [(3, ["b", "c", "a"]), (2, ["b", "a", "c"]), (1, ["a", "b", "c"])]
+)
+def test_one_that_is_prepared_does_not_wait_for_one_that_is_not(world, most, started):
+    """As long as those before it have a place, too. a is the one that takes its time."""
+    openers = [world.opener(name) for name in "abc"]
+    here = threading.Event()
+    openers[0].prepare = lambda _: here.wait(5)
+    askers = [world.asker(opener) for opener in openers]
+    scheduler = Scheduler(askers, world.loop, world.told.append, max_running=most)
+    for asker in askers[1:]:
+        asker.restarts.prepare()
+    scheduler.start_prepared()
+    assert world.counter.started == started[: most - 1]
+    here.set()
+    askers[0].restarts.prepare()
+    scheduler.start_prepared()
+    assert world.counter.started == started[:most]
     scheduler.close()
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 from sysevent.hosts.waiting import until_readable
+
+# Seconds, in which a guest answers few of the scenarios that it has at a time.
+_MOMENT = 0.01
 
 
 class Awaited(Protocol):
@@ -43,6 +47,8 @@ class Loop:
     def __init__(self) -> None:
         self.background: Background | None = None
         self._waiting = False
+        # The time (time.monotonic()) when all targets were served last.
+        self._attended = 0.0
 
     def wait(self, awaited: Awaited, done: Callable[[], bool]) -> None:
         """Return when done() is True; raise what advance() and check() raise.
@@ -67,8 +73,9 @@ class Loop:
             awaited.advance()
 
     def attend(self) -> None:
-        """Serve all targets once, without waiting."""
-        self._attend(None)
+        """Serve all targets once, without waiting; unless that was done a moment ago."""
+        if time.monotonic() - self._attended > _MOMENT:
+            self._attend(None)
 
     def wait_in_background(self, done: Callable[[], bool], step: float) -> None:
         """Return when done() is True; done() is called every step seconds at least."""
@@ -82,3 +89,4 @@ class Loop:
     def _attend(self, awaited: Awaited | None) -> None:
         if self.background:
             self.background.attend(awaited)
+            self._attended = time.monotonic()

@@ -60,13 +60,12 @@ def target(request: pytest.FixtureRequest) -> TargetSpec | HeadersOf:
     return found
 
 
-@pytest.fixture(scope="session")
-def sysevent_run(request: pytest.FixtureRequest) -> Run:
-    """This session's results, log and guests."""
-    config = request.config
+def _run(session: pytest.Session) -> Run:
+    """This session's results, log and guests. A fixture would cost more time for each test."""
+    config = session.config
     if RUN not in config.stash:
         try:
-            config.stash[RUN] = _begun(request.session)
+            config.stash[RUN] = _begun(session)
         # Both end the session at once, not each of its tests.
         except (UsageError, pytest.UsageError) as error:
             pytest.exit(f"{_NO_RESULTS}: {tracebacks.reason(error)}", pytest.ExitCode.USAGE_ERROR)
@@ -89,19 +88,18 @@ def _begun(session: pytest.Session) -> Run:
 
 
 @pytest.fixture(scope="session")
-def guest(
-    request: pytest.FixtureRequest, target: TargetSpec, sysevent_run: Run, pytestconfig: pytest.Config
-) -> Iterator[Asker]:
+def guest(request: pytest.FixtureRequest, target: TargetSpec) -> Iterator[Asker]:
     """The target, booted, with its facts read."""
-    lacks = obstacle(target, pytestconfig.getoption("kernel"))
+    lacks = obstacle(target, request.config.getoption("kernel"))
     if lacks:
         pytest.skip(lacks)
-    found = sysevent_run.guest(target)
+    run = _run(request.session)
+    found = run.guest(target)
     asked = False
     try:
         facts = found.facts()
-        sysevent_run.check(target)
-        sysevent_run.record_target(found, facts)
+        run.check(target)
+        run.record_target(found, facts)
         asked = True
         yield found
     except (NotApplicable, WrongArchitecture) as error:
@@ -109,8 +107,8 @@ def guest(
     finally:
         # Also if it was lost: another guest waits for its slot.
         stopping = bool(request.session.shouldstop or request.session.shouldfail)
-        if not (asked and order.returns_to(pytestconfig, target, stopping=stopping)):
-            sysevent_run.done(found)
+        if not (asked and order.returns_to(request.config, target, stopping=stopping)):
+            run.done(found)
 
 
 @pytest.fixture(scope="session")
@@ -120,19 +118,19 @@ def facts(guest: Asker) -> Facts:
 
 
 @pytest.fixture(scope="session")
-def headers(target: HeadersOf, sysevent_run: Run) -> HeaderFacts:
+def headers(request: pytest.FixtureRequest, target: HeadersOf) -> HeaderFacts:
     """What one kernel's headers mean to one ABI, in a test of headers."""
     try:
-        return evidence.header_facts(target, sysevent_run)
+        return evidence.header_facts(target, _run(request.session))
     except NotApplicable as error:
         pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
-def btf(guest: Asker, sysevent_run: Run) -> Layout:
+def btf(request: pytest.FixtureRequest, guest: Asker) -> Layout:
     """struct kvm_run, and what it holds, in the BTF of the running kernel, or of its module kvm."""
     try:
-        found = kvm_run(guest, Cache(sysevent_run.settings.cache))
+        found = kvm_run(guest, Cache(_run(request.session).settings.cache))
     except NotApplicable as error:
         pytest.skip(f"{error}: it takes CONFIG_DEBUG_INFO_BTF, for a module CONFIG_DEBUG_INFO_BTF_MODULES")
     if not found.structs:
@@ -142,17 +140,13 @@ def btf(guest: Asker, sysevent_run: Run) -> Layout:
 
 @pytest.fixture
 def check(
-    request: pytest.FixtureRequest,
-    target: TargetSpec | HeadersOf,
-    abi: str,
-    claim: Claim[Any],
-    sysevent_run: Run,
+    request: pytest.FixtureRequest, target: TargetSpec | HeadersOf, abi: str
 ) -> Callable[[Claim[Any]], None]:
     """check(claim): ask the kernel and judge its answer. Fails when the claim is broken, skips when it does not apply.
 
     One claim a test: the verdict of the test is that claim's. HarnessError when a test checks another one, or twice.
     """
-    case = request.node.stash[CASE]
+    case, run = request.node.stash[CASE], _run(request.session)
 
     def judge(checked: Claim[Any]) -> None:
         __tracebackhide__ = True
@@ -160,7 +154,7 @@ def check(
             raise HarnessError("a test checks its `claim`, and checks it once")
         case.checked = True
         try:
-            verdict = confirmation.judge(checked, case, request, sysevent_run)
+            verdict = confirmation.judge(checked, case, request, run)
         except NotApplicable as error:
             pytest.skip(str(error))
         if verdict.status is Status.FAIL:
