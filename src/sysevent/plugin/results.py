@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,13 +47,18 @@ def point_to(path: Path) -> None:
         _point(path.parent / "latest", path.name)
 
 
-def discard(path: Path) -> None:
-    """Remove a log that says nothing of a kernel, the logs of its guests, and the directory if that was all."""
-    for one in path.iterdir():
-        shutil.rmtree(one) if one.is_dir() else one.unlink()
-    # That of --results may have been there before.
+def discard(path: Path, logs: Iterable[Path]) -> None:
+    """Remove a log that says nothing of a kernel and the logs of its guests; and the directory, if that was all.
+
+    logs: the directories of the guests' logs. What else is in the directory of --results is the user's.
+    """
+    path_in(path).unlink(missing_ok=True)
+    for folder in logs:
+        shutil.rmtree(folder, ignore_errors=True)
+    # That of --results may have been there before: see reserve().
     if path.parent == results_home():
-        path.rmdir()
+        with contextlib.suppress(OSError):
+            path.rmdir()
 
 
 def reserve(config: pytest.Config) -> None:

@@ -266,7 +266,7 @@ class Run:
     def discard(self) -> None:
         """End every guest, and remove the results: nothing was asked."""
         self.leave()
-        results_of.discard(self.results)
+        results_of.discard(self.results, [run_log.logs_in(self.results, name) for name in self._guests])
 
     def leave(self) -> None:
         """End every guest and close the log; other processes go on with this run."""
