@@ -75,3 +75,22 @@ def test_a_hash_is_remembered_until_the_file_changes(tmp_path):
         path.write_bytes(content)
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         assert digest_once(path) == sha256(content)
+
+
+@pytest.mark.parametrize(
+    ("word", "start", "short"),
+    [
+        (b"ARM\x64", b"MZ", True),
+        (b"RSC\x05", b"MZ\0\0\0\0", True),
+        (b"ARM\x64", b"MZ\0\0zimg", False),
+        (b"", b"\x7fELF", False),
+    ],
+)
+def test_what_a_restored_guest_gets(tmp_path, word, start, short):
+    """The header of an Image, which is all that QEMU needs of a kernel that it does not run."""
+    path = tmp_path / "kernel"
+    path.write_bytes(start.ljust(56, b"\0") + word + b"x" * 100_000)
+    kernel = held.cached(path)
+    found = held.for_restore(kernel)
+    assert found.read() == path.read_bytes()[: 4096 if short else None]
+    assert (found is kernel) is not short

@@ -20,6 +20,7 @@ from sysevent.hosts.qemu.lines import Lines
 from sysevent.hosts.qemu.restore import Restore
 from sysevent.hosts.qemu.snapshots import Snapshot
 from sysevent.hosts.waiting import until_readable
+from sysevent.images.kernel.held import for_restore
 from sysevent.model import Progress
 from sysevent.qemu import gdb, launch
 from sysevent.qemu.console import Console
@@ -106,8 +107,10 @@ class QemuGuest(FramedHost):
         if self._snapshot is not None or self._saved:
             fds = msgspec.structs.replace(fds, memory=self._open_memory())
             inherit.append(fds.memory)
-        if self._bundle.content is not None:
-            fds = msgspec.structs.replace(fds, kernel=self._bundle.content.fd)
+        kernel = self._bundle.content
+        if kernel is not None:
+            kernel = for_restore(kernel) if self._snapshot else kernel
+            fds = msgspec.structs.replace(fds, kernel=kernel.fd)
             inherit.append(fds.kernel)
         return launch.start(
             self._bundle.config,
