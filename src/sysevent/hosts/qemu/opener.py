@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from sysevent import wire
 from sysevent.arches import ARCHITECTURES
 from sysevent.build import programs
 from sysevent.cache import Cache
-from sysevent.errors import BadWire, GuestLost
+from sysevent.errors import BadWire, GuestLost, SyseventError
 from sysevent.hosts import waiting
 from sysevent.hosts.base import Host
 from sysevent.hosts.qemu import keep, nested
@@ -20,6 +22,7 @@ from sysevent.hosts.qemu.snapshots import Snapshot, Snapshots
 from sysevent.images.kernel import resolve
 from sysevent.model import ExpectedKernel, KernelImage, Progress
 from sysevent.qemu import idle, launch
+from sysevent.qemu.confinement import confinement
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
 
@@ -68,6 +71,9 @@ class QemuOpener:
 
     def prepare(self, progress: Progress) -> None:
         """See Opener. For `where = "auto"` it may boot a guest under KVM to learn whether KVM nests."""
+        # It takes as long as the hashes of files, beside which it runs.
+        trial = threading.Thread(target=self._confine_ahead, name="trial", daemon=True)
+        trial.start()
         kernel = self.kernel(progress)
         files = {"init": programs.init(self._arch, self._settings).content}
         for abi in self._arch.abis:
@@ -88,9 +94,16 @@ class QemuOpener:
         if self._spec.where != "tcg" and bundle.config.accel == "kvm":
             # A boot takes a second, and the CPU state of one host cannot be restored on another.
             self._snapshots = None
-        # In this thread: its trial start of QEMU must not delay a guest.
+        trial.join()
+        # In this thread: a trial start of QEMU must not delay a guest.
         launch.confine(bundle.config)
         self._bundle = bundle
+
+    def _confine_ahead(self) -> None:
+        """Let QEMU's trial start begin, if it is known already how the guest will run. launch.confine() has errors."""
+        if self._spec.where == "tcg":
+            with contextlib.suppress(SyseventError):
+                confinement(self._arch.qemu, kvm=False)
 
     def expected(self) -> ExpectedKernel:
         """See Opener."""
