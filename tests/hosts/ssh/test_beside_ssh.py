@@ -3,6 +3,7 @@
 Each is a text of ~/.ssh/config and one of known_hosts. In both, {path} is the directory of the test.
 """
 
+import base64
 import getpass
 import os
 import shutil
@@ -11,6 +12,7 @@ import subprocess
 import pytest
 
 from sysevent.errors import HostUnreachable
+from sysevent.hosts.ssh import certificates, known
 from sysevent.hosts.ssh.connect import Connection
 from sysevent.hosts.ssh.route import route
 
@@ -20,6 +22,8 @@ COMMON = "Host labbox\n HostName 127.0.0.1\n Port {port}\n User {user}\n Identit
 FILE = " UserKnownHostsFile {path}/known_hosts\n"
 PLAIN = COMMON + FILE
 KNOWN = "[127.0.0.1]:{port} {key}\n"
+ECHO = ' KnownHostsCommand /bin/echo "%H %t %K"\n'
+SHELL = " KnownHostsCommand /bin/sh -c "
 # fmt: off
 REACHED = {
     "no port in known_hosts": (PLAIN, "127.0.0.1 {key}\n"),
@@ -53,6 +57,13 @@ REACHED = {
     "command": (PLAIN + ' KnownHostsCommand /bin/echo "%H {key}"\n', ""),
     "command with the port": (PLAIN + ' KnownHostsCommand /bin/echo "[%h]:%p {key}"\n', ""),
     "command with tokens": (PLAIN + ' KnownHostsCommand /bin/echo "%H {key} %I %n %r %f"\n', ""),
+    "command by the certificate": (PLAIN + SHELL + """'test %t != {certified} || echo "%H {key}"'\n""", ""),
+    "command by the fingerprint": (PLAIN + SHELL + """'test %f != {fingerprint} || echo "%H {key}"'\n""", ""),
+    "command with what is shown": (PLAIN + " HostKeyAlgorithms ssh-ed25519\n" + ECHO, ""),
+    "kinds of keys": (PLAIN + " HostKeyAlgorithms -*ed25519-cert*\n", KNOWN),
+    "authority that is not asked": (PLAIN + " HostKeyAlgorithms ssh-ed25519\n",
+                                    "@revoked * {ca}\n@cert-authority * {ca}\n" + KNOWN),
+    "command that does not exist": (PLAIN + " KnownHostsCommand /none/program\n", KNOWN),
     "command with an authority": (PLAIN + ' KnownHostsCommand /bin/echo "@cert-authority %H {ca}"\n', ""),
 }
 REFUSED = {
@@ -67,7 +78,16 @@ REFUSED = {
     "another authority": (PLAIN, "@cert-authority * {user_key}\n"),
     "authority that is revoked": (PLAIN, "@revoked * {ca}\n@cert-authority * {ca}\n"),
     "its signature": (PLAIN + " CASignatureAlgorithms rsa-sha2-512\n", "@cert-authority * {ca}\n"),
+    "command with the certificate that is shown": (PLAIN + ECHO, ""),
+    "command by the type of the key": (PLAIN + SHELL + """'test %t != ssh-ed25519 || echo "%H {key}"'\n""", ""),
+    "authority, and no certificate asked": (PLAIN + " HostKeyAlgorithms ssh-ed25519\n", "@cert-authority * {ca}\n"),
+    "other kinds of keys": (PLAIN + " HostKeyAlgorithms rsa-sha2-512\n", KNOWN),
+    "authority that is revoked, and the key": (PLAIN, "@revoked * {ca}\n" + KNOWN),
+    "authority in a list of revoked ones": (PLAIN + " RevokedHostKeys {path}/one/ca.pub\n", KNOWN),
     "command that fails": (PLAIN + " KnownHostsCommand /bin/false\n", ""),
+    "command that fails, and the key": (PLAIN + " KnownHostsCommand /bin/false\n", KNOWN),
+    "command that fails at the key": (PLAIN + SHELL + "'test %t = NONE'\n", KNOWN),
+    "command without the port": (PLAIN + SHELL + """'test %H != 127.0.0.1 || echo "%H {key}"'\n""", ""),
     "command that revokes": (PLAIN + ' KnownHostsCommand /bin/echo "@revoked * {key}"\n', KNOWN),
     "command with another key": (PLAIN + ' KnownHostsCommand /bin/echo "%H {ca}"\n', ""),
     "user of an earlier section": ("Host lab*\n User no-such-user\n" + PLAIN, KNOWN),
@@ -76,9 +96,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(
-    ("config", "known"), [*REACHED.values(), *REFUSED.values()], ids=[*REACHED, *REFUSED]
+    ("config", "lines"), [*REACHED.values(), *REFUSED.values()], ids=[*REACHED, *REFUSED]
 )
-def test_as_ssh(sshd, lab, monkeypatch, request, config, known):
+def test_as_ssh(sshd, lab, monkeypatch, request, config, lines):
     """ssh is the reference: where it logs in, this does, and nowhere else."""
     monkeypatch.setenv("LAB_PLACE", str(lab.path))
     server = sshd("one", certify="127.0.0.1,rack-4")
@@ -88,11 +108,13 @@ def test_as_ssh(sshd, lab, monkeypatch, request, config, known):
         "path": lab.path,
         "key": server.key,
         "ca": server.authority,
+        "certified": server.key.split()[0] + certificates.SUFFIX,
+        "fingerprint": known.fingerprint(base64.b64decode(server.key.split()[1])),
         "user_key": " ".join((lab.path / "id.pub").read_text().split()[:2]),
         "hashed": _hashed(lab.path, f"[127.0.0.1]:{server.port} {server.key}\n"),
     }
     text = config.format(**words)
-    lab.known.write_text(known.format(**words))
+    lab.known.write_text(lines.format(**words))
     for place in ("a b", "conf.d"):
         (lab.path / place).mkdir()
     (lab.path / "a b" / "known").write_text(server.known)

@@ -170,16 +170,44 @@ def test_revoked(made, file, tmp_path, form, revoked):
         ("kill -9 $$", False),
     ],
 )
-def test_known_hosts_command(made, file, tmp_path, script, is_known):
+def test_known_hosts_command(made, file, command, script, is_known):
     """What it prints counts like a file, if it succeeds."""
     blob, _ = made("-h", "-n", "board.lab")
-    program = tmp_path / "program"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    command = (str(program), "\0H", "\0I", "\0K", "\0t", "\0f")
-    machine = hop(**file(), known_command=command, port=2222)
+    machine = hop(**file(), known_command=command(script), port=2222)
+    plain = shown(shown(blob).asbytes())
     if is_known:
-        known.verify("lab", machine, shown(blob), None)
+        known.verify("lab", machine, plain, None)
     else:
-        with pytest.raises(HostUnreachable):
-            known.verify("lab", machine, shown(blob), None)
+        with pytest.raises((HostUnreachable, ValueError), match=r"not in|withdrawn|KnownHostsCommand failed"):
+            known.verify("lab", machine, plain, None)
+
+
+@pytest.mark.parametrize(
+    ("print_key", "is_known"), [("$4 $3", False), ("ssh-ed25519 {plain}", True), ("@cert-authority", True)]
+)
+def test_known_hosts_command_of_a_certificate(made, file, command, print_key, is_known):
+    """It is shown the certificate, and the fingerprint of its key, and a line with a certificate is no key."""
+    blob, authority = made("-h", "-n", "board.lab")
+    key = shown(blob)
+    plain, whole = (base64.b64encode(data).decode() for data in (key.asbytes(), blob))
+    printed = line(authority) if "authority" in print_key else f"$1 {print_key.format(plain=plain)}"
+    exact = f'test "$3 $4 $5" = "{whole} {key.public_blob.key_type} {known.fingerprint(key.asbytes())}"'
+    machine = hop(**file(), known_command=command(f'{exact} && echo "{printed}"'))
+    if is_known:
+        known.verify("lab", machine, key, None)
+    else:
+        with pytest.raises(HostUnreachable, match="KnownHostsCommand prints ssh-ed25519-cert"):
+            known.verify("lab", machine, key, None)
+
+
+@pytest.fixture
+def command(tmp_path):
+    """command(script): KnownHostsCommand with all tokens that depend on the key."""
+
+    def write(script):
+        program = tmp_path / "program"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        return (str(program), "\0H", "\0I", "\0K", "\0t", "\0f")
+
+    return write

@@ -237,9 +237,10 @@ def test_without_an_ssh_client(way, tmp_path, monkeypatch, text):
     (tmp_path / ".ssh/config").write_bytes(text.encode("latin-1"))
     spec = TargetSpec(name="lab", arch="arm64", where="ssh", address="board")
     alone = route(spec, tmp_path, lambda *words: config.lookup(*words, ssh=None))
-    # The defaults are in ssh, and in hosts/ssh/certificates.py.
+    # The defaults are in ssh, and in hosts/ssh/certificates.py and key_order.py.
+    default = {"ca_algorithms": (), "key_algorithms": ()}
     first, second = (
-        [msgspec.structs.replace(hop, known_hosts=hop.known_hosts[:1], ca_algorithms=()) for hop in hops]
+        [msgspec.structs.replace(hop, known_hosts=hop.known_hosts[:1], **default) for hop in hops]
         for hops in (alone, way(None))
     )
     assert first == second

@@ -13,7 +13,7 @@ import paramiko
 import tenacity
 
 from sysevent.errors import HostUnreachable
-from sysevent.hosts.ssh import certificates, keys, known
+from sysevent.hosts.ssh import key_order, keys, known
 from sysevent.hosts.ssh.route import Hop
 from sysevent.process import die_with_parent
 
@@ -29,14 +29,15 @@ _WAIT = 0.5
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
-class _CertificatesFirst(paramiko.Transport):  # type: ignore[misc]
-    """A transport to a machine for which an authority is known, as ssh asks for its certificate first."""
+class _Ordered(paramiko.Transport):  # type: ignore[misc]
+    """A transport that asks a machine for host keys in a given order, with certificates in it."""
+
+    order: tuple[str, ...] = ()
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:
-        """The types of host keys in the order of preference."""
-        names = super().preferred_keys
-        return tuple(sorted(names, key=lambda name: not name.endswith(certificates.SUFFIX)))
+        """The algorithms in that order; before it is given, all that paramiko can check."""
+        return self.order or tuple(super().preferred_keys)
 
 
 class TemporarilyUnreachable(HostUnreachable):
@@ -75,6 +76,8 @@ class Connection:
                 self._open_hop(hop, self._hops[index - 1] if index else None, end)
             except (OSError, EOFError, paramiko.SSHException) as error:
                 raise TemporarilyUnreachable(self._failure(hop, error)) from error
+            except ValueError as error:
+                raise HostUnreachable(f"{self._target}: {hop} cannot be verified: {error}") from error
 
     def _open_hop(self, hop: Hop, via: Hop | None, end: float) -> None:
         def left() -> float:
@@ -82,14 +85,15 @@ class Connection:
                 raise TimeoutError
             return end - time.monotonic()
 
-        kinds, has_authority = known.key_types(hop)
-        kind = _CertificatesFirst if has_authority else paramiko.Transport
-        transport = kind(self._open_socket(hop, left()))
+        # Before there is a connection to lose: it may fail.
+        types, has_authority = known.key_types(hop)
+        transport = _Ordered(self._open_socket(hop, left()))
         self._transports.append(transport)
         if self._closed:
             transport.close()
         transport.banner_timeout = transport.auth_timeout = transport.channel_timeout = left()
-        _prefer_key_types(transport, kinds)
+        able = transport.preferred_keys
+        transport.order = key_order.as_ssh(able, hop.key_algorithms, types, has_authority=has_authority)
         transport.start_client(timeout=left())
         key = transport.get_remote_server_key()
         known.verify(self._target, hop, key, via)
@@ -236,15 +240,3 @@ def connect(
         return retrying(open_once)
     except TemporarilyUnreachable as error:
         raise HostUnreachable(str(error)) from error
-
-
-def _prefer_key_types(transport: paramiko.Transport, wanted: Sequence[str]) -> None:
-    """Prefer key types that known_hosts has: a machine has several keys, and one of another type is unknown."""
-    names = [
-        name
-        for kind in wanted
-        for name in (("rsa-sha2-512", "rsa-sha2-256") if kind == "ssh-rsa" else (kind,))
-    ]
-    options = transport.get_security_options()
-    first = [name for name in dict.fromkeys(names) if name in options.key_types]
-    options.key_types = [*first, *(name for name in options.key_types if name not in first)]

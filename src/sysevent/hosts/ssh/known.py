@@ -83,33 +83,41 @@ def _keys_in(text: str, name: str, path: Path) -> Iterator[KnownKey]:
 
 
 def _printed_keys(hop: Hop, name: str, key: paramiko.PKey | None) -> Iterator[KnownKey]:
-    """The keys that KnownHostsCommand prints for a machine; none if it fails.
+    """The keys that KnownHostsCommand prints for a machine, none if it cannot be started. ValueError if it fails.
 
     key: what the machine shows; None before that, when the order of the types is asked for.
     """
     if not hop.known_command:
         return
-    values = {
-        "H": name,
-        "I": "HOSTNAME" if key else "ORDER",
-        "K": key.get_base64() if key else "NONE",
-        "t": key.get_name() if key else "NONE",
-        "f": fingerprint(key.asbytes()) if key else "NONE",
-    }
+    values = {"H": name, "I": "ORDER", "K": "NONE", "t": "NONE", "f": "NONE"}
+    if key:
+        certificate = key.public_blob
+        # Of a certificate ssh gives all, and the fingerprint of its key.
+        values |= {
+            "I": "HOSTNAME",
+            "K": base64.b64encode(certificate.key_blob if certificate else key.asbytes()).decode(),
+            "t": certificate.key_type if certificate else key.get_name(),
+            "f": fingerprint(key.asbytes()),
+        }
     words = list(hop.known_command)
     for letter, placeholder in KEY_TOKENS.items():
         words = [word.replace(placeholder, values[letter]) for word in words]
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+    try:
         ran = subprocess.run(
             words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=_KEYGEN,
-            check=False,
+            check=True,
         )
-        if ran.returncode == 0:
-            yield from _keys_in(ran.stdout.decode("utf-8", "replace"), name, Path(words[0]))
+    except OSError:
+        # ssh says so, and goes on.
+        return
+    except subprocess.SubprocessError as error:
+        # Also where a file has the key: ssh does not connect either.
+        raise ValueError(f"KnownHostsCommand failed: {error}") from error
+    yield from _keys_in(ran.stdout.decode("utf-8", "replace"), name, Path(words[0]))
 
 
 def _matches(name: str, patterns: str) -> bool:
@@ -130,15 +138,14 @@ def _matches(name: str, patterns: str) -> bool:
 
 
 def _known(hop: Hop, key: paramiko.PKey | None = None) -> tuple[list[KnownKey], list[KnownKey]]:
-    """Return the lines for a machine, and if none has a key of it those for its name without the port, as ssh does."""
+    """Return the lines for a machine, and if none has a key of it those for its name without the port, as ssh does.
 
-    def lines(name: str) -> list[KnownKey]:
-        return [*_printed_keys(hop, name, key), *known_keys(name, hop.known_hosts)]
-
-    found = lines(hop.known_as)
+    KnownHostsCommand is asked with the port only. ValueError if it fails.
+    """
+    found = [*_printed_keys(hop, hop.known_as, key), *known_keys(hop.known_as, hop.known_hosts)]
     if hop.alias or hop.port == 22 or _valid(found):
         return found, []
-    return found, lines(hop.address.lower())
+    return found, list(known_keys(hop.address.lower(), hop.known_hosts))
 
 
 def _valid(lines: Iterable[KnownKey]) -> list[KnownKey]:
@@ -149,7 +156,7 @@ def _valid(lines: Iterable[KnownKey]) -> list[KnownKey]:
 def key_types(hop: Hop) -> tuple[list[str], bool]:
     """The types of the keys that known_hosts has for a machine, and whether it has an authority for its certificates.
 
-    Keys that are revoked or of authorities are left out.
+    Keys that are revoked or of authorities are left out. ValueError if KnownHostsCommand fails.
     """
     known = _known(hop)
     return [line.type for lines in known for line in _valid(lines)], any(
@@ -161,6 +168,7 @@ def verify(target: str, hop: Hop, key: paramiko.PKey, via: Hop | None) -> None:
     """Raise HostUnreachable unless known_hosts has this key for this machine, or an authority of its certificate.
 
     via: the jump host before it, if any. The message has the fingerprints to compare and the command to paste.
+    ValueError if KnownHostsCommand fails.
     """
     shown = key.asbytes()
     known, without_port = _known(hop, key)

@@ -71,6 +71,8 @@ class Hop(msgspec.Struct, frozen=True):
     known_command: tuple[str, ...] = ()
     # CASignatureAlgorithms; (): the usual ones.
     ca_algorithms: tuple[str, ...] = ()
+    # HostKeyAlgorithms, as ssh has expanded it; (): the usual ones.
+    key_algorithms: tuple[str, ...] = ()
 
     @property
     def known_as(self) -> str:
@@ -163,7 +165,8 @@ def _hop(spec: TargetSpec, options: config.Options, home: Path, name: str, *, pr
         known_command=()
         if spec.known_hosts
         else _command(_first(options, "knownhostscommand"), tokens, home),
-        ca_algorithms=tuple(_first(options, "casignaturealgorithms").replace(",", " ").split()),
+        ca_algorithms=_list(options, "casignaturealgorithms"),
+        key_algorithms=_list(options, "hostkeyalgorithms"),
     )
 
 
@@ -191,6 +194,10 @@ def _file_names(text: str) -> list[str]:
 
 def _first(options: config.Options, key: str, default: str = "") -> str:
     return next(iter(options.get(key, ())), "") or default
+
+
+def _list(options: config.Options, key: str) -> tuple[str, ...]:
+    return tuple(_first(options, key).replace(",", " ").split())
 
 
 def _tokens(options: config.Options, home: Path, name: str) -> Mapping[str, str]:
