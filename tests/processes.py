@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import time
+import select
 from pathlib import Path
 
 import pytest
@@ -65,9 +65,11 @@ def open_terminal():
 
 def has_ended(pid, seconds=SOON):
     """True as soon as there is no process of that id, or only a zombie; False after that time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if stat(pid)[:1] in ([], ["Z"]):
-            return True
-        time.sleep(0.005)
-    return False
+    try:
+        end = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([end], [], [], seconds)[0])
+    finally:
+        os.close(end)

@@ -1,16 +1,19 @@
 """The command of --on-end: what it gets, its limit, and that it changes nothing."""
 
-import signal
+import os
+import select
 import subprocess
 import sys
 import time
 
 import pytest
-from processes import SOON, has_ended
+from processes import has_ended
 from sample_runs import RUNS
 
 from sysevent.plugin import on_end
 
+# Seconds until a test gives up. A machine with a load of 20 needs ten to import what a run needs.
+PATIENCE = 120
 ONE = ["--arch", "arm64", "-k", "test_arm64 and off and not written"]
 
 
@@ -49,27 +52,28 @@ def test_it_has_a_limit():
     """Also for what it has started in the background."""
     begin = time.monotonic()
     assert (
-        on_end.started("sleep 60 & sleep 60", {}, RUNS["passing"], seconds=0.2)
+        on_end.started("sleep 600 & sleep 600", {}, RUNS["passing"], seconds=0.2)
         == "--on-end was ended after 0.2 s"
     )
-    assert time.monotonic() - begin < SOON
+    # Far less than what it wanted; how much a busy machine takes to start and end three processes is not claimed.
+    assert time.monotonic() - begin < PATIENCE
 
 
 def test_it_ends_with_us(tmp_path):
     """And so does what it has started."""
+    os.mkfifo(tmp_path / "pid")
     code = (
         "import sys; from sysevent.plugin import on_end;"
-        f"on_end.started('sleep 100 & echo $! > {tmp_path}/pid; wait', {{}}, [])"
+        f"on_end.started('sleep 600 & echo $! > {tmp_path}/pid; wait', {{}}, [])"
     )
-    process = subprocess.Popen([sys.executable, "-c", code])
-    end = time.monotonic() + SOON
-    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
-        assert process.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert has_ended(int((tmp_path / "pid").read_text()))
+    with (
+        os.fdopen(os.open(tmp_path / "pid", os.O_RDWR)) as pids,
+        subprocess.Popen([sys.executable, "-c", code]) as process,
+    ):
+        told = select.select([pids], [], [], PATIENCE)[0]
+        process.kill()
+        assert told, "it was not started"
+        assert has_ended(int(pids.readline()), PATIENCE)
 
 
 def test_a_run(runs, tmp_path):

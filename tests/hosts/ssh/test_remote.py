@@ -31,27 +31,43 @@ def tick():
 
 
 @pytest.fixture
-def served(shell, lab, monkeypatch, tick):
-    """The running serve_script(), in a new process group, as under sshd."""
+def start(shell, lab, monkeypatch, tick):
+    """start(): the running serve_script(), in a new process group, as under sshd."""
     monkeypatch.setattr(remote, "_TICK", tick)
     folder = lab.there / "sysevent-a b"
     folder.mkdir()
     shutil.copy(lab.vmm, folder / "vmm.1")
-    # A shell cannot trap what was ignored when it started, as it is under nohup. sshd starts one with defaults.
-    running = subprocess.Popen(
-        ["env", "--default-signal=HUP,INT,TERM", *shell, "-c", remote.serve_script(str(folder), [1])],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    running = []
+
+    def started():
+        # A shell cannot trap what was ignored when it started, as it is under nohup. sshd starts one with defaults.
+        words = ["env", "--default-signal=HUP,INT,TERM", *shell, "-c", remote.serve_script(str(folder), [1])]
+        running.append(
+            subprocess.Popen(
+                words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        )
+        return running[-1]
+
+    yield started
+    for one in running:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(one.pid, signal.SIGKILL)
+        one.wait(SOON)
+        one.stdin.close()
+        one.stdout.close()
+
+
+@pytest.fixture
+def served(start):
+    """The running serve_script(), whose VMM answers."""
+    running = start()
     assert running.stdout.read(4) == wire.NO_KEY[:4]
-    yield running
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(running.pid, signal.SIGKILL)
-    running.wait(SOON)
-    running.stdin.close()
-    running.stdout.close()
+    return running
 
 
 def all_gone(served, lab, seconds=SOON):
@@ -63,7 +79,10 @@ def all_gone(served, lab, seconds=SOON):
 
 def test_it_runs(served, lab):
     assert lab.left() == ["sysevent-a b"]
-    # The shell, the VMM and the watchdog.
+    # The shell, the VMM and the watchdog, which starts after it.
+    end = time.monotonic() + SOON
+    while len(members(served.pid)) < 3 and time.monotonic() < end:
+        time.sleep(0.05)
     assert len(members(served.pid)) >= 3
 
 
@@ -89,9 +108,24 @@ def test_signals(served, lab, number):
     assert all_gone(served, lab)
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_while_it_starts(start, lab, number):
+    """It comes from the VMM's first instruction, when the shell may not know yet what it has started."""
+    program = lab.there / "sysevent-a b" / "vmm.1"
+    program.write_text(f"#!/bin/sh\nkill -{int(number)} $PPID\nexec cat >/dev/null\n")
+    program.chmod(0o700)
+    running = start()
+    assert running.wait(SOON) == 128 + number
+    assert all_gone(running, lab)
+
+
 @pytest.mark.parametrize("tick", [1])
 def test_killed(served, lab, tick):
-    """After SIGKILL of the shell the watchdog cleans up."""
+    """After SIGKILL of the shell the watchdog cleans up, which is there once the VMM's number is."""
+    number = lab.there / "sysevent-a b" / "pid"
+    end = time.monotonic() + SOON
+    while not number.exists() and time.monotonic() < end:
+        time.sleep(0.01)
     served.kill()
     served.wait(SOON)
     assert all_gone(served, lab)
@@ -100,8 +134,11 @@ def test_killed(served, lab, tick):
 def test_foreign_process_is_not_killed(served, lab):
     """A process that now has the VMM's number, but does not run in our directory, stays."""
     with subprocess.Popen(["sleep", "60"]) as other:
-        assert (lab.there / "sysevent-a b" / "pid").exists()
-        (lab.there / "sysevent-a b" / "pid").write_text(f"{other.pid}\n")
+        number = lab.there / "sysevent-a b" / "pid"
+        end = time.monotonic() + SOON
+        while not (number.exists() and number.read_text()) and time.monotonic() < end:
+            time.sleep(0.01)
+        number.write_text(f"{other.pid}\n")
         script = remote.removal_script(str(lab.there / "sysevent-a b"))
         ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=SOON, check=False)
         assert "gone" in ran.stdout.split()

@@ -225,18 +225,23 @@ def serve_script(directory: str, abis: Sequence[int]) -> str:
     return "; ".join(
         (
             f"d={d}",
-            "trap 'kill $clock 2>/dev/null; kill -KILL $vmm 2>/dev/null; rm -rf \"$d\"' EXIT",
-            "trap 'exit 129' HUP",
-            "trap 'exit 130' INT",
-            "trap 'exit 143' TERM",
+            # The directory before the watchdog, which looks for it first: a signal right after fork() may be lost.
+            "trap 'kill -KILL $vmm 2>/dev/null; rm -rf \"$d\"; kill $clock 2>/dev/null' EXIT",
+            # A signal before all numbers are known would leave a process behind: it counts once they are.
+            "late=; trap late=129 HUP; trap late=130 INT; trap late=143 TERM",
             f'exec 3<&0; "$d/vmm.{abis[0]}" serve {workers} <&3 3<&- & vmm=$!',
-            'echo $vmm >"$d/pid"',
             _SESSION,
             # The watchdog. Its sleep is a background job, so that a signal ends it at once.
-            "( n=0; trap 'kill $tick; exit' TERM; "
-            f'while sleep {_TICK} & tick=$!; wait $tick && [ -d "$d" ]; do n=$((n + {_TICK})); '
+            "( n=0; over=; trap 'over=1; [ -z \"$tick\" ] || { kill -KILL $tick; exit; }' TERM; "
+            f'while [ -d "$d" ] && {{ tick=; sleep {_TICK} & tick=$!; [ -z "$over" ]; }} && wait $tick && '
+            f'[ -d "$d" ]; do n=$((n + {_TICK})); '
             f"if [ $n -lt {WALL} ] && [ -d $session ] && kill -0 $$; then continue; fi; "
-            f'{ours} && kill -KILL $vmm; rm -rf "$d"; done ) </dev/null >/dev/null 2>&1 3<&- & clock=$!',
+            f'{ours} && kill -KILL $vmm; rm -rf "$d"; done; [ -z "$over" ] || kill -KILL $tick ) '
+            "</dev/null >/dev/null 2>&1 3<&- & clock=$!",
+            # Not before the watchdog is there: that of workdir_script() ends with it.
+            'echo $vmm >"$d/pid"',
+            "trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM",
+            '[ -z "$late" ] || exit $late',
             "wait $vmm; code=$?; vmm=; exit $code",
         )
     )
