@@ -19,8 +19,8 @@ FAKE_PYTHON = """#!/bin/sh
 echo "$*" >> calls
 case "$*" in
 *-c*) exec {python} "$@" ;;
-*venv*) mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
-*--no-deps*)
+*"-m venv "*) mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+*"-e ."*)
     printf '#!/bin/sh\\necho "handed over: $*"\\n' > .venv/bin/sysevent
     chmod +x .venv/bin/sysevent ;;
 *) {body} ;;

@@ -36,6 +36,10 @@ def test_usual():
         ({"terminals": False}, "no pseudo terminals"),
         ({"executable": False}, "no program can be executed in /tmp (noexec)"),
         ({"writable": False}, "is read-only: results are in"),
+        (
+            {"absent": ("zstd",)},
+            "the build ID of such a kernel is not proven: `./sysevent run --install-deps`",
+        ),
         ({"absent": ("git",)}, "git is not on PATH: `bisect`"),
     ],
     ids=str,

@@ -3,7 +3,8 @@
 import pytest
 
 from sysevent.arches import ARCHITECTURES
-from sysevent.doctor import package_managers, requirements
+from sysevent.build import toolchain
+from sysevent.doctor import package_managers, requirements, system_packages
 from sysevent.doctor.system_packages import Installer
 from sysevent.errors import ToolMissing, UsageError
 
@@ -116,7 +117,8 @@ def programs(monkeypatch, tmp_path):
     return only
 
 
-BUILDS = ("git", "make", "bc", "flex", "bison", "gcc", "aarch64-linux-gnu-gcc", "aarch64-linux-gnu-ld")
+# Also for a machine that is itself of that architecture.
+BUILDS = ("git", "make", "bc", "flex", "bison", "gcc", "ld", "aarch64-linux-gnu-gcc", "aarch64-linux-gnu-ld")
 
 
 def test_a_kernel_build_names_exactly_what_is_missing(programs):
@@ -148,3 +150,18 @@ def test_every_manager_has_what_builds_kernels(manager):
     """A key without a package would be left out of the line."""
     keys = {"git", "make", "bc", "flex", "bison", "gcc", "rsync", "libelf", *(f"gcc-{name}" for name in ALL)}
     assert keys <= set(manager.packages)
+
+
+@pytest.mark.parametrize("manager", package_managers.MANAGERS, ids=lambda manager: manager.name)
+def test_zstd(manager):
+    """It has the same name everywhere, and is installed only where nothing else decompresses."""
+    assert requirements.unpackers(lambda: False) == ()
+    assert system_packages.package_names(manager, requirements.unpackers(lambda: True)) == ("zstd",)
+
+
+def test_the_compiler_of_the_machine_itself(programs):
+    """It is gcc: a machine has no cross compiler for itself."""
+    programs("git", "make", "bc", "flex", "bison")
+    own, other = ARCHITECTURES["riscv64"], ARCHITECTURES["arm64"]
+    assert [name for name in toolchain.missing_programs(own, (), "riscv64") if "gcc" in name] == ["gcc"]
+    assert "gcc-arm64" in toolchain.missing_programs(other, (), "riscv64")

@@ -112,6 +112,21 @@ def test_every_manager_has_every_qemu(manager):
     assert set(QEMU) <= set(manager.packages)
 
 
+@pytest.mark.parametrize(
+    ("machine", "names"),
+    [
+        ("x86_64", ("gcc-aarch64-linux-gnu", "gcc-riscv64-linux-gnu", "gcc-x86-64-linux-gnu")),
+        ("aarch64", ("gcc-aarch64-linux-gnu", "gcc-riscv64-linux-gnu", "gcc-x86-64-linux-gnu")),
+        # Debian 13 has no cross gcc there, and LLVM is named once.
+        ("riscv64", ("clang", "lld", "llvm", "gcc-riscv64-linux-gnu")),
+    ],
+)
+def test_cross_compilers_of_a_machine(machine, names):
+    """What apt has depends on the architecture of the machine."""
+    keys = [f"gcc-{name}" for name in ARCHITECTURES]
+    assert system_packages.package_names(BY_NAME["apt"], keys, machine) == names
+
+
 def test_missing_qemu_looks_on_path(monkeypatch, tmp_path):
     """Only what is executable there counts."""
     (tmp_path / "qemu-system-riscv64").write_text("#!/bin/sh\n")

@@ -1,6 +1,9 @@
 """Decompression with limits: bombs of each kind, memory, several streams, and damage."""
 
+import contextlib
 import gzip
+import importlib
+import importlib.util
 import io
 import lzma
 import shutil
@@ -12,7 +15,7 @@ import zlib
 import pytest
 
 from sysevent.errors import ImageError, ToolMissing
-from sysevent.images import compression
+from sysevent.images import compression, decoders
 
 TEXT = bytes(range(256)) * 5000
 
@@ -86,8 +89,39 @@ def test_truncated(kind, cut):
 
 def test_no_zstd(monkeypatch):
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(decoders, "_ZSTD", "no_such_package.zstd")
+    assert decoders.zstd_is_missing()
     with pytest.raises(ToolMissing, match="apt install zstd"):
         compression.decompress("zstd", b"", "X")
+
+
+def test_zstd_of_python(monkeypatch):
+    """That of 3.14, or the same code for older ones, is used where it exists, and a program is not needed."""
+    name = next((name for name in ("compression.zstd", "backports.zstd") if _exists(name)), None)
+    if name is None:
+        pytest.skip("this Python has no zstd, and neither is backports.zstd installed")
+    module = importlib.import_module(name)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(decoders, "_ZSTD", name)
+    assert not decoders.zstd_is_missing()
+    packed = module.compress(TEXT)
+    assert compression.decompress("zstd", packed, "X") == TEXT
+    assert compression.decompress("zstd", packed * 3, "X") == TEXT * 3
+    with pytest.raises(ImageError, match="more than the 99"):
+        compression.decompress("zstd", packed, "X", 99)
+    for cut in (5, len(packed) // 2, len(packed) - 1):
+        with pytest.raises(ImageError, match="truncated"):
+            compression.decompress("zstd", packed[:cut], "X")
+    damaged = bytearray(packed)
+    damaged[4:8] = b"\xff" * 4
+    with pytest.raises(ImageError, match="damaged"):
+        compression.decompress("zstd", bytes(damaged), "X")
+
+
+def _exists(name):
+    with contextlib.suppress(ImportError):
+        return importlib.util.find_spec(name) is not None
+    return False
 
 
 def test_many_empty_streams_end():

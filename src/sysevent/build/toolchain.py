@@ -167,17 +167,19 @@ def min_version(tree: Path, arch: Architecture, kind: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else "0"
 
 
-def missing_programs(arch: Architecture, more: Sequence[str] = ()) -> tuple[str, ...]:
+def missing_programs(arch: Architecture, more: Sequence[str] = (), machine: str = "") -> tuple[str, ...]:
     """Return what is missing to build kernels of an architecture: keys into the table of doctor/package_managers.py.
 
-    more: further programs that are needed.
+    more: further programs that are needed. machine: as uname -m says it; "": this one.
     """
     lacking = [name for name in (*_PROGRAMS, *more) if not shutil.which(name)]
     if not _has_headers(arch):
         lacking.append("libelf")
     if not toolchains(arch):
-        lacking.append(f"gcc-{arch.name}")
-    return tuple(lacking)
+        # For itself a machine has no cross compiler.
+        native = of_machine(machine or platform.machine()) is arch
+        lacking.append("gcc" if native else f"gcc-{arch.name}")
+    return tuple(dict.fromkeys(lacking))
 
 
 def missing_programs_for_headers() -> tuple[str, ...]:

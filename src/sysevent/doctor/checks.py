@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -121,7 +122,10 @@ def _installed(name: str) -> bool:
     try:
         importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return False
+        # The launcher links modules of the distribution where there are no wheels, and sqv replaces one.
+        return importlib.util.find_spec(name) is not None or (
+            name == "pysequoia" and shutil.which("sqv") is not None
+        )
     return True
 
 
@@ -173,7 +177,7 @@ def mirror(settings: Settings) -> CheckResult:
 def keyring(settings: Settings) -> CheckResult:
     """The certificates that Debian's release files are checked with."""
     loaded = certificates.load(settings)
-    return CheckResult("keyring", ok=True, found=f"{loaded.path}: {len(loaded.certificates)} certificates")
+    return CheckResult("keyring", ok=True, found=f"{loaded.path}: {loaded.words}")
 
 
 def compiler(arch: Architecture) -> CheckResult:

@@ -13,6 +13,8 @@ from pathlib import Path
 import msgspec
 
 from sysevent.checkout import INSTALLED, ROOT, obstacle, results_home
+from sysevent.doctor.package_managers import ZSTD
+from sysevent.images.decoders import python_has_zstd
 
 # MB of memory for the guests of three architectures, and for the compiler.
 _MEMORY_MB = 2500
@@ -20,6 +22,8 @@ _MEMORY_MB = 2500
 _PROGRAMS = {
     "git": "`bisect` and `sensitivity` need it",
     "ssh": "for lab machines, ~/.ssh/config is read without it, and what only ssh understands is refused",
+    ZSTD: "kernels and packages that are compressed with it, such as Ubuntu's, cannot be opened, and the build ID of "
+    "such a kernel is not proven: `./sysevent run --install-deps` installs it",
     "setpriv": "no guest can be started: install util-linux",
 }
 
@@ -62,7 +66,11 @@ def look() -> Machine:
         temporary=temporary,
         executable=not os.statvfs(temporary).f_flag & os.ST_NOEXEC,
         writable=INSTALLED or not obstacle(ROOT),
-        absent=tuple(name for name in _PROGRAMS if shutil.which(name) is None),
+        absent=tuple(
+            name
+            for name in _PROGRAMS
+            if shutil.which(name) is None and not (name == ZSTD and python_has_zstd())
+        ),
     )
 
 

@@ -14,6 +14,9 @@ KEYRING = "debian-keyring"
 MIRROR = "debian-mirror"
 """The key of a package that names a mirror of Debian: images/debian/own_mirror.py reads it there."""
 
+ZSTD = "zstd"
+"""The key of the program that unpacks kernels, where Python does not."""
+
 
 class Manager(msgspec.Struct, frozen=True):
     """One package manager."""
@@ -31,10 +34,16 @@ class Manager(msgspec.Struct, frozen=True):
     paste: str
     # Names separated by spaces, by key: Architecture.qemu_package, KEYRING, MIRROR, or the keys of build/toolchain.py.
     packages: Mapping[str, str]
+    # Where machines of another architecture lack packages of these names: by uname -m, what replaces them.
+    instead: Mapping[str, Mapping[str, str]] = {}
+
+    def package(self, key: str, machine: str) -> str:
+        """Return the names behind a key on a machine, of which uname -m is given; "" if there is none."""
+        return self.instead.get(machine, {}).get(key) or self.packages.get(key, "")
 
 
-# Programs that kernels are built with, and whose packages have the same name everywhere.
-_SAME = {name: name for name in ("git", "make", "bc", "flex", "bison", "rsync")}
+# Programs that kernels are built or unpacked with, and whose packages have the same name everywhere.
+_SAME = {name: name for name in ("git", "make", "bc", "flex", "bison", "rsync", ZSTD)}
 
 # Recommended packages are left out, but the firmware that -M virt and -M q35 load (OpenSBI, SeaBIOS) is needed: each
 # row says what brings it.
@@ -63,6 +72,8 @@ MANAGERS = (
             "gcc-riscv64": "gcc-riscv64-linux-gnu",
             "gcc-x86_64": "gcc-x86-64-linux-gnu",
         },
+        # Debian 13 has no cross gcc for riscv64 machines; for arm64 machines it has all.
+        instead={"riscv64": {"gcc-arm64": "clang lld llvm", "gcc-x86_64": "clang lld llvm"}},
     ),
     Manager(
         name="dnf",

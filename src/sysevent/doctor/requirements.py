@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sysevent.arches import ARCHITECTURES, Architecture
 from sysevent.build import toolchain
 from sysevent.doctor import system_packages
+from sysevent.doctor.package_managers import ZSTD
 from sysevent.doctor.system_packages import Installer
 from sysevent.errors import ToolMissing, UsageError
 from sysevent.model import Progress
@@ -60,6 +61,17 @@ def ensure_qemu(
     if explicit or len(missing) == len(archs):
         raise UsageError(f"QEMU is missing: {emulators}; {advice}")
     progress(f"QEMU is missing: {emulators}; targets of {', '.join(missing)} are skipped; {advice}")
+
+
+def unpackers(missing: Callable[[], bool] | None = None) -> tuple[str, ...]:
+    """The keys of the packages without which some kernels cannot be unpacked here.
+
+    missing: whether nothing decompresses zstd; None: as this machine is.
+    """
+    # Here: only --install-deps asks.
+    from sysevent.images.decoders import zstd_is_missing
+
+    return (ZSTD,) if (missing or zstd_is_missing)() else ()
 
 
 def ensure_kernel_build(arch: Architecture, more: Sequence[str] = ()) -> None:

@@ -6,6 +6,7 @@ Nothing is installed unless the user asked for it: otherwise the line to paste i
 from __future__ import annotations
 
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -27,9 +28,13 @@ def qemu_keys(archs: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ARCHITECTURES[name].qemu_package for name in archs))
 
 
-def package_names(manager: Manager, keys: Iterable[str]) -> tuple[str, ...]:
-    """The manager's names of the packages of keys, without the keys that it has no package for."""
-    return tuple(name for key in keys for name in manager.packages.get(key, "").split())
+def package_names(manager: Manager, keys: Iterable[str], machine: str = "") -> tuple[str, ...]:
+    """The manager's names of the packages of keys, without the keys that it has no package for.
+
+    machine: as uname -m says it; "": this one.
+    """
+    here = machine or platform.machine()
+    return tuple(dict.fromkeys(name for key in keys for name in manager.package(key, here).split()))
 
 
 def install_line(keys: Sequence[str], manager: Manager | None, *, root: bool) -> str:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import io
-import lzma
 import os
 import selectors
 import shutil
 import struct
 import subprocess
 import time
-import zlib
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 from sysevent.errors import ImageError, InfrastructureError, ToolMissing
-
-if TYPE_CHECKING:
-    import bz2
+from sysevent.images.decoders import StreamKind, damage, decoder, python_has_zstd
 
 # Bytes to which one kernel, module or index may decompress. A Debian vmlinux has 62 MB, and a Packages file as many.
 OUTPUT_MAX = 512 << 20
-# Bytes of memory of the xz decoder. Kernels are packed with a dictionary of 128 MiB at most (scripts/xz_wrap.sh).
-_XZ_MEMORY = 192 << 20
 # Bytes that are decompressed at a time.
 _CHUNK = 1 << 18
 # Compressed streams in a row. Tools that compress in parallel make one of each few megabytes.
@@ -32,8 +26,6 @@ _ZSTD_DEADLINE = 120
 # Bytes of a block of `lz4 -l`, the format of the kernel's build, before its compression (lib/decompress_unlz4.c).
 _LZ4_BLOCK = 8 << 20
 
-# Those that Python decompresses piece by piece.
-StreamKind = Literal["gzip", "xz", "bzip2"]
 # Those of files in packages.
 FileKind = Literal["gzip", "xz", "zstd"]
 Kind = StreamKind | FileKind | Literal["lz4"]
@@ -48,8 +40,6 @@ _MAGICS: dict[bytes, Kind] = {
 }
 SUFFIXES: dict[str, FileKind] = {".xz": "xz", ".gz": "gzip", ".zst": "zstd"}
 """How the names of compressed files in packages end."""
-# What the decoders raise for damaged data.
-_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, OSError, ValueError)
 
 
 def kind_of(data: bytes) -> Kind | None:
@@ -62,7 +52,7 @@ def decompress(kind: Kind, data: bytes, name: str, limit: int | None = None) -> 
 
     name is for messages. Behind zstd and lz4 nothing may follow, except the size that a kernel's build appends to lz4.
     ImageError when data is damaged or truncated, or decompresses to more than limit bytes, by default OUTPUT_MAX.
-    ToolMissing without a zstd program: Python has zstd only since 3.14.
+    ToolMissing for zstd where neither Python (3.14) nor a program decompresses it.
     """
     if kind == "zstd":
         return _unzstd(data, name, limit or OUTPUT_MAX)
@@ -82,14 +72,14 @@ class Source(Protocol):
 class Inflater(io.RawIOBase):
     """A file that decompresses another one while it is read; it can be read forwards only."""
 
-    def __init__(self, kind: StreamKind, source: Source, name: str, limit: int) -> None:
+    def __init__(self, kind: StreamKind | Literal["zstd"], source: Source, name: str, limit: int) -> None:
         """limit is for the bytes that may be read in total. The source stays open when this file is closed."""
         self._source = source
         self._name = name
         self._limit = limit
         self._given = 0
         self._kind = kind
-        self._decoder = _decoder(kind)
+        self._decoder = decoder(kind)
         self._streams = 1
         # Input that was read and not yet given to the decoder.
         self._ahead = b""
@@ -116,7 +106,7 @@ class Inflater(io.RawIOBase):
             at_end = self._decoder.needs_input and not packed
             try:
                 piece = self._decoder.decompress(packed, most)
-            except _DAMAGE as error:
+            except damage() as error:
                 raise _damaged(self._name, self._kind, str(error)) from None
             if piece:
                 return piece
@@ -131,7 +121,7 @@ class Inflater(io.RawIOBase):
         if not rest.startswith(magic) or self._streams >= _STREAMS_MAX:
             return False
         self._streams += 1
-        self._decoder = _decoder(self._kind)
+        self._decoder = decoder(self._kind)
         self._ahead = rest
         return True
 
@@ -145,37 +135,6 @@ class Inflater(io.RawIOBase):
         while piece := self.read(_CHUNK):
             pieces.append(piece)
         return b"".join(pieces)
-
-
-class _Gzip:
-    """zlib's decoder with the interface of lzma's."""
-
-    def __init__(self) -> None:
-        self._decoder = zlib.decompressobj(wbits=31)
-
-    @property
-    def eof(self) -> bool:
-        return self._decoder.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._decoder.unused_data
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._decoder.unconsumed_tail
-
-    def decompress(self, data: bytes, most: int) -> bytes:
-        return self._decoder.decompress(self._decoder.unconsumed_tail + data, most)
-
-
-def _decoder(kind: StreamKind) -> _Gzip | lzma.LZMADecompressor | bz2.BZ2Decompressor:
-    if kind == "bzip2":
-        # Imported here: few kernels use it.
-        import bz2
-
-        return bz2.BZ2Decompressor()
-    return _Gzip() if kind == "gzip" else lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
 
 
 def _too_long(name: str, limit: int) -> ImageError:
@@ -209,11 +168,14 @@ def _unlz4(data: bytes, name: str, limit: int) -> bytes:
 
 
 def _unzstd(data: bytes, name: str, limit: int) -> bytes:
-    """Decompress data, all of which must be zstd's, with the zstd program. Raises what decompress() raises."""
+    """Decompress data, all of which must be zstd's. Raises what decompress() raises."""
+    if python_has_zstd():
+        with Inflater("zstd", io.BytesIO(data), name, limit) as stream:
+            return stream.readall()
     program = shutil.which("zstd")
     if program is None:
         raise ToolMissing(
-            f"{name} is compressed with zstd, and no zstd program is installed: apt install zstd"
+            f"{name} is compressed with zstd, and neither this Python nor a program decompresses it: apt install zstd"
         )
     try:
         # Input and messages in memory: with pipes, each could block while the other is full.

@@ -133,7 +133,7 @@ def _damaged_files(cache: Cache, progress: Progress) -> Iterator[Damage]:
             yield Damage(one.path, DAMAGED, removed=not one.path.exists())
 
 
-def _follow(resolution: Resolution, cache: Cache, ring: keyring.Keyring) -> None:
+def _follow(resolution: Resolution, cache: Cache, ring: keyring.AnyKeyring) -> None:
     """Follow one chain from the signature to the package; FileNotFoundError or BadSignature where it breaks."""
     name = f"InRelease of {resolution.suite}"
     content = ring.content(cache.blob(resolution.inrelease).read_bytes(), name)

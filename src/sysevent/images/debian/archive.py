@@ -91,7 +91,7 @@ class Archive(msgspec.Struct, frozen=True, dict=True):
         return option_values.mirror(self.settings.mirror)
 
     @functools.cached_property
-    def keyring(self) -> keyring.Keyring:
+    def keyring(self) -> keyring.AnyKeyring:
         """The certificates that may sign release files; ImageError when there are none."""
         return keyring.load(self.settings)
 

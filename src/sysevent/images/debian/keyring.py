@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from sysevent.errors import BadSignature, ImageError, UsageError
+from sysevent.images.debian.sqv import SqvKeyring
 from sysevent.reading import read_file
 from sysevent.settings import Settings
 from sysevent.text import one_line
@@ -34,6 +36,11 @@ class Keyring(msgspec.Struct, frozen=True):
     certificates: tuple[pysequoia.Cert, ...]
     # Fingerprints, in lower case, of the keys that are neither expired nor revoked.
     signing: frozenset[str]
+
+    @property
+    def words(self) -> str:
+        """What is known of it."""
+        return f"{len(self.certificates)} certificates"
 
     def content(self, signed: bytes, name: str) -> bytes:
         """Return the signed text of a clear-signed file; name is for messages.
@@ -71,8 +78,13 @@ class Keyring(msgspec.Struct, frozen=True):
         return bytes(result.bytes)
 
 
-def load(settings: Settings, installed: tuple[Path, ...] = INSTALLED_KEYRINGS) -> Keyring:
-    """Return the keyring of the settings, or the first of the installed ones.
+AnyKeyring = Keyring | SqvKeyring
+
+
+def load(
+    settings: Settings, installed: tuple[Path, ...] = INSTALLED_KEYRINGS, library: str = "pysequoia"
+) -> AnyKeyring:
+    """Return the keyring of the settings, or the first of the installed ones; for sqv where the library is missing.
 
     ImageError, with the package to install, when there is none, or when the file cannot be used; UsageError when it is
     the one of the settings.
@@ -86,6 +98,12 @@ def load(settings: Settings, installed: tuple[Path, ...] = INSTALLED_KEYRINGS) -
             "no keyring to check Debian's signatures with: install the package debian-archive-keyring (on Fedora: "
             "debian-keyring), or start the run with --install-deps, or give one with --keyring or SYSEVENT_KEYRING"
         )
+    if find_spec(library) is None:
+        try:
+            read_file(path, _FILE_MAX)
+        except OSError as error:
+            raise unusable(f"cannot read the keyring {path}: {error.strerror}") from None
+        return SqvKeyring(path)
     import pysequoia
 
     now = datetime.now(UTC)

@@ -12,7 +12,7 @@ from sysevent.errors import ImageError, copy_of
 from sysevent.images.debian import apt, mirror_list
 from sysevent.images.debian.apt import shown
 from sysevent.images.debian.apt_helper import AptHelper
-from sysevent.images.debian.keyring import Keyring
+from sysevent.images.debian.keyring import AnyKeyring
 from sysevent.images.download import Downloader
 from sysevent.model import Progress
 
@@ -59,7 +59,7 @@ def configured(etc: Path = apt.ETC, root: Path = Path("/")) -> str:
 
 
 def find(
-    keyring: Keyring,
+    keyring: AnyKeyring,
     progress: Progress,
     etc: Path = apt.ETC,
     fetch: Fetch | None = None,
