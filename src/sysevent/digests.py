@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,10 +36,12 @@ def listing(root: Path, wanted: Callable[[Path], bool]) -> bytes:
     )
 
 
-# Bytes of a file that are read at a time.
-_PIECE = 4 << 20
-# SHA-256 by the state of a file, see _state().
+# Bytes of a file that are read at a time, and from which on a file is large.
+_PIECE, _LARGE = 4 << 20, 1 << 20
+# SHA-256 by the state of a file, see _state(); who computes one; and the large files among them, in their order.
 _HASHED: dict[tuple[int, ...], str] = {}
+_LOCKS: dict[tuple[int, ...], threading.Lock] = {}
+_LARGE_FILES: dict[str, None] = {}
 
 
 def digest_once(path: Path) -> str:
@@ -53,18 +57,32 @@ def digest_of_open(fd: int) -> str:
     """Return what digest_once() returns for an open file; OSError if it cannot be read."""
     status = os.fstat(fd)
     state = _state(status)
-    if state not in _HASHED:
-        total, at = hashlib.sha256(), 0
-        # Few large pieces: both calls release the interpreter's lock, and get it back when another thread lets them.
-        buffer = memoryview(bytearray(min(_PIECE, status.st_size) or 1))
-        while count := os.preadv(fd, [buffer], at):
-            total.update(buffer[:count])
-            at += count
-        # A file that was written to meanwhile has no content that could be remembered.
-        if _state(os.fstat(fd)) != state:
-            return total.hexdigest()
-        _HASHED[state] = total.hexdigest()
-    return _HASHED[state]
+    # Another thread may be about to know it.
+    with _LOCKS.setdefault(state, threading.Lock()):
+        return _HASHED.get(state) or _computed(fd, status)
+
+
+def large_files() -> list[str]:
+    """Return the paths of the large files that digest_once() and digest_of_open() have read, in their order."""
+    return list(_LARGE_FILES)
+
+
+def _computed(fd: int, status: os.stat_result) -> str:
+    """Return the SHA-256 of an open file, and remember it, unless the file was written to meanwhile. OSError."""
+    if status.st_size >= _LARGE:
+        # A small container may have no /proc.
+        with contextlib.suppress(OSError):
+            _LARGE_FILES[str(Path(f"/proc/self/fd/{fd}").readlink())] = None
+    total, at = hashlib.sha256(), 0
+    # Few large pieces: both calls release the interpreter's lock, and get it back when another thread lets them.
+    buffer = memoryview(bytearray(min(_PIECE, status.st_size) or 1))
+    while count := os.preadv(fd, [buffer], at):
+        total.update(buffer[:count])
+        at += count
+    # What was written to meanwhile has no content that could be remembered.
+    if _state(os.fstat(fd)) == _state(status):
+        _HASHED[_state(status)] = total.hexdigest()
+    return total.hexdigest()
 
 
 def _state(status: os.stat_result) -> tuple[int, ...]:

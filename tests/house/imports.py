@@ -59,6 +59,7 @@ LOWEST_LAYER = frozenset(
         "cache",
         "capped_log",
         "digests",
+        "digests_ahead",
         "checkout",
         "errors",
         "interrupts",

@@ -6,6 +6,7 @@ With --build it first builds a kernel tree. With --repeat it starts pytest sever
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import os
 import subprocess
@@ -15,8 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sysevent import option_values, options
+from sysevent.cache import Cache
 from sysevent.checkout import ROOT, results_home
 from sysevent.cli import say, show
+from sysevent.digests_ahead import Ahead
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures, unpackers
 from sysevent.errors import UsageError
 from sysevent.process import die_with_parent
@@ -65,8 +68,17 @@ def run(args: argparse.Namespace) -> int:
 
             built.hand_over(build_first(args, args.jobs, locks), os.environ)
         if args.repeat is None:
+            _hash_ahead(args)
             become_pytest("suites", [*pytest_options(args, Path.cwd()), *args.pytest_args])
         return repeat(args, args.repeat)
+
+
+def _hash_ahead(args: argparse.Namespace) -> None:
+    """Hash the files that the last run of the same tests needed, while pytest is loaded."""
+    names = (args.target, args.targets, args.arch, args.kernel, args.vmm, args.pytest_args)
+    ahead = Ahead(Cache(from_environment().cache), [str(name) for name in names])
+    ahead.begin()
+    atexit.register(ahead.remember)
 
 
 def _check_formats(args: argparse.Namespace) -> None:

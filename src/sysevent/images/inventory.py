@@ -35,7 +35,7 @@ UNUSED = timedelta(days=7)
 # fmt: off
 _REMADE = (
     "initramfs", "unwrapped", "vmlinux", "userland", "build", "published", "headers", "layouts", "btf", "nested",
-    "kits", "sources", "peers",
+    "kits", "sources", "peers", "ahead",
 )
 # fmt: on
 # Folders of earlier versions.

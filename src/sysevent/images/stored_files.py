@@ -19,7 +19,7 @@ _NAMED_BY_HASH = ("blobs/sha256", "initramfs")
 # fmt: off
 _SEALED = (
     "kernels", "unwrapped", "vmlinux", "modules", "userland", "build", "suites", "tracks", "published", "headers",
-    "layouts", "btf", "nested", "kits", "sources", "peers",
+    "layouts", "btf", "nested", "kits", "sources", "peers", "ahead",
 )
 # fmt: on
 CHECKED = (*_NAMED_BY_HASH, *_SEALED)
