@@ -221,6 +221,24 @@ def test_interrupted_build_ends_its_children(builder, tree, tmp_path, monkeypatc
     assert not mark.exists()
 
 
+def test_what_watches_a_build_can_end_it(builder, tree, tmp_path, monkeypatch):
+    """It is called while make runs, whether or not there is progress to show."""
+    mark, called = tmp_path / "mark", []
+    (tree / "build").write_text(f"sleep 1; echo >{mark}\n")
+    monkeypatch.setattr(kernel, "_WATCH_INTERVAL", 0.01)
+
+    def refuse():
+        called.append(time.monotonic())
+        if len(called) == 3:
+            raise UsageError("-k x selects no test")
+
+    builder._watch = refuse
+    with pytest.raises(UsageError, match="selects no test"):
+        builder.build(tree, tmp_path / "log")
+    time.sleep(1.2)
+    assert not mark.exists()
+
+
 def test_headers(builder, tree, tmp_path):
     """A header that does not exist any more is removed, although the tree's make does not do it."""
     found = builder.headers(tree, tmp_path / "log")

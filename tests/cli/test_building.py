@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import subprocess
+import time
 
 import filelock
 import pytest
@@ -37,19 +38,27 @@ def tree(tmp_path, monkeypatch):
 
 
 class Builders:
-    """Makes builders that write a vmlinux, and raise an error if they are given one."""
+    """Makes builders that write a vmlinux, and raise an error if they are given one.
 
-    def __init__(self, error=None):
-        self.error = error
+    long: a build takes until something ends it, or ten seconds.
+    """
+
+    def __init__(self, error=None, *, long=False):
+        self.error, self.long = error, long
         self.trees = []
         self.collected = []
 
-    def __call__(self, arch, folder, progress, *, jobs):
+    def __call__(self, arch, folder, progress, *, jobs, watch):
+        self.watch = watch
         self.arch, self.output, self.jobs = arch, folder / f"{arch.name}-gcc", jobs
         return self
 
     def build(self, tree, log):
         self.trees.append((self.arch.name, tree))
+        end = time.monotonic() + 10
+        while self.long and time.monotonic() < end:
+            self.watch()
+            time.sleep(0.01)
         if self.error:
             raise self.error
         self.output.mkdir(parents=True)
@@ -68,13 +77,13 @@ def parsed(*words):
 
 @pytest.fixture
 def build(tree):
-    """build(*words, missing=, error=, refuses=): the output directories, and the builder.
+    """build(*words, missing=, error=, refuses=, builders=): the output directories, and the builder.
 
     refuses: what pytest prints if it refuses the words.
     """
 
-    def built(*words, missing=(), error=None, locks=None, refuses=None):
-        builders = Builders(error)
+    def built(*words, missing=(), error=None, locks=None, refuses=None, builders=None):
+        builders = builders or Builders(error)
 
         def ensure(arch, install):
             if arch.name in missing:
@@ -163,11 +172,26 @@ def test_mistakes_cost_no_build(words, message, build, tree):
     ],
 )
 def test_what_pytest_would_refuse_is_refused_before(build, capsys, output, message):
-    """With the words that it would get, for the kernels that would be built."""
+    """With the words that it would get, for the kernels that would be built. The first build takes minutes."""
+    builders = Builders()
     with pytest.raises(UsageError) as caught:
-        build("--arch", "arm64", "--", "-k", "x", refuses=output)
+        build("--arch", "arm64", "--", "-k", "x", refuses=output, builders=builders)
     assert str(caught.value) == message
     assert capsys.readouterr().err == ""
+    assert builders.trees == []
+
+
+@pytest.mark.parametrize("long", [True, False], ids=["longer", "shorter"])
+def test_a_later_build_does_not_wait_for_what_pytest_would_refuse(build, tree, capsys, long):
+    """A build that takes longer than pytest's answer is ended; after a shorter one nothing is asked."""
+    (work_directory(tree, "arm64", from_environment()) / "here").mkdir(parents=True)
+    builders = Builders(long=long)
+    with pytest.raises(UsageError, match="selects no test"):
+        build(
+            "--arch", "arm64", "--", "-k", "x", refuses="ERROR: -k 'x' selects no test\n", builders=builders
+        )
+    assert [name for name, _ in builders.trees] == ["arm64"]
+    assert ("built in" in capsys.readouterr().err) is not long
 
 
 def test_what_pytest_accepts_is_built(build, tree):

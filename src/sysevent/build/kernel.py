@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -24,8 +25,8 @@ from sysevent.errors import DiskFull, KernelNotBuilt, UsageError
 from sysevent.model import Progress
 from sysevent.process import die_with_parent
 
-# Seconds between two lines of progress.
-_PROGRESS_INTERVAL = 10
+# Seconds between two lines of progress, and between two looks at what may end a build.
+_PROGRESS_INTERVAL, _WATCH_INTERVAL = 10, 0.2
 # Seconds that make has to end after SIGTERM.
 _GRACE = 10
 # Bytes of the start, and of the end, of make's output that are kept, for each call of make.
@@ -66,16 +67,19 @@ class KernelBuilder:
         build_id: proof.ReadBuildId,
         jobs: int | None = None,
         fragments: Sequence[Path] = (),
+        watch: Callable[[], None] = lambda: None,
     ) -> None:
         """build_id reads that of the kernel in a boot image. fragments are added to images/kconfig.
 
-        jobs is for make -j; None: as many as CPUs.
+        jobs is for make -j; None: as many as CPUs. watch is called again and again while make runs; what it raises
+        ends make, and is raised by build().
         """
         self.arch = arch
         self._directory = directory
         self._progress = progress
         self._build_id = build_id
         self._jobs = jobs or os.cpu_count() or 1
+        self._watch = watch
         self._lines = kconfig.requested_lines(arch, fragments)
         self._toolchains = toolchains(arch)
 
@@ -156,7 +160,6 @@ class KernelBuilder:
 
     def _run(self, command: Sequence[str], env: Mapping[str, str], tree: Path, log: Path, doing: str) -> None:
         """Run make to its end, with a line of progress every 10 s; doing says in messages what it does."""
-        begin = time.monotonic()
         output = PipedLog(CappedLog(log, _LOG_PART, _LOG_PART, append=True))
         try:
             os.write(output.child, f"$ {' '.join(command)}\n".encode())
@@ -172,12 +175,8 @@ class KernelBuilder:
         finally:
             output.started()
         try:
-            while True:
-                try:
-                    code = process.wait(_PROGRESS_INTERVAL)
-                    break
-                except subprocess.TimeoutExpired:
-                    self._progress(f"{doing}, {time.monotonic() - begin:.0f} s")
+            self._wait(process.pid, doing)
+            code = process.wait()
         except BaseException:
             _end(process)
             raise
@@ -185,6 +184,22 @@ class KernelBuilder:
             output.wait(_GRACE)
         if code:
             raise failure(log, self._directory, tree, doing)
+
+    def _wait(self, pid: int, doing: str) -> None:
+        """Wait for the end of make, which Popen.wait() with a timeout notices up to 50 ms late."""
+        begin = time.monotonic()
+        due = begin + _PROGRESS_INTERVAL
+        ended = os.pidfd_open(pid)
+        try:
+            poll = select.poll()
+            poll.register(ended, select.POLLIN)
+            while not poll.poll(_WATCH_INTERVAL * 1000):
+                self._watch()
+                if (now := time.monotonic()) >= due:
+                    due = now + _PROGRESS_INTERVAL
+                    self._progress(f"{doing}, {now - begin:.0f} s")
+        finally:
+            os.close(ended)
 
 
 def configure(

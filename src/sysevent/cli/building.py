@@ -1,6 +1,7 @@
 """What `sysevent run --build` does before it starts pytest: it builds the user's kernel tree.
 
-Everything that can be known without a build is checked first, because a build can take minutes.
+Everything that can be known without a build is checked first, because a build can take minutes. Only what pytest would
+refuse is found out while make runs: that ends make, and a first build waits for it.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def build_first(
 ) -> dict[str, Path]:
     """Build the tree of --build, and return the output directory of each architecture; their locks go to locks.
 
-    UsageError before anything is built. KernelNotBuilt with the compiler's errors, and what else
+    UsageError before a kernel is built. KernelNotBuilt with the compiler's errors, and what else
     KernelBuilder.build() raises: nothing is asked then.
     """
     services = services or Services()
@@ -61,11 +62,12 @@ def build_first(
     _check(args)
     archs = _architectures(args, tree, services)
     settings = from_environment()
-    if args.pytest_args or args.abi or args.require:
-        preview.check(
-            args, {name: user_tree.work_directory(tree, name, settings) for name in archs}, services.collect
-        )
-    return {name: _build(tree, architecture(name), settings, jobs, locks, services).output for name in archs}
+    outputs = {name: user_tree.work_directory(tree, name, settings) for name in archs}
+    with preview.beside(args, outputs, services.collect) as previewed:
+        return {
+            name: _build(tree, architecture(name), settings, jobs, locks, services, previewed).output
+            for name in archs
+        }
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -119,16 +121,18 @@ def _build(
     jobs: int | None,
     locks: contextlib.ExitStack,
     services: Services,
+    previewed: preview.Preview,
 ) -> Build:
-    """Build for one architecture, and say which kernel it is."""
+    """Build for one architecture, and say which kernel it is. What previewed raises ends the build."""
 
     def progress(line: str) -> None:
         say(f"{arch.name}: {line}")
 
     folder = locks.enter_context(user_tree.locked(tree, arch.name, settings, progress))
     if not folder.exists():
+        previewed.wait()
         progress(f"the first build of {tree} compiles everything, which takes a few minutes")
-    builder = services.make_builder(arch, folder, progress, jobs=jobs)
+    builder = services.make_builder(arch, folder, progress, jobs=jobs, watch=previewed.look)
     try:
         built = user_tree.build(tree, arch, builder, folder / "build.log")
     except KernelNotBuilt as error:
