@@ -1,6 +1,8 @@
 """What pytest is given in a clone and by an installed package."""
 
 import ast
+import gc
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,18 @@ def test_a_clone_that_cannot_be_written_to(monkeypatch, tmp_path):
 def test_without_a_cache_its_directory_is_not_named(words):
     """pytest refuses the setting then."""
     assert pytest_process.settings(words, installed=True) == ["--assert=plain"]
+
+
+def test_pytest_can_be_imported_beside_something_else(tmp_path, monkeypatch):
+    """The imported objects live to the end, so the collector does not look at them."""
+    (tmp_path / "imported_beside.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    try:
+        pytest_process.import_beside("imported_beside").join(60)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    assert sys.modules.pop("imported_beside").__file__ == str(tmp_path / "imported_beside.py")
 
 
 @pytest.mark.parametrize("path", sorted(SUITES.rglob("*.py")), ids=lambda path: path.name)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -16,6 +18,18 @@ HERE = "SYSEVENT_HERE"
 """The variable of the environment with the directory where the user stands, for a process that runs elsewhere."""
 # pytest's own options for files and directories that it writes.
 _OUTPUTS = ("--junit-xml", "--junitxml", "--log-file", "--basetemp")
+
+
+def import_beside(module: str = "pytest") -> threading.Thread:
+    """Start to import what become_pytest() needs in a thread, for a caller that first waits for other programs.
+
+    The thread is returned; nothing has to wait for it, since another import of the module does.
+    """
+    # As in become_pytest().
+    gc.disable()
+    thread = threading.Thread(target=importlib.import_module, args=(module,), daemon=True)
+    thread.start()
+    return thread
 
 
 def become_pytest(folder: str, arguments: Sequence[str], *, root: Path = ROOT) -> NoReturn:

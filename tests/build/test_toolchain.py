@@ -117,7 +117,19 @@ def test_c_with_other_options_or_headers(tmp_path, ccache):
 
 def test_without_ccache(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert GCC.make(tmp_path) == ("CC=gcc",)
+    assert GCC.make(tmp_path)[0] == "CC=gcc"
+
+
+def test_the_kernel_is_packed_fast(tmp_path):
+    """The level in the words of the tree's rule, cmd_gzip of scripts/Makefile.lib, does not count."""
+    content = b"".join(b"%d" % number for number in range(10_000))
+    (gzip,) = (word.removeprefix("KGZIP=") for word in GCC.make(tmp_path) if word.startswith("KGZIP="))
+    packed = {
+        command: subprocess.run(command.split(), input=content, capture_output=True, check=True).stdout
+        for command in (f"{gzip} -n -f -9", "gzip -n -1", "gzip -n -9")
+    }
+    fast, one, nine = packed.values()
+    assert fast == one != nine
 
 
 def test_variables_of_ccache(ccache):

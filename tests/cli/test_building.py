@@ -47,6 +47,7 @@ class Builders:
         self.error, self.long = error, long
         self.trees = []
         self.collected = []
+        self.imported = []
 
     def __call__(self, arch, folder, progress, *, jobs, watch):
         self.watch = watch
@@ -93,7 +94,7 @@ def build(tree):
             builders.collected.append((arguments, environment["SYSEVENT_BUILT"]))
             return subprocess.CompletedProcess(arguments, 4 if refuses else 0, "", refuses or "")
 
-        services = building.Services(builders, ensure, collect)
+        services = building.Services(builders, ensure, collect, lambda: builders.imported.append("pytest"))
         with contextlib.ExitStack() as stack:
             found = building.build_first(parsed("-C", str(tree), *words), 3, locks or stack, services)
         return found, builders
@@ -201,6 +202,12 @@ def test_what_pytest_accepts_is_built(build, tree):
     assert words == ["--arch=arm64", f"--build={tree}", "--abi=native", "-k", "x"]
     assert list(json.loads(outputs)) == ["arm64"]
     assert build("--arch", "riscv64")[1].collected == []
+
+
+def test_pytest_is_imported_meanwhile(build):
+    """By the process that becomes it; each run of --repeat is another process."""
+    assert build("--arch", "arm64")[1].imported == ["pytest"]
+    assert build("--arch", "riscv64", "--repeat", "2")[1].imported == []
 
 
 def test_results_of_another_run(build, tmp_path):

@@ -43,14 +43,17 @@ class Toolchain(msgspec.Struct, frozen=True):
     def make(self, output: Path) -> tuple[str, ...]:
         """Return the variables for make's command line. If they change, make builds everything again.
 
-        Writes the compiler's wrapper for ccache, if that is installed, to the build directory.
+        Writes the programs that they name to the build directory: gzip, and if ccache is installed the compiler.
         """
         compiler = self.compiler
         if shutil.which("ccache"):
             wrapper = output / "sysevent-cc"
             wrapper.write_text(_C_ONLY, encoding="ascii")
             compiler = f"sh {wrapper} {compiler}"
-        return (*self.variables, f"CC={compiler}")
+        fast = output / "sysevent-gzip"
+        fast.write_text(_FAST_GZIP, encoding="ascii")
+        # v5.9; an older tree ignores it.
+        return (*self.variables, f"CC={compiler}", f"KGZIP=sh {fast}")
 
     def environment(self, revision: str = "1") -> dict[str, str]:
         """Return the environment for make, with fixed time, user and host, so that ccache has hits.
@@ -81,6 +84,10 @@ for word; do
     esac
 done
 exec ccache "$@"
+"""
+# The kernel is unpacked before it is booted, and make waits for gzip -9: 0.5 s for 10 MB on x86-64, with -1 0.1 s.
+_FAST_GZIP = """#!/bin/sh
+exec gzip "$@" -1
 """
 # Settings of ccache that decide whether a result from its cache is the right one; they have priority over its
 # configuration file. Source: ccache(1), "Configuration options".

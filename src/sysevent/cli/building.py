@@ -23,6 +23,7 @@ from sysevent.contract.terms import Terms
 from sysevent.doctor.requirements import ensure_kernel_build, ensure_qemu
 from sysevent.errors import KernelNotBuilt, UsageError
 from sysevent.images.kernel.identity import file_build_id
+from sysevent.pytest_process import import_beside
 from sysevent.report import run_log
 from sysevent.settings import Settings, from_environment
 from sysevent.targets import spec
@@ -47,6 +48,7 @@ class Services(msgspec.Struct, frozen=True):
     make_builder: MakeBuilder = partial(KernelBuilder, build_id=file_build_id)
     ensure_programs: Callable[[Architecture, bool], None] = programs
     collect: preview.Collect = preview.collect
+    import_pytest: Callable[[], object] = import_beside
 
 
 def build_first(
@@ -63,6 +65,9 @@ def build_first(
     archs = _architectures(args, tree, services)
     settings = from_environment()
     outputs = {name: user_tree.work_directory(tree, name, settings) for name in archs}
+    # Each run of --repeat has a process of its own.
+    if args.repeat is None:
+        services.import_pytest()
     with preview.beside(args, outputs, services.collect) as previewed:
         return {
             name: _build(tree, architecture(name), settings, jobs, locks, services, previewed).output
