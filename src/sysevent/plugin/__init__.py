@@ -4,22 +4,39 @@ There is no pytest11 entry point: pytest would register the plugin by it and aga
 and abort.
 """
 
-pytest_plugins = (
-    "sysevent.plugin.interrupts",
-    "sysevent.plugin.options",
-    "sysevent.plugin.selection",
-    "sysevent.plugin.early",
-    "sysevent.plugin.order",
-    "sysevent.plugin.fixtures",
-    "sysevent.plugin.exceptions",
-    "sysevent.plugin.outcome",
-    "sysevent.plugin.exports",
-    "sysevent.plugin.on_end",
-    "sysevent.plugin.summary",
-    "sysevent.plugin.snapshots",
-    "sysevent.plugin.live",
-    "sysevent.plugin.last_screen",
-    "sysevent.plugin.old_results",
-    "sysevent.plugin.failures",
-    "sysevent.plugin.workers",
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+# In this order: of two hooks, that of the later one is called first.
+_PARTS = (
+    "interrupts",
+    "options",
+    "selection",
+    "early",
+    "order",
+    "fixtures",
+    "exceptions",
+    "outcome",
+    "exports",
+    "on_end",
+    "summary",
+    "snapshots",
+    "live",
+    "last_screen",
+    "old_results",
+    "failures",
+    "workers",
 )
+
+
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register the parts of the plugin.
+
+    Not by `pytest_plugins`: for each name there, pytest reads the entry points of all installed packages.
+    """
+    for part in _PARTS:
+        name = f"{__name__}.{part}"
+        pluginmanager.register(importlib.import_module(name), name)
