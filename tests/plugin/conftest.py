@@ -94,6 +94,7 @@ class Asker:
         self.restarts = SimpleNamespace(
             origin="boot",
             traits={"qemu": "7.2.22"},
+            session=None,
             seconds_to_boot=1.25,
             kernel_logs=SimpleNamespace(entries=[]),
             try_snapshot=lambda within: None,
@@ -148,9 +149,6 @@ class Asker:
         ASKED.append(name)
         self._told(self.spec.id, seen)
         return seen
-
-    def wait(self, done):
-        return False
 
     def awaits(self, scenario=None, abi=""):
         """Whether this test would wait: those of PLAN["late"] do until so many questions have been asked."""

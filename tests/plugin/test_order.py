@@ -74,6 +74,14 @@ def test_the_first_that_becomes_ready(first, stopping, chosen):
     assert waited == ([] if stopping else [(["a3", "b1"], False), bool(first)])
 
 
+def test_a_lost_guest():
+    """Its next test runs, and starts it again, while the others work."""
+    items = [item(word) for word in ["a1", "a2", "a3", "b1", "c1"]]
+    order = Order(items, lambda one: False, lambda heads, done: heads[1])
+    order.advance()
+    assert items[2].word == "b1"
+
+
 def test_a_target_to_return_to():
     """Its guest must not end yet, nor be leased to another run. After the last test it may."""
     items = [item(word) for word in ["a1", "b1", "a2"]]

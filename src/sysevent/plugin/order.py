@@ -25,12 +25,12 @@ class Order:
         self,
         items: list[pytest.Item],
         ready: Callable[[pytest.Item], bool],
-        wait: Callable[[Sequence[pytest.Item], Callable[[], bool]], None],
+        wait: Callable[[Sequence[pytest.Item], Callable[[], bool]], pytest.Item | None],
     ) -> None:
         """ready: whether a test can run without waiting for a guest.
 
-        wait: serves the guests of these tests, until one has answered so that the function returns True; it returns
-        earlier if that cannot be waited for, as if a guest is lost.
+        wait: serves the guests of these tests, until one has answered so that the function returns True. It returns
+        earlier if nothing can be waited for; with a test whose guest is lost, if that is why.
 
         items: those of one target stand together, and run in their order; a target that comes first is preferred.
         """
@@ -60,9 +60,9 @@ class Order:
         def ready() -> list[str]:
             return [place for place, item in left.items() if self._ready(item)]
 
-        if not stopping:
-            self._wait(list(left.values()), lambda: bool(ready()))
-        self._take((ready() or list(left))[0])
+        lost = None if stopping else self._wait(list(left.values()), lambda: bool(ready()))
+        # Its guest starts again while the others work.
+        self._take(_place(lost) if lost else (ready() or list(left))[0])
 
     def returns_to(self, spec: TargetSpec) -> bool:
         """Whether a test of a target will still run, after those that pytest has begun or is about to begin."""
@@ -109,12 +109,12 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Choose the test after the next one, when a test has run."""
-    try:
-        return (yield)
-    finally:
-        if ORDER in item.config.stash:
-            stopping = bool(item.session.shouldstop or item.session.shouldfail)
-            item.config.stash[ORDER].advance(stopping=stopping)
+    # Not after an exception: Ctrl-C must not wait for a guest.
+    done = yield
+    if ORDER in item.config.stash:
+        stopping = bool(item.session.shouldstop or item.session.shouldfail)
+        item.config.stash[ORDER].advance(stopping=stopping)
+    return done
 
 
 def _ready(item: pytest.Item) -> bool:
@@ -133,15 +133,18 @@ def _ready(item: pytest.Item) -> bool:
     return not guest.awaits()
 
 
-def _wait(items: Sequence[pytest.Item], done: Callable[[], bool]) -> None:
-    """Serve all guests at least once, so that none waits while tests are judged.
+def _wait(items: Sequence[pytest.Item], done: Callable[[], bool]) -> pytest.Item | None:
+    """Serve all guests at least once, so that none waits while tests are judged; see Order.
 
     The deadlines are those of the first guest of these tests that runs. Without one, there is nothing to wait for.
     """
     stash = items[0].config.stash
     if RUN not in stash:
-        return
+        return None
     stash[RUN].attend()
-    guests = (stash[RUN].started(spec.id) for item in items if (spec := target_of(item)))
-    if not done():
-        any(guest.wait(done) for guest in guests if guest is not None)
+    for item in items:
+        spec = target_of(item)
+        guest = stash[RUN].started(spec.id) if spec and not done() else None
+        if guest is not None and guest.restarts.session is not None:
+            return None if guest.wait(done) else item
+    return None
