@@ -115,3 +115,29 @@ def test_an_error_in_the_background_is_raised_when_it_is_asked(world):
     assert asked.observe(MANY[0])
     assert world.reasons == [("another version", True)]
     assert sent(opener) == [0, 1]
+
+
+def test_a_wait_for_another_s_sake(world):
+    """It ends with what it is for; and if nothing that is asked of this guest can bring that about."""
+    opener = world.opener()
+    asked = world.asker(opener, options=plan(*MANY))
+    assert not asked.wait(lambda: False)
+    asked.restarts.start()
+    assert asked.wait(lambda: opener.sent > 20)
+    assert not asked.finished
+    assert not asked.wait(lambda: False)
+    assert asked.finished
+
+
+def test_a_wait_for_another_s_sake_after_a_loss(world):
+    """What was planned is not sent ahead any more: each question is asked when it is waited for."""
+    opener = world.opener()
+    opener.dead = {7}
+    asked = world.asker(opener, options=plan(*MANY))
+    asked.restarts.start()
+    assert not asked.wait(lambda: False)
+    opener.dead = set()
+    assert asked.observe(MANY[20])
+    assert len(opener.hosts) == 2
+    assert not asked.wait(lambda: False)
+    assert asked.awaits(MANY[39])

@@ -266,7 +266,7 @@ class Asker:
     def wait(self, done: Callable[[], bool] | None = None) -> bool:
         """Wait until done() is True; None: until all planned questions are answered. Errors are raised by observe().
 
-        False if no guest runs, or it is lost.
+        False if that cannot be waited for: no guest runs, it is lost, or it is asked nothing more, as after a loss.
         """
         return self._pipeline.wait(done or (lambda: self._pipeline.idle))
 

@@ -281,12 +281,11 @@ class Pipeline:
             self._controls.answered(request, answer, behind)
 
     def wait(self, done: Callable[[], bool]) -> bool:
-        """Wait until done() is True; no error, and False, if no guest runs, or it is lost."""
+        """Wait until done() is True; no error, and False, if no guest runs, it is lost, or nothing is asked any more."""
         with contextlib.suppress(SyseventError):
             if self._restarts.session is not None:
-                self._loop.wait(self, done)
-                return True
-        return False
+                self._loop.wait(self, lambda: done() or self.idle)
+        return done()
 
     def _forget(self) -> None:
         """Forget the session's requests, and its answers that do not count yet."""

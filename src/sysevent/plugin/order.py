@@ -30,7 +30,7 @@ class Order:
         """ready: whether a test can run without waiting for a guest.
 
         wait: serves the guests of these tests, until one has answered so that the function returns True. It returns
-        earlier if nothing can be waited for; with a test whose guest is lost, if that is why.
+        earlier if nothing can be waited for; with a test whose guest is why, because it is lost or asked nothing more.
 
         items: those of one target stand together, and run in their order; a target that comes first is preferred.
         """
