@@ -5,7 +5,6 @@ An answer counts once the guest has passed a control after it (controls.py). Tha
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -281,10 +280,12 @@ class Pipeline:
             self._controls.answered(request, answer, behind)
 
     def wait(self, done: Callable[[], bool]) -> bool:
-        """Wait until done() is True; no error, and False, if no guest runs, it is lost, or nothing is asked any more."""
-        with contextlib.suppress(SyseventError):
+        """Wait until done() is True; False if no guest runs, nothing is asked, or after an error, for the next wait."""
+        try:
             if self._restarts.session is not None:
                 self._loop.wait(self, lambda: done() or self.idle)
+        except SyseventError as error:
+            self._distrusted = error
         return done()
 
     def _forget(self) -> None:
