@@ -100,6 +100,22 @@ def test_changed_files(git, tmp_path):
     assert source_tree.changed_files(tree / "below") == ()
 
 
+def test_the_state_names_edited_files(git, tmp_path):
+    """Those that are there: staged or not, with any name; never one that git does not know."""
+    tree = tmp_path / "linux"
+    assert source_tree.state(tree) == source_tree.State(source_tree.revision(tree), ())
+    (tree / "Makefile").write_text("VERSION = 7\n")
+    (tree / "a b").write_text("one\n")
+    (tree / "unknown").write_text("")
+    git("add", "a b")
+    found = source_tree.state(tree)
+    assert found.revision == source_tree.revision(tree)
+    assert found.edited == ("Makefile", "a b")
+    git("commit", "-qam", "two")
+    (tree / "a b").unlink()
+    assert source_tree.state(tree).edited == ()
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [

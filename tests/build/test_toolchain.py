@@ -34,9 +34,9 @@ def ccache(tmp_path, monkeypatch):
     return folder
 
 
-def compiler(output):
+def compiler(output, *edited):
     """The words of CC, as make splits them."""
-    (cc,) = (word.removeprefix("CC=") for word in GCC.make(output) if word.startswith("CC="))
+    (cc,) = (word.removeprefix("CC=") for word in GCC.make(output, edited) if word.startswith("CC="))
     return cc.split()
 
 
@@ -113,6 +113,17 @@ def test_c_with_other_options_or_headers(tmp_path, ccache):
             found = compiled(command, source, env, f'-DOTHER="{other}"')
             assert text.encode() in found
             assert other.encode() in found
+
+
+@needs_ccache
+def test_edited_files_are_compiled_without_it(tmp_path, ccache):
+    """Only the ones that are named: each by the path with which make calls the compiler."""
+    env, command = GCC.environment(), compiler(tmp_path, tmp_path / "it's edited.c", tmp_path / "a.h")
+    for name, calls in (("it's edited.c", 0), ("other.c", 1), ("edited.c", 1)):
+        source, before = tmp_path / name, statistics(env)["cache_miss"]
+        source.write_text(f'const char name[] = "{name}";\n')
+        subprocess.run([*command, "-c", source, "-o", tmp_path / "x.o"], env=env, check=True)
+        assert statistics(env)["cache_miss"] - before == calls
 
 
 def test_without_ccache(tmp_path, monkeypatch):

@@ -99,14 +99,16 @@ class KernelBuilder:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
         # Without an empty LOCALVERSION the state of git becomes part of the kernel release.
-        make = [*self._make(tree, output), "LOCALVERSION=", *toolchain.make(output)]
+        state = source_tree.state(tree)
+        variables = toolchain.make(output, [tree / name for name in state.edited])
+        make = [*self._make(tree, output), "LOCALVERSION=", *variables]
         begin = time.monotonic()
         record = Configured(output, tree, self._lines, toolchain)
         known = () if configured else record.known()
         unmet = self._configure(make, toolchain, output, tree, log) if known is None else known
         middle = time.monotonic()
         goal = self.arch.make_goal
-        env = toolchain.environment(source_tree.revision(tree))
+        env = toolchain.environment(state.revision)
         try:
             self._run([*make, goal], env, tree, log, f"building {goal}")
         except KernelNotBuilt as error:

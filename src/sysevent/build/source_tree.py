@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
 import time
 from pathlib import Path
+
+import msgspec
 
 from sysevent.build.git import COMMAND, environment, git
 from sysevent.errors import InfrastructureError, UsageError
@@ -18,6 +21,8 @@ _COMMIT, _CHANGES = 12, 8
 _DEADLINE = 120
 _DIFFERENCE_MAX = 64 << 20
 NO_COMMIT = "no-commit"
+# How a difference names a file as it is now. A line that was added can look the same.
+_NEW_FILE = b"+++ b/"
 # What is at the top of the source of a kernel. The output directory of a build has no Kbuild there.
 MARKS = ("Kbuild", "Makefile", "arch")
 
@@ -63,6 +68,15 @@ def changed_files(tree: Path) -> tuple[str, ...]:
     return tuple(name for name in names.split("\0") if name)
 
 
+class State(msgspec.Struct, frozen=True):
+    """What is in a tree."""
+
+    # As revision() returns it.
+    revision: str
+    # At least the files with uncommitted changes, relative to the tree, as far as git tells them; not deleted ones.
+    edited: tuple[str, ...] = ()
+
+
 def revision(tree: Path) -> str:
     """Return what is checked out: 12 digits of the commit, and behind them 8 of the hash of uncommitted changes.
 
@@ -70,11 +84,16 @@ def revision(tree: Path) -> str:
     tell within two minutes, or that are larger than 64 MiB, are `-changed` without a hash. Files that git does not know
     are not part of it.
     """
+    return state(tree).revision
+
+
+def state(tree: Path) -> State:
+    """Return what is checked out, and which files have uncommitted changes, from one difference."""
     commit = _commit(tree)
     if not commit:
-        return NO_COMMIT
-    changes = _changes(tree)
-    return f"{commit[:_COMMIT]}{f'-{changes}' if changes else ''}"
+        return State(NO_COMMIT)
+    changes, edited = _changes(tree)
+    return State(f"{commit[:_COMMIT]}{f'-{changes}' if changes else ''}", edited)
 
 
 def _commit(tree: Path) -> str:
@@ -84,10 +103,11 @@ def _commit(tree: Path) -> str:
     return top[1] if len(top) == 2 and Path(top[0]).resolve() == tree.resolve() else ""
 
 
-def _changes(tree: Path) -> str:
-    """Return a name for the uncommitted changes of a tree; "" if there are none."""
+def _changes(tree: Path) -> tuple[str, tuple[str, ...]]:
+    """Return a name for the uncommitted changes of a tree, "" if there are none, and the files that have them."""
     command = [*COMMAND, "diff", "--no-ext-diff", "--no-color", "--binary", "--full-index", "HEAD"]
     total, size, end = hashlib.sha256(), 0, time.monotonic() + _DEADLINE
+    edited: list[str] = []
     try:
         with subprocess.Popen(
             command,
@@ -98,17 +118,19 @@ def _changes(tree: Path) -> str:
             env=environment(),
         ) as process:
             assert process.stdout is not None
-            while piece := process.stdout.read(1 << 16):
+            while piece := process.stdout.readline(1 << 16):
                 total.update(piece)
                 size += len(piece)
+                if piece.startswith(_NEW_FILE):
+                    edited.append(os.fsdecode(piece.removeprefix(_NEW_FILE).rstrip(b"\t\n")))
                 if size > _DIFFERENCE_MAX or time.monotonic() > end:
                     process.kill()
-                    return "changed"
+                    return "changed", ()
     except OSError:
-        return "changed"
+        return "changed", ()
     if process.returncode:
-        return "changed"
-    return total.hexdigest()[:_CHANGES] if size else ""
+        return "changed", ()
+    return (total.hexdigest()[:_CHANGES] if size else ""), tuple(edited)
 
 
 def _git(tree: Path, *words: str) -> str:
