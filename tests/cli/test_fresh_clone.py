@@ -1,10 +1,10 @@
 """A checkout without .venv, as real processes: help and mistakes are answered, and nothing is created for them."""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
 
 import pytest
@@ -98,14 +98,23 @@ def test_answered_at_once(run, clone, typed, code, words):
 
 
 def test_within_a_second(run):
-    """The best of three: other tests run at the same time."""
+    """Of CPU time, which a busy machine does not change much; on a slow machine, as Python starts there."""
 
-    def seconds():
-        begin = time.monotonic()
-        run("run", "--kernel", "debian:6.13")
-        return time.monotonic() - begin
+    def seconds(start):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        start()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    assert min(seconds() for _ in range(3)) < 1
+    def python():
+        subprocess.run(
+            [sys.executable, "-I", "-c", "import argparse, hashlib, json"], check=True, timeout=600
+        )
+
+    # Other tests run at the same time: the best of three.
+    answer = min(seconds(lambda: run("run", "--kernel", "debian:6.13")) for _ in range(3))
+    control = min(seconds(python) for _ in range(3))
+    assert answer < max(1, 15 * control), f"Python alone: {control:.2f} s"
 
 
 @pytest.fixture
