@@ -74,7 +74,7 @@ def run(clone, tmp_path_factory):
             text=True,
             env=env,
             cwd=home,
-            timeout=60,
+            timeout=600,
             check=False,
         )
         return done.returncode, done.stdout, done.stderr

@@ -42,7 +42,7 @@ _FLAGS = (
 _DWARF = ("-g", "-gdwarf-5", "-fno-eliminate-unused-debug-types", "-static", "-fno-pie")
 _SECTION = ".sysevent"
 # Seconds for one run of the compiler.
-_DEADLINE = 120
+_DEADLINE = 900
 # How often the lines that do not compile are left out and the rest is compiled again.
 _ROUNDS = 4
 _OBJECT_MACRO = re.compile(r"^#define (_?_?KVM\w+|SYNC_REGS_SIZE_BYTES) (?=\S)", re.MULTILINE)
