@@ -20,7 +20,7 @@ from sysevent.cache import Cache
 from sysevent.checkout import ROOT, results_home
 from sysevent.cli import say, show
 from sysevent.digests_ahead import Ahead
-from sysevent.doctor.requirements import ensure_qemu, needed_architectures, unpackers
+from sysevent.doctor.requirements import ensure_qemu, install_unpackers, needed_architectures
 from sysevent.errors import UsageError
 from sysevent.process import die_with_parent
 from sysevent.pytest_process import HERE, become_pytest, pytest_command
@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
                 from sysevent.doctor import debian_access
 
                 found = from_environment(mirror=args.mirror, keyring=args.keyring, offline=bool(args.offline))
-                debian_access.install((*debian_access.lacking(found), *unpackers()), say)
+                debian_access.install(debian_access.lacking(found), say)
+                install_unpackers(say)
         else:
             # Here: a run without it does not wait for these modules.
             from sysevent.cli.building import build_first

@@ -13,6 +13,7 @@ from sysevent.doctor.package_managers import ZSTD
 from sysevent.doctor.system_packages import Installer
 from sysevent.errors import ToolMissing, UsageError
 from sysevent.model import Progress
+from sysevent.text import one_line
 
 
 def needed_architectures(targets: Sequence[str], archs: Sequence[str]) -> tuple[str, ...]:
@@ -63,15 +64,23 @@ def ensure_qemu(
     progress(f"QEMU is missing: {emulators}; targets of {', '.join(missing)} are skipped; {advice}")
 
 
-def unpackers(missing: Callable[[], bool] | None = None) -> tuple[str, ...]:
-    """The keys of the packages without which some kernels cannot be unpacked here.
+def install_unpackers(
+    progress: Progress, installer: Installer | None = None, missing: Callable[[], bool] | None = None
+) -> None:
+    """Install what unpacks kernels that are compressed with zstd, if nothing here does.
 
-    missing: whether nothing decompresses zstd; None: as this machine is.
+    Most runs do without, so that progress is given the reason if it cannot be installed. missing: whether nothing
+    decompresses zstd; None: as this machine is.
     """
     # Here: only --install-deps asks.
     from sysevent.images.decoders import zstd_is_missing
 
-    return (ZSTD,) if (missing or zstd_is_missing)() else ()
+    if not (missing or zstd_is_missing)():
+        return
+    try:
+        (installer or system_packages.this_machine()).install((ZSTD,), progress)
+    except (ToolMissing, UsageError) as error:
+        progress(f"kernels that are compressed with zstd cannot be unpacked: {one_line(error)}")
 
 
 def ensure_kernel_build(arch: Architecture, more: Sequence[str] = ()) -> None:
