@@ -20,7 +20,7 @@ def hello(version=wire.VERSION, release=b"6.12.1", machine=b"x86_64", build=b"01
 
 
 def test_hello():
-    assert wire.unpack_hello(hello()) == wire.Hello(4, 3, "6.12.1", "x86_64", "0123abcd")
+    assert wire.unpack_hello(hello()) == wire.Hello(5, 3, "6.12.1", "x86_64", "0123abcd")
 
 
 def test_hello_with_hostile_names():
@@ -35,7 +35,7 @@ def test_hello_with_hostile_names():
     [
         (b"", "a HELLO of 0 bytes"),
         (hello()[:137], "a HELLO of 137 bytes"),
-        (hello(version=1), "speaks version 1 of the wire, this harness 4"),
+        (hello(version=1), "speaks version 1 of the wire, this harness 5"),
         (hello(version=0), "speaks version 0"),
     ],
 )

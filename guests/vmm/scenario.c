@@ -19,6 +19,11 @@ static void fill_result(u8 *at, u16 op, u16 flags, u32 length, int ret)
 	memcpy(at + 12, &error, 4);
 }
 
+static int needs_kvm(u16 op)
+{
+	return op != OP_OPEN && op != OP_FILE && op != OP_COVER;
+}
+
 int scenario_run(const struct frame *request, struct frame *reply)
 {
 	struct input steps = {request->body, request->length, 0};
@@ -53,7 +58,7 @@ int scenario_run(const struct frame *request, struct frame *reply)
 		body = (struct input){steps.at, length, 0};
 		steps.at += length;
 		steps.left -= length;
-		ret = opened < 0 && op != OP_OPEN && op != OP_FILE ? opened : step_do(op, &body, &out, &flags, &stuck);
+		ret = opened < 0 && needs_kvm(op) ? opened : step_do(op, &body, &out, &flags, &stuck);
 		fill_result(header, op, flags, (u32)(reply->body + out.used - header - RESULT_HEADER), ret);
 		detail = (s32)done;
 		if (body.bad)

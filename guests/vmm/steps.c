@@ -7,6 +7,7 @@
 #include "body.h"
 #include "vm.h"
 #include "files.h"
+#include "cover.h"
 #include "steps.h"
 
 #define IOCTL_BUFFER_MAX 16384
@@ -272,6 +273,8 @@ int step_do(u16 op, struct input *in, struct output *out, u16 *flags, int *stuck
 		return do_watch(in);
 	case OP_DEVICE:
 		return do_device(in);
+	case OP_COVER:
+		return cover(in, out);
 	default:
 		in->bad = 1;
 		return -E_INVAL;

@@ -3,6 +3,7 @@
 #include "kvm.h"
 #include "wire.h"
 #include "vcpu.h"
+#include "cover.h"
 
 #define STACK 16384
 #define PIECE 5	      /* ms of one wait */
@@ -36,6 +37,7 @@ static void thread_main(void *argument)
 		/* A late signal of the previous run must not end this one. */
 		while (sys_take_signal(SIGMASK(SIG_USR1)) > 0)
 			;
+		cover_thread((u32)(thread - threads));
 		if (vcpu->poison & START_SIGNALLED)
 			SYS(tgkill, SYS(getpid, 0, 0, 0, 0, 0, 0), thread->tid, SIG_USR1, 0, 0, 0);
 		begin = sys_microseconds();

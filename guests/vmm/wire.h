@@ -19,7 +19,7 @@
 
 #include "types.h"
 
-#define WIRE_VERSION 4
+#define WIRE_VERSION 5
 #define WIRE_SUPERVISOR 0
 #define WIRE_KEY 16
 #define WIRE_NO_KEY "SEV2" /* then zeros */
@@ -62,6 +62,7 @@ enum wire_op {
 	OP_WATCH = 15,	 /* gpa u64, milliseconds u32, optionally u32: waits until the u64 there changes, or is not 0 */
 	OP_DEVICE = 16,	 /* type u32: KVM_CREATE_DEVICE, one for each VM */
 	OP_PROGRAM = 17, /* a program, see below -> how it ended, and what it printed */
+	OP_COVER = 18,	 /* words u32: begins to record addresses; 0 -> the addresses since then, see below */
 };
 
 /* The part of a reply that the supervisor fills in: what the kernel logged. The worker leaves LOG_MAX bytes for the log. */
@@ -101,6 +102,14 @@ enum wire_op {
  */
 #define EXIT_FIXED 24
 #define RUN_HEAD 320 /* head, the 256 bytes of the union, kvm_valid_regs, kvm_dirty_regs, 16 bytes of s.regs */
+
+/*
+ * OP_COVER records which addresses of the kernel the worker's threads execute, up to so many words for each thread.
+ * What it returns at the end is a set, in no order, of at most COVER_MAX:
+ *   1 if some are missing, else 0, u32 | 0 u32 | the lowest address u64 | the distance of each from it u32[]
+ */
+#define COVER_FIXED 16
+#define COVER_MAX 8192
 
 /*
  * OP_PROGRAM starts a program, or continues to follow the one that runs when it has no arguments:

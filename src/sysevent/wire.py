@@ -29,7 +29,7 @@ from sysevent.framing import pack as pack
 from sysevent.model import KernelLog
 from sysevent.text import printable
 
-VERSION = 4
+VERSION = 5
 # The ABI of requests that the supervisor carries out itself: their only step is PROGRAM.
 SUPERVISOR = 0
 # Bytes from the beginning of kvm_run that an exit contains.
@@ -105,6 +105,7 @@ class Op(enum.IntEnum):
     WATCH = 15
     DEVICE = 16
     PROGRAM = 17
+    COVER = 18
 
 
 # Flags of the kernel's log in a reply: the kernel overwrote messages before they were read; some did not fit.
@@ -122,6 +123,8 @@ EXIT_RUNNING = 2
 # Bytes of input of a PROGRAM, and of each stream of its output.
 PROGRAM_INPUT_MAX = 16384
 PROGRAM_OUTPUT_MAX = 131072
+# Addresses in the result of a COVER that ends a recording.
+COVER_MAX = 8192
 # Flags of a PROGRAM: standard error goes where standard output goes; standard input stays open; the program goes on
 # when its time is over.
 PROGRAM_MERGED = 1

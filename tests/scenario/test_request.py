@@ -10,7 +10,7 @@ from sysevent.checkout import GUESTS
 from sysevent.contract import catalogue
 from sysevent.errors import BadWire, GuestLost, HarnessError, NoKvm, NotApplicable, StepRefused, VcpuStuck
 from sysevent.model import Answer, RawExit
-from sysevent.scenario import ioctls, request
+from sysevent.scenario import cover, ioctls, request
 from sysevent.scenario.facts import BUILD, FACTS
 from sysevent.scenario.steps import (
     KEEP,
@@ -89,6 +89,7 @@ STEPS = [
     (SetRunBytes(1, b"\1", 2), "0c00 0100 09000000  02000000 01000000 01"),
     (Open("/dev/kvm", "open"), "0d00 0000 0c000000  02000000 2f6465762f6b766d"),
     (File("/a", "file", 1, 2), "0e00 0000 0a000000  01000000 02000000 2f61"),
+    (cover.Cover("begin", 0x10000), "1200 0000 04000000  00000100"),
     (
         Program(("/a", "b"), "end", 9, ("C=d",), b"in", open=True, merged=True, leave=True, until=b"u"),
         "1100 0000 24000000 09000000 07000000 01000000 02000000 02000000 01000000 75 696e 2f6100 6200 433d6400",
@@ -121,9 +122,8 @@ def test_file_descriptors_equal_the_vmm_s():
 
 def test_the_deadline_covers_every_wait():
     """The deadline is the sum of all waits and sleeps, with slack for each wait and for the rest."""
-    body, deadline = request.encode(
-        scenario(Vm(), *run("a", milliseconds=100), Sleep(50), *run("b")), PAYLOADS
-    )
+    asked = scenario(Vm(), *run("a", milliseconds=100), Sleep(50), *run("b"))
+    body, deadline = request.encode(asked, PAYLOADS)
     assert deadline == 2000 + (100 + 2000) + 50 + (3000 + 2000)
     assert int.from_bytes(body[:4], "little") == deadline
 

@@ -30,7 +30,7 @@ TRIALS = GUESTS / "trials"
 # fmt: off
 _VMM_SOURCES = (
     "main.c", "serve.c", "launch.c", "program.c", "kmsg.c", "scenario.c", "steps.c", "files.c", "body.c", "vm.c",
-    "vcpu.c", "frame.c", "runtime.c",
+    "vcpu.c", "cover.c", "frame.c", "runtime.c",
 )
 # fmt: on
 # Bytes of an L2 program; the largest has 8 KiB.

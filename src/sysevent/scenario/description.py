@@ -75,6 +75,9 @@ def _line(step: s.Step) -> str:  # noqa: C901 - an arm a step
             return f"wait until the 8 bytes at {step.gpa:#x} {what}, {step.milliseconds} ms at most"
         case s.Open():
             return f"open {step.path}{_answer(step.label)}"
+        case s.Cover():
+            what = "record" if step.words else "return"
+            return f"{what} the addresses that the kernel executes{_answer(step.label)}"
         case s.File():
             lines = f"the lines with {step.containing!r} of " if step.containing else ""
             return f"read {lines}{step.path}{_answer(step.label)}"

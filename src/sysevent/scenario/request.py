@@ -13,6 +13,7 @@ from sysevent.abi import names
 from sysevent.abi.errno import Errno
 from sysevent.abi.number import as_register
 from sysevent.build.programs import Payload
+from sysevent.decode import kcov
 from sysevent.errors import BadWire, GuestLost, HarnessError, NoKvm, NotApplicable, StepRefused, VcpuStuck
 from sysevent.model import Answer, Observation, RawExit
 from sysevent.scenario import steps as s
@@ -37,6 +38,7 @@ OPS: dict[type, Op] = {
     s.Watch: Op.WATCH,
     s.Device: Op.DEVICE,
     s.Program: Op.PROGRAM,
+    s.Cover: Op.COVER,
 }
 _FDS = {"system": 0, "vm": 1, "device": 0x100}
 _FD_VCPU = 2
@@ -122,6 +124,8 @@ def _encode_step(step: s.Step, payloads: Mapping[str, Payload]) -> list[bytes]: 
         case s.File(path, _, offset, length, text):
             which = f"{path}\0{text}" if text else path
             return one(Op.FILE, struct.pack("<II", offset, length) + which.encode(), False)
+        case s.Cover(_, words):
+            return one(Op.COVER, struct.pack("<I", words), False)
         case s.Program():
             return one(Op.PROGRAM, _program(step), False)
 
@@ -176,7 +180,9 @@ def decode(scenario: s.Scenario, payloads: Mapping[str, Payload], abi: str, repl
             answers[step.label] = Answer(
                 result.ret, result.errno, struct.pack("<H", result.flags) + result.body
             )
-        elif isinstance(step, s.Read | s.Vcpu | s.Device | s.Ioctl | s.Open | s.File) and step.label:
+        elif (
+            isinstance(step, s.Read | s.Vcpu | s.Device | s.Ioctl | s.Open | s.File | s.Cover) and step.label
+        ):
             answers[step.label] = Answer(result.ret, result.errno, _data(step, result))
     if next(results, None) is not None:
         raise BadWire(f"{scenario.name}: the reply holds more results than there were steps")
@@ -186,7 +192,9 @@ def decode(scenario: s.Scenario, payloads: Mapping[str, Payload], abi: str, repl
     return Observation(scenario.name, scenario.arch, abi, exits, answers, symbols, reply.log)
 
 
-def _data(step: s.Read | s.Vcpu | s.Device | s.Ioctl | s.Open | s.File, result: wire.Result) -> bytes:
+def _data(
+    step: s.Read | s.Vcpu | s.Device | s.Ioctl | s.Open | s.File | s.Cover, result: wire.Result
+) -> bytes:
     """The bytes of an answer; BadWire if there are not as many as the step asked for."""
     size = len(result.body)
     match step:
@@ -196,6 +204,8 @@ def _data(step: s.Read | s.Vcpu | s.Device | s.Ioctl | s.Open | s.File, result: 
             fits = size == len(step.buffer) or (result.ret < 0 and not size)
         case s.File():
             fits = size <= step.length
+        case s.Cover(_, words):
+            fits = size <= kcov.LONGEST and not (words and size)
         case _:
             fits = not size
     if not fits:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from sysevent.scenario.configuration import DEFAULT, Configuration
+from sysevent.scenario.cover import Cover as Cover
 
 # The byte that fills every output of kvm_run before KVM_RUN. No exit under test contains 0xaaaaaaaa.
 POISON = 0xAA
@@ -253,6 +254,7 @@ Step = (
     | Open
     | File
     | Program
+    | Cover
 )
 
 
