@@ -17,7 +17,7 @@ from pathlib import Path
 import kernel_images
 import pysequoia
 
-from fuzz import reports, samples, vmms
+from fuzz import lines, reports, samples, vmms
 from sysevent.build import programs
 from sysevent.decode import build_id, dwarf
 from sysevent.decode.btf import Btf
@@ -249,6 +249,8 @@ PARSERS = {
     for parser in (
         Parser("btf", samples.btf_files, _btf),
         Parser("dwarf", lambda: [_dwarf_file()], lambda data: dwarf.structs(_path(data))),
+        Parser("points", lines.vmlinux_files, lambda data: lines.points(_path(data)), slow=True),
+        Parser("kcov", lines.recordings, lines.addresses),
         Parser(
             "payload",
             lambda: [_dwarf_file()],

@@ -13,6 +13,8 @@ from sysevent.checkout import IMAGES
 from sysevent.errors import UsageError
 
 KCONFIG = IMAGES / "kconfig"
+# What a kernel needs besides to record which code it executes.
+COVERAGE = KCONFIG / "coverage.config"
 _LINE = re.compile(
     r"(?P<text>(?P<symbol>CONFIG_\w+)=\S+|# (?P<unset>CONFIG_\w+) is not set)\s*(?:#\s*(?P<words>.*))?"
 )

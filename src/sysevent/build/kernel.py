@@ -67,12 +67,13 @@ class KernelBuilder:
         build_id: proof.ReadBuildId,
         jobs: int | None = None,
         fragments: Sequence[Path] = (),
+        variables: Sequence[str] = (),
         watch: Callable[[], None] = lambda: None,
     ) -> None:
         """build_id reads that of the kernel in a boot image. fragments are added to images/kconfig.
 
-        jobs is for make -j; None: as many as CPUs. watch is called again and again while make runs; what it raises
-        ends make, and is raised by build().
+        jobs is for make -j; None: as many as CPUs. variables are given to make, as "NAME=VALUE", when it builds
+        kernels. watch is called again and again while make runs; what it raises ends make, and is raised by build().
         """
         self.arch = arch
         self._directory = directory
@@ -81,6 +82,7 @@ class KernelBuilder:
         self._jobs = jobs or os.cpu_count() or 1
         self._watch = watch
         self._lines = kconfig.requested_lines(arch, fragments)
+        self._variables = tuple(variables)
         self._toolchains = toolchains(arch)
 
     def build(self, tree: Path, log: Path, *, configured: bool = False) -> BuiltKernel:
@@ -100,7 +102,7 @@ class KernelBuilder:
         log.unlink(missing_ok=True)
         # Without an empty LOCALVERSION the state of git becomes part of the kernel release.
         state = source_tree.state(tree)
-        variables = toolchain.make(output, [tree / name for name in state.edited])
+        variables = [*self._variables, *toolchain.make(output, [tree / name for name in state.edited])]
         make = [*self._make(tree, output), "LOCALVERSION=", *variables]
         begin = time.monotonic()
         record = Configured(output, tree, self._lines, toolchain)

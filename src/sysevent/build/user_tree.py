@@ -20,8 +20,9 @@ from sysevent.cache import Cache
 from sysevent.model import Progress
 from sysevent.settings import Settings
 
-# Beside the builds of whole searches: a build directory belongs to one source directory.
-_BUILD = "here"
+# Beside the builds of whole searches: a build directory belongs to one source directory. Kernels with another
+# configuration have one of their own, so that neither is built again after the other.
+_BUILD, _COVERAGE = "here", "coverage"
 
 
 class Builder(Protocol):
@@ -57,14 +58,16 @@ def work_directory(tree: Path, arch: str, settings: Settings) -> Path:
 
 
 @contextlib.contextmanager
-def locked(tree: Path, arch: str, settings: Settings, progress: Progress) -> Iterator[Path]:
+def locked(
+    tree: Path, arch: str, settings: Settings, progress: Progress, *, coverage: bool = False
+) -> Iterator[Path]:
     """Hold the lock of a tree's builds for an architecture, and give the directory to build in.
 
     Hold it as long as the kernel is used: another process would build over it.
     """
     folder = work_directory(tree, arch, settings)
     with Cache(settings.cache).lock(f"bisect-{folder.name}", f"building {tree}", progress):
-        yield folder / _BUILD
+        yield folder / (_COVERAGE if coverage else _BUILD)
 
 
 def build(tree: Path, arch: Architecture, builder: Builder, log: Path) -> Build:
