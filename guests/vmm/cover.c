@@ -15,6 +15,7 @@
 #define KCOV_TRACE_PC 0
 
 #define WORDS_MAX (1u << 20)
+#define WORDS_STEP 8192 /* the largest page; what is mapped must be all of an area */
 #define SLOTS_LOG 14
 #define SLOTS (1u << SLOTS_LOG)
 
@@ -70,7 +71,7 @@ void cover_open(u32 thread)
 static int begin(u32 words)
 {
 	if (!cover_words)
-		cover_words = words < WORDS_MAX ? words : WORDS_MAX;
+		cover_words = words < WORDS_MAX ? (words + WORDS_STEP - 1) / WORDS_STEP * WORDS_STEP : WORDS_MAX;
 	error = 0;
 	cover_thread(COVER_WORKER);
 	for (u32 i = 0; i < LENGTH(areas); i++)

@@ -11,7 +11,8 @@ from sysevent.decode.kcov import executed
 from sysevent.model import Answer
 from sysevent.wire import Op, State
 
-WORDS = 64
+# An area has whole pages of the largest size.
+WORDS = 8192
 LOWEST = 0xFFFF_8000_8000_1000
 
 
@@ -32,7 +33,7 @@ def recording(own_cache, tmp_path_factory):
 def area(recording):
     """The file: in its first word the number of addresses, then the addresses."""
     path = recording[1]
-    path.write_bytes(bytes(8 * 20_000))
+    path.write_bytes(bytes(8 * 30_000))
     yield path
     path.unlink()
 
@@ -80,7 +81,7 @@ def test_the_next_scenario_begins_with_none(vmm, steps, area):
 def test_a_full_area_is_cut(vmm, steps, area):
     """KCOV stops where the area ends, and a number that is larger is not believed."""
     vmm.ask(cover(steps, WORDS))
-    record(area, *range(LOWEST, LOWEST + 2 * WORDS, 2), count=1 << 40)
+    record(area, *range(LOWEST, LOWEST + 2 * WORDS - 2, 2), count=1 << 40)
     found = ended(vmm, steps)
     assert found.cut
     assert len(found.addresses) == WORDS - 1

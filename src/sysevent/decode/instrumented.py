@@ -26,23 +26,24 @@ _TRACE = "__sanitizer_cov_trace_pc"
 _UNITS_MAX, _ENTRIES_MAX = 1 << 16, 1 << 21
 _FUNCTIONS = ("DW_TAG_subprogram", "DW_TAG_inlined_subroutine")
 _DEPTH_MAX = 256
+# What an instance of a function refers to for its name, at most so many times.
+_ORIGINS, _ORIGINS_MAX = ("DW_AT_abstract_origin", "DW_AT_specification"), 4
 
 
 class Point(msgspec.Struct, frozen=True):
     """A place in the source at which the kernel can record that it was there."""
 
-    # In the kernel tree.
+    # In the kernel tree. Of code that is inlined from a header, it is the place of the call.
     path: str
     line: int
-    # The innermost function, inlined ones included.
+    # The innermost function of the file, inlined ones included.
     function: str
 
 
 def points(vmlinux: Path, paths: Sequence[str]) -> dict[int, Point]:
     """Return the points of some source files, by the address that KCOV records for each.
 
-    Points whose line is in another file, such as one of an inline function of a header, are left out. ImageError if
-    the file has no debug information, no KCOV, or cannot be read.
+    ImageError if the file has no debug information, no KCOV, or cannot be read.
     """
 
     def damaged(why: str) -> ImageError:
@@ -159,53 +160,74 @@ _CALLS: dict[str, Callable[[bytes, int, int], Iterator[int]]] = {
 }
 
 
+class _Frame(msgspec.Struct, frozen=True):
+    """To which function of a file a piece of code belongs."""
+
+    function: str = ""
+    # Path and line of the call, for code that is inlined from another file; None: the line table has the line.
+    call: tuple[str, int] | None = None
+
+
 class _Unit:
     """One compilation unit."""
 
     def __init__(self, dwarf: Any, unit: Any, paths: Sequence[str], budget: Budget) -> None:
         self._dwarf, self._unit, self._paths, self._budget = dwarf, unit, paths, budget
         self._base = unit.get_top_DIE().attributes.get("DW_AT_low_pc")
+        self._program = dwarf.line_program_for_CU(unit)
+        self._files = self._numbered()
 
     def points(self, code: _Code) -> dict[int, Point]:
         """Return its points in the files that were asked for."""
         top = self._unit.get_top_DIE()
         found = sorted({after for low, high in self._ranges(top) for after in code.returns(low, high)})
-        names = [""] * len(found)
-        self._name_functions(top, found, names, 0)
+        frames = [_Frame()] * len(found)
+        self._set_frames(top, _Frame(), found, frames, 0)
         lines = self._lines()
         starts = [row[0] for row in lines]
         points = {}
-        for address, function in zip(found, names, strict=True):
+        for address, frame in zip(found, frames, strict=True):
             # The call itself, not what is behind it.
             row = bisect.bisect_right(starts, address - 1) - 1
-            if row >= 0 and lines[row][1] and lines[row][2]:
-                points[address] = Point(lines[row][1], lines[row][2], function)
+            path, line = frame.call or (lines[row][1:] if row >= 0 else ("", 0))
+            if path and line and frame.function:
+                points[address] = Point(path, line, frame.function)
         return points
 
-    def _name_functions(self, die: Any, found: list[int], names: list[str], depth: int) -> None:
-        """Set the function of each address, outer ones first."""
+    def _set_frames(
+        self, die: Any, outer: _Frame, found: list[int], frames: list[_Frame], depth: int
+    ) -> None:
+        """Set the frame of each address below an entry, outer ones first."""
         if depth > _DEPTH_MAX:
             raise BadWire("functions that contain themselves")
         for child in die.iter_children():
             self._budget.spend(1)
+            frame = outer
             if child.tag in _FUNCTIONS:
-                name = self._function(child)
+                frame = self._frame(child, outer)
                 for low, high in self._ranges(child):
                     first, last = bisect.bisect_right(found, low), bisect.bisect_right(found, high)
-                    names[first:last] = [name] * max(0, last - first)
+                    frames[first:last] = [frame] * max(0, last - first)
             if child.has_children and (child.tag in _FUNCTIONS or child.tag == "DW_TAG_lexical_block"):
-                self._name_functions(child, found, names, depth + 1)
+                self._set_frames(child, frame, found, frames, depth + 1)
 
-    def _function(self, die: Any) -> str:
-        """Return the name of a function, which one without a name has from the entry that it is an instance of."""
-        for _ in range(4):
-            if name := _name(die):
-                return name
-            for reference in ("DW_AT_abstract_origin", "DW_AT_specification"):
-                if reference in die.attributes:
-                    die = die.get_DIE_from_attribute(reference)
-                    break
-        return ""
+    def _frame(self, die: Any, outer: _Frame) -> _Frame:
+        """Return the frame of a function: that of its caller if it is inlined from a file that was not asked for."""
+        origin = die
+        for _ in range(_ORIGINS_MAX):
+            of = next((one for one in _ORIGINS if one in origin.attributes), None)
+            if of is None or _name(origin):
+                break
+            origin = origin.get_DIE_from_attribute(of)
+        if self._number(origin, "DW_AT_decl_file") in self._files:
+            return _Frame(_name(origin))
+        called = self._files.get(self._number(die, "DW_AT_call_file"))
+        return _Frame(outer.function, (called, self._number(die, "DW_AT_call_line"))) if called else outer
+
+    @staticmethod
+    def _number(die: Any, attribute: str) -> int:
+        found = die.attributes.get(attribute)
+        return int(found.value) if found else -1
 
     def _ranges(self, die: Any) -> Iterator[tuple[int, int]]:
         """Yield the first address, and the one behind the last, of each part of the code of an entry."""
@@ -228,21 +250,19 @@ class _Unit:
 
         The path is "" for a file that was not asked for, and behind the end of a part.
         """
-        program = self._dwarf.line_program_for_CU(self._unit)
-        files = self._files(program)
         rows = []
-        for entry in program.get_entries():
+        for entry in self._program.get_entries():
             if entry.state is not None:
                 state = entry.state
-                path = "" if state.end_sequence else files.get(state.file, "")
+                path = "" if state.end_sequence else self._files.get(state.file, "")
                 rows.append((state.address, path, int(state.line)))
         # Of several rows with one address the last one counts.
         rows.sort(key=lambda row: row[0])
         return rows
 
-    def _files(self, program: Any) -> dict[int, str]:
-        """Return which of the paths that were asked for the numbers of files in the rows mean."""
-        header = program.header
+    def _numbered(self) -> dict[int, str]:
+        """Return which of the paths that were asked for the numbers of files mean."""
+        header = self._program.header
         # Before DWARF 5 files and directories count from 1, and directory 0 is that of the compilation.
         old = header["version"] < 5
         directories = [b"", *header["include_directory"]] if old else header["include_directory"]
