@@ -63,6 +63,14 @@ PEER = records.Peer(
     confirmed=2,
     output=("==== Test Assertion Failure ====",),
 )
+COVERAGE = records.Coverage(
+    target="arm64-tcg",
+    build_id="ab" * 20,
+    guided=True,
+    files=(records.Covered(path="arch/arm64/kvm/psci.c", lines=9, reached=8, new=1, unreached=("f",)),),
+    cut=0,
+    tracefile="/results/arm64-tcg.info",
+)
 KEPT = records.Kept(target="arm64-tcg", pid=1234, directory="/results/arm64-tcg", limit=3600)
 END = records.End(counts={Status.PASS: 1}, exit=0)
 

@@ -144,7 +144,8 @@ OPTIONS: tuple[Option, ...] = (
                layout_show=Use(once=True, default=_TRACK, help=_HEADERS)),
            "kernel", repeatable=True),
     Option("--build", "DIR", "build this kernel tree first, with its edits, and ask that kernel; it is only read",
-           _in("run", pytest=Use(help="the kernel tree that `sysevent run` has built")), "directory", short="-C"),
+           _in("run", "explore", pytest=Use(help="the kernel tree that `sysevent run` has built")), "directory",
+           short="-C"),
     Option("--modules", "DIR", "directory of kernel modules for a --kernel that is a path",
            _in(*_SUITE, "shell", "bisect", "peers", "explore"), "directory"),
     Option("--abi", "ABI", "ABI of the VMM: native, or i386 on x86_64",
@@ -165,7 +166,6 @@ OPTIONS: tuple[Option, ...] = (
     Option("--boots", "N", "boots of each kernel that must agree", _in("bisect"), "number", default=DEFAULT_BOOTS),
     Option("--boot-failure", "", "what a kernel counts as that does not boot", _in("bisect"),
            choices=("skip", "bad"), default="skip"),
-
     # What a bisection searches.
     Option("--tree", "DIR", "git repository of a kernel; it is only read",
            _in("bisect", sensitivity=Use(help="source of a kernel; it is only read"),
@@ -176,10 +176,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("--layout", "", "ask the exported headers only: builds no kernel", _in("bisect"), "flag"),
     Option("--config", "FILE", "more kernel configuration", _in("bisect", "sensitivity"), "file", repeatable=True),
     Option("--jobs", "N", "jobs of make; default: one for each CPU",
-           _in("bisect", "sensitivity", "run", "peers"), "number"),
+           _in("bisect", "sensitivity", "run", "peers", "explore"), "number"),
     Option("--resume", "", "continue the latest bisection that has not ended", _in("bisect"), "flag"),
     Option("--anew", "", "begin again, and ignore the steps that are on disk", _in("bisect"), "flag"),
-
     # Where things come from and go to.
     Option("--results", "DIR", "directory for the results; default: results/<time>",
            _in(*_SUITE, "peers", "explore",
@@ -208,14 +207,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("--refresh", "", "ask the mirror even if it was asked within a day", _in("images fetch"), "flag"),
     Option("--install-deps", "", "first install a missing QEMU with the package manager (as root, or with sudo)",
            _in("run", "doctor"), "flag"),
-
     # Real VMMs in guests.
     Option("--vmm", "NAME", f"real VMM: {', '.join(VMMS)}, or NAME=PATH, a program of yours",
            _in("images fetch", pytest=Use(once=True, help=_VMM), run=Use(once=True, help=_VMM),
                sensitivity=Use(help="also compare what a user of this VMM gets on each mutant"),
                vmms=Use(help="VMM to run, such as qemu-10; default: each QEMU of Debian")), "vmm", repeatable=True),
     Option("--kvmtool", "DIR", "source tree of the VMM kvmtool, which is only read", _in("images fetch"), "directory"),
-
     # How guests start and end.
     Option("--fresh", "", "boot every guest; default: restore a guest that was ready before from its snapshot",
            _in(*_SUITE), "flag"),
@@ -245,6 +242,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("--seed", "N", "the same seed draws the same sequences", _in("explore"), "number", default=1, least=0),
     Option("--max-examples", "N", "sequences that each kernel is asked, at most", _in("explore"), "number"),
     Option("--replay", "FILE", "ask only the sequences of this file", _in("explore"), "file", repeatable=True),
+    Option("--coverage", "", "with KCOV: say which lines are reached, and ask more of what reaches new ones; "
+           "with --build, that kernel has it", _in("explore"), "flag"),
+    Option("--unguided", "", "with --coverage: only say which lines are reached", _in("explore"), "flag"),
     Option("--on-end", "COMMAND", "command of the shell, run at the end with SYSEVENT_RESULTS and other variables, and "
            "the report on its standard input", _in(*_SUITE), "command", again=False),
     Option("--newest", "N", "runs that stay, however old they are", _in("results prune"), "number", default=50),

@@ -11,6 +11,8 @@ import pytest
 from kernel_images import elf, note, source_tree
 
 from sysevent import cli
+from sysevent.arches import architecture
+from sysevent.build import kconfig
 from sysevent.build.kernel import BuiltKernel
 from sysevent.build.user_tree import work_directory
 from sysevent.cli import building
@@ -49,9 +51,10 @@ class Builders:
         self.collected = []
         self.imported = []
 
-    def __call__(self, arch, folder, progress, *, jobs, watch):
+    def __call__(self, arch, folder, progress, *, jobs, watch=None, fragments=(), variables=()):
         self.watch = watch
         self.arch, self.output, self.jobs = arch, folder / f"{arch.name}-gcc", jobs
+        self.fragments, self.variables = fragments, variables
         return self
 
     def build(self, tree, log):
@@ -100,6 +103,22 @@ def build(tree):
         return found, builders
 
     return built
+
+
+def test_a_kernel_for_coverage_has_a_build_directory_of_its_own(build, tree):
+    """It is configured and compiled in another way, so that neither is built again after the other."""
+    made, settings = Builders(), from_environment()
+    with contextlib.ExitStack() as locks:
+        services = building.Services(made)
+        found = building.build(
+            tree, architecture("arm64"), settings, None, locks, services, coverage=True
+        ).output
+    assert found == work_directory(tree, "arm64", settings) / "coverage" / "arm64-gcc"
+    assert made.fragments == [kconfig.COVERAGE]
+    assert "KCOV_INSTRUMENT_psci.o=y" in made.variables
+    _, other = build("--arch", "arm64")
+    assert not other.fragments
+    assert not other.variables
 
 
 def test_builds_and_says_which_kernel_it_is(build, tree, capsys):

@@ -20,6 +20,9 @@ RISCV = '["riscv64",{"vcpus":1},[["run",0,[],0]]]\n'
         (["--arch", "arm64", "--replay", "DIR/riscv"], "--replay is about riscv64"),
         (["--results", "DIR"], "not empty"),
         (["--kernel", "debian:1.0"], "debian:1.0"),
+        (["--unguided"], "--unguided is about --coverage"),
+        (["--build", "DIR"], "not a kernel tree"),
+        (["--build", "DIR", "--kernel", "debian:6.12"], "leave out --kernel"),
     ],
 )
 def test_usage_errors(words, message, tmp_path, capsys):

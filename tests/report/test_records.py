@@ -37,6 +37,7 @@ EVERY_KIND = [
     sample_records.OUTCOME,
     sample_records.READING,
     sample_records.PEER,
+    sample_records.COVERAGE,
     sample_records.KEPT,
     sample_records.END,
 ]

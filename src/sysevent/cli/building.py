@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import ARCHITECTURES, Architecture, architecture
-from sysevent.build import source_tree, user_tree
+from sysevent.build import kconfig, producers, source_tree, user_tree
 from sysevent.build.kernel import KernelBuilder
 from sysevent.build.user_tree import Build, Builder
 from sysevent.cli import preview, say
@@ -62,7 +62,7 @@ def build_first(
     services = services or Services()
     tree = source_tree.require(Path(args.build), f"--build {args.build}")
     _check(args)
-    archs = _architectures(args, tree, services)
+    archs = architectures(args, tree, services, install=args.install_deps)
     settings = from_environment()
     outputs = {name: user_tree.work_directory(tree, name, settings) for name in archs}
     # Each run of --repeat has a process of its own.
@@ -70,7 +70,7 @@ def build_first(
         services.import_pytest()
     with preview.beside(args, outputs, services.collect) as previewed:
         return {
-            name: _build(tree, architecture(name), settings, jobs, locks, services, previewed).output
+            name: build(tree, architecture(name), settings, jobs, locks, services, previewed).output
             for name in archs
         }
 
@@ -84,10 +84,13 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError(f"--results {args.results} holds another run's results: name a new directory")
 
 
-def _architectures(args: argparse.Namespace, tree: Path, services: Services) -> list[str]:
-    """The architectures to build for: those of --target and --arch, by default those that the edits concern.
+def architectures(
+    args: argparse.Namespace, tree: Path, services: Services, *, install: bool = False
+) -> list[str]:
+    """Return the architectures to build for: those of --target and --arch, by default those that the edits concern.
 
-    By default, one that cannot be built or booted here is left out, with a line that says why.
+    By default, one that cannot be built or booted here is left out, with a line that says why. UsageError if none is
+    left. install: install a missing QEMU.
     """
     chosen = spec.select(spec.known(args.targets), args.target, args.arch, [])
     guests = {row.arch for row in chosen if row.booted}
@@ -101,7 +104,7 @@ def _architectures(args: argparse.Namespace, tree: Path, services: Services) -> 
         archs = [name for name in archs if name in edited] or archs
         if len(archs) < len(guests):
             say(f"{', '.join(archs)} only, where the uncommitted changes are; --arch names others")
-    return _buildable(archs, services, args.install_deps, explicit=explicit)
+    return _buildable(archs, services, install, explicit=explicit)
 
 
 def _buildable(archs: Sequence[str], services: Services, install: bool, *, explicit: bool) -> list[str]:
@@ -119,25 +122,35 @@ def _buildable(archs: Sequence[str], services: Services, install: bool, *, expli
     return [name for name in archs if name not in obstacles]
 
 
-def _build(
+def build(
     tree: Path,
     arch: Architecture,
     settings: Settings,
     jobs: int | None,
     locks: contextlib.ExitStack,
-    services: Services,
-    previewed: preview.Preview,
+    services: Services | None = None,
+    previewed: preview.Preview | None = None,
+    *,
+    coverage: bool = False,
 ) -> Build:
-    """Build for one architecture, and say which kernel it is. What previewed raises ends the build."""
+    """Build for one architecture, and say which kernel it is; its lock goes to locks.
+
+    What previewed raises ends the build. coverage: the kernel records what it executes of the producers. Raises what
+    KernelBuilder.build() raises.
+    """
 
     def progress(line: str) -> None:
         say(f"{arch.name}: {line}")
 
-    folder = locks.enter_context(user_tree.locked(tree, arch.name, settings, progress))
+    folder = locks.enter_context(user_tree.locked(tree, arch.name, settings, progress, coverage=coverage))
     if not folder.exists():
-        previewed.wait()
+        if previewed:
+            previewed.wait()
         progress(f"the first build of {tree} compiles everything, which takes a few minutes")
-    builder = services.make_builder(arch, folder, progress, jobs=jobs, watch=previewed.look)
+    more: dict[str, object] = {"watch": previewed.look} if previewed else {}
+    if coverage:
+        more |= {"fragments": [kconfig.COVERAGE], "variables": producers.instrument(arch.name)}
+    builder = (services or Services()).make_builder(arch, folder, progress, jobs=jobs, **more)
     try:
         built = user_tree.build(tree, arch, builder, folder / "build.log")
     except KernelNotBuilt as error:

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from sysevent import interrupts
+from sysevent.arches import architecture
+from sysevent.build import source_tree
 from sysevent.checkout import obstacle, results_home, typed
-from sysevent.cli import say, show
+from sysevent.cli import building, say, show
+from sysevent.cli.explored_lines import Lines, with_debugfs
+from sysevent.conformance.contract import Contract
 from sysevent.conformance.contracts import CONTRACTS
 from sysevent.conformance.judge import describe
 from sysevent.conformance.play import Sequence
@@ -27,7 +33,7 @@ from sysevent.explore.kernels import guests
 from sysevent.explore.session import Limits, Report, Session
 from sysevent.explore.validity import valid
 from sysevent.images.kernel import mistakes
-from sysevent.model import Incident, Status
+from sysevent.model import Facts, Incident, Status
 from sysevent.report import asked, records, run_log
 from sysevent.report.exit_code import INTERRUPTED, of_verdicts
 from sysevent.settings import Settings, from_options
@@ -38,6 +44,14 @@ from sysevent.text import one_line
 
 def run(args: argparse.Namespace) -> int:
     """Explore one target after the other, and write a verdict for each rule."""
+    with contextlib.ExitStack() as locks:
+        return _run(args, locks)
+
+
+def _run(args: argparse.Namespace, locks: contextlib.ExitStack) -> int:
+    """Do what run() does; the locks of the kernels that are built stay with the caller."""
+    if args.unguided and not args.coverage:
+        raise UsageError("--unguided is about --coverage, which is not there")
     targets = [
         one
         for one in spec.select(spec.known(args.targets), args.target, args.arch, args.kernel)
@@ -53,9 +67,13 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"--replay is about {', '.join(sorted(archs))}, and no target of it is selected")
     for kernel in dict.fromkeys(args.kernel):
         mistakes.check(kernel, dict.fromkeys(one.arch for one in targets))
+    settings = from_options(vars(args))
+    if args.build:
+        targets = _built(targets, args, settings, locks)
+    if args.coverage:
+        targets = [with_debugfs(one) for one in targets]
     ensure_qemu(list(dict.fromkeys(one.arch for one in targets)), say)
     results = _results(args.results)
-    settings = from_options(vars(args))
     with contextlib.closing(run_log.RunLog(run_log.path_in(results))) as log:
         log.write(run_log.beginning(recording.now(), sys.argv))
         verdicts: list[records.Verdict] = []
@@ -70,6 +88,23 @@ def run(args: argparse.Namespace) -> int:
         log.write(records.End(counts={status: n for status, n in counts.items() if n}, exit=code))
     show(f"results: {results}")
     return code
+
+
+def _built(
+    targets: list[TargetSpec], args: argparse.Namespace, settings: Settings, locks: contextlib.ExitStack
+) -> list[TargetSpec]:
+    """Build the tree of --build, and return the targets with its kernels. Raises what building.build() raises."""
+    if args.kernel or args.modules:
+        raise UsageError("--build asks the kernel that it builds: leave out --kernel and --modules")
+    tree = source_tree.require(Path(args.build), f"--build {args.build}")
+    kernels = {}
+    for name in building.architectures(args, tree, building.Services()):
+        if any(one.arch == name for one in targets):
+            made = building.build(
+                tree, architecture(name), settings, args.jobs, locks, coverage=args.coverage
+            )
+            kernels[name] = f"tree:{made.output}"
+    return [msgspec.structs.replace(one, kernel=kernels[one.arch]) for one in targets if one.arch in kernels]
 
 
 def _exit_code(verdicts: list[records.Verdict]) -> int:
@@ -124,12 +159,8 @@ def _explore(
         if why := contract_of.fits(facts):
             raise NotApplicable(f"{target.id}: Linux {facts.release}: {why}")
         contract = contract_of(facts)
-        own = [sequence for sequence in replayed if sequence.arch == target.arch]
-        if not all(valid(contract, sequence) for sequence in own):
-            raise UsageError(
-                "--replay has a sequence that the model of this version of sysevent does not have"
-            )
-        first = own or corpus.known(settings, target.arch)
+        lines = _lines(session, facts, target, settings, args)
+        first = _first(contract, target, settings, replayed, lines)
         report = session.run(contract, first, only_first=bool(replayed))
     except NotApplicable as error:
         say(str(error))
@@ -144,9 +175,38 @@ def _explore(
         log.write(verdict)
     _write(report, target, settings, results, log)
     _show(report, target, contract_of.arch, args.seed)
+    if lines is not None:
+        log.write(lines.finish(results, guided=not args.unguided))
     if report.interrupted:
         raise KeyboardInterrupt
     return found
+
+
+def _lines(
+    session: Session, facts: Facts, target: TargetSpec, settings: Settings, args: argparse.Namespace
+) -> Lines | None:
+    """Let a session record what its sequences reach, and return where that goes; None without --coverage."""
+    if not args.coverage or session.kernel is None:
+        return None
+    lines = Lines(session.kernel, facts, target, settings)
+    session.coverage, session.guided = lines.coverage, not args.unguided
+    return lines
+
+
+def _first(
+    contract: Contract,
+    target: TargetSpec,
+    settings: Settings,
+    replayed: list[Sequence],
+    lines: Lines | None,
+) -> Iterable[Sequence]:
+    """Return the sequences to begin with: those of --replay, or those that are known. UsageError for unknown ones."""
+    own = [sequence for sequence in replayed if sequence.arch == target.arch]
+    if not all(valid(contract, sequence) for sequence in own):
+        raise UsageError("--replay has a sequence that the model of this version of sysevent does not have")
+    if own:
+        return own
+    return itertools.chain(corpus.known(settings, target.arch), lines.known.kept() if lines else ())
 
 
 def _write(

@@ -15,7 +15,7 @@ from typing import Any
 
 from sysevent.checkout import with_extra
 from sysevent.conformance import play
-from sysevent.conformance.contract import Contract
+from sysevent.conformance.contract import Configuration, Contract
 from sysevent.conformance.machine import Action, Mode
 from sysevent.conformance.machine import Phase as RunPhase
 from sysevent.conformance.play import Sequence
@@ -39,7 +39,7 @@ _AT_ONCE, _ASYNC_ONE_IN = 3, 8
 _KEPT_ONE_IN = (1, 2, 4)
 # Sequences that Hypothesis tries when it shrinks one.
 _ASKS = 80
-_QUIET = hypothesis.settings(
+QUIET = hypothesis.settings(
     database=None,
     deadline=None,
     derandomize=False,
@@ -54,24 +54,31 @@ _QUIET = hypothesis.settings(
 def sequences(draw: Any, contract: Contract, longest: int = LONGEST) -> Sequence:
     """Return a sequence of actions that the model has, after which no vCPU is in KVM_RUN."""
     made = _one(draw, contract.configurations)
-    states = play.begin(contract, made)
-    groups = _Groups(draw)
-    actions: list[Action] = []
     try:
-        for _ in range(draw(strategies.integers(1, longest))):
-            action = _action(draw, contract, states, groups)
-            alone = not action.enters or made.vcpus == 1 or len(_running(states)) >= _AT_ONCE
-            if not alone and draw(_below(_ASYNC_ONE_IN)) == _ASYNC_ONE_IN - 1:
-                action = Action(action.kind, action.vcpu, action.values, action.mode | Mode.ASYNC)
-            states = play.after(contract, states, action)
-            actions.append(action)
-        for vcpu in _running(states):
-            action = Action("wait", vcpu)
-            states = play.after(contract, states, action)
-            actions.append(action)
+        actions = extension(draw, contract, made, play.begin(contract, made), longest)
     except play.TooManyStates:
         hypothesis.reject()
     return Sequence(contract.arch, made, tuple(actions))
+
+
+def extension(
+    draw: Any, contract: Contract, made: Configuration, states: play.States, longest: int
+) -> list[Action]:
+    """Return actions that the model has in these states, after which no vCPU is in KVM_RUN. TooManyStates."""
+    groups = _Groups(draw)
+    actions: list[Action] = []
+    for _ in range(draw(strategies.integers(1, longest))):
+        action = _action(draw, contract, states, groups)
+        alone = not action.enters or made.vcpus == 1 or len(_running(states)) >= _AT_ONCE
+        if not alone and draw(_below(_ASYNC_ONE_IN)) == _ASYNC_ONE_IN - 1:
+            action = Action(action.kind, action.vcpu, action.values, action.mode | Mode.ASYNC)
+        states = play.after(contract, states, action)
+        actions.append(action)
+    for vcpu in _running(states):
+        action = Action("wait", vcpu)
+        states = play.after(contract, states, action)
+        actions.append(action)
+    return actions
 
 
 class _Groups:
@@ -180,7 +187,7 @@ def _draw(
     phases: list[Phase],
 ) -> None:
     @hypothesis.seed(seed)
-    @hypothesis.settings(_QUIET, max_examples=size, phases=phases)
+    @hypothesis.settings(QUIET, max_examples=size, phases=phases)
     @hypothesis.given(sequences(contract, longest))
     def each(sequence: Sequence) -> None:
         take(sequence)

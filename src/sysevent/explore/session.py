@@ -15,7 +15,8 @@ from sysevent.conformance.play import Sequence
 from sysevent.conformance.rules import Rule
 from sysevent.conformance.scenario import scenario
 from sysevent.errors import DiskFull, HarnessError, InfrastructureError, SyseventError
-from sysevent.explore import generate
+from sysevent.explore import change, generate
+from sysevent.explore.coverage import Coverage
 from sysevent.explore.kernels import Boots, Kernel
 from sysevent.explore.shrinking import SHRINKING, Finding, Looking, ScenarioOf, in_words, judged
 from sysevent.explore.validity import valid
@@ -81,6 +82,9 @@ class Session:
         shrinking: float = SHRINKING,
     ) -> None:
         """Nothing starts yet. scenario_of: makes scenarios. shrinking: seconds for shrinking one sequence."""
+        # Set before run() if what the sequences reach is recorded; guided: and decides which ones follow.
+        self.coverage: Coverage | None = None
+        self.guided = True
         self._scenario_of, self._shrinking = scenario_of, shrinking
         self._boots, self._limits, self._seed, self._progress = boots, limits, seed, progress
         # The one that is asked; None before it is opened, and after its guest was lost.
@@ -131,6 +135,9 @@ class Session:
         seed = self._seed
         while True:
             yield from ((sequence, seed) for sequence in generate.batch(contract, seed, BATCH))
+            if self.guided and self.coverage is not None and (kept := self.coverage.kept):
+                # They cannot be drawn again: meanwhile others are kept.
+                yield from ((sequence, None) for sequence in change.batch(contract, seed, BATCH, kept))
             seed += 1
 
     def _stream(
@@ -153,7 +160,7 @@ class Session:
                     continue
                 if asked.name not in origin:
                     origin[asked.name] = sequence, seed
-                    yield asked
+                    yield asked if self.coverage is None else self.coverage.recording(asked)
 
         if self.kernel is None:
             self.kernel = self._open(fresh=False)
@@ -162,6 +169,8 @@ class Session:
     def _take(self, contract: Contract, sequence: Sequence, seed: int | None, seen: Observation) -> None:
         """Count a sequence; shrink and confirm it if the kernel disagrees."""
         found = judged(contract, sequence, seen)
+        if self.coverage is not None:
+            self.coverage.take(sequence, seen)
         self.report.sequences += 1
         self.report.actions += found.actions
         self.report.runs += sum(action.waits for action in sequence.actions[: found.actions])
@@ -217,8 +226,13 @@ class Session:
         reached = sum(rule in report.rules for rule in reachable)
         self._progress(
             f"{report.sequences} sequences, {report.runs} calls of KVM_RUN, {report.rate:.1f} sequences/s; "
-            f"rules {reached} of {len(reachable)}; findings {len(report.findings)}"
+            f"rules {reached} of {len(reachable)}{self._lines()}; findings {len(report.findings)}"
         )
+
+    def _lines(self) -> str:
+        """Return how many lines of the producers were reached, for a line of progress."""
+        found = self.coverage
+        return "" if found is None else f", lines {found.lines_reached} of {found.lines}"
 
     def _close_second(self) -> None:
         if self._second is not None:

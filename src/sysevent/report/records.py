@@ -23,6 +23,8 @@ import msgspec
 from sysevent import model
 from sysevent.contract import readers
 from sysevent.model import Level, Status
+from sysevent.report.recorded_coverage import Coverage as Coverage
+from sysevent.report.recorded_coverage import Covered as Covered
 from sysevent.report.recorded_observation import Answer, Exit, Hex, Log, Natural, Seconds
 from sysevent.report.recorded_outcome import Seen
 from sysevent.report.recorded_peer import Peer as Peer
@@ -284,5 +286,5 @@ class End(_Record, frozen=True, kw_only=True):
     """Name of the signal that interrupted the run: `SIGTERM`. Empty if it ran to its end."""
 
 
-Record = Run | Target | Verdict | Incident | Observation | Outcome | Reading | Peer | Kept | End
+Record = Run | Target | Verdict | Incident | Observation | Outcome | Reading | Peer | Coverage | Kept | End
 KINDS: Final = frozenset(kind.__struct_config__.tag for kind in get_args(Record))
