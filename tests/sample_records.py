@@ -67,7 +67,7 @@ COVERAGE = records.Coverage(
     target="arm64-tcg",
     build_id="ab" * 20,
     guided=True,
-    files=(records.Covered(path="arch/arm64/kvm/psci.c", lines=9, reached=8, new=1, unreached=("f",)),),
+    files={"arch/arm64/kvm/psci.c": records.Covered(lines=9, reached=8, new=1, unreached=("f",))},
     cut=0,
     tracefile="/results/arm64-tcg.info",
 )

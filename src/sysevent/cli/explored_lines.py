@@ -10,7 +10,7 @@ from sysevent.cli import show
 from sysevent.engine.asker import Asker
 from sysevent.errors import UsageError
 from sysevent.explore import coverage_table, tracefile
-from sysevent.explore.coverage import Coverage
+from sysevent.explore.coverage import Coverage, FileCoverage
 from sysevent.explore.covered_kernel import CoveredKernel, require_kcov, require_vmlinux
 from sysevent.explore.kernels import Kernel
 from sysevent.model import Facts
@@ -51,10 +51,14 @@ class Lines:
             target=self._target.id,
             build_id=self._build_id,
             guided=guided,
-            files=tuple(records.Covered(**msgspec.structs.asdict(one)) for one in files),
+            files={one.path: _covered(one) for one in files},
             cut=self.coverage.cut,
             tracefile=str(path),
         )
+
+
+def _covered(one: FileCoverage) -> records.Covered:
+    return records.Covered(lines=one.lines, reached=one.reached, new=one.new, unreached=one.unreached)
 
 
 def _source(vmlinux: Path) -> Path:

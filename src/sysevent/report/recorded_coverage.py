@@ -10,8 +10,6 @@ from sysevent.report.recorded_observation import Natural
 class Covered(msgspec.Struct, frozen=True, kw_only=True):
     """What was reached of one source file."""
 
-    path: str
-    """Path in the kernel tree."""
     lines: Natural
     """Lines of it that can be reached: those at which the compiler has put a call of KCOV. Only functions of the
     producers count (`src/sysevent/build/producers.py`)."""
@@ -19,7 +17,7 @@ class Covered(msgspec.Struct, frozen=True, kw_only=True):
     """Those of them that were reached."""
     new: Natural
     """Those of them that no earlier exploration of the same kernel, on this machine, had reached."""
-    unreached: tuple[str, ...] = ()
+    unreached: tuple[str, ...]
     """Functions of which no line was reached."""
 
 
@@ -32,8 +30,8 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", ta
     """Build ID of the kernel, which is that of the vmlinux that the lines were read from."""
     guided: bool
     """Whether what was reached decided which sequences were asked next."""
-    files: tuple[Covered, ...]
-    """The producers of the architecture."""
+    files: dict[str, Covered]
+    """The producers of the architecture, by their path in the kernel tree."""
     cut: Natural
     """Sequences that reached more than the VMM can keep, so that some of it is missing."""
     tracefile: str
