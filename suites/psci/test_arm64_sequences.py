@@ -10,12 +10,13 @@ from sysevent.abi.events import EventType
 from sysevent.abi.ioctls import Request
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.psci import AFFINITY_ON, ALREADY_ON, SUCCESS, Function
-from sysevent.contract.arm64 import CAP_SUSPEND, CAP_SUSPEND_DOC, returns
+from sysevent.contract.arm64 import CAP_SUSPEND, CAP_SUSPEND_DOC, guest_continues, returns
 from sysevent.contract.checks import Written
 from sysevent.contract.claim import claims
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.scenario_checks import Blocks, BufferHolds
 from sysevent.contract.system_events import API, old_system_event, system_event
+from sysevent.model import Level
 from sysevent.scenario import ioctls
 from sysevent.scenario.arm64 import (
     ENABLE_SUSPEND,
@@ -90,6 +91,17 @@ LOWERED = scenario(
     ioctls.set_mp_state(0, MpState.SUSPENDED),
     *run("asleep", milliseconds=SETTLE_MS),
 )
+# The store behind a call that came back is not completed when the vCPU is initialized: KVM_RUN moves the new PC, too.
+# So the HVC is skipped, and what follows it shows x0 as userspace has set it.
+COMPLETES = scenario(
+    "reinit.mmio",
+    *vm_with_vcpus(),
+    Entry("call", registers(psci.VERSION)),
+    *run("store"),
+    INIT_AGAIN,
+    Entry("call", registers(Function.SYSTEM_OFF)),
+    *run("exit"),
+)
 
 CLAIMS = claims(
     ExitClaim(
@@ -135,6 +147,16 @@ CLAIMS = claims(
         gives=(Blocks("asleep"), Written((), "asleep")),
         source=f"{SET_STATE}, vcpu_interrupt_line",
         needs=(CAP_SUSPEND,),
+    ),
+    ExitClaim(
+        "reinit.mmio",
+        "A store that KVM_RUN has exited for is completed by the next KVM_RUN, which moves the program counter by an "
+        "instruction, also if userspace has initialized the vCPU and set its program counter since.",
+        asks=COMPLETES,
+        gives=guest_continues(Function.SYSTEM_OFF),
+        source="Documentation/virt/kvm/api.rst, 5.35 kvm_run, KVM_EXIT_MMIO: the operation is complete after KVM_RUN "
+        "is entered again; arch/arm64/kvm/mmio.c, kvm_handle_mmio_return",
+        level=Level.OBSERVED,
     ),
 )
 
