@@ -13,11 +13,24 @@ from sysevent.model import Facts, Observation, RawExit
 from sysevent.scenario.steps import Scenario
 
 FACTS = {
-    "arm64": Facts("arm64", "6.12", {"vm/215": 1, "vm/216": 1}, {"psci.default": 0x1_0003}),
-    "riscv64": Facts(
-        "riscv64", "6.12", {"vm/215": 1}, {"sbi.enable.srst": 1, "sbi.probe.legacy_shutdown": 0}
+    "arm64": Facts(
+        "arm64",
+        "6.12",
+        {"vm/215": 1, "vm/216": 1},
+        {"psci.default": 0x1_0003, "smc.version": 0x1_0003, "smccc.filter": 0},
     ),
-    "x86_64": Facts("x86_64", "6.12", {f"vm/{n}": 1 for n in (44, 199, 215, 218)}, {"hyperv.gated": 0}),
+    "riscv64": Facts(
+        "riscv64",
+        "6.12",
+        {"vm/215": 1},
+        {"sbi.enable.srst": 1, "sbi.probe.legacy_shutdown": 0},
+    ),
+    "x86_64": Facts(
+        "x86_64",
+        "6.12",
+        {f"vm/{n}": 1 for n in (44, 199, 215, 218)} | {"system/31": 1},
+        {"hyperv.gated": 0},
+    ),
 }
 Fault = Callable[[Sequence, Observation], Observation]
 

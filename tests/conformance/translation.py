@@ -14,6 +14,9 @@ from sysevent.conformance.play import Sequence
 from sysevent.conformance.scenario import label
 from sysevent.scenario.steps import POISON, Entry, Ioctl, SetRunBytes, Sleep, Start, Wait
 
+# By the label of a payload at which it begins: the kind of the action.
+_CALLS = {"": "call", "smc": "smc"}
+
 
 class Unknown(Exception):
     """A step is not in the language of the model."""
@@ -29,8 +32,10 @@ def translated(contract, asked):  # noqa: C901 - an arm a step
     while steps:
         step, *steps = steps
         match step:
-            case Entry(_, arguments, vcpu, "", 0):
-                prepared[vcpu] = Action("call", vcpu, _values(contract, arguments, step))
+            case Entry(_, arguments, vcpu, symbol, 0) if symbol in _CALLS:
+                prepared[vcpu] = Action(
+                    _CALLS[symbol], vcpu, _values(contract, arguments, step, _CALLS[symbol])
+                )
             case Ioctl(fd=int(vcpu)) if (register := _register(contract, step)) is not None:
                 number, value = register
                 before = prepared.get(vcpu, Action("next", vcpu))
@@ -113,7 +118,7 @@ def _register(contract, step):
     return next(((number, value) for number in range(8) if of(number) == register), None)
 
 
-def _values(contract, arguments, step):
+def _values(contract, arguments, step, kind):
     """Return the values of the call whose Entry this is."""
     if contract.arch == "x86_64":
         eax, _, msr, edx = arguments[:4] if len(arguments) > 3 else (0, 0, 0, 0)
@@ -123,6 +128,6 @@ def _values(contract, arguments, step):
         values = arguments[: used[-1] + 1] if used else ()
     else:
         values = arguments
-    if not values or contract.steps(Action("call", step.vcpu, values), "") != (step,):
+    if not values or contract.steps(Action(kind, step.vcpu, values), "") != (step,):
         raise Unknown(step)
     return values

@@ -17,7 +17,9 @@ from sysevent.explore import recording
 from sysevent.explore.session import Finding, Report
 from sysevent.model import Level, Mismatch, Status
 
-FACTS_6_12 = msgspec.structs.replace(FACTS["arm64"], features={"psci.default": 0x1_0001})
+FACTS_6_12 = msgspec.structs.replace(
+    FACTS["arm64"], features={"psci.default": 0x1_0001, "smc.version": 0x1_0001, "smccc.filter": 0}
+)
 CONTRACT = Arm64(FACTS_6_12)
 SEQUENCE = Sequence("arm64", Configuration(1), (Action("call", 0, (0x8400_0009,)),))
 

@@ -64,3 +64,14 @@ rdmsr:
 spin:
 	incl	(%ebx)
 	jmp	spin
+
+	/*
+	 * A hypercall of KVM: number in eax, parameters in ebx ecx edx esi, result in eax. At a fixed place, KICK of
+	 * scenario/x86_64.py. VMMCALL is AMD's instruction; KVM accepts it on Intel's processors, too.
+	 */
+	.org	0x80
+	.globl kick
+kick:
+	vmmcall
+	outb	%al, $0xe9
+	jmp	kick

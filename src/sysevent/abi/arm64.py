@@ -33,8 +33,11 @@ IRQ_CPU_IRQ: Final = 0
 VM_SMCCC_CTRL: Final = 0
 VM_SMCCC_FILTER: Final = 0
 # enum kvm_smccc_filter_action, for that attribute
+SMCCC_FILTER_HANDLE: Final = 0
 SMCCC_FILTER_DENY: Final = 1
 SMCCC_FILTER_FWD_TO_USER: Final = 2
+# KVM_HYPERCALL_EXIT_SMC, a flag of that exit
+HYPERCALL_EXIT_SMC: Final = 1
 
 # Groups and attributes of KVM_SET_DEVICE_ATTR on a vCPU.
 VCPU_PMU_V3_CTRL: Final = 0

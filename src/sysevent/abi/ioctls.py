@@ -32,6 +32,7 @@ class Request(Number):
     # struct kvm_mp_state
     GET_MP_STATE = 0x8004AE98
     SET_MP_STATE = 0x4004AE99
+    NMI = 0xAE9A, BEFORE_ALL, "", "x86_64"
     # struct kvm_guest_debug is 520 bytes on arm64, 8 on riscv64, and 72 on x86.
     SET_GUEST_DEBUG_ARM64 = 0x4208AE9B, BEFORE_ALL, "", "arm64", "KVM_SET_GUEST_DEBUG"
     SET_GUEST_DEBUG_RISCV64 = 0x4008AE9B, BEFORE_ALL, "", "riscv64", "KVM_SET_GUEST_DEBUG"

@@ -5,36 +5,34 @@ Read from arch/arm64/kvm of Linux 6.12; what later kernels have besides is decid
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
+from typing import ClassVar
 
 import msgspec
 
 from sysevent.abi import psci
-from sysevent.abi.arm64 import VCPU_POWER_OFF, VCPU_PSCI_0_2
+from sysevent.abi.arm64 import SMCCC_FILTER_FWD_TO_USER, VCPU_POWER_OFF, VCPU_PSCI_0_2
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.errno import Errno
-from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
-from sysevent.abi.ioctls import Request
 from sysevent.abi.mp_state import MpState
-from sysevent.abi.registers import ARM64_PSCI_VERSION, arm64_x
 from sysevent.conformance import arm64_rules as rule
-from sysevent.conformance.arm64_choices import VERSIONS, choices
+from sysevent.conformance.arm64_choices import VERSIONS, choices, filters
+from sysevent.conformance.arm64_guest import CALL, PAYLOAD_REGISTERS, SMC, SMC_RETURNED, loop, reset
 from sysevent.conformance.arm64_psci import Machine, Vcpu, handle
+from sysevent.conformance.arm64_steps import steps
 from sysevent.conformance.contract import Configuration, Contract, Next
 from sysevent.conformance.machine import Action, Answer, Mode, Phase
 from sysevent.conformance.rules import Rule
 from sysevent.model import Facts
-from sysevent.scenario import gic, ioctls
-from sysevent.scenario.arm64 import RAM, RETURNED_MMIO, registers, vcpu_init, vm_with_vcpus
-from sysevent.scenario.steps import Entry, Ioctl, Step
+from sysevent.scenario.arm64 import registers, vm_with_vcpus
+from sysevent.scenario.steps import Step
 
-# The payload "call" by its instructions: HVC; MOVZ of x16; the store of x0; the branch to the HVC.
-_CALL, _RETURNED, _STORE, _BRANCH = (RAM + 4 * number for number in range(4))
-_PAYLOAD_REGISTERS = 16
 # PSTATE of a vCPU that was reset: D, A, I, F, EL1h (arch/arm64/kvm/reset.c, VCPU_RESET_PSTATE_EL1).
 _PSTATE = 0x3C5
+# Calls of the Arm architecture, which no filter can have: SMC32_ARCH_RANGE_*, SMC64_ARCH_RANGE_* of hypercalls.c.
+_RESERVED = ((0x8000_0000, 0x8000_FFFF), (0xC000_0000, 0xC000_FFFF))
+_LAST_FUNCTION = (1 << 32) - 1
 # Variants: a vCPU that begins as STOPPED, one without the feature PSCI_0_2.
 _OFF, _OLD = "off", "psci_0_1"
 _KEPT = {int(MpState.STOPPED): rule.STOPPED, int(MpState.SUSPENDED): rule.SLEEPS}
@@ -45,7 +43,8 @@ class Arm64(Contract):
 
     arch = "arm64"
     rules = rule.RULES
-    values_of_call = range(1, _PAYLOAD_REGISTERS + 1)
+    values_of_call = range(1, PAYLOAD_REGISTERS + 1)
+    other_calls: ClassVar = {"smc": values_of_call}
     configurations = tuple(
         Configuration(vcpus, variant)
         for vcpus, variant in ((1, ""), (2, ""), (2, _OFF), (3, ""), (4, _OFF), (2, _OLD))
@@ -54,6 +53,7 @@ class Arm64(Contract):
     def __init__(self, facts: Facts) -> None:
         """facts: what the kernel says of itself; its latest PSCI version decides what guests have."""
         self._latest = facts.features["psci.default"]
+        self._smc, self._filter = (one in facts.features for one in ("smc.version", "smccc.filter"))
 
     @staticmethod
     def fits(facts: Facts) -> str:
@@ -85,43 +85,30 @@ class Arm64(Contract):
     def choices(self, machine: Machine, vcpu: int) -> tuple[tuple[Action, ...], ...]:
         one = machine.vcpus[vcpu]
         kept = one.mp_state != MpState.RUNNABLE or one.reset
-        return choices(vcpu, len(machine.vcpus), machine.psci, one.mmio, one.x is not None, kept)
+        groups = choices(
+            vcpu,
+            len(machine.vcpus),
+            machine.psci,
+            one.mmio,
+            one.x is not None,
+            kept,
+            self._smc and not one.mmio,
+        )
+        begun = any(each.ran for each in machine.vcpus)
+        return (*groups, *filters(machine.psci, begun)) if self._filter else groups
 
     def during_run(self, vcpu: int) -> tuple[Action, ...]:
         return tuple(Action("line", vcpu, (level,)) for level in (1, 0))
 
     def lacking(self) -> tuple[Rule, ...]:
-        return () if self._latest >= psci.version(1, 3) else (rule.OFF2, rule.OFF2_INVALID)
+        return (
+            *(() if self._latest >= psci.version(1, 3) else (rule.OFF2, rule.OFF2_INVALID)),
+            *(() if self._smc else (rule.SMC,)),
+            *(() if self._filter else (rule.FILTER, rule.FILTER_REFUSED, rule.DENIED, rule.FORWARDED)),
+        )
 
     def steps(self, action: Action, label: str) -> tuple[Step, ...]:
-        n, values = action.vcpu, action.values
-        match action.kind:
-            case "call":
-                return (Entry("call", registers(*values), n),)
-            case "next":
-                return tuple(
-                    ioctls.set_one_reg(n, arm64_x(number), value) for number, value in enumerate(values)
-                )
-            case "set_state":
-                return (ioctls.set_mp_state(n, values[0], label),)
-            case "get_state":
-                return (ioctls.get_mp_state(n, label),)
-            case "line":
-                line = gic.set_line("", n, values[0])
-                return (msgspec.structs.replace(line, label=label),)
-            case "init":
-                buffer = struct.pack("<II", struct.unpack_from("<I", vcpu_init())[0], values[0]).ljust(
-                    32, b"\0"
-                )
-                return (Ioctl(n, Request.ARM_VCPU_INIT, buffer=buffer, label=label),)
-            case "set_version":
-                return (ioctls.set_one_reg(n, ARM64_PSCI_VERSION, values[0], label),)
-            case "get_version":
-                return (ioctls.get_one_reg(n, ARM64_PSCI_VERSION, label),)
-            case "enable":
-                cap = Capability.ARM_SYSTEM_SUSPEND
-                return (ioctls.enable_cap("vm", cap, flags=values[0], label=label),)
-        return ()
+        return steps(action, label)
 
     def ask(  # noqa: C901 - an arm an ioctl
         self, machine: Machine, action: Action
@@ -153,6 +140,8 @@ class Arm64(Contract):
                     yield msgspec.structs.replace(m, version=value), rule.SET_VERSION, Answer()
                 else:
                     yield m, rule.SET_VERSION_REFUSED, invalid
+            case "filter":
+                yield from _filtered(m, *action.values)
             case "enable" if value:
                 yield m, rule.ENABLE, invalid
             case "enable":
@@ -168,7 +157,8 @@ class Arm64(Contract):
             return changed
         set_ = registers(*action.values)
         rest = vcpu.x[len(set_) :] if vcpu.x is not None else (0,) * (31 - len(set_))
-        called: Machine = machine.put(action.vcpu, x=(*set_, *rest), pc=_CALL)
+        pc = SMC if action.kind == "smc" else CALL
+        called: Machine = machine.put(action.vcpu, x=(*set_, *rest), pc=pc)
         return called
 
     def enter(self, machine: Machine, action: Action) -> Iterator[Next]:
@@ -192,9 +182,9 @@ class Arm64(Contract):
         one = machine.vcpus[vcpu]
         match one.phase:
             case Phase.LOOP if one.mp_state != MpState.STOPPED:
-                yield from _loop(machine, vcpu)
+                yield from loop(machine, vcpu)
             case Phase.TRAPPED:
-                yield from handle(machine, vcpu)
+                yield from handle(machine, vcpu, smc=one.pc == SMC_RETURNED)
             case Phase.WAITING if one.line and one.mp_state != MpState.STOPPED:
                 yield _awake(machine, vcpu), rule.CPU_SUSPEND
 
@@ -209,11 +199,11 @@ class Arm64(Contract):
         elif one.phase is Phase.LOOP:
             reason = _kept_by(one)
             if one.reset:
-                machine, reason = _reset(machine, vcpu)
+                machine, reason = reset(machine, vcpu)
             yield machine.interrupted(vcpu, reason), reason
 
     def read(self, machine: Machine, vcpu: int) -> Machine:
-        return _reset(machine, vcpu)[0] if machine.vcpus[vcpu].reset else machine
+        return reset(machine, vcpu)[0] if machine.vcpus[vcpu].reset else machine
 
     def registers(self, machine: Machine, vcpu: int) -> tuple[int | None, ...]:
         one = machine.vcpus[vcpu]
@@ -236,37 +226,6 @@ def _awake(m: Machine, n: int) -> Machine:
     return woken
 
 
-def _loop(m: Machine, n: int) -> Iterator[Next]:
-    """Yield the machine after a vCPU that may run has handled a request, or run its guest up to the next trap."""
-    vcpu = m.vcpus[n]
-    if vcpu.reset:
-        yield _reset(m, n)
-    elif vcpu.mp_state == MpState.SUSPENDED:
-        if vcpu.line:
-            yield m.done(n, rule.WAKEUP, vcpu.page.event(EventType.WAKEUP, ())), rule.WAKEUP
-    elif vcpu.x is None:
-        return
-    elif vcpu.pc in (_CALL, _BRANCH):
-        yield m.put(n, phase=Phase.TRAPPED, pc=_RETURNED), rule.STORE
-    elif vcpu.pc == _RETURNED:
-        x = (*vcpu.x[:_PAYLOAD_REGISTERS], RETURNED_MMIO, *vcpu.x[_PAYLOAD_REGISTERS + 1 :])
-        page = vcpu.page.store(RETURNED_MMIO, x[0])
-        yield m.done(n, rule.STORE, page, x=x, pc=_STORE, mmio=True), rule.STORE
-    elif vcpu.pc == _STORE and not vcpu.x[_PAYLOAD_REGISTERS]:
-        # CPU_ON has begun it at _RETURNED, and the end of an earlier store has moved its PC on: the address is 0.
-        yield m.done(n, rule.STORE, vcpu.page.store(0, vcpu.x[0]), mmio=True), rule.STORE
-    else:
-        yield m.put(n, x=None), rule.NOWHERE
-
-
-def _reset(m: Machine, n: int) -> Next:
-    """Return the machine after the reset that CPU_ON has requested. Without an entry point the guest is lost."""
-    on = m.vcpus[n].on
-    if on is None:
-        return m.put(n, reset=False, x=None, pc=0), rule.RESET_LEFT
-    return m.put(n, reset=False, on=None, x=(on[1], *(0,) * 30), pc=on[0]), rule.RESET_AT_RUN
-
-
 def _initialized(m: Machine, n: int, *, off: bool) -> Iterator[tuple[Machine, Rule, Answer]]:
     """Yield the machine after KVM_ARM_VCPU_INIT. Whether the interrupt line stays depends on the release."""
     vcpu = m.vcpus[n]
@@ -277,3 +236,25 @@ def _initialized(m: Machine, n: int, *, off: bool) -> Iterator[tuple[Machine, Ru
     yield m.put(n, line=False), reason, Answer()
     if vcpu.line and vcpu.ran:
         yield m, reason, Answer()
+
+
+def _filtered(m: Machine, first: int, number: int, handling: int) -> Iterator[tuple[Machine, Rule, Answer]]:
+    """Yield the machine after KVM_ARM_VM_SMCCC_FILTER of so many functions, from the first one on.
+
+    The thread of a vCPU whose KVM_RUN is not waited for may not be in the kernel yet.
+    """
+    last = first + number - 1
+    if not number or last > _LAST_FUNCTION or handling > SMCCC_FILTER_FWD_TO_USER:
+        yield m, rule.FILTER_REFUSED, Answer(Errno.EINVAL)
+        return
+    ran = [vcpu for vcpu in m.vcpus if vcpu.ran]
+    if ran:
+        yield m, rule.FILTER_REFUSED, Answer(Errno.EBUSY)
+    if any(vcpu.phase is not Phase.LOOP for vcpu in ran):
+        return
+    taken = (*_RESERVED, *((begin, end) for begin, end, _ in m.filters))
+    if any(begin <= last and first <= end for begin, end in taken):
+        yield m, rule.FILTER_REFUSED, Answer(Errno.EEXIST)
+    else:
+        ranges = (*m.filters, (first, last, handling))
+        yield msgspec.structs.replace(m, filters=ranges), rule.FILTER, Answer()

@@ -46,11 +46,12 @@ def _arguments(fid: int, vcpus: int) -> Iterator[tuple[int, ...]]:
 
 @functools.cache
 def choices(
-    n: int, vcpus: int, psci_0_2: bool, mmio: bool, known: bool, kept: bool
+    n: int, vcpus: int, psci_0_2: bool, mmio: bool, known: bool, kept: bool, smc: bool
 ) -> tuple[tuple[Action, ...], ...]:
     """Return the groups of actions on a vCPU.
 
-    mmio: its store is not completed; known: what its registers are; kept: KVM_RUN does not begin with its guest.
+    mmio: its store is not completed; known: what its registers are; kept: KVM_RUN does not begin with its guest;
+    smc: it can make its calls by SMC, too.
     """
     runs = tuple(Action("run", n, (), mode) for mode in (0, Mode.KEEP, Mode.IMMEDIATE, Mode.SIGNALLED))
     runnable = (Action("set_state", n, (0,)),)
@@ -83,4 +84,27 @@ def choices(
         # Those that change which vCPU runs, more often.
         *(group for group in calls for _ in range(2) if group[0].values[0] in _POWER),
         *((tuple(Action("call", n, one.values) for one in calls[0]),) if mmio else ()),
+        *((tuple(Action("smc", n, one.values) for group in calls for one in group),) * 3 if smc else ()),
     )
+
+
+@functools.cache
+def filters(psci_0_2: bool, begun: bool) -> tuple[tuple[Action, ...], ...]:
+    """Return the groups of SMCCC filters. begun: a vCPU has been in KVM_RUN, so that KVM refuses them."""
+    functions = FUNCTIONS if psci_0_2 else OLD_FUNCTIONS
+    single = tuple(
+        Action("filter", 0, (int(function), 1, action)) for function in functions for action in (1, 2)
+    )
+    # All functions of PSCI, 32 bits; a range with reserved ones; none; one behind the last; an action that none has.
+    off = Function.SYSTEM_OFF
+    ranges = (
+        (psci.VERSION, 0x20, 1),
+        (psci.VERSION, 0x20, 2),
+        (off, 2, 0),
+        (psci.SMCCC_VERSION + 0xFFFF, 2, 1),
+        (off, 0, 1),
+        (0xFFFF_FFFF, 2, 1),
+        (off, 1, 3),
+    )
+    several = tuple(Action("filter", 0, (int(first), *more)) for first, *more in ranges)
+    return (several,) if begun else (single, single, single, several, several)

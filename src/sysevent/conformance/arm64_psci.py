@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from sysevent.abi import psci
+from sysevent.abi import kvm_run, psci
+from sysevent.abi.arm64 import (
+    HYPERCALL_EXIT_SMC,
+    SMCCC_FILTER_DENY,
+    SMCCC_FILTER_FWD_TO_USER,
+    SMCCC_FILTER_HANDLE,
+)
 from sysevent.abi.events import EventType, ResetFlag, ShutdownFlag
+from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.number import as_register
 from sysevent.abi.psci import Function
@@ -53,6 +61,8 @@ class Machine(base.Machine, frozen=True, kw_only=True):
     psci: bool = True
     # KVM_CAP_ARM_SYSTEM_SUSPEND is enabled.
     suspend: bool = False
+    # The SMCCC filter: first function, last function and action of each range.
+    filters: tuple[tuple[int, int, int], ...] = ()
 
 
 def returned(m: Machine, n: int, rule_: Rule, *values: int) -> Next:
@@ -210,10 +220,18 @@ def _since(fid: int) -> int:
     return _CALLS[fid][0] if fid in _CALLS else as_register(-1)
 
 
-def handle(m: Machine, n: int) -> Iterator[Next]:
-    """Yield the machine after KVM has handled the call of a vCPU."""
+def handle(m: Machine, n: int, smc: bool = False) -> Iterator[Next]:
+    """Yield the machine after KVM has handled the call of a vCPU. smc: by SMC, not by HVC."""
     fid = _argument(m, n, 0) & _LOW
-    if fid == psci.SMCCC_VERSION:
+    action = next((action for first, last, action in m.filters if first <= fid <= last), SMCCC_FILTER_HANDLE)
+    if action == SMCCC_FILTER_DENY:
+        yield returned(m, n, rule.DENIED, psci.NOT_SUPPORTED)
+    elif action == SMCCC_FILTER_FWD_TO_USER:
+        # struct kvm_run.hypercall: nr, six arguments, ret, flags.
+        written = struct.pack("<QQQQQQQQQ", fid, *[0] * 7, HYPERCALL_EXIT_SMC if smc else 0)
+        page = m.vcpus[n].page.exit(ExitReason.HYPERCALL).write(kvm_run.UNION[0], written)
+        yield m.done(n, rule.FORWARDED, page), rule.FORWARDED
+    elif fid == psci.SMCCC_VERSION:
         yield returned(m, n, rule.SMCCC, _SMCCC_1_1)
     elif not m.psci:
         found = _OLD_CALLS.get(fid)

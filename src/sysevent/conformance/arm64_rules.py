@@ -22,6 +22,25 @@ UNKNOWN = RULES.add("psci.unknown",
 SMCCC = RULES.add("smccc.version",
     "SMCCC_VERSION returns 1.1 with every version of PSCI.",
     "arch/arm64/kvm/hypercalls.c, kvm_smccc_call_handler (6.1: kvm_hvc_call_handler)")
+SMC = RULES.add("smccc.smc",
+    "A call by SMC does what it does by HVC, and the program counter is behind it as well.",
+    "arch/arm64/kvm/handle_exit.c, handle_smc, since v6.12 at the latest")
+FILTER = RULES.add("smccc.filter",
+    "KVM_ARM_VM_SMCCC_FILTER takes an action for a range of functions, before the first KVM_RUN of the VM.",
+    "Documentation/virt/kvm/devices/vm.rst, KVM_ARM_VM_SMCCC_FILTER; arch/arm64/kvm/hypercalls.c, "
+    "kvm_smccc_set_filter; 821d935c87bc, v6.4")
+FILTER_REFUSED = RULES.add("smccc.filter.refused",
+    "It returns EINVAL for an empty range, one that ends behind the last function, and an unknown action, then EBUSY "
+    "after the first KVM_RUN of any vCPU, also one that ran nothing, then EEXIST for a range that has functions of "
+    "another one, or of the Arm architecture (0x80000000 and 0xc0000000 to ffff); it changes nothing.",
+    "Documentation/virt/kvm/devices/vm.rst, KVM_ARM_VM_SMCCC_FILTER; arch/arm64/kvm/hypercalls.c, kvm_smccc_set_filter")
+DENIED = RULES.add("smccc.filter.deny",
+    "A denied function returns NOT_SUPPORTED (-1) in x0 and zeros in x1 to x3, and does nothing else.",
+    "arch/arm64/kvm/hypercalls.c, kvm_smccc_call_handler")
+FORWARDED = RULES.add("smccc.filter.forward",
+    "A forwarded function exits as HYPERCALL: the function in nr, zeros in the arguments and in ret, the flag SMC for "
+    "an SMC, and no other byte of the union. The registers stay, and the next KVM_RUN goes on behind the call.",
+    "Documentation/virt/kvm/api.rst, KVM_EXIT_HYPERCALL; arch/arm64/kvm/hypercalls.c, kvm_prepare_hypercall_exit")
 MIGRATE_TYPE = RULES.add("psci.migrate_info_type",
     "MIGRATE_INFO_TYPE returns 2: no trusted OS needs to migrate.", _PSCI.format("kvm_psci_0_2_call"))
 OFF = RULES.add("psci.system_off",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -37,6 +37,8 @@ class Contract(abc.ABC):
     configurations: Sequence[Configuration]
     # How many values a "call" or "next" can have.
     values_of_call: Sequence[int]
+    # Other calls that guests of the architecture make, by the kind of their action: how many values they can have.
+    other_calls: ClassVar[Mapping[str, Sequence[int]]] = {}
 
     @abc.abstractmethod
     def machine(self, made: Configuration) -> Machine:

@@ -6,6 +6,7 @@ Read from arch/x86/kvm of Linux 6.12.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import msgspec
 
@@ -17,6 +18,16 @@ from sysevent.conformance import x86_64_rules as rule
 from sysevent.conformance.contract import Configuration, Contract, Next
 from sysevent.conformance.machine import Action, Answer, Mode, Phase
 from sysevent.conformance.rules import Rule
+from sysevent.conformance.x86_64_choices import choices
+from sysevent.conformance.x86_64_events import (
+    deliver_nmi,
+    inject_triple_fault,
+    interrupted,
+    machine_check,
+    requested,
+    send_nmi,
+    woken,
+)
 from sysevent.conformance.x86_64_msrs import (
     APIC,
     BARE,
@@ -25,25 +36,21 @@ from sysevent.conformance.x86_64_msrs import (
     WRMSR,
     Machine,
     Vcpu,
-    choices,
     guest,
     host_get,
     host_set,
-    requested,
 )
+from sysevent.conformance.x86_64_steps import kick, steps
 from sysevent.model import Facts
-from sysevent.scenario import ioctls
-from sysevent.scenario.steps import Entry, Step
+from sysevent.scenario.steps import Step
 from sysevent.scenario.x86_64 import (
     BARE_CPUID,
-    get_msrs,
+    KICK,
     hyperv_cpuid,
     registers,
-    set_msrs,
     vm_with_vcpus,
 )
 from sysevent.scenario.x86_64_machine import IRQCHIPS
-from sysevent.scenario.x86_64_state import get_events, inject_triple_fault
 
 _RFLAGS, _CODE_SELECTOR, _CR0 = 2, 8, 0x6000_0011
 # The offset of triple_fault.pending in struct kvm_vcpu_events, and the size of that, in bytes.
@@ -58,6 +65,7 @@ class X86(Contract):
     arch = "x86_64"
     rules = rule.RULES
     values_of_call = (2,)
+    other_calls: ClassVar = {"kick_cpu": (1,)}
     configurations = (
         Configuration(1),
         Configuration(2),
@@ -70,6 +78,7 @@ class X86(Contract):
 
     def __init__(self, facts: Facts) -> None:
         """facts: what the kernel says of itself."""
+        self._machine_checks = facts.capabilities.get(Capability.MCE.on_system, 0) > 0
 
     @staticmethod
     def fits(facts: Facts) -> str:
@@ -107,32 +116,15 @@ class X86(Contract):
 
     def choices(self, machine: Machine, vcpu: int) -> tuple[tuple[Action, ...], ...]:
         one = machine.vcpus[vcpu]
-        return choices(vcpu, one.mp_state in BLOCKING, one.general is not None)
+        peers = len(machine.vcpus) if machine.variant == APIC else 0
+        blocked = one.mp_state in BLOCKING
+        return choices(vcpu, peers, blocked, one.general is not None, self._machine_checks)
+
+    def lacking(self) -> tuple[Rule, ...]:
+        return () if self._machine_checks else (rule.MCE, rule.MCE_IGNORED, rule.MCE_REFUSED)
 
     def steps(self, action: Action, label: str) -> tuple[Step, ...]:
-        n, values = action.vcpu, action.values
-        match action.kind:
-            case "call":
-                return (Entry("wrmsr", registers(*values), n),)
-            case "set_state":
-                return (ioctls.set_mp_state(n, values[0], label),)
-            case "get_state":
-                return (ioctls.get_mp_state(n, label),)
-            case "set_msr":
-                return (set_msrs(label, {values[0]: values[1]}, n),)
-            case "get_msr":
-                return (get_msrs(label, values[0], vcpu=n),)
-            case "triple_fault":
-                return (inject_triple_fault(label, values[0], n),)
-            case "events":
-                return (get_events(label, n),)
-            case "enable":
-                cap = Capability.X86_TRIPLE_FAULT_EVENT
-                return (ioctls.enable_cap("vm", cap, values[0], flags=values[1], label=label),)
-            case "enforce":
-                cap = Capability.HYPERV_ENFORCE_CPUID
-                return (ioctls.enable_cap(n, cap, values[0], flags=values[1], label=label),)
-        return ()
+        return steps(action, label)
 
     def value(self, action: Action, data: bytes) -> int:
         return data[_PENDING_AT] if action.kind == "events" else super().value(action, data)
@@ -149,21 +141,25 @@ class X86(Contract):
         invalid = Answer(Errno.EINVAL)
         match action.kind:
             case "get_state":
-                yield m, rule.GET_STATE, Answer(value=m.vcpus[n].mp_state)
+                yield m, *_get_state(m.vcpus[n])
             case "set_state" if values[0] == MpState.RUNNABLE or (
                 values[0] in BLOCKING and m.variant == APIC
             ):
-                yield m.put(n, mp_state=values[0]), rule.SET_STATE, Answer()
+                yield from _set_state(m, n, values[0])
             case "set_state":
                 yield m, rule.SET_STATE_REFUSED, invalid
             case "set_msr":
                 yield host_set(m, n, *values)
             case "get_msr":
                 yield m, rule.HOST_GET, Answer(value=host_get(m, values[0]), ret=1)
-            case "triple_fault" if not m.triple_faults:
-                yield m, rule.TRIPLE_FAULT_REFUSED, invalid
             case "triple_fault":
-                yield m.put(n, triple_fault=bool(values[0])), rule.TRIPLE_FAULT, Answer()
+                yield from inject_triple_fault(m, n, values[0])
+            case "nmi":
+                yield from send_nmi(m, n)
+            case "set_up_mce":
+                yield m.put(n, machine_checks=True), rule.SET_UP_MCE, Answer()
+            case "mce":
+                yield from machine_check(m, n, values[0])
             case "events":
                 yield m, rule.EVENTS, Answer(value=int(m.vcpus[n].triple_fault and m.triple_faults))
             case "enable" if values[1]:
@@ -176,9 +172,10 @@ class X86(Contract):
                 yield m.put(n, enforced=bool(values[0])), rule.ENFORCE, Answer()
 
     def set_up_call(self, machine: Machine, action: Action) -> Machine:
-        set_ = registers(*action.values)
+        kicks = action.kind == "kick_cpu"
+        set_ = kick(action.values[0]) if kicks else registers(*action.values)
         general = (*set_, *(0,) * (_GENERAL - len(set_)))
-        called: Machine = machine.put(action.vcpu, general=general, rip=WRMSR)
+        called: Machine = machine.put(action.vcpu, general=general, rip=KICK if kicks else WRMSR)
         return called
 
     def enter(self, machine: Machine, action: Action) -> Iterator[Next]:
@@ -198,11 +195,12 @@ class X86(Contract):
         m = m.put(n, page=page.exit(ExitReason.UNKNOWN), phase=Phase.LOOP)
         if not mode & Mode.SIGNALLED or requested(m, n):
             yield m, reason
-        elif vcpu.mp_state in BLOCKING and vcpu.triple_fault:
-            yield m.interrupted(n, rule.WAKES, mp_state=MpState.RUNNABLE), rule.WAKES
-        else:
-            why = rule.BLOCKS if vcpu.mp_state in BLOCKING else rule.SIGNALLED
-            yield m.interrupted(n, why), why
+            return
+        for awake, why in woken(m, n) if vcpu.mp_state in BLOCKING else ():
+            yield awake.interrupted(n, why), why
+            return
+        why = rule.BLOCKS if vcpu.mp_state in BLOCKING else rule.SIGNALLED
+        yield interrupted(m, n, why), why
 
     @staticmethod
     def _enter_uninitialized(m: Machine, n: int, mode: int) -> Next:
@@ -212,8 +210,6 @@ class X86(Contract):
             return m.done(n, rule.IMMEDIATE, page, Errno.EINTR), rule.IMMEDIATE
         if mode & Mode.SIGNALLED:
             return m.interrupted(n, rule.BLOCKS), rule.BLOCKS
-        if m.vcpus[n].triple_fault:
-            return m.done(n, rule.WAKES, page, Errno.EAGAIN), rule.WAKES
         return m.put(n, phase=Phase.LOOP), rule.BLOCKS
 
     def advance(self, machine: Machine, vcpu: int) -> Iterator[Next]:
@@ -221,23 +217,43 @@ class X86(Contract):
         if one.phase is not Phase.LOOP:
             return
         if one.mp_state in BLOCKING:
-            if one.triple_fault:
-                yield machine.put(vcpu, mp_state=MpState.RUNNABLE), rule.WAKES
+            for awake, why in woken(machine, vcpu):
+                waits = one.mp_state == MpState.UNINITIALIZED
+                yield machine.done(vcpu, why, one.page, Errno.EAGAIN) if waits else awake, why
             return
         found = requested(machine, vcpu)
         if found:
             yield found
-        elif one.general is not None:
-            yield guest(machine, vcpu)
+            return
+        delivered = tuple(deliver_nmi(machine, vcpu))
+        if not delivered and one.general is not None:
+            delivered = tuple(guest(machine, vcpu))
+        yield from delivered
 
     def kick(self, machine: Machine, vcpu: int) -> Iterator[Next]:
         one = machine.vcpus[vcpu]
         if one.phase is Phase.LOOP and not requested(machine, vcpu):
             why = rule.BLOCKS if one.mp_state in BLOCKING else rule.SIGNALLED
-            yield machine.interrupted(vcpu, why), why
+            yield interrupted(machine, vcpu, why), why
 
     def registers(self, machine: Machine, vcpu: int) -> Sequence[int | None]:
         one = machine.vcpus[vcpu]
         if one.general is None:
             return (None,) * (_GENERAL + 5)
         return (*one.general, one.rip, _RFLAGS, 0, _CODE_SELECTOR, _CR0)
+
+
+def _get_state(vcpu: Vcpu) -> tuple[Rule, Answer]:
+    """Return what KVM_GET_MP_STATE gives: a vCPU that sleeps and was kicked would not sleep."""
+    if vcpu.kicked and vcpu.mp_state in (MpState.HALTED, MpState.AP_RESET_HOLD):
+        return rule.KICKED, Answer(value=MpState.RUNNABLE)
+    return rule.GET_STATE, Answer(value=vcpu.mp_state)
+
+
+def _set_state(m: Machine, n: int, value: int) -> Iterator[tuple[Machine, Rule, Answer]]:
+    """Yield the machine after KVM_SET_MP_STATE. A CPU that keeps counted NMIs itself (vNMI) is not woken by them."""
+    m = m.put(n, mp_state=value)
+    vcpu = m.vcpus[n]
+    yield m, rule.SET_STATE, Answer()
+    if vcpu.nmis and not vcpu.nmi_requested and not vcpu.nmi_masked:
+        yield m.put(n, nmis=vcpu.nmis - 1, nmi_injected=True, nmi_masked=True), rule.SET_STATE, Answer()

@@ -56,6 +56,28 @@ TRIPLE_FAULT = RULES.add("events.triple_fault",
 TRIPLE_FAULT_REFUSED = RULES.add("events.triple_fault.disabled",
     "Unless it is enabled, KVM_SET_VCPU_EVENTS refuses it with EINVAL.",
     _X86.format("kvm_vcpu_ioctl_x86_set_vcpu_events; ed2351174e38, v6.0"))
+MCE = RULES.add("mce",
+    "KVM_X86_SET_MCE of an error that is not corrected requests a triple fault of a guest with CR4.MCE clear, also if "
+    "KVM_CAP_X86_TRIPLE_FAULT_EVENT is off.",
+    _X86.format("kvm_vcpu_ioctl_x86_set_mce; Documentation/virt/kvm/api.rst, KVM_X86_SET_MCE"))
+MCE_IGNORED = RULES.add("mce.ignored",
+    "KVM_X86_SET_MCE of an error that is corrected requests nothing, and neither does one before KVM_X86_SETUP_MCE.",
+    _X86.format("kvm_vcpu_ioctl_x86_set_mce"))
+MCE_REFUSED = RULES.add("mce.refused",
+    "KVM_X86_SET_MCE without the bit VAL returns EINVAL.", _X86.format("kvm_vcpu_ioctl_x86_set_mce"))
+SET_UP_MCE = RULES.add("mce.set_up",
+    "KVM_X86_SETUP_MCE of one bank succeeds at any time.", _X86.format("kvm_vcpu_ioctl_x86_setup_mce"))
+SEND_NMI = RULES.add("nmi.send",
+    "KVM_NMI makes an NMI pending, in each state of the vCPU.", _X86.format("kvm_vcpu_ioctl_nmi, kvm_inject_nmi"))
+NMI = RULES.add("nmi",
+    "An NMI that is pending comes before the guest's next instruction, behind all events that are requested: without "
+    "an IDT it exits as SHUTDOWN, with no byte of the union written. The reset by SVM ends all NMIs and "
+    "leaves them masked until KVM_SET_VCPU_EVENTS. One whose delivery a signal ends comes at the next KVM_RUN, unless "
+    "KVM_SET_VCPU_EVENTS has cleared it.",
+    _X86.format("process_nmi, kvm_check_and_inject_events; arch/x86/kvm/svm/svm.c, shutdown_interception"))
+NMI_WAKES = RULES.add("nmi.wakes",
+    "An NMI wakes a vCPU as a triple fault does, but a second one does not while they are masked.",
+    _X86.format("kvm_vcpu_has_events, vcpu_block"))
 EVENTS = RULES.add("events.get",
     "KVM_GET_VCPU_EVENTS says whether a triple fault is pending, once that is enabled, and 0 before.",
     _X86.format("kvm_vcpu_ioctl_x86_get_vcpu_events"))
@@ -82,6 +104,16 @@ WAKES = RULES.add("run.wakes",
     "RUNNABLE and exits as SHUTDOWN, or is interrupted before that if a signal is pending. KVM_RUN of one that is "
     "UNINITIALIZED returns EAGAIN then, and writes nothing to kvm_run but its flags.",
     _X86.format("kvm_vcpu_has_events, kvm_is_exception_pending, vcpu_block, kvm_arch_vcpu_ioctl_run"))
+KICK = RULES.add("hypercall.kick",
+    "KVM_HC_KICK_CPU returns 0, also for a vCPU that does not exist or does not sleep; a number that no hypercall has "
+    "returns -1000. The result may be in hypercall.ret of kvm_run, too.",
+    _X86.format("kvm_emulate_hypercall, complete_hypercall_exit; Documentation/virt/kvm/x86/hypercalls.rst"))
+KICKED = RULES.add("run.kicked",
+    "A vCPU that another one has kicked, before it slept or since, is woken as by a triple fault, once; "
+    "KVM_GET_MP_STATE gives RUNNABLE for one that is HALTED or in AP_RESET_HOLD. The vCPU that was created last may "
+    "not be found.",
+    _X86.format("kvm_pv_kick_cpu_op, kvm_arch_vcpu_ioctl_get_mpstate, vcpu_block; 6aef266c6e17, v3.12; "
+                "arch/x86/kvm/lapic.c, kvm_recalculate_apic_map"))
 GET_STATE = RULES.add("mp_state.get",
     "KVM_GET_MP_STATE gives the state that KVM_SET_MP_STATE left; no event but a triple fault that wakes changes it. "
     "With local APICs in the kernel all vCPUs but the first begin as UNINITIALIZED.",

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 
 from sysevent.abi import psci, sbi
+from sysevent.abi.arm64 import VCPU_PSCI_0_2
+from sysevent.abi.capabilities import Capability
 from sysevent.abi.hyperv import MSR_RESET
 from sysevent.conformance.contract import Configuration, Contract
 from sysevent.conformance.contracts import CONTRACTS
@@ -19,12 +21,13 @@ from sysevent.conformance.rules import Rule
 from sysevent.conformance.simulation import observation
 from sysevent.explore import corpus, generate
 from sysevent.model import Facts
+from sysevent.scenario.arm64 import RAM
 
 # Seeds, and sequences of each.
 _SEEDS, _SIZE = 20, 100
 # A kernel that has all that the models know.
 _FACTS = {
-    "arm64": {"psci.default": psci.version(1, 3)},
+    "arm64": {"psci.default": psci.version(1, 3), "smc.version": psci.version(1, 3), "smccc.filter": 0},
     "riscv64": {"sbi.enable.srst": 1, "sbi.probe.legacy_shutdown": 0},
     "x86_64": {"hyperv.gated": 0},
 }
@@ -42,6 +45,15 @@ _BY_HAND = (
             Action("call", 0, (psci.Function.SYSTEM_OFF, 0, 0, 0)),
             Action("line", 1, (1,)),
             Action("wait", 1),
+        ),
+    ),
+    Sequence(
+        "arm64",
+        Configuration(4, "off"),
+        (
+            Action("call", 0, (psci.CPU_ON_64, 3, RAM, 0xC0DE)),
+            Action("init", 3, (VCPU_PSCI_0_2,)),
+            Action("run", 3, (), Mode.KEEP),
         ),
     ),
     Sequence(
@@ -83,8 +95,15 @@ _BY_HAND = (
 
 def complete(arch: str) -> Facts:
     """Return the facts of a kernel that has all that the model of an architecture knows."""
-    numbers = (44, 199, 215, 216, 218)
-    return Facts(arch, "", {f"vm/{number}": 1 for number in numbers}, dict(_FACTS[arch]))
+    needed = (
+        Capability.HYPERV,
+        Capability.HYPERV_ENFORCE_CPUID,
+        Capability.SYSTEM_EVENT_DATA,
+        Capability.ARM_SYSTEM_SUSPEND,
+        Capability.X86_TRIPLE_FAULT_EVENT,
+    )
+    capabilities = {one.on_vm: 1 for one in needed} | {Capability.MCE.on_system: 1}
+    return Facts(arch, "", capabilities, dict(_FACTS[arch]))
 
 
 def reached(contract: Contract, sequence: Sequence) -> frozenset[Rule]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence as Numbers
 
 from sysevent.abi.mp_state import MpState
 from sysevent.conformance import play
@@ -66,9 +67,19 @@ def _known(contract: Contract, sequence: Sequence, action: Action) -> bool:
     if action.kind == "wait":
         return 0 <= action.vcpu < sequence.made.vcpus
     if action.enters:
-        numbers = contract.values_of_call if action.kind != "run" else (0,)
-        return 0 <= action.vcpu < sequence.made.vcpus and len(action.values) in numbers
+        return 0 <= action.vcpu < sequence.made.vcpus and len(action.values) in _numbers(
+            contract, action.kind
+        )
     return action in _ioctls(contract, sequence.made.vcpus)
+
+
+def _numbers(contract: Contract, kind: str) -> Numbers[int]:
+    """Return how many values an action that enters KVM_RUN can have; () if the architecture does not have it."""
+    if kind in ("call", "next"):
+        return contract.values_of_call
+    if kind == "run":
+        return (0,)
+    return contract.other_calls.get(kind, ())
 
 
 @functools.cache

@@ -54,13 +54,13 @@ def psci_version(major: int, minor: int) -> Ioctl:
     return ioctls.set_one_reg(0, ARM64_PSCI_VERSION, psci.version(major, minor))
 
 
-def smccc_filter(function: int, action: int) -> Ioctl:
-    """Return the step that sets the filter of one SMCCC function: VM attribute KVM_ARM_VM_SMCCC_FILTER, since v6.4.
+def smccc_filter(function: int, action: int, functions: int = 1) -> Ioctl:
+    """Return the step that sets the filter of SMCCC functions: VM attribute KVM_ARM_VM_SMCCC_FILTER, since v6.4.
 
-    The action is SMCCC_FILTER_DENY or SMCCC_FILTER_FWD_TO_USER.
+    function: the first one of so many. The action is SMCCC_FILTER_DENY or SMCCC_FILTER_FWD_TO_USER.
     """
     # struct kvm_smccc_filter: base, nr_functions, action, padding.
-    smccc = struct.pack("<IIB15x", function, 1, action)
+    smccc = struct.pack("<IIB15x", function, functions, action)
     return gic.attribute("vm", VM_SMCCC_CTRL, VM_SMCCC_FILTER, smccc)
 
 

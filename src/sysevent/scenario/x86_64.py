@@ -37,6 +37,8 @@ from sysevent.scenario.steps import (
 
 RAM = 0x10_0000
 COUNTERS = RAM + COUNTERS_AT
+# Of the payload "wrmsr": its hypercall.
+KICK = RAM + 0x80
 # Where payloads write to after their instruction has completed.
 RETURNED_PORT = 0xE9
 # For VMX without unrestricted guests; SVM ignores it.

@@ -1,0 +1,61 @@
+"""The steps of a scenario that carry out the actions of the model of arm64."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from sysevent.abi.capabilities import Capability
+from sysevent.abi.ioctls import Request
+from sysevent.abi.registers import ARM64_PSCI_VERSION, arm64_x
+from sysevent.conformance.machine import Action
+from sysevent.scenario import gic, ioctls
+from sysevent.scenario.arm64 import registers, smccc_filter, vcpu_init
+from sysevent.scenario.steps import Entry, Ioctl, Step
+
+
+def _init(action: Action, label: str) -> Step:
+    target = vcpu_init()[:4]
+    buffer = (target + struct.pack("<I", action.values[0])).ljust(32, b"\0")
+    return Ioctl(action.vcpu, Request.ARM_VCPU_INIT, buffer=buffer, label=label)
+
+
+def _line(action: Action, label: str) -> Step:
+    return msgspec.structs.replace(gic.set_line("", action.vcpu, action.values[0]), label=label)
+
+
+def _filter(action: Action, label: str) -> Step:
+    first, functions, handling = action.values
+    return msgspec.structs.replace(smccc_filter(first, handling, functions), label=label)
+
+
+def _enable(action: Action, label: str) -> Step:
+    return ioctls.enable_cap("vm", Capability.ARM_SYSTEM_SUSPEND, flags=action.values[0], label=label)
+
+
+_STEPS: Mapping[str, Callable[[Action, str], Step]] = {
+    "call": lambda action, _: Entry("call", registers(*action.values), action.vcpu),
+    "smc": lambda action, _: Entry("call", registers(*action.values), action.vcpu, "smc"),
+    "set_state": lambda action, label: ioctls.set_mp_state(action.vcpu, action.values[0], label),
+    "get_state": lambda action, label: ioctls.get_mp_state(action.vcpu, label),
+    "line": _line,
+    "init": _init,
+    "set_version": lambda action, label: ioctls.set_one_reg(
+        action.vcpu, ARM64_PSCI_VERSION, action.values[0], label
+    ),
+    "get_version": lambda action, label: ioctls.get_one_reg(action.vcpu, ARM64_PSCI_VERSION, label),
+    "enable": _enable,
+    "filter": _filter,
+}
+
+
+def steps(action: Action, label: str) -> tuple[Step, ...]:
+    """Return the steps of an action; () for a KVM_RUN that sets nothing before, and for a wait."""
+    if action.kind == "next":
+        return tuple(
+            ioctls.set_one_reg(action.vcpu, arm64_x(number), value)
+            for number, value in enumerate(action.values)
+        )
+    return (_STEPS[action.kind](action, label),) if action.kind in _STEPS else ()
