@@ -1,11 +1,11 @@
-"""What the models predict where one action depends on another: kicks, NMIs, machine checks, SMCs and their filter."""
+"""What the models predict where one action depends on another: kicks, NMIs, machine checks, SMCs, SUSP."""
 
 import struct
 
 import msgspec
 from conformance.model_kernels import FACTS, changed
 
-from sysevent.abi import kvm_run, psci
+from sysevent.abi import kvm_run, psci, sbi
 from sysevent.abi.errno import Errno
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.hyperv import MSR_RESET
@@ -18,9 +18,10 @@ from sysevent.conformance.play import Sequence
 from sysevent.conformance.simulation import observation
 from sysevent.model import Answer
 from sysevent.scenario.arm64 import RAM
+from sysevent.scenario.riscv64 import STARTED_AT
 from sysevent.scenario.x86_64_state import CORRECTED, UNCORRECTED
 
-X86, ARM64 = (CONTRACTS[arch](FACTS[arch]) for arch in ("x86_64", "arm64"))
+X86, ARM64, RISCV64 = (CONTRACTS[arch](FACTS[arch]) for arch in ("x86_64", "arm64", "riscv64"))
 ONE, APIC = Configuration(1), Configuration(2, "split")
 RETURNS = Action("call", 0, (MSR_RESET, 0))
 # The bytes of hypercall.ret in kvm_run.
@@ -135,3 +136,29 @@ def test_a_filter_denies_and_forwards():
     assert struct.unpack_from("<I", second.head, 8)[0] == ExitReason.HYPERCALL
     assert words == (off, *[0] * 7, 1)
     assert struct.unpack_from("<I", third.head, 8)[0] == ExitReason.MMIO
+
+
+SUSPENDS = (0, STARTED_AT, 7, 3, 4, 5, 0, sbi.SUSP)
+
+
+def test_system_suspend_is_completed_and_then_begins_at_its_address():
+    on, kept = Action("enable_susp", 0, (1,)), Action("run", 0, (), Mode.KEEP | Mode.IMMEDIATE)
+    _, given = seen(RISCV64, on, Action("call", 0, SUSPENDS), kept, Action("run"))
+    forwarded, completed, begun = given.exits.values()
+    words = struct.unpack_from("<10Q", forwarded.head, kvm_run.UNION[0])
+    assert struct.unpack_from("<I", forwarded.head, 8)[0] == ExitReason.RISCV_SBI
+    assert words == (sbi.SUSP, 0, *SUSPENDS[:6], sbi.NOT_SUPPORTED, 0)
+    # The program counter, then x1 and so on: a0 is x10.
+    assert completed.registers[0] == forwarded.registers[0] + 4
+    assert completed.registers[10:12] == (sbi.NOT_SUPPORTED, 0)
+    assert struct.unpack_from("<Q", begun.head, kvm_run.MMIO_ADDRESS.offset + 8)[0] == SUSPENDS[2]
+
+
+def test_system_suspend_needs_userspace_and_stopped_harts():
+    call, on = Action("call", 0, SUSPENDS), Action("enable_susp", 0, (1,))
+    others = Action("set_state", 1, (MpState.RUNNABLE,))
+    for actions, error in (((call,), sbi.NOT_SUPPORTED), ((on, others, call), sbi.DENIED)):
+        _, given = seen(RISCV64, *actions, made=Configuration(2))
+        (raw,) = given.exits.values()
+        assert raw.registers[10] == error
+    assert errors(RISCV64, on, Action("enable_susp", 0, (2,)), call, on) == [0, Errno.EINVAL, Errno.EBUSY]

@@ -19,6 +19,8 @@ SRST: Final = int.from_bytes(b"SRST", "big")
 HSM: Final = int.from_bytes(b"HSM", "big")
 # "SUSP", system suspend; in KVM since v6.13 (023c15151fbb)
 SUSP: Final = int.from_bytes(b"SUSP", "big")
+# Offset of riscv_sbi.ret in the union of struct kvm_run: behind the numbers of the call and its six arguments
+FORWARDED_RESULTS: Final = 64
 # "STA", steal-time accounting (arch/riscv/kvm/vcpu_sbi_sta.c). Function 0 takes the address of 64 bytes.
 STA: Final = int.from_bytes(b"STA", "big")
 

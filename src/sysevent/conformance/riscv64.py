@@ -5,7 +5,6 @@ Read from arch/riscv/kvm of Linux 6.12.
 
 from __future__ import annotations
 
-import functools
 import struct
 from collections.abc import Iterator
 
@@ -18,7 +17,8 @@ from sysevent.abi.mp_state import MpState
 from sysevent.abi.registers import riscv64_a, riscv64_csr, riscv64_sbi
 from sysevent.conformance import riscv64_rules as rule
 from sysevent.conformance.contract import Configuration, Contract, Next
-from sysevent.conformance.machine import Action, Answer, Mode, Phase
+from sysevent.conformance.machine import Action, Answer, Mode, Page, Phase
+from sysevent.conformance.riscv64_choices import SET, choices, interrupts
 from sysevent.conformance.riscv64_sbi import Machine, Vcpu, handle
 from sysevent.conformance.rules import Rule
 from sysevent.model import Facts
@@ -33,77 +33,9 @@ _STARTED_STORE, _STARTED_BEHIND = STARTED_AT + 4, STARTED_AT + 8
 _STARTED_CALL, _STARTED_JUMP = STARTED_AT + 0x14, STARTED_AT + 0x18
 # t0, among x1 to x31, and the mode of a guest's kernel (KVM_RISCV_MODE_S).
 _T0, _SUPERVISOR = 4, 1
-# KVM_INTERRUPT_SET, KVM_INTERRUPT_UNSET.
-_INTERRUPTS = (0xFFFF_FFFE, 0xFFFF_FFFF)
 # sie, by its number in struct kvm_riscv_csr: supervisor external interrupts.
 _SIE, _EXTERNAL = 1, 1 << 9
 _WAKES = "interrupts"
-_UPPER, _OPAQUE = 1 << 32, 0xC0DE_0000_8BAD_F00D
-# fmt: off
-# Groups of calls: a0, a1, a2, function, extension.
-_SRST_CALLS = tuple(
-    (kind, reason, 2, function, sbi.SRST)
-    for kind, reason, function in (
-        (0, 0, 0), (0, 0xDEAD_BEEF_0000_0001, 0), (1, 1, 0), (2, sbi.VENDOR_REASON, 0), (_UPPER, 5, 0),
-        (_UPPER | 1, 0, 0), (3, 0, 0), (sbi.VENDOR_TYPE, 0, 0), (0, 0, 1), (1, 0, _UPPER),
-    )
-)
-_BASE_CALLS = tuple(
-    (asked, 0, 2, sbi.PROBE_EXTENSION, sbi.BASE) for asked in (sbi.SRST, sbi.HSM, sbi.LEGACY_SHUTDOWN, 0x0BAD_0000)
-)
-_OTHER_CALLS = ((0, 0, 2, 0, sbi.LEGACY_SHUTDOWN), (0, 0, 2, 0, 0x0BAD_0000), (0, 0, 2, 0, _UPPER | sbi.SRST))
-# fmt: on
-
-
-@functools.cache
-def _choices(
-    n: int, vcpus: int, mmio: bool, kept: bool, ran: bool, begun: bool
-) -> tuple[tuple[Action, ...], ...]:
-    """Return the groups of actions on a hart.
-
-    mmio: its store is not completed; kept: KVM_RUN does not begin with its guest; ran: it was entered; begun: its guest
-    has a program.
-    """
-    targets = range(vcpus + 1)
-    hsm = (
-        tuple(
-            (target, address, _OPAQUE, sbi.HART_START)
-            for target in targets
-            for address in (STARTED_AT, RAM + 4)
-        ),
-        ((0, 0, 0, sbi.HART_STOP),),
-        tuple((target, 0, 0, sbi.HART_STATUS) for target in targets),
-        ((0, RAM, 0, sbi.HART_SUSPEND),),
-        ((sbi.NON_RETENTIVE, RAM, 0, sbi.HART_SUSPEND), (1, RAM, 0, sbi.HART_SUSPEND), (0, 0, 0, 9)),
-    )
-    groups = (_SRST_CALLS, _SRST_CALLS, *(tuple((*one, sbi.HSM) for one in group) for group in hsm))
-    kind = "next" if mmio else "call"
-    calls = tuple(
-        tuple(
-            Action(kind, n, (a0, a1, a2, 0x5E03, 0x5E04, 0x5E05, function, extension))
-            for a0, a1, a2, function, extension in group
-        )
-        for group in (*groups, _BASE_CALLS, _OTHER_CALLS)
-    )
-    runs = tuple(Action("run", n, (), mode) for mode in (0, Mode.KEEP, Mode.IMMEDIATE, Mode.SIGNALLED))
-    runnable = (Action("set_state", n, (0,)),)
-    states = tuple(Action("set_state", n, (state,)) for state in (5, 5, 0, 2, 10, 0x1_0005))
-    enables = tuple(Action("enable", n, (value,)) for value in (0, 1, 2))
-    always = (states, (Action("get_state", n),), _interrupts(n), enables, (Action("is_enabled", n),))
-    if kept:
-        return (*(runnable,) * 6, *(runs,) * 3, *always, calls[0], calls[4])
-    return (
-        *((runs,) if begun else ()),
-        *always,
-        *((enables,) if not ran else ()),
-        *calls,
-        *(calls[2:4]),
-        *((tuple(Action("call", n, one.values) for one in calls[0]),) if mmio else ()),
-    )
-
-
-def _interrupts(n: int) -> tuple[Action, ...]:
-    return tuple(Action("interrupt", n, (value,)) for value in reversed(_INTERRUPTS))
 
 
 class Riscv64(Contract):
@@ -124,6 +56,7 @@ class Riscv64(Contract):
     def __init__(self, facts: Facts) -> None:
         """facts: what the kernel says of itself."""
         self._legacy = facts.features.get("sbi.probe.legacy_shutdown") == 0
+        self._susp = "sbi.enable.susp" in facts.features
 
     @staticmethod
     def fits(facts: Facts) -> str:
@@ -134,7 +67,8 @@ class Riscv64(Contract):
         return ""
 
     def lacking(self) -> tuple[Rule, ...]:
-        return () if self._legacy else (rule.LEGACY,)
+        suspends = () if self._susp else (rule.SUSP, rule.SUSP_REFUSED, rule.SUSP_COMPLETED, rule.ENABLE_SUSP)
+        return suspends if self._legacy else (rule.LEGACY, *suspends)
 
     def machine(self, made: Configuration) -> Machine:
         harts = (
@@ -154,10 +88,11 @@ class Riscv64(Contract):
     def choices(self, machine: Machine, vcpu: int) -> tuple[tuple[Action, ...], ...]:
         one = machine.vcpus[vcpu]
         kept = one.mp_state != MpState.RUNNABLE or one.start is not None
-        return _choices(vcpu, len(machine.vcpus), one.mmio, kept, one.ran, one.pc != 0)
+        peers, begun = len(machine.vcpus), one.pc != 0
+        return choices(vcpu, peers, one.mmio, kept, one.ran, begun, self._susp, one.susp)
 
     def during_run(self, vcpu: int) -> tuple[Action, ...]:
-        return _interrupts(vcpu)
+        return interrupts(vcpu)
 
     def steps(self, action: Action, label: str) -> tuple[Step, ...]:
         n, values = action.vcpu, action.values
@@ -174,6 +109,8 @@ class Riscv64(Contract):
                 return (Ioctl(n, Request.INTERRUPT, buffer=struct.pack("<I", values[0]), label=label),)
             case "enable":
                 return (ioctls.set_one_reg(n, riscv64_sbi(sbi.EXT_SRST), values[0], label),)
+            case "enable_susp":
+                return (ioctls.set_one_reg(n, riscv64_sbi(sbi.EXT_SUSP), values[0], label),)
             case "is_enabled":
                 return (ioctls.get_one_reg(n, riscv64_sbi(sbi.EXT_SRST), label),)
         return ()
@@ -189,9 +126,11 @@ class Riscv64(Contract):
             case "set_state":
                 yield m, rule.SET_STATE_REFUSED, Answer(Errno.EINVAL)
             case "interrupt":
-                yield m.put(n, line=value == _INTERRUPTS[1]), rule.INTERRUPT, Answer()
+                yield m.put(n, line=value == SET), rule.INTERRUPT, Answer()
             case "is_enabled":
                 yield m, rule.IS_ENABLED, Answer(value=int(m.vcpus[n].srst))
+            case "enable_susp":
+                yield _with_susp(m, n, value)
             case "enable" if m.vcpus[n].ran:
                 yield m, rule.ENABLE_LATE, Answer(Errno.EBUSY)
             case "enable" if value > 1:
@@ -214,6 +153,8 @@ class Riscv64(Contract):
         reason = rule.SIGNALLED
         if page.reason == ExitReason.MMIO and hart.mmio:
             m, reason = m.put(n, mmio=False, pc=hart.pc + 4), rule.COMPLETED
+        elif page.reason == ExitReason.RISCV_SBI and hart.forwarded:
+            m, reason = _forwarded(m, n, page), rule.SUSP_COMPLETED
         if mode & Mode.IMMEDIATE:
             yield m.done(n, rule.IMMEDIATE, page, Errno.EINTR), rule.IMMEDIATE
             return
@@ -276,3 +217,19 @@ def _guest(m: Machine, n: int) -> Next:
     page = hart.page.store(RETURNED_MMIO, hart.a(1 if first else 0))
     pc = _STARTED_STORE if first else _STORE
     return m.done(n, rule.STORE, page, x=x, pc=pc, mmio=True), rule.STORE
+
+
+def _forwarded(m: Machine, n: int, page: Page) -> Machine:
+    """Return the machine after the two results of riscv_sbi.ret in kvm_run have become those of the call."""
+    hart = m.vcpus[n]
+    values = struct.unpack_from("<QQ", page.union, sbi.FORWARDED_RESULTS)
+    completed: Machine = m.put(n, forwarded=False, x=hart.with_a(0, *values), pc=hart.pc + 4)
+    return completed
+
+
+def _with_susp(m: Machine, n: int, value: int) -> tuple[Machine, Rule, Answer]:
+    if m.vcpus[n].ran:
+        return m, rule.ENABLE_SUSP, Answer(Errno.EBUSY)
+    if value > 1:
+        return m, rule.ENABLE_SUSP, Answer(Errno.EINVAL)
+    return m.put(n, susp=bool(value)), rule.ENABLE_SUSP, Answer()

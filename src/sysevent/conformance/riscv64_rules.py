@@ -56,6 +56,21 @@ HART_SUSPEND_REFUSED = RULES.add("hsm.suspend.refused",
 HSM_UNKNOWN = RULES.add("hsm.unknown",
     "An HSM function that does not exist returns NOT_SUPPORTED (-2).",
     _SBI.format("vcpu_sbi_hsm.c, kvm_sbi_ext_hsm_handler"))
+_SUSP = "arch/riscv/kvm/vcpu_sbi_system.c, kvm_sbi_ext_susp_handler; 023c15151fbb, v6.13"
+SUSP = RULES.add("susp.suspend",
+    "SUSP's SYSTEM_SUSPEND, once userspace has turned SUSP on and all other harts are stopped, exits as RISCV_SBI with "
+    "the call, its arguments, and NOT_SUPPORTED (-2) as its result; the registers and the program counter stay.", _SUSP)
+SUSP_REFUSED = RULES.add("susp.refused",
+    "SYSTEM_SUSPEND of another type than 0 returns INVALID_PARAM (-3), then for an address without memory "
+    "INVALID_ADDRESS (-5), then while another hart is not stopped DENIED (-4); another function NOT_SUPPORTED (-2).",
+    _SUSP)
+SUSP_COMPLETED = RULES.add("susp.completed",
+    "KVM_RUN after that writes the two results in kvm_run to a0 and a1 and moves the program counter past the call, "
+    "before it looks at immediate_exit or signals; the reset to the call's address, with its opaque value, comes then.",
+    "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_sbi_return, kvm_riscv_vcpu_sbi_request_reset")
+ENABLE_SUSP = RULES.add("susp.enable",
+    "The register of SUSP turns the extension of a hart on, which is off before, as that of SRST does.",
+    "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_set_reg_sbi_ext; 023c15151fbb, v6.13")
 STORE = RULES.add("mmio.store",
     "A store to an address without memory exits as MMIO: address, 8 bytes of data, length and direction are written, "
     "and no other byte of the union.",

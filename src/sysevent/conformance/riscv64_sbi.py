@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 
 import msgspec
 
-from sysevent.abi import sbi
+from sysevent.abi import kvm_run, sbi
 from sysevent.abi.events import EventType
+from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.number import as_register
 from sysevent.conformance import machine as base
@@ -15,6 +17,8 @@ from sysevent.conformance import riscv64_rules as rule
 from sysevent.conformance.contract import Next
 from sysevent.conformance.machine import Phase
 from sysevent.conformance.rules import Rule
+from sysevent.scenario.riscv64 import RAM
+from sysevent.scenario.steps import RAM_SIZE
 
 _LOW = (1 << 32) - 1
 # Numbers of a0, a1, … among x1 to x31, of which ra, x1, is the first.
@@ -37,8 +41,11 @@ class Vcpu(base.Vcpu, frozen=True, kw_only=True):
     mmio: bool = False
     # KVM_RUN was entered once.
     ran: bool = False
-    # SRST is turned on.
+    # SRST is turned on; SUSP is.
     srst: bool = True
+    susp: bool = False
+    # Userspace has the call, and its results are those of the next KVM_RUN.
+    forwarded: bool = False
 
     def a(self, number: int) -> int:
         """Return an argument register."""
@@ -78,10 +85,12 @@ def handle(m: Machine, n: int) -> Iterator[Next]:
     extension, function = hart.a(7), hart.a(6)
     if extension == sbi.SRST and hart.srst:
         yield _srst(m, n, function)
+    elif extension == sbi.SUSP and hart.susp:
+        yield _susp(m, n, function)
     elif extension == sbi.HSM:
         yield from _hsm(m, n, function)
     elif extension == sbi.BASE and function == sbi.PROBE_EXTENSION:
-        known = {sbi.BASE: True, sbi.HSM: True, sbi.SRST: hart.srst}
+        known = {sbi.BASE: True, sbi.HSM: True, sbi.SRST: hart.srst, sbi.SUSP: hart.susp}
         # All legacy calls, from 0 on, are one extension of KVM's: vcpu_sbi_ext_v01.
         is_legacy = hart.a(0) <= sbi.LEGACY_SHUTDOWN
         yield returned(m, n, rule.PROBE, value=int(m.legacy if is_legacy else known.get(hart.a(0), False)))
@@ -98,6 +107,24 @@ def _srst(m: Machine, n: int, function: int) -> Next:
     if kind == sbi.SHUTDOWN:
         return _final(m, n, rule.SHUTDOWN, EventType.SHUTDOWN, reason)
     return _final(m, n, rule.REBOOT, EventType.RESET, reason)
+
+
+def _susp(m: Machine, n: int, function: int) -> Next:
+    hart = m.vcpus[n]
+    others = (one for number, one in enumerate(m.vcpus) if number != n)
+    if function:
+        return returned(m, n, rule.SUSP_REFUSED, sbi.NOT_SUPPORTED)
+    if hart.a(0) & _LOW:
+        return returned(m, n, rule.SUSP_REFUSED, sbi.INVALID_PARAM)
+    if not RAM <= hart.a(1) < RAM + RAM_SIZE:
+        return returned(m, n, rule.SUSP_REFUSED, sbi.INVALID_ADDRESS)
+    if any(one.mp_state != MpState.STOPPED for one in others):
+        return returned(m, n, rule.SUSP_REFUSED, sbi.DENIED)
+    # struct kvm_run.riscv_sbi: extension, function, six arguments, two results.
+    arguments = (hart.a(number) for number in range(6))
+    written = struct.pack("<10Q", sbi.SUSP, function, *arguments, sbi.NOT_SUPPORTED, 0)
+    page = hart.page.exit(ExitReason.RISCV_SBI).write(kvm_run.UNION[0], written)
+    return m.done(n, rule.SUSP, page, start=(hart.a(1), hart.a(2)), forwarded=True), rule.SUSP
 
 
 def _hsm(m: Machine, n: int, function: int) -> Iterator[Next]:

@@ -28,7 +28,7 @@ _SEEDS, _SIZE = 20, 100
 # A kernel that has all that the models know.
 _FACTS = {
     "arm64": {"psci.default": psci.version(1, 3), "smc.version": psci.version(1, 3), "smccc.filter": 0},
-    "riscv64": {"sbi.enable.srst": 1, "sbi.probe.legacy_shutdown": 0},
+    "riscv64": {"sbi.enable.srst": 1, "sbi.enable.susp": 0, "sbi.probe.legacy_shutdown": 0},
     "x86_64": {"hyperv.gated": 0},
 }
 
