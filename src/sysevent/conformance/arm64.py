@@ -95,7 +95,9 @@ class Arm64(Contract):
             self._smc and not one.mmio,
         )
         begun = any(each.ran for each in machine.vcpus)
-        return (*groups, *filters(machine.psci, begun)) if self._filter else groups
+        # While another vCPU enters KVM_RUN, both answers are possible.
+        free = self._filter and all(each.phase is Phase.OUT for each in machine.vcpus)
+        return (*groups, *filters(machine.psci, begun)) if free else groups
 
     def during_run(self, vcpu: int) -> tuple[Action, ...]:
         return tuple(Action("line", vcpu, (level,)) for level in (1, 0))

@@ -34,8 +34,7 @@ def valid(contract: Contract, sequence: Sequence) -> bool:
     for action in sequence.actions:
         if not _known(contract, sequence, action):
             return False
-        meanwhile = (*contract.during_run(action.vcpu), Action("wait", action.vcpu))
-        if action.vcpu in running and action not in meanwhile:
+        if action.vcpu in running and not _possible_meanwhile(contract, sequence, action):
             return False
         if action.kind == "wait" and action.vcpu not in running:
             return False
@@ -48,6 +47,15 @@ def valid(contract: Contract, sequence: Sequence) -> bool:
         elif action.enters and action.mode & Mode.ASYNC:
             running.add(action.vcpu)
     return not running and _runs_programs(contract, sequence)
+
+
+def _possible_meanwhile(contract: Contract, sequence: Sequence, action: Action) -> bool:
+    """Return whether the model has an action while its vCPU is in KVM_RUN."""
+    return (
+        action.kind == "wait"
+        or action in contract.during_run(action.vcpu)
+        or (not action.enters and _ioctls(contract, sequence.made.vcpus)[action])
+    )
 
 
 def _runs_programs(contract: Contract, sequence: Sequence) -> bool:
@@ -83,15 +91,18 @@ def _numbers(contract: Contract, kind: str) -> Numbers[int]:
 
 
 @functools.cache
-def _ioctls(contract: Contract, vcpus: int) -> frozenset[Action]:
-    return frozenset(
-        action
-        for one in contract.configurations
-        if one.vcpus == vcpus
-        for vcpu in range(vcpus)
-        # What is chosen depends on whether KVM_RUN would block.
-        for state in MpState
-        for group in contract.choices(contract.machine(one).put(vcpu, mp_state=state), vcpu)
-        for action in group
-        if not action.enters
-    )
+def _ioctls(contract: Contract, vcpus: int) -> dict[Action, bool]:
+    """Return the actions that do not enter KVM_RUN; True for one that is of the machine, whatever its vCPU does."""
+    found: dict[Action, bool] = {}
+    for one in contract.configurations:
+        if one.vcpus != vcpus:
+            continue
+        for vcpu in range(vcpus):
+            # What is chosen depends on whether KVM_RUN would block.
+            for state in MpState:
+                for group in contract.choices(contract.machine(one).put(vcpu, mp_state=state), vcpu):
+                    for action in group:
+                        if not action.enters:
+                            # Of the machine is what is also chosen for another vCPU than its own.
+                            found[action] = found.get(action, False) or action.vcpu != vcpu
+    return found
