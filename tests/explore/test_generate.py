@@ -30,6 +30,16 @@ def test_a_guest_without_a_program_is_not_run():
     assert not validity.valid(contract, Sequence("riscv64", made, (runnable, run)))
 
 
+def test_a_vcpu_that_sleeps_without_a_program_is_not_run():
+    """Another vCPU may wake it. One that is UNINITIALIZED does not run then."""
+    contract = CONTRACTS["x86_64"](FACTS["x86_64"])
+    made, run = Configuration(2, "split"), Action("run", 1)
+    halted, call = Action("set_state", 1, (3,)), Action("call", 1, (0x40000003, 0))
+    assert validity.valid(contract, Sequence("x86_64", made, (run,)))
+    assert not validity.valid(contract, Sequence("x86_64", made, (halted, run)))
+    assert validity.valid(contract, Sequence("x86_64", made, (call, halted, run)))
+
+
 def test_a_vcpu_that_executes_until_a_signal_comes_is_not_waited_for_as_one_that_blocks():
     """A KVM_RUN that blocks needs no CPU time of this machine; one that executes needs all of it."""
     contract = CONTRACTS["arm64"](FACTS["arm64"])

@@ -118,7 +118,9 @@ class X86(Contract):
         one = machine.vcpus[vcpu]
         peers = len(machine.vcpus) if machine.variant == APIC else 0
         blocked = one.mp_state in BLOCKING
-        return choices(vcpu, peers, blocked, one.general is not None, self._machine_checks)
+        # One that sleeps can be woken, and executes then; UNINITIALIZED, it does not.
+        begun = one.general is not None or one.mp_state == MpState.UNINITIALIZED
+        return choices(vcpu, peers, blocked, begun, self._machine_checks)
 
     def lacking(self) -> tuple[Rule, ...]:
         return () if self._machine_checks else (rule.MCE, rule.MCE_IGNORED, rule.MCE_REFUSED)

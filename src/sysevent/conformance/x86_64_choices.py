@@ -26,7 +26,7 @@ def choices(
 ) -> tuple[tuple[Action, ...], ...]:
     """Return the groups of actions on a vCPU.
 
-    peers: how many vCPUs a guest can kick; begun: its guest has a program, so that it can be entered again;
+    peers: how many vCPUs a guest can kick; begun: its guest has a program, or cannot run, so that it can be entered;
     machine_checks: KVM emulates them.
     """
     calls = tuple(tuple(Action("call", n, one) for one in group) for group in (*_WRITES, ((NO_MSR, 0),)))
@@ -56,5 +56,5 @@ def choices(
     if blocked:
         # What it is in tells whether it was kicked.
         get = (Action("get_state", n),)
-        return (*(runs,) * 3, *((Action("set_state", n, (0,)),),) * 5, get, get, *always)
+        return (*(runs,) * (3 * begun), *((Action("set_state", n, (0,)),),) * 5, get, get, *always)
     return (*(runs,) * (4 * begun), *calls[:3] * 2, *calls, *kicks, *always)

@@ -71,6 +71,9 @@ _BY_HAND = (
         "x86_64",
         Configuration(2, "split"),
         (
+            Action("set_state", 1, (0,)),
+            Action("call", 1, (MSR_RESET, 0)),
+            Action("set_state", 1, (1,)),
             Action("enable", 0, (1, 0)),
             Action("triple_fault", 1, (1,)),
             Action("run", 1),
