@@ -12,10 +12,10 @@ import time
 import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import pysequoia
 import pytest
-from pysequoia import SignatureMode, Tsk
+from openpgp import library
 
 from sysevent.images.debian import apt, own_mirror
 from sysevent.images.download import Downloader
@@ -62,7 +62,7 @@ class Mirror:
 
     root: Path
     url: str = ""
-    key: Tsk = field(default_factory=lambda: Tsk.generate("Archive <archive@mirror.example>"))
+    key: Any = field(default_factory=lambda: library().Tsk.generate("Archive <archive@mirror.example>"))
     # Every request: its path, and its Range header or None.
     log: list = field(default_factory=list)
     # End of a path -> function(handler, data) that sends the response to such requests.
@@ -95,7 +95,8 @@ class Mirror:
         }
         text = "".join(f"{key}: {value}\n" for key, value in fields.items() if value)
         text += f"SHA256:\n {digest} {len(index)} {path}\n"
-        signed = pysequoia.sign(self.key.signer(), text.encode(), mode=SignatureMode.CLEAR)
+        mode = library().SignatureMode.CLEAR
+        signed = library().sign(self.key.signer(), text.encode(), mode=mode)
         self.write(f"dists/{suite}/InRelease", signed)
 
     def write(self, path, data):

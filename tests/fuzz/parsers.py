@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import kernel_images
-import pysequoia
+from openpgp import library
 
 from fuzz import lines, reports, samples, vmms
 from sysevent.build import programs
@@ -134,8 +134,8 @@ def _index(data):
 @functools.cache
 def _signed():
     """Return a clear-signed release file, and the certificate of its key."""
-    key = pysequoia.Tsk.generate("fuzz")
-    signed = pysequoia.sign(key.signer(), samples.RELEASE, mode=pysequoia.SignatureMode.CLEAR)
+    key = library().Tsk.generate("fuzz")
+    signed = library().sign(key.signer(), samples.RELEASE, mode=library().SignatureMode.CLEAR)
     return bytes(signed), bytes(key.extract_certificate())
 
 
@@ -241,7 +241,7 @@ _PGP = (b"-----BEGIN PGP SIGNATURE-----\n", b"- ")
 
 def _certificates():
     ring = _signed()[1]
-    return [ring, pysequoia.armor(ring, pysequoia.ArmorKind.PublicKey).encode()]
+    return [ring, library().armor(ring, library().ArmorKind.PublicKey).encode()]
 
 
 PARSERS = {

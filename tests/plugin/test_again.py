@@ -5,8 +5,8 @@ import shlex
 import subprocess
 import sys
 
-import pysequoia
 import pytest
+from openpgp import library
 
 from sysevent.checkout import ROOT
 
@@ -32,7 +32,7 @@ def failed(runs):
     """A run with one failure, which only --strict-observed makes one."""
     runs.folder.joinpath("my lab.toml").write_text(LAB)
     runs.folder.joinpath("certificates.pgp").write_bytes(
-        bytes(pysequoia.Tsk.generate("a").extract_certificate())
+        bytes(library().Tsk.generate("a").extract_certificate())
     )
     words = [*GIVEN, "--keep-for", "60", "-k", "test_arm64"]
     runs.start("strict", *words, breaks={"arm64.psci.off": "beyond"})

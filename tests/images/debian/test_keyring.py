@@ -3,14 +3,17 @@
 import base64
 from datetime import UTC, datetime, timedelta
 
-import pysequoia
 import pytest
-from pysequoia import ArmorKind, Cert, SignatureMode, Tsk
+from openpgp import library
 
 from sysevent.errors import BadSignature, ImageError, UsageError
 from sysevent.images.debian import keyring
 from sysevent.settings import Settings
 
+pysequoia = library()
+ArmorKind, Cert, SignatureMode, Tsk = (
+    getattr(pysequoia, name) for name in ("ArmorKind", "Cert", "SignatureMode", "Tsk")
+)
 TEXT = b"Suite: stable\nCodename: trixie\nSHA256:\n 00 1 main\n"
 
 
