@@ -45,7 +45,6 @@ BY_NAME = {
     "contract/": "claims are about one architecture",
     "scenario/catalog/": "likewise",
     "bench/peers.py": "what virtme-ng and tuxrun do by default",
-    "decode/instrumented.py": "how each instruction set calls a function",
     "doctor/package_managers.py": "a distribution's packages can differ with the machine that they are for",
 }
 

@@ -17,6 +17,7 @@ import msgspec
 from elftools.dwarf.ranges import BaseAddressEntry
 from elftools.elf.elffile import ELFFile
 
+from sysevent.arches import ARCHITECTURES, ArchName
 from sysevent.decode.elf import damage_as
 from sysevent.decode.structs import Budget
 from sysevent.errors import BadWire, ImageError
@@ -100,7 +101,9 @@ class _Code:
             for segment in elf.iter_segments("PT_LOAD")
             if segment["p_flags"] & 1
         ]
-        self._calls = _CALLS[elf["e_machine"]]
+        self._calls = {ARCHITECTURES[name].elf_machine: calls for name, calls in _CALLS.items()}[
+            elf["e_machine"]
+        ]
         self._traced = traced
 
     def returns(self, low: int, high: int) -> list[int]:
@@ -153,10 +156,10 @@ def _signed(value: int, bits: int) -> int:
     return value - (1 << bits) if value >> bits - 1 else value
 
 
-_CALLS: dict[str, Callable[[bytes, int, int], Iterator[int]]] = {
-    "EM_AARCH64": _calls_arm64,
-    "EM_RISCV": _calls_riscv,
-    "EM_X86_64": _calls_x86,
+_CALLS: dict[ArchName, Callable[[bytes, int, int], Iterator[int]]] = {
+    "arm64": _calls_arm64,
+    "riscv64": _calls_riscv,
+    "x86_64": _calls_x86,
 }
 
 
