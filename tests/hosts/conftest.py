@@ -29,7 +29,7 @@ def frame(kind, sequence, body=b"", abi=1):
     head += struct.pack("<I", zlib.crc32(head))
     return head + body + struct.pack("<I", zlib.crc32(head + body))
 
-def hello(sequence=0, version=4):
+def hello(sequence=0, version=5):
     body = struct.pack("<II65s65s", version, 1, b"6.12.1-stub", b"x86_64") + b"build"
     return frame(1, sequence, body)
 
@@ -143,7 +143,7 @@ def frame(kind, sequence, body=b""):
 
 def hello(sequence):
     names = os.uname()
-    names = struct.pack("<II65s65s", 4, 1, names.release.encode(), names.machine.encode())
+    names = struct.pack("<II65s65s", 5, 1, names.release.encode(), names.machine.encode())
     frame(1, sequence, names + b"build")
 
 def take(count):
