@@ -8,8 +8,7 @@ import re
 import subprocess
 import time
 from pathlib import Path
-
-import msgspec
+from typing import NamedTuple
 
 from sysevent.build.git import COMMAND, environment, git
 from sysevent.errors import InfrastructureError, UsageError
@@ -68,8 +67,8 @@ def changed_files(tree: Path) -> tuple[str, ...]:
     return tuple(name for name in names.split("\0") if name)
 
 
-class State(msgspec.Struct, frozen=True):
-    """What is in a tree."""
+class State(NamedTuple):
+    """What is in a tree. With the standard library only, as all here: the launcher imports it without a .venv."""
 
     # As revision() returns it.
     revision: str
