@@ -12,14 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence as Of
 from typing import Any
 
-import hypothesis
-from hypothesis import Phase, strategies
-
 from sysevent.conformance import play
 from sysevent.conformance.contract import Contract
 from sysevent.conformance.machine import Action
 from sysevent.conformance.play import Sequence
 from sysevent.explore import generate
+from sysevent.explore.extra import Phase, hypothesis, strategies
 from sysevent.explore.validity import valid
 
 # Actions that are drawn into a sequence, and those of it that they replace, at most.

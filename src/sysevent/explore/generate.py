@@ -13,22 +13,13 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sysevent.checkout import with_extra
 from sysevent.conformance import play
 from sysevent.conformance.contract import Configuration, Contract
 from sysevent.conformance.machine import Action, Mode
 from sysevent.conformance.machine import Phase as RunPhase
 from sysevent.conformance.play import Sequence
-from sysevent.errors import ToolMissing
+from sysevent.explore.extra import HealthCheck, Phase, hypothesis, strategies
 from sysevent.explore.validity import has_program, valid
-
-try:
-    import hypothesis
-    from hypothesis import HealthCheck, Phase, strategies
-except ImportError as missing:
-    raise ToolMissing(
-        f"hypothesis is not installed, which draws the sequences: {with_extra('explore')}"
-    ) from missing
 
 # Actions in a sequence.
 LONGEST = 24
