@@ -276,8 +276,7 @@ class Scenario(msgspec.Struct, frozen=True):
     @property
     def runs_programs(self) -> bool:
         """True if its steps are Programs: the supervisor carries them out, and no worker."""
-        # With the first one, so are all: see encode() in request.py.
-        return bool(self.steps) and isinstance(self.steps[0], Program)
+        return any(isinstance(step, Program) for step in self.steps)
 
 
 def scenario_of(arch: str, name: str, *steps: Step, configuration: Configuration = DEFAULT) -> Scenario:
