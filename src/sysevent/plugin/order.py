@@ -142,9 +142,11 @@ def _wait(items: Sequence[pytest.Item], done: Callable[[], bool]) -> pytest.Item
     if RUN not in stash:
         return None
     stash[RUN].attend()
+    if done():
+        return None
     for item in items:
         spec = target_of(item)
-        guest = stash[RUN].started(spec.id) if spec and not done() else None
+        guest = stash[RUN].started(spec.id) if spec else None
         if guest is not None and guest.restarts.session is not None:
             return None if guest.wait(done) else item
     return None
