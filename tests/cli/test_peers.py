@@ -4,6 +4,7 @@ import pytest
 
 from sysevent import cli
 from sysevent.build import toolchain
+from sysevent.cli import peers
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,8 @@ def test_usage_errors(words, message, capsys, tmp_path, monkeypatch):
 
 def test_a_missing_compiler(capsys, tmp_path, monkeypatch):
     """One message, with the line that installs it; nothing was started."""
+    # Without QEMU, that would be the message.
+    monkeypatch.setattr(peers, "ensure_qemu", lambda archs, progress: None)
     monkeypatch.setattr(toolchain, "toolchains", lambda arch: [])
     assert cli.main(["peers", "--arch", "riscv64", "--results", str(tmp_path / "results")]) == 3
     error = capsys.readouterr().err
