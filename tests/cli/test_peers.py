@@ -43,4 +43,4 @@ def test_a_missing_compiler(capsys, tmp_path, monkeypatch):
 def test_results_of_another_run(capsys, tmp_path):
     (tmp_path / "run.jsonl").write_text("")
     assert cli.main(["peers", "--arch", "arm64", "--results", str(tmp_path)]) == 2
-    assert "holds another run's results" in capsys.readouterr().err
+    assert "is not empty: name a new directory" in capsys.readouterr().err

@@ -18,9 +18,10 @@ import msgspec
 from sysevent import interrupts
 from sysevent.arches import architecture
 from sysevent.build import source_tree
-from sysevent.checkout import obstacle, results_home, typed
+from sysevent.checkout import typed
 from sysevent.cli import building, say, show
 from sysevent.cli.explored_lines import Lines, with_debugfs
+from sysevent.cli.new_results import new_folder
 from sysevent.conformance.contract import Contract
 from sysevent.conformance.contracts import CONTRACTS
 from sysevent.conformance.judge import describe
@@ -73,7 +74,7 @@ def _run(args: argparse.Namespace, locks: contextlib.ExitStack) -> int:
     if args.coverage:
         targets = [with_debugfs(one) for one in targets]
     ensure_qemu(list(dict.fromkeys(one.arch for one in targets)), say)
-    results = _results(args.results)
+    results = new_folder(args.results)
     with contextlib.closing(run_log.RunLog(run_log.path_in(results))) as log:
         log.write(run_log.beginning(recording.now(), sys.argv))
         verdicts: list[records.Verdict] = []
@@ -112,21 +113,6 @@ def _exit_code(verdicts: list[records.Verdict]) -> int:
     if any(one.status in (Status.FAIL, Status.DONE) for one in verdicts):
         return 1
     return 3 if of_verdicts(verdicts) else 0
-
-
-def _results(given: str | None) -> Path:
-    """Return the directory of the results, which is new or empty. UsageError if it cannot be used."""
-    path = (
-        Path(given).expanduser().resolve()
-        if given
-        else results_home() / f"{recording.now():%Y-%m-%dT%H-%M-%S}"
-    )
-    if why := obstacle(path):
-        raise UsageError(f"results cannot be written to {path}: {why}; name another place with --results")
-    path.mkdir(parents=True, exist_ok=True)
-    if any(path.iterdir()):
-        raise UsageError(f"--results {path} is not empty: name a new directory")
-    return path
 
 
 def _explore(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -12,8 +11,8 @@ from pathlib import Path
 
 from sysevent import interrupts
 from sysevent.arches import architecture
-from sysevent.checkout import obstacle, results_home
 from sysevent.cli import say, show
+from sysevent.cli.new_results import new_folder
 from sysevent.doctor import system_packages
 from sysevent.doctor.requirements import ensure_qemu
 from sysevent.errors import InfrastructureError, NotApplicable, ToolMissing, UsageError
@@ -44,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         units.require(Path(args.kvm_unit_tests))
     start = datetime.now(UTC)
     # What is mistyped is said before what must be installed.
-    results = _results(args.results, start)
+    results = new_folder(args.results)
     ensure_qemu(list(dict.fromkeys(target.arch for target in targets)), say)
     _ensure_compilers(targets)
     log = RunLog(run_log.path_in(results))
@@ -93,17 +92,6 @@ def _ensure_compilers(targets: Sequence[TargetSpec]) -> None:
         raise ToolMissing(
             f"what compiles the selftests is missing ({', '.join(missing)}); install it with\n    {line}"
         )
-
-
-def _results(asked: str | None, start: datetime) -> Path:
-    """Return the directory for the results; UsageError if it has another run's."""
-    name = f"{start:%Y-%m-%dT%H-%M-%S}-{os.getpid()}"
-    folder = Path(asked).expanduser().absolute() if asked else results_home() / name
-    if run_log.path_in(folder).exists():
-        raise UsageError(f"--results {folder} holds another run's results: name a new directory")
-    if why := obstacle(folder):
-        raise UsageError(f"no results can be kept in {folder}: {why}; name another place with --results DIR")
-    return folder
 
 
 def _ask(

@@ -12,13 +12,13 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from sysevent import option_values, options
 from sysevent.cache import Cache
-from sysevent.checkout import ROOT, results_home
+from sysevent.checkout import ROOT
 from sysevent.cli import say, show
+from sysevent.cli.new_results import new_folder
 from sysevent.digests_ahead import Ahead
 from sysevent.doctor.requirements import ensure_qemu, install_unpackers, needed_architectures
 from sysevent.errors import UsageError
@@ -114,29 +114,13 @@ def start_pytest(arguments: Sequence[str], output: Path) -> int:
             raise
 
 
-def new_folder(given: str | None, kind: str) -> Path:
-    """Create the directory for the results of several runs: that of --results, or one of this second.
-
-    UsageError if it cannot be used, or is not empty: results would be mixed with others.
-    """
-    name = f"{kind}-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
-    folder = Path(given).expanduser().absolute() if given else results_home() / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        used = any(folder.iterdir())
-    except OSError as error:
-        raise UsageError(f"--results {folder} cannot be used: {error.strerror}") from error
-    if used:
-        raise UsageError(f"--results {folder} is not empty: name a new directory")
-    return folder
-
-
 def repeat(args: argparse.Namespace, times: int, start: Start = start_pytest) -> int:
     """Run everything several times, with a line for each run, and print what differs; the exit code.
 
     The results of the runs are below the directory of --results, by their number. UsageError if it is not empty.
     """
     folder = new_folder(args.results, "repeat")
+    folder.mkdir(parents=True, exist_ok=True)
     runs: list[RepeatedRun] = []
     try:
         for number in range(1, times + 1):

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sysevent.cli import say, show
-from sysevent.cli.run import Start, new_folder, pytest_options, start_pytest
+from sysevent.cli.new_results import new_folder
+from sysevent.cli.run import Start, pytest_options, start_pytest
 from sysevent.contract import catalogue
 from sysevent.contract.outcome_checks import beside
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures
@@ -32,6 +33,7 @@ def run(args: argparse.Namespace, start: Start = start_pytest) -> int:
     kits.wanted(args.vmm or ())
     ensure_qemu(needed_architectures(args.target, args.arch), say, install=False, explicit=bool(args.arch))
     folder = new_folder(args.results, "vmms")
+    folder.mkdir(parents=True, exist_ok=True)
     code = 0
     recorded: list[Sequence[Record]] = []
     begin = time.monotonic()
