@@ -46,5 +46,7 @@ def test_a_given_place(tmp_path, home):
 
 def test_a_place_below_a_file(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="no results can be kept in .* is not a directory; name another place"):
+    with pytest.raises(
+        UsageError, match=r"no results can be kept in .* is not a directory; name another place"
+    ):
         new_results.new_folder(str(tmp_path / "file" / "results"))

@@ -143,6 +143,15 @@ def test_another_mode_of_kvm(mode, status):
     assert weighed(erratum=erratum, mode=mode)[1].status is status
 
 
+@pytest.mark.parametrize(
+    ("mode", "status"),
+    [("protected hVHE", Status.DONE), ("protected nVHE+NV2", Status.DONE), ("hVHE", Status.FAIL)],
+)
+def test_modes_with_a_common_beginning(mode, status):
+    erratum = msgspec.structs.replace(ERRATUM, mode={"mode": "protected *"})
+    assert weighed(erratum=erratum, mode={"mode": mode})[1].status is status
+
+
 def test_other_claims_and_abis():
     assert weighed(claim="arm64.b")[1].status is Status.FAIL
     of_arm = msgspec.structs.replace(ERRATUM, abi="arm")

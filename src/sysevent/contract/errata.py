@@ -50,7 +50,8 @@ class Erratum(msgspec.Struct, frozen=True, kw_only=True):
     since: Releases
     # The releases that have the repair; none if there is no repair.
     fixed: Releases = ()
-    # The mode of KVM that has the defect, by the names of hosts/traits.py. A mode that is not known is another one.
+    # The mode of KVM that has the defect, by the names of hosts/traits.py. `*` matches any text. A mode that is not
+    # known is another one.
     mode: dict[str, str] = {}
     # Where the defect is known from: a commit, a CVE, a thread, or a function of the kernel.
     source: str
@@ -77,7 +78,7 @@ class Erratum(msgspec.Struct, frozen=True, kw_only=True):
         release = kernel_release.version(facts.release)
         if release is None or any(one[:2] <= terms.floor for one in self.fixed if len(one) == 2):
             return False
-        if any(facts.mode.get(name) != value for name, value in self.mode.items()):
+        if not all(_matches(value, facts.mode.get(name, "")) for name, value in self.mode.items()):
             return False
         has, repaired = (kernel_release.contains(one, release) for one in (self.since, self.fixed))
         return has is True and repaired is False
@@ -242,6 +243,28 @@ says "running"; the count of starts in the guest's memory stays 1.""",
         scenario="x86_64.triple_fault.smm",
         seen=("6.1.176",),
         evidence="WARNING: CPU: 0 PID: 85 at arch/x86/kvm/x86.c:12184 kvm_vcpu_reset+0x83/0x5b0 [kvm]",
+    ),
+    Erratum(
+        id="pkvm-irq-line",
+        claims=("arm64.psci.cpu_suspend",),
+        says="in protected mode the interrupt that KVM_IRQ_LINE raises is lost at the next exit of its vCPU, which "
+        "then sleeps in CPU_SUSPEND although the line is high",
+        # b56680de9c64.
+        since=((6, 13),),
+        fixed=((7, 3),),
+        mode={"mode": "protected *"},
+        source="arch/arm64/kvm/hyp/nvhe/hyp-main.c: flush_hyp_vcpu takes the traps of HCR_EL2 from the host and not VI "
+        "and VF, and sync_hyp_vcpu overwrites the host's; since b56680de9c64, which made the value at EL2",
+        fix="v7.3: VI and VF of a VM that is not protected come from the host (PKVM_HCR_EL2_HOST_NPVM), whose value "
+        "stays; not in 7.2.13",
+        fails=(Symptom("pending: exit_reason", "none within * s: the watchdog ended KVM_RUN"),),
+        seen=("7.2.12",),
+        evidence="""\
+pending: exit_reason: got none within 1.5 s: the watchdog ended KVM_RUN, expected 6 (MMIO)
+kvm_run at 'pending', poison aa, errno 4 (EINTR), pc 0x40000004:
+  0  00 00 00 00 00 00 00 00 0a 00 00 00 aa aa 00 00
+                             ^^ ^^ ^^ ^^
+ 32  aa aa aa aa aa aa aa aa aa aa aa aa aa aa aa aa""",
     ),
 )
 # fmt: on

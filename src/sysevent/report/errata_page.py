@@ -63,7 +63,9 @@ def _section(one: Erratum) -> list[str]:
 
 def _mode(one: Erratum) -> str:
     """Return the mode of KVM that the erratum is about in words; "" for every mode."""
-    return f", with {', '.join(f'`{name}` {value}' for name, value in one.mode.items())}" if one.mode else ""
+    return (
+        f", with {', '.join(f'`{name}` `{value}`' for name, value in one.mode.items())}" if one.mode else ""
+    )
 
 
 def _code(words: Sequence[str]) -> str:
