@@ -26,6 +26,7 @@ TARGET_GENERIC_V8: Final = 5
 # Of KVM_IRQ_LINE: a type << 24 | the vCPU << 16 | a number. A CPU has the input only without an interrupt controller in
 # the kernel.
 IRQ_TYPE_CPU: Final = 0
+IRQ_TYPE_SPI: Final = 1
 IRQ_TYPE_PPI: Final = 2
 IRQ_CPU_IRQ: Final = 0
 

@@ -43,10 +43,23 @@ CREATE_DEVICE_TEST: Final = 1
 GICD_CTLR: Final = 0x0000
 GICD_CTLR_V2_ENABLE: Final = 1 << 0
 GICD_CTLR_V3_ENABLE_GROUP_1: Final = 1 << 1
+# A bit for each interrupt, from here on.
 GICD_ISENABLER0: Final = 0x0100
-# In Group.REDIST_REGS; the frame of SGIs and PPIs follows that of the redistributor itself.
-GICR_ISENABLER0: Final = 0x1_0100
-# In Group.CPU_REGS. KVM keeps the upper five bits of the mask there.
+GICD_ICENABLER0: Final = 0x0180
+GICD_ISPENDR0: Final = 0x0200
+GICD_ICPENDR0: Final = 0x0280
+GICD_ISACTIVER0: Final = 0x0300
+GICD_ICACTIVER0: Final = 0x0380
+# A byte for each interrupt.
+GICD_IPRIORITYR0: Final = 0x0400
+# In Group.REDIST_REGS: the frame of SGIs and PPIs, which follows that of the redistributor itself, and has the same
+# registers as the distributor.
+GICR_SGI_FRAME: Final = 0x1_0000
+# In Group.CPU_REGS.
+GICC_CTLR: Final = 0x0000
+# KVM keeps the upper five bits of the mask there.
 GICC_PMR: Final = 0x0004
 # In Group.CPU_SYSREGS: op0 3, op1 0, CRn 4, CRm 6, op2 0.
 ICC_PMR_EL1: Final = 3 << 14 | 4 << 7 | 6 << 3
+# op0 3, op1 0, CRn 12, CRm 12, op2 7.
+ICC_IGRPEN1_EL1: Final = 3 << 14 | 12 << 7 | 12 << 3 | 7
