@@ -17,7 +17,7 @@ FACTS = {
         "arm64",
         "6.12",
         {"vm/215": 1, "vm/216": 1},
-        {"psci.default": 0x1_0003, "smc.version": 0x1_0003, "smccc.filter": 0},
+        {"psci.default": 0x1_0003, "smc.version": 0x1_0003, "smccc.filter": 0, "gicv3": 0},
     ),
     "riscv64": Facts(
         "riscv64",

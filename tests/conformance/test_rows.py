@@ -19,16 +19,17 @@ from sysevent.model import Answer
 LEAST = {
     ("debian-6.1", "arm64-tcg"): 46,
     ("debian-6.1", "x86_64-tcg"): 18,
-    ("debian-6.12", "arm64-tcg"): 46,
+    ("debian-6.12", "arm64-tcg"): 48,
     ("debian-6.12", "riscv64-tcg"): 26,
     ("debian-6.12", "x86_64-tcg"): 18,
     ("debian-6.12-arm64", "arm64-tcg"): 7,
+    ("debian-6.12-irqchips", "arm64-tcg"): 8,
     ("debian-6.12-x86_64", "x86_64-tcg"): 5,
-    ("debian-7.2", "arm64-tcg"): 59,
-    ("debian-7.2", "riscv64-tcg"): 26,
+    ("debian-7.2", "arm64-tcg"): 61,
+    ("debian-7.2", "riscv64-tcg"): 28,
     ("debian-7.2", "x86_64-tcg"): 18,
-    ("debian-newest", "arm64-tcg"): 59,
-    ("debian-newest", "riscv64-tcg"): 26,
+    ("debian-newest", "arm64-tcg"): 61,
+    ("debian-newest", "riscv64-tcg"): 28,
     ("debian-newest", "x86_64-tcg"): 18,
 }
 

@@ -12,10 +12,14 @@ from sysevent.abi.registers import arm64_x, riscv64_a
 from sysevent.conformance.machine import Action, Mode
 from sysevent.conformance.play import Sequence
 from sysevent.conformance.scenario import label
-from sysevent.scenario.steps import POISON, Entry, Ioctl, SetRunBytes, Sleep, Start, Wait
+from sysevent.scenario.steps import POISON, Entry, Ioctl, Read, SetRunBytes, Sleep, Start, Wait
 
 # By the label of a payload at which it begins: the kind of the action.
 _CALLS = {"": "call", "smc": "smc"}
+
+
+# Kinds of ioctls that can come before the registers of a call are set, where the model has them, as well as behind.
+_WITHOUT_REGISTERS = ("get_state", "set_state", "line", "ppi")
 
 
 class Unknown(Exception):
@@ -63,11 +67,12 @@ def translated(contract, asked):  # noqa: C901 - an arm a step
             case Wait(name, vcpu) if running.pop(vcpu, False):
                 actions.append(Action("wait", vcpu))
                 labels[name] = label(len(actions) - 1, actions[-1])
-            case Sleep():
+            case Sleep() | Read():
+                # The model has no memory.
                 pass
             case Ioctl():
                 action = known.get(msgspec.structs.replace(step, label="")) or _set_state(step)
-                if prepared:
+                if prepared and action.kind not in _WITHOUT_REGISTERS:
                     raise Unknown(step)
                 labels[step.label] = label(len(actions), action)
                 actions.append(action)
@@ -79,14 +84,16 @@ def translated(contract, asked):  # noqa: C901 - an arm a step
 
 
 def _made(contract, steps):
-    """Return how the machine is made, and the steps behind that."""
-    for made in contract.configurations:
-        setup = contract.setup(made)
-        if steps[: len(setup)] == setup and (
-            len(steps) == len(setup) or type(steps[len(setup)]).__name__ != "Vcpu"
-        ):
-            return made, list(steps[len(setup) :])
-    raise Unknown("another machine")
+    """Return how the machine is made, and the steps behind that: of those that fit, the one with the most steps."""
+    setups = {made: contract.setup(made) for made in contract.configurations}
+    fitting = [made for made, setup in setups.items() if steps[: len(setup)] == setup]
+    if not fitting:
+        raise Unknown("another machine")
+    made = max(fitting, key=lambda one: len(setups[one]))
+    rest = list(steps[len(setups[made]) :])
+    if rest and type(rest[0]).__name__ in ("Vcpu", "Device"):
+        raise Unknown("another machine")
+    return made, rest
 
 
 @functools.cache

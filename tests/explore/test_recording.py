@@ -7,6 +7,7 @@ from conformance.model_kernels import FACTS
 from sysevent.cli.explore import _exit_code
 from sysevent.conformance import arm64_rules as rule
 from sysevent.conformance.arm64 import Arm64
+from sysevent.conformance.arm64_rules import GIC_RULES
 from sysevent.conformance.contract import Configuration
 from sysevent.conformance.judge import Disagreement
 from sysevent.conformance.machine import Action
@@ -82,6 +83,7 @@ def test_a_replay_says_nothing_about_other_rules():
     assert list(verdicts(Report(sequences=1), replayed=True)) == [
         "psci.system_off2",
         "psci.system_off2.invalid",
+        *(rule.name for rule in GIC_RULES),
         "kernel.log",
     ]
 

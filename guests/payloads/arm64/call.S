@@ -63,3 +63,13 @@ nap:
 	str	x2, [x1]
 	wfi
 	b	nap
+
+	/* Sleeps until an interrupt is pending; it is masked, so it is not taken. Then the store. At a fixed place, as the
+	 * first instructions are: WFI of scenario/arm64.py. */
+	.org	0x100
+	.globl wfi
+wfi:
+	wfi
+	movz	x16, #0x0a00, lsl #16
+	str	x0, [x16]
+	b	wfi

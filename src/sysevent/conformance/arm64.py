@@ -16,16 +16,26 @@ from sysevent.abi.capabilities import Capability
 from sysevent.abi.errno import Errno
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
+from sysevent.conformance import arm64_gic as gic
 from sysevent.conformance import arm64_rules as rule
-from sysevent.conformance.arm64_choices import VERSIONS, choices, filters
-from sysevent.conformance.arm64_guest import CALL, PAYLOAD_REGISTERS, SMC, SMC_RETURNED, loop, reset
-from sysevent.conformance.arm64_psci import Machine, Vcpu, handle
+from sysevent.conformance.arm64_choices import VERSIONS, choices, filters, gic_writes, inputs
+from sysevent.conformance.arm64_guest import (
+    CALL,
+    PAYLOAD_REGISTERS,
+    SMC,
+    advanced,
+    awake,
+    reset,
+    slept_by,
+)
+from sysevent.conformance.arm64_machine import Machine, Vcpu
 from sysevent.conformance.arm64_steps import steps
 from sysevent.conformance.contract import Configuration, Contract, Next
 from sysevent.conformance.machine import Action, Answer, Mode, Phase
 from sysevent.conformance.rules import Rule
 from sysevent.model import Facts
-from sysevent.scenario.arm64 import registers, vm_with_vcpus
+from sysevent.scenario.arm64 import WFI, registers, vm_with_vcpus
+from sysevent.scenario.gic import GICS, PMR, accept_interrupts
 from sysevent.scenario.steps import Step
 
 # PSTATE of a vCPU that was reset: D, A, I, F, EL1h (arch/arm64/kvm/reset.c, VCPU_RESET_PSTATE_EL1).
@@ -33,8 +43,11 @@ _PSTATE = 0x3C5
 # Calls of the Arm architecture, which no filter can have: SMC32_ARCH_RANGE_*, SMC64_ARCH_RANGE_* of hypercalls.c.
 _RESERVED = ((0x8000_0000, 0x8000_FFFF), (0xC000_0000, 0xC000_FFFF))
 _LAST_FUNCTION = (1 << 32) - 1
-# Variants: a vCPU that begins as STOPPED, one without the feature PSCI_0_2.
-_OFF, _OLD = "off", "psci_0_1"
+# Variants: a vCPU that begins as STOPPED, one without the feature PSCI_0_2, a GIC in the kernel, one that lets the PPI
+# of each vCPU through.
+_OFF, _OLD, _GIC, _ACCEPTS = "off", "psci_0_1", "gic", "gic accepts"
+# Where the kinds of calls begin.
+_BEGIN = {"call": CALL, "smc": SMC, "wfi": WFI}
 _KEPT = {int(MpState.STOPPED): rule.STOPPED, int(MpState.SUSPENDED): rule.SLEEPS}
 
 
@@ -44,16 +57,16 @@ class Arm64(Contract):
     arch = "arm64"
     rules = rule.RULES
     values_of_call = range(1, PAYLOAD_REGISTERS + 1)
-    other_calls: ClassVar = {"smc": values_of_call}
-    configurations = tuple(
-        Configuration(vcpus, variant)
-        for vcpus, variant in ((1, ""), (2, ""), (2, _OFF), (3, ""), (4, _OFF), (2, _OLD))
-    )
+    other_calls: ClassVar = {"smc": values_of_call, "wfi": values_of_call}
 
     def __init__(self, facts: Facts) -> None:
         """facts: what the kernel says of itself; its latest PSCI version decides what guests have."""
         self._latest = facts.features["psci.default"]
         self._smc, self._filter = (one in facts.features for one in ("smc.version", "smccc.filter"))
+        self._irqchip = next((one for one in GICS if one in facts.features), "")
+        made = ((1, ""), (2, ""), (2, _OFF), (3, ""), (4, _OFF), (2, _OLD))
+        with_gic = ((1, _GIC), (2, _ACCEPTS), (2, _GIC), (4, _ACCEPTS)) if self._irqchip else ()
+        self.configurations = tuple(Configuration(*one) for one in (*made, *with_gic))
 
     @staticmethod
     def fits(facts: Facts) -> str:
@@ -67,20 +80,33 @@ class Arm64(Contract):
         return ""
 
     def machine(self, made: Configuration) -> Machine:
-        old = made.variant == _OLD
-        first = Vcpu()
-        others = Vcpu(mp_state=MpState.STOPPED if made.variant else MpState.RUNNABLE)
+        old, accepts = made.variant == _OLD, made.variant == _ACCEPTS
+        others = MpState.STOPPED if made.variant in (_OFF, _OLD) else MpState.RUNNABLE
+        has_gic = accepts or made.variant == _GIC
+        vcpus = tuple(
+            Vcpu(
+                mp_state=others if n else MpState.RUNNABLE,
+                interrupts=gic.begun(n, accepts=accepts) if has_gic else (),
+                mask=PMR * accepts,
+            )
+            for n in range(made.vcpus)
+        )
+        version = psci.version(0, 1) if old else self._latest
         return Machine(
-            vcpus=(first, *(others,) * (made.vcpus - 1)),
-            latest=self._latest,
-            version=psci.version(0, 1) if old else self._latest,
-            psci=not old,
+            vcpus=vcpus, latest=self._latest, version=version, psci=not old, gic=has_gic, distributor=accepts
         )
 
     def setup(self, made: Configuration) -> tuple[Step, ...]:
-        off = range(1, made.vcpus) if made.variant else ()
-        features = 0 if made.variant == _OLD else VCPU_PSCI_0_2
-        return vm_with_vcpus(features=features, vcpus=made.vcpus, off=off)
+        accepts = range(made.vcpus) if made.variant == _ACCEPTS else ()
+        return (
+            *vm_with_vcpus(
+                features=0 if made.variant == _OLD else VCPU_PSCI_0_2,
+                vcpus=made.vcpus,
+                off=range(1, made.vcpus) if made.variant in (_OFF, _OLD) else (),
+                irqchip=self._irqchip if made.variant in (_GIC, _ACCEPTS) else "",
+            ),
+            *(step for vcpu in accepts for step in accept_interrupts(self._irqchip, vcpu)),
+        )
 
     def choices(self, machine: Machine, vcpu: int) -> tuple[tuple[Action, ...], ...]:
         one = machine.vcpus[vcpu]
@@ -93,24 +119,30 @@ class Arm64(Contract):
             one.x is not None,
             kept,
             self._smc and not one.mmio,
+            machine.gic,
         )
         begun = any(each.ran for each in machine.vcpus)
         # While another vCPU enters KVM_RUN, both answers are possible.
-        free = self._filter and all(each.phase is Phase.OUT for each in machine.vcpus)
-        return (*groups, *filters(machine.psci, begun)) if free else groups
+        free = all(each.phase is Phase.OUT for each in machine.vcpus)
+        return (
+            *groups,
+            *(gic_writes(vcpu, free) if machine.gic else ()),
+            *(filters(machine.psci, begun) if free and self._filter else ()),
+        )
 
-    def during_run(self, vcpu: int) -> tuple[Action, ...]:
-        return tuple(Action("line", vcpu, (level,)) for level in (1, 0))
+    def during_run(self, machine: Machine, vcpu: int) -> tuple[Action, ...]:
+        return inputs(vcpu, machine.gic)
 
     def lacking(self) -> tuple[Rule, ...]:
         return (
             *(() if self._latest >= psci.version(1, 3) else (rule.OFF2, rule.OFF2_INVALID)),
             *(() if self._smc else (rule.SMC,)),
             *(() if self._filter else (rule.FILTER, rule.FILTER_REFUSED, rule.DENIED, rule.FORWARDED)),
+            *(() if self._irqchip else rule.GIC_RULES),
         )
 
     def steps(self, action: Action, label: str) -> tuple[Step, ...]:
-        return steps(action, label)
+        return steps(action, label, self._irqchip)
 
     def ask(  # noqa: C901 - an arm an ioctl
         self, machine: Machine, action: Action
@@ -125,10 +157,16 @@ class Arm64(Contract):
                 yield m.put(n, mp_state=value), rule.SET_STATE, Answer()
             case "set_state":
                 yield m, rule.SET_STATE_REFUSED, invalid
+            case "line" if m.gic:
+                yield m, rule.LINE_REFUSED, Answer(Errno.ENXIO)
             case "line" if n < len(m.vcpus):
                 yield m.put(n, line=bool(value)), rule.LINE, Answer()
             case "line":
                 yield m, rule.LINE, invalid
+            case "ppi" | "spi":
+                yield from gic.set_line(m, action)
+            case kind if kind in gic.WRITES:
+                yield from gic.write(m, action)
             case "init" if bool(value & VCPU_PSCI_0_2) is not m.psci:
                 yield m, rule.INIT_CHANGED, invalid
             case "init":
@@ -159,8 +197,7 @@ class Arm64(Contract):
             return changed
         set_ = registers(*action.values)
         rest = vcpu.x[len(set_) :] if vcpu.x is not None else (0,) * (31 - len(set_))
-        pc = SMC if action.kind == "smc" else CALL
-        called: Machine = machine.put(action.vcpu, x=(*set_, *rest), pc=pc)
+        called: Machine = machine.put(action.vcpu, x=(*set_, *rest), pc=_BEGIN[action.kind])
         return called
 
     def enter(self, machine: Machine, action: Action) -> Iterator[Next]:
@@ -176,33 +213,32 @@ class Arm64(Contract):
         page = msgspec.structs.replace(page, reason=ExitReason.UNKNOWN, flags=0)
         m = m.put(n, page=page, phase=Phase.LOOP)
         if mode & Mode.SIGNALLED:
-            yield m.interrupted(n, rule.SIGNALLED), rule.SIGNALLED
+            yield gic.left_loop(m, n).interrupted(n, rule.SIGNALLED), rule.SIGNALLED
         else:
             yield m, entered or rule.SIGNALLED
 
     def advance(self, machine: Machine, vcpu: int) -> Iterator[Next]:
-        one = machine.vcpus[vcpu]
-        match one.phase:
-            case Phase.LOOP if one.mp_state != MpState.STOPPED:
-                yield from loop(machine, vcpu)
-            case Phase.TRAPPED:
-                yield from handle(machine, vcpu, smc=one.pc == SMC_RETURNED)
-            case Phase.WAITING if one.line and one.mp_state != MpState.STOPPED:
-                yield _awake(machine, vcpu), rule.CPU_SUSPEND
+        for after, reason in advanced(machine, vcpu):
+            left = after.vcpus[vcpu].phase is Phase.DONE
+            yield (gic.left_loop(after, vcpu) if left else after), reason
 
     def spins(self, machine: Machine, vcpu: int) -> bool:
         return _kept_by(machine.vcpus[vcpu]) is rule.NOWHERE
 
     def kick(self, machine: Machine, vcpu: int) -> Iterator[Next]:
         one = machine.vcpus[vcpu]
+        left = gic.left_loop(machine, vcpu)
         if one.phase is Phase.WAITING:
-            reason = rule.CPU_SUSPEND_STOPPED if one.mp_state == MpState.STOPPED else rule.CPU_SUSPEND
-            yield _awake(machine, vcpu).interrupted(vcpu, reason), reason
+            reason = gic.why_asleep(machine, vcpu) or slept_by(one)
+            reason = rule.CPU_SUSPEND_STOPPED if one.mp_state == MpState.STOPPED else reason
+            yield awake(left, vcpu).interrupted(vcpu, reason), reason
         elif one.phase is Phase.LOOP:
             reason = _kept_by(one)
+            if reason is rule.SLEEPS:
+                reason = gic.why_asleep(machine, vcpu) or reason
             if one.reset:
-                machine, reason = reset(machine, vcpu)
-            yield machine.interrupted(vcpu, reason), reason
+                left, reason = reset(left, vcpu)
+            yield left.interrupted(vcpu, reason), reason
 
     def read(self, machine: Machine, vcpu: int) -> Machine:
         return reset(machine, vcpu)[0] if machine.vcpus[vcpu].reset else machine
@@ -221,20 +257,13 @@ def _kept_by(vcpu: Vcpu) -> Rule:
     return rule.NOWHERE if vcpu.x is None else rule.SIGNALLED
 
 
-def _awake(m: Machine, n: int) -> Machine:
-    x = m.vcpus[n].x
-    assert x is not None
-    woken: Machine = m.put(n, phase=Phase.LOOP, x=(psci.SUCCESS, 0, 0, 0, *x[4:]))
-    return woken
-
-
 def _initialized(m: Machine, n: int, *, off: bool) -> Iterator[tuple[Machine, Rule, Answer]]:
     """Yield the machine after KVM_ARM_VCPU_INIT. Whether the interrupt line stays depends on the release."""
     vcpu = m.vcpus[n]
     entry, context = vcpu.on or (0, 0)
     state = MpState.STOPPED if off else MpState.RUNNABLE
     m = m.put(n, x=(context, *(0,) * 30), pc=entry, on=None, mp_state=state)
-    reason = rule.INIT_ON if vcpu.on else rule.INIT
+    reason = rule.INIT_ON if vcpu.on else rule.GIC_INIT if m.gic else rule.INIT
     yield m.put(n, line=False), reason, Answer()
     if vcpu.line and vcpu.ran:
         yield m, reason, Answer()

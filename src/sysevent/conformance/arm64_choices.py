@@ -12,6 +12,7 @@ from sysevent.conformance.arm64_psci import FUNCTIONS, OLD_FUNCTIONS
 from sysevent.conformance.machine import Action, Mode
 from sysevent.scenario.arm64 import COOKIE as _COOKIE
 from sysevent.scenario.arm64 import RAM
+from sysevent.scenario.gic import PPI, PPIS, SPI, SPIS
 
 # Versions of PSCI: those that KVM has had, in order, and some that it has not, or does not select.
 VERSIONS = tuple(
@@ -46,19 +47,20 @@ def _arguments(fid: int, vcpus: int) -> Iterator[tuple[int, ...]]:
 
 @functools.cache
 def choices(
-    n: int, vcpus: int, psci_0_2: bool, mmio: bool, known: bool, kept: bool, smc: bool
+    n: int, vcpus: int, psci_0_2: bool, mmio: bool, known: bool, kept: bool, smc: bool, gic: bool
 ) -> tuple[tuple[Action, ...], ...]:
     """Return the groups of actions on a vCPU.
 
     mmio: its store is not completed; known: what its registers are; kept: KVM_RUN does not begin with its guest;
-    smc: it can make its calls by SMC, too.
+    smc: it can make its calls by SMC, too; gic: it has interrupts of a GIC.
     """
     runs = tuple(Action("run", n, (), mode) for mode in (0, Mode.KEEP, Mode.IMMEDIATE, Mode.SIGNALLED))
     runnable = (Action("set_state", n, (0,)),)
     states = tuple(Action("set_state", n, (state,)) for state in (5, 10, 5, 10, 10, 3, 11, 0x1_0005))
-    lines = tuple(Action("line", n, (level,)) for level in (1, 0))
+    lines = inputs(n, gic)
     features = VCPU_PSCI_0_2 if psci_0_2 else 0
     inits = (features, features, features | VCPU_POWER_OFF, features ^ VCPU_PSCI_0_2)
+    sleep = (Action("wfi", n, (0x5E00,)),)
     # A store that is not completed moves the program counter that an Entry has set.
     kind = "next" if mmio and known else "call"
     calls = tuple(
@@ -72,7 +74,8 @@ def choices(
         tuple(Action("init", n, (value,)) for value in inits),
         (Action("get_version", n), *(Action("set_version", n, (version,)) for version in VERSIONS)),
         tuple(Action("enable", 0, (flags,)) for flags in (0, 0, 0, 1)),
-        (Action("line", vcpus, (1,)),),
+        _refused_lines(n, vcpus, gic),
+        *((sleep,) * (1 + 2 * gic) if not kept and not mmio else ()),
     )
     if kept:
         return (*(runnable,) * 6, *(runs,) * (3 * known), *always, lines, calls[0], calls[-1])
@@ -108,3 +111,41 @@ def filters(psci_0_2: bool, begun: bool) -> tuple[tuple[Action, ...], ...]:
     )
     several = tuple(Action("filter", 0, (int(first), *more)) for first, *more in ranges)
     return (several,) if begun else (single, single, single, several, several)
+
+
+def inputs(n: int, gic: bool) -> tuple[Action, ...]:
+    """Return the actions that make an interrupt pending for a vCPU, or not pending, also while it is in KVM_RUN."""
+    if not gic:
+        return tuple(Action("line", n, (level,)) for level in (1, 0))
+    spis = tuple(Action("spi", 0, (SPI, level)) for level in (1, 0)) if n == 0 else ()
+    return (*(Action("ppi", n, (PPI, level)) for level in (1, 0)), *spis)
+
+
+def _refused_lines(n: int, vcpus: int, gic: bool) -> tuple[Action, ...]:
+    if not gic:
+        return (Action("line", vcpus, (1,)), Action("ppi", n, (PPI, 1)), Action("spi", 0, (SPI, 1)))
+    return (
+        Action("line", n, (1,)),
+        *(Action("ppi", n, (number, 1)) for number in (PPIS.start - 1, PPIS.stop)),
+        Action("ppi", vcpus, (PPI, 1)),
+        *(Action("spi", 0, (number, 1)) for number in (SPIS.start - 1, SPIS.stop)),
+    )
+
+
+@functools.cache
+def gic_writes(n: int, free: bool) -> tuple[tuple[Action, ...], ...]:
+    """Return the groups of writes to a GIC; free: no vCPU is in KVM_RUN, so that KVM takes them."""
+    distributor = tuple(Action("distributor", 0, (on,)) for on in (1, 1, 0))
+    if not free:
+        return (distributor,)
+    # The first action of a group is what a wakeup needs.
+    own = ((n, PPI), (0, SPI)) if n == 0 else ((n, PPI),)
+    return (
+        *(distributor,) * 2,
+        *(tuple(Action("irq_mask", n, (mask,)) for mask in (0xF0, 0xF0, 0x80, 0)),) * 2,
+        *(tuple(Action("irq_enabled", at, (number, on)) for at, number in own for on in (1, 1, 0)),) * 2,
+        tuple(Action("irq_pending", at, (number, on)) for at, number in own for on in (1, 0)),
+        tuple(Action("irq_active", at, (number, on)) for at, number in own for on in (0, 1)),
+        tuple(Action("irq_priority", at, (number, one)) for at, number in own for one in (0, 0xA0, 0xF0)),
+        tuple(Action("irq_group", n, (on,)) for on in (1, 0)),
+    )

@@ -20,7 +20,7 @@ from sysevent.abi.mp_state import MpState
 from sysevent.abi.number import as_register
 from sysevent.abi.psci import Function
 from sysevent.conformance import arm64_rules as rule
-from sysevent.conformance import machine as base
+from sysevent.conformance.arm64_machine import Machine
 from sysevent.conformance.contract import Next
 from sysevent.conformance.machine import Phase
 from sysevent.conformance.rules import Rule
@@ -29,40 +29,6 @@ _LOW = (1 << 32) - 1
 # MPIDR_HWID_BITMASK: the affinity fields of MPIDR_EL1. vCPU n has n in the lowest one.
 _HWID = 0xFF_00FF_FFFF
 _SMCCC_1_1 = 0x1_0001
-
-
-class Vcpu(base.Vcpu, frozen=True, kw_only=True):
-    """A vCPU. Its stack pointer stays 0, and its PSTATE as the reset left it."""
-
-    # x0 to x30; None: nothing is known of the registers.
-    x: tuple[int, ...] | None = (0,) * 31
-    pc: int = 0
-    # The interrupt input is high (HCR_EL2.VI).
-    line: bool = False
-    # Entry point and context of a CPU_ON that the next reset uses up.
-    on: tuple[int, int] | None = None
-    # A reset is requested (KVM_REQ_VCPU_RESET).
-    reset: bool = False
-    # The store of the last MMIO exit is not completed.
-    mmio: bool = False
-    # KVM_RUN was entered once.
-    ran: bool = False
-
-
-class Machine(base.Machine, frozen=True, kw_only=True):
-    """A virtual machine without an interrupt controller in the kernel."""
-
-    vcpus: tuple[Vcpu, ...]
-    # Of the kernel: its latest version of PSCI, which new VMs have.
-    latest: int
-    # The version of PSCI that the VM has.
-    version: int
-    # The vCPUs have the feature KVM_ARM_VCPU_PSCI_0_2.
-    psci: bool = True
-    # KVM_CAP_ARM_SYSTEM_SUSPEND is enabled.
-    suspend: bool = False
-    # The SMCCC filter: first function, last function and action of each range.
-    filters: tuple[tuple[int, int, int], ...] = ()
 
 
 def returned(m: Machine, n: int, rule_: Rule, *values: int) -> Next:

@@ -8,6 +8,7 @@ RULES = Rules("arm64")
 _PSCI = "arch/arm64/kvm/psci.c, {}"
 _ARM = "arch/arm64/kvm/arm.c, {}"
 _API = "Documentation/virt/kvm/api.rst, {}"
+_VGIC = "arch/arm64/kvm/vgic/{}"
 
 # fmt: off
 VERSION = RULES.add("psci.version",
@@ -90,6 +91,9 @@ CPU_SUSPEND = RULES.add("psci.cpu_suspend",
 CPU_SUSPEND_STOPPED = RULES.add("psci.cpu_suspend.stopped",
     "A vCPU that another one stops while it sleeps in CPU_SUSPEND sleeps on, also if an interrupt is pending.",
     _ARM.format("kvm_arch_vcpu_runnable"))
+WFI = RULES.add("wfi",
+    "A guest's WFI sleeps as CPU_SUSPEND does, and goes on behind it with the registers that it had.",
+    "arch/arm64/kvm/handle_exit.c, kvm_handle_wfx; arch/arm64/kvm/arm.c, kvm_vcpu_wfi")
 STORE = RULES.add("mmio.store",
     "A store to an address without memory exits as MMIO: address, 8 bytes of data, length and direction are written, "
     "and no other byte of the union.",
@@ -155,4 +159,38 @@ ENABLE = RULES.add("cap.system_suspend",
 LINE = RULES.add("irq_line",
     "KVM_IRQ_LINE sets the interrupt input of a vCPU, without a controller in the kernel; EINVAL for no vCPU.",
     _ARM.format("kvm_vm_ioctl_irq_line, vcpu_interrupt_line"))
+LINE_REFUSED = RULES.add("irq_line.refused",
+    "KVM_IRQ_LINE of a vCPU's input is ENXIO with a GIC in the kernel, and that of a PPI or an SPI without one; a PPI "
+    "that is none of 16 to 31, one of no vCPU, and an SPI that the GIC does not have are EINVAL.",
+    _ARM.format("kvm_vm_ioctl_irq_line") + "; " + _VGIC.format("vgic.c, kvm_vgic_inject_irq"))
+GIC_PPI = RULES.add("gic.ppi",
+    "With a GIC in the kernel, KVM_IRQ_LINE sets the input of a vCPU's PPI, which is pending while it is high.",
+    _VGIC.format("vgic.c, kvm_vgic_inject_irq; vgic-init.c, vgic_allocate_private_irqs_locked"))
+GIC_SPI = RULES.add("gic.spi",
+    "An SPI is edge-triggered at first: each KVM_IRQ_LINE of level 1 makes it pending for vCPU 0, until a register "
+    "clears that, and level 0 does nothing.",
+    _VGIC.format("vgic.c, vgic_validate_injection; vgic-init.c, kvm_vgic_dist_init"))
+GIC_WAKES = RULES.add("gic.wakes",
+    "An interrupt wakes a vCPU if it is pending, enabled and not active, its priority is above the vCPU's mask, and "
+    "the distributor is enabled. Whether its group is (ICC_IGRPEN1_EL1) does not matter.",
+    _VGIC.format("vgic.c, kvm_vgic_vcpu_pending_irq"))
+GIC_SLEEPS = RULES.add("gic.sleeps",
+    "A vCPU sleeps on, in CPU_SUSPEND, in WFI and as SUSPENDED, while any of that is missing.",
+    _VGIC.format("vgic.c, kvm_vgic_vcpu_pending_irq"))
+GIC_MISSED = RULES.add("gic.missed",
+    "An interrupt that becomes pending, or is at the end of a KVM_RUN, while the distributor is disabled does not wake "
+    "once userspace enables it, until something of the interrupt is set again.",
+    _VGIC.format("vgic-mmio-v3.c, vgic_mmio_uaccess_write_v3_misc; vgic.c, vgic_target_oracle, vgic_prune_ap_list"))
+GIC_WRITE = RULES.add("gic.write",
+    "KVM_SET_DEVICE_ATTR sets what is enabled, pending, active, and of which priority, a vCPU's mask and groups, and "
+    "the distributor, at any time while no vCPU is in KVM_RUN.",
+    "Documentation/virt/kvm/devices/arm-vgic-v3.rst; " + _VGIC.format("vgic-kvm-device.c, vgic_v3_attr_regs_access"))
+GIC_BUSY = RULES.add("gic.write.busy",
+    "KVM_SET_DEVICE_ATTR of a register returns EBUSY while any vCPU is in KVM_RUN, and changes nothing.",
+    "Documentation/virt/kvm/devices/arm-vgic-v3.rst; " + _VGIC.format("vgic-kvm-device.c, vgic_v3_attr_regs_access"))
+GIC_INIT = RULES.add("gic.init",
+    "KVM_ARM_VCPU_INIT and the reset by CPU_ON change nothing of the vCPU's interrupts and of its mask.",
+    _ARM.format("kvm_arch_vcpu_ioctl_vcpu_init") + "; arch/arm64/kvm/reset.c, kvm_reset_vcpu")
 # fmt: on
+# Those of a machine with an interrupt controller in the kernel.
+GIC_RULES = tuple(one for one in RULES if one.name.startswith("gic."))

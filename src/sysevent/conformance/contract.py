@@ -55,7 +55,7 @@ class Contract(abc.ABC):
         First a group is chosen, and then one of its actions. KVM_RUN is without Mode.ASYNC.
         """
 
-    def during_run(self, vcpu: int) -> tuple[Action, ...]:
+    def during_run(self, machine: Any, vcpu: int) -> tuple[Action, ...]:
         """Return the actions on a vCPU, or about one, that KVM takes while it is in KVM_RUN."""
         return ()
 

@@ -24,7 +24,7 @@ _POISON_UNION = bytes([POISON]) * (_END - _FIRST)
 # Of the reasons that the VMM leaves in kvm_run, because KVM completes these exits by them (guests/vmm/vcpu.c).
 _COMPLETED = (ExitReason.MMIO, ExitReason.RISCV_SBI)
 # Kinds of actions that enter KVM_RUN: see Action.kind.
-_ENTERS = frozenset(("call", "next", "run", "smc", "kick_cpu"))
+_ENTERS = frozenset(("call", "next", "run", "smc", "wfi", "kick_cpu"))
 
 
 class Phase(enum.IntEnum):
@@ -59,8 +59,8 @@ class Action(msgspec.Struct, frozen=True, array_like=True):
     """One thing that userspace, or a guest that userspace runs, does."""
 
     # "call": set all registers, then KVM_RUN. "next": set the arguments alone, for a guest whose last call came back.
-    # "run": KVM_RUN. "wait": wait for a KVM_RUN that was entered with Mode.ASYNC. "smc", "kick_cpu": as "call", with
-    # another instruction of the guest (Contract.other_calls). All others are ioctls, which the architecture names.
+    # "run": KVM_RUN. "wait": wait for a KVM_RUN that was entered with Mode.ASYNC. "smc", "wfi", "kick_cpu": as "call",
+    # with another instruction of the guest (Contract.other_calls). All others are ioctls, which the architecture names.
     kind: str
     vcpu: int = 0
     values: tuple[int, ...] = ()

@@ -91,7 +91,7 @@ class Riscv64(Contract):
         peers, begun = len(machine.vcpus), one.pc != 0
         return choices(vcpu, peers, one.mmio, kept, one.ran, begun, self._susp, one.susp)
 
-    def during_run(self, vcpu: int) -> tuple[Action, ...]:
+    def during_run(self, machine: Machine, vcpu: int) -> tuple[Action, ...]:
         return interrupts(vcpu)
 
     def steps(self, action: Action, label: str) -> tuple[Step, ...]:

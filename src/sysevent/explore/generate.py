@@ -103,7 +103,7 @@ def _action(draw: Any, contract: Contract, states: play.States, groups: _Groups)
     machine = next(iter(states))
     vcpu = _one(draw, range(len(machine.vcpus)))
     if machine.vcpus[vcpu].phase is not RunPhase.OUT:
-        meanwhile: Action = _one(draw, (Action("wait", vcpu), *contract.during_run(vcpu)))
+        meanwhile: Action = _one(draw, (Action("wait", vcpu), *contract.during_run(machine, vcpu)))
         return meanwhile
     offered = contract.choices(machine, vcpu)
     if not has_program(contract, states, vcpu):

@@ -7,7 +7,7 @@ from collections.abc import Sequence as Numbers
 
 from sysevent.abi.mp_state import MpState
 from sysevent.conformance import play
-from sysevent.conformance.contract import Contract
+from sysevent.conformance.contract import Configuration, Contract
 from sysevent.conformance.machine import Action, Mode, Phase
 from sysevent.conformance.play import Sequence
 
@@ -53,8 +53,8 @@ def _possible_meanwhile(contract: Contract, sequence: Sequence, action: Action) 
     """Return whether the model has an action while its vCPU is in KVM_RUN."""
     return (
         action.kind == "wait"
-        or action in contract.during_run(action.vcpu)
-        or (not action.enters and _ioctls(contract, sequence.made.vcpus)[action])
+        or action in contract.during_run(contract.machine(sequence.made), action.vcpu)
+        or (not action.enters and _ioctls(contract, sequence.made)[action])
     )
 
 
@@ -78,7 +78,7 @@ def _known(contract: Contract, sequence: Sequence, action: Action) -> bool:
         return 0 <= action.vcpu < sequence.made.vcpus and len(action.values) in _numbers(
             contract, action.kind
         )
-    return action in _ioctls(contract, sequence.made.vcpus)
+    return action in _ioctls(contract, sequence.made)
 
 
 def _numbers(contract: Contract, kind: str) -> Numbers[int]:
@@ -91,18 +91,15 @@ def _numbers(contract: Contract, kind: str) -> Numbers[int]:
 
 
 @functools.cache
-def _ioctls(contract: Contract, vcpus: int) -> dict[Action, bool]:
+def _ioctls(contract: Contract, made: Configuration) -> dict[Action, bool]:
     """Return the actions that do not enter KVM_RUN; True for one that is of the machine, whatever its vCPU does."""
     found: dict[Action, bool] = {}
-    for one in contract.configurations:
-        if one.vcpus != vcpus:
-            continue
-        for vcpu in range(vcpus):
-            # What is chosen depends on whether KVM_RUN would block.
-            for state in MpState:
-                for group in contract.choices(contract.machine(one).put(vcpu, mp_state=state), vcpu):
-                    for action in group:
-                        if not action.enters:
-                            # Of the machine is what is also chosen for another vCPU than its own.
-                            found[action] = found.get(action, False) or action.vcpu != vcpu
+    for vcpu in range(made.vcpus):
+        # What is chosen depends on whether KVM_RUN would block.
+        for state in MpState:
+            for group in contract.choices(contract.machine(made).put(vcpu, mp_state=state), vcpu):
+                for action in group:
+                    if not action.enters:
+                        # Of the machine is what is also chosen for another vCPU than its own.
+                        found[action] = found.get(action, False) or action.vcpu != vcpu
     return found

@@ -40,6 +40,8 @@ from sysevent.scenario.steps import (
 
 RAM = 0x4000_0000
 COUNTERS = RAM + COUNTERS_AT
+# Of the payload "call": `wfi`.
+WFI = RAM + 0x100
 # Where payloads store to after their call has come back.
 RETURNED_MMIO = 0x0A00_0000
 
