@@ -29,6 +29,8 @@ class Request(Number):
     SET_CPUID2 = 0x4008AE90, BEFORE_ALL, "", "x86_64"
     # struct kvm_interrupt
     INTERRUPT = 0x4004AE86
+    # struct kvm_msi is 32 bytes.
+    SIGNAL_MSI = 0x4020AEA5
     # struct kvm_mp_state
     GET_MP_STATE = 0x8004AE98
     SET_MP_STATE = 0x4004AE99
