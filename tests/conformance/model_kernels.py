@@ -23,7 +23,7 @@ FACTS = {
         "riscv64",
         "6.12",
         {"vm/215": 1},
-        {"sbi.enable.srst": 1, "sbi.enable.susp": 0, "sbi.probe.legacy_shutdown": 0},
+        {"sbi.enable.srst": 1, "sbi.enable.susp": 0, "sbi.probe.legacy_shutdown": 0, "aia": 0},
     ),
     "x86_64": Facts(
         "x86_64",

@@ -24,6 +24,7 @@ LEAST = {
     ("debian-6.12", "x86_64-tcg"): 18,
     ("debian-6.12-arm64", "arm64-tcg"): 7,
     ("debian-6.12-irqchips", "arm64-tcg"): 8,
+    ("debian-6.12-irqchips", "riscv64-tcg"): 3,
     ("debian-6.12-x86_64", "x86_64-tcg"): 5,
     ("debian-7.2", "arm64-tcg"): 61,
     ("debian-7.2", "riscv64-tcg"): 28,

@@ -15,7 +15,7 @@ from sysevent.scenario.steps import Wait
 @pytest.mark.parametrize("arch", CONTRACTS)
 def test_some_sequences_have_few_kinds_of_actions(arch):
     """What needs three certain actions is met sooner where many of the others are left out."""
-    drawn = generate.batch(CONTRACTS[arch](FACTS[arch]), 5, 64)
+    drawn = generate.batch(CONTRACTS[arch](FACTS[arch]), 5, 128)
     kinds = [len({one.kind for one in each.actions}) for each in drawn if len(each.actions) >= 12]
     assert min(kinds) <= 5 < 7 <= max(kinds)
 

@@ -75,3 +75,12 @@ started:
 	li	a6, 0
 	ecall
 	j	returned
+
+	/* Sleeps until an interrupt is pending; it is never taken. Then the store. At WFI of scenario/riscv64.py. */
+	.org	0x180
+	.globl wfi
+wfi:
+	wfi
+	li	t0, 0x0a000000
+	sd	a0, 0(t0)
+	j	wfi

@@ -141,11 +141,15 @@ def gic_writes(n: int, free: bool) -> tuple[tuple[Action, ...], ...]:
     # The first action of a group is what a wakeup needs.
     own = ((n, PPI), (0, SPI)) if n == 0 else ((n, PPI),)
     return (
-        *(distributor,) * 2,
-        *(tuple(Action("irq_mask", n, (mask,)) for mask in (0xF0, 0xF0, 0x80, 0)),) * 2,
-        *(tuple(Action("irq_enabled", at, (number, on)) for at, number in own for on in (1, 1, 0)),) * 2,
-        tuple(Action("irq_pending", at, (number, on)) for at, number in own for on in (1, 0)),
-        tuple(Action("irq_active", at, (number, on)) for at, number in own for on in (0, 1)),
-        tuple(Action("irq_priority", at, (number, one)) for at, number in own for one in (0, 0xA0, 0xF0)),
-        tuple(Action("irq_group", n, (on,)) for on in (1, 0)),
+        distributor,
+        tuple(Action("irq_mask", n, (mask,)) for mask in (0xF0, 0xF0, 0x80, 0)),
+        tuple(Action("irq_enabled", at, (number, on)) for at, number in own for on in (1, 1, 0)),
+        (
+            *(Action("irq_pending", at, (number, on)) for at, number in own for on in (1, 0)),
+            *(Action("irq_active", at, (number, on)) for at, number in own for on in (0, 1)),
+        ),
+        (
+            *(Action("irq_priority", at, (number, one)) for at, number in own for one in (0, 0xA0, 0xF0)),
+            *(Action("irq_group", n, (on,)) for on in (1, 0)),
+        ),
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 
-from sysevent.abi import sbi
+from sysevent.abi import aia, sbi
 from sysevent.conformance.machine import Action, Mode
+from sysevent.conformance.riscv64_machine import IDS
+from sysevent.scenario.aia import IDENTITY, OTHER
 from sysevent.scenario.riscv64 import RAM, STARTED_AT
 
 # KVM_INTERRUPT_SET, KVM_INTERRUPT_UNSET.
@@ -36,12 +38,20 @@ _OTHER_CALLS = ((0, 0, 2, 0, sbi.LEGACY_SHUTDOWN), (0, 0, 2, 0, 0x0BAD_0000), (0
 
 @functools.cache
 def choices(
-    n: int, vcpus: int, mmio: bool, kept: bool, ran: bool, begun: bool, susp: bool, suspends: bool
+    n: int,
+    vcpus: int,
+    mmio: bool,
+    kept: bool,
+    ran: bool,
+    begun: bool,
+    susp: bool,
+    suspends: bool,
+    has_aia: bool,
 ) -> tuple[tuple[Action, ...], ...]:
     """Return the groups of actions on a hart.
 
     mmio: its store is not completed; kept: KVM_RUN does not begin with its guest; ran: it was entered; begun: its guest
-    has a program; susp: KVM has SBI's system suspend; suspends: that is on.
+    has a program; susp: KVM has SBI's system suspend; suspends: that is on; has_aia: there is an AIA in the kernel.
     """
     targets = range(vcpus + 1)
     hsm = (
@@ -73,7 +83,9 @@ def choices(
     always = (
         states,
         (Action("get_state", n),),
-        interrupts(n),
+        *interrupts(n, vcpus, has_aia),
+        *(_writes(n) if has_aia else ()),
+        tuple(Action("sie", n, (on,)) for on in (1, 1, 0)),
         enables,
         (Action("is_enabled", n),),
         *((turns_on,) if susp else ()),
@@ -87,10 +99,59 @@ def choices(
         *((turns_on,) * 5 if susp and not ran and not suspends else ()),
         *calls,
         *(calls[2:4]),
+        *(((Action("wfi", n, (0x5E00,) * 8),),) * (1 + 2 * has_aia) if not mmio else ()),
         *((tuple(Action("call", n, one.values) for one in calls[0]),) if mmio else ()),
     )
 
 
-def interrupts(n: int) -> tuple[Action, ...]:
-    """Return the actions that set and clear the external interrupt of a hart, also while it is in KVM_RUN."""
-    return tuple(Action("interrupt", n, (value,)) for value in (SET, _UNSET))
+def interrupts(n: int, vcpus: int, has_aia: bool) -> tuple[tuple[Action, ...], ...]:
+    """Return the groups of actions that can make an interrupt of a hart pending, also while it is in KVM_RUN."""
+    direct = tuple(Action("interrupt", n, (value,)) for value in (SET, _UNSET))
+    messages = tuple(Action("msi", n, (number,)) for number in (IDENTITY, IDENTITY, OTHER, 0, IDS))
+    sources = tuple(
+        Action("source", 0, (number, level)) for number, level in ((1, 1), (1, 0), (1, 1), (0, 1), (32, 1))
+    )
+    if not has_aia:
+        return direct, (messages[0], sources[0])
+    return direct, (*messages, Action("msi", vcpus, (IDENTITY,))), sources
+
+
+def _writes(n: int) -> tuple[tuple[Action, ...], ...]:
+    """Return the groups of writes to the APLIC, and to the IMSIC of a hart."""
+    target = n << aia.APLIC_TARGET_HART_SHIFT | IDENTITY
+    both = 1 << IDENTITY | 1 << OTHER
+    modes = (
+        aia.SOURCE_EDGE_RISE,
+        aia.SOURCE_LEVEL_HIGH,
+        aia.SOURCE_EDGE_FALL,
+        aia.SOURCE_LEVEL_LOW,
+        aia.SOURCE_INACTIVE,
+        aia.SOURCE_DETACHED,
+    )
+    enables = (aia.APLIC_DOMAINCFG, aia.APLIC_DOMAINCFG_IE), (aia.APLIC_SETIENUM, 1)
+    aplic = (
+        (*enables, *enables, (aia.APLIC_DOMAINCFG, 0), (aia.APLIC_CLRIENUM, 1)),
+        (
+            *((aia.APLIC_SOURCECFG1, mode) for mode in modes),
+            *((aia.APLIC_TARGET1, one) for one in (target, 0)),
+        ),
+        ((aia.APLIC_SETIPNUM, 1), (aia.APLIC_CLRIPNUM, 1), (aia.APLIC_GENMSI, target), (0x2, 0), (0x1000, 0)),
+    )
+    imsic = (
+        (
+            *((aia.IMSIC_EIDELIVERY, on) for on in (1, 1, 0)),
+            *((aia.IMSIC_EITHRESHOLD, below) for below in (0, IDENTITY, IDENTITY + 1)),
+        ),
+        (
+            *((aia.IMSIC_EIE0, bits) for bits in (1 << IDENTITY, both, 0)),
+            *((aia.IMSIC_EIP0, bits) for bits in (1 << IDENTITY, 0)),
+            *(
+                (register, 0)
+                for register in (aia.IMSIC_EIDELIVERY + 1, aia.IMSIC_EIP0 + 1, aia.IMSIC_EIE0 + 2)
+            ),
+        ),
+    )
+    return (
+        *(tuple(Action("aplic", 0, one) for one in group) for group in aplic),
+        *(tuple(Action("imsic", n, one) for one in group) for group in imsic),
+    )

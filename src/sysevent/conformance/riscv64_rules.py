@@ -7,6 +7,7 @@ from sysevent.conformance.rules import Rules
 RULES = Rules("riscv64")
 _SBI = "RISC-V SBI specification; arch/riscv/kvm/{}"
 _VCPU = "arch/riscv/kvm/vcpu.c, {}"
+_AIA = "arch/riscv/kvm/{}"
 
 # fmt: off
 SHUTDOWN = RULES.add("srst.shutdown",
@@ -71,6 +72,9 @@ SUSP_COMPLETED = RULES.add("susp.completed",
 ENABLE_SUSP = RULES.add("susp.enable",
     "The register of SUSP turns the extension of a hart on, which is off before, as that of SRST does.",
     "arch/riscv/kvm/vcpu_sbi.c, kvm_riscv_vcpu_set_reg_sbi_ext; 023c15151fbb, v6.13")
+WFI = RULES.add("wfi",
+    "A guest's WFI sleeps as HART_SUSPEND does, and goes on behind it with the registers that it had.",
+    "arch/riscv/kvm/vcpu_insn.c, wfi_insn, kvm_riscv_vcpu_wfi")
 STORE = RULES.add("mmio.store",
     "A store to an address without memory exits as MMIO: address, 8 bytes of data, length and direction are written, "
     "and no other byte of the union.",
@@ -104,6 +108,42 @@ SET_STATE_REFUSED = RULES.add("mp_state.refused",
 INTERRUPT = RULES.add("interrupt",
     "KVM_INTERRUPT sets and clears the external interrupt of a hart, also while it is in KVM_RUN.",
     _VCPU.format("kvm_arch_vcpu_async_ioctl"))
+SIE = RULES.add("sie",
+    "The register sie says, also after it was set again, whether an external interrupt wakes the hart.",
+    _VCPU.format("kvm_riscv_vcpu_has_interrupts") + "; arch/riscv/kvm/vcpu_onereg.c, kvm_riscv_vcpu_general_set_csr")
+MSI = RULES.add("aia.msi",
+    "KVM_SIGNAL_MSI to the page of a hart's IMSIC makes the interrupt of that number pending there; to no hart's page "
+    "it succeeds and does nothing.",
+    _AIA.format("aia_device.c, kvm_riscv_aia_inject_msi; aia_imsic.c, kvm_riscv_vcpu_aia_imsic_inject"))
+MSI_REFUSED = RULES.add("aia.msi.refused",
+    "KVM_SIGNAL_MSI is EINVAL without an AIA in the kernel, ENODEV for interrupt 0, and EINVAL for one that the IMSIC "
+    "does not have.",
+    "virt/kvm/irqchip.c, kvm_send_userspace_msi; " + _AIA.format("aia_imsic.c, kvm_riscv_vcpu_aia_imsic_inject"))
+SOURCE = RULES.add("aia.source",
+    "KVM_IRQ_LINE sets the input of a source of the APLIC, which becomes pending as its mode says; if source and "
+    "domain are enabled, it is sent to the IMSIC of its target, and is not pending any more.",
+    _AIA.format("aia_aplic.c, kvm_riscv_aia_aplic_inject"))
+SOURCE_REFUSED = RULES.add("aia.source.refused",
+    "KVM_IRQ_LINE is ENXIO without an AIA in the kernel, and ENODEV for a source that the APLIC does not have.",
+    _AIA.format("vm.c, kvm_vm_ioctl_irq_line; aia_aplic.c, kvm_riscv_aia_aplic_inject"))
+AIA_WRITE = RULES.add("aia.write",
+    "KVM_SET_DEVICE_ATTR writes registers of the APLIC at any time, and those of the IMSIC of a hart that is not in "
+    "KVM_RUN; a source that is pending and enabled then is sent.",
+    _AIA.format("aia_aplic.c, aplic_mmio_write_offset; aia_imsic.c, kvm_riscv_aia_imsic_rw_attr"))
+AIA_REFUSED = RULES.add("aia.write.refused",
+    "A register that the APLIC does not have is ENODEV, or EOPNOTSUPP at an odd address; one that the IMSIC does not "
+    "have is ENOENT, or EINVAL among those of single interrupts.",
+    _AIA.format("aia_aplic.c, aplic_mmio_write_offset; aia_imsic.c, imsic_mrif_rmw"))
+AIA_WAKES = RULES.add("aia.wakes",
+    "An external interrupt is pending if the hart's IMSIC delivers and has an interrupt that is pending, enabled and "
+    "below the threshold. KVM looks at each message and each write, also a refused one, after which what KVM_INTERRUPT "
+    "has set does not count.",
+    _AIA.format("aia_imsic.c, imsic_swfile_extirq_update, imsic_mrif_topei"))
+AIA_SLEEPS = RULES.add("aia.sleeps",
+    "A hart with an interrupt pending in its IMSIC sleeps on while any of that is missing.",
+    _AIA.format("aia_imsic.c, imsic_swfile_extirq_update, imsic_mrif_topei"))
+AIA_RESET = RULES.add("aia.reset",
+    "The reset by HART_START clears the hart's IMSIC.", _AIA.format("aia_device.c, kvm_riscv_vcpu_aia_reset"))
 ENABLE = RULES.add("sbi.enable",
     "The register of SRST turns the extension of a hart on (1) and off (0) before its first KVM_RUN; other values are "
     "EINVAL.",
@@ -115,3 +155,5 @@ IS_ENABLED = RULES.add("sbi.enable.get",
     "The register of SRST reads as it was set, and as 1 before.",
     "arch/riscv/kvm/vcpu_sbi.c, riscv_vcpu_get_sbi_ext_single")
 # fmt: on
+# Those of a machine with an AIA in the kernel.
+AIA_RULES = (MSI, SOURCE, AIA_WRITE, AIA_REFUSED, AIA_WAKES, AIA_SLEEPS, AIA_RESET)

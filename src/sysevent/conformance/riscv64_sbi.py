@@ -12,57 +12,16 @@ from sysevent.abi.events import EventType
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
 from sysevent.abi.number import as_register
-from sysevent.conformance import machine as base
 from sysevent.conformance import riscv64_rules as rule
 from sysevent.conformance.contract import Next
 from sysevent.conformance.machine import Phase
+from sysevent.conformance.riscv64_machine import Machine, Vcpu
 from sysevent.conformance.rules import Rule
 from sysevent.scenario.riscv64 import RAM
 from sysevent.scenario.steps import RAM_SIZE
 
 _LOW = (1 << 32) - 1
-# Numbers of a0, a1, … among x1 to x31, of which ra, x1, is the first.
-_A0 = 9
 _FAILED, _SUSPENDED = as_register(-1), 4
-
-
-class Vcpu(base.Vcpu, frozen=True, kw_only=True):
-    """A hart."""
-
-    # x1 to x31.
-    x: tuple[int, ...] = (0,) * 31
-    pc: int = 0
-    # An external interrupt is pending; it is enabled (sie).
-    line: bool = False
-    enabled: bool = False
-    # Address and a1 of a HART_START whose reset is still to come (KVM_REQ_VCPU_RESET).
-    start: tuple[int, int] | None = None
-    # The store of the last MMIO exit is not completed.
-    mmio: bool = False
-    # KVM_RUN was entered once.
-    ran: bool = False
-    # SRST is turned on; SUSP is.
-    srst: bool = True
-    susp: bool = False
-    # Userspace has the call, and its results are those of the next KVM_RUN.
-    forwarded: bool = False
-
-    def a(self, number: int) -> int:
-        """Return an argument register."""
-        return self.x[_A0 + number]
-
-    def with_a(self, first: int, *values: int) -> tuple[int, ...]:
-        """Return the registers x1 to x31 with argument registers replaced, from the first one on."""
-        at = _A0 + first
-        return (*self.x[:at], *values, *self.x[at + len(values) :])
-
-
-class Machine(base.Machine, frozen=True, kw_only=True):
-    """A virtual machine. Harts but the first begin as STOPPED."""
-
-    vcpus: tuple[Vcpu, ...]
-    # The kernel was built with the legacy calls (CONFIG_RISCV_SBI_V01).
-    legacy: bool = False
 
 
 def returned(m: Machine, n: int, rule_: Rule, error: int = 0, value: int = 0) -> Next:

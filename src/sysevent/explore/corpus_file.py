@@ -35,7 +35,7 @@ _FACTS = {
         "smccc.filter": 0,
         "gicv3": 0,
     },
-    "riscv64": {"sbi.enable.srst": 1, "sbi.enable.susp": 0, "sbi.probe.legacy_shutdown": 0},
+    "riscv64": {"sbi.enable.srst": 1, "sbi.enable.susp": 0, "sbi.probe.legacy_shutdown": 0, "aia": 0},
     "x86_64": {"hyperv.gated": 0},
 }
 

@@ -45,9 +45,10 @@ from sysevent.scenario.steps import (
 
 RAM = 0x8000_0000
 COUNTERS = RAM + COUNTERS_AT
-# Of the payload "call": the instruction after the call, and `started`.
+# Of the payload "call": the instruction after the call, `started` and `wfi`.
 RETURNED_AT = RAM + 4
 STARTED_AT = RAM + 0x100
+WFI = RAM + 0x180
 # Milliseconds in which harts begin to sleep. Nothing shows that one does.
 _ASLEEP_MS = 3
 # Where payloads store to after their call has come back.
