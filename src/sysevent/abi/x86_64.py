@@ -75,3 +75,10 @@ MSR_KVM_STEAL_TIME: Final = 0x4B56_4D03
 
 # The hypercall KVM_HC_KICK_CPU of include/uapi/linux/kvm_para.h: flags in rbx, the APIC ID of a vCPU in rcx.
 HC_KICK_CPU: Final = 5
+
+# Of KVM_SIGNAL_MSI: the address is that of local APICs, with an APIC ID from bit 12 on, and the data is a delivery mode
+# from bit 8 on, with a vector.
+MSI_ADDRESS: Final = 0xFEE0_0000
+MSI_ID_SHIFT: Final = 12
+MSI_INIT: Final = 5 << 8
+MSI_STARTUP: Final = 6 << 8

@@ -18,7 +18,8 @@ from sysevent.conformance import x86_64_rules as rule
 from sysevent.conformance.contract import Configuration, Contract, Next
 from sysevent.conformance.machine import Action, Answer, Mode, Phase
 from sysevent.conformance.rules import Rule
-from sysevent.conformance.x86_64_choices import choices
+from sysevent.conformance.x86_64_apic import accepted, signal_msi
+from sysevent.conformance.x86_64_choices import choices, messages, starts
 from sysevent.conformance.x86_64_events import (
     deliver_nmi,
     inject_triple_fault,
@@ -32,7 +33,9 @@ from sysevent.conformance.x86_64_msrs import (
     APIC,
     BARE,
     BLOCKING,
+    FULL,
     NO_BITS,
+    STARTS,
     WRMSR,
     Machine,
     Vcpu,
@@ -50,7 +53,7 @@ from sysevent.scenario.x86_64 import (
     registers,
     vm_with_vcpus,
 )
-from sysevent.scenario.x86_64_machine import IRQCHIPS
+from sysevent.scenario.x86_64_machine import IRQCHIPS, START_PAGE
 
 _RFLAGS, _CODE_SELECTOR, _CR0 = 2, 8, 0x6000_0011
 # The offset of triple_fault.pending in struct kvm_vcpu_events, and the size of that, in bytes.
@@ -74,6 +77,11 @@ class X86(Contract):
         Configuration(2, APIC),
         Configuration(3),
         Configuration(4, APIC),
+        Configuration(1, APIC),
+        Configuration(1, FULL),
+        Configuration(2, FULL),
+        Configuration(2, STARTS),
+        Configuration(3, STARTS),
     )
 
     def __init__(self, facts: Facts) -> None:
@@ -98,29 +106,38 @@ class X86(Contract):
         return ""
 
     def machine(self, made: Configuration) -> Machine:
-        waits = made.variant == APIC
-        vcpus = tuple(
-            Vcpu(mp_state=MpState.UNINITIALIZED if waits and n else MpState.RUNNABLE)
-            for n in range(made.vcpus)
-        )
-        return Machine(vcpus=vcpus, variant=made.variant)
+        first = Machine(vcpus=(Vcpu(mp_state=MpState.RUNNABLE),), variant=made.variant)
+        waits = MpState.UNINITIALIZED if first.has_apics else MpState.RUNNABLE
+        others = (Vcpu(mp_state=waits),) * (made.vcpus - 1)
+        return msgspec.structs.replace(first, vcpus=(*first.vcpus, *others))
 
     def setup(self, made: Configuration) -> tuple[Step, ...]:
         leaves = {BARE: BARE_CPUID, NO_BITS: hyperv_cpuid(reset=False, crash=False)}
-        return vm_with_vcpus(
-            "wrmsr",
-            cpuid=leaves.get(made.variant, hyperv_cpuid()),
-            vcpus=made.vcpus,
-            before_vcpus=IRQCHIPS[made.variant if made.variant == APIC else ""],
+        chips = {APIC: "split", FULL: "full", STARTS: "full"}
+        return (
+            *vm_with_vcpus(
+                "wrmsr",
+                cpuid=leaves.get(made.variant, hyperv_cpuid()),
+                vcpus=made.vcpus,
+                before_vcpus=IRQCHIPS[chips.get(made.variant, "")],
+            ),
+            *(START_PAGE if made.variant == STARTS else ()),
         )
 
     def choices(self, machine: Machine, vcpu: int) -> tuple[tuple[Action, ...], ...]:
         one = machine.vcpus[vcpu]
-        peers = len(machine.vcpus) if machine.variant == APIC else 0
         blocked = one.mp_state in BLOCKING
-        # One that sleeps can be woken, and executes then; UNINITIALIZED, it does not.
-        begun = one.general is not None or one.mp_state == MpState.UNINITIALIZED
+        # One that sleeps can be woken, and executes then; UNINITIALIZED and INIT_RECEIVED, it does not, or where a SIPI
+        # starts it.
+        waits = one.mp_state in (MpState.UNINITIALIZED, MpState.INIT_RECEIVED)
+        begun = one.general is not None or one.started or waits
+        if machine.variant == STARTS:
+            return starts(vcpu, blocked, begun)
+        peers = len(machine.vcpus) if machine.has_apics else 0
         return choices(vcpu, peers, blocked, begun, self._machine_checks)
+
+    def during_run(self, machine: Machine, vcpu: int) -> tuple[Action, ...]:
+        return messages(vcpu) if machine.variant == STARTS else ()
 
     def lacking(self) -> tuple[Rule, ...]:
         return () if self._machine_checks else (rule.MCE, rule.MCE_IGNORED, rule.MCE_REFUSED)
@@ -143,10 +160,10 @@ class X86(Contract):
         invalid = Answer(Errno.EINVAL)
         match action.kind:
             case "get_state":
-                yield m, *_get_state(m.vcpus[n])
-            case "set_state" if values[0] == MpState.RUNNABLE or (
-                values[0] in BLOCKING and m.variant == APIC
-            ):
+                yield _get_state(m, n)
+            case "msi":
+                yield from signal_msi(m, n, values[0])
+            case "set_state" if values[0] == MpState.RUNNABLE or (values[0] in BLOCKING and m.has_apics):
                 yield from _set_state(m, n, values[0])
             case "set_state":
                 yield m, rule.SET_STATE_REFUSED, invalid
@@ -177,7 +194,8 @@ class X86(Contract):
         kicks = action.kind == "kick_cpu"
         set_ = kick(action.values[0]) if kicks else registers(*action.values)
         general = (*set_, *(0,) * (_GENERAL - len(set_)))
-        called: Machine = machine.put(action.vcpu, general=general, rip=KICK if kicks else WRMSR)
+        rip = KICK if kicks else WRMSR
+        called: Machine = machine.put(action.vcpu, general=general, rip=rip, started=False)
         return called
 
     def enter(self, machine: Machine, action: Action) -> Iterator[Next]:
@@ -202,6 +220,7 @@ class X86(Contract):
             yield awake.interrupted(n, why), why
             return
         why = rule.BLOCKS if vcpu.mp_state in BLOCKING else rule.SIGNALLED
+        m, why = accepted(m, n) or (m, why)
         yield interrupted(m, n, why), why
 
     @staticmethod
@@ -211,7 +230,8 @@ class X86(Contract):
         if mode & Mode.IMMEDIATE:
             return m.done(n, rule.IMMEDIATE, page, Errno.EINTR), rule.IMMEDIATE
         if mode & Mode.SIGNALLED:
-            return m.interrupted(n, rule.BLOCKS), rule.BLOCKS
+            m, why = accepted(m, n) or (m, rule.BLOCKS)
+            return m.interrupted(n, why), why
         return m.put(n, phase=Phase.LOOP), rule.BLOCKS
 
     def advance(self, machine: Machine, vcpu: int) -> Iterator[Next]:
@@ -220,23 +240,28 @@ class X86(Contract):
             return
         if one.mp_state in BLOCKING:
             for awake, why in woken(machine, vcpu):
-                waits = one.mp_state == MpState.UNINITIALIZED
-                yield machine.done(vcpu, why, one.page, Errno.EAGAIN) if waits else awake, why
+                if one.mp_state == MpState.UNINITIALIZED:
+                    looked = accepted(machine, vcpu)
+                    awake = (looked[0] if looked else machine).done(vcpu, why, one.page, Errno.EAGAIN)
+                yield awake, why
             return
-        found = requested(machine, vcpu)
+        found = requested(machine, vcpu) or accepted(machine, vcpu)
         if found:
             yield found
             return
         delivered = tuple(deliver_nmi(machine, vcpu))
-        if not delivered and one.general is not None:
+        if not delivered and (one.general is not None or one.started):
             delivered = tuple(guest(machine, vcpu))
         yield from delivered
 
     def kick(self, machine: Machine, vcpu: int) -> Iterator[Next]:
         one = machine.vcpus[vcpu]
-        if one.phase is Phase.LOOP and not requested(machine, vcpu):
-            why = rule.BLOCKS if one.mp_state in BLOCKING else rule.SIGNALLED
-            yield interrupted(machine, vcpu, why), why
+        if one.phase is not Phase.LOOP or requested(machine, vcpu):
+            return
+        why = rule.BLOCKS if one.mp_state in BLOCKING else rule.SIGNALLED
+        yield interrupted(machine, vcpu, why), why
+        if looked := accepted(machine, vcpu):
+            yield interrupted(looked[0], vcpu, looked[1]), looked[1]
 
     def registers(self, machine: Machine, vcpu: int) -> Sequence[int | None]:
         one = machine.vcpus[vcpu]
@@ -245,11 +270,13 @@ class X86(Contract):
         return (*one.general, one.rip, _RFLAGS, 0, _CODE_SELECTOR, _CR0)
 
 
-def _get_state(vcpu: Vcpu) -> tuple[Rule, Answer]:
+def _get_state(m: Machine, n: int) -> tuple[Machine, Rule, Answer]:
     """Return what KVM_GET_MP_STATE gives: a vCPU that sleeps and was kicked would not sleep."""
+    m, why = accepted(m, n) or (m, rule.GET_STATE)
+    vcpu = m.vcpus[n]
     if vcpu.kicked and vcpu.mp_state in (MpState.HALTED, MpState.AP_RESET_HOLD):
-        return rule.KICKED, Answer(value=MpState.RUNNABLE)
-    return rule.GET_STATE, Answer(value=vcpu.mp_state)
+        return m, rule.KICKED, Answer(value=MpState.RUNNABLE)
+    return m, why, Answer(value=vcpu.mp_state)
 
 
 def _set_state(m: Machine, n: int, value: int) -> Iterator[tuple[Machine, Rule, Answer]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 
 from sysevent.abi.hyperv import CRASH_NOTIFY, CRASH_NOTIFY_MESSAGE, MSR_CRASH_CTL, MSR_CRASH_P0, MSR_RESET
+from sysevent.abi.x86_64 import MSI_INIT, MSI_STARTUP
 from sysevent.conformance.machine import Action, Mode
 from sysevent.conformance.x86_64_msrs import PARAMETERS
 from sysevent.scenario.x86_64 import NO_MSR
+from sysevent.scenario.x86_64_machine import SIPI_VECTOR
 from sysevent.scenario.x86_64_state import CORRECTED, UNCORRECTED
 
 # fmt: off
@@ -49,6 +51,7 @@ def choices(
         tuple(Action("triple_fault", n, (pending,)) for pending in (1, 1, 0)),
         (Action("events", n),),
         (Action("nmi", n),),
+        *(((Action("msi", n, (MSI_INIT,)),),) if not peers else ()),
         *(mce if machine_checks else ()),
         tuple(Action("enable", 0, values) for values in ((1, 0), (1, 0), (0, 0), (1, 1))),
         tuple(Action("enforce", n, values) for values in ((1, 0), (1, 0), (0, 0), (1, 1))),
@@ -58,3 +61,30 @@ def choices(
         get = (Action("get_state", n),)
         return (*(runs,) * (3 * begun), *((Action("set_state", n, (0,)),),) * 5, get, get, *always)
     return (*(runs,) * (4 * begun), *calls[:3] * 2, *calls, *kicks, *always)
+
+
+@functools.cache
+def starts(n: int, blocked: bool, begun: bool) -> tuple[tuple[Action, ...], ...]:
+    """Return the groups of actions on a vCPU of a machine in which INIT and SIPI start vCPUs.
+
+    NMIs and what needs an exception are missing: nothing is where a vCPU in real mode would handle them.
+    """
+    runs = tuple(Action("run", n, (), mode) for mode in (0, 0, Mode.KEEP, Mode.IMMEDIATE, Mode.SIGNALLED))
+    calls = tuple(tuple(Action("call", n, one) for one in group) for group in _WRITES)
+    states = tuple(Action("set_state", n, (state,)) for state in (0, 1, 2, 2, 3, 9, 5))
+    return (
+        *(runs,) * (4 * begun),
+        *(() if blocked else calls),
+        (Action("call", n, _WRITES[0][2]),),
+        states,
+        (Action("get_state", n),),
+        messages(n),
+        messages(n),
+        tuple(Action("set_msr", n, one) for one in _WRITES[0]),
+    )
+
+
+def messages(n: int) -> tuple[Action, ...]:
+    """Return the actions that send INIT and SIPI to a vCPU, also while it is in KVM_RUN. No INIT for the first one."""
+    sipi = Action("msi", n, (MSI_STARTUP | SIPI_VECTOR,))
+    return (Action("msi", n, (MSI_INIT,)), sipi) if n else (sipi,)

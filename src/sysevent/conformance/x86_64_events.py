@@ -17,6 +17,7 @@ from sysevent.conformance import x86_64_rules as rule
 from sysevent.conformance.contract import Next
 from sysevent.conformance.machine import Answer, Page
 from sysevent.conformance.rules import Rule
+from sysevent.conformance.x86_64_apic import awake
 from sysevent.conformance.x86_64_msrs import BLOCKING, Machine, Vcpu
 
 Asked = Iterator[tuple[Machine, Rule, Answer]]
@@ -54,7 +55,9 @@ def woken(m: Machine, n: int) -> Iterator[Next]:
     """Yield the machine after a vCPU that sleeps has found that it must not."""
     vcpu = m.vcpus[n]
     runs = m.put(n, mp_state=MpState.RUNNABLE, kicked=False)
-    if vcpu.triple_fault:
+    if started := awake(m, n):
+        yield started
+    elif vcpu.triple_fault:
         yield runs, rule.WAKES
     elif vcpu.kicked:
         yield runs, rule.KICKED

@@ -31,9 +31,10 @@ PARAMETERS = 5
 _NO_HYPERCALL = as_register(-1000)
 # hypercall.ret of kvm_run.
 _HYPERCALL_RET = kvm_run.UNION[0] + 56
-# Variants: without Hyper-V's CPUID; without the bits of the reset and of the crash MSRs; local APICs in the kernel.
-BARE, NO_BITS, APIC = "bare", "no bits", "split"
-BLOCKING = (MpState.UNINITIALIZED, MpState.HALTED, MpState.AP_RESET_HOLD)
+# Variants: without Hyper-V's CPUID; without the bits of the reset and of the crash MSRs; local APICs in the kernel; PIC
+# and I/O APIC, too; that, and a page where a SIPI starts vCPUs.
+BARE, NO_BITS, APIC, FULL, STARTS = "bare", "no bits", "split", "full", "starts"
+BLOCKING = (MpState.UNINITIALIZED, MpState.INIT_RECEIVED, MpState.HALTED, MpState.AP_RESET_HOLD)
 
 
 class Vcpu(base.Vcpu, frozen=True, kw_only=True):
@@ -52,6 +53,10 @@ class Vcpu(base.Vcpu, frozen=True, kw_only=True):
     nmis: int = 0
     nmi_injected: bool = False
     nmi_masked: bool = False
+    # An INIT, a SIPI is pending in its local APIC; it executes in the page where a SIPI has started it.
+    init: bool = False
+    sipi: bool = False
+    started: bool = False
     # Another vCPU has kicked it, and it has not slept since (pv_unhalted).
     kicked: bool = False
     # KVM_X86_SETUP_MCE.
@@ -72,6 +77,11 @@ class Machine(base.Machine, frozen=True, kw_only=True):
     # HV_X64_MSR_CRASH_CTL, as userspace reads it, and HV_X64_MSR_CRASH_P0 to P4.
     crash_ctl: int = 0
     parameters: tuple[int, ...] = (0,) * PARAMETERS
+
+    @property
+    def has_apics(self) -> bool:
+        """Whether KVM has the vCPUs' local APICs."""
+        return self.variant in (APIC, FULL, STARTS)
 
     def with_parameter(self, msr: int, value: int) -> Machine:
         """Return the machine with another value in one of HV_X64_MSR_CRASH_P0 to P4."""
@@ -100,10 +110,11 @@ def host_get(m: Machine, msr: int) -> int:
 def guest(m: Machine, n: int) -> Iterator[Next]:
     """Yield the machine after a vCPU has run its guest up to the next instruction that KVM emulates."""
     vcpu = m.vcpus[n]
-    if vcpu.rip in (_OUT, _KICK_OUT):
+    if vcpu.started or vcpu.rip in (_OUT, _KICK_OUT):
         written = struct.pack("<BBHIQ", 1, 1, RETURNED_PORT, 1, _PIO_DATA)
         page = vcpu.page.exit(ExitReason.IO).write(kvm_run.IO_DIRECTION.offset, written)
-        yield m.done(n, rule.OUT, page, out=vcpu.rip), rule.OUT
+        # KVM completes it with registers of which nothing is known here.
+        yield m.done(n, rule.OUT, page, out=None if vcpu.started else vcpu.rip), rule.OUT
         return
     assert vcpu.general is not None
     if vcpu.rip in (KICK, _KICK_OUT + 2):
@@ -133,7 +144,7 @@ def _kick_cpu(m: Machine, n: int) -> Iterator[Next]:
     result = 0 if number == HC_KICK_CPU else _NO_HYPERCALL
     m = m.put(n, general=(result & _LOW, *general[1:]), rip=_KICK_OUT)
     found = [m]
-    if not result and m.variant == APIC and target < len(m.vcpus):
+    if not result and m.has_apics and target < len(m.vcpus):
         # The last vCPU may not be in KVM's map of local APICs, which is made before the VM has the vCPU.
         last = target == len(m.vcpus) - 1
         found = [m.put(target, kicked=True), *([m] if last else [])]

@@ -7,6 +7,7 @@ from sysevent.conformance.rules import Rules
 RULES = Rules("x86_64")
 _HYPERV = "arch/x86/kvm/hyperv.c, {}"
 _X86 = "arch/x86/kvm/x86.c, {}"
+_LAPIC = "arch/x86/kvm/lapic.c, kvm_apic_accept_events; "
 
 # fmt: off
 RESET = RULES.add("hyperv.reset",
@@ -114,15 +115,34 @@ KICKED = RULES.add("run.kicked",
     "not be found.",
     _X86.format("kvm_pv_kick_cpu_op, kvm_arch_vcpu_ioctl_get_mpstate, vcpu_block; 6aef266c6e17, v3.12; "
                 "arch/x86/kvm/lapic.c, kvm_recalculate_apic_map"))
+MSI = RULES.add("apic.msi",
+    "KVM_SIGNAL_MSI of an INIT or a SIPI returns 1 and makes it pending for the vCPU of that APIC ID; an INIT takes a "
+    "SIPI back. The vCPU that was created last may not be found: then it returns 0.",
+    "arch/x86/kvm/irq_comm.c, kvm_set_msi; arch/x86/kvm/lapic.c, __apic_accept_irq, kvm_recalculate_apic_map")
+MSI_REFUSED = RULES.add("apic.msi.refused",
+    "KVM_SIGNAL_MSI is EINVAL without local APICs in the kernel.", "virt/kvm/irqchip.c, kvm_send_userspace_msi")
+INIT = RULES.add("apic.init",
+    "An INIT resets a vCPU other than the first, which is then INIT_RECEIVED and blocks in KVM_RUN until a SIPI. That "
+    "comes before the guest's next instruction, behind all events that are requested, and at KVM_GET_MP_STATE; KVM_RUN "
+    "of one that is UNINITIALIZED returns EAGAIN then.",
+    _LAPIC + _X86.format("vcpu_enter_guest, vcpu_block, kvm_arch_vcpu_ioctl_run"))
+SIPI = RULES.add("apic.sipi",
+    "A SIPI makes a vCPU that is INIT_RECEIVED RUNNABLE, at the page of its vector.",
+    _LAPIC + _X86.format("kvm_vcpu_deliver_sipi_vector"))
+SIPI_DROPPED = RULES.add("apic.sipi.dropped",
+    "A SIPI to a vCPU in another state is dropped, but wakes one that is HALTED or in AP_RESET_HOLD, unless "
+    "KVM_GET_MP_STATE comes before KVM_RUN; KVM_RUN of one that is UNINITIALIZED returns EAGAIN.",
+    _LAPIC + _X86.format("kvm_vcpu_has_events, vcpu_block"))
 GET_STATE = RULES.add("mp_state.get",
     "KVM_GET_MP_STATE gives the state that KVM_SET_MP_STATE left; no event but a triple fault that wakes changes it. "
     "With local APICs in the kernel all vCPUs but the first begin as UNINITIALIZED.",
     _X86.format("kvm_arch_vcpu_ioctl_get_mpstate, kvm_arch_vcpu_create"))
 SET_STATE = RULES.add("mp_state.set",
-    "KVM_SET_MP_STATE takes RUNNABLE, and with local APICs in the kernel UNINITIALIZED, HALTED and AP_RESET_HOLD.",
+    "KVM_SET_MP_STATE takes RUNNABLE, and with local APICs in the kernel UNINITIALIZED, INIT_RECEIVED, HALTED and "
+    "AP_RESET_HOLD.",
     _X86.format("kvm_arch_vcpu_ioctl_set_mpstate"))
 SET_STATE_REFUSED = RULES.add("mp_state.refused",
-    "KVM_SET_MP_STATE refuses those three without local APICs in the kernel, and all states of other architectures, "
+    "KVM_SET_MP_STATE refuses those four without local APICs in the kernel, and all states of other architectures, "
     "with EINVAL, and changes nothing.",
     _X86.format("kvm_arch_vcpu_ioctl_set_mpstate"))
 ENABLE = RULES.add("cap.triple_fault_event",

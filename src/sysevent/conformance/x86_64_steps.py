@@ -14,6 +14,7 @@ from sysevent.scenario import ioctls
 from sysevent.scenario import x86_64_state as state
 from sysevent.scenario.steps import Entry, Ioctl, Step
 from sysevent.scenario.x86_64 import get_msrs, registers, set_msrs
+from sysevent.scenario.x86_64_machine import signal_msi
 
 
 def kick(apic: int) -> tuple[int, ...]:
@@ -36,6 +37,9 @@ _STEPS: Mapping[str, Callable[[Action, str], Step]] = {
     "triple_fault": lambda action, label: state.inject_triple_fault(label, action.values[0], action.vcpu),
     "events": lambda action, label: state.get_events(label, action.vcpu),
     "nmi": lambda action, label: Ioctl(action.vcpu, Request.NMI, label=label),
+    "msi": lambda action, label: msgspec.structs.replace(
+        signal_msi(action.vcpu, *action.values), label=label
+    ),
     "set_up_mce": lambda action, label: msgspec.structs.replace(state.set_up_mce(action.vcpu), label=label),
     "mce": lambda action, label: state.machine_check(label, status=action.values[0], vcpu=action.vcpu),
     "enable": lambda action, label: _enable("vm", _TRIPLE_FAULT, action, label),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import struct
+
+from sysevent.abi import x86_64 as abi
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.ioctls import Request
 from sysevent.abi.mp_state import MpState
 from sysevent.scenario import ioctls
 from sysevent.scenario.configuration import Configuration, Peers
-from sysevent.scenario.steps import Entry, Ioctl, Read, Scenario, Start, Step, Wait, Watch, run
+from sysevent.scenario.steps import Entry, Ioctl, Memory, Read, Scenario, Start, Step, Wait, Watch, Write, run
 from sysevent.scenario.x86_64 import COUNTERS, HYPERV_CPUID, Leaves, registers, scenario, vm_with_vcpus
-from sysevent.scenario.x86_64_state import LONG_CPUID, base_of, set_mode
+from sysevent.scenario.x86_64_state import LONG_CPUID, OUT, base_of, set_mode
 
 # Pins of the I/O APIC that userspace emulates with a split interrupt controller.
 _PINS = 24
@@ -19,6 +22,17 @@ IRQCHIPS: dict[str, tuple[Step, ...]] = {
     "full": (Ioctl("vm", Request.CREATE_IRQCHIP),),
     "split": (ioctls.enable_cap("vm", Capability.SPLIT_IRQCHIP, _PINS),),
 }
+# The vector of SIPIs, which is the number of the page where the vCPU begins, in real mode.
+SIPI_VECTOR = 9
+# That page, in a slot of its own: OUTs, as in the payload "wrmsr".
+START_PAGE = Memory(SIPI_VECTOR << 12, 0x1000, 1), Write(SIPI_VECTOR << 12, OUT)
+
+
+def signal_msi(vcpu: int, data: int) -> Ioctl:
+    """Return the step KVM_SIGNAL_MSI to the local APIC of a vCPU."""
+    # struct kvm_msi: address, data, flags, devid.
+    buffer = struct.pack("<QIII12x", abi.MSI_ADDRESS | vcpu << abi.MSI_ID_SHIFT, data, 0, 0)
+    return Ioctl("vm", Request.SIGNAL_MSI, buffer=buffer)
 
 
 def machine(
