@@ -10,7 +10,7 @@ from sysevent.abi import psci
 from sysevent.abi.errno import Errno
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
-from sysevent.conformance.arm64_rules import GIC_RULES
+from sysevent.conformance.arm64_rules import GIC_NOT_READY, GIC_RULES
 from sysevent.conformance.contract import Configuration
 from sysevent.conformance.contracts import CONTRACTS
 from sysevent.conformance.judge import judge
@@ -148,6 +148,36 @@ def test_lines_of_other_kinds_are_refused():
     assert errors(*others, made=Configuration(1)) == [Errno.ENXIO] * 2
 
 
+LATE, INITIALIZE = Configuration(2, "gic late"), Action("gic_init")
+
+
+def test_before_it_is_initialized_a_gicv3_has_no_interrupts():
+    spi = Action("spi", 0, (SPI, 1))
+    assert errors(RAISED, spi, MASK, DISTRIBUTOR, made=LATE) == [Errno.EBUSY] * 4
+    # What is wrong in itself is refused first, but not an SPI that the GIC will not have.
+    wrong = Action("ppi", 0, (15, 1)), Action("line", 0, (1,)), Action("spi", 0, (256, 1))
+    assert errors(*wrong, made=LATE) == [Errno.EINVAL, Errno.ENXIO, Errno.EBUSY]
+    assert errors(INITIALIZE, INITIALIZE, RAISED, wrong[2], made=LATE) == [0, 0, 0, Errno.EINVAL]
+    assert blocked(INITIALIZE, *READY, RAISED, SLEEPS, made=LATE) == [False]
+
+
+@pytest.mark.parametrize(("made", "free"), [(LATE, True), (ONE, False)])
+def test_a_wrong_number_may_be_refused_for_the_gic_first(made, free):
+    sequence = Sequence("arm64", made, (Action("ppi", 0, (15, 1)),))
+    seen = observation(ARM64, sequence)
+    ((where, answer),) = seen.answers.items()
+    busy = msgspec.structs.replace(answer, errno=Errno.EBUSY)
+    other = msgspec.structs.replace(seen, answers={where: busy})
+    assert (judge(ARM64, sequence, other).disagreement is None) is free
+
+
+def test_kvm_run_waits_until_the_gic_is_initialized():
+    """A KVM_RUN before that ends the VM, on Linux 6.12: no ioctl succeeds any more (kvm_vgic_map_resources)."""
+    sequence = (Action("set_state", 1, (MpState.STOPPED,)), SLEEPS)
+    assert not valid(ARM64, Sequence("arm64", LATE, sequence))
+    assert valid(ARM64, Sequence("arm64", LATE, (INITIALIZE, *sequence)))
+
+
 def test_wfi_sleeps_and_changes_no_register():
     for made, wakes in ((Configuration(1), Action("line", 0, (1,))), (ACCEPTS, RAISED)):
         asleep, woken = given(Action("wfi", 0, (7,)), wakes, Action("wfi", 0, (8,)), made=made).exits.values()
@@ -180,3 +210,7 @@ def test_a_gicv2_has_the_same_machines_by_other_registers():
     for action in (*READY, RAISED):
         (v3,), (v2,) = (one.steps(action, "") for one in (ARM64, contract))
         assert (v3 == v2) is (action == RAISED)
+    # It is initialized by what needs it.
+    sequence = Sequence("arm64", LATE, (RAISED, *READY))
+    assert [one.errno for one in observation(contract, sequence).answers.values()] == [0] * 4
+    assert GIC_NOT_READY in contract.lacking()

@@ -11,7 +11,7 @@ from typing import ClassVar
 import msgspec
 
 from sysevent.abi import psci
-from sysevent.abi.arm64 import SMCCC_FILTER_FWD_TO_USER, VCPU_POWER_OFF, VCPU_PSCI_0_2
+from sysevent.abi.arm64 import VCPU_POWER_OFF, VCPU_PSCI_0_2
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.errno import Errno
 from sysevent.abi.exits import ExitReason
@@ -29,23 +29,21 @@ from sysevent.conformance.arm64_guest import (
     slept_by,
 )
 from sysevent.conformance.arm64_machine import Machine, Vcpu
+from sysevent.conformance.arm64_psci import set_filter
 from sysevent.conformance.arm64_steps import steps
 from sysevent.conformance.contract import Configuration, Contract, Next
 from sysevent.conformance.machine import Action, Answer, Mode, Phase
 from sysevent.conformance.rules import Rule
 from sysevent.model import Facts
 from sysevent.scenario.arm64 import WFI, registers, vm_with_vcpus
-from sysevent.scenario.gic import GICS, PMR, accept_interrupts
+from sysevent.scenario.gic import GICS, PMR, accept_interrupts, uninitialized
 from sysevent.scenario.steps import Step
 
 # PSTATE of a vCPU that was reset: D, A, I, F, EL1h (arch/arm64/kvm/reset.c, VCPU_RESET_PSTATE_EL1).
 _PSTATE = 0x3C5
-# Calls of the Arm architecture, which no filter can have: SMC32_ARCH_RANGE_*, SMC64_ARCH_RANGE_* of hypercalls.c.
-_RESERVED = ((0x8000_0000, 0x8000_FFFF), (0xC000_0000, 0xC000_FFFF))
-_LAST_FUNCTION = (1 << 32) - 1
 # Variants: a vCPU that begins as STOPPED, one without the feature PSCI_0_2, a GIC in the kernel, one that lets the PPI
-# of each vCPU through.
-_OFF, _OLD, _GIC, _ACCEPTS = "off", "psci_0_1", "gic", "gic accepts"
+# of each vCPU through, one that is not initialized yet.
+_OFF, _OLD, _GIC, _ACCEPTS, _LATE = "off", "psci_0_1", "gic", "gic accepts", "gic late"
 # Where the kinds of calls begin.
 _BEGIN = {"call": CALL, "smc": SMC, "wfi": WFI}
 _KEPT = {int(MpState.STOPPED): rule.STOPPED, int(MpState.SUSPENDED): rule.SLEEPS}
@@ -65,7 +63,7 @@ class Arm64(Contract):
         self._smc, self._filter = (one in facts.features for one in ("smc.version", "smccc.filter"))
         self._irqchip = next((one for one in GICS if one in facts.features), "")
         made = ((1, ""), (2, ""), (2, _OFF), (3, ""), (4, _OFF), (2, _OLD))
-        with_gic = ((1, _GIC), (2, _ACCEPTS), (2, _GIC), (4, _ACCEPTS)) if self._irqchip else ()
+        with_gic = ((1, _GIC), (2, _ACCEPTS), (2, _GIC), (4, _ACCEPTS), (2, _LATE)) if self._irqchip else ()
         self.configurations = tuple(Configuration(*one) for one in (*made, *with_gic))
 
     @staticmethod
@@ -82,7 +80,7 @@ class Arm64(Contract):
     def machine(self, made: Configuration) -> Machine:
         old, accepts = made.variant == _OLD, made.variant == _ACCEPTS
         others = MpState.STOPPED if made.variant in (_OFF, _OLD) else MpState.RUNNABLE
-        has_gic = accepts or made.variant == _GIC
+        has_gic = made.variant in (_GIC, _ACCEPTS, _LATE)
         vcpus = tuple(
             Vcpu(
                 mp_state=others if n else MpState.RUNNABLE,
@@ -93,7 +91,14 @@ class Arm64(Contract):
         )
         version = psci.version(0, 1) if old else self._latest
         return Machine(
-            vcpus=vcpus, latest=self._latest, version=version, psci=not old, gic=has_gic, distributor=accepts
+            vcpus=vcpus,
+            latest=self._latest,
+            version=version,
+            psci=not old,
+            gic=has_gic,
+            ready=made.variant != _LATE,
+            lazy=self._irqchip == "gicv2",
+            distributor=accepts,
         )
 
     def setup(self, made: Configuration) -> tuple[Step, ...]:
@@ -105,6 +110,7 @@ class Arm64(Contract):
                 off=range(1, made.vcpus) if made.variant in (_OFF, _OLD) else (),
                 irqchip=self._irqchip if made.variant in (_GIC, _ACCEPTS) else "",
             ),
+            *(uninitialized(self._irqchip) if made.variant == _LATE else ()),
             *(step for vcpu in accepts for step in accept_interrupts(self._irqchip, vcpu)),
         )
 
@@ -124,11 +130,17 @@ class Arm64(Contract):
         begun = any(each.ran for each in machine.vcpus)
         # While another vCPU enters KVM_RUN, both answers are possible.
         free = all(each.phase is Phase.OUT for each in machine.vcpus)
-        return (
+        groups = (
             *groups,
             *(gic_writes(vcpu, free) if machine.gic else ()),
             *(filters(machine.psci, begun) if free and self._filter else ()),
         )
+        if machine.ready:
+            return groups
+        return (*((Action("gic_init"),),) * 3, *(group for group in groups if not group[0].enters))
+
+    def can_enter(self, machine: Machine) -> bool:
+        return machine.ready
 
     def during_run(self, machine: Machine, vcpu: int) -> tuple[Action, ...]:
         return inputs(vcpu, machine.gic)
@@ -139,6 +151,7 @@ class Arm64(Contract):
             *(() if self._smc else (rule.SMC,)),
             *(() if self._filter else (rule.FILTER, rule.FILTER_REFUSED, rule.DENIED, rule.FORWARDED)),
             *(() if self._irqchip else rule.GIC_RULES),
+            *((rule.GIC_NOT_READY,) if self._irqchip == "gicv2" else ()),
         )
 
     def steps(self, action: Action, label: str) -> tuple[Step, ...]:
@@ -165,6 +178,8 @@ class Arm64(Contract):
                 yield m, rule.LINE, invalid
             case "ppi" | "spi":
                 yield from gic.set_line(m, action)
+            case "gic_init":
+                yield from gic.initialize(m)
             case kind if kind in gic.WRITES:
                 yield from gic.write(m, action)
             case "init" if bool(value & VCPU_PSCI_0_2) is not m.psci:
@@ -181,7 +196,7 @@ class Arm64(Contract):
                 else:
                     yield m, rule.SET_VERSION_REFUSED, invalid
             case "filter":
-                yield from _filtered(m, *action.values)
+                yield from set_filter(m, *action.values)
             case "enable" if value:
                 yield m, rule.ENABLE, invalid
             case "enable":
@@ -267,25 +282,3 @@ def _initialized(m: Machine, n: int, *, off: bool) -> Iterator[tuple[Machine, Ru
     yield m.put(n, line=False), reason, Answer()
     if vcpu.line and vcpu.ran:
         yield m, reason, Answer()
-
-
-def _filtered(m: Machine, first: int, number: int, handling: int) -> Iterator[tuple[Machine, Rule, Answer]]:
-    """Yield the machine after KVM_ARM_VM_SMCCC_FILTER of so many functions, from the first one on.
-
-    The thread of a vCPU whose KVM_RUN is not waited for may not be in the kernel yet.
-    """
-    last = first + number - 1
-    if not number or last > _LAST_FUNCTION or handling > SMCCC_FILTER_FWD_TO_USER:
-        yield m, rule.FILTER_REFUSED, Answer(Errno.EINVAL)
-        return
-    ran = [vcpu for vcpu in m.vcpus if vcpu.ran]
-    if ran:
-        yield m, rule.FILTER_REFUSED, Answer(Errno.EBUSY)
-    if any(vcpu.phase is not Phase.LOOP for vcpu in ran):
-        return
-    taken = (*_RESERVED, *((begin, end) for begin, end, _ in m.filters))
-    if any(begin <= last and first <= end for begin, end in taken):
-        yield m, rule.FILTER_REFUSED, Answer(Errno.EEXIST)
-    else:
-        ranges = (*m.filters, (first, last, handling))
-        yield msgspec.structs.replace(m, filters=ranges), rule.FILTER, Answer()

@@ -43,7 +43,16 @@ def set_line(m: Machine, action: Action) -> Asked:
     is_spi = action.kind == "spi"
     if not m.gic:
         yield m, rule.LINE_REFUSED, Answer(Errno.ENXIO)
-    elif number not in (SPIS if is_spi else PPIS) or action.vcpu >= len(m.vcpus):
+    elif (number < SPIS.start) if is_spi else (number not in PPIS or action.vcpu >= len(m.vcpus)):
+        yield m, rule.LINE_REFUSED, Answer(Errno.EINVAL)
+        # Linux 7.2 initializes the GIC, or refuses, before it looks at the number.
+        if not m.ready and m.lazy:
+            yield _initialized(m), rule.LINE_REFUSED, Answer(Errno.EINVAL)
+        elif not m.ready:
+            yield m, rule.GIC_NOT_READY, Answer(Errno.EBUSY)
+    elif not (m := _initialized(m)).ready:
+        yield m, rule.GIC_NOT_READY, Answer(Errno.EBUSY)
+    elif number not in (SPIS if is_spi else PPIS):
         yield m, rule.LINE_REFUSED, Answer(Errno.EINVAL)
     elif is_spi:
         risen = _changed(m, action.vcpu, SPI, latch=True) if level else m
@@ -55,11 +64,25 @@ def set_line(m: Machine, action: Action) -> Asked:
         yield changed, rule.GIC_PPI, Answer()
 
 
+def initialize(m: Machine) -> Asked:
+    """Yield the machine after KVM_DEV_ARM_VGIC_CTRL_INIT."""
+    yield msgspec.structs.replace(m, ready=True), rule.GIC_READY, Answer()
+
+
+def _initialized(m: Machine) -> Machine:
+    """Return the machine after KVM has initialized a GICv2 that is needed (vgic_lazy_init)."""
+    return msgspec.structs.replace(m, ready=m.ready or m.lazy)
+
+
 def write(m: Machine, action: Action) -> Asked:
     """Yield the machine after KVM_SET_DEVICE_ATTR of a register.
 
     KVM refuses it while a vCPU is in KVM_RUN. The thread of one whose KVM_RUN is not waited for may not be there yet.
     """
+    m = _initialized(m)
+    if not m.ready:
+        yield m, rule.GIC_NOT_READY, Answer(Errno.EBUSY)
+        return
     phases = {vcpu.phase for vcpu in m.vcpus}
     if phases & {Phase.LOOP, Phase.TRAPPED, Phase.WAITING}:
         yield m, rule.GIC_BUSY, Answer(Errno.EBUSY)

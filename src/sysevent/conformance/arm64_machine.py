@@ -69,8 +69,11 @@ class Machine(base.Machine, frozen=True, kw_only=True):
     suspend: bool = False
     # The SMCCC filter: first function, last function and action of each range.
     filters: tuple[tuple[int, int, int], ...] = ()
-    # There is an interrupt controller in the kernel; its distributor is enabled.
+    # There is an interrupt controller in the kernel; it is initialized; a GICv2 is as soon as it is needed; its
+    # distributor is enabled.
     gic: bool = False
+    ready: bool = True
+    lazy: bool = False
     distributor: bool = False
 
     def wakes(self, number: int) -> bool:

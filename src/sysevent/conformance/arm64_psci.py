@@ -14,6 +14,7 @@ from sysevent.abi.arm64 import (
     SMCCC_FILTER_FWD_TO_USER,
     SMCCC_FILTER_HANDLE,
 )
+from sysevent.abi.errno import Errno
 from sysevent.abi.events import EventType, ResetFlag, ShutdownFlag
 from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
@@ -22,13 +23,15 @@ from sysevent.abi.psci import Function
 from sysevent.conformance import arm64_rules as rule
 from sysevent.conformance.arm64_machine import Machine
 from sysevent.conformance.contract import Next
-from sysevent.conformance.machine import Phase
+from sysevent.conformance.machine import Answer, Phase
 from sysevent.conformance.rules import Rule
 
 _LOW = (1 << 32) - 1
 # MPIDR_HWID_BITMASK: the affinity fields of MPIDR_EL1. vCPU n has n in the lowest one.
 _HWID = 0xFF_00FF_FFFF
 _SMCCC_1_1 = 0x1_0001
+# Calls of the Arm architecture, which no filter can have: SMC32_ARCH_RANGE_*, SMC64_ARCH_RANGE_* of hypercalls.c.
+_RESERVED = ((0x8000_0000, 0x8000_FFFF), (0xC000_0000, 0xC000_FFFF))
 
 
 def returned(m: Machine, n: int, rule_: Rule, *values: int) -> Next:
@@ -206,3 +209,25 @@ def handle(m: Machine, n: int, smc: bool = False) -> Iterator[Next]:
         yield _CALLS[fid][1](m, n, fid)
     else:
         yield returned(m, n, rule.UNKNOWN, psci.NOT_SUPPORTED)
+
+
+def set_filter(m: Machine, first: int, number: int, handling: int) -> Iterator[tuple[Machine, Rule, Answer]]:
+    """Yield the machine after KVM_ARM_VM_SMCCC_FILTER of so many functions, from the first one on.
+
+    The thread of a vCPU whose KVM_RUN is not waited for may not be in the kernel yet.
+    """
+    last = first + number - 1
+    if not number or last > _LOW or handling > SMCCC_FILTER_FWD_TO_USER:
+        yield m, rule.FILTER_REFUSED, Answer(Errno.EINVAL)
+        return
+    ran = [vcpu for vcpu in m.vcpus if vcpu.ran]
+    if ran:
+        yield m, rule.FILTER_REFUSED, Answer(Errno.EBUSY)
+    if any(vcpu.phase is not Phase.LOOP for vcpu in ran):
+        return
+    taken = (*_RESERVED, *((begin, end) for begin, end, _ in m.filters))
+    if any(begin <= last and first <= end for begin, end in taken):
+        yield m, rule.FILTER_REFUSED, Answer(Errno.EEXIST)
+    else:
+        ranges = (*m.filters, (first, last, handling))
+        yield msgspec.structs.replace(m, filters=ranges), rule.FILTER, Answer()

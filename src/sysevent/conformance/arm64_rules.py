@@ -188,6 +188,13 @@ GIC_WRITE = RULES.add("gic.write",
 GIC_BUSY = RULES.add("gic.write.busy",
     "KVM_SET_DEVICE_ATTR of a register returns EBUSY while any vCPU is in KVM_RUN, and changes nothing.",
     "Documentation/virt/kvm/devices/arm-vgic-v3.rst; " + _VGIC.format("vgic-kvm-device.c, vgic_v3_attr_regs_access"))
+GIC_NOT_READY = RULES.add("gic.uninitialized",
+    "Before a GICv3 is initialized, KVM_IRQ_LINE of its interrupts and KVM_SET_DEVICE_ATTR of a register return EBUSY; "
+    "a GICv2 is initialized by them. Linux 7.2 looks at that before the number of the interrupt, and 6.12 after it.",
+    _ARM.format("kvm_vm_ioctl_irq_line") + "; "
+    + _VGIC.format("vgic-init.c, vgic_lazy_init; vgic-kvm-device.c, vgic_v3_attr_regs_access"))
+GIC_READY = RULES.add("gic.initialize",
+    "KVM_DEV_ARM_VGIC_CTRL_INIT succeeds, also once more.", _VGIC.format("vgic-init.c, vgic_init"))
 GIC_INIT = RULES.add("gic.init",
     "KVM_ARM_VCPU_INIT and the reset by CPU_ON change nothing of the vCPU's interrupts and of its mask.",
     _ARM.format("kvm_arch_vcpu_ioctl_vcpu_init") + "; arch/arm64/kvm/reset.c, kvm_reset_vcpu")

@@ -53,6 +53,7 @@ _STEPS: Mapping[str, Callable[[Action, str], Step]] = {
     "line": _line,
     "ppi": _ppi,
     "spi": _spi,
+    "gic_init": lambda _, label: msgspec.structs.replace(gic.INITIALIZE, label=label),
     "init": _init,
     "set_version": lambda action, label: ioctls.set_one_reg(
         action.vcpu, ARM64_PSCI_VERSION, action.values[0], label

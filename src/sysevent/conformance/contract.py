@@ -55,6 +55,10 @@ class Contract(abc.ABC):
         First a group is chosen, and then one of its actions. KVM_RUN is without Mode.ASYNC.
         """
 
+    def can_enter(self, machine: Any) -> bool:
+        """Return whether the model predicts KVM_RUN of the machine's vCPUs."""
+        return True
+
     def during_run(self, machine: Any, vcpu: int) -> tuple[Action, ...]:
         """Return the actions on a vCPU, or about one, that KVM takes while it is in KVM_RUN."""
         return ()

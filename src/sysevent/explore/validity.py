@@ -62,6 +62,8 @@ def _runs_programs(contract: Contract, sequence: Sequence) -> bool:
     states = play.begin(contract, sequence.made)
     try:
         for action in sequence.actions:
+            if action.enters and not all(map(contract.can_enter, states)):
+                return False
             if action.kind == "run" and not has_program(contract, states, action.vcpu):
                 return False
             states = play.after(contract, states, action)

@@ -71,14 +71,19 @@ def exists(irqchip: str) -> Ioctl:
 
 def controller(irqchip: str) -> tuple[Step, ...]:
     """Return the steps that create and initialize an interrupt controller, when all vCPUs exist; none for ""."""
-    if not irqchip:
-        return ()
+    return (*uninitialized(irqchip), INITIALIZE) if irqchip else ()
+
+
+INITIALIZE = attribute("device", Group.CTRL, gic.CTRL_INIT)
+
+
+def uninitialized(irqchip: str) -> tuple[Step, ...]:
+    """Return the steps that create an interrupt controller, which INITIALIZE makes usable."""
     kind = GICS[irqchip]
     return (
         Device(kind.type),
         attribute("device", Group.ADDR, kind.distributor, struct.pack("<Q", _DISTRIBUTOR)),
         attribute("device", Group.ADDR, kind.cpus, struct.pack("<Q", _CPUS)),
-        attribute("device", Group.CTRL, gic.CTRL_INIT),
     )
 
 
