@@ -138,17 +138,37 @@ def test_missing_qemu_looks_on_path(monkeypatch, tmp_path):
     assert installer.missing_qemu(["riscv64"]) == ()
 
 
+@pytest.fixture
+def no_proxies(monkeypatch):
+    """A machine without a proxy."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.mark.parametrize(
     ("root", "terminal", "start"),
     [(True, False, ("env",)), (False, True, ("sudo", "env")), (False, False, ("sudo", "-n", "env"))],
     ids=["root", "terminal", "no-terminal"],
 )
+@pytest.mark.usefixtures("no_proxies")
 def test_sudo_asks_only_at_a_terminal(root, terminal, start):
     """Without a terminal it must fail, not wait for a password."""
     command = system_packages.privileged(("apt-get", "update"), root=root, terminal=terminal)
     assert command[: len(start)] == start
     assert command[-2:] == ("apt-get", "update")
     assert "DEBIAN_FRONTEND=noninteractive" in command
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_sudo_keeps_the_proxies(monkeypatch):
+    """By name, since values can have passwords, and only those that are set; root has them anyway."""
+    assert system_packages.privileged((), root=False, terminal=True)[:2] == ("sudo", "env")
+    monkeypatch.setenv("https_proxy", "http://me:secret@proxy.test:3128")
+    monkeypatch.setenv("no_proxy", "localhost")
+    command = system_packages.privileged((), root=False, terminal=False)
+    assert command[:4] == ("sudo", "-n", "--preserve-env=https_proxy,no_proxy", "env")
+    assert "secret" not in " ".join(command)
+    assert system_packages.privileged((), root=True, terminal=False)[0] == "env"
 
 
 @pytest.fixture

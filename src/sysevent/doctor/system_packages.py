@@ -21,6 +21,8 @@ from sysevent.model import Progress
 
 # Lines of a failed installation's output that are shown.
 _TAIL = 20
+# Where a machine's package manager may learn of its proxy; sudo drops them. All of them read the small ones.
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 def qemu_keys(archs: Iterable[str]) -> tuple[str, ...]:
@@ -52,9 +54,11 @@ def privileged(command: Sequence[str], *, root: bool, terminal: bool) -> tuple[s
     """The command as root, in an environment in which it asks no question.
 
     root: this process is root, so sudo is left out. terminal: sudo can ask for a password. sudo drops the
-    environment, so env is what it starts.
+    environment, so env is what it starts. Proxies can have passwords, which env would show to all users.
     """
-    sudo = () if root else ("sudo",) if terminal else ("sudo", "-n")
+    proxies = ",".join(name for name in _PROXIES if os.environ.get(name))
+    kept = (f"--preserve-env={proxies}",) if proxies else ()
+    sudo = () if root else ("sudo", *kept) if terminal else ("sudo", "-n", *kept)
     return (*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", *command)
 
 
