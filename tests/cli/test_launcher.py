@@ -123,7 +123,10 @@ def test_missing_interpreter_or_command_is_set_up_again(launcher, checkout, gone
 
 
 def test_failed_step_leaves_nothing_usable(launcher, checkout):
-    """The message quotes pip; the next use starts over."""
+    """The message quotes pip, and explains what a proxy causes; the next use starts over."""
+    fake_python(checkout, "echo CERTIFICATE_VERIFY_FAILED; exit 1")
+    with pytest.raises(launcher.SetupFailed, match=r"behind a proxy .* PIP_CERT"):
+        launcher.set_up(install_deps=False)
     fake_python(checkout, "echo no such version; exit 1")
     with pytest.raises(launcher.SetupFailed, match=r"(?s)pip install.*no such version"):
         launcher.set_up(install_deps=False)
