@@ -167,6 +167,7 @@ class FakeHost:
 
     has_deadlines = True
     hello_timeout = 60.0
+    stretch = 1.0
     activity = "booting"
     seconds_to_ready = 1.5
 

@@ -4,7 +4,7 @@ import math
 import time
 
 import pytest
-from fakes import HELLO, LOST, FakeOpener
+from fakes import HELLO, LOST, FakeHost, FakeOpener, scenario
 
 from sysevent import wire
 from sysevent.engine.session import Session
@@ -33,6 +33,23 @@ def session(opener, tmp_path):
         return found
 
     return make
+
+
+def test_the_patience_of_a_slow_machine(world, monkeypatch):
+    """Every answer may take as many times longer, that of the control as well."""
+    seconds = []
+    send = Session.send
+
+    def sending(session, request, abi, limit):
+        seconds.append(limit)
+        return send(session, request, abi, limit)
+
+    monkeypatch.setattr(Session, "send", sending)
+    for stretch in (1, 4):
+        monkeypatch.setattr(FakeHost, "stretch", stretch)
+        world.asker(world.opener()).observe(scenario("x86_64.a", milliseconds=500))
+    assert seconds[:2] == [15, 12.5]
+    assert seconds[len(seconds) // 2 :][:2] == [60, 50]
 
 
 def test_a_conversation(session):

@@ -42,7 +42,7 @@ CHANNEL = [
 
 def golden(arch, channel):
     console, port = CONSOLE[arch], " sysevent_channel=vport0p1" if channel else ""
-    append = f"console={console} quiet oops=panic panic=-1{port} sysevent_serial={console} {QUICK}"
+    append = f"console={console} quiet oops=panic panic=-1 watchdog_thresh=60{port} sysevent_serial={console} {QUICK}"
     return [
         *BEFORE[arch], "-m", "512", "-smp", "1", "-no-reboot",
         "-kernel", "/k/Image", "-initrd", "/i/cpio", "-append", append,
@@ -69,6 +69,11 @@ LINES = InheritedFds(monitor=5, console=4, channel=6)
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
 def test_with_a_channel(arch):
     assert argv(machine(arch), LINES) == golden(arch, channel=True)
+
+
+def test_with_a_clock_of_its_own():
+    command = argv(machine("arm64", counted=True), LINES)
+    assert command[command.index("-icount") + 1] == "shift=4,align=off,sleep=on"
 
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))

@@ -3,6 +3,7 @@
 import os
 import select
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
@@ -49,7 +50,8 @@ def test_all_of_it(stub):
 
 def test_kvm(stub):
     """Its device needs the rights of this user."""
-    assert confinement(stub("exit 0"), kvm=True) == Confinement(("--no-new-privs",), STRICT)
+    found = confinement(stub("exit 0"), kvm=True)
+    assert (found.privileges, found.options) == (("--no-new-privs",), STRICT)
 
 
 def test_without_seccomp(stub):
@@ -62,13 +64,40 @@ def test_without_seccomp(stub):
 def test_where_other_users_cannot_run_it(stub):
     """As in a container that has one user, or a QEMU in root's home: the sandbox stays."""
     found = confinement(stub("[ $(id -u) = 0 ]"), kvm=False)
-    assert found == Confinement(("--no-new-privs",), STRICT)
+    assert (found.privileges, found.options) == (("--no-new-privs",), STRICT)
 
 
 @pytest.mark.parametrize("script", ["exit 1", "kill -SEGV $$", "echo no such machine >&2; exit 1"])
 def test_a_qemu_that_does_not_start(stub, script):
     """It is not confined, and its guest is lost with its own message."""
-    assert confinement(stub(script), kvm=False) == Confinement()
+    found = confinement(stub(script), kvm=False)
+    assert (found, found.stretch) == (Confinement(), 1)
+
+
+@pytest.mark.parametrize(("prompt", "slow"), [(60, False), (0.01, True)])
+def test_a_slow_machine(stub, monkeypatch, prompt, slow):
+    """Deadlines become as many times longer as QEMU's start took longer than it may; they never become shorter."""
+    monkeypatch.setattr(confining, "_PROMPT", prompt)
+    found = confinement(stub("exec sleep 0.1"), kvm=False)
+    assert found.seconds >= 0.1
+    assert (found.stretch >= 10) if slow else (found.stretch == 1)
+
+
+@pytest.mark.parametrize(("limit", "slow"), [(60, False), (0.0001, True)])
+def test_a_slow_cpu(stub, monkeypatch, limit, slow):
+    """By CPU time: a machine with much to do is not slow."""
+    monkeypatch.setattr(confining, "_SLOW_CPU", limit)
+    found = confinement(stub("i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done"), kvm=False)
+    assert (found.very_slow, bool(found.pace)) == (slow, slow)
+
+
+def test_where_it_is_lost_how_a_child_ended(stub):
+    """As for a service whose manager ignores SIGCHLD: QEMU is confined all the same."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert confinement(stub("exit 0"), kvm=True).options == STRICT
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def test_a_qemu_that_hangs(stub, monkeypatch):

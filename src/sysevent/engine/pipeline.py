@@ -258,7 +258,7 @@ class Pipeline:
             request.answer = error
             self._on_answer(request)
             return
-        seconds = _CONTROL if control else deadline / 1000 + _LATE
+        seconds = session.stretch * (_CONTROL if control else deadline / 1000 + _LATE)
         abi = SUPERVISOR if request.scenario.runs_programs else request.abi.number
         self._in_flight[session.send(body, abi, seconds)] = request
         self._controls.sent(request)

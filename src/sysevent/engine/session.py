@@ -63,6 +63,11 @@ class Session:
         return len(self._in_flight) < self.host.window
 
     @property
+    def stretch(self) -> float:
+        """See Host.stretch."""
+        return self.host.stretch
+
+    @property
     def traits(self) -> Mapping[str, str]:
         """See Host.traits."""
         return self.host.traits

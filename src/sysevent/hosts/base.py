@@ -48,6 +48,10 @@ class Host(Protocol):
         """Seconds that the HELLO may take to arrive."""
 
     @property
+    def stretch(self) -> float:
+        """How many times longer than usual an answer may take, known after start(): 1 unless this machine is slow."""
+
+    @property
     def activity(self) -> str:
         """What happens until the HELLO, for progress lines: "booting debian:6.12"."""
 

@@ -26,6 +26,7 @@ class FramedHost(abc.ABC):
         """hello_timeout and activity: see Host in hosts/base.py."""
         self.name = name
         self.hello_timeout = hello_timeout
+        self.stretch = 1.0
         self.activity = activity
         self.seconds_to_ready = 0.0
         self.retried: list[str] = []

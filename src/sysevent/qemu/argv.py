@@ -42,6 +42,8 @@ class GuestConfig(msgspec.Struct, frozen=True):
     keep: bool = False
     # True: QEMU waits for a debugger before the first instruction.
     debug: bool = False
+    # True: the guest's clock counts its instructions, and not this machine's time.
+    counted: bool = False
 
 
 class InheritedFds(msgspec.Struct, frozen=True):
@@ -115,6 +117,9 @@ def kernel_command_line(
             # end of QEMU.
             "oops=panic",
             "panic=-1",
+            # A CPU of the guest counts as locked up after twice as many seconds (kernel/watchdog.c), by a clock that
+            # goes on while QEMU does not run. The default is 10, which was not enough on a very slow machine.
+            "watchdog_thresh=60",
             # The kernel puts an unknown key=value into the environment of init (init/main.c, unknown_bootoption).
             # Init uses the serial line when the kernel has no virtio_console.
             *([f"sysevent_channel={VIRTIO_CHANNEL}"] if virtio else []),
@@ -173,6 +178,8 @@ def argv(config: GuestConfig, fds: InheritedFds | None = None, *, restored: bool
         # One CPU: a second one costs a fifth to a half of the boot, and a VM's vCPUs are threads in any case.
         "-smp", "1",
         "-no-reboot",
+        # 16 ns for each instruction. A guest that waits sleeps in this machine's time.
+        *(["-icount", "shift=4,align=off,sleep=on"] if config.counted else []),
         *(["-bios", str(config.firmware)] if config.firmware else []),
 
         "-kernel", _path(fds.kernel, config.kernel),

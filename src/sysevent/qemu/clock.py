@@ -3,6 +3,7 @@
 A guest's RDTSC reads the counter of this machine, unscaled (QEMU, cpu_get_host_ticks in include/qemu/timer.h): the
 time stamp counter if this is an x86 machine, and nanoseconds on arm64. With a wrong rate the guest's clock and
 its watchdogs have a wrong speed: 2.3 times too fast if the counter of a 2.3 GHz machine is taken for one of 1 GHz.
+With -icount it counts nanoseconds everywhere.
 """
 
 from __future__ import annotations
@@ -28,14 +29,16 @@ _READINGS = 5
 _RDTSC = bytes.fromhex("0f31 48c1e220 4809d0 c3")
 
 
-def kernel_words(arch: Architecture, accel: str, khz: Callable[[], int] | None = None) -> str:
+def kernel_words(
+    arch: Architecture, accel: str, khz: Callable[[], int] | None = None, *, counted: bool = False
+) -> str:
     """The words for the command line of an L1 kernel that tell it the rate of its counter; "" if it needs none.
 
-    khz: returns the rate in kHz, 0 if it is not known; None: that of this machine.
+    khz: returns the rate in kHz, 0 if it is not known; None: that of this machine. counted: see GuestConfig.
     """
     if accel != "tcg" or not arch.counter_word:
         return ""
-    rate = (khz or counter_khz)()
+    rate = _NANOSECONDS_KHZ if counted else (khz or counter_khz)()
     return f"{arch.counter_word}={rate}" if rate else ""
 
 

@@ -3,7 +3,7 @@
 QEMU filters its own system calls (-sandbox) if it was built with seccomp and the kernel permits that. No program that
 it starts can gain privileges. Where this process is root and the guest needs no /dev/kvm, QEMU runs as a user without
 rights: it gets all its files as open file descriptors. A trial start, without a guest, decides what of this works here:
-containers can forbid each of them, and not every QEMU has seccomp.
+containers can forbid each of them, and not every QEMU has seccomp. It also shows how slow this machine is.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import select
 import shutil
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import msgspec
@@ -22,7 +24,12 @@ from sysevent.errors import InfrastructureError, ToolMissing
 from sysevent.process import die_with_parent
 
 # Seconds for QEMU to start and carry out "quit"; 0.04 is usual.
-_TRIAL = 20
+_TRIAL = 120
+# Seconds that it may take where deadlines are as usual: they have room for a machine with much to do.
+_PROMPT = 0.2
+# Seconds of CPU time, of which 0.04 are usual, whatever else the machine does. An emulated one takes 0.3 to 0.6, and
+# 200 times as long as usual for a boot: by a clock that goes on as usual a vCPU was stuck there.
+_SLOW_CPU = 0.15
 _QUIT = b'{"execute": "qmp_capabilities"}\n{"execute": "quit"}\n'
 # A machine without devices, firmware or CPU.
 _EMPTY = ("-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S", "-qmp", "stdio")
@@ -41,6 +48,29 @@ class Confinement(msgspec.Struct, frozen=True):
     privileges: tuple[str, ...] = ()
     # Options of QEMU.
     options: tuple[str, ...] = ()
+    # What the trial took, by the clock and in CPU time; 0 if none succeeded.
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+    @property
+    def stretch(self) -> float:
+        """How many times longer than usual a guest may take on this machine; 1 unless it is very slow."""
+        return max(1.0, self.seconds / _PROMPT)
+
+    @property
+    def very_slow(self) -> bool:
+        """Whether guests under TCG need a clock that goes as slowly as they do."""
+        return self.cpu_seconds > _SLOW_CPU
+
+    @property
+    def pace(self) -> str:
+        """What follows for guests under TCG if this machine is very slow; "" if it is not."""
+        if not self.very_slow:
+            return ""
+        return (
+            f"QEMU needs {self.cpu_seconds:.1f} s of CPU time to start here, so that the clocks of guests count "
+            "instructions"
+        )
 
     @property
     def other_user(self) -> bool:
@@ -62,22 +92,50 @@ def confinement(program: str, *, kvm: bool) -> Confinement:
 def _working(program: str, user: tuple[str, ...]) -> Confinement:
     for privileges, options in ((user, _SANDBOX), ((), _SANDBOX), (user, ()), ((), ())):
         found = Confinement((_NO_NEW_PRIVILEGES, *privileges), options)
-        if _works(program, found):
-            return found
+        begin = time.monotonic()
+        with contextlib.suppress(ToolMissing, OSError):
+            used = _tried(program, found)
+            if used is not None:
+                return msgspec.structs.replace(found, seconds=time.monotonic() - begin, cpu_seconds=used)
     return Confinement()
 
 
-def _works(program: str, found: Confinement) -> bool:
-    """Whether QEMU starts when it is confined like this, and carries out "quit"."""
-    with contextlib.suppress(ToolMissing, OSError):
-        command = die_with_parent([program, *found.options, *_EMPTY], privileges=found.privileges)
-        try:
-            done = subprocess.run(command, input=_QUIT, capture_output=True, timeout=_TRIAL, check=False)
-        except subprocess.TimeoutExpired:
-            # Without confinement it would hang as well, and each boot would wait for it.
-            raise InfrastructureError(f"{program} does not start and quit within {_TRIAL} s") from None
-        return done.returncode == 0
-    return False
+def _tried(program: str, found: Confinement) -> float | None:
+    """The CPU time in which QEMU, confined like this, starts and carries out "quit"; None if it fails."""
+    command = die_with_parent([program, *found.options, *_EMPTY], privileges=found.privileges)
+    taken, given = os.pipe()
+    with os.fdopen(taken, "rb") as commands:
+        os.write(given, _QUIT)
+        os.close(given)
+        process = subprocess.Popen(
+            command, stdin=commands, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+    try:
+        hangs = not _ends(process.pid)
+        if hangs:
+            process.kill()
+        # Popen does not tell what it used.
+        _, status, usage = os.wait4(process.pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        # What started this process ignores SIGCHLD, so that how a child ended is lost. Popen does the same.
+        process.returncode = 0
+        return 0.0
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if hangs:
+        # Without confinement it would hang as well, and each boot would wait for it.
+        raise InfrastructureError(f"{program} does not start and quit within {_TRIAL} s")
+    return None if process.returncode else usage.ru_utime + usage.ru_stime
+
+
+def _ends(pid: int) -> bool:
+    """Whether a child ends in time. ProcessLookupError if it has left no trace."""
+    watched = os.pidfd_open(pid)
+    try:
+        end = select.poll()
+        end.register(watched, select.POLLIN)
+        return bool(end.poll(_TRIAL * 1000))
+    finally:
+        os.close(watched)
 
 
 def open_for(found: Confinement, path: str | os.PathLike[str]) -> int:

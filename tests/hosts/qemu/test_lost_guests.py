@@ -5,6 +5,8 @@ from qemu_guests import ANSWERING, PANIC, ask, lost
 
 from sysevent import wire
 from sysevent.hosts import waiting
+from sysevent.qemu import launch
+from sysevent.qemu.confinement import Confinement
 
 
 @pytest.mark.parametrize("reason", ["guest-reset", "guest-panic", None])
@@ -83,6 +85,13 @@ def test_patience_while_it_boots(start):
     """As long as the target says."""
     guest = start(ANSWERING, boot=30)
     assert (guest.activity, guest.hello_timeout) == ("booting debian:6.12", 30)
+
+
+def test_patience_on_a_slow_machine(start, monkeypatch):
+    """As many times longer as QEMU needs to start there: an emulated machine would boot nothing in time."""
+    monkeypatch.setattr(launch, "confine", lambda _: Confinement(seconds=0.5))
+    guest = start("forever()", boot=1)
+    assert lost(guest, lambda: waiting.hello(guest)).startswith("stub: silent: no answer within 2 s")
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from sysevent.model import ExpectedKernel, KernelImage, Progress
 from sysevent.qemu import clock, firmware
 from sysevent.qemu.accel import Accel, choose
 from sysevent.qemu.argv import GuestConfig, argv
+from sysevent.qemu.confinement import confinement
 from sysevent.qemu.files import installed_files
 from sysevent.settings import Settings
 from sysevent.targets.spec import TargetSpec
@@ -62,8 +63,8 @@ def prepare(
 
     files: content of the initramfs, path -> bytes. kvm_obstacle: the reason to use TCG, when it is known already.
     archives: more of its content, such as a kit's (images/rootfs/kits).
-    Only writes files, so it may run in a thread while another guest is asked.
-    Raises NoKvm for a target with `where = "kvm"` on a machine without usable KVM.
+    Only writes files, and starts QEMU once to see how slow it is, so it may run in a thread while another guest is
+    asked. Raises NoKvm for a target with `where = "kvm"` on a machine without usable KVM, and what confinement() does.
     """
     arch = ARCHITECTURES[spec.arch]
     accel = Accel("tcg", kvm_obstacle) if kvm_obstacle else choose(spec.where, arch, spec.cpu)
@@ -76,6 +77,9 @@ def prepare(
     modules = initramfs.kernel_modules(
         kernel, arch, (*CHANNEL_MODULES, *arch.kvm_modules), settings, progress
     )
+    pace = confinement(arch.qemu, kvm=False).pace if accel.name == "tcg" else ""
+    if pace:
+        progress(f"{spec.id}: {pace}")
     config = GuestConfig(
         arch=arch,
         accel=accel.name,
@@ -84,12 +88,13 @@ def prepare(
         kernel=boot.path,
         initramfs=initramfs.pack(files, modules, Cache(settings.cache), archives),
         # The words of the target come last, so that they win.
-        append=f"{clock.kernel_words(arch, accel.name)} {spec.append}".strip(),
+        append=f"{clock.kernel_words(arch, accel.name, counted=bool(pace))} {spec.append}".strip(),
         machine=spec.machine,
         firmware=firmware.fast_firmware(arch, accel.name),
         virtio=spec.channel == "virtio",
         debug=settings.debug,
         keep=bool(settings.keep),
+        counted=bool(pace),
     )
     return Bundle(
         spec,

@@ -26,8 +26,8 @@ from sysevent.qemu.argv import machine_options
 from sysevent.qemu.files import installed_files
 from sysevent.settings import Settings
 
-# Seconds for the program; 0.1 is usual.
-_PATIENCE = 20
+# Seconds for the program; 0.1 is usual, and machines where it takes longer need the result as much.
+_PATIENCE = 120
 # MiB of its memory.
 _MEMORY = 32
 # The device by which it ends QEMU. The exit code is twice the number that it writes, plus one.

@@ -85,6 +85,8 @@ class QemuGuest(FramedHost):
         lines = Lines(self.name, self._bundle.config, self._logs)
         self._closing.callback(lines.close)
         self._channel = lines.channel
+        self.stretch = launch.confine(self._bundle.config).stretch
+        self.hello_timeout *= self.stretch
         self._began = time.monotonic()
         try:
             self._qemu = self._start_qemu(lines)

@@ -71,7 +71,7 @@ class QemuOpener:
 
     def prepare(self, progress: Progress) -> None:
         """See Opener. For `where = "auto"` it may boot a guest under KVM to learn whether KVM nests."""
-        # It takes as long as the hashes of files, beside which it runs.
+        # Beside what is done until its result is needed.
         trial = threading.Thread(target=self._confine_ahead, name="trial", daemon=True)
         trial.start()
         kernel = self.kernel(progress)
@@ -83,6 +83,7 @@ class QemuOpener:
             files.setdefault("vmm", vmm)
         if self._settings.keep:
             files |= keep.files(self._arch, self._settings, progress)
+        trial.join()
         bundle = prepare(self._spec, kernel, files, self._settings, progress, archives=self._archives)
         if self._spec.where == "auto" and bundle.config.accel == "kvm":
             # Not for `where = "kvm"`: there the run itself shows it.
@@ -94,7 +95,6 @@ class QemuOpener:
         if self._spec.where != "tcg" and bundle.config.accel == "kvm":
             # A boot takes a second, and the CPU state of one host cannot be restored on another.
             self._snapshots = None
-        trial.join()
         # In this thread: a trial start of QEMU must not delay a guest.
         launch.confine(bundle.config)
         self._bundle = bundle

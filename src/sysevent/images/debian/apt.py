@@ -32,8 +32,8 @@ _INDEX = re.compile(r"^'.*' ([^/\s]+_Packages) ", re.MULTILINE)
 _RECORD, _FIELD = "\x1e", "\x1f"
 # "http://user:password@host/"; printed without the password.
 _PASSWORD = re.compile(r"//[^/@\s]*@")
-# Seconds for one program of apt.
-_PATIENCE = 30
+# Seconds for one program of apt; 0.1 is usual, and 2.5 in an emulated machine that does nothing else.
+_PATIENCE = 120
 # Settings with which apt's downloads differ from those of a plain HTTP client.
 _OWN_TLS = re.compile(
     r'^Acquire::https(?:::[^\s":]+)*::(?:CAInfo|CAPath|SslCert|SslKey|Verify-\w+)\b', re.M | re.I
