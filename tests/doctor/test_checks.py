@@ -2,9 +2,11 @@
 
 import pytest
 
+from sysevent.arches import ARCHITECTURES
 from sysevent.cli import doctor
 from sysevent.doctor import checks
 from sysevent.doctor.checks import CheckResult
+from sysevent.doctor.system_packages import Installer
 from sysevent.errors import ImageError
 
 
@@ -62,6 +64,16 @@ def test_exit_code_counts_what_is_needed(capsys, lacking, code):
     ]
     assert doctor.show(results) == code
     assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@pytest.mark.parametrize(("pace", "ending"), [("", "7.2.22"), ("QEMU is slow", "7.2.22; QEMU is slow")])
+def test_qemu_on_a_slow_machine(tmp_path, monkeypatch, pace, ending):
+    """What a run does about it is behind its version."""
+    (tmp_path / "qemu-system-riscv64").write_text("#!/bin/sh\necho QEMU emulator version 7.2.22\n")
+    (tmp_path / "qemu-system-riscv64").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    found = checks.qemu(ARCHITECTURES["riscv64"], Installer(None, root=True), pace=lambda: pace)
+    assert (found.ok, found.found) == (True, ending)
 
 
 def test_qemu_under_kvm():

@@ -23,13 +23,14 @@ from sysevent.checkout import ROOT
 from sysevent.doctor import machine
 from sysevent.doctor.package_managers import KEYRING
 from sysevent.doctor.system_packages import Installer
-from sysevent.errors import BuildFailed, SyseventError
+from sysevent.errors import BuildFailed, InfrastructureError, SyseventError
 from sysevent.hosts.qemu import cpu_trial
 from sysevent.images.debian import keyring as certificates
 from sysevent.images.debian import own_mirror
 from sysevent.model import Progress
 from sysevent.qemu import accel
 from sysevent.qemu import version as versions
+from sysevent.qemu.confinement import confinement
 from sysevent.settings import Settings
 from sysevent.targets.names import own_arch
 
@@ -61,7 +62,7 @@ def all_checks(settings: Settings, installer: Installer, progress: Progress) -> 
     for line in machine.peculiarities(machine.look()):
         yield CheckResult("machine", ok=True, found=line)
     for arch in ARCHITECTURES.values():
-        yield qemu(arch, installer, partial(cpu_trial.works, arch, settings))
+        yield qemu(arch, installer, partial(cpu_trial.works, arch, settings), partial(pace, arch))
     yield cache(settings.cache)
     yield guarded("mirror", partial(mirror, settings), fix="--mirror URL, or SYSEVENT_MIRROR")
     yield guarded("keyring", partial(keyring, settings), fix=keyring_fix(installer))
@@ -129,10 +130,24 @@ def _installed(name: str) -> bool:
     return True
 
 
-def qemu(arch: Architecture, installer: Installer, works: Callable[[], bool] = lambda: True) -> CheckResult:
+def pace(arch: Architecture) -> str:
+    """What follows from how slowly QEMU starts; "" if it does not start slowly, or not at all."""
+    try:
+        return confinement(arch.qemu, kvm=False).pace
+    except InfrastructureError:
+        # It hangs, and a run says so.
+        return ""
+
+
+def qemu(
+    arch: Architecture,
+    installer: Installer,
+    works: Callable[[], bool] = lambda: True,
+    pace: Callable[[], str] = lambda: "",
+) -> CheckResult:
     """QEMU's system emulator of an architecture, its version, and what of it is not used.
 
-    works: returns whether the part of its CPU that some QEMUs get wrong works.
+    works: returns whether the part of its CPU that some QEMUs get wrong works. pace: see the function of that name.
     """
     path = shutil.which(arch.qemu)
     if not path:
@@ -147,6 +162,8 @@ def qemu(arch: Architecture, installer: Installer, works: Callable[[], bool] = l
     note = f"; {flaw.text}" if flaw and version < flaw.fixed else ""
     if arch.qemu_trial and not works():
         note += f"; {arch.qemu_trial.text}: guests run without them ({arch.qemu_trial.word})"
+    if slow := pace():
+        note += f"; {slow}"
     return CheckResult(arch.qemu, ok=True, found=".".join(map(str, version)) + note)
 
 
