@@ -7,6 +7,7 @@ from kernel_images import note
 
 from sysevent import wire
 from sysevent.engine.identity import identify
+from sysevent.engine.question import Question
 from sysevent.errors import BadWire, GuestLost, NoKvm, WrongHost, WrongKernel
 from sysevent.hosts.openers import OPENERS
 from sysevent.model import Answer, ExpectedKernel, Observation, Proof
@@ -201,6 +202,18 @@ def test_while_another_target_is_waited_for(world, opener):
     with pytest.raises(WrongKernel):
         asker.facts()
     assert world.observations == []
+
+
+def test_in_the_background_with_questions_in_flight(world, opener):
+    """None of them is waited for: the guest was closed when it was found out."""
+    opener.files = {NOTES: note(OTHER)}
+    asker = world.asker(opener, options={"plan": lambda _: [Question(scenario("x86_64.a"))]})
+    asker.restarts.start()
+    while asker.restarts.session is not None:
+        asker.attend()
+    for _ in range(2):
+        with pytest.raises(WrongKernel):
+            asker.facts()
 
 
 def test_expected_in_the_target_file(world, opener):

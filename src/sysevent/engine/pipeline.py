@@ -210,11 +210,11 @@ class Pipeline:
 
     def advance(self) -> None:
         """Take in what has arrived, and send what can be sent. GuestDistrusted if no answer of the guest counts."""
+        if self._distrusted is not None:  # also if that has closed the session
+            raise copy_of(self._distrusted)
         session = self._restarts.session
         if session is None:
             return
-        if self._distrusted is not None:
-            raise copy_of(self._distrusted)
         if not self._restarts.poll():
             return
         try:
