@@ -83,6 +83,11 @@ def test_a_slow_machine(stub, monkeypatch, prompt, slow):
     assert (found.stretch >= 10) if slow else (found.stretch == 1)
 
 
+def test_patience_has_an_end():
+    """A guest that never boots is given up after an hour: the time for a boot is 180 s."""
+    assert Confinement(seconds=60).stretch == 20
+
+
 @pytest.mark.parametrize(("limit", "slow"), [(60, False), (0.0001, True)])
 def test_a_slow_cpu(stub, monkeypatch, limit, slow):
     """By CPU time: a machine with much to do is not slow."""

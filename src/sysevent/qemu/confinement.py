@@ -27,6 +27,8 @@ from sysevent.process import die_with_parent
 _TRIAL = 120
 # Seconds that it may take where deadlines are as usual: they have room for a machine with much to do.
 _PROMPT = 0.2
+# How many times longer a guest may take at most: one that never boots is waited for as well, and then for an hour.
+_MOST = 20.0
 # Seconds of CPU time, of which 0.04 are usual, whatever else the machine does. An emulated one takes 0.3 to 0.6, and
 # 200 times as long as usual for a boot: by a clock that goes on as usual a vCPU was stuck there.
 _SLOW_CPU = 0.15
@@ -55,7 +57,7 @@ class Confinement(msgspec.Struct, frozen=True):
     @property
     def stretch(self) -> float:
         """How many times longer than usual a guest may take on this machine; 1 unless it is very slow."""
-        return max(1.0, self.seconds / _PROMPT)
+        return min(max(1.0, self.seconds / _PROMPT), _MOST)
 
     @property
     def very_slow(self) -> bool:
