@@ -50,8 +50,8 @@ class Erratum(msgspec.Struct, frozen=True, kw_only=True):
     since: Releases
     # The releases that have the repair; none if there is no repair.
     fixed: Releases = ()
-    # The mode of KVM that has the defect, by the names of hosts/traits.py. `*` matches any text. A mode that is not
-    # known is another one.
+    # The mode of KVM that has the defect, by the names of hosts/traits.py; `*` matches any text. One that is not known
+    # is another one.
     mode: dict[str, str] = {}
     # Where the defect is known from: a commit, a CVE, a thread, or a function of the kernel.
     source: str
@@ -249,7 +249,6 @@ says "running"; the count of starts in the guest's memory stays 1.""",
         claims=("arm64.psci.cpu_suspend",),
         says="in protected mode the interrupt that KVM_IRQ_LINE raises is lost at the next exit of its vCPU, which "
         "then sleeps in CPU_SUSPEND although the line is high",
-        # b56680de9c64.
         since=((6, 13),),
         fixed=((7, 3),),
         mode={"mode": "protected *"},
