@@ -10,6 +10,14 @@ from sysevent.report import records, run_log
 pytest.importorskip("hypothesis", reason="Hypothesis is not installed: pip install 'sysevent[explore]'")
 
 
+# Whether these are reached depends on timing: a hart must be stopped by another one while it is on its way into its
+# suspension, and a register be written when a vCPU's thread has come to its KVM_RUN.
+TIMING = {
+    "kvm.system_event.riscv64.explore.hsm.suspend.stopped",
+    "kvm.system_event.arm64.explore.gic.write.busy",
+}
+
+
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_a_real_kernel_follows_the_model(arch, tmp_path):
     """Every rule that the kernel gives an occasion for is reached, and none is broken."""
@@ -29,6 +37,5 @@ def test_a_real_kernel_follows_the_model(arch, tmp_path):
     verdicts = [record for record in found if isinstance(record, records.Verdict)]
     assert {verdict.status for verdict in verdicts} <= {Status.PASS, Status.SKIP}
     unreached = [one.test for one in verdicts if "has reached it" in one.reason]
-    # A hart must be stopped by another one while it is on its way into its suspension, which depends on timing.
-    assert unreached in ([], ["kvm.system_event.riscv64.explore.hsm.suspend.stopped"])
+    assert TIMING.issuperset(unreached)
     assert isinstance(found[-1], records.End)

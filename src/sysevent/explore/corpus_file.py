@@ -24,6 +24,7 @@ from sysevent.explore.validity import valid
 from sysevent.model import Facts
 from sysevent.scenario.arm64 import RAM
 from sysevent.scenario.gic import PPI
+from sysevent.scenario.riscv64 import RETURNED_AT
 
 # Seeds, and sequences of each.
 _SEEDS, _SIZE = 20, 100
@@ -109,6 +110,15 @@ _BY_HAND = (
             Action("call", 0, _SHUTDOWN),
             Action("interrupt", 1, (0xFFFF_FFFF,)),
             Action("wait", 1),
+        ),
+    ),
+    # Not by system suspend, which not every kernel has.
+    Sequence(
+        "riscv64",
+        Configuration(2, "aia accepts"),
+        (
+            Action("call", 0, (1, RETURNED_AT, 0xC0DE, 3, 4, 5, sbi.HART_START, sbi.HSM)),
+            Action("call", 1, _SHUTDOWN),
         ),
     ),
 )
