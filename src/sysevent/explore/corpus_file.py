@@ -12,6 +12,7 @@ from sysevent.abi import psci, sbi
 from sysevent.abi.arm64 import VCPU_PSCI_0_2
 from sysevent.abi.capabilities import Capability
 from sysevent.abi.hyperv import MSR_RESET
+from sysevent.abi.x86_64 import MSI_INIT
 from sysevent.conformance.contract import Configuration, Contract
 from sysevent.conformance.contracts import CONTRACTS
 from sysevent.conformance.judge import judge
@@ -43,7 +44,7 @@ _FACTS = {
 
 _HSM_SUSPEND = (0, 0, 0, 3, 4, 5, sbi.HART_SUSPEND, sbi.HSM)
 _SHUTDOWN = (0, 0, 0, 3, 4, 5, 0, sbi.SRST)
-# Sequences of rules that random ones seldom reach.
+# Sequences of rules that random ones seldom reach, or reach only on some kernels or by timing. They stay as they are.
 _BY_HAND = (
     Sequence(
         "arm64",
@@ -112,6 +113,8 @@ _BY_HAND = (
             Action("wait", 1),
         ),
     ),
+    # Of three, since the last vCPU may not be in KVM's map of local APICs yet.
+    Sequence("x86_64", Configuration(3, "starts"), (Action("msi", 1, (MSI_INIT,)), Action("run", 1))),
     # Not by system suspend, which not every kernel has.
     Sequence(
         "riscv64",
@@ -154,7 +157,7 @@ def shortest(contract: Contract) -> Iterator[Sequence]:
                 if rule not in best or len(sequence.actions) < len(best[rule].actions):
                     best[rule] = sequence
     for rule in contract.rules:
-        if rule in best:
+        if rule in best and best[rule] not in _BY_HAND:
 
             def still(one: Sequence, wanted: Rule = rule) -> bool:
                 return wanted in reached(contract, one)
