@@ -4,6 +4,7 @@ import struct
 
 import msgspec
 import pytest
+from conformance import followed
 from conformance.model_kernels import FACTS
 
 from sysevent.abi import aia, sbi
@@ -12,11 +13,9 @@ from sysevent.abi.exits import ExitReason
 from sysevent.abi.mp_state import MpState
 from sysevent.conformance.contract import Configuration
 from sysevent.conformance.contracts import CONTRACTS
-from sysevent.conformance.judge import judge
 from sysevent.conformance.machine import Action, Mode
 from sysevent.conformance.play import Sequence
 from sysevent.conformance.riscv64_rules import AIA_RULES
-from sysevent.conformance.simulation import observation
 from sysevent.explore.validity import valid
 from sysevent.scenario.aia import IDENTITY
 from sysevent.scenario.riscv64 import RETURNED_AT, WFI
@@ -44,22 +43,15 @@ def source(*levels):
 
 
 def given(*actions, made=ACCEPTS):
-    """Return what a kernel gives that follows the model, and with which the model agrees."""
-    sequence = Sequence("riscv64", made, actions)
-    assert valid(RISCV64, sequence)
-    seen = observation(RISCV64, sequence)
-    assert judge(RISCV64, sequence, seen).disagreement is None
-    return seen
+    return followed.given(RISCV64, made, actions)
 
 
 def blocked(*actions, made=ACCEPTS):
-    """Return which KVM_RUNs a signal has ended."""
-    return [raw.kicked for raw in given(*actions, made=made).exits.values()]
+    return followed.blocked(RISCV64, made, actions)
 
 
 def errors(*actions, made=ACCEPTS):
-    """Return the error number of each ioctl."""
-    return [answer.errno for answer in given(*actions, made=made).answers.values()]
+    return followed.errors(RISCV64, made, actions)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import struct
 
 import msgspec
+from conformance import followed
 from conformance.model_kernels import FACTS
 
 from sysevent.abi.errno import Errno
@@ -35,12 +36,7 @@ RUNNABLE, HALTED, WAITS = (state(one) for one in (MpState.RUNNABLE, MpState.HALT
 
 
 def given(*actions, made=STARTS):
-    """Return what a kernel gives that follows the model, and with which the model agrees."""
-    sequence = Sequence("x86_64", made, actions)
-    assert valid(X86, sequence)
-    seen = observation(X86, sequence)
-    assert judge(X86, sequence, seen).disagreement is None
-    return seen
+    return followed.given(X86, made, actions)
 
 
 def reasons(*actions, made=STARTS):

@@ -4,6 +4,7 @@ import struct
 
 import msgspec
 import pytest
+from conformance import followed
 from conformance.model_kernels import FACTS
 
 from sysevent.abi import psci
@@ -31,22 +32,15 @@ READY = (DISTRIBUTOR, MASK, ENABLED)
 
 
 def given(*actions, made=ONE):
-    """Return what a kernel gives that follows the model, and with which the model agrees."""
-    sequence = Sequence("arm64", made, actions)
-    assert valid(ARM64, sequence)
-    seen = observation(ARM64, sequence)
-    assert judge(ARM64, sequence, seen).disagreement is None
-    return seen
+    return followed.given(ARM64, made, actions)
 
 
 def blocked(*actions, made=ONE):
-    """Return which KVM_RUNs a signal has ended."""
-    return [raw.kicked for raw in given(*actions, made=made).exits.values()]
+    return followed.blocked(ARM64, made, actions)
 
 
 def errors(*actions, made=ONE):
-    """Return the error number of each ioctl."""
-    return [answer.errno for answer in given(*actions, made=made).answers.values()]
+    return followed.errors(ARM64, made, actions)
 
 
 def test_an_interrupt_wakes_that_is_let_through():
