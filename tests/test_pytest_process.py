@@ -12,20 +12,20 @@ from sysevent.checkout import SUITES
 
 
 def test_a_clone_adds_nothing(tmp_path):
-    assert pytest_process.settings(["-k", "x"], installed=False, root=tmp_path) == []
+    assert pytest_process.settings("tests", ["-k", "x"], installed=False, root=tmp_path) == []
     # A checkout may be read-only.
-    found = pytest_process.settings(["-k", "x"])
-    assert pytest_process.pytest_command(["-k", "x"])[1:] == ["-m", "pytest", *found, "-k", "x"]
+    found = pytest_process.settings("suites", ["-k", "x"])
+    assert pytest_process.suites_command(["-k", "x"])[1:] == ["-m", "pytest", *found, "-k", "x"]
 
 
 def test_an_installed_package_is_not_written_to(monkeypatch, tmp_path):
     """pytest's cache is the user's, or there is none: if the user has no home, as in a container."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     cache = ["-o", f"cache_dir={tmp_path}/sysevent/pytest_cache"]
-    assert pytest_process.settings(["-k", "x"], installed=True) == ["--assert=plain", *cache]
+    assert pytest_process.settings("suites", ["-k", "x"], installed=True) == ["--assert=plain", *cache]
     (tmp_path / "sysevent").touch()
     none = ["-p", "no:cacheprovider"]
-    assert pytest_process.settings(["-k", "x"], installed=True) == ["--assert=plain", *none]
+    assert pytest_process.settings("suites", ["-k", "x"], installed=True) == ["--assert=plain", *none]
 
 
 def test_a_clone_that_cannot_be_written_to(monkeypatch, tmp_path):
@@ -35,13 +35,13 @@ def test_a_clone_that_cannot_be_written_to(monkeypatch, tmp_path):
     # For root no directory is read-only: a file in its place is an obstacle for all.
     clone.touch()
     cache = ["-o", f"cache_dir={tmp_path}/sysevent/pytest_cache"]
-    assert pytest_process.settings([], installed=False, root=clone) == cache
+    assert pytest_process.settings("tests", [], installed=False, root=clone) == cache
 
 
 @pytest.mark.parametrize("words", [["-p", "no:cacheprovider"], ["-pno:cacheprovider"]])
 def test_without_a_cache_its_directory_is_not_named(words):
     """pytest refuses the setting then."""
-    assert pytest_process.settings(words, installed=True) == ["--assert=plain"]
+    assert pytest_process.settings("suites", words, installed=True) == ["--assert=plain"]
 
 
 def test_pytest_can_be_imported_beside_something_else(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from sysevent.checkout import INSTALLED, ROOT, obstacle, state_home
+from sysevent.checkout import INSTALLED, ROOT, SUITES, obstacle, state_home
 from sysevent.errors import UsageError
 
 HERE = "SYSEVENT_HERE"
@@ -45,7 +45,7 @@ def become_pytest(folder: str, arguments: Sequence[str], *, root: Path = ROOT) -
         )
     sys.stdout.flush()
     sys.stderr.flush()
-    sys.argv = ["pytest", *settings(arguments), *_absolute(arguments, Path.cwd())]
+    sys.argv = ["pytest", *settings(folder, arguments), *_absolute(arguments, Path.cwd())]
     os.environ[HERE] = str(Path.cwd())
     os.chdir(root)
     sys.path.insert(0, str(root))
@@ -60,23 +60,29 @@ def become_pytest(folder: str, arguments: Sequence[str], *, root: Path = ROOT) -
     sys.exit(code)
 
 
-def pytest_command(arguments: Sequence[str]) -> list[str]:
-    """Return the command that runs pytest with arguments in a process of its own, whose directory must be ROOT."""
-    return [sys.executable, "-m", "pytest", *settings(arguments), *arguments]
+def suites_command(arguments: Sequence[str]) -> list[str]:
+    """Return the command that runs pytest on the suites, or on those that arguments name, in a process of its own.
+
+    Its directory must be ROOT.
+    """
+    return [sys.executable, "-m", "pytest", *settings(SUITES.name, arguments), *arguments]
 
 
 def here() -> Path:
-    """Return the directory where the user stands, in this process or in one that pytest_command() starts."""
+    """Return the directory where the user stands, in this process or in one that suites_command() starts."""
     return Path(os.environ.get(HERE) or Path.cwd())
 
 
-def settings(arguments: Sequence[str], *, installed: bool = INSTALLED, root: Path = ROOT) -> list[str]:
+def settings(
+    folder: str, arguments: Sequence[str], *, installed: bool = INSTALLED, root: Path = ROOT
+) -> list[str]:
     """Return what pytest is given before its arguments; all else is in pyproject.toml, also if it is installed.
 
-    An installed package is not written to: pytest has its cache elsewhere, and does not rewrite the suites, which have
-    no assert, to keep the result beside them. The cache of a clone that cannot be written to is elsewhere, too.
+    pytest does not rewrite the suites, which have no assert: without its import hook a run takes 0.1 s of CPU time
+    less, and nothing is written beside the suites. An installed package is not written to either: pytest has its cache
+    elsewhere. So it has if a clone cannot be written to.
     """
-    found = ["--assert=plain"] if installed else []
+    found = ["--assert=plain"] if folder == SUITES.name else []
     if not installed and not obstacle(root / ".pytest_cache"):
         return found
     if any(word.endswith("no:cacheprovider") for word in arguments):

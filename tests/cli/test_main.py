@@ -160,7 +160,7 @@ def test_pytest_runs_at_the_root(monkeypatch, tmp_path):
     assert pytest_process.here() == Path("/")
     assert end.value.code == 5
     # A checkout may be read-only.
-    assert seen == [["pytest", *pytest_process.settings(["-k", "x"]), "-k", "x"]]
+    assert seen == [["pytest", *pytest_process.settings("suites", ["-k", "x"]), "-k", "x"]]
     assert Path.cwd() == tmp_path
     assert sys.path == [str(tmp_path), "elsewhere"]
 

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from sysevent.contract import catalogue
-from sysevent.contract.errata import ERRATA, Erratum, Symptom, weigh
+from sysevent.contract.errata import ERRATA, weigh
+from sysevent.contract.erratum import Erratum, Symptom
 from sysevent.contract.terms import Terms
 from sysevent.model import Facts, KernelIdentity, Level, Mismatch, Proof, Status, Verdict
 

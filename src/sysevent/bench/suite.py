@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sysevent.checkout import ROOT
 from sysevent.errors import HarnessError
-from sysevent.pytest_process import pytest_command
+from sysevent.pytest_process import suites_command
 from sysevent.report import records, run_log
 
 
@@ -22,7 +22,7 @@ def run(words: Sequence[str], *, fresh: bool) -> dict[str, float]:
     """
     with tempfile.TemporaryDirectory(prefix="sysevent-bench-") as folder:
         results = Path(folder) / "results"
-        command = pytest_command(["-q", f"--results={results}", *words])
+        command = suites_command(["-q", f"--results={results}", *words])
         before, begin = os.times(), time.monotonic()
         done = subprocess.run(
             [*command, *(["--fresh"] if fresh else [])], cwd=ROOT, capture_output=True, text=True, check=False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import os
 import shlex
@@ -56,11 +57,9 @@ def find(abi: Abi) -> Compiler:
     if named:
         return _of_command(tuple(shlex.split(named)))
     if cc := zig():
-        from importlib.metadata import version
-
         command = (*cc, "-target", abi.zig_target, "-fno-sanitize=all")
         # The wheel of one version contains the same compiler everywhere.
-        found = f"zig {version('ziglang')}"
+        found = f"zig {_zig_version()}"
         return Compiler(command, found, f"{found} {shlex.join(command[3:])}", abi.zig_flags)
     gcc = shutil.which(f"{abi.gnu_prefix}gcc")
     if gcc:
@@ -71,9 +70,18 @@ def find(abi: Abi) -> Compiler:
     )
 
 
+@functools.cache
 def zig() -> tuple[str, ...]:
     """Return the command of zig's C compiler; () if the ziglang wheel is not installed."""
     return (sys.executable, "-m", "ziglang", "cc") if importlib.util.find_spec("ziglang") else ()
+
+
+@functools.cache
+def _zig_version() -> str:
+    # Here: a user's own compiler needs none of it.
+    from importlib.metadata import version
+
+    return version("ziglang")
 
 
 def _of_command(command: tuple[str, ...]) -> Compiler:

@@ -18,7 +18,7 @@ from sysevent.cli import html_file, say, show
 from sysevent.doctor.requirements import ensure_qemu, needed_architectures
 from sysevent.errors import InfrastructureError, UsageError
 from sysevent.images.kernel import mistakes
-from sysevent.pytest_process import pytest_command
+from sysevent.pytest_process import suites_command
 from sysevent.report import difference_text, run_log
 from sysevent.report.difference import TargetRun, by_target, compare
 from sysevent.report.html import difference_page
@@ -108,7 +108,7 @@ def _run(kernel: str, args: argparse.Namespace) -> Path:
     words = options.spelled(given, lambda _, path: path if path == kernel else str(Path(path).resolve()))
     say(f"running every claim on {kernel}")
     done = subprocess.run(
-        pytest_command(["suites", "-q", *words]),
+        suites_command(["-q", *words]),
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -13,7 +13,7 @@ from pathlib import Path
 from sysevent import options
 from sysevent.checkout import ROOT
 from sysevent.errors import UsageError
-from sysevent.pytest_process import pytest_command
+from sysevent.pytest_process import suites_command
 from sysevent.targets import built
 
 # Seconds; it takes one.
@@ -26,7 +26,7 @@ Collect = Callable[[Sequence[str], Mapping[str, str]], "subprocess.CompletedProc
 def collect(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run `pytest suites --collect-only` with arguments at the root of the checkout."""
     return subprocess.run(
-        pytest_command(["suites", "--collect-only", "-qq", *arguments]),
+        suites_command(["--collect-only", "-qq", *arguments]),
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,

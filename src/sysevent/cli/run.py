@@ -23,7 +23,7 @@ from sysevent.digests_ahead import Ahead
 from sysevent.doctor.requirements import ensure_qemu, install_unpackers, needed_architectures
 from sysevent.errors import UsageError
 from sysevent.process import die_with_parent
-from sysevent.pytest_process import HERE, become_pytest, pytest_command
+from sysevent.pytest_process import HERE, become_pytest, suites_command
 from sysevent.report import repetition, run_log
 from sysevent.report.records import Record
 from sysevent.report.repetition import RepeatedRun
@@ -96,7 +96,7 @@ def _check_formats(args: argparse.Namespace) -> None:
 
 def start_pytest(arguments: Sequence[str], output: Path) -> int:
     """Run pytest on suites/, to its end: also if this process is interrupted, which ends it in order."""
-    command = die_with_parent(pytest_command(["suites", *arguments]), "TERM")
+    command = die_with_parent(suites_command(arguments), "TERM")
     with output.open("wb") as file:
         process = subprocess.Popen(
             command,

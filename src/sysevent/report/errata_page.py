@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from sysevent.contract.errata import ERRATA, KNOWN, Erratum
+from sysevent.contract.errata import ERRATA, KNOWN
+from sysevent.contract.erratum import Erratum
 from sysevent.contract.kernel_release import Releases
 
 _HEAD = f"""# Errata: known defects of kernels

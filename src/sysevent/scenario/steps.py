@@ -276,7 +276,7 @@ class Scenario(msgspec.Struct, frozen=True):
     @property
     def runs_programs(self) -> bool:
         """True if its steps are Programs: the supervisor carries them out, and no worker."""
-        return any(isinstance(step, Program) for step in self.steps)
+        return Program in map(type, self.steps)
 
 
 def scenario_of(arch: str, name: str, *steps: Step, configuration: Configuration = DEFAULT) -> Scenario:

@@ -17,7 +17,7 @@ import msgspec
 from sysevent.checkout import GUESTS, PACKAGE, ROOT, SUITES
 from sysevent.digests import listing
 from sysevent.process import die_with_parent
-from sysevent.pytest_process import pytest_command
+from sysevent.pytest_process import suites_command
 from sysevent.report import records, run_log
 from sysevent.sensitivity.verdicts import Verdicts
 from sysevent.targets.spec import TargetSpec
@@ -72,7 +72,7 @@ class Asker:
         begin = time.monotonic()
         self._locks.mkdir(parents=True, exist_ok=True)
         env = os.environ | {"SYSEVENT_LOCKS": str(self._locks)}
-        code = run(pytest_command(["suites", *words]), env, logs / "pytest.out", deadline)
+        code = run(suites_command(words), env, logs / "pytest.out", deadline)
         seconds = time.monotonic() - begin
         obstacle = f"not finished after {deadline:.0f} s" if code is None else ""
         if code == _USAGE:
