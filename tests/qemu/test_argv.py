@@ -25,7 +25,7 @@ BEFORE = {
 }
 CONSOLE = {"arm64": "ttyAMA0", "riscv64": "ttyS0", "x86_64": "ttyS0"}
 QUICK = (
-    "cryptomgr.notests init_on_alloc=0 apparmor=0 selinux=0 audit=0 debugfs=off "
+    "cryptomgr.notests init_on_alloc=0 lsm= audit=0 debugfs=off "
     "rcupdate.rcu_expedited=1 rcu_nocbs=0 initcall_blacklist="
     "load_system_certificate_list,jent_mod_init,crypto_kdf108_init,init_encrypted,"
     "bpf_dummy_struct_ops_init,bpf_tcp_ca_kfunc_init,bpf_kfunc_init"

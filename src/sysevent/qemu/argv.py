@@ -71,8 +71,9 @@ QUICK = (
     "cryptomgr.notests",
     # Debian's kernels zero every page and object when it is allocated: 8 % on x86_64. KVM's own zeroing stays.
     "init_on_alloc=0",
-    # These register hooks although no policy is loaded and no auditd runs: 4 % on x86_64.
-    "apparmor=0 selinux=0 audit=0",
+    # Security modules register hooks although no policy is loaded, and audit although no auditd runs: 4 % on x86_64.
+    # tomoyo and selinux look at every ioctl: 4 % of the instructions of a scenario on arm64. Since 5.1.
+    "lsm= audit=0",
     # KVM creates 40 files there for each VM: 28 % of a scenario on arm64 and riscv64.
     "debugfs=off",
     # Shortens waits for an RCU grace period, which every change of a VM's memory needs: a third of a scenario's
