@@ -6,24 +6,47 @@
 u32 frame_eof_timeout;
 const u8 no_key[WIRE_KEY] = WIRE_NO_KEY;
 
-static u32 crc_table[256];
+typedef u32 __attribute__((may_alias)) crc_word;
 
-/* CRC-32 of IEEE 802.3, reflected, as in zlib. */
+/* crc_tables[n][b]: what the byte b adds when n more bytes follow it. */
+static u32 crc_tables[4][256];
+
+static void crc_init(void)
+{
+	for (u32 byte = 0; byte < 256; byte++) {
+		u32 value = byte;
+
+		for (int bit = 0; bit < 8; bit++)
+			value = value & 1 ? value >> 1 ^ 0xedb88320u : value >> 1;
+		crc_tables[0][byte] = value;
+	}
+	for (u32 more = 1; more < 4; more++) {
+		for (u32 byte = 0; byte < 256; byte++) {
+			u32 value = crc_tables[more - 1][byte];
+
+			crc_tables[more][byte] = crc_tables[0][value & 0xff] ^ value >> 8;
+		}
+	}
+}
+
+/*
+ * CRC-32 of IEEE 802.3, reflected, as in zlib. Four bytes at a time ("slicing by 4"): byte by byte, the six CRCs of a
+ * scenario took a tenth of its instructions. The bytes begin at a multiple of 4.
+ */
 static u32 crc32(const u8 *bytes, usize length)
 {
 	u32 crc = ~0u;
+	usize at = 0;
 
-	if (!crc_table[1]) {
-		for (u32 i = 0; i < 256; i++) {
-			u32 value = i;
-
-			for (int bit = 0; bit < 8; bit++)
-				value = value & 1 ? value >> 1 ^ 0xedb88320u : value >> 1;
-			crc_table[i] = value;
-		}
+	if (!crc_tables[0][1])
+		crc_init();
+	for (; at + 4 <= length; at += 4) {
+		crc ^= *(const crc_word *)(bytes + at);
+		crc = crc_tables[3][crc & 0xff] ^ crc_tables[2][crc >> 8 & 0xff] ^ crc_tables[1][crc >> 16 & 0xff] ^
+		      crc_tables[0][crc >> 24];
 	}
-	for (usize i = 0; i < length; i++)
-		crc = crc_table[(crc ^ bytes[i]) & 0xff] ^ crc >> 8;
+	for (; at < length; at++)
+		crc = crc_tables[0][(crc ^ bytes[at]) & 0xff] ^ crc >> 8;
 	return ~crc;
 }
 

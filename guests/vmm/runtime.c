@@ -46,9 +46,16 @@ void *memset(void *at, int byte, usize length)
 	word pattern = (word)-1 / 255 * (u8)byte;
 	usize i = 0;
 
-	if (ALIGNED((uptr)at))
+	if (ALIGNED((uptr)at)) {
+		for (; i + 8 * sizeof(word) <= length; i += 8 * sizeof(word)) {
+			word *words = (word *)((u8 *)at + i);
+
+			words[0] = words[1] = words[2] = words[3] = pattern;
+			words[4] = words[5] = words[6] = words[7] = pattern;
+		}
 		for (; i + sizeof(word) <= length; i += sizeof(word))
 			*(word *)((u8 *)at + i) = pattern;
+	}
 	for (; i < length; i++)
 		((u8 *)at)[i] = (u8)byte;
 	return at;

@@ -24,6 +24,30 @@ static int needs_kvm(u16 op)
 	return op != OP_OPEN && op != OP_FILE && op != OP_COVER;
 }
 
+/*
+ * The vCPUs, as bits, of the short waits that follow at once. Their vCPUs, such as peers that count, end together with
+ * that of the wait before: one by one, each would wait for the slices of those that go on.
+ */
+static u32 short_waits(struct input steps, u32 left)
+{
+	u32 vcpus = 0;
+
+	for (; left; left--) {
+		u16 op, flags;
+		u32 length, vcpu, milliseconds;
+
+		take(&steps, &op, 2);
+		take(&steps, &flags, 2);
+		length = take_u32(&steps);
+		vcpu = take_u32(&steps);
+		milliseconds = take_u32(&steps);
+		if (steps.bad || op != OP_WAIT || length != 8 || vcpu >= VCPUS_MAX || milliseconds > SHORT_WAIT)
+			break;
+		vcpus |= 1u << vcpu;
+	}
+	return vcpus;
+}
+
 int scenario_run(const struct frame *request, struct frame *reply)
 {
 	struct input steps = {request->body, request->length, 0};
@@ -58,6 +82,7 @@ int scenario_run(const struct frame *request, struct frame *reply)
 		body = (struct input){steps.at, length, 0};
 		steps.at += length;
 		steps.left -= length;
+		vm.end_together = op == OP_WAIT ? short_waits(steps, count - done - 1) : 0;
 		ret = opened < 0 && needs_kvm(op) ? opened : step_do(op, &body, &out, &flags, &stuck);
 		fill_result(header, op, flags, (u32)(reply->body + out.used - header - RESULT_HEADER), ret);
 		detail = (s32)done;

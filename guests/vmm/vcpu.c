@@ -2,6 +2,7 @@
 #include "sys.h"
 #include "kvm.h"
 #include "wire.h"
+#include "vm.h"
 #include "vcpu.h"
 #include "cover.h"
 
@@ -15,13 +16,24 @@
 
 enum command { IDLE, RUN };
 
+/* Of the page of a kvm_run, which is aligned. */
+typedef u64 __attribute__((may_alias)) run_word;
+
 /* A vCPU's thread outlives its scenario and serves the vCPU of the same index in the next one. */
 static struct thread {
-	u32 command; /* a futex */
-	int tid;     /* 0: not started */
+	u32 command;   /* a futex */
+	u32 signalled; /* 1 after a signal was sent to it, which may be pending still */
+	int tid;       /* 0: not started */
 	struct vcpu *vcpu;
 	u8 stack[STACK] __attribute__((aligned(16)));
 } threads[VCPUS_MAX];
+
+static void thread_signal(struct thread *thread)
+{
+	SYS(tgkill, SYS(getpid, 0, 0, 0, 0, 0, 0), thread->tid, SIG_USR1, 0, 0, 0);
+	/* Afterwards: a thread that takes its signals in between must look again before its next run. */
+	__atomic_store_n(&thread->signalled, 1, __ATOMIC_RELEASE);
+}
 
 static void thread_main(void *argument)
 {
@@ -35,11 +47,12 @@ static void thread_main(void *argument)
 			sys_futex_wait_forever(&thread->command, IDLE);
 		vcpu = thread->vcpu;
 		/* A late signal of the previous run must not end this one. */
-		while (sys_take_signal(SIGMASK(SIG_USR1)) > 0)
-			;
+		if (__atomic_exchange_n(&thread->signalled, 0, __ATOMIC_ACQ_REL))
+			while (sys_take_signal(SIGMASK(SIG_USR1)) > 0)
+				;
 		cover_thread((u32)(thread - threads));
 		if (vcpu->poison & START_SIGNALLED)
-			SYS(tgkill, SYS(getpid, 0, 0, 0, 0, 0, 0), thread->tid, SIG_USR1, 0, 0, 0);
+			thread_signal(thread);
 		begin = sys_microseconds();
 		cpu_begin = sys_clock(CLOCK_THREAD_CPUTIME);
 		vcpu->ret = sys_ioctl(vcpu->fd, KVM_RUN, 0);
@@ -136,35 +149,46 @@ static int wait_until_back(struct vcpu *vcpu, u32 index, u32 milliseconds, u32 g
 	return 0;
 }
 
+void vcpus_kick(u32 vcpus)
+{
+	for (u32 i = 0; i < VCPUS_MAX; i++) {
+		struct vcpu *vcpu = &vm.vcpus[i];
+
+		if (!(vcpus >> i & 1) || vcpu->fd < 0 || !__atomic_load_n(&vcpu->running, __ATOMIC_ACQUIRE))
+			continue;
+		vcpu->kicked = 1;
+		thread_signal(&threads[i]);
+	}
+}
+
 int vcpu_wait(struct vcpu *vcpu, u32 index, u32 milliseconds)
 {
-	u32 begin = sys_microseconds();
+	u32 begin;
 
 	/* A short wait is for a vCPU whose state is known already, such as a peer that counts. */
 	if (wait_until_back(vcpu, index, milliseconds, milliseconds > PIECE ? BUSY_MAX : 0) == 0)
 		return 0;
+	vcpus_kick(vm.end_together & ~(1u << index));
 	vcpu->kicked = 1;
+	begin = sys_microseconds();
 	do {
-		SYS(tgkill, SYS(getpid, 0, 0, 0, 0, 0, 0), threads[index].tid, SIG_USR1, 0, 0, 0);
+		thread_signal(&threads[index]);
 		if (wait_until_back(vcpu, index, KICK_EVERY, 0) == 0)
 			return 0;
-	} while ((sys_microseconds() - begin) / 1000 < milliseconds + GRACE);
+	} while ((sys_microseconds() - begin) / 1000 < GRACE);
 	return -E_TIMEDOUT;
 }
 
 u32 vcpu_tail_changed(const struct vcpu *vcpu, u32 *first, u32 *last)
 {
+	u64 poison = (u8)vcpu->poison * 0x0101010101010101ull;
 	u32 changed = 0;
-	u64 poison;
 
 	*first = *last = 0;
 	if (vcpu->poison & START_KEEP)
 		return 0;
-	memset(&poison, (int)vcpu->poison, sizeof(poison));
 	for (u32 at = RUN_HEAD; at < PAGE; at++) {
-		u64 here;
-
-		if (at % 8 == 0 && (memcpy(&here, vcpu->run + at, 8), here == poison)) {
+		if (at % 8 == 0 && *(const run_word *)(vcpu->run + at) == poison) {
 			at += 7;
 			continue;
 		}

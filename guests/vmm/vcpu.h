@@ -7,6 +7,7 @@
 
 #define VCPUS_MAX 8
 #define PATCH_MAX 64
+#define SHORT_WAIT 1 /* ms; of a vCPU that nothing but a signal is to end */
 
 struct vcpu {
 	int fd;		      /* -1: none */
@@ -30,6 +31,8 @@ int vcpu_start(struct vcpu *vcpu, u32 index, u32 poison);
  * return within GRACE milliseconds of the signal: the vCPU's thread is lost then.
  */
 int vcpu_wait(struct vcpu *vcpu, u32 index, u32 milliseconds);
+/* Sends the signal that ends KVM_RUN to each of these vCPUs, as bits, that is running. */
+void vcpus_kick(u32 vcpus);
 /*
  * The number of bytes beyond RUN_HEAD in the first page of kvm_run that no longer hold the poison; *first and *last are
  * the offsets of the first and the last of them, or 0.

@@ -18,6 +18,7 @@ struct vm {
 		u8 *at;
 	} regions[REGIONS_MAX];
 	u32 region_count;
+	u32 end_together; /* vCPUs, as bits, that a signal ends with the one that the step waits for */
 };
 
 extern struct vm vm;
