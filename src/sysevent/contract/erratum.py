@@ -1,4 +1,4 @@
-"""What an erratum is: a known defect of kernels, told from others by what exactly it gets wrong. No I/O."""
+"""What an erratum is: a known defect of kernels, with exactly what it gets wrong. No I/O."""
 
 from __future__ import annotations
 
