@@ -121,14 +121,16 @@ int vm_open(void)
 	if (system_fd < 0) {
 		int size;
 
-		system_fd = sys_open("/dev/kvm", O_RDWR | O_CLOEXEC);
+		vm.system_fd = system_fd = sys_open("/dev/kvm", O_RDWR | O_CLOEXEC);
+		if (system_fd < 0)
+			return system_fd;
 		size = sys_ioctl(system_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 		run_size = size > 0 ? (u32)size : 4096;
-		keep_vm_alive(system_fd);
 	}
 	vm.system_fd = system_fd;
 	vm.run_size = run_size;
-	return system_fd < 0 ? system_fd : 0;
+	keep_vm_alive(system_fd);
+	return 0;
 }
 
 int vm_close(void)
