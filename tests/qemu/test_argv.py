@@ -36,7 +36,8 @@ BEHIND = [
 ]
 CHANNEL = [
     "-chardev", "socket,id=channel,fd=6",
-    "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=channel,name=sysevent,nr=1",
+    "-device", "virtio-serial-pci,ioeventfd=off,max_ports=8",
+    "-device", "virtserialport,chardev=channel,name=sysevent,nr=1",
 ]
 
 
@@ -134,7 +135,7 @@ def test_kept():
     ]
     # fmt: on
     assert "sysevent_keep=1" in words[words.index("-append") + 1].split()
-    assert "virtio-serial-pci" in argv(machine("arm64", keep=True, virtio=False), LINES)
+    assert CHANNEL[3] in argv(machine("arm64", keep=True, virtio=False), LINES)
 
 
 def test_forwarded_port():

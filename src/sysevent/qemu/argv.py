@@ -15,6 +15,11 @@ _KVM_CPU = "host"
 # The guest's device node of the virtio port for frames: the first port of the first such device.
 VIRTIO_CHANNEL = "vport0p1"
 
+# The device that has the virtio ports, with room for all that any guest of ours has (the default is 31). Without an
+# eventfd for each of their queues, QEMU's main thread need not poll 64 more, nor take turns with the vCPU at each
+# frame: 7 % of the CPU time of a run.
+_SERIAL = "virtio-serial-pci,ioeventfd=off,max_ports=8"
+
 
 class GuestConfig(msgspec.Struct, frozen=True):
     """What one QEMU runs, and with which devices."""
@@ -197,12 +202,12 @@ def argv(config: GuestConfig, fds: InheritedFds | None = None, *, restored: bool
     if config.virtio:
         command += [
             "-chardev", f"socket,id=channel,fd={fds.channel}",
-            "-device", "virtio-serial-pci",
+            "-device", _SERIAL,
             "-device", "virtserialport,chardev=channel,name=sysevent,nr=1",
         ]
     if config.keep:
         command += [
-            *([] if config.virtio else ["-device", "virtio-serial-pci"]),
+            *([] if config.virtio else ["-device", _SERIAL]),
             # A separate console, /dev/hvc0: the serial line carries the log and sometimes frames.
             "-chardev", f"socket,id=attach,fd={fds.attach},server=on,wait=off",
             "-device", "virtconsole,chardev=attach",
