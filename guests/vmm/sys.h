@@ -55,6 +55,8 @@
 
 #define WNOHANG 1
 #define PR_SET_PDEATHSIG 1
+#define PRIO_PROCESS 0
+#define SCHED_RESET_ON_FORK 0x40000000 /* since 2.6.32 */
 #define POLLIN 1
 #define POLLERR 8
 #define POLLHUP 0x10

@@ -21,10 +21,12 @@
 #define NR_setsid 66
 #define NR_reboot 88
 #define NR_munmap 91
+#define NR_setpriority 97
 #define NR_syslog 103
 #define NR_wait4 114
 #define NR_clone 120
 #define NR_uname 122
+#define NR_sched_setscheduler 156
 #define NR_prctl 172
 #define NR_rt_sigprocmask 175
 #define NR_mmap 192 /* mmap2: the offset is in pages, and ours is always 0 */

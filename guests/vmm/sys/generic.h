@@ -22,10 +22,12 @@
 #define NR_nanosleep 101
 #define NR_clock_gettime 113
 #define NR_syslog 116
+#define NR_sched_setscheduler 119
 #define NR_kill 129
 #define NR_tgkill 131
 #define NR_rt_sigprocmask 135
 #define NR_rt_sigtimedwait 137
+#define NR_setpriority 140
 #define NR_reboot 142
 #define NR_setsid 157
 #define NR_uname 160

@@ -24,6 +24,8 @@
 #define NR_uname 63
 #define NR_syslog 103
 #define NR_setsid 112
+#define NR_setpriority 141
+#define NR_sched_setscheduler 144
 #define NR_prctl 157
 #define NR_sync 162
 #define NR_mount 165
