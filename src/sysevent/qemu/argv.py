@@ -17,7 +17,7 @@ VIRTIO_CHANNEL = "vport0p1"
 
 # The device that has the virtio ports, with room for all that any guest of ours has (the default is 31). Without an
 # eventfd for each of their queues, QEMU's main thread need not poll 64 more, nor take turns with the vCPU at each
-# frame: 7 % of the CPU time of a run.
+# frame: 8 % of the CPU time of a run.
 _SERIAL = "virtio-serial-pci,ioeventfd=off,max_ports=8"
 
 
