@@ -49,6 +49,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         *(one for spec in config.stash[TARGETS] for one in _on_target(spec, claims, config)),
         *(one for claim in claims if isinstance(claim, LayoutClaim) for one in _of_headers(claim, config)),
     ] or [_Instance(_NOWHERE)]
+    # The test need not ask for these two, which `guest` and case_of() do.
+    metafunc.fixturenames += [name for name in ("target", "abi") if name not in metafunc.fixturenames]
     metafunc.parametrize(
         ("target", "abi", "claim"),
         [(one.target, one.abi, one.claim) for one in found],

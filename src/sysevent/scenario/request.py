@@ -40,6 +40,8 @@ OPS: dict[type, Op] = {
     s.Program: Op.PROGRAM,
     s.Cover: Op.COVER,
 }
+# Steps whose results are answers if they have labels. A tuple: the type of A | B is made anew each time it is written.
+_ANSWERED = (s.Read, s.Vcpu, s.Device, s.Ioctl, s.Open, s.File, s.Cover)
 _FDS = {"system": 0, "vm": 1, "device": 0x100}
 _FD_VCPU = 2
 # fmt: off
@@ -57,6 +59,8 @@ _FROM_OUTSIDE = (9, 15)
 _SLACK_MS = 2000
 # Milliseconds until a killed program is gone, and its last output has arrived: guests/vmm/program.c.
 _PROGRAM_SLACK_MS = 6000
+_SLACKS_MS: dict[type, int] = {s.Wait: _SLACK_MS, s.Program: _PROGRAM_SLACK_MS}
+_TIMED = (s.Wait, s.Sleep, s.Watch, s.Program)
 
 
 def encode(
@@ -73,12 +77,8 @@ def encode(
         if patience is not None and isinstance(step, s.Wait):
             step = msgspec.structs.replace(step, milliseconds=min(step.milliseconds, patience))
         steps += _encode_step(step, payloads)
-        if isinstance(step, s.Wait | s.Sleep | s.Watch):
-            deadline += step.milliseconds
-        if isinstance(step, s.Wait):
-            deadline += _SLACK_MS
-        if isinstance(step, s.Program):
-            deadline += step.milliseconds + _PROGRAM_SLACK_MS
+        if isinstance(step, _TIMED):
+            deadline += step.milliseconds + _SLACKS_MS.get(type(step), 0)
     return wire.pack_request(deadline, steps), deadline
 
 
@@ -180,9 +180,7 @@ def decode(scenario: s.Scenario, payloads: Mapping[str, Payload], abi: str, repl
             answers[step.label] = Answer(
                 result.ret, result.errno, struct.pack("<H", result.flags) + result.body
             )
-        elif (
-            isinstance(step, s.Read | s.Vcpu | s.Device | s.Ioctl | s.Open | s.File | s.Cover) and step.label
-        ):
+        elif isinstance(step, _ANSWERED) and step.label:
             answers[step.label] = Answer(result.ret, result.errno, _data(step, result))
     if next(results, None) is not None:
         raise BadWire(f"{scenario.name}: the reply holds more results than there were steps")
@@ -232,14 +230,15 @@ def _raw_exit(result: wire.Result, poison: int | None) -> RawExit:
     )
 
 
+def _refusal(last: wire.Result | None) -> str:
+    """What the last step that ran gave, in words."""
+    known = last is not None and last.op in list(Op)
+    return f"{Op(last.op).name} gave errno {names.errno(last.errno)}" if last and known else "no step ran"
+
+
 def _check(reply: wire.Reply, scenario: s.Scenario) -> None:
     name, detail = scenario.name, reply.detail
     last = reply.results[-1] if reply.results else None
-    refused = (
-        f"{Op(last.op).name} gave errno {names.errno(last.errno)}"
-        if last and last.op in list(Op)
-        else "no step ran"
-    )
     _check_target(reply, name, last)
     match reply.state:
         case wire.State.DONE:
@@ -249,7 +248,7 @@ def _check(reply: wire.Reply, scenario: s.Scenario) -> None:
         case wire.State.HUNG:
             raise VcpuStuck(f"{name}: the VMM gave no answer before its deadline and was killed")
         case wire.State.STOPPED:
-            raise StepRefused(f"{name}: step {detail}, which must succeed, was refused: {refused}")
+            raise StepRefused(f"{name}: step {detail}, which must succeed, was refused: {_refusal(last)}")
         case wire.State.DIED if detail == -Errno.ENOEXEC:
             raise NotApplicable(
                 f"{name}: this kernel does not run programs of that ABI: they require CONFIG_COMPAT (arm64, riscv64) "
@@ -261,7 +260,7 @@ def _check(reply: wire.Reply, scenario: s.Scenario) -> None:
         case wire.State.NO_WORKER:
             raise HarnessError(f"{name}: no VMM of this ABI can be started there (errno {detail})")
         case wire.State.BAD:
-            raise HarnessError(f"{name}: the VMM found step {detail} malformed ({refused})")
+            raise HarnessError(f"{name}: the VMM found step {detail} malformed ({_refusal(last)})")
 
 
 def _check_target(reply: wire.Reply, name: str, last: wire.Result | None) -> None:
