@@ -54,6 +54,15 @@ def test_round_trip(path):
     assert text.startswith(b'{"record": "run", "schema": 1, "id": "1", ')
 
 
+def test_a_line_is_what_json_writes(path):
+    """Programs that read it may search for the bytes."""
+    log = RunLog(path)
+    for record in (RUN, PASSED):
+        log.write(record)
+    log.close()
+    assert path.read_text().splitlines() == [json.dumps(fields(record)) for record in (RUN, PASSED)]
+
+
 def test_a_path_that_is_not_utf_8(path):
     """Python represents it with half surrogate pairs."""
     log = RunLog(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -68,7 +69,7 @@ class RunLog:
         """
         if self.failed:
             return
-        line = json.dumps(msgspec.to_builtins(record), ensure_ascii=True).encode() + b"\n"
+        line = _encoded(record) + b"\n"
         try:
             while line:
                 line = line[os.write(self._file, line) :]
@@ -101,6 +102,16 @@ class RunLog:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _encoded(record: Record) -> bytes:
+    """Return a record as JSON in ASCII, with a space after each comma and colon."""
+    # msgspec takes a fifth of the time of json, but does not write half a surrogate pair.
+    with contextlib.suppress(UnicodeEncodeError):
+        line = msgspec.json.format(msgspec.json.encode(record), indent=0)
+        if line.isascii():
+            return line
+    return json.dumps(msgspec.to_builtins(record), ensure_ascii=True).encode()
 
 
 def beginning(start: datetime, argv: Sequence[str], **versions: str) -> Run:
