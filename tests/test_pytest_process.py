@@ -10,6 +10,8 @@ import pytest
 from sysevent import pytest_process
 from sysevent.checkout import SUITES
 
+SUITES_ALONE = ["--assert=plain", "-p", "no:logging"]
+
 
 def test_a_clone_adds_nothing(tmp_path):
     assert pytest_process.settings("tests", ["-k", "x"], installed=False, root=tmp_path) == []
@@ -22,10 +24,10 @@ def test_an_installed_package_is_not_written_to(monkeypatch, tmp_path):
     """pytest's cache is the user's, or there is none: if the user has no home, as in a container."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     cache = ["-o", f"cache_dir={tmp_path}/sysevent/pytest_cache"]
-    assert pytest_process.settings("suites", ["-k", "x"], installed=True) == ["--assert=plain", *cache]
+    assert pytest_process.settings("suites", ["-k", "x"], installed=True) == [*SUITES_ALONE, *cache]
     (tmp_path / "sysevent").touch()
     none = ["-p", "no:cacheprovider"]
-    assert pytest_process.settings("suites", ["-k", "x"], installed=True) == ["--assert=plain", *none]
+    assert pytest_process.settings("suites", ["-k", "x"], installed=True) == [*SUITES_ALONE, *none]
 
 
 def test_a_clone_that_cannot_be_written_to(monkeypatch, tmp_path):
@@ -41,7 +43,28 @@ def test_a_clone_that_cannot_be_written_to(monkeypatch, tmp_path):
 @pytest.mark.parametrize("words", [["-p", "no:cacheprovider"], ["-pno:cacheprovider"]])
 def test_without_a_cache_its_directory_is_not_named(words):
     """pytest refuses the setting then."""
-    assert pytest_process.settings("suites", words, installed=True) == ["--assert=plain"]
+    assert pytest_process.settings("suites", words, installed=True) == SUITES_ALONE
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--log-level=INFO"],
+        ["-o", "log_cli=true"],
+        ["-rA", "--show-capture=log"],
+        ["-c", "my.ini"],
+        ["-cmy.ini"],
+    ],
+)
+def test_log_records_are_captured_if_a_word_may_be_about_them(words):
+    assert pytest_process.settings("suites", words) == ["--assert=plain"]
+    assert pytest_process.settings("tests", words) == []
+
+
+def test_log_records_are_captured_if_the_environment_may_say_so(monkeypatch):
+    assert pytest_process.settings("suites", []) == SUITES_ALONE
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-q --log-cli-level=INFO")
+    assert pytest_process.settings("suites", []) == ["--assert=plain"]
 
 
 def test_pytest_can_be_imported_beside_something_else(tmp_path, monkeypatch):

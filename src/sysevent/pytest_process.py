@@ -16,8 +16,12 @@ from sysevent.errors import UsageError
 
 HERE = "SYSEVENT_HERE"
 """The variable of the environment with the directory where the user stands, for a process that runs elsewhere."""
+# Seconds that a thread which only computes keeps another one waiting.
+_SWITCH = 0.0005
 # pytest's own options for files and directories that it writes.
 _OUTPUTS = ("--junit-xml", "--junitxml", "--log-file", "--basetemp")
+# pytest's own options for a file with settings.
+_CONFIG_FILE = ("-c", "--config-file")
 
 
 def import_beside(module: str = "pytest") -> threading.Thread:
@@ -49,6 +53,8 @@ def become_pytest(folder: str, arguments: Sequence[str], *, root: Path = ROOT) -
     os.environ[HERE] = str(Path.cwd())
     os.chdir(root)
     sys.path.insert(0, str(root))
+    # A thread prepares guests while tests are collected. By default it waits 5 ms after each of its system calls.
+    sys.setswitchinterval(_SWITCH)
     # Imports make objects that live to the end. plugin/options.py enables the collector again.
     gc.disable()
     # Here: the other verbs do without.
@@ -79,10 +85,13 @@ def settings(
     """Return what pytest is given before its arguments; all else is in pyproject.toml, also if it is installed.
 
     pytest does not rewrite the suites, which have no assert: without its import hook a run takes 0.1 s of CPU time
-    less, and nothing is written beside the suites. An installed package is not written to either: pytest has its cache
-    elsewhere. So it has if a clone cannot be written to.
+    less, and nothing is written beside the suites. It does not capture log records, which takes as long, unless it is
+    told how to: Python prints warnings to stderr then, which pytest captures. An installed package is not written to
+    either: pytest has its cache elsewhere. So it has if a clone cannot be written to.
     """
     found = ["--assert=plain"] if folder == SUITES.name else []
+    if found and not _may_set_logging(arguments):
+        found += ["-p", "no:logging"]
     if not installed and not obstacle(root / ".pytest_cache"):
         return found
     if any(word.endswith("no:cacheprovider") for word in arguments):
@@ -90,6 +99,12 @@ def settings(
         return found
     cache = state_home() / "pytest_cache"
     return [*found, "-p", "no:cacheprovider"] if obstacle(cache) else [*found, "-o", f"cache_dir={cache}"]
+
+
+def _may_set_logging(arguments: Sequence[str]) -> bool:
+    """Whether one of pytest's arguments may be about log records: an option, a setting, or a file with settings."""
+    words = [*arguments, *os.environ.get("PYTEST_ADDOPTS", "").split()]
+    return any("log" in word or word.startswith(_CONFIG_FILE) for word in words)
 
 
 def _absolute(arguments: Sequence[str], here: Path) -> Iterator[str]:
