@@ -111,6 +111,32 @@ def test_a_qemu_that_hangs(stub, monkeypatch):
         confinement(stub("exec sleep 60"), kvm=False)
 
 
+@pytest.mark.parametrize(
+    ("content", "tried"),
+    [
+        (b"\x7fELF libseccomp.so.2", ["a", "b"]),
+        (b"\x7fELF without", ["a", "b", "c"]),
+        (b"#!/bin/sh\n# libseccomp.so.2", ["a", "b", "c"]),
+    ],
+)
+def test_one_trial_for_the_qemus_of_a_directory(tmp_path, monkeypatch, content, tried):
+    """If they are programs with seccomp, and only after one that started: the first of these three does not."""
+    found = []
+
+    def trial(program, asked):
+        found.append(Path(program).name)
+        return None if found[-1] == "a" else 0.04
+
+    for name in "abc":
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(confining, "_tried", trial)
+    options = [confinement(name, kvm=True).options for name in "abc"]
+    assert options == [(), STRICT, STRICT]
+    assert list(dict.fromkeys(found)) == tried
+
+
 def test_files_that_other_users_may_not_read(tmp_path):
     """Are copied into memory; the others are passed on as they are."""
     path = tmp_path / "kernel"

@@ -3,7 +3,8 @@
 QEMU filters its own system calls (-sandbox) if it was built with seccomp and the kernel permits that. No program that
 it starts can gain privileges. Where this process is root and the guest needs no /dev/kvm, QEMU runs as a user without
 rights: it gets all its files as open file descriptors. A trial start, without a guest, decides what of this works here:
-containers can forbid each of them, and not every QEMU has seccomp. It also shows how slow this machine is.
+containers can forbid each of them, and not every QEMU has seccomp. It also shows how slow this machine is. The QEMUs of
+one directory that have seccomp need one trial together.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _MOST = 20.0
 # Seconds of CPU time, of which 0.04 are usual, whatever else the machine does. An emulated one takes 0.3 to 0.6, and
 # 200 times as long as usual for a boot: by a clock that goes on as usual a vCPU was stuck there.
 _SLOW_CPU = 0.15
+# At the beginning of a program, there are the names of its libraries, in the first megabyte of Debian's QEMUs.
+_ELF, _SECCOMP, _STRINGS = b"\x7fELF", b"libseccomp.so", 1 << 21
 _QUIT = b'{"execute": "qmp_capabilities"}\n{"execute": "quit"}\n'
 # A machine without devices, firmware or CPU.
 _EMPTY = ("-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S", "-qmp", "stdio")
@@ -80,14 +83,37 @@ class Confinement(msgspec.Struct, frozen=True):
         return any(word.startswith("--reuid") for word in self.privileges)
 
 
+# What was found for a directory, or a program, and a user.
+_FOUND: dict[tuple[str, tuple[str, ...]], Confinement] = {}
+
+
 def confinement(program: str, *, kvm: bool) -> Confinement:
     """The strictest confinement that works for a QEMU, whose name on PATH is program.
 
     kvm: True: it opens /dev/kvm, which needs the rights of this user. InfrastructureError if QEMU hangs.
     """
-    user = () if kvm or os.geteuid() != 0 else _AS_OTHER
     path = shutil.which(program)
-    return _working(path, user) if path else Confinement()
+    if path is None:
+        return Confinement()
+    user = () if kvm or os.geteuid() != 0 else _AS_OTHER
+    shared = _FOUND.get((_directory(path), user))
+    if shared is None:
+        shared = _working(path, user)
+        # Another one may start if this one does not.
+        if shared.options:
+            _FOUND[_directory(path), user] = shared
+    return shared
+
+
+@functools.cache
+def _directory(program: str) -> str:
+    """The directory of a QEMU that filters system calls; the path of any other one, and of a script that starts one."""
+    path = Path(program).resolve()
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        begin = file.read(_STRINGS)
+        if begin.startswith(_ELF) and _SECCOMP in begin:
+            return str(path.parent)
+    return program
 
 
 @functools.cache
