@@ -130,19 +130,22 @@ def readings(claim: ExitClaim, seen: Observation, facts: Facts) -> list[Reading]
     ):
         return []
     capability = facts.capabilities.get(Capability.SYSTEM_EVENT_DATA.on_vm, 0) > 0
-    return [_reading(reader, claim, found, seen.abi, expected, capability) for reader in READERS]
+    written = {n for start, end in found.written for n in range(start, end)}
+    return [
+        _reading(reader, claim, reader.read(found, seen.abi, capability), written, seen.abi, expected)
+        for reader in READERS
+    ]
 
 
 def _reading(
     reader: Reader,
     claim: ExitClaim,
-    found: Event,
+    understood: Interpretation,
+    written: set[int],
     abi: str,
     expected: tuple[int, tuple[int, ...]],
-    capability: bool,
 ) -> Reading:
-    understood = reader.read(found, abi, capability)
-    written = {n for start, end in found.written for n in range(start, end)}
+    """How an event was read. written: the bytes of kvm_run that the kernel wrote."""
     unwritten = [n for start, end in understood.used for n in range(start, end) if n not in written]
     kind, data = expected
     text = f"type {understood.type}"

@@ -79,6 +79,9 @@ def header_facts(headers: HeadersOf, run: Run, *, cached: bool = True) -> Header
 
 
 def _of_headers(kernel: str, userspace: Abi, run: Run, *, cached: bool = True) -> HeaderFacts:
+    asked = kernel, userspace.name
+    if cached and asked in run.header_facts:
+        return run.header_facts[asked]
     # Not at the top: it reads the modules for Debian packages, which a run without layouts does not use.
     from sysevent.headers import compiled, resolve
 
@@ -90,7 +93,8 @@ def _of_headers(kernel: str, userspace: Abi, run: Run, *, cached: bool = True) -
         ) from None
     own = native(userspace.arch)
     both = compiled.layouts(found, {userspace, own}, run.settings, run.progress, cached=cached)
-    return HeaderFacts(kernel, found.version, userspace, both[userspace.name], both[own.name])
+    facts = HeaderFacts(kernel, found.version, userspace, both[userspace.name], both[own.name])
+    return run.header_facts.setdefault(asked, facts) if cached else facts
 
 
 def _running_kernel(case: Case, source: Source, run: Run) -> HeaderFacts:

@@ -6,7 +6,7 @@ import gc
 import glob
 import os
 from argparse import ArgumentTypeError
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -46,6 +46,16 @@ def _in_one_line(flag: str, convert: Callable[[str], Any]) -> Callable[[str], An
 def pytest_collection_finish() -> None:
     """Claims and tests live to the end, too: see pytest_configure()."""
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish() -> Iterator[None]:
+    """So does all else that is left: the collector would look at it for 0.2 s, also after the last line."""
+    gc.freeze()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
 
 
 def pytest_configure(config: pytest.Config) -> None:

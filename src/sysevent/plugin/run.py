@@ -13,6 +13,7 @@ from sysevent import interrupts
 from sysevent.cache import Cache
 from sysevent.contract import catalogue
 from sysevent.contract.exit_claim import ExitClaim
+from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.contract.log_claim import LogClaim
 from sysevent.engine.asker import Asker
 from sysevent.engine.listeners import Listeners
@@ -62,6 +63,8 @@ class Run:
         self._guests: dict[str, Asker] = {}
         # The second guest of each target of which a claim has failed.
         self._seconds: dict[str, Asker] = {}
+        # What headers mean, by kernel, as --kernel takes it, and ABI, once a test has asked.
+        self.header_facts: dict[tuple[str, str], HeaderFacts] = {}
         self._loop = Loop()
         # Ids of the targets whose record is written.
         self._recorded: set[str] = set()

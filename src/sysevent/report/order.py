@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from sysevent.arches import ABIS, ARCHITECTURES
@@ -12,6 +13,7 @@ _NUMBER = re.compile(r"([0-9]+)")
 ColumnKey = tuple[int, tuple[object, ...], int]
 
 
+@functools.cache
 def natural(name: str) -> tuple[object, ...]:
     """Return a key that sorts names by their words and by the values of their numbers."""
     # By length first, as int() refuses numbers of more than 4300 digits.
