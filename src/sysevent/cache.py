@@ -19,7 +19,8 @@
     bisect/TREE-HASH-ARCH/   a bisection's checked-out tree and builds (bisect/session.py)
     sources/VERSION-HASH/    what is needed of a kernel's source (images/debian/linux_source.py); VERSION.json: package
     peers/ARCH-HASH.cpio     the kernel's own tests, compiled (peers/compilation.py); ARCH-HASH.json: which ones
-    ahead/HASH.json          which files are hashed at once in the next equal run (digests_ahead.py)
+    ahead/HASH.json          which files are hashed at once in the next equal run (digests_ahead.py), which
+                             guests start at once (plugin/early.py)
     explore/                 sequences with which a kernel disagreed; covered/BUILD-ID/: what explorations reached
     nested/HASH.json         whether a guest under this machine's KVM has a KVM of its own
     parts/, locks/           unfinished downloads

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from sysevent.checkout import SUITES
-from sysevent.plugin.early import certain
+from sysevent.plugin import early as early_guests
+from sysevent.plugin.early import certain, likely
 from sysevent.plugin.options import TARGETS
+from sysevent.plugin.run import RUN
 from sysevent.targets.spec import TargetSpec
 
 ARM, X86 = (TargetSpec(name=f"{arch}-tcg", arch=arch, where="tcg") for arch in ("arm64", "x86_64"))
@@ -69,6 +71,47 @@ def test_the_ids_of_tests():
 )
 def test_options_that_may_leave_nothing(option):
     assert names("suites", **option) == []
+
+
+@pytest.fixture
+def session(tmp_path, monkeypatch):
+    """session(recorded, **options): one that ends, and has asked these targets; gives what it was likely to ask."""
+    monkeypatch.setattr(early_guests.options, "of", lambda _: SimpleNamespace(cache=tmp_path))
+
+    def end(recorded, *words, targets=(ARM, LAB, X86), **given):
+        config = SimpleNamespace(
+            args=list(words),
+            stash={TARGETS: list(targets), RUN: SimpleNamespace(recorded=recorded)},
+            invocation_params=SimpleNamespace(dir=SUITES.parent),
+            getoption=lambda name, default: given.get(name, default),
+        )
+        before = [spec.name for spec in likely(config)]
+        early_guests.pytest_sessionfinish(SimpleNamespace(config=config))
+        return before
+
+    return end
+
+
+def test_what_the_last_session_with_the_same_selection_asked(session):
+    """Of the guests of this machine."""
+    assert session({"arm64-tcg", "lab"}, "suites", keyword="psci") == []
+    assert session({"arm64-tcg"}, "suites", keyword="psci") == ["arm64-tcg"]
+    assert session(set(), "suites", keyword="psci") == ["arm64-tcg"]
+    assert session({"arm64-tcg"}, "suites", keyword="psci") == []
+    later = TargetSpec(name="arm64-tcg", arch="arm64", where="tcg", kernel="debian:6.1")
+    assert session({"arm64-tcg"}, "suites", targets=(later,), keyword="psci") == []
+    assert session({"arm64-tcg"}, "suites", keyword="srst") == []
+
+
+def test_sessions_that_are_never_equal(session):
+    for _ in range(2):
+        assert session({"arm64-tcg"}, "suites", lf=True) == []
+        assert session({"arm64-tcg"}, "suites", keyword="psci", collectonly=True) == []
+
+
+def test_what_is_certain_is_not_remembered(session, tmp_path):
+    session({"arm64-tcg"}, "suites")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_worker_does_not_know_its_tests():

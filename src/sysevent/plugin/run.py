@@ -67,7 +67,7 @@ class Run:
         self.header_facts: dict[tuple[str, str], HeaderFacts] = {}
         self._loop = Loop()
         # Ids of the targets whose record is written.
-        self._recorded: set[str] = set()
+        self.recorded: set[str] = set()
         # Ids of the targets with a FAIL, ERROR or MISS: --keep=failed keeps their guests.
         self.failed: set[str] = set()
         leases = Leases(self.settings, waiting=self._end_guests)
@@ -261,9 +261,9 @@ class Run:
     def record_target(self, guest: Asker, facts: Facts) -> None:
         """Record what a target is; once."""
         spec = guest.spec
-        if spec.id in self._recorded:
+        if spec.id in self.recorded:
             return
-        self._recorded.add(spec.id)
+        self.recorded.add(spec.id)
         self.log.write(asked.target(guest, facts, kernel_logs.unreadable(guest)))
 
     def discard(self) -> None:

@@ -40,7 +40,7 @@ OPS: dict[type, Op] = {
     s.Program: Op.PROGRAM,
     s.Cover: Op.COVER,
 }
-# Steps whose results are answers if they have labels. A tuple: the type of A | B is made anew each time it is written.
+# Steps whose results are answers if they have labels. A tuple: A | B makes a type for each step.
 _ANSWERED = (s.Read, s.Vcpu, s.Device, s.Ioctl, s.Open, s.File, s.Cover)
 _FDS = {"system": 0, "vm": 1, "device": 0x100}
 _FD_VCPU = 2
