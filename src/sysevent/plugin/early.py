@@ -1,8 +1,8 @@
 """Guests that start while tests are still collected, if it is certain that tests will ask them, or likely.
 
 Collecting takes a third of a second, in which one core or more would have nothing to do. It is likely for those
-that the last session with the same selection asked. If this session asks none of them after all, because a module of the suites
-cannot be imported, they are ended, and nothing of them is left.
+that the last session with the same selection asked. If this session asks none of them after all, because a module of
+the suites cannot be imported, they are ended, and nothing of them is left.
 """
 
 from __future__ import annotations
