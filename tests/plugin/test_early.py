@@ -103,10 +103,11 @@ def test_what_the_last_session_with_the_same_selection_asked(session):
     assert session({"arm64-tcg"}, "suites", keyword="srst") == []
 
 
-def test_sessions_that_are_never_equal(session):
-    for _ in range(2):
-        assert session({"arm64-tcg"}, "suites", lf=True) == []
-        assert session({"arm64-tcg"}, "suites", keyword="psci", collectonly=True) == []
+def test_sessions_that_are_never_equal(session, tmp_path):
+    for option in ("lf", "collectonly", "numprocesses"):
+        for _ in range(2):
+            assert session({"arm64-tcg"}, "suites", keyword="psci", **{option: True}) == []
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_certain_is_not_remembered(session, tmp_path):

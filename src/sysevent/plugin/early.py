@@ -78,7 +78,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     run = taken(config)
     if run is not None:
         run.discard()
-    if RUN in config.stash and not hasattr(config, "workerinput") and not certain(config):
+    if RUN in config.stash and _has_equals(config) and not certain(config):
         booted = tuple(spec.id for spec in config.stash[TARGETS] if spec.booted)
         asked = _Asked(tuple(name for name in booted if name in config.stash[RUN].recorded))
         cache, note = _note(config)
@@ -116,11 +116,16 @@ def certain(config: pytest.Config) -> list[TargetSpec]:
 
 def likely(config: pytest.Config) -> list[TargetSpec]:
     """The guests that the last session with the same selection asked."""
-    if _given(config, *_UNEQUAL, *_NOTHING_RUNS) or hasattr(config, "workerinput"):
+    if not _has_equals(config):
         return []
     cache, note = _note(config)
     known = cache.read(note, _Asked) or _Asked(())
     return [spec for spec in config.stash[TARGETS] if spec.booted and spec.id in known.targets]
+
+
+def _has_equals(config: pytest.Config) -> bool:
+    """Whether the next session with the same selection will run the same tests in its process."""
+    return not hasattr(config, "workerinput") and not _given(config, *_UNEQUAL, *_NOTHING_RUNS)
 
 
 def _given(config: pytest.Config, *names: str) -> bool:
