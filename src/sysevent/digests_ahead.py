@@ -28,14 +28,19 @@ class _Files(msgspec.Struct, frozen=True):
     paths: tuple[str, ...]
 
 
+def note(cache: Cache, words: Sequence[str]) -> Path:
+    """Return the file that holds what a run has found out for the next one that is described by the same words."""
+    name = hashlib.sha256("\0".join(words).encode(errors="surrogateescape")).hexdigest()
+    return cache.root / "ahead" / f"{name[:32]}.json"
+
+
 class Ahead:
     """The files that runs with the same arguments hash."""
 
     def __init__(self, cache: Cache, words: Sequence[str]) -> None:
         """words: what selects the files, such as targets and kernels."""
         self._cache = cache
-        name = hashlib.sha256("\0".join(words).encode(errors="surrogateescape")).hexdigest()
-        self._note = cache.root / "ahead" / f"{name[:32]}.json"
+        self._note = note(cache, words)
         self._known = cache.read(self._note, _Files) or _Files(())
 
     def begin(self) -> None:

@@ -8,13 +8,13 @@ the suites cannot be imported, they are ended, and nothing of them is left.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from sysevent import digests_ahead
 from sysevent.cache import Cache
 from sysevent.checkout import SUITES
 from sysevent.engine.scheduler import at_a_time
@@ -138,6 +138,4 @@ def _note(config: pytest.Config) -> tuple[Cache, Path]:
     cache = Cache(options.of(config).cache)
     narrowed = (f"{name}={config.getoption(name, None)}" for name in _NARROWING)
     kernels = (f"{spec.id} {spec.kernel}" for spec in config.stash[TARGETS])
-    words = "\0".join(("asked", *config.args, *narrowed, *kernels))
-    name = hashlib.sha256(words.encode(errors="surrogateescape")).hexdigest()
-    return cache, cache.root / "ahead" / f"{name[:32]}.json"
+    return cache, digests_ahead.note(cache, ["asked", *config.args, *narrowed, *kernels])
