@@ -112,14 +112,16 @@ def test_a_qemu_that_hangs(stub, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("content", "tried"),
+    ("content", "mode", "tried"),
     [
-        (b"\x7fELF libseccomp.so.2", ["a", "b"]),
-        (b"\x7fELF without", ["a", "b", "c"]),
-        (b"#!/bin/sh\n# libseccomp.so.2", ["a", "b", "c"]),
+        (b"\x7fELF libseccomp.so.2", 0o755, ["a", "b"]),
+        # One that other users may not run.
+        (b"\x7fELF libseccomp.so.2", 0o700, ["a", "b", "c"]),
+        (b"\x7fELF without", 0o755, ["a", "b", "c"]),
+        (b"#!/bin/sh\n# libseccomp.so.2", 0o755, ["a", "b", "c"]),
     ],
 )
-def test_one_trial_for_the_qemus_of_a_directory(tmp_path, monkeypatch, content, tried):
+def test_one_trial_for_the_qemus_of_a_directory(tmp_path, monkeypatch, content, mode, tried):
     """If they are programs with seccomp, and only after one that started: the first of these three does not."""
     found = []
 
@@ -129,7 +131,7 @@ def test_one_trial_for_the_qemus_of_a_directory(tmp_path, monkeypatch, content, 
 
     for name in "abc":
         (tmp_path / name).write_bytes(content)
-        (tmp_path / name).chmod(0o755)
+        (tmp_path / name).chmod(0o755 if name < "c" else mode)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(confining, "_tried", trial)
     options = [confinement(name, kvm=True).options for name in "abc"]

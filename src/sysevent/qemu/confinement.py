@@ -4,7 +4,7 @@ QEMU filters its own system calls (-sandbox) if it was built with seccomp and th
 it starts can gain privileges. Where this process is root and the guest needs no /dev/kvm, QEMU runs as a user without
 rights: it gets all its files as open file descriptors. A trial start, without a guest, decides what of this works here:
 containers can forbid each of them, and not every QEMU has seccomp. It also shows how slow this machine is. The QEMUs of
-one directory that have seccomp need one trial together.
+one directory that have seccomp, and that the same users may run, need one trial together.
 """
 
 from __future__ import annotations
@@ -83,8 +83,9 @@ class Confinement(msgspec.Struct, frozen=True):
         return any(word.startswith("--reuid") for word in self.privileges)
 
 
-# What was found for a directory, or a program, and a user.
-_FOUND: dict[tuple[str, tuple[str, ...]], Confinement] = {}
+_Alike = tuple[object, ...]
+# What was found for programs that are alike, and a user.
+_FOUND: dict[tuple[_Alike, tuple[str, ...]], Confinement] = {}
 
 
 def confinement(program: str, *, kvm: bool) -> Confinement:
@@ -95,25 +96,27 @@ def confinement(program: str, *, kvm: bool) -> Confinement:
     path = shutil.which(program)
     if path is None:
         return Confinement()
-    user = () if kvm or os.geteuid() != 0 else _AS_OTHER
-    shared = _FOUND.get((_directory(path), user))
-    if shared is None:
-        shared = _working(path, user)
+    key = _alike(path), () if kvm or os.geteuid() != 0 else _AS_OTHER
+    found = _FOUND.get(key)
+    if found is None:
+        found = _working(path, key[1])
         # Another one may start if this one does not.
-        if shared.options:
-            _FOUND[_directory(path), user] = shared
-    return shared
+        if found.options:
+            _FOUND[key] = found
+    return found
 
 
 @functools.cache
-def _directory(program: str) -> str:
-    """The directory of a QEMU that filters system calls; the path of any other one, and of a script that starts one."""
+def _alike(program: str) -> _Alike:
+    """What QEMUs that filter system calls share: their directory, and who may run them. Any other one is alone."""
     path = Path(program).resolve()
     with contextlib.suppress(OSError), path.open("rb") as file:
         begin = file.read(_STRINGS)
         if begin.startswith(_ELF) and _SECCOMP in begin:
-            return str(path.parent)
-    return program
+            status = os.fstat(file.fileno())
+            return path.parent, status.st_mode, status.st_uid, status.st_gid
+    # As a script, which can start another program.
+    return (program,)
 
 
 @functools.cache
