@@ -42,7 +42,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,6 +75,11 @@ class Cache(msgspec.Struct, frozen=True):
     def blob(self, sha256: str) -> Path:
         """Return the path of the blob with this hash, whether or not it exists."""
         return self.root / "blobs" / "sha256" / sha256
+
+    def ahead(self, words: Iterable[str]) -> Path:
+        """Return the path of what a run finds out for the next one that the same words describe."""
+        name = hashlib.sha256("\0".join(words).encode(errors="surrogateescape")).hexdigest()
+        return self.root / "ahead" / f"{name[:32]}.json"
 
     def part(self, sha256: str) -> Path:
         """Return the path to which that blob is downloaded; the directory exists afterwards."""

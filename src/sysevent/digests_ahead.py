@@ -7,7 +7,6 @@ long, and a hash needs no interpreter. What a file is identified by stays the ha
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,19 +27,13 @@ class _Files(msgspec.Struct, frozen=True):
     paths: tuple[str, ...]
 
 
-def note(cache: Cache, words: Sequence[str]) -> Path:
-    """Return the file that holds what a run has found out for the next one that is described by the same words."""
-    name = hashlib.sha256("\0".join(words).encode(errors="surrogateescape")).hexdigest()
-    return cache.root / "ahead" / f"{name[:32]}.json"
-
-
 class Ahead:
     """The files that runs with the same arguments hash."""
 
     def __init__(self, cache: Cache, words: Sequence[str]) -> None:
         """words: what selects the files, such as targets and kernels."""
         self._cache = cache
-        self._note = note(cache, words)
+        self._note = cache.ahead(words)
         self._known = cache.read(self._note, _Files) or _Files(())
 
     def begin(self) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sysevent import digests_ahead
 from sysevent.cache import Cache
 from sysevent.checkout import SUITES
 from sysevent.engine.scheduler import at_a_time
@@ -79,11 +78,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if run is not None:
         run.discard()
     if RUN in config.stash and _has_equals(config) and not certain(config):
-        booted = tuple(spec.id for spec in config.stash[TARGETS] if spec.booted)
-        asked = _Asked(tuple(name for name in booted if name in config.stash[RUN].recorded))
-        cache, note = _note(config)
-        if cache.read(note, _Asked) != asked:
-            cache.record(note, asked)
+        _remember(config)
 
 
 def taken(config: pytest.Config) -> Run | None:
@@ -123,6 +118,15 @@ def likely(config: pytest.Config) -> list[TargetSpec]:
     return [spec for spec in config.stash[TARGETS] if spec.booted and spec.id in known.targets]
 
 
+def _remember(config: pytest.Config) -> None:
+    """Keep which guests were asked, for likely()."""
+    recorded = config.stash[RUN].recorded
+    asked = _Asked(tuple(spec.id for spec in config.stash[TARGETS] if spec.booted and spec.id in recorded))
+    cache, note = _note(config)
+    if cache.read(note, _Asked) != asked:
+        cache.record(note, asked)
+
+
 def _has_equals(config: pytest.Config) -> bool:
     """Whether the next session with the same selection will run the same tests in its process."""
     return not hasattr(config, "workerinput") and not _given(config, *_UNEQUAL, *_NOTHING_RUNS)
@@ -138,4 +142,4 @@ def _note(config: pytest.Config) -> tuple[Cache, Path]:
     cache = Cache(options.of(config).cache)
     narrowed = (f"{name}={config.getoption(name, None)}" for name in _NARROWING)
     kernels = (f"{spec.id} {spec.kernel}" for spec in config.stash[TARGETS])
-    return cache, digests_ahead.note(cache, ["asked", *config.args, *narrowed, *kernels])
+    return cache, cache.ahead(("asked", *config.args, *narrowed, *kernels))

@@ -232,8 +232,9 @@ def _raw_exit(result: wire.Result, poison: int | None) -> RawExit:
 
 def _refusal(last: wire.Result | None) -> str:
     """What the last step that ran gave, in words."""
-    known = last is not None and last.op in list(Op)
-    return f"{Op(last.op).name} gave errno {names.errno(last.errno)}" if last and known else "no step ran"
+    if last is None or last.op not in list(Op):
+        return "no step ran"
+    return f"{Op(last.op).name} gave errno {names.errno(last.errno)}"
 
 
 def _check(reply: wire.Reply, scenario: s.Scenario) -> None:
