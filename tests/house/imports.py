@@ -69,6 +69,7 @@ LOWEST_LAYER = frozenset(
         "process",
         "pytest_process",
         "reading",
+        "remembered",
         "settings",
         "standard_streams",
         "text",

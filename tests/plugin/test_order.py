@@ -88,7 +88,7 @@ def test_a_target_to_return_to():
     order = Order(items, lambda _: True, lambda *_: None)
     # While a1 runs, b1 is promised and a2 is left; then a2 is promised; then it is the last.
     for a, b in ((True, True), (True, False), (False, False)):
-        assert (order.returns_to(SPECS["a"]), order.returns_to(SPECS["b"])) == (a, b)
+        assert (order.returns_to("a"), order.returns_to("b")) == (a, b)
         order.advance()
 
 

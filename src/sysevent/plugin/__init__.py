@@ -17,6 +17,7 @@ _PARTS = (
     "selection",
     "early",
     "order",
+    "guests",
     "fixtures",
     "exceptions",
     "outcome",

@@ -54,6 +54,8 @@ class Case(msgspec.Struct):
 
 
 CASE = pytest.StashKey[Case]()
+# A tuple: the type of A | B is made again each time it is written.
+_PLACES = (TargetSpec, HeadersOf)
 
 
 def case_of(item: pytest.Item) -> Case | None:
@@ -68,10 +70,22 @@ def case_of(item: pytest.Item) -> Case | None:
     return Case(claim, target.id, abi, native=abi == ARCHITECTURES[target.arch].abis[0].name)
 
 
+def asked_of(item: pytest.Item) -> TargetSpec | HeadersOf | None:
+    """The target that a test runs on, or the headers that it is about; None for a test without either."""
+    found = getattr(getattr(item, "callspec", None), "params", {}).get("target")
+    return found if isinstance(found, _PLACES) else None
+
+
 def target_of(item: pytest.Item) -> TargetSpec | None:
     """The target that a test runs on; None for a test without, and for a test of headers."""
-    spec = getattr(getattr(item, "callspec", None), "params", {}).get("target")
-    return spec if isinstance(spec, TargetSpec) else None
+    found = asked_of(item)
+    return found if isinstance(found, TargetSpec) else None
+
+
+def place_of(item: pytest.Item) -> str:
+    """The id of a test's target, or the label of its headers; "" for a test without either."""
+    found = asked_of(item)
+    return found.label if isinstance(found, HeadersOf) else found.id if found else ""
 
 
 def targets_of(items: Iterable[pytest.Item]) -> list[TargetSpec]:
@@ -98,7 +112,5 @@ def status_of(report: pytest.TestReport | pytest.CollectReport) -> Status | None
 
 def arch_of(item: pytest.Item) -> str:
     """The architecture that a test is about: that of its target, or of its headers; "" if it has neither."""
-    found = getattr(getattr(item, "callspec", None), "params", {}).get("target")
-    if isinstance(found, HeadersOf):
-        return found.userspace.arch
-    return found.arch if isinstance(found, TargetSpec) else ""
+    found = asked_of(item)
+    return found.userspace.arch if isinstance(found, HeadersOf) else found.arch if found else ""

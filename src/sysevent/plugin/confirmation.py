@@ -6,51 +6,51 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import pytest
 
+from sysevent.cache import Cache
 from sysevent.contract.claim import Claim
 from sysevent.contract.confirmation import Agreement, Sighting, agreement, difference, unconfirmed, words
 from sysevent.contract.exit_claim import ExitClaim
 from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
-from sysevent.engine.btf import kvm_run
 from sysevent.errors import EventUnasked, LeaseLost, SyseventError, Unconfirmed
 from sysevent.model import Status, Verdict
-from sysevent.plugin import evidence, options, unasked
+from sysevent.plugin import evidence, guests, options, unasked
 from sysevent.plugin.case import Case, HeadersOf
 from sysevent.plugin.run import Run
+from sysevent.targets.spec import TargetSpec
 from sysevent.text import one_line
 
 
 class FirstSource:
-    """The evidence of the fixtures, which all tests of a target share."""
+    """The evidence that all tests of a target share."""
 
-    def __init__(self, request: pytest.FixtureRequest) -> None:
-        self._request = request
+    def __init__(self, target: TargetSpec | HeadersOf, run: Run) -> None:
+        self._target = target
+        self._run = run
 
     def guest(self) -> Asker:
         """See evidence.Source."""
-        found: Asker = self._request.getfixturevalue("guest")
-        return found
+        assert isinstance(self._target, TargetSpec)
+        return guests.asked(self._run, self._target)
 
     def btf(self) -> Layout:
         """See evidence.Source."""
-        found: Layout = self._request.getfixturevalue("btf")
-        return found
+        return evidence.btf(self.guest(), Cache(self._run.settings.cache))
 
     def headers(self) -> HeaderFacts:
         """See evidence.Source."""
-        found: HeaderFacts = self._request.getfixturevalue("headers")
-        return found
+        assert isinstance(self._target, HeadersOf)
+        return evidence.header_facts(self._target, self._run)
 
 
 class SecondSource:
     """The same evidence, obtained again: from another guest, and nothing from a cache."""
 
-    def __init__(self, request: pytest.FixtureRequest, run: Run) -> None:
-        self._first = FirstSource(request)
-        self._request = request
+    def __init__(self, target: TargetSpec | HeadersOf, run: Run) -> None:
+        self._first = FirstSource(target, run)
+        self._target = target
         self._run = run
 
     def guest(self) -> Asker:
@@ -64,24 +64,24 @@ class SecondSource:
 
     def btf(self) -> Layout:
         """See evidence.Source."""
-        return kvm_run(self.guest(), None)
+        return evidence.btf(self.guest(), None)
 
     def headers(self) -> HeaderFacts:
         """See evidence.Source."""
-        target: HeadersOf = self._request.getfixturevalue("target")
-        return evidence.header_facts(target, self._run, cached=False)
+        assert isinstance(self._target, HeadersOf)
+        return evidence.header_facts(self._target, self._run, cached=False)
 
 
-def judge(claim: Claim[Any], case: Case, request: pytest.FixtureRequest, run: Run) -> Verdict:
+def judge(claim: Claim[Any], case: Case, target: TargetSpec | HeadersOf, run: Run) -> Verdict:
     """Ask a kernel, judge its answer, and fill the case with the verdict.
 
     NotApplicable when the claim does not apply. Unconfirmed when it fails once, and not a second time, or cannot be
     asked a second time. EventUnasked for any claim but the one about it. Under --gdb, which boots one guest only, a
     failure is not asked again.
     """
-    terms = options.terms(request.config)
+    terms = options.terms(run.config)
     try:
-        first = evidence.gather(claim, case, FirstSource(request), terms, run)
+        first = evidence.gather(claim, case, FirstSource(target, run), terms, run)
     except EventUnasked as error:
         # All guests that were tried gave it.
         return unasked.judge(claim, case, error, run.started(case.target))
@@ -90,7 +90,7 @@ def judge(claim: Claim[Any], case: Case, request: pytest.FixtureRequest, run: Ru
         return first.verdict
     case.confirmed = 1
     if not run.settings.debug:
-        again, source = msgspec.structs.replace(case), SecondSource(request, run)
+        again, source = msgspec.structs.replace(case), SecondSource(target, run)
 
         def look(repeat: bool) -> Sighting:
             if repeat:

@@ -8,6 +8,7 @@ import msgspec
 
 from sysevent.abi.capabilities import Capability
 from sysevent.arches import ABIS, ARCHITECTURES, Abi, native
+from sysevent.cache import Cache
 from sysevent.contract.claim import Claim
 from sysevent.contract.confirmation import Sighting, sighting
 from sysevent.contract.exit_claim import ExitClaim
@@ -16,10 +17,12 @@ from sysevent.contract.log_claim import LogClaim
 from sysevent.contract.terms import Terms
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
+from sysevent.engine.btf import kvm_run
 from sysevent.errors import HarnessError, NotApplicable, UsageError
 from sysevent.plugin import kernel_logs, vmms
 from sysevent.plugin.case import Case, HeadersOf
 from sysevent.plugin.run import Run
+from sysevent.remembered import remembered
 
 
 class Source(Protocol):
@@ -70,6 +73,22 @@ def _exits(claim: ExitClaim, case: Case, guest: Asker, terms: Terms) -> Sighting
     return found
 
 
+def btf(guest: Asker, cache: Cache | None) -> Layout:
+    """struct kvm_run, and what it holds, in the BTF of the running kernel, or of its module kvm.
+
+    NotApplicable if it has none. cache: None: the kernel is asked in any case.
+    """
+    try:
+        found = kvm_run(guest, cache)
+    except NotApplicable as error:
+        raise NotApplicable(
+            f"{error}: it takes CONFIG_DEBUG_INFO_BTF, for a module CONFIG_DEBUG_INFO_BTF_MODULES"
+        ) from error
+    if not found.structs:
+        raise NotApplicable("the running kernel's BTF has no struct kvm_run")
+    return found
+
+
 def header_facts(headers: HeadersOf, run: Run, *, cached: bool = True) -> HeaderFacts:
     """What one kernel's headers mean to one ABI. cached: False: compile them again.
 
@@ -79,9 +98,13 @@ def header_facts(headers: HeadersOf, run: Run, *, cached: bool = True) -> Header
 
 
 def _of_headers(kernel: str, userspace: Abi, run: Run, *, cached: bool = True) -> HeaderFacts:
-    asked = kernel, userspace.name
-    if cached and asked in run.header_facts:
-        return run.header_facts[asked]
+    def compile_them() -> HeaderFacts:
+        return _compiled(kernel, userspace, run, cached=cached)
+
+    return remembered(run.header_facts, (kernel, userspace.name), compile_them) if cached else compile_them()
+
+
+def _compiled(kernel: str, userspace: Abi, run: Run, *, cached: bool) -> HeaderFacts:
     # Not at the top: it reads the modules for Debian packages, which a run without layouts does not use.
     from sysevent.headers import compiled, resolve
 
@@ -93,13 +116,12 @@ def _of_headers(kernel: str, userspace: Abi, run: Run, *, cached: bool = True) -
         ) from None
     own = native(userspace.arch)
     both = compiled.layouts(found, {userspace, own}, run.settings, run.progress, cached=cached)
-    facts = HeaderFacts(kernel, found.version, userspace, both[userspace.name], both[own.name])
-    return run.header_facts.setdefault(asked, facts) if cached else facts
+    return HeaderFacts(kernel, found.version, userspace, both[userspace.name], both[own.name])
 
 
 def _running_kernel(case: Case, source: Source, run: Run) -> HeaderFacts:
     """What a booted target's kernel, and its headers for the ABI of the VMM, say of struct kvm_run."""
-    guest, btf = source.guest(), source.btf()
+    guest, layout = source.guest(), source.btf()
     userspace, facts = ABIS[case.abi], guest.facts()
     case.kernel = facts.release
     try:
@@ -113,8 +135,8 @@ def _running_kernel(case: Case, source: Source, run: Run) -> HeaderFacts:
         data = Capability.SYSTEM_EVENT_DATA
         has_data = facts.capabilities.get(data.on_vm, 0) > 0
         itself = msgspec.structs.replace(
-            btf, constants={"KVM_CAP_SYSTEM_EVENT_DATA": data.value} if has_data else {}
+            layout, constants={"KVM_CAP_SYSTEM_EVENT_DATA": data.value} if has_data else {}
         )
         kernel = guest.spec.kernel if guest.spec.booted else facts.release
         found = HeaderFacts(kernel, facts.release, userspace, itself, itself)
-    return msgspec.structs.replace(found, version=facts.release, btf=btf)
+    return msgspec.structs.replace(found, version=facts.release, btf=layout)

@@ -1,7 +1,11 @@
-"""The ladder of fixtures: target (what), guest (booted), check (asked and judged)."""
+"""The ladder of fixtures: target (what), guest (booted), check (asked and judged).
+
+Tests of claims get what they ask for without pytest's fixtures, which take 0.1 ms each.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,12 +17,10 @@ from sysevent.contract.claim import Claim
 from sysevent.contract.layout_claim import HeaderFacts
 from sysevent.decode.structs import Layout
 from sysevent.engine.asker import Asker
-from sysevent.engine.btf import kvm_run
-from sysevent.errors import HarnessError, NotApplicable, UsageError, WrongArchitecture, of_this_machine
-from sysevent.hosts.openers import obstacle
+from sysevent.errors import HarnessError, NotApplicable, UsageError, of_this_machine
 from sysevent.model import Facts, Status
-from sysevent.plugin import confirmation, early, evidence, order
-from sysevent.plugin.case import CASE, HeadersOf, case_of, target_of, targets_of
+from sysevent.plugin import confirmation, early, evidence, guests
+from sysevent.plugin.case import CASE, HeadersOf, asked_of, case_of, target_of, targets_of
 from sysevent.plugin.run import RUN, Run
 from sysevent.targets.spec import TargetSpec
 
@@ -35,14 +37,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     case = case_of(item)
     if case is not None:
         item.stash[CASE] = case
-        _give_parameters(item)
+        if isinstance(item, pytest.Function):
+            item.funcargs.update(item.callspec.params, check=_judge_of(item))
     _check_lease(item)
-
-
-def _give_parameters(item: pytest.Item) -> None:
-    """Give a test of a claim its parameters. Otherwise pytest obtains each as it does fixtures, in 0.1 ms."""
-    if isinstance(item, pytest.Function):
-        item.funcargs.update(item.callspec.params)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -97,25 +94,11 @@ def _begun(session: pytest.Session) -> Run:
 @pytest.fixture(scope="session")
 def guest(request: pytest.FixtureRequest, target: TargetSpec) -> Iterator[Asker]:
     """The target, booted, with its facts read."""
-    lacks = obstacle(target, request.config.getoption("kernel"))
-    if lacks:
-        pytest.skip(lacks)
     run = _run(request.session)
-    found = run.guest(target)
-    asked = False
-    try:
-        facts = found.facts()
-        run.check(target)
-        run.record_target(found, facts)
-        asked = True
+    with _skipping():
+        found = guests.asked(run, target)
+    with guests.held(run, target):
         yield found
-    except (NotApplicable, WrongArchitecture) as error:
-        pytest.skip(str(error))
-    finally:
-        # Also if it was lost: another guest waits for its slot.
-        stopping = bool(request.session.shouldstop or request.session.shouldfail)
-        if not (asked and order.returns_to(request.config, target, stopping=stopping)):
-            run.done(found)
 
 
 @pytest.fixture(scope="session")
@@ -127,22 +110,15 @@ def facts(guest: Asker) -> Facts:
 @pytest.fixture(scope="session")
 def headers(request: pytest.FixtureRequest, target: HeadersOf) -> HeaderFacts:
     """What one kernel's headers mean to one ABI, in a test of headers."""
-    try:
+    with _skipping():
         return evidence.header_facts(target, _run(request.session))
-    except NotApplicable as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
 def btf(request: pytest.FixtureRequest, guest: Asker) -> Layout:
     """struct kvm_run, and what it holds, in the BTF of the running kernel, or of its module kvm."""
-    try:
-        found = kvm_run(guest, Cache(_run(request.session).settings.cache))
-    except NotApplicable as error:
-        pytest.skip(f"{error}: it takes CONFIG_DEBUG_INFO_BTF, for a module CONFIG_DEBUG_INFO_BTF_MODULES")
-    if not found.structs:
-        pytest.skip("the running kernel's BTF has no struct kvm_run")
-    return found
+    with _skipping():
+        return evidence.btf(guest, Cache(_run(request.session).settings.cache))
 
 
 @pytest.fixture
@@ -151,18 +127,31 @@ def check(request: pytest.FixtureRequest) -> Callable[[Claim[Any]], None]:
 
     One claim a test: the verdict of the test is that claim's. HarnessError when a test checks another one, or twice.
     """
-    case, run = request.node.stash[CASE], _run(request.session)
+    return _judge_of(request.node)
+
+
+def _judge_of(item: pytest.Function) -> Callable[[Claim[Any]], None]:
+    """The `check` of a test of a claim."""
+    case, asked = item.stash[CASE], asked_of(item)
+    assert asked is not None
 
     def judge(checked: Claim[Any]) -> None:
         __tracebackhide__ = True
         if checked is not case.claim or case.checked:
             raise HarnessError("a test checks its `claim`, and checks it once")
         case.checked = True
-        try:
-            verdict = confirmation.judge(checked, case, request, run)
-        except NotApplicable as error:
-            pytest.skip(str(error))
+        with _skipping():
+            verdict = confirmation.judge(checked, case, asked, _run(item.session))
         if verdict.status is Status.FAIL:
             raise ClaimBroken(verdict.reason)
 
     return judge
+
+
+@contextlib.contextmanager
+def _skipping() -> Iterator[None]:
+    """Skip the test if what it asks for does not apply."""
+    try:
+        yield
+    except NotApplicable as error:
+        pytest.skip(str(error))

@@ -17,10 +17,9 @@ from sysevent.engine.loop import Awaited, Background
 from sysevent.engine.stage import Stage
 from sysevent.model import Status
 from sysevent.plugin import block, status_lines
-from sysevent.plugin.case import HEADERS, HeadersOf, place, status_of
+from sysevent.plugin.case import HEADERS, place, place_of, status_of
 from sysevent.plugin.options import TARGETS
 from sysevent.plugin.status_lines import TargetState
-from sysevent.targets.spec import TargetSpec
 
 # Seconds between two drawings, and between two lines where nothing is redrawn.
 _REDRAW, _HEARTBEAT = 0.1, 10.0
@@ -174,20 +173,12 @@ def _wanted(session: pytest.Session) -> bool:
         session.config, "workerinput"
     ):
         return False
-    return _distributed(session.config) or any(_target(item) for item in session.items)
+    return _distributed(session.config) or any(place_of(item) for item in session.items)
 
 
 def _distributed(config: pytest.Config) -> bool:
     """Whether pytest-xdist runs the tests in other processes."""
     return bool(config.pluginmanager.has_plugin("dsession"))
-
-
-def _target(item: pytest.Item) -> str:
-    """The name of a test's target, or the label of its headers; "" for another test."""
-    found = getattr(getattr(item, "callspec", None), "params", {}).get("target")
-    if isinstance(found, HeadersOf):
-        return found.label
-    return found.id if isinstance(found, TargetSpec) else ""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -198,7 +189,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         return (yield)
     live = session.config.stash[LIVE] = Live(session.config, reporter)
     session.config.pluginmanager.register(live)
-    live.expect((item.nodeid, target) for item in session.items if (target := _target(item)))
+    live.expect((item.nodeid, target) for item in session.items if (target := place_of(item)))
     try:
         return (yield)
     finally:

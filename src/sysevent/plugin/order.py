@@ -15,7 +15,6 @@ from sysevent.contract.exit_claim import ExitClaim
 from sysevent.hosts.openers import obstacle
 from sysevent.plugin.case import case_of, target_of
 from sysevent.plugin.run import RUN
-from sysevent.targets.spec import TargetSpec
 
 
 class Order:
@@ -64,10 +63,10 @@ class Order:
         # Its guest starts again while the others work.
         self._take(_place(lost) if lost else (ready() or list(left))[0])
 
-    def returns_to(self, spec: TargetSpec) -> bool:
-        """Whether a test of a target will still run, after those that pytest has begun or is about to begin."""
-        return bool(self._left.get(spec.id)) or any(
-            _place(item) == spec.id for item in self._items[self._ran + 1 : self._chosen]
+    def returns_to(self, target: str) -> bool:
+        """Whether a test of a target, by its id, will run after the one that pytest has begun."""
+        return bool(self._left.get(target)) or any(
+            _place(item) == target for item in self._items[self._ran + 1 : self._chosen]
         )
 
     def _take(self, place: str) -> None:
@@ -87,9 +86,9 @@ def _place(item: pytest.Item) -> str:
     return spec.id if spec else ""
 
 
-def returns_to(config: pytest.Config, spec: TargetSpec, *, stopping: bool = False) -> bool:
-    """Whether this session runs another test of a target, after tests of others. stopping: it runs no further test."""
-    return ORDER in config.stash and config.stash[ORDER].returns_to(spec) and not stopping
+def returns_to(config: pytest.Config, target: str) -> bool:
+    """Whether this session runs another test of a target, by its id, after tests of others."""
+    return ORDER in config.stash and config.stash[ORDER].returns_to(target)
 
 
 @pytest.hookimpl(wrapper=True)

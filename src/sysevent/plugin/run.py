@@ -64,7 +64,7 @@ class Run:
         # The second guest of each target of which a claim has failed.
         self._seconds: dict[str, Asker] = {}
         # What headers mean, by kernel, as --kernel takes it, and ABI, once a test has asked.
-        self.header_facts: dict[tuple[str, str], HeaderFacts] = {}
+        self.header_facts: dict[tuple[str, str], HeaderFacts | SyseventError] = {}
         self._loop = Loop()
         # Ids of the targets whose record is written.
         self.recorded: set[str] = set()

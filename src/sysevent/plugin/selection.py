@@ -49,14 +49,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         *(one for spec in config.stash[TARGETS] for one in _on_target(spec, claims, config)),
         *(one for claim in claims if isinstance(claim, LayoutClaim) for one in _of_headers(claim, config)),
     ] or [_Instance(_NOWHERE)]
-    # The test need not ask for these two, which `guest` and case_of() do.
+    # Asks for a fixture such as `guest`, which has the scope of the session.
+    by_fixtures = "target" in metafunc.fixturenames
+    # The test need not ask for these two, which case_of() does.
     metafunc.fixturenames += [name for name in ("target", "abi") if name not in metafunc.fixturenames]
     metafunc.parametrize(
         ("target", "abi", "claim"),
         [(one.target, one.abi, one.claim) for one in found],
         ids=[one.id for one in found],
-        indirect=["target"],
-        scope="session",
+        indirect=["target"] if by_fixtures else False,
+        # With the scope of the session, pytest would bring all tests into another order.
+        scope="session" if by_fixtures else "function",
     )
 
 
@@ -106,15 +109,20 @@ def _of_headers(claim: LayoutClaim, config: pytest.Config) -> Iterator[_Instance
 
 
 def _on_each_target(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for a target and checks no claim: once for each, and each ABI there."""
+    """A test that asks for a target and checks no claim: once for each, and each ABI there if it asks for the ABI."""
     if "target" not in metafunc.fixturenames:
         return
     asked = metafunc.config.getoption("abi")
-    places = [(spec, abi) for spec in metafunc.config.stash[TARGETS] for abi in abis(spec, asked)]
+    with_abi = "abi" in metafunc.fixturenames
+    places = [
+        (spec, abi)
+        for spec in metafunc.config.stash[TARGETS]
+        for abi in abis(spec, asked)[: None if with_abi else 1]
+    ]
     metafunc.parametrize(
-        ("target", "abi"),
-        places or [(None, None)],
-        ids=[_place_id(spec, abi) for spec, abi in places] or [_NOWHERE],
+        ("target", "abi") if with_abi else "target",
+        places if with_abi else [spec for spec, _ in places],
+        ids=[_place_id(spec, abi) if with_abi else spec.id for spec, abi in places],
         indirect=["target"],
         scope="session",
     )
