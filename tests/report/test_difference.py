@@ -152,6 +152,14 @@ def test_register_and_result(run):
     assert line.endswith("-> KVM_RUN failed with errno 14 (EFAULT)")
 
 
+@pytest.mark.parametrize(("kicked", "shown"), [(True, 0), (False, 34)])
+def test_registers_that_one_did_not_read(run, kicked, shown):
+    """Of a vCPU that only a signal was to end they are not read, but earlier versions did."""
+    before = change(run("debian-6.12"), "arm64-tcg", "arm64.psci.off", kicked=kicked)
+    after = change(before, "arm64-tcg", "arm64.psci.off", registers=())
+    assert len(lines(compare(before, after))[1:]) == shown
+
+
 def test_what_only_one_was_asked(run):
     """A scenario or a target that only one run has is a note, not a difference."""
     before = run("debian-6.12")

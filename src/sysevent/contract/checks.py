@@ -211,7 +211,7 @@ class RegisterHolds(msgspec.Struct, frozen=True):
         found = event(seen, self.label)
         what = f"{_prefix(self.label)}{self.name}"
         if found is None or self.name not in found.registers:
-            return [Mismatch(what, f"{self.value:#x}", "the registers could not be read")]
+            return [Mismatch(what, f"{self.value:#x}", "the registers were not read")]
         got = found.registers[self.name]
         return [] if got == self.value else [Mismatch(what, f"{self.value:#x}", f"{got:#x}")]
 

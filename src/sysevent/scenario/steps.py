@@ -157,7 +157,8 @@ class Wait(msgspec.Struct, frozen=True):
     """Wait until KVM_RUN of a vCPU returns, and record its exit: kvm_run, errno and registers.
 
     When the time is over, a signal ends KVM_RUN, and the exit says so (RawExit.kicked). The milliseconds are counted
-    in pieces, as those of Sleep.
+    in pieces, as those of Sleep. One millisecond is for a vCPU that nothing but the signal is to end: if it does, the
+    registers are not read (guests/vmm/steps.c).
     """
 
     label: str
