@@ -127,6 +127,10 @@ def check(request: pytest.FixtureRequest) -> Callable[[Claim[Any]], None]:
 
     One claim a test: the verdict of the test is that claim's. HarnessError when a test checks another one, or twice.
     """
+    if CASE not in request.node.stash:
+        pytest.fail(
+            "`check` judges the `claim` of a test that is decorated with claims(...).each", pytrace=False
+        )
     return _judge_of(request.node)
 
 
