@@ -98,10 +98,10 @@ def header_facts(headers: HeadersOf, run: Run, *, cached: bool = True) -> Header
 
 
 def _of_headers(kernel: str, userspace: Abi, run: Run, *, cached: bool = True) -> HeaderFacts:
-    def compile_them() -> HeaderFacts:
-        return _compiled(kernel, userspace, run, cached=cached)
-
-    return remembered(run.header_facts, (kernel, userspace.name), compile_them) if cached else compile_them()
+    if not cached:
+        return _compiled(kernel, userspace, run, cached=False)
+    known = run.header_facts
+    return remembered(known, (kernel, userspace.name), lambda: _compiled(kernel, userspace, run, cached=True))
 
 
 def _compiled(kernel: str, userspace: Abi, run: Run, *, cached: bool) -> HeaderFacts:

@@ -114,17 +114,16 @@ def _on_each_target(metafunc: pytest.Metafunc) -> None:
         return
     asked = metafunc.config.getoption("abi")
     with_abi = "abi" in metafunc.fixturenames
+    names = ("target", "abi") if with_abi else ("target",)
     places = [
         (spec, abi)
         for spec in metafunc.config.stash[TARGETS]
         for abi in abis(spec, asked)[: None if with_abi else 1]
     ]
-    ids = [_place_id(spec, abi) if with_abi else spec.id for spec, abi in places]
-    values: list[Any] = [*places] if with_abi else [spec for spec, _ in places]
     metafunc.parametrize(
-        ("target", "abi") if with_abi else "target",
-        values or [(None, None) if with_abi else None],
-        ids=ids or [_NOWHERE],
+        names,
+        [place[: len(names)] for place in places] or [(None,) * len(names)],
+        ids=[_place_id(spec, abi) if with_abi else spec.id for spec, abi in places] or [_NOWHERE],
         indirect=["target"],
         scope="session",
     )
