@@ -133,7 +133,7 @@ class RawExit(msgspec.Struct, frozen=True):
     tail_changed: int
     # Offset of the first of them in kvm_run.
     tail_first: int
-    # In the order of abi/registers.py; empty when they were not read.
+    # In the order of abi/registers.py; empty for a vCPU that only a signal was to end, and when they could not be read.
     registers: tuple[int, ...]
     # kvm_run from tail_first to the last of those bytes; empty also in recordings made before it was recorded.
     tail: bytes = b""

@@ -215,7 +215,7 @@ def exits(before: RawExit, after: RawExit, arch: str, *, registers: bool = True)
         found.append((f"bytes {start}..{end - 1}", a, b, (start, end)))
     if (before.tail_changed, before.tail_first) != (after.tail_changed, after.tail_first):
         found.append(("bytes of the page beyond", _tail(before), _tail(after), None))
-    # Those of a vCPU that only a signal was to end are not read; earlier versions did.
+    # Registers of a vCPU that only a signal was to end are not read; earlier versions read them.
     unread = after.kicked and not after.registers
     for name in one.registers if registers and not unread else ():
         value, now = one.registers[name], other.registers.get(name)

@@ -36,7 +36,9 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     tail_first: Natural
     """Offset in kvm_run of the first of these bytes. 0 if there is none."""
     registers: tuple[int, ...]
-    """Registers of the vCPU, in the order of `abi/registers.py`. Empty if they were not read."""
+    """Registers of the vCPU, in the order of `abi/registers.py`. Empty for a vCPU that only a signal was to end, and if
+    they could not be read.
+    """
     tail: Hex = ""
     """The bytes behind `head` from the first to the last that lost their poison."""
     cpu_microseconds: Natural | None = None
