@@ -1,4 +1,4 @@
-"""sysevent test: the harness's own tests. They need no QEMU, no root and no network."""
+"""sysevent test: the harness's own tests, without root or network. Those that boot kernels need cached ones."""
 
 from __future__ import annotations
 
