@@ -241,12 +241,14 @@ def test_results_of_another_run(build, tmp_path):
         (["--build", "/nonexistent"], "--build /nonexistent: no such directory"),
         (["--build", "{tmp}"], "not a kernel tree"),
         (["-C", "{tmp}/linux"], "run make mrproper there"),
+        (["--build", "{tmp}/my linux"], "my linux: make cannot work in a path with ' '"),
         (["--jobs", "2"], "--jobs is for --build"),
     ],
     ids=str,
 )
 def test_mistakes_are_one_line(words, message, tree, tmp_path, capsys):
     (tree / ".config").write_text("")
+    source_tree(tmp_path / "my linux")
     assert cli.main(["run", *(word.format(tmp=tmp_path) for word in words)]) == 4
     error = capsys.readouterr().err
     assert message in error

@@ -45,7 +45,7 @@ def tree_here() -> Path:
         top = Path.cwd()
     if not source_tree.is_kernel_tree(top):
         raise UsageError(f"{top} is not a kernel tree: change to one, or name a kernel with --kernel")
-    return source_tree.require(top, str(top))
+    return user_tree.require(top, str(top))
 
 
 @contextlib.contextmanager

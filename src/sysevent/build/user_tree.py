@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from sysevent.arches import ARCHITECTURES, Architecture
-from sysevent.build import proof
+from sysevent.build import make_paths, proof, source_tree
 from sysevent.build.kernel import BuiltKernel
 from sysevent.cache import Cache
 from sysevent.model import Progress
@@ -50,11 +49,20 @@ class Build(msgspec.Struct, frozen=True):
         return self.output / self.arch.boot_image
 
 
+def require(directory: Path, named: str) -> Path:
+    """Return the absolute path of a kernel tree that is built as it is on disk.
+
+    UsageError, which begins with what the user wrote, if it is none, or if make cannot build it.
+    """
+    return make_paths.require(source_tree.require(directory, named), named)
+
+
 def work_directory(tree: Path, arch: str, settings: Settings) -> Path:
-    """The directory in which revisions of a tree are checked out and built. It stays: the next build is shorter."""
-    whole = tree.resolve()
-    short = hashlib.sha256(str(whole).encode()).hexdigest()[:12]
-    return settings.cache / "bisect" / f"{whole.name}-{short}-{arch}"
+    """The directory in which revisions of a tree are checked out and built. It stays: the next build is shorter.
+
+    UsageError if make cannot work in the cache.
+    """
+    return make_paths.directory(settings.cache, "bisect", tree.resolve(), arch)
 
 
 @contextlib.contextmanager

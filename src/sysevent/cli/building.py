@@ -60,7 +60,7 @@ def build_first(
     KernelBuilder.build() raises: nothing is asked then.
     """
     services = services or Services()
-    tree = source_tree.require(Path(args.build), f"--build {args.build}")
+    tree = user_tree.require(Path(args.build), f"--build {args.build}")
     _check(args)
     archs = architectures(args, tree, services, install=args.install_deps)
     settings = from_environment()

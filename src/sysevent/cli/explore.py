@@ -17,7 +17,7 @@ import msgspec
 
 from sysevent import interrupts
 from sysevent.arches import architecture
-from sysevent.build import source_tree
+from sysevent.build import user_tree
 from sysevent.checkout import typed
 from sysevent.cli import building, say, show
 from sysevent.cli.explored_lines import Lines, with_debugfs
@@ -97,7 +97,7 @@ def _built(
     """Build the tree of --build, and return the targets with its kernels. Raises what building.build() raises."""
     if args.kernel or args.modules:
         raise UsageError("--build asks the kernel that it builds: leave out --kernel and --modules")
-    tree = source_tree.require(Path(args.build), f"--build {args.build}")
+    tree = user_tree.require(Path(args.build), f"--build {args.build}")
     kernels = {}
     for name in building.architectures(args, tree, building.Services()):
         if any(one.arch == name for one in targets):

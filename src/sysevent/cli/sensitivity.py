@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any, cast
 
 from sysevent import options
 from sysevent.arches import ARCHITECTURES, Architecture, ArchName, architecture
-from sysevent.build import source_tree
+from sysevent.build import make_paths, source_tree
 from sysevent.build.kernel import KernelBuilder
 from sysevent.cache import Cache
 from sysevent.checkout import results_home
@@ -93,8 +92,7 @@ def _measure(
     settings: Settings,
 ) -> Measurement:
     results.mkdir(parents=True, exist_ok=True)
-    short = hashlib.sha256(str(source).encode()).hexdigest()[:12]
-    folder = settings.cache / "sensitivity" / f"{source.name}-{short}-{arch.name}"
+    folder = make_paths.directory(settings.cache, "sensitivity", source, arch.name)
     fragments = [Path(name).resolve() for name in args.config]
     builder = KernelBuilder(
         arch, folder / "build", say, build_id=file_build_id, jobs=args.jobs, fragments=fragments

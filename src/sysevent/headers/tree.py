@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from sysevent.arches import Architecture
-from sysevent.build import output_directory, source_tree
+from sysevent.build import make_paths, output_directory, source_tree
 from sysevent.cache import Cache
 from sysevent.errors import BuildFailed, NotApplicable
 from sysevent.headers import names
@@ -37,8 +37,9 @@ def export_headers(
 
     tree may also be the output directory of a build (O=), whose source tree is exported, and a directory of exported
     headers (usr/include of a built tree, or INSTALL_HDR_PATH), which is returned, with the version "". Raises
-    UsageError if it is none of these; NotApplicable if it is for another architecture, or an output directory whose
-    source tree is gone or has changed its version; BuildFailed if make fails.
+    UsageError if it is none of these, or if make cannot work in its path or the cache's; NotApplicable if it is for
+    another architecture, or an output directory whose source tree is gone or has changed its version; BuildFailed if
+    make fails.
     """
     names.require_tree(tree)
     exported = names.exported(tree)
@@ -59,6 +60,8 @@ def export_headers(
     if cache.is_intact(target):
         cache.touch(target)
     else:
+        make_paths.require(tree, str(tree))
+        make_paths.require_cache(cache.root)
         progress(f"exporting the headers of {tree} for {arch.kernel}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from sysevent.arches import Architecture
-from sysevent.build import toolchain
+from sysevent.build import make_paths, toolchain
 from sysevent.build.toolchain import Toolchain
 from sysevent.cache import Cache
 from sysevent.errors import BuildFailed, ToolMissing, of_this_machine
@@ -177,7 +177,11 @@ def _compile(
 
 
 def make(command: Sequence[str], where: Path, environment: Mapping[str, str]) -> str:
-    """Return the output of make, or of another command, whatever its exit code; BuildFailed if it does not end."""
+    """Return the output of make, or of another command, whatever its exit code; BuildFailed if it does not end.
+
+    UsageError if make cannot work in that path.
+    """
+    make_paths.require(where, f"compiling in {where}")
     try:
         done = subprocess.run(
             die_with_parent(command),
