@@ -54,9 +54,13 @@ def test_zig_is_second(abi, monkeypatch):
 
 @pytest.fixture
 def without_zig(monkeypatch, tmp_path):
+    """Forgets that an earlier test has found the wheel, and that this one has not."""
     monkeypatch.delenv("CC_riscv64", raising=False)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    compiler.zig.cache_clear()
+    yield
+    compiler.zig.cache_clear()
 
 
 def test_a_cross_gcc_is_last(cc, abi, monkeypatch, tmp_path, without_zig):
