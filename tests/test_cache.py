@@ -141,6 +141,14 @@ def test_what_saves_time_is_optional(broken: tuple[Cache, contextlib.AbstractCon
     assert scratch.is_dir()
 
 
+@pytest.mark.parametrize(("name", "inside"), [("cache", True), ("my cache", False), ("a:b", False)])
+def test_compilers_can_work_in_scratch(tmp_path, name, inside):
+    """In the cache, unless they take a character of its path as their own."""
+    scratch = Cache(tmp_path / name).scratch()
+    assert scratch.is_dir()
+    assert scratch.is_relative_to(tmp_path) == inside
+
+
 def test_what_must_be_on_disk_is_not_optional(
     broken: tuple[Cache, contextlib.AbstractContextManager[None]],
 ) -> None:

@@ -48,6 +48,7 @@ from typing import TypeVar
 
 import msgspec
 
+from sysevent import tool_paths
 from sysevent.digests import digest, digest_once
 from sysevent.errors import ImageError
 from sysevent.model import Progress
@@ -214,14 +215,15 @@ class Cache(msgspec.Struct, frozen=True):
             path.unlink(missing_ok=True)
 
     def scratch(self) -> Path:
-        """Return a directory for temporary files: in the cache, or the system's if the cache cannot be written to.
+        """Return a directory for temporary files in which compilers can work.
 
-        In the cache, prune() removes what a process leaves that is killed.
+        It is in the cache, where prune() removes what a process leaves that is killed; or the system's, if the cache
+        cannot be written to, or if its path has a character that compilers take as their own.
         """
         folder = self.root / "parts"
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-            if not self.obstacle():
+            if not tool_paths.taken(folder) and not self.obstacle():
                 return folder
         return Path(tempfile.gettempdir())
 

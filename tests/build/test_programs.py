@@ -3,9 +3,11 @@
 import shutil
 import struct
 
+import msgspec
 import pytest
 from faults import DAMAGE
 
+from sysevent import settings
 from sysevent.build import compiler, programs
 from sysevent.errors import BuildFailed, HarnessError
 
@@ -41,6 +43,18 @@ def test_built_once(build, cc):
     assert all(path.read_text() == "built\n" for path in first.values())
     seals = [path.with_name(f"{path.name}.sha256") for path in first.values()]
     assert sorted(next(iter(first.values())).parent.iterdir()) == sorted([*first.values(), *seals])
+
+
+def test_any_path(arch, tmp_path, monkeypatch):
+    """With the real compiler, the checkout and the cache in paths with what compilers take as their own."""
+    monkeypatch.delenv("CC_riscv64", raising=False)
+    pytest.importorskip("ziglang")
+    odd = tmp_path / "a, b:c%d'e#f$g"
+    shutil.copytree(programs.PAYLOADS, odd / "payloads")
+    monkeypatch.setattr(programs, "PAYLOADS", odd / "payloads")
+    kept = msgspec.structs.replace(settings.from_environment(), cache=odd / "cache")
+    assert "_start" in programs.payload(arch, "call", kept).symbols
+    assert list((odd / "cache" / "build").glob("payload-call-*"))
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

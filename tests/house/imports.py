@@ -73,6 +73,7 @@ LOWEST_LAYER = frozenset(
         "settings",
         "standard_streams",
         "text",
+        "tool_paths",
         "tracebacks",
         "wire",
     )

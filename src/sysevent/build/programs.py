@@ -173,7 +173,7 @@ def _compile(
     content = cache.content(output)
     if content is None:
         defines = (f'-DBUILD_ID="{build_id}"',) if name == "vmm" else ()
-        scripts = (f"-Wl,-T,{script}",) if script else ()
+        scripts = ("-T", str(script)) if script else ()
         try:
             with tempfile.TemporaryDirectory(prefix="build-", dir=cache.scratch()) as folder:
                 made = Path(folder) / output.name

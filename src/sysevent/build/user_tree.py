@@ -12,8 +12,9 @@ from typing import Protocol
 
 import msgspec
 
+from sysevent import tool_paths
 from sysevent.arches import ARCHITECTURES, Architecture
-from sysevent.build import make_paths, proof, source_tree
+from sysevent.build import proof, source_tree
 from sysevent.build.kernel import BuiltKernel
 from sysevent.cache import Cache
 from sysevent.model import Progress
@@ -54,7 +55,7 @@ def require(directory: Path, named: str) -> Path:
 
     UsageError, which begins with what the user wrote, if it is none, or if make cannot build it.
     """
-    return make_paths.require(source_tree.require(directory, named), named)
+    return tool_paths.require(source_tree.require(directory, named), named)
 
 
 def work_directory(tree: Path, arch: str, settings: Settings) -> Path:
@@ -62,7 +63,7 @@ def work_directory(tree: Path, arch: str, settings: Settings) -> Path:
 
     UsageError if make cannot work in the cache.
     """
-    return make_paths.directory(settings.cache, "bisect", tree.resolve(), arch)
+    return tool_paths.directory(settings.cache, "bisect", tree.resolve(), arch)
 
 
 @contextlib.contextmanager

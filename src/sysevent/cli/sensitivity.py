@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from sysevent import options
+from sysevent import options, tool_paths
 from sysevent.arches import ARCHITECTURES, Architecture, ArchName, architecture
-from sysevent.build import make_paths, source_tree
+from sysevent.build import source_tree
 from sysevent.build.kernel import KernelBuilder
 from sysevent.cache import Cache
 from sysevent.checkout import results_home
@@ -92,7 +92,7 @@ def _measure(
     settings: Settings,
 ) -> Measurement:
     results.mkdir(parents=True, exist_ok=True)
-    folder = make_paths.directory(settings.cache, "sensitivity", source, arch.name)
+    folder = tool_paths.directory(settings.cache, "sensitivity", source, arch.name)
     fragments = [Path(name).resolve() for name in args.config]
     builder = KernelBuilder(
         arch, folder / "build", say, build_id=file_build_id, jobs=args.jobs, fragments=fragments

@@ -11,8 +11,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from sysevent import tool_paths
 from sysevent.arches import Architecture
-from sysevent.build import make_paths, output_directory, source_tree
+from sysevent.build import output_directory, source_tree
 from sysevent.cache import Cache
 from sysevent.errors import BuildFailed, NotApplicable
 from sysevent.headers import names
@@ -60,8 +61,8 @@ def export_headers(
     if cache.is_intact(target):
         cache.touch(target)
     else:
-        make_paths.require(tree, str(tree))
-        make_paths.require_cache(cache.root)
+        tool_paths.require(tree, str(tree))
+        tool_paths.require_cache(cache.root)
         progress(f"exporting the headers of {tree} for {arch.kernel}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import msgspec
 
+from sysevent import tool_paths
 from sysevent.arches import Architecture
-from sysevent.build import make_paths, toolchain
+from sysevent.build import toolchain
 from sysevent.build.toolchain import Toolchain
 from sysevent.cache import Cache
 from sysevent.errors import BuildFailed, ToolMissing, of_this_machine
@@ -181,7 +182,7 @@ def make(command: Sequence[str], where: Path, environment: Mapping[str, str]) ->
 
     UsageError if make cannot work in that path.
     """
-    make_paths.require(where, f"compiling in {where}")
+    tool_paths.require(where, f"compiling in {where}")
     try:
         done = subprocess.run(
             die_with_parent(command),

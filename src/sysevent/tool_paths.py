@@ -1,4 +1,4 @@
-"""Paths in which make builds a kernel: with no character that make, or the shell that it starts, takes as its own."""
+"""Paths in which other programs cannot work: make, the shell that it starts, and zig take a character as their own."""
 
 from __future__ import annotations
 
@@ -8,15 +8,23 @@ from pathlib import Path
 
 from sysevent.errors import UsageError
 
-# The top Makefile refuses blanks and colons; with each of the others its rules fail later, in words that do not name
-# the path. Measured with 6.12.117 and GNU Make 4.3, each as a part of the tree's path and of the output directory's.
+# The kernel's top Makefile refuses blanks and colons; with each of the others its rules fail later, in words that do
+# not name the path. Measured with 6.12.117 and GNU Make 4.3, each as a part of the tree's path and of the output
+# directory's. zig 0.17.1 cannot read its own lists of dependencies in a path with ':', nor write a program to one with
+# '%'.
 _TAKEN = re.compile(r"""[\s:'"`#$%&()*;<>?\[\]\\{|}]""")
+
+
+def taken(path: Path) -> str:
+    """Return the first such character of a path, "" if it has none."""
+    found = _TAKEN.search(str(path))
+    return found[0] if found else ""
 
 
 def require(path: Path, named: str) -> Path:
     """Return the path if make can work in it; UsageError, which begins with named, if not."""
-    if found := _TAKEN.search(str(path)):
-        raise UsageError(f"{named}: make cannot work in a path with {found[0]!r}; use one without")
+    if character := taken(path):
+        raise UsageError(f"{named}: make cannot work in a path with {character!r}; use one without")
     return path
 
 
