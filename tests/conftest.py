@@ -3,6 +3,7 @@
 import functools
 import os
 import shutil
+import signal
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sysevent import interrupts
 from sysevent.decode.structs import Layout
 from sysevent.errors import ToolMissing
 from sysevent.model import Facts, Observation
@@ -28,6 +30,12 @@ if os.statvfs(tempfile.gettempdir()).f_flag & os.ST_NOEXEC:
     if usable:
         # pytest's own variable: the directory of tmp_path.
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(usable[0])
+
+# What this process ignores, as under nohup, the programs that tests start would ignore as well, and then not end by it.
+# A handler that does nothing is not passed on to them.
+for number in interrupts.ENDING:
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 
 def _skip_what_cannot_run(error):
