@@ -2,6 +2,7 @@
 
 import ast
 import gc
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from sysevent import pytest_process
 from sysevent.checkout import SUITES
 
-SUITES_ALONE = ["--assert=plain", "-p", "no:logging"]
+SUITES_ALONE = ["--assert=plain", "-W", "default", "-p", "no:logging"]
 
 
 def test_a_clone_adds_nothing(tmp_path):
@@ -40,6 +41,22 @@ def test_a_clone_that_cannot_be_written_to(monkeypatch, tmp_path):
     assert pytest_process.settings("tests", [], installed=False, root=clone) == cache
 
 
+@pytest.mark.parametrize(("more", "failed"), [([], 0), (["-W", "error"], 2)])
+def test_a_warning_is_no_error(tmp_path, more, failed):
+    """Neither one that code gives, nor pytest's about an exception in __del__; unless a user wants it."""
+    (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\nfilterwarnings = ["error"]\n')
+    (tmp_path / "test_it.py").write_text(
+        "import warnings\n"
+        "def test_deprecated(): warnings.warn('old', DeprecationWarning)\n"
+        "class Raises:\n    def __del__(self): raise ValueError('late')\n"
+        "def test_unraisable(): Raises()\n"
+    )
+    command = [sys.executable, "-m", "pytest", *pytest_process.settings("suites", []), *more]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    counts = "2 passed, 2 warnings" if not failed else "2 failed"
+    assert counts in done.stdout, done.stdout
+
+
 @pytest.mark.parametrize("words", [["-p", "no:cacheprovider"], ["-pno:cacheprovider"]])
 def test_without_a_cache_its_directory_is_not_named(words):
     """pytest refuses the setting then."""
@@ -57,14 +74,14 @@ def test_without_a_cache_its_directory_is_not_named(words):
     ],
 )
 def test_log_records_are_captured_if_a_word_may_be_about_them(words):
-    assert pytest_process.settings("suites", words) == ["--assert=plain"]
+    assert pytest_process.settings("suites", words) == SUITES_ALONE[:3]
     assert pytest_process.settings("tests", words) == []
 
 
 def test_log_records_are_captured_if_the_environment_may_say_so(monkeypatch):
     assert pytest_process.settings("suites", []) == SUITES_ALONE
     monkeypatch.setenv("PYTEST_ADDOPTS", "-q --log-cli-level=INFO")
-    assert pytest_process.settings("suites", []) == ["--assert=plain"]
+    assert pytest_process.settings("suites", []) == SUITES_ALONE[:3]
 
 
 def test_pytest_can_be_imported_beside_something_else(tmp_path, monkeypatch):
