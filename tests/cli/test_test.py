@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import conftest
 import pytest
 
 from sysevent.checkout import ROOT
@@ -20,6 +22,25 @@ def test_started_again_once(encoding, in_utf8, again):
     """Only where the files of the tests would be read in another encoding."""
     expected = [sys.executable, "-X", "utf8", *WORDS[1:]] if again else []
     assert command_in_utf8(encoding, WORDS, in_utf8=in_utf8) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "run"),
+    [
+        ([], False),
+        (["tests"], False),
+        (["tests/system"], True),
+        (["tests/cli", "tests/system/test_faults.py::test_it"], True),
+        ([str(ROOT / "tests" / "system" / "test_faults.py")], True),
+        (["tests/systems"], False),
+    ],
+    ids=str,
+)
+def test_guests_are_booted_by_tests_that_are_named(words, run):
+    """All that is below tests/system takes twenty minutes, if a run has cached its kernels."""
+    config = SimpleNamespace(args=words, invocation_params=SimpleNamespace(dir=ROOT))
+    assert conftest.pytest_ignore_collect(conftest.SYSTEM, config) == (None if run else True)
+    assert conftest.pytest_ignore_collect(ROOT / "tests" / "cli", config) is None
 
 
 def test_for_real():

@@ -1,4 +1,4 @@
-"""sysevent test: the harness's own tests, without root or network. Those that boot kernels need cached ones."""
+"""sysevent test: the harness's own tests, without root or network. Those that boot kernels run if they are named."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ VERBS: Mapping[str, Verb] = {
         pytest=True,
     ),
     "test": Verb(
-        "the harness's own tests, a few minutes",
+        "the harness's own tests, ten minutes",
         usage="sysevent test [PYTEST ARGS]",
         epilog="Every argument goes to pytest, as in: sysevent test -k wire -x",
         pytest=True,
