@@ -19,24 +19,26 @@ from sysevent.report import records, run_log
 
 RUNS = Path(__file__).parent / "data" / "runs"
 LAYOUTS = Path(__file__).parent / "data" / "layout"
-SYSTEM = Path(__file__).parent / "system"
+SYSTEM = Path(__file__).resolve().parent / "system"
 
 
-def names_system_tests(words, here):
-    """Whether one of pytest's arguments is tests/system, or something in it; relative ones begin at here."""
-    return any((here / word.partition("::")[0]).resolve().is_relative_to(SYSTEM) for word in words)
+def leaves_out_system_tests(config):
+    """Whether pytest's arguments name a directory that tests/system is in, and nothing that is in tests/system."""
+    here = config.invocation_params.dir
+    named = [(here / word.partition("::")[0]).resolve() for word in config.args]
+    return any(SYSTEM.is_relative_to(path) for path in named if path != SYSTEM) and not any(
+        path.is_relative_to(SYSTEM) for path in named
+    )
 
 
 def pytest_ignore_collect(collection_path, config):
     """Tests that boot guests take twenty minutes: they run if they are named."""
-    if collection_path == SYSTEM and not names_system_tests(config.args, config.invocation_params.dir):
-        return True
-    return None
+    return (collection_path.resolve() == SYSTEM and leaves_out_system_tests(config)) or None
 
 
 def pytest_report_header(config):
     """What does not run."""
-    if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+    if leaves_out_system_tests(config):
         return "left out: the tests that boot guests, ./sysevent test tests/system"
     return []
 

@@ -84,11 +84,11 @@ def settings(
 ) -> list[str]:
     """Return what pytest is given before its arguments; all else is in pyproject.toml, also if it is installed.
 
-    A warning is reported; an error it is only in the tests of this code, since a newer Python has more of them, and no
-    claim is about those. pytest does not rewrite the suites, which have no assert: without its import hook a run takes
-    0.1 s of CPU time less, and nothing is written beside the suites. It does not capture log records, which takes as
-    long, unless an option may be about it: Python prints warnings to stderr then, which pytest captures. An installed
-    package is not written to either: pytest has its cache elsewhere. So it has if a clone cannot be written to.
+    Warnings are reported. Only in the tests of this code they are errors: a newer Python has more of them, and no claim
+    is about those. pytest does not rewrite the suites, which have no assert: without its import hook a run takes 0.1 s
+    of CPU time less, and nothing is written beside the suites. It does not capture log records, which takes as long,
+    unless an option may be about it: Python prints warnings to stderr then, which pytest captures. An installed package
+    is not written to either: pytest has its cache elsewhere. So it has if a clone cannot be written to.
     """
     found = ["--assert=plain", "-W", "default"] if folder == SUITES.name else []
     if found and not _may_set_logging(arguments):

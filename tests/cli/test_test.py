@@ -27,18 +27,19 @@ def test_started_again_once(encoding, in_utf8, again):
 @pytest.mark.parametrize(
     ("words", "run"),
     [
-        ([], False),
         (["tests"], False),
+        (["."], False),
+        (["tests/cli", "tests"], False),
         (["tests/system"], True),
         (["tests/cli", "tests/system/test_faults.py::test_it"], True),
         ([str(ROOT / "tests" / "system" / "test_faults.py")], True),
-        (["tests/systems"], False),
     ],
     ids=str,
 )
 def test_guests_are_booted_by_tests_that_are_named(words, run):
     """All that is below tests/system takes twenty minutes, if a run has cached its kernels."""
     config = SimpleNamespace(args=words, invocation_params=SimpleNamespace(dir=ROOT))
+    assert bool(conftest.pytest_report_header(config)) == (not run)
     assert conftest.pytest_ignore_collect(conftest.SYSTEM, config) == (None if run else True)
     assert conftest.pytest_ignore_collect(ROOT / "tests" / "cli", config) is None
 
