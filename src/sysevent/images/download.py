@@ -5,7 +5,6 @@ No other module opens a connection for an image.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
@@ -14,6 +13,8 @@ import msgspec
 
 from sysevent.digests import digest
 from sysevent.errors import BadSignature, DownloadFailed, ImageError
+from sysevent.images import unreachable
+from sysevent.images.meter import Meter
 from sysevent.model import Progress
 from sysevent.text import one_line
 
@@ -81,9 +82,12 @@ class Downloader(msgspec.Struct, frozen=True):
                     raise DownloadFailed(f"{url} is longer than the {limit} bytes that such a file may have")
                 return data
 
-        self.progress(label)
-        with self._deadline(limit) as deadline:
-            return self._retry(url, attempt, deadline)
+        def ask() -> bytes:
+            self.progress(label)
+            with self._deadline(limit) as deadline:
+                return self._retry(url, attempt, deadline)
+
+        return unreachable.asked(url, self.attempts, ask)
 
     def fetch_to(self, url: str, part: Path, expected: Expected, label: str) -> None:
         """Download url into the file part and verify its size and hash.
@@ -141,7 +145,7 @@ class Downloader(msgspec.Struct, frozen=True):
                         f"{url}: the rest on the server does not continue what was downloaded before"
                     )
                 raise LengthMismatch(f"{url} has {announced} bytes, the signed index says {expected.size}")
-            meter = _Meter(self.progress, label, expected.size)
+            meter = Meter(self.progress, label, expected.size)
             try:
                 with part.open("ab" if have else "wb") as file:
                     _copy(response, file, have, expected.size, meter)
@@ -249,7 +253,7 @@ def _body(response: http.client.HTTPResponse, most: int) -> bytes:
     return bytes(data)
 
 
-def _copy(response: http.client.HTTPResponse, file: IO[bytes], have: int, size: int, meter: _Meter) -> None:
+def _copy(response: http.client.HTTPResponse, file: IO[bytes], have: int, size: int, meter: Meter) -> None:
     while chunk := _read(response, _CHUNK):
         have += len(chunk)
         if have > size:
@@ -282,19 +286,3 @@ def _announced(response: http.client.HTTPResponse) -> int | None:
 def _words(error: Exception) -> str:
     """Return a server's error in one short line: it can quote what the server sent."""
     return one_line(error)[:200] if str(error) else type(error).__name__
-
-
-class _Meter(msgspec.Struct):
-    """Reports the bytes downloaded so far: every half second, and at the end."""
-
-    progress: Progress
-    label: str
-    total: int
-    when: float = msgspec.field(default_factory=time.monotonic)
-
-    def at(self, have: int) -> None:
-        now = time.monotonic()
-        if have < self.total and now - self.when < 0.5:
-            return
-        self.when = now
-        self.progress(f"{self.label} {have / 1e6:.1f} of {self.total / 1e6:.1f} MB")
