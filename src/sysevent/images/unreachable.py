@@ -10,8 +10,8 @@ from typing import NamedTuple, TypeVar
 from sysevent.errors import DownloadFailed, copy_of
 
 T = TypeVar("T")
+# Seconds in which a URL that failed is not asked for again: the guests of a run start within them.
 _FOR = 60.0
-"""Seconds in which a URL that failed is not asked for again: longer than a run waits for one, shorter than a user."""
 
 
 class _Failure(NamedTuple):
