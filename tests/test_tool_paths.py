@@ -8,7 +8,7 @@ from sysevent import tool_paths
 from sysevent.errors import UsageError
 
 
-@pytest.mark.parametrize("taken", list(" \t:'\"`#$%&()*;<>?[]\\{|}"))
+@pytest.mark.parametrize("taken", list(" \t:'\"`#$%&()*;<>?[\\|"))
 def test_a_character_that_make_or_its_shell_takes(taken):
     """The message begins with what the user wrote."""
     with pytest.raises(UsageError) as refused:
@@ -16,7 +16,7 @@ def test_a_character_that_make_or_its_shell_takes(taken):
     assert str(refused.value) == f"--build linux: make cannot work in a path with {taken!r}; use one without"
 
 
-@pytest.mark.parametrize("kept", list("aZ0/._-+,=@~!^é"))
+@pytest.mark.parametrize("kept", list("aZ0/._-+,=@~!^]{}é"))
 def test_a_character_that_make_leaves_alone(kept):
     path = Path(f"/home/me/my{kept}linux")
     assert tool_paths.require(path, "--build") == path

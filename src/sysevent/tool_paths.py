@@ -8,11 +8,11 @@ from pathlib import Path
 
 from sysevent.errors import UsageError
 
-# The kernel's top Makefile refuses blanks and colons; with each of the others its rules fail later, in words that do
-# not name the path. Measured with 6.12.117 and GNU Make 4.3, each as a part of the tree's path and of the output
-# directory's. zig 0.17.1 cannot read its own lists of dependencies in a path with ':', nor write a program to one with
-# '%'.
-_TAKEN = re.compile(r"""[\s:'"`#$%&()*;<>?\[\]\\{|}]""")
+# The kernel's top Makefile refuses blanks and colons; with each of the others in the tree's path its rules fail
+# later, in words that do not name the path (measured with 6.12.117 and GNU Make 4.3; '[' as a part of [1]). With most
+# of them in the output directory's path they fail as well. zig 0.17.1 cannot read its own lists of dependencies in a
+# path with ':', nor write a program to one with '%'.
+_TAKEN = re.compile(r"""[\s:'"`#$%&()*;<>?\[\\|]""")
 
 
 def taken(path: Path) -> str:
